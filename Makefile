@@ -1,0 +1,63 @@
+# Everything works on a fresh machine with Python >= 3.10 (with venv) and make.
+# Overridable: PYTHON (builds the environment), VENV (where it lies),
+# DEVICE (cpu or gpu: which TensorFlow is installed), PYTEST (more pytest flags).
+PYTHON ?= python3
+VENV ?= .venv
+DEVICE ?= cpu
+PYTEST ?=
+
+bin := $(VENV)/bin
+demo_ready := $(VENV)/.ready-demo-$(DEVICE)
+test_ready := $(VENV)/.ready-test-$(DEVICE)
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export MPLBACKEND ?= Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow test-all lint format clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(demo_ready) ## Train a small character model on embedded text and show it.
+	$(bin)/bptt-zoo train char-lm --dataset python-topics --out runs/demo --overwrite
+	@echo
+	@echo 'Go on: $(bin)/bptt-zoo generate runs/demo --prompt "The "'
+
+test: $(test_ready) ## Lint and the tests that are quick.
+	$(bin)/python -m pytest -q -m "not slow" $(PYTEST)
+
+test-slow: $(test_ready) ## The slow tests alone.
+	$(bin)/python -m pytest -q -m slow $(PYTEST)
+
+test-all: $(test_ready) ## Lint and every test.
+	$(bin)/python -m pytest -q $(PYTEST)
+
+lint: $(test_ready) ## Lint and format checks alone.
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+
+format: $(test_ready) ## Sort imports and format in place.
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+clean: ## Remove the environment, runs, builds and caches.
+	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(bin)/python:
+	@echo "Setting up $(VENV) (a few minutes the first time: TensorFlow is large)."
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.10 is needed, not " \
+	    + sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+# The pip that Python 3.10 brings finds no versions of the zoo's needs that fit.
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade pip
+
+# A stamp a set of extras: installed again only when setup.cfg has changed.
+$(demo_ready): setup.cfg | $(bin)/python
+	@$(bin)/python -m pip install -qq --disable-pip-version-check -e ".[$(DEVICE),zoo]"
+	@touch $@
+
+$(test_ready): setup.cfg | $(bin)/python
+	@$(bin)/python -m pip install -qq --disable-pip-version-check -e ".[$(DEVICE),test]"
+	@touch $@
