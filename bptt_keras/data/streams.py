@@ -1,0 +1,205 @@
+"""One long series as contiguous streams, cut into consecutive windows."""
+
+import collections.abc
+import numbers
+import os
+import tempfile
+import weakref
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def streams(series, *, batch_size, window, targets="next"):
+    """Batches of consecutive windows of one long series.
+
+    The series is cut into `batch_size` contiguous streams of equal length,
+
+        length = (n - 1) // batch_size        (n // batch_size with other targets)
+
+    stream `b` holding the timesteps from `b * length` on. Batch `i` holds, row by
+    row, the timesteps `[i * window, (i + 1) * window)` of each stream, so batch
+    `i + 1` continues batch `i`. The last batch of a pass may be shorter. Up to
+    `batch_size` timesteps at the end of the series that don't fill a row are left
+    out.
+
+    A pass over the dataset starts with `reset` flags, so each epoch of `fit` starts
+    afresh. With `streams(...).repeat()` and `steps_per_epoch` an epoch goes on where
+    the last one stopped, and only the start of the series is flagged.
+
+    Args:
+        series: The timesteps, in order: an array `(n,)` or `(n, features)`, a memory
+            map, the path of a `.npy` file (it is mapped, not read), or an iterator of
+            such arrays, one chunk after the other. An iterator is first copied to a
+            temporary file, which is removed with the dataset.
+        batch_size: Number of streams, an integer >= 1.
+        window: Timesteps in a batch, an integer >= 1: the `window` of the trainer, or
+            a multiple of it.
+        targets: `"next"` (default): the timestep that follows; `None`: no targets; or
+            an array `(n, ...)` of one target for each timestep.
+
+    Returns:
+        `tf.data.Dataset`, prefetched, of `(x, y)`, or of `(x,)` without targets. `x` is
+        a dict of `inputs` `(batch_size, window, ...)`, `reset` `(batch_size,)` booleans
+        and `position` `(batch_size,)`, the place of the first timestep in its stream,
+        by which the trainer notices a shuffled stream. `y` is `(batch_size, window,
+        ...)`. Floating-point series come in `keras.config.floatx()`.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a number is less than 1, `targets` doesn't fit, or the series is
+            shorter than one window for each stream.
+
+    Example:
+        import numpy as np, bptt_keras as bk
+
+        dataset = bk.data.streams(np.arange(21), batch_size=2, window=4)
+        batches = [(x["inputs"].numpy(), y.numpy()) for x, y in dataset]
+        assert batches[0][0].tolist() == [[0, 1, 2, 3], [10, 11, 12, 13]]
+        assert batches[1][0].tolist() == [[4, 5, 6, 7], [14, 15, 16, 17]]
+        assert batches[2][1].tolist() == [[9, 10], [19, 20]]
+    """
+    batch_size = _at_least_one("batch_size", batch_size)
+    window = _at_least_one("window", window)
+    series = _as_array(series)
+    follows = isinstance(targets, str)
+    targets = _as_targets(targets, series)
+    length = (len(series) - follows) // batch_size
+    if length < window:
+        raise ValueError(
+            f"`series` must hold at least one window for each stream: {batch_size} "
+            f"streams of {window} timesteps need {batch_size * window + follows}. "
+            f"Received: a series of {len(series)} timesteps. Use fewer streams or a "
+            f"shorter window."
+        )
+    rows = np.arange(batch_size, dtype=np.int64) * length
+
+    def batches():
+        for start in range(0, length, window):
+            steps = min(window, length - start)
+            x = {
+                "inputs": _cut(series, rows + start, steps),
+                "reset": np.full(batch_size, start == 0),
+                "position": np.full(batch_size, start, np.int64),
+            }
+            yield (x,) if targets is None else (x, _cut(targets, rows + start, steps))
+
+    dataset = tf.data.Dataset.from_generator(
+        batches,
+        output_signature=_signature(batch_size, window, length, series, targets),
+    )
+    count = -(-length // window)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _at_least_one(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(
+            f"`{name}` must be an integer. Received: {name}={value!r} of type "
+            f"{type(value).__name__}."
+        )
+    if value < 1:
+        raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
+    return int(value)
+
+
+def _as_array(series):
+    if isinstance(series, str | os.PathLike):
+        series = np.load(series, mmap_mode="r", allow_pickle=False)
+    elif isinstance(series, collections.abc.Iterator):
+        series = _spooled(series)
+    elif not isinstance(series, np.ndarray):
+        series = np.asarray(series)
+    if series.ndim < 1:
+        raise ValueError(
+            f"`series` must have the shape (n,) or (n, features). Received: series of "
+            f"shape {series.shape}."
+        )
+    if series.dtype.kind not in "iuf":
+        raise TypeError(
+            f"`series` must hold integers or floating-point numbers. Received: series "
+            f"of dtype {series.dtype}. Turn text into ids first."
+        )
+    return series
+
+
+def _as_targets(targets, series):
+    if targets is None:
+        return None
+    if isinstance(targets, str):
+        if targets != "next":
+            raise ValueError(
+                f"`targets` must be 'next', None or an array. Received: "
+                f"targets={targets!r}."
+            )
+        return series[1:]
+    targets = _as_array(targets)
+    if len(targets) != len(series):
+        raise ValueError(
+            f"`targets` must hold one target for each timestep. Received: "
+            f"{len(targets)} targets for a series of {len(series)} timesteps."
+        )
+    return targets
+
+
+def _spooled(chunks):
+    """The chunks of an iterator, one after the other, as a memory-mapped file."""
+    handle, path = tempfile.mkstemp(suffix=".series")
+    shape = dtype = None
+    total = 0
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in chunks:
+                chunk = np.ascontiguousarray(np.atleast_1d(chunk))
+                shape = chunk.shape[1:] if shape is None else shape
+                dtype = chunk.dtype if dtype is None else dtype
+                if chunk.shape[1:] != shape or chunk.dtype != dtype:
+                    raise ValueError(
+                        f"All chunks of `series` must have one dtype and one shape "
+                        f"beyond time. Expected: {dtype} (n, *{shape}). Received: "
+                        f"{chunk.dtype} {chunk.shape}."
+                    )
+                file.write(chunk.tobytes())
+                total += len(chunk)
+        if total == 0:
+            raise ValueError("`series` must not be empty. Received: an empty iterator.")
+        mapped = np.memmap(path, dtype=dtype, mode="r", shape=(total, *shape))
+    except BaseException:
+        os.unlink(path)
+        raise
+    weakref.finalize(mapped, _remove, path)
+    return mapped
+
+
+def _remove(path):
+    # The file may be gone with the system's temporary folder.
+    if os.path.exists(path):
+        os.unlink(path)
+
+
+def _cut(array, starts, steps):
+    """`(streams, steps, ...)`: the timesteps from each of `starts` on."""
+    return np.stack([array[s : s + steps] for s in starts]).astype(
+        _dtype(array), copy=False
+    )
+
+
+def _dtype(array):
+    return keras.config.floatx() if array.dtype.kind == "f" else array.dtype
+
+
+def _signature(batch_size, window, length, series, targets):
+    steps = window if length % window == 0 else None
+
+    def windows(array):
+        shape = (batch_size, steps, *array.shape[1:])
+        return tf.TensorSpec(shape, _dtype(array))
+
+    x = {
+        "inputs": windows(series),
+        "reset": tf.TensorSpec((batch_size,), tf.bool),
+        "position": tf.TensorSpec((batch_size,), tf.int64),
+    }
+    return (x,) if targets is None else (x, windows(targets))

@@ -1,0 +1,8 @@
+"""Recurrences as pure functions of tensors: no Keras layer, no variable."""
+
+from bptt_keras.kernels.gru import gru
+from bptt_keras.kernels.loop import cell_loop
+from bptt_keras.kernels.lstm import lstm
+from bptt_keras.kernels.simple_rnn import simple_rnn
+
+__all__ = ["cell_loop", "gru", "lstm", "simple_rnn"]

@@ -1,0 +1,187 @@
+"""What the drop-in layers share: when the fused kernel serves, and what else runs."""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.kernels.loop import cell_loop
+
+
+class RowFlags(NamedTuple):
+    """Mask and reset on their way through Keras' `call`, which knows only a mask."""
+
+    mask: Any
+    reset: Any
+
+
+class FusedRecurrence:
+    """Mixin that replaces the loop over time of a Keras recurrent layer.
+
+    Stands before the Keras class in the list of bases. The layer says which
+    activations its kernel knows (`_activations_are_fused`), which bias belongs to the
+    input projection (`_input_bias`) and runs the kernel (`_run_kernel`).
+    """
+
+    def __init__(self, units, *args, **kwargs):
+        super().__init__(units, *args, **kwargs)
+        # Keras switches XLA off where cuDNN might serve; here it only serves on demand.
+        self.supports_jit = not self._wants_cudnn
+
+    @property
+    def fused(self):
+        """True when the fused kernel serves this configuration."""
+        cell = self.cell
+        # Keras' implementation 1 drops inputs with another mask for each gate.
+        masks_by_gate = cell.dropout > 0 and getattr(cell, "implementation", 2) == 1
+        return (
+            self._activations_are_fused()
+            and cell.recurrent_dropout == 0
+            and not masks_by_gate
+            and not self.unroll
+            and not self._wants_cudnn
+        )
+
+    @property
+    def _wants_cudnn(self):
+        return getattr(self, "use_cudnn", False) is True
+
+    def call(
+        self, sequences, initial_state=None, mask=None, training=False, reset=None
+    ):
+        if mask is None:
+            # Keras attaches the mask of the inputs by itself only to calls that have
+            # no second tensor, be it `initial_state` or `reset`.
+            mask = getattr(sequences, "_keras_mask", None)
+        flags = RowFlags(_checked_mask(mask), _checked_reset(reset, sequences.shape))
+        return super().call(
+            sequences, initial_state=initial_state, mask=flags, training=training
+        )
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        flags = mask if isinstance(mask, RowFlags) else RowFlags(mask, None)
+        if self.fused:
+            return self._fused_loop(sequences, initial_state, flags, training)
+        if self._wants_cudnn:
+            if flags.reset is not None:
+                raise ValueError(
+                    "`reset` is not possible with cuDNN, which runs the whole sequence "
+                    "at once. Received: use_cudnn=True and a `reset` of shape "
+                    f"{flags.reset.shape}. Use `use_cudnn='auto'`."
+                )
+            return super().inner_loop(sequences, initial_state, flags.mask, training)
+        if flags == (None, None):
+            return keras.layers.RNN.inner_loop(
+                self, sequences, initial_state, None, training
+            )
+        return self._cell_loop(sequences, initial_state, flags, training)
+
+    def _fused_loop(self, sequences, initial_state, flags, training):
+        dtype = self.cell.compute_dtype
+        sequences = tf.cast(sequences, dtype)
+        if training and self.cell.dropout > 0:
+            # `RNN.call` drew this mask already; one mask serves all steps.
+            dropped = self.cell.get_dropout_mask(sequences[:, 0, :])
+            sequences = sequences * dropped[:, None]
+        mask, reset = (self._time_major(flag) for flag in flags)
+        x_proj = self._project(self._time_major(sequences), dtype)
+        kernel = tf.cast(tf.convert_to_tensor(self.cell.recurrent_kernel), dtype)
+        h_seq, *states = self._run_kernel(x_proj, initial_state, kernel, mask, reset)
+        if mask is not None and self.zero_output_for_mask:
+            h_seq = tf.where(mask[..., None], h_seq, tf.zeros_like(h_seq))
+        outputs = h_seq if self.return_sequences else h_seq[-1:]
+        return h_seq[-1], tf.transpose(outputs, (1, 0, 2)), states
+
+    def _time_major(self, tensor):
+        if tensor is None:
+            return None
+        if self.go_backwards:
+            tensor = tf.reverse(tensor, axis=[1])
+        return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
+
+    def _project(self, sequences, dtype):
+        """`x W + b` for all steps in one product: `(time, batch, gates * units)`."""
+        kernel = tf.cast(tf.convert_to_tensor(self.cell.kernel), dtype)
+        length, batch, features = keras.ops.shape(sequences)
+        x_proj = tf.matmul(tf.reshape(sequences, (-1, features)), kernel)
+        bias = self._input_bias()
+        if bias is not None:
+            x_proj += tf.cast(bias, dtype)
+        return tf.reshape(x_proj, (length, batch, kernel.shape[-1]))
+
+    def _input_bias(self):
+        return None if self.cell.bias is None else tf.convert_to_tensor(self.cell.bias)
+
+    def _cell_loop(self, sequences, initial_state, flags, training):
+        mask, reset = flags
+        if self.go_backwards:
+            sequences, mask, reset = (
+                None if x is None else tf.reverse(x, axis=[1])
+                for x in (sequences, mask, reset)
+            )
+        last_output, outputs, states = cell_loop(
+            lambda x, states: self.cell(x, states, training=training),
+            sequences,
+            list(initial_state),
+            mask=mask,
+            reset=reset,
+            initial_states=[tf.zeros_like(s) for s in initial_state],
+            previous_output=initial_state[0],
+            unroll=self.unroll,
+        )
+        if mask is not None and self.zero_output_for_mask:
+            outputs = tf.where(mask[..., None], outputs, tf.zeros_like(outputs))
+            last_output = outputs[:, -1]
+        return last_output, outputs, states
+
+    def get_config(self):
+        """Keras' configuration, and the arguments that Keras' own leaves out.
+
+        `use_cudnn`, `implementation` and SimpleRNN's `seed` are added only where they
+        differ from the default, so that an ordinary configuration equals Keras'.
+        """
+        config = super().get_config()
+        if getattr(self, "use_cudnn", "auto") != "auto":
+            config["use_cudnn"] = self.use_cudnn
+        # Recurrent dropout forces implementation 1: then it was not asked for.
+        chosen = getattr(self.cell, "implementation", 2)
+        if chosen != 2 and not self.cell.recurrent_dropout:
+            config["implementation"] = chosen
+        if self.cell.seed is not None:
+            config["seed"] = self.cell.seed
+        return config
+
+
+def _checked_mask(mask):
+    mask = keras.tree.flatten(mask)[0] if mask is not None else None
+    if mask is None:
+        return None
+    mask = tf.cast(mask, tf.bool)
+    if mask.shape.rank == 3 and mask.shape[-1] == 1:
+        mask = mask[..., 0]
+    if mask.shape.rank != 2:
+        raise ValueError(
+            "`mask` must have shape (batch, time). "
+            f"Received: a mask of shape {tuple(mask.shape)}."
+        )
+    return mask
+
+
+def _checked_reset(reset, sequences_shape):
+    if reset is None:
+        return None
+    reset = tf.convert_to_tensor(reset)
+    if reset.dtype != tf.bool:
+        raise TypeError(
+            "`reset` must be boolean, True where a row starts afresh. "
+            f"Received: reset of dtype {reset.dtype.name}. "
+            "Compare or cast first, as in `reset=flags != 0`."
+        )
+    expected = tuple(sequences_shape[:2])
+    if reset.shape.rank != 2 or not reset.shape.is_compatible_with(expected):
+        raise ValueError(
+            "`reset` must have one flag for each row and step, shape (batch, time) = "
+            f"{expected}. Received: reset of shape {tuple(reset.shape)}. To reset rows "
+            "before the first step only, set the other columns to False."
+        )
+    return reset

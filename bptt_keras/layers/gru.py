@@ -1,0 +1,79 @@
+"""`keras.layers.GRU` with a fused recurrence and resets."""
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.kernels.gru import gru
+from bptt_keras.layers._fused import FusedRecurrence
+
+
+@keras.saving.register_keras_serializable(package="bptt_keras")
+class GRU(FusedRecurrence, keras.layers.GRU):
+    """Gated recurrent unit, a drop-in for `keras.layers.GRU`.
+
+        z, r = sigmoid(x_t W + b + h_{t-1} U + b_r)   (two of the three parts)
+        g = tanh(x_t W + b + r * (h_{t-1} U + b_r))   (the third part)
+        h_t = z * h_{t-1} + (1 - z) * g
+
+    Weights, configuration and results are those of Keras; only the loop over time is
+    another one, with a backward pass written by hand that XLA compiles well. The
+    attribute `fused` says whether it serves: tanh and sigmoid, `reset_after`, no
+    recurrent dropout, no `unroll`, `use_cudnn` not True. Other settings run Keras'
+    own loop.
+
+    Two deliberate differences: see `LSTM`.
+
+    Args:
+        units: positive integer, the size of h.
+        **kwargs: those of `keras.layers.GRU`.
+
+    Call arguments:
+        sequences: `(batch, time, features)` floats.
+        initial_state: h, `(batch, units)`. Default: zeros.
+        mask: `(batch, time)` booleans, False where a step is skipped. Default: the
+            mask that the inputs carry.
+        training: True applies dropout.
+        reset: `(batch, time)` booleans, True where a row's h is set to zeros before
+            the step (with `go_backwards`, before the step in the order of the loop).
+            A masked step resets too. Default: None.
+
+    Returns:
+        h of the last step `(batch, units)`, or with `return_sequences` of all steps
+        `(batch, time, units)`; with `return_state` followed by the last h.
+
+    Raises:
+        TypeError: `reset` is not boolean.
+        ValueError: `reset` or `mask` is not `(batch, time)`.
+
+    Example:
+
+        layer = GRU(4, return_sequences=True)
+        x = np.ones((2, 6, 3), "float32")
+        reset = np.zeros((2, 6), bool)
+        reset[0, 3] = True
+        h = layer(x, reset=reset)      # row 0: two sequences of three steps
+
+    Source: Cho et al. 2014; gates in Keras' order z, r, g.
+    """
+
+    def _activations_are_fused(self):
+        return (
+            self.activation is keras.activations.tanh
+            and self.recurrent_activation is keras.activations.sigmoid
+            and self.reset_after
+        )
+
+    def _input_bias(self):
+        return self._bias_row(0)
+
+    def _run_kernel(self, x_proj, initial_state, recurrent_kernel, mask, reset):
+        bias = self._bias_row(1)
+        if bias is not None:
+            bias = tf.cast(bias, x_proj.dtype)
+        (h_0,) = initial_state
+        return gru(x_proj, h_0, recurrent_kernel, bias, mask=mask, reset=reset)
+
+    def _bias_row(self, row):
+        """Row 0 belongs to the inputs, row 1 to the recurrent product."""
+        bias = self.cell.bias
+        return None if bias is None else tf.convert_to_tensor(bias)[row]

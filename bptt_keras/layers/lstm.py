@@ -1,0 +1,70 @@
+"""`keras.layers.LSTM` with a fused recurrence and resets."""
+
+import keras
+
+from bptt_keras.kernels.lstm import lstm
+from bptt_keras.layers._fused import FusedRecurrence
+
+
+@keras.saving.register_keras_serializable(package="bptt_keras")
+class LSTM(FusedRecurrence, keras.layers.LSTM):
+    """Long short-term memory, a drop-in for `keras.layers.LSTM`.
+
+        i, f, o = sigmoid(x_t W + h_{t-1} U + b)      (three of the four parts)
+        g = tanh(x_t W + h_{t-1} U + b)               (the other part)
+        c_t = f * c_{t-1} + i * g
+        h_t = o * tanh(c_t)
+
+    Weights, configuration and results are those of Keras; only the loop over time is
+    another one, with a backward pass written by hand that XLA compiles well. The
+    attribute `fused` says whether it serves: tanh and sigmoid, no recurrent dropout,
+    no `unroll`, `use_cudnn` not True. Other settings run Keras' own loop.
+
+    Two deliberate differences. A masked first step puts out the initial h, where Keras
+    puts out zeros, so that cutting a sequence in two never changes a result; it shows
+    only where a nonzero initial state meets a masked first step. And the mask that
+    the inputs carry counts also when an `initial_state` is given, where Keras drops
+    it.
+
+    Args:
+        units: positive integer, the size of h and of c.
+        **kwargs: those of `keras.layers.LSTM`.
+
+    Call arguments:
+        sequences: `(batch, time, features)` floats.
+        initial_state: list of h and c, each `(batch, units)`. Default: zeros.
+        mask: `(batch, time)` booleans, False where a step is skipped. Default: the
+            mask that the inputs carry.
+        training: True applies dropout.
+        reset: `(batch, time)` booleans, True where a row's h and c are set to zeros
+            before the step (with `go_backwards`, before the step in the order of the
+            loop). A masked step resets too. Default: None.
+
+    Returns:
+        h of the last step `(batch, units)`, or with `return_sequences` of all steps
+        `(batch, time, units)`; with `return_state` followed by the last h and c.
+
+    Raises:
+        TypeError: `reset` is not boolean.
+        ValueError: `reset` or `mask` is not `(batch, time)`.
+
+    Example:
+
+        layer = LSTM(4, return_sequences=True)
+        x = np.ones((2, 6, 3), "float32")
+        reset = np.zeros((2, 6), bool)
+        reset[0, 3] = True
+        h = layer(x, reset=reset)      # row 0: two sequences of three steps
+
+    Source: Hochreiter & Schmidhuber 1997, Gers, Schmidhuber & Cummins 2000; gates in
+    Keras' order i, f, g, o.
+    """
+
+    def _activations_are_fused(self):
+        return (
+            self.activation is keras.activations.tanh
+            and self.recurrent_activation is keras.activations.sigmoid
+        )
+
+    def _run_kernel(self, x_proj, initial_state, recurrent_kernel, mask, reset):
+        return lstm(x_proj, *initial_state, recurrent_kernel, mask=mask, reset=reset)

@@ -1,0 +1,73 @@
+"""`keras.layers.SimpleRNN` with a fused recurrence and resets."""
+
+import keras
+
+from bptt_keras.kernels.simple_rnn import ACTIVATIONS, simple_rnn
+from bptt_keras.layers._fused import FusedRecurrence
+
+
+@keras.saving.register_keras_serializable(package="bptt_keras")
+class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
+    """Elman's recurrent network, a drop-in for `keras.layers.SimpleRNN`.
+
+        h_t = activation(x_t W + b + h_{t-1} U)
+
+    Weights, configuration and results are those of Keras; only the loop over time is
+    another one, with a backward pass written by hand that XLA compiles well. The
+    attribute `fused` says whether it serves: tanh, relu or linear, no recurrent
+    dropout, no `unroll`. Other settings run Keras' own loop.
+
+    Two deliberate differences: see `LSTM`.
+
+    Args:
+        units: positive integer, the size of h.
+        **kwargs: those of `keras.layers.SimpleRNN`.
+
+    Call arguments:
+        sequences: `(batch, time, features)` floats.
+        initial_state: h, `(batch, units)`. Default: zeros.
+        mask: `(batch, time)` booleans, False where a step is skipped. Default: the
+            mask that the inputs carry.
+        training: True applies dropout.
+        reset: `(batch, time)` booleans, True where a row's h is set to zeros before
+            the step (with `go_backwards`, before the step in the order of the loop).
+            A masked step resets too. Default: None.
+
+    Returns:
+        h of the last step `(batch, units)`, or with `return_sequences` of all steps
+        `(batch, time, units)`; with `return_state` followed by the last h.
+
+    Raises:
+        TypeError: `reset` is not boolean.
+        ValueError: `reset` or `mask` is not `(batch, time)`.
+
+    Example:
+
+        layer = SimpleRNN(4, return_sequences=True)
+        x = np.ones((2, 6, 3), "float32")
+        reset = np.zeros((2, 6), bool)
+        reset[0, 3] = True
+        h = layer(x, reset=reset)      # row 0: two sequences of three steps
+
+    Source: Elman 1990.
+    """
+
+    def _activation_name(self):
+        for name in ACTIVATIONS:
+            if self.activation is keras.activations.get(name):
+                return name
+        return None
+
+    def _activations_are_fused(self):
+        return self._activation_name() is not None
+
+    def _run_kernel(self, x_proj, initial_state, recurrent_kernel, mask, reset):
+        (h_0,) = initial_state
+        return simple_rnn(
+            x_proj,
+            h_0,
+            recurrent_kernel,
+            activation=self._activation_name(),
+            mask=mask,
+            reset=reset,
+        )

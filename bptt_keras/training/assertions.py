@@ -1,0 +1,36 @@
+"""Checks inside the graph, and how their messages reach the user."""
+
+import contextlib
+import re
+
+import tensorflow as tf
+
+_MARK = "bptt_keras refuses:"
+_MESSAGE = re.compile(re.escape(_MARK) + r" (.*?) \[end\]", re.DOTALL)
+
+
+def require(condition, message):
+    """An operation that stops the step unless `condition` holds.
+
+    Args:
+        condition: Scalar boolean tensor.
+        message: Full sentences; they become the text of a `ValueError`.
+
+    Returns:
+        An operation for `tf.control_dependencies`; in eager mode nothing is left to
+        wait for.
+    """
+    operation = tf.debugging.Assert(condition, [f"{_MARK} {message} [end]"])
+    return tf.no_op() if operation is None else operation
+
+
+@contextlib.contextmanager
+def plain_errors():
+    """Within: a failed `require` raises a `ValueError` with its message alone."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = _MESSAGE.search(str(error))
+        if found is None:
+            raise
+        raise ValueError(found.group(1)) from None

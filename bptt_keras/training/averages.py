@@ -1,0 +1,147 @@
+"""What a loss is averaged over: valid timesteps, each with its weight."""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+
+class Term(NamedTuple):
+    """The loss of one output in one window.
+
+    Fields:
+        total: Sum of weight times loss over the valid `(row, step)` pairs, in the
+            unit of the loss.
+        weight: Sum of the weights of those pairs.
+        labels_valid: Scalar boolean: all class labels are classes of the model.
+    """
+
+    total: Any
+    weight: Any
+    labels_valid: Any
+
+    @property
+    def mean(self):
+        """`total / weight`; 0 where no step is valid."""
+        return tf.math.divide_no_nan(self.total, self.weight)
+
+
+def loss_terms(losses, targets, outputs, weights, sequence_output):
+    """The loss of a window, output by output.
+
+        total = sum(w * l),  weight = sum(w)
+
+    over the `(row, step)` pairs of the window. `w` is the sample weight (1 if there
+    is none), and 0 where the mask of the output or of the loss (`ignore_class`) says
+    that the step is not valid. `l` is the loss of that pair, averaged over any axes
+    beyond `(batch, time)`.
+
+    Args:
+        losses: The trainer's built `CompileLoss`.
+        targets: Targets `(batch, time, ...)`, structured like `outputs`.
+        outputs: The model's outputs.
+        weights: `None`, one `(batch, time)` tensor, or one for each output.
+        sequence_output: False if outputs have no time axis; pairs are then rows.
+
+    Returns:
+        List of `Term`.
+
+    Raises:
+        ValueError: If a loss does not give one value for each pair.
+    """
+    terms = []
+    for path, loss, _, _ in losses._flat_losses:
+        target, output = _at(path, targets), _at(path, outputs)
+        weight = _at(path, weights) if keras.tree.is_nested(weights) else weights
+        values, mask = _values(loss, target, output)
+        values = _by_timestep(values, output, loss, sequence_output)
+        weight = tf.ones_like(values) if weight is None else weight
+        weight = tf.cast(weight, values.dtype)
+        if mask is not None:
+            weight *= tf.cast(tf.broadcast_to(mask, tf.shape(values)), values.dtype)
+        # A padded step may hold anything, also what makes its loss NaN.
+        total = tf.reduce_sum(tf.math.multiply_no_nan(values, weight))
+        valid = _labels_valid(loss, target, output)
+        terms.append(Term(total, tf.reduce_sum(weight), valid))
+    return terms
+
+
+def objective(losses, terms):
+    """What is minimised: the sum of the terms' means, times their `loss_weights`.
+
+    Args:
+        losses: The trainer's built `CompileLoss`.
+        terms: List of `Term`, from `loss_terms`.
+
+    Returns:
+        Scalar tensor, in the unit of the loss.
+    """
+    factors = [
+        1.0 if factor is None else factor for _, _, factor, _ in losses._flat_losses
+    ]
+    return tf.add_n([f * term.mean for f, term in zip(factors, terms, strict=True)])
+
+
+def check_reductions(loss):
+    """Raises if a loss asks for a reduction that windows cannot honour.
+
+    Args:
+        loss: The `loss` argument of `compile`.
+
+    Raises:
+        ValueError: For the reductions `"sum"` and `"none"`.
+    """
+    for leaf in keras.tree.flatten(loss):
+        reduction = getattr(leaf, "reduction", "mean")
+        if reduction in ("sum", "none", None):
+            raise ValueError(
+                f"A loss must be averaged over valid timesteps, so that windows of "
+                f"any length weigh the same. Received: loss {leaf.name!r} with "
+                f"reduction={reduction!r}. Leave `reduction` at its default."
+            )
+
+
+def _values(loss, target, output):
+    """Unreduced loss and its mask, as `keras.losses.Loss.__call__` makes them."""
+    masks = [getattr(output, "_keras_mask", None)]
+    target = tf.cast(target, loss.dtype)
+    values = loss.call(target, tf.cast(output, loss.dtype))
+    masks.append(getattr(values, "_keras_mask", None))
+    masks = [tf.cast(mask, tf.bool) for mask in masks if mask is not None]
+    if not masks:
+        return values, None
+    return values, masks[0] if len(masks) == 1 else tf.logical_and(*masks)
+
+
+def _by_timestep(values, output, loss, sequence_output):
+    wanted = 2 if sequence_output else 1
+    rank = values.shape.rank
+    steps = values.shape[1] if sequence_output and rank and rank > 1 else None
+    if rank is None or rank < wanted or steps not in (None, output.shape[1]):
+        each = "(batch, time)" if sequence_output else "(batch,)"
+        raise ValueError(
+            f"A loss must give one value for each timestep, shape {each}. Received: "
+            f"loss {loss.name!r} with values of shape {values.shape} for outputs of "
+            f"shape {output.shape}. Average over the last axis only."
+        )
+    return tf.reduce_mean(values, axis=list(range(wanted, rank)))
+
+
+def _labels_valid(loss, target, output):
+    """Class labels outside the model's classes: XLA would turn them into NaN."""
+    function = getattr(loss, "fn", None)
+    if function is not keras.losses.sparse_categorical_crossentropy:
+        return tf.constant(True)
+    target = tf.cast(target, tf.float32)
+    classes = tf.cast(tf.shape(output)[-1], tf.float32)
+    valid = (target >= 0) & (target < classes)
+    ignored = getattr(loss, "ignore_class", None)
+    if ignored is not None:
+        valid |= tf.equal(target, float(ignored))
+    return tf.reduce_all(valid)
+
+
+def _at(path, tree):
+    for key in path:
+        tree = tree[key]
+    return tree

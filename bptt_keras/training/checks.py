@@ -1,0 +1,211 @@
+"""What is looked at before training starts: arrays, datasets and their order."""
+
+import types
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bptt_keras.training.assertions import require
+from bptt_keras.training.batch import split_inputs
+
+# Values looked at in one go: a large array is checked without a copy of its size.
+_CHUNK = 1 << 22
+
+
+def check_data(x, y, model, *, shuffle):
+    """Raises if the data that `fit` got cannot be trained on.
+
+    Args:
+        x: As for `fit`.
+        y: As for `fit`.
+        model: The inner model.
+        shuffle: As for `fit`; `None` where the user said nothing.
+
+    Raises:
+        ValueError: NaN or infinity in `x` or `y`, ids outside an embedding's
+            vocabulary, `x` and `y` of different lengths, `reset` of the wrong shape,
+            or rows whose order matters that would be shuffled.
+    """
+    if isinstance(x, tf.data.Dataset):
+        _check_order(x)
+    if shuffle and isinstance(x, tf.data.Dataset | types.GeneratorType):
+        raise ValueError(
+            f"`shuffle=True` has no effect on a {type(x).__name__}. Shuffle the data "
+            f"itself, or leave `shuffle` out."
+        )
+    if shuffle and keeps_order(x):
+        raise ValueError(
+            "Rows with `reset` continue one another, so their order must be kept. "
+            "Received: shuffle=True. Leave `shuffle` out, or pass `shuffle=False`."
+        )
+    if isinstance(x, tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType):
+        return
+    inputs, reset, _ = split_inputs(x)
+    arrays = [a for a in tf.nest.flatten(inputs) if _is_array(a)]
+    for array in arrays:
+        _check_finite(array, "x")
+    _check_vocabulary(arrays, model)
+    for array in tf.nest.flatten(y):
+        if not _is_array(array):
+            continue
+        _check_finite(array, "y")
+        if arrays and len(array) != len(arrays[0]):
+            raise ValueError(
+                f"`x` and `y` must have the same number of rows. Received: x with "
+                f"{len(arrays[0])} rows and y with {len(array)}."
+            )
+    if _is_array(reset) and arrays:
+        _check_reset_shape(reset, arrays[0])
+
+
+def keeps_order(x):
+    """True if the order of the data must be kept or is the data's own affair.
+
+    Rows continue one another where there is `reset` or `position`: in the arrays, or
+    in the first batch of a `PyDataset`. Datasets and generators come as they come.
+    """
+    if isinstance(x, tf.data.Dataset | types.GeneratorType):
+        return True
+    if isinstance(x, keras.utils.PyDataset):
+        x = keras.utils.unpack_x_y_sample_weight(x[0])[0]
+    if not isinstance(x, dict):
+        return False
+    _, reset, position = split_inputs(x)
+    return reset is not None or position is not None
+
+
+def finite_inputs(batch):
+    """The batch, with a check in the graph that its inputs are finite.
+
+    Args:
+        batch: A `Batch`.
+
+    Returns:
+        The same batch; using it fails if an input holds NaN or infinity.
+    """
+    floats = [t for t in tf.nest.flatten(batch.inputs) if t.dtype.is_floating]
+    if not floats:
+        return batch
+    finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in floats])
+    check = require(finite, "`x` must be finite. Received: NaN or infinity in x.")
+    with tf.control_dependencies([check]):
+        return batch._replace(
+            inputs=tf.nest.map_structure(tf.identity, batch.inputs),
+        )
+
+
+def require_valid_window(result):
+    """Checks in the graph on what a window's program found.
+
+    Args:
+        result: `programs.Window`.
+
+    Returns:
+        List of operations for `tf.control_dependencies`.
+    """
+    return require_ids(result.ids_valid) + [
+        require(
+            term.labels_valid,
+            "`y` must hold class labels from 0 to the number of the model's outputs "
+            "minus 1. Received: a label outside.",
+        )
+        for term in result.terms
+    ]
+
+
+def require_ids(ids_valid):
+    """Checks in the graph that ids are in the range of their embeddings.
+
+    Args:
+        ids_valid: `{layer name: scalar boolean tensor}`.
+
+    Returns:
+        List of operations for `tf.control_dependencies`.
+    """
+    return [
+        require(
+            valid,
+            f"Ids must lie in the vocabulary of layer `{name}`, from 0 to `input_dim` "
+            f"- 1. Received: an id outside.",
+        )
+        for name, valid in ids_valid.items()
+    ]
+
+
+def _is_array(value):
+    return hasattr(value, "shape") and hasattr(value, "dtype") and len(value.shape) > 0
+
+
+def _chunks(array):
+    rows = max(1, _CHUNK // max(1, int(np.prod(array.shape[1:]))))
+    for start in range(0, len(array), rows):
+        yield np.asarray(array[start : start + rows])
+
+
+def _check_finite(array, name):
+    if not np.issubdtype(np.dtype(keras.backend.standardize_dtype(array.dtype)), float):
+        return
+    for chunk in _chunks(array):
+        if not np.isfinite(chunk).all():
+            raise ValueError(
+                f"`{name}` must be finite. Received: NaN or infinity in {name}. Fill "
+                f"the gaps, and give them `sample_weight` 0 if they must not count."
+            )
+
+
+def _check_vocabulary(arrays, model):
+    embedding = _first_embedding(model)
+    if embedding is None or len(arrays) != 1:
+        return
+    for chunk in _chunks(arrays[0]):
+        if chunk.size and (chunk.min() < 0 or chunk.max() >= embedding.input_dim):
+            raise ValueError(
+                f"Ids must lie in the vocabulary of layer {embedding.name!r}, from 0 "
+                f"to {embedding.input_dim - 1}. Received: ids from {chunk.min()} to "
+                f"{chunk.max()}."
+            )
+
+
+def _first_embedding(model):
+    """The embedding that reads the model's only input, if that is plain to see."""
+    layers = [
+        layer
+        for layer in getattr(model, "layers", [])
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
+    if isinstance(model, keras.Sequential) and layers:
+        first = layers[0]
+        return first if isinstance(first, keras.layers.Embedding) else None
+    return None
+
+
+def _check_reset_shape(reset, array):
+    shape = tuple(reset.shape)
+    if shape not in (tuple(array.shape[:1]), tuple(array.shape[:2])):
+        raise ValueError(
+            f"`reset` must have the shape (batch,) or (batch, time). Received: reset "
+            f"with shape {shape} beside inputs with shape {tuple(array.shape)}."
+        )
+
+
+def _check_order(dataset):
+    """Raises if a stream was shuffled after it was made."""
+
+    def is_stream(spec):
+        return (
+            isinstance(spec, tuple | list)
+            and isinstance(spec[0], dict)
+            and ("position" in spec[0])
+        )
+
+    while is_stream(dataset.element_spec):
+        if "Shuffle" in type(dataset).__name__:
+            raise ValueError(
+                "A stream must keep its order: each batch continues the one before. "
+                "Received: a stream that was shuffled. Remove `.shuffle(...)`."
+            )
+        sources = dataset._inputs()
+        if len(sources) != 1:
+            return
+        dataset = sources[0]

@@ -1,0 +1,47 @@
+"""Whether a model compiles with XLA, found out without running it."""
+
+import tensorflow as tf
+
+
+def compiles(programs, step, batch, truncation, use):
+    """Lowers the program of one window to XLA's language.
+
+    Args:
+        programs: `Programs`, made with `xla=True`.
+        step: The model's `PureStep`.
+        batch: `Batch` that the programs are meant for.
+        truncation: `FixedWindow`.
+        use: `"fit"`, `"evaluate"` or `"predict"`.
+
+    Returns:
+        `None` if it compiles, else the first line of the reason.
+    """
+    rows, length = 2, batch.known_length
+    steps = min(length or truncation.window, truncation.window)
+
+    def example(tensor):
+        if tensor is None:
+            return None
+        shape = [rows, *tensor.shape[1:]]
+        if len(shape) > 1 and shape[1] in (None, length):
+            shape[1] = steps
+        return tf.zeros(shape, tensor.dtype)
+
+    program = {
+        "fit": programs.gradients,
+        "evaluate": programs.evaluate,
+        "predict": programs.predict,
+    }[use]
+    window = tf.nest.map_structure(example, batch._replace(position=None))
+    state = step.initial_state(rows)
+    try:
+        program.experimental_get_compiler_ir(window, state, programs.buffer_values())(
+            stage="hlo"
+        )
+    except (
+        tf.errors.InvalidArgumentError,
+        tf.errors.UnimplementedError,
+        NotImplementedError,
+    ) as error:
+        return str(error).strip().splitlines()[0]
+    return None
