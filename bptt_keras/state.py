@@ -562,7 +562,9 @@ def _dry_run(step, specs, length, training):
 def watched_ids(model):
     """Within: each `Embedding` of the model notes whether its ids are in range.
 
-    XLA clamps ids that are out of range without a word, so they are checked apart.
+    XLA clamps ids that are out of range without a word, and without XLA the error
+    names no layer. So they are clamped here and the finding says whether that
+    changed any.
 
     Args:
         model: A built `keras.Model`.
@@ -586,7 +588,8 @@ def _noting_ids(layer, found):
         ids = tf.cast(inputs, tf.int32)
         valid = tf.reduce_all((ids >= 0) & (ids < layer.input_dim))
         found[layer.name] = found.get(layer.name, True) & valid
-        return original(inputs, *args, **kwargs)
+        ids = tf.clip_by_value(ids, 0, layer.input_dim - 1)
+        return original(ids, *args, **kwargs)
 
     layer.__dict__["call"] = call
     try:

@@ -74,24 +74,27 @@ def streams(series, *, batch_size, window, targets="next"):
             f"shorter window."
         )
     rows = np.arange(batch_size, dtype=np.int64) * length
+    read_x, read_y = _reader(series), None if targets is None else _reader(targets)
+    static = window if length % window == 0 else None
 
-    def batches():
-        for start in range(0, length, window):
-            steps = min(window, length - start)
-            x = {
-                "inputs": _cut(series, rows + start, steps),
-                "reset": np.full(batch_size, start == 0),
-                "position": np.full(batch_size, start, np.int64),
-            }
-            yield (x,) if targets is None else (x, _cut(targets, rows + start, steps))
+    def batch(index):
+        start = index * window
+        steps = tf.minimum(tf.constant(window, tf.int64), length - start)
+        places = rows[:, None] + start + tf.range(steps)[None]
+        x = {
+            "inputs": read_x(places, static),
+            "reset": tf.fill([batch_size], tf.equal(start, 0)),
+            "position": tf.fill([batch_size], start),
+        }
+        return (x,) if targets is None else (x, read_y(places, static))
 
-    dataset = tf.data.Dataset.from_generator(
-        batches,
-        output_signature=_signature(batch_size, window, length, series, targets),
-    )
-    count = -(-length // window)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    count = tf.constant(-(-length // window), tf.int64)
+    dataset = tf.data.Dataset.range(count).map(batch, deterministic=True)
+    options = tf.data.Options()
+    # Nothing here can be tuned, and TensorFlow's tuner holds up the end of an epoch
+    # until its next round, which may be minutes away (TensorFlow 2.21).
+    options.autotune.enabled = False
+    return dataset.prefetch(2).with_options(options)
 
 
 def _at_least_one(name, value):
@@ -179,27 +182,38 @@ def _remove(path):
         os.unlink(path)
 
 
-def _cut(array, starts, steps):
-    """`(streams, steps, ...)`: the timesteps from each of `starts` on."""
-    return np.stack([array[s : s + steps] for s in starts]).astype(
-        _dtype(array), copy=False
-    )
+def _reader(array):
+    """A function from places `(batch, time)` to the timesteps that stand there.
+
+    An array in memory is read by the graph itself. A memory map is read window by
+    window, by NumPy, so that it never stands in memory as a whole.
+    """
+    dtype = keras.config.floatx() if array.dtype.kind == "f" else array.dtype
+    rest = array.shape[1:]
+    if _is_mapped(array):
+
+        def read(places):
+            return np.stack([array[row[0] : row[-1] + 1] for row in places])
+
+        def values_at(places):
+            return tf.numpy_function(read, [places], array.dtype, stateful=False)
+
+    else:
+        tensor = tf.constant(array, dtype)
+
+        def values_at(places):
+            return tf.gather(tensor, places)
+
+    def reader(places, steps):
+        values = tf.cast(values_at(places), dtype)
+        return tf.ensure_shape(values, [places.shape[0], steps, *rest])
+
+    return reader
 
 
-def _dtype(array):
-    return keras.config.floatx() if array.dtype.kind == "f" else array.dtype
-
-
-def _signature(batch_size, window, length, series, targets):
-    steps = window if length % window == 0 else None
-
-    def windows(array):
-        shape = (batch_size, steps, *array.shape[1:])
-        return tf.TensorSpec(shape, _dtype(array))
-
-    x = {
-        "inputs": windows(series),
-        "reset": tf.TensorSpec((batch_size,), tf.bool),
-        "position": tf.TensorSpec((batch_size,), tf.int64),
-    }
-    return (x,) if targets is None else (x, windows(targets))
+def _is_mapped(array):
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap):
+            return True
+        array = array.base
+    return False

@@ -38,6 +38,8 @@ def gru(x_proj, h_0, recurrent_kernel, recurrent_bias, *, mask=None, reset=None)
 
     Example:
 
+        from bptt_keras.kernels.gru import gru
+
         h_seq, h_T = gru(
             tf.zeros((7, 2, 9)), tf.zeros((2, 3)), tf.zeros((3, 9)), tf.zeros((9,))
         )

@@ -45,6 +45,8 @@ def cell_loop(
 
     Example:
 
+        from bptt_keras.kernels.loop import cell_loop
+
         cell = keras.layers.LSTMCell(3)
         last, outputs, states = cell_loop(
             cell, tf.zeros((2, 7, 5)), cell.get_initial_state(2)

@@ -39,6 +39,8 @@ def lstm(x_proj, h_0, c_0, recurrent_kernel, *, mask=None, reset=None):
 
     Example:
 
+        from bptt_keras.kernels.lstm import lstm
+
         h_seq, h_T, c_T = lstm(
             tf.zeros((7, 2, 12)), tf.zeros((2, 3)), tf.zeros((2, 3)), tf.zeros((3, 12))
         )
@@ -52,12 +54,11 @@ def lstm(x_proj, h_0, c_0, recurrent_kernel, *, mask=None, reset=None):
 
     @tf.custom_gradient
     def recurrence(x_proj, h_0, c_0, recurrent_kernel):
-        (h_T, c_T), (h_seq, c_seq, gates) = _forward(
+        (h_T, c_T), (h_seq, c_prev, gates) = _forward(
             x_proj, h_0, c_0, recurrent_kernel, mask, reset
         )
 
         def gradient(d_h_seq, d_h_T, d_c_T):
-            c_prev = previous(c_seq, c_0, reset)
             d_z, d_h_0, d_c_0 = _backward(
                 (d_h_seq, d_h_T, d_c_T), gates, c_prev, recurrent_kernel, mask, reset
             )
@@ -80,7 +81,8 @@ def _forward(x_proj, h_0, c_0, recurrent_kernel, mask, reset):
         c = f * c_prev + i * g
         h = hold_rows(keep, o * tf.tanh(c), h_prev)
         c = hold_rows(keep, c, c_prev)
-        return (h, c), (h, c, tf.concat([i, f, g, o], axis=-1))
+        # c_prev and not c: the backward pass needs it, and c follows from it.
+        return (h, c), (h, c_prev, tf.concat([i, f, g, o], axis=-1))
 
     units = recurrent_kernel.shape[0]
     return scan(

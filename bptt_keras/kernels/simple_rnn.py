@@ -46,6 +46,8 @@ def simple_rnn(
 
     Example:
 
+        from bptt_keras.kernels.simple_rnn import simple_rnn
+
         h_seq, h_T = simple_rnn(
             tf.zeros((7, 2, 3)), tf.zeros((2, 3)), tf.zeros((3, 3))
         )

@@ -47,7 +47,7 @@ class GRU(FusedRecurrence, keras.layers.GRU):
 
     Example:
 
-        layer = GRU(4, return_sequences=True)
+        layer = bk.layers.GRU(4, return_sequences=True)
         x = np.ones((2, 6, 3), "float32")
         reset = np.zeros((2, 6), bool)
         reset[0, 3] = True

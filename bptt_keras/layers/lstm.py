@@ -50,7 +50,7 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     Example:
 
-        layer = LSTM(4, return_sequences=True)
+        layer = bk.layers.LSTM(4, return_sequences=True)
         x = np.ones((2, 6, 3), "float32")
         reset = np.zeros((2, 6), bool)
         reset[0, 3] = True

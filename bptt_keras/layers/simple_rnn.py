@@ -43,7 +43,7 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
 
     Example:
 
-        layer = SimpleRNN(4, return_sequences=True)
+        layer = bk.layers.SimpleRNN(4, return_sequences=True)
         x = np.ones((2, 6, 3), "float32")
         reset = np.zeros((2, 6), bool)
         reset[0, 3] = True

@@ -53,6 +53,7 @@ def loss_terms(losses, targets, outputs, weights, sequence_output):
     for path, loss, _, _ in losses._flat_losses:
         target, output = _at(path, targets), _at(path, outputs)
         weight = _at(path, weights) if keras.tree.is_nested(weights) else weights
+        target, labels_valid = _checked_labels(loss, target, output)
         values, mask = _values(loss, target, output)
         values = _by_timestep(values, output, loss, sequence_output)
         weight = tf.ones_like(values) if weight is None else weight
@@ -61,8 +62,7 @@ def loss_terms(losses, targets, outputs, weights, sequence_output):
             weight *= tf.cast(tf.broadcast_to(mask, tf.shape(values)), values.dtype)
         # A padded step may hold anything, also what makes its loss NaN.
         total = tf.reduce_sum(tf.math.multiply_no_nan(values, weight))
-        valid = _labels_valid(loss, target, output)
-        terms.append(Term(total, tf.reduce_sum(weight), valid))
+        terms.append(Term(total, tf.reduce_sum(weight), labels_valid))
     return terms
 
 
@@ -80,6 +80,41 @@ def objective(losses, terms):
         1.0 if factor is None else factor for _, _, factor, _ in losses._flat_losses
     ]
     return tf.add_n([f * term.mean for f, term in zip(factors, terms, strict=True)])
+
+
+def samples(window, result, sequence_output):
+    """Targets, outputs and weights of a window as Keras' metrics should see them.
+
+    Keras' metrics average over rows. So that they weigh each timestep alike, in short
+    windows and under masks too, the timesteps of all rows become rows.
+
+    Args:
+        window: `Batch` of the window.
+        result: `programs.Window`, what came out of it.
+        sequence_output: False if outputs have no time axis: rows are rows already.
+
+    Returns:
+        `(targets, outputs, weights)`; outputs carry their masks.
+    """
+
+    def merge(tensor):
+        if tensor is None or not sequence_output:
+            return tensor
+        shape = tf.concat([[-1], tf.shape(tensor)[2:]], 0)
+        merged = tf.reshape(tensor, shape)
+        merged.set_shape([None, *tensor.shape[2:]])
+        return merged
+
+    outputs = tf.nest.map_structure(merge, result.outputs)
+    for output, mask in zip(tf.nest.flatten(outputs), result.masks, strict=True):
+        if mask is not None:
+            # A program hands back tensors alone: the mask is attached again.
+            output._keras_mask = merge(mask)
+    targets, weights = (
+        None if tree is None else tf.nest.map_structure(merge, tree)
+        for tree in (window.targets, window.weights)
+    )
+    return targets, outputs, weights
 
 
 def check_reductions(loss):
@@ -127,18 +162,21 @@ def _by_timestep(values, output, loss, sequence_output):
     return tf.reduce_mean(values, axis=list(range(wanted, rank)))
 
 
-def _labels_valid(loss, target, output):
-    """Class labels outside the model's classes: XLA would turn them into NaN."""
+def _checked_labels(loss, target, output):
+    """The class labels, those outside the model's classes set to 0, and a finding.
+
+    XLA would turn them into NaN, and without XLA they would stop the program with an
+    error of its own.
+    """
     function = getattr(loss, "fn", None)
     if function is not keras.losses.sparse_categorical_crossentropy:
-        return tf.constant(True)
-    target = tf.cast(target, tf.float32)
-    classes = tf.cast(tf.shape(output)[-1], tf.float32)
+        return target, tf.constant(True)
+    classes = tf.cast(tf.shape(output)[-1], target.dtype)
     valid = (target >= 0) & (target < classes)
-    ignored = getattr(loss, "ignore_class", None)
+    ignored = loss.get_config().get("ignore_class")
     if ignored is not None:
-        valid |= tf.equal(target, float(ignored))
-    return tf.reduce_all(valid)
+        valid |= tf.equal(target, tf.cast(ignored, target.dtype))
+    return tf.where(valid, target, tf.zeros_like(target)), tf.reduce_all(valid)
 
 
 def _at(path, tree):

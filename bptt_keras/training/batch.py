@@ -164,17 +164,17 @@ def _check_reset(batch):
         )
 
 
-def check_targets(batch, outputs, sequence_output):
-    """Raises if targets or weights don't fit a model's outputs.
+def check_targets(batch, findings):
+    """Raises if targets don't fit a model's outputs.
 
     Args:
         batch: A `Batch` with targets.
-        outputs: The model's outputs for it, tensors or their specs.
-        sequence_output: True if the outputs have one step for each input step.
+        findings: `state.Findings` of the model.
 
     Raises:
         ValueError: Names the shapes.
     """
+    outputs, sequence_output = findings.outputs, findings.sequence_output
     try:
         keras.tree.assert_same_structure(batch.targets, outputs)
     except (ValueError, TypeError):

@@ -1,5 +1,6 @@
 """The state between two batches: the only state that lives in variables."""
 
+import keras
 import tensorflow as tf
 
 from bptt_keras.state import where_rows
@@ -91,6 +92,38 @@ class Carry:
             end = tf.cast(batch.position, tf.int64) + tf.cast(batch.length, tf.int64)
         self._position.assign(end)
         self._rows.assign(batch.rows)
+
+
+class FreshEpochs(keras.callbacks.Callback):
+    """Clears the training state at the start of each epoch.
+
+    Args:
+        trainer: The `TruncatedBPTT` whose state is cleared.
+    """
+
+    def __init__(self, trainer):
+        super().__init__()
+        self._trainer = trainer
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """The data start again, so the rows do too."""
+        self._trainer.reset_state()
+
+
+def with_fresh_epochs(trainer, callbacks):
+    """The callbacks of a `fit`, with `FreshEpochs` before them.
+
+    Args:
+        trainer: A `TruncatedBPTT`.
+        callbacks: As for `fit`: `None`, a callback, a list, or a `CallbackList`.
+
+    Returns:
+        The same, and one more.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(FreshEpochs(trainer))
+        return callbacks
+    return [FreshEpochs(trainer), *keras.tree.flatten(callbacks or [])]
 
 
 def _rows_variable(value):

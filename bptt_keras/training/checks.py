@@ -44,6 +44,8 @@ def check_data(x, y, model, *, shuffle):
     inputs, reset, _ = split_inputs(x)
     arrays = [a for a in tf.nest.flatten(inputs) if _is_array(a)]
     for array in arrays:
+        if len(array) == 0:
+            raise ValueError("`x` must hold at least one row. Received: x with none.")
         _check_finite(array, "x")
     _check_vocabulary(arrays, model)
     for array in tf.nest.flatten(y):
@@ -57,6 +59,33 @@ def check_data(x, y, model, *, shuffle):
             )
     if _is_array(reset) and arrays:
         _check_reset_shape(reset, arrays[0])
+
+
+def check_fit(x, y, class_weight, steps_per_epoch):
+    """Raises if arguments of `fit` contradict what the data are.
+
+    Args:
+        x: As for `fit`.
+        y: As for `fit`.
+        class_weight: As for `fit`.
+        steps_per_epoch: As for `fit`.
+
+    Raises:
+        ValueError: `class_weight` with targets that have a time axis, or
+            `steps_per_epoch` with arrays whose rows continue one another.
+    """
+    if class_weight is not None and getattr(y, "ndim", 1) > 1:
+        raise ValueError(
+            "`class_weight` weighs rows, but these targets have a time axis. Give "
+            "`sample_weight` of shape (rows, time) instead."
+        )
+    if steps_per_epoch is not None and isinstance(x, dict) and keeps_order(x):
+        raise ValueError(
+            "With `steps_per_epoch` arrays start again in the middle of an epoch, and "
+            "their rows would continue the wrong ones. Leave it out, or pass a "
+            "`tf.data.Dataset` that flags its own start, as "
+            "`bptt_keras.data.streams` does."
+        )
 
 
 def keeps_order(x):
@@ -144,7 +173,7 @@ def _chunks(array):
 
 
 def _check_finite(array, name):
-    if not np.issubdtype(np.dtype(keras.backend.standardize_dtype(array.dtype)), float):
+    if "float" not in keras.backend.standardize_dtype(array.dtype):
         return
     for chunk in _chunks(array):
         if not np.isfinite(chunk).all():

@@ -6,9 +6,9 @@ import tensorflow as tf
 from bptt_keras.state import PureStep, check_carriable, discover
 from bptt_keras.training import checks, loop
 from bptt_keras.training.assertions import plain_errors
-from bptt_keras.training.averages import check_reductions
+from bptt_keras.training.averages import check_reductions, samples
 from bptt_keras.training.batch import check_targets, make_batch, spread_weights
-from bptt_keras.training.carry import Carry
+from bptt_keras.training.carry import Carry, with_fresh_epochs
 from bptt_keras.training.description import describe
 from bptt_keras.training.programs import Programs
 from bptt_keras.training.xla import compiles
@@ -175,20 +175,47 @@ class TruncatedBPTT(keras.Model):
         if self.model.built:
             self.optimizer.build(self.model.trainable_variables)
 
-    def fit(self, x=None, y=None, *args, shuffle=None, class_weight=None, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=None,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        **kwargs,
+    ):
         """Trains; the arguments and the result are those of `keras.Model.fit`.
+
+        Each call and each epoch start from the initial state. With `steps_per_epoch`
+        an epoch goes on where the last one stopped, in the data as in the state.
 
         Args:
             x: Array `(rows, time, ...)`, dict `{"inputs": ..., "reset": ...}` of
                 arrays, or a `tf.data.Dataset`, `PyDataset` or generator of batches.
             y: Targets, `(rows, time, ...)`, or `(rows, ...)` for one target at the
                 end. `None` if `x` gives them.
-            *args: As in Keras.
+            batch_size: As in Keras.
+            epochs: As in Keras.
+            verbose: As in Keras.
+            callbacks: As in Keras.
+            validation_split: As in Keras.
+            validation_data: As in Keras.
             shuffle: Whether to shuffle the rows of arrays before each epoch. Default
                 (`None`): yes, unless `x` has `reset`.
             class_weight: As in Keras, for one target at the end. For targets at each
                 timestep give `sample_weight` of shape (rows, time).
-            **kwargs: As in Keras.
+            sample_weight: As in Keras: `(rows,)` or `(rows, time)`.
+            initial_epoch: As in Keras.
+            steps_per_epoch: As in Keras.
+            **kwargs: The rest of Keras' arguments.
 
         Returns:
             Keras' `History`.
@@ -197,19 +224,30 @@ class TruncatedBPTT(keras.Model):
             ValueError: If the data cannot be trained on; the message says why.
         """
         checks.check_data(x, y, self.model, shuffle=shuffle)
-        validation = kwargs.get("validation_data")
-        if isinstance(validation, tuple | list):
-            checks.check_data(*validation[:2], self.model, shuffle=None)
-        if class_weight is not None and getattr(y, "ndim", 1) > 1:
-            raise ValueError(
-                "`class_weight` weighs rows, but these targets have a time axis. Give "
-                "`sample_weight` of shape (rows, time) instead."
-            )
+        checks.check_fit(x, y, class_weight, steps_per_epoch)
+        if isinstance(validation_data, tuple | list):
+            checks.check_data(*validation_data[:2], self.model, shuffle=None)
         if shuffle is None:
             shuffle = not checks.keeps_order(x)
+        self.reset_state()
+        if steps_per_epoch is None:
+            callbacks = with_fresh_epochs(self, callbacks)
         with plain_errors():
             return super().fit(
-                x, y, *args, shuffle=shuffle, class_weight=class_weight, **kwargs
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                **kwargs,
             )
 
     def evaluate(self, x=None, y=None, *args, **kwargs):
@@ -407,13 +445,8 @@ class TruncatedBPTT(keras.Model):
             metric.update_state(term.mean, sample_weight=term.weight)
         if self._compile_metrics is None:
             return
-        flat = tf.nest.flatten(result.outputs)
-        for output, mask in zip(flat, result.masks, strict=True):
-            if mask is not None:
-                # A program hands back tensors alone: the mask is attached again.
-                output._keras_mask = mask
         self._compile_metrics.update_state(
-            window.targets, result.outputs, window.weights
+            *samples(window, result, self._findings.sequence_output)
         )
 
     # --- What is made once, at the first batch --------------------------------
@@ -429,10 +462,8 @@ class TruncatedBPTT(keras.Model):
             )
         with tf.init_scope():
             self._prepare(batch, use)
-        sequence_output = self._findings.sequence_output
         if use != "predict":
-            check_targets(batch, self._findings.outputs, sequence_output)
-            batch = spread_weights(batch, sequence_output)
+            batch = spread_weights(batch, self._findings.sequence_output)
         return checks.finite_inputs(batch)
 
     def _prepare(self, batch, use):
@@ -441,31 +472,26 @@ class TruncatedBPTT(keras.Model):
                 "TruncatedBPTT does not run under a distribution strategy yet. "
                 "Create and fit it outside `strategy.scope()`."
             )
-        self._build_for(batch, use)
+        self._build_model(batch)
         if self._step is None:
             self._step = PureStep(self.model)
             specs = tf.nest.map_structure(
                 lambda t: tf.TensorSpec(t.shape, t.dtype), batch.inputs
             )
             self._findings = discover(self._step, specs)
+        if use != "predict":
+            check_targets(batch, self._findings)
+            self._symbolic_build(data_batch=_symbolic_batch(batch, with_targets=True))
         if use not in self._carries:
             self._carries[use] = Carry(self._step)
         if self._programs is None:
             self._programs = self._make_programs(batch, use)
 
-    def _build_for(self, batch, use):
-        """Builds model, losses, metrics and optimizer from the shape of a window."""
+    def _build_model(self, batch):
         _check_fixed_time(self.model, batch.known_length, self.window)
-        symbolic = tf.nest.map_structure(
-            lambda t: _symbolic(t, batch.known_length),
-            (batch.inputs, batch.targets, batch.weights),
-        )
-        if use == "predict":
-            if not self.model.built:
-                self.model(symbolic[0])
-            self.built = True
-            return
-        self._symbolic_build(data_batch=symbolic)
+        if not all(layer.built for layer in self.model._flatten_layers()):
+            self.model(_symbolic_batch(batch, with_targets=False)[0])
+        self.built = True
 
     def _make_programs(self, batch, use):
         def programs(xla):
@@ -473,7 +499,8 @@ class TruncatedBPTT(keras.Model):
                 self._step,
                 self._findings,
                 self._compile_loss,
-                self.optimizer,
+                # Keras sets it in `compile`, which prediction does not need.
+                getattr(self, "optimizer", None),
                 needs_outputs=self._compile_metrics is not None,
                 xla=xla,
                 eagerly=self.run_eagerly,
@@ -490,14 +517,23 @@ class TruncatedBPTT(keras.Model):
             self._carries[use].clear()
 
 
-def _symbolic(tensor, length):
-    """A Keras tensor like `tensor` with any number of rows and timesteps."""
-    if tensor is None:
-        return None
-    shape = [None, *tensor.shape[1:]]
-    if len(shape) > 1 and shape[1] == length:
-        shape[1] = None
-    return keras.KerasTensor(shape, tensor.dtype.name)
+def _symbolic_batch(batch, with_targets):
+    """Keras tensors like those of a batch, with any number of rows and timesteps."""
+
+    def symbolic(tensor):
+        if tensor is None:
+            return None
+        shape = [None, *tensor.shape[1:]]
+        if len(shape) > 1 and shape[1] == batch.known_length:
+            shape[1] = None
+        return keras.KerasTensor(shape, tensor.dtype.name)
+
+    parts = [batch.inputs]
+    parts += [batch.targets, batch.weights] if with_targets else []
+    return tuple(
+        None if part is None else tf.nest.map_structure(symbolic, part)
+        for part in parts
+    )
 
 
 def _check_fixed_time(model, length, window):

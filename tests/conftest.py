@@ -1,0 +1,37 @@
+"""What every test shares: quiet TensorFlow, fixed seeds, the shared data folder."""
+
+import os
+from pathlib import Path
+
+# Read by TensorFlow and Matplotlib when they are first imported.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import keras
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed_and_policy():
+    """Each test starts from one seed and leaves the dtype policy as it was."""
+    policy = keras.config.dtype_policy()
+    keras.utils.set_random_seed(20)
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The folder of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real data sets beside the checkout; absent on most machines."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the data folder ../shared/data, which is not here")
+    return folder

@@ -1,0 +1,269 @@
+"""One battery for all fused recurrences; a row in `KERNELS` is enough to join it."""
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bptt_keras import kernels
+from tests import references
+
+TIME, BATCH, UNITS = 5, 3, 4
+FLAGS = ["plain", "mask", "reset", "mask and reset"]
+
+
+class Kernel(NamedTuple):
+    run: Any
+    reference: Any
+    gates: int
+    states: int
+    biases: int = 0
+
+
+def simple(activation, reference):
+    return Kernel(
+        functools.partial(kernels.simple_rnn, activation=activation),
+        functools.partial(references.simple_rnn, activation=reference),
+        gates=1,
+        states=1,
+    )
+
+
+KERNELS = {
+    "lstm": Kernel(kernels.lstm, references.lstm, gates=4, states=2),
+    "gru": Kernel(kernels.gru, references.gru, gates=3, states=1, biases=1),
+    "simple_rnn tanh": simple("tanh", np.tanh),
+    "simple_rnn relu": simple("relu", lambda x: np.maximum(x, 0)),
+    "simple_rnn linear": simple("linear", lambda x: x),
+}
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request):
+    return KERNELS[request.param]
+
+
+def arguments_of(kernel, time=TIME, batch=BATCH, dtype="float64"):
+    rng = np.random.default_rng(0)
+    width = kernel.gates * UNITS
+    shapes = [
+        (time, batch, width),
+        *[(batch, UNITS)] * kernel.states,
+        (UNITS, width),
+        *[(width,)] * kernel.biases,
+    ]
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+
+
+def flags_of(name, time=TIME, batch=BATCH):
+    """Row 0 is masked at the first step, row 1 at every step."""
+    rng = np.random.default_rng(1)
+    mask = rng.random((time, batch)) > 0.3
+    mask[0, 0] = False
+    mask[:, 1 % batch] = False
+    reset = rng.random((time, batch)) > 0.6
+    flags = {"mask": mask, "reset": reset}
+    return {key: value for key, value in flags.items() if key in name}
+
+
+def weighted_sum(outputs):
+    """A scalar that depends on every output, and on each in another way."""
+    weights = [
+        np.sin(np.arange(np.size(o)) + k).reshape(o.shape)
+        for k, o in enumerate(outputs)
+    ]
+    if isinstance(outputs[0], tf.Tensor):
+        return tf.add_n(
+            [
+                tf.reduce_sum(o * tf.cast(w, o.dtype))
+                for o, w in zip(outputs, weights, strict=True)
+            ]
+        )
+    return sum(np.sum(o * w) for o, w in zip(outputs, weights, strict=True))
+
+
+def gradients(kernel, arguments, flags):
+    arguments = [tf.convert_to_tensor(a) for a in arguments]
+    with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        loss = tf.add_n(
+            [tf.reduce_sum(tf.sin(3 * o)) for o in kernel.run(*arguments, **flags)]
+        )
+    return tape.gradient(loss, arguments)
+
+
+def assert_close(received, expected, tolerance):
+    for r, e in zip(received, expected, strict=True):
+        np.testing.assert_allclose(r, e, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)]
+)
+def test_forward_equals_plain_loops(kernel, flags, dtype, tolerance):
+    flags = flags_of(flags)
+    expected = kernel.reference(*arguments_of(kernel), **flags)
+    received = kernel.run(*arguments_of(kernel, dtype=dtype), **flags)
+    # Linear units grow with every step: an absolute error has to grow with them.
+    scale = max(1, np.abs(expected[0]).max())
+    assert_close(
+        [r / scale for r in received], [e / scale for e in expected], tolerance
+    )
+    assert all(r.dtype == dtype for r in received)
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_gradients_equal_finite_differences(kernel, flags):
+    flags = flags_of(flags)
+    arguments = arguments_of(kernel)
+    tensors = [tf.convert_to_tensor(a) for a in arguments]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        loss = weighted_sum(kernel.run(*tensors, **flags))
+    expected = references.finite_differences(
+        lambda *a: weighted_sum(kernel.reference(*a, **flags)), arguments
+    )
+    for received, wanted in zip(tape.gradient(loss, tensors), expected, strict=True):
+        # Central differences are good to about 1e-9 of the largest entry.
+        scale = max(1, np.abs(wanted).max())
+        np.testing.assert_allclose(received / scale, wanted / scale, atol=1e-7)
+
+
+@pytest.mark.parametrize("flags", ["plain", "mask and reset"])
+def test_xla_equals_eager_with_unknown_batch_and_time(kernel, flags):
+    """One graph for all sizes, also for one row of one step."""
+    sizes = [(TIME, BATCH), (1, 1)]
+    names = flags_of(flags).keys()
+    width = kernel.gates * UNITS
+    signature = (
+        [
+            tf.TensorSpec((None, None, width), tf.float64),
+            *[tf.TensorSpec((None, UNITS), tf.float64)] * kernel.states,
+            tf.TensorSpec((UNITS, width), tf.float64),
+            *[tf.TensorSpec((width,), tf.float64)] * kernel.biases,
+        ],
+        dict.fromkeys(names, tf.TensorSpec((None, None), tf.bool)),
+    )
+    for jit in (False, True):
+        function = tf.function(
+            lambda arguments, flags: (
+                kernel.run(*arguments, **flags),
+                gradients(kernel, arguments, flags),
+            ),
+            input_signature=signature,
+            jit_compile=jit,
+        )
+        for size in sizes:
+            arguments = [tf.constant(a) for a in arguments_of(kernel, *size)]
+            at_size = {k: tf.constant(v) for k, v in flags_of(flags, *size).items()}
+            outputs, slopes = function(arguments, at_size)
+            assert_close(outputs, kernel.run(*arguments, **at_size), 1e-12)
+            assert_close(slopes, gradients(kernel, arguments, at_size), 1e-10)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_gradient_inside_a_loop_over_windows(kernel, jit):
+    """A tape in the body of `tf.while_loop`, as the trainer has it."""
+    arguments = [tf.constant(a) for a in arguments_of(kernel)]
+
+    @tf.function(jit_compile=jit)
+    def twice():
+        def body(i, totals):
+            slopes = gradients(kernel, arguments, {})
+            return i + 1, [a + b for a, b in zip(totals, slopes, strict=True)]
+
+        zeros = [tf.zeros_like(a) for a in arguments]
+        return tf.while_loop(lambda i, _: i < 2, body, (0, zeros))[1]
+
+    expected = [2 * g for g in gradients(kernel, arguments, {})]
+    assert_close(twice(), expected, 1e-10)
+
+
+def test_reset_row_equals_two_separate_sequences(kernel):
+    x, *rest = arguments_of(kernel)
+    states, weights = rest[: kernel.states], rest[kernel.states :]
+    reset = np.zeros((TIME, BATCH), bool)
+    reset[2, 1] = True
+    h_seq, *last = kernel.run(x, *states, *weights, reset=reset)
+    whole, *whole_last = kernel.run(x, *states, *weights)
+    zeros = [np.zeros_like(s) for s in states]
+    second, *second_last = kernel.run(x[2:], *zeros, *weights)
+    assert_close([h_seq[:2, 1], h_seq[2:, 1]], [whole[:2, 1], second[:, 1]], 1e-12)
+    for row in (0, 2):
+        np.testing.assert_array_equal(h_seq[:, row], whole[:, row])
+    assert_close([s[1] for s in last], [s[1] for s in second_last], 1e-12)
+
+
+def test_cutting_time_changes_nothing(kernel):
+    x, *rest = arguments_of(kernel)
+    states, weights = rest[: kernel.states], rest[kernel.states :]
+    flags = flags_of("mask and reset")
+    expected = kernel.run(x, *states, *weights, **flags)
+    pieces = []
+    for window in (slice(0, 2), slice(2, TIME)):
+        cut = {key: value[window] for key, value in flags.items()}
+        h_seq, *states = kernel.run(x[window], *states, *weights, **cut)
+        pieces.append(h_seq)
+    assert_close([tf.concat(pieces, 0), *states], expected, 1e-12)
+
+
+def test_nan_in_a_masked_step_goes_nowhere(kernel):
+    x, *rest = arguments_of(kernel)
+    mask = flags_of("mask")["mask"]
+    spoiled = np.where(mask[..., None], x, np.nan)
+    expected = gradients(kernel, [x, *rest], {"mask": mask})
+    assert_close(gradients(kernel, [spoiled, *rest], {"mask": mask}), expected, 1e-12)
+
+
+def test_nan_in_a_state_does_not_survive_a_reset(kernel):
+    x, h_0, *rest = arguments_of(kernel)
+    h_0[1] = np.nan
+    reset = np.zeros((TIME, BATCH), bool)
+    reset[0, 1] = True
+    h_seq, *_ = kernel.run(x, h_0, *rest, reset=reset)
+    assert np.isfinite(h_seq).all()
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [("float16", 2**-10), ("bfloat16", 2**-7)])
+def test_half_precision_stays_within_rounding(kernel, dtype, unit):
+    arguments = [a / 4 for a in arguments_of(kernel)]
+    halves = [tf.cast(a, dtype) for a in arguments]
+    rounded = [tf.cast(a, "float64").numpy() for a in halves]
+    received = [tf.cast(r, "float64") for r in kernel.run(*halves)]
+    # A few roundings a step, over five steps, of values of about one.
+    assert_close(received, kernel.reference(*rounded), 4 * unit)
+    if kernel is KERNELS["simple_rnn relu"]:
+        return  # rounding moves a unit over the kink, where the slope jumps
+    slopes = [tf.cast(g, "float64") for g in gradients(kernel, halves, {})]
+    for slope, wanted in zip(slopes, gradients(kernel, rounded, {}), strict=True):
+        error = np.linalg.norm(slope - wanted) / np.linalg.norm(wanted)
+        assert error < 8 * unit
+
+
+def test_variables_serve_as_arguments(kernel):
+    arguments = arguments_of(kernel)
+    variables = [tf.Variable(a) for a in arguments]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(kernel.run(*variables)[0])
+    assert all(g is not None for g in tape.gradient(loss, variables))
+    assert_close(kernel.run(*variables), kernel.run(*arguments), 1e-12)
+
+
+def test_second_derivatives_are_refused_not_wrong(kernel):
+    x, *rest = (tf.constant(a) for a in arguments_of(kernel))
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        (slope, *_) = gradients_through(kernel, [x, *rest])
+        norm = tf.reduce_sum(slope * slope)
+    with pytest.raises(NotImplementedError, match="first derivatives only"):
+        outer.gradient(norm, x)
+
+
+def gradients_through(kernel, arguments):
+    with tf.GradientTape() as tape:
+        tape.watch(arguments)
+        loss = tf.reduce_sum(kernel.run(*arguments)[0])
+    return tape.gradient(loss, arguments)

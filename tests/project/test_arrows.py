@@ -1,0 +1,97 @@
+"""Imports point one way only; CONTRIBUTING.md draws the arrows."""
+
+import ast
+
+import pytest
+
+from tests.project.files import module_name, parse, python_files
+
+# Part of the library -> the parts it may import. A new part needs a row.
+MAY_IMPORT = {
+    "backend": set(),
+    "truncation": set(),
+    "kernels": set(),
+    "layers": {"kernels"},
+    "state": {"kernels", "layers"},
+    "data": {"truncation"},
+    "training": {"kernels", "layers", "state", "truncation", "data"},
+    "callbacks": {"training", "state", "truncation", "data"},
+    "streaming": {"kernels", "layers", "state"},
+    "diagnostics": {"state", "truncation", "training", "layers", "kernels"},
+}
+LIBRARY = python_files("bptt_keras")
+ZOO = python_files("zoo")
+
+
+def imported_modules(path):
+    """Absolute names of all that a file imports, those inside functions too."""
+    package = module_name(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            prefix = ".".join([*base, *filter(None, [node.module])])
+            yield prefix
+            yield from (f"{prefix}.{alias.name}" for alias in node.names)
+
+
+def part_of(module):
+    """`bptt_keras.layers.lstm` -> `layers`; None for `bptt_keras` and for others."""
+    names = module.split(".")
+    return names[1] if names[0] == "bptt_keras" and len(names) > 1 else None
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=module_name)
+def test_library_parts_import_only_what_lies_below(path):
+    part = part_of(module_name(path))
+    if part is None:  # bptt_keras/__init__.py is the public API: it imports all.
+        return
+    assert part in MAY_IMPORT, f"add a row for `{part}` to MAY_IMPORT"
+    modules = set(imported_modules(path))
+    parts = {part_of(module) for module in modules} - {None, part, "backend"}
+    assert parts <= MAY_IMPORT[part]
+    assert not {m for m in modules if m == "zoo" or m.startswith("zoo.")}
+    # `from bptt_keras import X` inside the library would be a circle.
+    assert "bptt_keras" not in modules or parts
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *ZOO], ids=module_name)
+def test_nothing_imports_tests(path):
+    assert not {m for m in imported_modules(path) if m.split(".")[0] == "tests"}
+
+
+def test_truncation_is_plain_integers():
+    plain = {path for path in LIBRARY if part_of(module_name(path)) == "truncation"}
+    heavy = {"tensorflow", "keras", "numpy"}
+    for path in plain:
+        assert not heavy & {m.split(".")[0] for m in imported_modules(path)}
+
+
+@pytest.mark.parametrize("path", ZOO, ids=module_name)
+def test_zoo_uses_the_public_interface_only(path):
+    import bptt_keras as bk
+
+    public = {*bk.__all__, "__version__"}
+    tree = parse(path)
+    aliases = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            ours = [a for a in node.names if a.name.split(".")[0] == "bptt_keras"]
+            assert all(a.name == "bptt_keras" for a in ours), "import bptt_keras as bk"
+            aliases |= {a.asname or a.name for a in ours}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            inside = node.module.startswith("bptt_keras.")
+            assert not inside, "import bptt_keras as bk"
+            if node.module == "bptt_keras":
+                assert {a.name for a in node.names} <= public
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in aliases
+    }
+    assert used <= public

@@ -1,0 +1,82 @@
+"""The recurrences once more, in NumPy with plain loops: what the kernels must equal.
+
+Written for reading, one row and one step at a time, from the formulas in the
+docstrings and not from the kernels.
+"""
+
+import numpy as np
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_cell(x, states, recurrent_kernel):
+    h_prev, c_prev = states
+    z_i, z_f, z_g, z_o = np.split(x + h_prev @ recurrent_kernel, 4)
+    c = sigmoid(z_f) * c_prev + sigmoid(z_i) * np.tanh(z_g)
+    return [sigmoid(z_o) * np.tanh(c), c]
+
+
+def gru_cell(x, states, recurrent_kernel, recurrent_bias):
+    (h_prev,) = states
+    x_z, x_r, x_g = np.split(x, 3)
+    m_z, m_r, m_g = np.split(h_prev @ recurrent_kernel + recurrent_bias, 3)
+    z, r = sigmoid(x_z + m_z), sigmoid(x_r + m_r)
+    return [z * h_prev + (1 - z) * np.tanh(x_g + r * m_g)]
+
+
+def simple_rnn_cell(x, states, recurrent_kernel, activation=np.tanh):
+    (h_prev,) = states
+    return [activation(x + h_prev @ recurrent_kernel)]
+
+
+def run(cell, x_proj, states, *weights, mask=None, reset=None):
+    """Apply `cell` along time, row by row.
+
+    `x_proj` is `(time, batch, gates * units)`, every state `(batch, units)`, the flags
+    `(time, batch)`. Returns h of all steps and the last states.
+    """
+    length, batch, _ = x_proj.shape
+    states = [np.array(s) for s in states]
+    h_seq = np.zeros((length, *states[0].shape), x_proj.dtype)
+    for t in range(length):
+        for row in range(batch):
+            if reset is not None and reset[t, row]:
+                for state in states:
+                    state[row] = 0
+            if mask is None or mask[t, row]:
+                new = cell(x_proj[t, row], [s[row] for s in states], *weights)
+                for state, value in zip(states, new, strict=True):
+                    state[row] = value
+            h_seq[t, row] = states[0][row]
+    return [h_seq, *states]
+
+
+def lstm(x_proj, h_0, c_0, recurrent_kernel, **flags):
+    return run(lstm_cell, x_proj, [h_0, c_0], recurrent_kernel, **flags)
+
+
+def gru(x_proj, h_0, recurrent_kernel, recurrent_bias, **flags):
+    return run(gru_cell, x_proj, [h_0], recurrent_kernel, recurrent_bias, **flags)
+
+
+def simple_rnn(x_proj, h_0, recurrent_kernel, activation=np.tanh, **flags):
+    return run(simple_rnn_cell, x_proj, [h_0], recurrent_kernel, activation, **flags)
+
+
+def finite_differences(function, arguments, step=1e-6):
+    """Central differences of a scalar `function` of float64 arrays, one per array."""
+    gradients = []
+    for argument in arguments:
+        gradient = np.zeros_like(argument)
+        for index in np.ndindex(*argument.shape):
+            value = argument[index]
+            argument[index] = value + step
+            above = function(*arguments)
+            argument[index] = value - step
+            below = function(*arguments)
+            argument[index] = value
+            gradient[index] = (above - below) / (2 * step)
+        gradients.append(gradient)
+    return gradients

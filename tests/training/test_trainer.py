@@ -1,0 +1,375 @@
+"""The windows of `TruncatedBPTT.fit` against training written out by hand."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import bptt_keras as bk
+from tests.training.references import (
+    assert_same_weights,
+    clone,
+    model_of,
+    series,
+    train_by_hand,
+)
+
+LAYERS = [keras.layers.LSTM, bk.layers.LSTM]
+
+
+def trainer_of(model, window, **options):
+    options = {"optimizer": keras.optimizers.SGD(0.1), "loss": "mse"} | options
+    trainer = bk.TruncatedBPTT(model, window=window)
+    trainer.compile(**{"jit_compile": False} | options)
+    return trainer
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_windows_equal_one_hand_written_step_each(layer, jit_compile):
+    model = model_of(keras.layers.LSTM)
+    twin = model_of(layer)
+    twin.set_weights(model.get_weights())
+    x, y = series(4, 17)
+    losses, _ = train_by_hand(model, keras.optimizers.Adam(0.01), x, y, window=5)
+    trainer = trainer_of(
+        twin, 5, optimizer=keras.optimizers.Adam(0.01), jit_compile=jit_compile
+    )
+    history = trainer.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+    # Adam divides by the root of tiny numbers: rounding is magnified.
+    assert_same_weights(model, twin, atol=2e-5)
+    expected = np.average(losses, weights=[5, 5, 5, 2])
+    np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
+
+
+def test_a_window_as_long_as_the_sequence_equals_full_backpropagation():
+    model = model_of(bk.layers.LSTM)
+    twin = clone(model)
+    x, y = series(4, 9)
+    model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
+    model.train_on_batch(x, y)
+    for window in (9, 100):
+        third = clone(twin)
+        trainer_of(third, window).train_on_batch(x, y)
+        assert_same_weights(model, third)
+
+
+@pytest.mark.parametrize(
+    ("window", "gradient"), [(1, 0.036), (2, 0.072), (3, 0.108), (9, 0.108)]
+)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_scalar_oracle_has_its_horizon(window, gradient, jit_compile):
+    model = keras.Sequential([keras.Input((None, 1)), keras.layers.RNN(LinearCell())])
+    trainer = trainer_of(
+        model,
+        window,
+        optimizer=keras.optimizers.SGD(1.0),
+        loss=lambda y_true, y_pred: y_pred[:, 0],
+        jit_compile=jit_compile,
+    )
+    trainer.train_on_batch(np.zeros((1, 3, 1)), np.zeros((1, 1)))
+    np.testing.assert_allclose(
+        0.2 - model.trainable_variables[0].numpy(), gradient, rtol=1e-5
+    )
+
+
+class LinearCell(keras.layers.Layer):
+    """x_t = w x_{t-1}, from x_0 = 0.9 with w = 0.2."""
+
+    state_size = 1
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(), initializer=lambda *a, **k: tf.constant(0.2))
+
+    def get_initial_state(self, batch_size=None):
+        return [0.9 * tf.ones((batch_size, 1))]
+
+    def call(self, inputs, states):
+        new = self.w * states[0]
+        return new, [new]
+
+
+def test_many_to_one_runs_the_steps_before_the_last_window_without_a_tape():
+    lstm, dense = keras.layers.LSTM(5), keras.layers.Dense(2)
+    model = keras.Sequential([keras.Input((None, 3)), lstm, dense])
+    twin = clone(model)
+    x, _ = series(3, 17)
+    y = np.random.default_rng(1).normal(size=(3, 2)).astype("float32")
+    explicit = keras.layers.RNN(lstm.cell, return_state=True)
+    _, *state = explicit(x[:, :12])
+    with tf.GradientTape() as tape:
+        last, *_ = explicit(x[:, 12:], initial_state=state)
+        loss = tf.reduce_mean((dense(last) - y) ** 2)
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    keras.optimizers.SGD(0.1).apply(gradients, model.trainable_variables)
+    trainer = trainer_of(twin, 5)
+    history = trainer.fit(x, y, verbose=0)
+    assert_same_weights(model, twin)
+    np.testing.assert_allclose(history.history["loss"], float(loss), rtol=1e-5)
+    assert int(trainer.optimizer.iterations) == 1
+
+
+def test_padding_changes_nothing():
+    model = masked_model()
+    unpadded = clone(model)
+    x, y = series(2, 11)
+    padded_x = np.concatenate([x, np.full((2, 9, 3), -1, "float32")], axis=1)
+    padded_y = np.concatenate([y, np.full((2, 9, 2), 7, "float32")], axis=1)
+    first = trainer_of(model, 4, metrics=["mae"])
+    second = trainer_of(unpadded, 4, metrics=["mae"])
+    a = first.fit(padded_x, padded_y, verbose=0, shuffle=False).history
+    b = second.fit(x, y, verbose=0, shuffle=False).history
+    assert_same_weights(model, unpadded)
+    for name in ("loss", "mae", "grad_norm"):
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-5, err_msg=name)
+    np.testing.assert_allclose(
+        first.evaluate(padded_x, padded_y, verbose=0),
+        second.evaluate(x, y, verbose=0),
+        rtol=1e-5,
+    )
+
+
+def masked_model(layer=bk.layers.LSTM):
+    return keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            keras.layers.Masking(-1.0),
+            layer(5, return_sequences=True),
+            layer(4, return_sequences=True),
+            keras.layers.Dense(2),
+        ]
+    )
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_padded_batch_equals_its_rows_one_by_one(layer):
+    # One full-batch gradient against the sum of the rows' own, by length.
+    model = masked_model(layer)
+    x, y = series(3, 10)
+    lengths = [10, 6, 3]
+    for row, length in enumerate(lengths):
+        x[row, length:] = -1
+    together = clone(model)
+    trainer_of(together, 20).train_on_batch(x, y)
+    expected = [0.0] * len(model.trainable_variables)
+    for row, length in enumerate(lengths):
+        alone = clone(model)
+        trainer_of(alone, 20).train_on_batch(
+            x[row : row + 1, :length], y[row : row + 1, :length]
+        )
+        for index, (old, new) in enumerate(
+            zip(model.get_weights(), alone.get_weights(), strict=True)
+        ):
+            expected[index] += (new - old) * length / sum(lengths)
+    for old, new, change in zip(
+        model.get_weights(), together.get_weights(), expected, strict=True
+    ):
+        np.testing.assert_allclose(new - old, change, atol=1e-6)
+
+
+def test_a_wholly_masked_window_makes_no_update_and_moves_no_slot():
+    model = masked_model()
+    x, y = series(2, 8)
+    x[:, 4:] = -1
+    trainer = trainer_of(model, 4, optimizer=keras.optimizers.Adam(0.1))
+    history = trainer.fit(x, y, verbose=0)
+    assert int(trainer.optimizer.iterations) == 1
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_batches_without_any_valid_step_leave_finite_metrics():
+    x, y = series(2, 8)
+    trainer = trainer_of(masked_model(), 4, metrics=["mae"])
+    history = trainer.fit(x, y, sample_weight=np.zeros((2, 8)), verbose=0).history
+    assert history["loss"] == [0.0]
+    assert int(trainer.optimizer.iterations) == 0
+
+
+@pytest.mark.parametrize("shape", ["row", "step"])
+def test_sample_weights_weigh_timesteps(shape):
+    model = model_of(keras.layers.LSTM)
+    twin = clone(model)
+    x, y = series(4, 10)
+    weights = np.random.default_rng(2).uniform(size=(4, 10)).astype("float32")
+    if shape == "row":
+        weights = np.repeat(weights[:, :1], 10, axis=1)
+    given = weights[:, 0] if shape == "row" else weights
+    losses, _ = train_by_hand(
+        model, keras.optimizers.SGD(0.1), x, y, window=4, weights=weights
+    )
+    history = trainer_of(twin, 4, weighted_metrics=["mse"]).fit(
+        x, y, sample_weight=given, verbose=0, shuffle=False
+    )
+    assert_same_weights(model, twin)
+    sums = [weights[:, cut : cut + 4].sum() for cut in (0, 4, 8)]
+    expected = np.average(losses, weights=sums)
+    np.testing.assert_allclose(history.history["loss"], expected, rtol=1e-5)
+    np.testing.assert_allclose(history.history["mse"], expected, rtol=1e-5)
+
+
+def test_a_reset_inside_a_window_equals_two_separate_sequences():
+    model = model_of(bk.layers.LSTM)
+    x, y = series(1, 10)
+    reset = np.zeros((1, 10), bool)
+    reset[0, 6] = True
+    joined = clone(model)
+    trainer_of(joined, 20).train_on_batch({"inputs": x, "reset": reset}, y)
+    changes = []
+    for cut in (slice(0, 6), slice(6, 10)):
+        alone = clone(model)
+        trainer_of(alone, 20).train_on_batch(x[:, cut], y[:, cut])
+        new, old = alone.get_weights(), model.get_weights()
+        changes.append([a - b for a, b in zip(new, old, strict=True)])
+    for old, new, a, b in zip(
+        model.get_weights(), joined.get_weights(), *changes, strict=True
+    ):
+        np.testing.assert_allclose(new - old, 0.6 * a + 0.4 * b, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_reset_touches_only_flagged_rows(layer):
+    model = model_of(layer)
+    trainer = trainer_of(model, 5)
+    x, _ = series(3, 10)
+    flags = np.array([False, True, False])
+    whole = trainer.predict_on_batch(x)
+    trainer.predict_on_batch({"inputs": x[:, :5], "reset": np.ones(3, bool)})
+    second = trainer.predict_on_batch({"inputs": x[:, 5:], "reset": flags})
+    fresh = trainer.predict_on_batch(x[:, 5:])
+    np.testing.assert_allclose(second[[0, 2]], whole[[0, 2], 5:], atol=1e-6)
+    np.testing.assert_allclose(second[1], fresh[1], atol=1e-6)
+
+
+def test_a_batch_without_reset_starts_afresh_and_one_with_reset_continues():
+    x, y = series(2, 12)
+    by_hand = model_of(keras.layers.LSTM)
+    twin = clone(by_hand)
+    optimizer = keras.optimizers.SGD(0.1)
+    _, state = train_by_hand(by_hand, optimizer, x[:, :6], y[:, :6], 3)
+    train_by_hand(by_hand, optimizer, x[:, 6:], y[:, 6:], 3, state=state)
+    train_by_hand(by_hand, optimizer, x[:, :6], y[:, :6], 3)
+    trainer = trainer_of(twin, 3)
+    trainer.train_on_batch(x[:, :6], y[:, :6])
+    go_on = {"inputs": x[:, 6:], "reset": np.zeros(2, bool)}
+    trainer.train_on_batch(go_on, y[:, 6:])
+    trainer.train_on_batch(x[:, :6], y[:, :6])
+    assert_same_weights(by_hand, twin)
+
+
+def test_validation_and_prediction_never_touch_the_training_state():
+    x, y = series(2, 12)
+    models = [model_of(bk.layers.LSTM)]
+    models.append(clone(models[0]))
+    go_on = {"inputs": x[:, 6:], "reset": np.zeros(2, bool)}
+    for model, disturbed in zip(models, (False, True), strict=True):
+        trainer = trainer_of(model, 3)
+        trainer.train_on_batch(x[:, :6], y[:, :6])
+        if disturbed:
+            trainer.evaluate(x[::-1], y, verbose=0)
+            trainer.predict(x[::-1], verbose=0)
+            trainer.test_on_batch({"inputs": x, "reset": np.zeros(2, bool)}, y)
+        trainer.train_on_batch(go_on, y[:, 6:])
+    assert_same_weights(*models, atol=0, rtol=0)
+
+
+def test_evaluation_is_windowed_and_starts_afresh_each_time():
+    x, y = series(5, 13)
+    model = model_of(bk.layers.LSTM)
+    trainer = trainer_of(model, 4)
+    model.compile(loss="mse")
+    expected = model.evaluate(x, y, verbose=0)
+    for _ in range(2):
+        result = trainer.evaluate(
+            {"inputs": x, "reset": np.zeros(5, bool)}, y, batch_size=5, verbose=0
+        )
+        np.testing.assert_allclose(result, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [3, 4, 13])
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_prediction_in_windows_equals_one_call(steps, return_sequences):
+    model = keras.Sequential(
+        [keras.Input((None, 3)), bk.layers.GRU(4, return_sequences=return_sequences)]
+    )
+    x, _ = series(5, steps)
+    predicted = bk.TruncatedBPTT(model, window=4).predict(x, batch_size=2, verbose=0)
+    np.testing.assert_allclose(predicted, model(x), atol=1e-6)
+
+
+def test_losses_do_not_depend_on_batch_size_or_window():
+    x, y = series(7, 13)
+    model = model_of(bk.layers.LSTM)
+    results = [
+        trainer_of(model, window).evaluate(x, y, batch_size=batch_size, verbose=0)
+        for window, batch_size in [(4, 3), (5, 7), (13, 1)]
+    ]
+    np.testing.assert_allclose(results, results[0], rtol=1e-5)
+
+
+def test_xla_graph_and_eager_train_alike():
+    x, y = series(5, 11)
+    models = [model_of(bk.layers.GRU)]
+    models += [clone(models[0]) for _ in range(2)]
+    options = [{"jit_compile": True}, {"jit_compile": False}, {"run_eagerly": True}]
+    for model, option in zip(models, options, strict=True):
+        trainer = trainer_of(model, 4, **option)
+        trainer.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0)
+    assert_same_weights(models[0], models[1])
+    assert_same_weights(models[0], models[2])
+
+
+def test_dropout_draws_anew_in_every_window_and_batch():
+    model = keras.Sequential(
+        [
+            keras.Input((None, 1)),
+            bk.layers.SimpleRNN(1, return_sequences=True, activation="linear"),
+            keras.layers.Dropout(0.5, seed=3),
+        ]
+    )
+    for jit_compile in (False, True):
+        trainer = trainer_of(
+            model, 2, optimizer=keras.optimizers.SGD(0.0), jit_compile=jit_compile
+        )
+        x = np.ones((1, 8, 1), "float32")
+        losses = [trainer.train_on_batch(x, x) for _ in range(6)]
+        assert len(set(np.round(np.ravel(losses), 5))) > 3
+
+
+def test_the_global_random_seed_moves_on_too():
+    class Noise(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs + keras.random.normal(keras.ops.shape(inputs))
+
+    model = keras.Sequential([keras.Input((None, 2)), Noise(), keras.layers.Dense(2)])
+    trainer = trainer_of(model, 2, optimizer=keras.optimizers.SGD(0.0))
+    x = np.zeros((1, 4, 2), "float32")
+    first, second = (trainer.train_on_batch(x, x) for _ in range(2))
+    assert first[0] != second[0]
+
+
+def test_moving_averages_follow_every_window():
+    model = keras.Sequential(
+        [keras.Input((None, 3)), keras.layers.BatchNormalization(momentum=0.5)]
+    )
+    x, _ = series(4, 8)
+    trainer = trainer_of(model, 4, optimizer=keras.optimizers.SGD(0.0))
+    trainer.train_on_batch(x, x)
+    expected = np.zeros(3)
+    for cut in (x[:, :4], x[:, 4:]):
+        expected = 0.5 * expected + 0.5 * cut.mean((0, 1))
+    moving = model.layers[0].moving_mean
+    np.testing.assert_allclose(moving.numpy(), expected, atol=1e-6)
+
+
+def test_regularisers_count_once_in_each_window():
+    x, y = series(4, 8)
+    penalised = {"kernel_regularizer": keras.regularizers.L2(0.1)}
+    model = model_of(keras.layers.LSTM, **penalised)
+    trainer = trainer_of(model, 4, optimizer=keras.optimizers.SGD(0.0))
+    plain = trainer_of(
+        clone(model), 4, optimizer=keras.optimizers.SGD(0.0), metrics=["mse"]
+    )
+    loss = trainer.fit(x, y, verbose=0).history["loss"][0]
+    error = plain.fit(x, y, verbose=0).history["mse"][0]
+    penalty = 0.1 * np.sum(model.layers[0].cell.kernel.numpy() ** 2)
+    np.testing.assert_allclose(loss, error + penalty, rtol=1e-5)

@@ -1,0 +1,34 @@
+import dataclasses
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or fills the user's cache, or sees their settings."""
+    monkeypatch.setenv("BPTT_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("BPTT_ZOO_DATA", raising=False)
+
+
+@pytest.fixture
+def untrained():
+    """A small preset with fresh weights and complete metadata."""
+    import zoo
+    from zoo.datasets import Text, Vocabulary
+    from zoo.tasks.char_lm import Recipe, build_model
+
+    text = Text.cut("a text", "to be or not to be, that is the question: " * 20)
+    vocabulary = Vocabulary.of(text.train)
+    recipe = Recipe(embedding=4, units=12, batch_size=2, window=10)
+    metadata = {
+        "task": "char-lm",
+        "metric": {"value": 1.5, "epoch": 3},
+        "data": text.describe(),
+        "baselines": {"bigram": 2.0, "unigram": 3.0, "uniform": 3.5},
+        "references": {"a paper": 1.4},
+        "recipe": dataclasses.asdict(recipe),
+        "parameters": 1234,
+        "versions": {"python": "3.11.0", "keras": "3.12.0"},
+        "wall_time_seconds": 12.0,
+    }
+    return zoo.Preset(build_model(vocabulary.size, recipe), vocabulary, metadata)

@@ -1,0 +1,176 @@
+import subprocess
+import sys
+
+import pytest
+
+import zoo
+from zoo.cli import main
+
+TEXT = "to be or not to be, that is the question: " * 100
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command; returns its exit code, standard output and standard error."""
+
+    def call(*arguments):
+        code = main([str(a) for a in arguments])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def refused(run):
+    """Runs a command that must fail with one clear line; returns the line."""
+
+    def call(*arguments, code=2):
+        received, _, err = run(*arguments)
+        assert received == code
+        assert err.count("\n") == 1
+        assert "Traceback" not in err
+        return err
+
+    return call
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A text file."""
+    path = tmp_path / "my.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def preset(tmp_path, untrained):
+    """A preset folder."""
+    zoo.save_preset(tmp_path / "preset", untrained)
+    return tmp_path / "preset"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["generate", "--help"]]
+)
+def test_help_is_shown_without_tensorflow(arguments):
+    code = f"import sys; sys.argv = ['bptt-zoo', *{arguments}]\n" + (
+        "from zoo.cli import main\n"
+        "assert main() == 0\n"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage: bptt-zoo" in done.stdout
+    assert done.stderr == ""
+
+
+def test_module_runs_as_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "list"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "char-lm" in done.stdout
+
+
+def test_list_names_tasks_and_data_sets(run):
+    code, out, _ = run("list")
+    assert code == 0
+    for name in ("char-lm", "python-topics", "tiny-shakespeare", "--data FILE"):
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["train", "char-lm"], "--out"),
+        (["train", "word-lm", "--out", "x"], "invalid choice: 'word-lm'"),
+        (["train", "char-lm", "--out", "x", "--units", "many"], "--units"),
+        (["train", "char-lm", "--out", "x", "--data", "a", "--dataset", "b"], "--data"),
+        (["generate", "x"], "--prompt"),
+    ],
+)
+def test_wrong_usage_is_one_line(refused, arguments, message):
+    assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--units", "0"], "`units` must be at least 1. Received: units=0"),
+        (["--epochs", "-3"], "`epochs` must be at least 1"),
+        (["--learning-rate", "nan"], "`learning_rate` must be positive"),
+        (["--clip", "-1"], "`clip` must be positive"),
+        (["--window", "5000"], "Lower --batch-size or --window"),
+        (["--data-dir", "."], "`--data-dir` goes with --dataset"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_training(
+    refused, file, tmp_path, options, message
+):
+    out = tmp_path / "out"
+    assert message in refused(
+        "train", "char-lm", "--data", file, "--out", out, *options
+    )
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_bad_text_is_refused(refused, tmp_path):
+    (tmp_path / "short.txt").write_text("short")
+    for name, message in (("short.txt", "at least 100"), ("no.txt", "does not exist")):
+        error = refused(
+            "train", "char-lm", "--data", tmp_path / name, "--out", tmp_path / "out"
+        )
+        assert message in error
+
+
+def test_output_that_cannot_be_used_is_refused(refused, file):
+    command = ["train", "char-lm", "--data", file, "--out"]
+    assert "is a file or lies below one" in refused(*command, file)
+    assert "is not empty" in refused(*command, file.parent)
+
+
+def test_missing_presets_are_refused(refused, tmp_path):
+    assert "There is no preset in" in refused("generate", tmp_path, "--prompt", "a")
+    assert "There is no preset in" in refused("evaluate", tmp_path / "no")
+
+
+def test_bad_prompts_and_temperatures_are_refused(refused, preset):
+    assert "'%'" in refused("generate", preset, "--prompt", "to be%")
+    assert "`prompt`" in refused("generate", preset, "--prompt", "")
+    error = refused("generate", preset, "--prompt", "to", "--temperature", "-1")
+    assert "`temperature`" in error
+
+
+def test_no_network_is_a_failure(refused, monkeypatch, tmp_path):
+    import socket
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    command = ["train", "char-lm", "--dataset", "tiny-shakespeare", "--out"]
+    assert "Without a network" in refused(*command, tmp_path / "out", code=1)
+
+
+def test_preset_of_an_own_text_asks_for_the_text(refused, preset):
+    assert "--data FILE" in refused("evaluate", preset)
+
+
+def test_generate_prints_prompt_and_continuation(run, preset):
+    command = ["generate", preset, "--prompt", "to be", "--length", 20, "--seed", 3]
+    code, out, err = run(*command)
+    assert (code, err) == (0, "")
+    assert out.startswith("to be")
+    assert len(out) == len("to be") + 20 + 1
+    assert run(*command)[1] == out
+
+
+def test_evaluate_says_when_the_text_is_another(run, preset, tmp_path):
+    (tmp_path / "other.txt").write_text("TO BE or not to be. " * 20)
+    code, out, _ = run("evaluate", preset, "--data", tmp_path / "other.txt")
+    assert code == 0
+    assert "nats/char" in out
+    assert "was trained on another text: a text" in out
+    assert "of the characters are unknown to it" in out

@@ -1,0 +1,68 @@
+import json
+import os
+import stat
+
+import pytest
+
+from zoo.errors import UserError
+from zoo.files import atomic_path, prepare_output, replace_folder, write_json
+
+
+def test_file_appears_only_when_it_is_complete(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text("old")
+    with pytest.raises(KeyError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_keeps_order_and_characters(tmp_path):
+    write_json(tmp_path / "a.json", {"b": "é", "a": 1})
+    assert list(json.loads((tmp_path / "a.json").read_text("utf-8"))) == ["b", "a"]
+    assert "é" in (tmp_path / "a.json").read_text("utf-8")
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_folder_takes_the_place_of_an_older_one(tmp_path, exists):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "now").touch()
+    if exists:
+        (tmp_path / "preset").mkdir()
+        (tmp_path / "preset" / "then").touch()
+    replace_folder(tmp_path / "new", tmp_path / "preset")
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")] == [
+        "preset",
+        "preset/now",
+    ]
+
+
+def test_output_folder_is_created_with_its_parents(tmp_path):
+    out = prepare_output(tmp_path / "a" / "b", overwrite=False)
+    assert out.is_dir()
+    assert list(out.iterdir()) == []
+
+
+def test_output_that_is_not_empty_needs_overwrite(tmp_path):
+    (tmp_path / "loss.png").touch()
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match="--overwrite"):
+        prepare_output(tmp_path, overwrite=False)
+    prepare_output(tmp_path, overwrite=True)
+    assert (tmp_path / "notes.txt").exists()
+
+
+def test_output_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="is a file or lies below one"):
+            prepare_output(out, overwrite=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_output_that_is_read_only_is_refused(tmp_path):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    for out in (tmp_path, tmp_path / "below"):
+        with pytest.raises(UserError, match="cannot be written to"):
+            prepare_output(out, overwrite=True)

@@ -1,0 +1,23 @@
+import pytest
+
+from zoo.plots import plot_grad_norm, plot_loss
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def test_loss_plot_is_a_picture(tmp_path):
+    history = {"epoch": [1, 2], "loss": [3.0, 2.0], "val_loss": [3.1, 2.2]}
+    plot_loss(tmp_path / "loss.png", history, {"bigram": 2.5}, "a title")
+    assert (tmp_path / "loss.png").read_bytes().startswith(SIGNATURE)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("clip", [1.0, None])
+def test_gradient_plot_is_a_picture_with_and_without_clipping(tmp_path, clip):
+    plot_grad_norm(tmp_path / "norm.png", [0.5, 2.0, 1.0], clip, "a title")
+    assert (tmp_path / "norm.png").read_bytes().startswith(SIGNATURE)
+
+
+def test_gradients_that_are_no_numbers_can_be_drawn(tmp_path):
+    plot_grad_norm(tmp_path / "norm.png", [0.5, float("nan")], 1.0, "a title")
+    assert (tmp_path / "norm.png").exists()

@@ -1,0 +1,168 @@
+import hashlib
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+import zoo
+from zoo.errors import UserError
+
+
+@pytest.fixture
+def folder(tmp_path, untrained):
+    """An untrained preset on disk."""
+    zoo.save_preset(tmp_path / "preset", untrained)
+    return tmp_path / "preset"
+
+
+def logits(preset):
+    return preset.model(preset.vocabulary.encode("to be")[None])
+
+
+def rewrite(folder, name, change):
+    content = json.loads((folder / name).read_text("utf-8"))
+    change(content)
+    (folder / name).write_text(json.dumps(content), "utf-8")
+
+
+def with_right_checksum(folder):
+    content = (folder / "model.weights.h5").read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    rewrite(folder, "metadata.json", lambda m: m.update(weights_sha256=sha256))
+
+
+def test_folder_holds_four_files(folder):
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "metadata.json",
+        "model.weights.h5",
+    ]
+
+
+@pytest.mark.parametrize("place", [".", ".."])
+def test_loaded_preset_gives_the_same_logits(folder, untrained, place):
+    loaded = zoo.load_preset(folder / place)
+    np.testing.assert_array_equal(logits(loaded), logits(untrained))
+    assert loaded.vocabulary.characters == untrained.vocabulary.characters
+    assert loaded.metadata.items() >= untrained.metadata.items()
+
+
+def test_saving_replaces_an_older_preset(folder, untrained):
+    for weight in untrained.model.weights:
+        weight.assign(weight + 1.0)
+    zoo.save_preset(folder, untrained)
+    np.testing.assert_array_equal(logits(zoo.load_preset(folder)), logits(untrained))
+    assert [path.name for path in folder.parent.iterdir()] == ["preset"]
+
+
+def test_saving_that_fails_leaves_the_older_preset(folder, untrained):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(KeyError):
+        zoo.save_preset(folder, zoo.Preset(untrained.model, untrained.vocabulary, {}))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_card_holds_result_baselines_and_data(folder, untrained):
+    card = (folder / "README.md").read_text("utf-8")
+    for text in (
+        "# char-lm on a text",
+        "| this model | 1.5000 | 2.1640 |",
+        "| a paper | 1.4000 |",
+        "| bigram (order 2) | 2.0000 |",
+        untrained.metadata["data"]["sha256"],
+        "python 3.11.0, keras 3.12.0",
+    ):
+        assert text in card
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "model.weights.h5"])
+def test_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=f"{name} is missing"):
+        zoo.load_preset(folder)
+
+
+def test_folder_without_a_preset_is_named(tmp_path):
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match="There is no preset in"):
+            zoo.load_preset(path)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("name", ["config.json", "metadata.json"])
+def test_json_that_is_none_is_damaged(folder, name, content):
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} is damaged"):
+        zoo.load_preset(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.pop("model"),
+        lambda c: c.pop("vocabulary"),
+        lambda c: c.update(vocabulary="ba"),
+        lambda c: c.update(vocabulary="ab"),
+        lambda c: c["model"]["layers"][-1]["config"].update(units=7),
+        lambda c: c["model"]["layers"][-1].update(class_name="Lambda"),
+    ],
+)
+def test_config_that_fits_no_model_is_damaged(folder, change):
+    rewrite(folder, "config.json", change)
+    with pytest.raises(UserError, match="config.json is damaged"):
+        zoo.load_preset(folder)
+
+
+def test_other_format_is_refused(folder):
+    rewrite(folder, "config.json", lambda c: c.update(format=2))
+    with pytest.raises(UserError, match="has format 2; this version reads format 1"):
+        zoo.load_preset(folder)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-100], lambda b: b[:-1] + b"\0", bytes]
+)
+def test_weights_that_were_changed_are_refused(folder, damage):
+    path = folder / "model.weights.h5"
+    content = damage(path.read_bytes())
+    path.write_bytes(content if content != path.read_bytes() else content + b" ")
+    with pytest.raises(UserError, match="its checksum is not that of metadata.json"):
+        zoo.load_preset(folder)
+
+
+def test_file_that_is_not_hdf5_is_refused(folder):
+    (folder / "model.weights.h5").write_bytes(b"no weights")
+    with_right_checksum(folder)
+    with pytest.raises(UserError, match="does not hold this model's weights"):
+        zoo.load_preset(folder)
+
+
+def test_weights_of_another_shape_are_refused(folder):
+    rewrite(
+        folder,
+        "config.json",
+        lambda c: c["model"]["layers"][2]["config"].update(units=13),
+    )
+    with pytest.raises(UserError, match="does not hold this model's weights"):
+        zoo.load_preset(folder)
+
+
+def test_file_that_claims_terabytes_is_refused_unread(folder):
+    with h5py.File(folder / "model.weights.h5", "a") as file:
+        file.create_dataset("bomb", shape=(10**12,), dtype="float32", chunks=(1024,))
+    with_right_checksum(folder)
+    with pytest.raises(UserError, match="1,000,000,00\\d,\\d+ values for"):
+        zoo.load_preset(folder)
+
+
+def test_file_that_refers_to_another_file_is_refused(folder, tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(400))
+    with h5py.File(folder / "model.weights.h5", "a") as file:
+        file.create_dataset(
+            "part", (1,), "float32", external=[(str(tmp_path / "secret"), 0, 4)]
+        )
+    with_right_checksum(folder)
+    with pytest.raises(UserError, match="refers to other files"):
+        zoo.load_preset(folder)
