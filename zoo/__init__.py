@@ -1,0 +1,35 @@
+"""The model zoo of bptt_keras: tasks, data sets, recipes, presets.
+
+    bptt-zoo train char-lm --out runs/topics
+    bptt-zoo generate runs/topics --prompt "The "
+
+or in Python
+
+    import zoo
+    preset = zoo.load_preset("runs/topics")
+    print(zoo.generate(preset, "The ", length=200))
+"""
+
+from __future__ import annotations
+
+import importlib
+
+# Where a public name lives. Looked up late: `bptt-zoo --help` needs no TensorFlow.
+_PUBLIC = {
+    "Preset": "zoo.preset",
+    "evaluate": "zoo.evaluation",
+    "generate": "zoo.sampling",
+    "load_preset": "zoo.preset",
+    "save_preset": "zoo.preset",
+}
+__all__ = ["Preset", "evaluate", "generate", "load_preset", "save_preset"]
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,60 @@
+"""The reference text that ships with every Python."""
+
+from __future__ import annotations
+
+import platform
+
+import tensorflow_datasets as tfds
+
+from zoo.datasets.text import sha256
+from zoo.datasets.text_builder import TextBuilder
+from zoo.errors import ZooError
+
+
+class PythonTopics(TextBuilder):
+    """The topics behind Python's `help()`, one after the other in sorted order.
+
+    About 465,000 characters of reference manual, with code and grammar. The text
+    differs from one version of Python to the next, so each text has a config, and
+    with it a folder, of its own: named after the version and the text's checksum.
+
+    Args:
+        **kwargs: Forwarded to `tfds.core.GeneratorBasedBuilder`.
+
+    Source: the module `pydoc_data.topics` of Python's standard library.
+    """
+
+    DESCRIPTION = "The reference text behind Python's help(), topic by topic."
+    HOMEPAGE = "https://docs.python.org/3/library/pydoc.html"
+
+    def __init__(self, **kwargs):
+        kwargs.setdefault("config", topics_config())
+        super().__init__(**kwargs)
+
+    def read(self) -> str:
+        return topics_text()
+
+
+def topics_text() -> str:
+    """All topics, sorted by name, with an empty line between two.
+
+    Raises:
+        ZooError: If this Python was installed without its help texts.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise ZooError(
+            "This Python has no `pydoc_data.topics`, so --dataset python-topics cannot "
+            "be made. Install Python's full standard library, or give --data FILE."
+        ) from None
+    return "\n\n".join(topics[name] for name in sorted(topics))
+
+
+def topics_config() -> tfds.core.BuilderConfig:
+    """The config of this Python's text: its version and a piece of its checksum."""
+    version = platform.python_version().replace("+", "_")
+    return tfds.core.BuilderConfig(
+        name=f"python_{version}_{sha256(topics_text())[:12]}",
+        description=f"As shipped with Python {platform.python_version()}.",
+    )

@@ -1,0 +1,108 @@
+"""Output folders and files that a kill never leaves half written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from zoo.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name when the block ends well.
+
+    Args:
+        path: The file to write. Its folder must exist.
+
+    Yields:
+        A path in the same folder, with the same suffixes, to write to.
+
+    Example:
+        from zoo.files import atomic_path
+
+        with atomic_path("history.json") as temporary:
+            temporary.write_text("{}")
+    """
+    path = Path(path)
+    # The suffix stays: Keras and matplotlib choose the format by it.
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Writes a UTF-8 text file atomically, with the line endings it has."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike, value) -> None:
+    """Writes a JSON file atomically, indented, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def replace_folder(new: Path, path: Path) -> None:
+    """Puts the complete folder `new` in the place of `path`, which may exist.
+
+    Two renames: a kill between them leaves both versions whole, under other names.
+    """
+    old = path.with_name(f".old.{path.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        os.replace(path, old)
+    os.replace(new, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def prepare_output(
+    out: str | os.PathLike, *, overwrite: bool, names: Iterable[str] = ()
+) -> Path:
+    """Creates the folder that a training run writes to, and proves it writable.
+
+    Args:
+        out: Folder, created with its parents where missing.
+        overwrite: Whether files of an earlier run may be removed.
+        names: The files and folders that a run writes, and so those that are removed.
+            Others in the folder are left alone.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: If `out` is a file, cannot be created or written to, or holds
+            something and `overwrite` is False.
+    """
+    out = Path(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+        occupied = any(out.iterdir())
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(
+            f"`--out` must be a folder, but {out} is a file or lies below one."
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"`--out` cannot be written to: {out} ({error.strerror})."
+        ) from None
+    if occupied and not overwrite:
+        raise UserError(
+            f"`--out` is not empty: {out}. Choose another folder, or add --overwrite "
+            "to replace the files of the earlier run."
+        )
+    for path in (out / name for name in names):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return out

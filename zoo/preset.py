@@ -1,0 +1,158 @@
+"""A trained model as a folder: config, vocabulary, weights, metadata, card."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import keras
+
+from zoo.card import card
+from zoo.datasets.vocabulary import Vocabulary
+from zoo.errors import UserError
+from zoo.files import replace_folder, write_json, write_text
+from zoo.model_config import from_config, to_config
+from zoo.preset_folder import CONFIG, METADATA, WEIGHTS, find_preset, read_json
+
+FORMAT = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A trained model and what belongs to it.
+
+    Args:
+        model: A plain `keras.Sequential` from ids `(batch, time)` to logits
+            `(batch, time, vocabulary.size)`.
+        vocabulary: The characters behind the ids.
+        metadata: Task, metric, data, recipe and versions; see `metadata.json`.
+
+    Example:
+        import zoo
+        from zoo.datasets import Vocabulary
+        from zoo.tasks.char_lm import Recipe, build_model
+
+        vocabulary = Vocabulary.of("to be or not to be")
+        model = build_model(vocabulary.size, Recipe(units=8))
+        preset = zoo.Preset(model, vocabulary, metadata={})
+        ids = preset.vocabulary.encode("not")[None]
+        assert preset.model(ids).shape == (1, 3, vocabulary.size)
+    """
+
+    model: keras.Sequential
+    vocabulary: Vocabulary
+    metadata: dict
+
+
+def save_preset(folder: str | os.PathLike, preset: Preset) -> None:
+    """Writes the preset folder, complete or not at all; an older one is replaced.
+
+    Args:
+        folder: Its name. The folder above must exist.
+        preset: What to write. To its metadata the checksum of the weights is added.
+    """
+    folder = Path(folder)
+    new = folder.with_name(f".new.{folder.name}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    preset.model.save_weights(new / WEIGHTS)
+    metadata = {**preset.metadata, "weights_sha256": _sha256(new / WEIGHTS)}
+    config = {
+        "format": FORMAT,
+        "model": to_config(preset.model),
+        "vocabulary": "".join(preset.vocabulary.characters),
+    }
+    write_json(new / CONFIG, config)
+    write_json(new / METADATA, metadata)
+    write_text(new / "README.md", card(metadata))
+    replace_folder(new, folder)
+
+
+def load_preset(folder: str | os.PathLike) -> Preset:
+    """Reads a preset folder. No code in it is run: see `zoo.model_config`.
+
+    Args:
+        folder: The preset folder, or the folder of a training run that has one in
+            `preset`.
+
+    Returns:
+        The `Preset`, its model built and with its weights.
+
+    Raises:
+        UserError: If the folder or one of its files is missing, damaged, or of
+            another format.
+    """
+    folder = find_preset(folder)
+    config = read_json(folder / CONFIG)
+    metadata = read_json(folder / METADATA)
+    if config.get("format") != FORMAT:
+        raise UserError(
+            f"The preset {folder} has format {config.get('format')!r}; this version "
+            f"reads format {FORMAT}."
+        )
+    try:
+        model = from_config(config["model"])
+        vocabulary = Vocabulary(config["vocabulary"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"The preset file {folder / CONFIG} is damaged: {error}"
+        ) from None
+    ids = model.layers[0].get_config().get("input_dim"), model.output_shape[-1]
+    if ids != (vocabulary.size, vocabulary.size):
+        raise UserError(
+            f"The preset file {folder / CONFIG} is damaged: {vocabulary.size} ids in "
+            f"the vocabulary, {ids} in the model."
+        )
+    _load_weights(model, folder / WEIGHTS, metadata.get("weights_sha256"))
+    return Preset(model, vocabulary, metadata)
+
+
+def _load_weights(model: keras.Sequential, path: Path, sha256: str | None) -> None:
+    if not path.is_file():
+        raise UserError(f"The preset file {path} is missing.")
+    if _sha256(path) != sha256:
+        raise UserError(
+            f"The preset file {path} is damaged: its checksum is not that of "
+            f"{METADATA}."
+        )
+    try:
+        _check_values(path, at_most=_size(model))
+        model.load_weights(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(
+            f"The preset file {path} does not hold this model's weights: {error}"
+        ) from None
+
+
+def _check_values(path: Path, *, at_most: int) -> None:
+    """Refuses a file that claims more values than the model has, before any is read.
+
+    A few bytes of HDF5 can stand for terabytes, or for a part of another file.
+    """
+    values = 0
+
+    def visit(_, item):
+        nonlocal values
+        if isinstance(item, h5py.Dataset):
+            if item.is_virtual or item.external:
+                raise ValueError("it refers to other files")
+            values += item.size
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    if values > at_most:
+        raise ValueError(f"{values:,} values for {at_most:,} weights")
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _size(model: keras.Model) -> int:
+    # `variables` has the seeds of dropout too, which Keras saves with the weights.
+    return sum(math.prod(variable.shape) for variable in model.variables)

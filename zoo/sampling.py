@@ -1,0 +1,126 @@
+"""Continues a text, one character at a time, with the state carried along."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+import bptt_keras as bk
+from zoo.errors import UserError
+from zoo.preset import Preset
+
+
+def generate(
+    preset: Preset,
+    prompt: str,
+    *,
+    length: int = 500,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> str:
+    """Samples a continuation of a text.
+
+        c_t ~ softmax(logits_t / temperature),  logits_t = model(c_<t)
+
+    The prompt goes through the model in one call; every later character in one step
+    from the carried state, so the cost of a character does not grow. The unknown
+    character is never drawn.
+
+    Args:
+        preset: A character model.
+        prompt: The text to continue, at least one character.
+        length: How many characters to add, >= 0.
+        temperature: > 0. Below 1 likely characters become likelier; 0 means that the
+            likeliest is always taken, whatever the seed.
+        seed: Non-negative integer below 2**63. The same seed gives the same text.
+
+    Returns:
+        The continuation, `length` characters, without the prompt.
+
+    Raises:
+        UserError: If a value is out of its range, or the prompt has characters that
+            the model does not know.
+
+    Example:
+        import zoo
+        from zoo.datasets import Vocabulary
+        from zoo.tasks.char_lm import Recipe, build_model
+
+        vocabulary = Vocabulary.of("to be or not to be")
+        untrained = build_model(vocabulary.size, Recipe(units=8))
+        preset = zoo.Preset(untrained, vocabulary, metadata={})
+        assert len(zoo.generate(preset, "to ", length=10, temperature=0.8)) == 10
+    """
+    check_options(length=length, temperature=temperature, seed=seed)
+    check_prompt(preset, prompt)
+    ids = preset.vocabulary.encode(prompt)[None]
+    sampled = _sample(
+        bk.PureStep(preset.model),
+        tf.constant(ids),
+        tf.constant(length),
+        tf.constant(temperature, tf.float32),
+        tf.constant(seed, tf.int64),
+        unknown_id=preset.vocabulary.unknown_id,
+    )
+    return preset.vocabulary.decode(sampled.numpy())
+
+
+def check_options(*, length: int, temperature: float, seed: int) -> None:
+    """Raises `UserError` for a `length`, `temperature` or `seed` out of range."""
+    if length < 0:
+        raise UserError(f"`length` must be at least 0. Received: length={length}")
+    if not 0.0 <= temperature < float("inf"):
+        raise UserError(
+            "`temperature` must be a finite number, 0 (always the likeliest) or above. "
+            f"Received: temperature={temperature}"
+        )
+    if not 0 <= seed < 2**63:
+        raise UserError(f"`seed` must be in [0, 2**63). Received: seed={seed}")
+
+
+def check_prompt(preset: Preset, prompt: str) -> None:
+    """Raises `UserError` for an empty prompt or one with unknown characters."""
+    if not prompt:
+        raise UserError("`prompt` must have at least one character. Received: ''")
+    missing = preset.vocabulary.missing(prompt)
+    if missing:
+        raise UserError(
+            "`prompt` has characters that are not in this model's vocabulary: "
+            f"{' '.join(repr(c) for c in missing)}. It knows: "
+            f"{''.join(preset.vocabulary.characters)!r}"
+        )
+
+
+def _sample(step, prompt, length, temperature, seed, *, unknown_id):
+    @tf.function(autograph=False)
+    def run(prompt, length, temperature, seed):
+        def advance(ids, state):
+            logits, state = step(ids, state)
+            logits = tf.cast(logits[:, -1], tf.float32)
+            known = tf.range(tf.shape(logits)[-1]) != unknown_id
+            return tf.where(known, logits, -float("inf")), state
+
+        def draw(i, logits):
+            noise = tf.random.stateless_uniform(
+                tf.shape(logits), seed=[seed, tf.cast(i, tf.int64)], minval=1e-20
+            )
+            # The largest of logits + temperature * Gumbel noise is a draw from
+            # softmax(logits / temperature), and with temperature 0 the likeliest.
+            gumbel = -tf.math.log(-tf.math.log(noise))
+            return tf.argmax(logits + temperature * gumbel, -1, tf.int32)
+
+        def body(i, logits, state, drawn):
+            chosen = draw(i, logits)
+            logits, state = advance(chosen[:, None], state)
+            return i + 1, logits, state, drawn.write(i, chosen[0])
+
+        logits, state = advance(prompt, step.initial_state(1))
+        drawn = tf.TensorArray(tf.int32, size=length, element_shape=())
+        *_, drawn = tf.while_loop(
+            lambda i, *_: i < length,
+            body,
+            (tf.constant(0), logits, state, drawn),
+            maximum_iterations=length,
+        )
+        return drawn.stack()
+
+    return run(prompt, length, temperature, seed)
