@@ -13,6 +13,7 @@ import threading
 import keras
 import tensorflow as tf
 
+from bptt_keras.kernels.dropout import dropout
 from bptt_keras.kernels.loop import cell_loop
 
 _CONV_LSTMS = (
@@ -108,6 +109,11 @@ class PureStep:
             )
         self.model = model
         self._layers = [_Carried(layer, name) for name, layer in _recurrent(model)]
+        self._dropouts = [
+            layer
+            for layer in model._flatten_layers()
+            if type(layer).call is keras.layers.Dropout.call
+        ]
 
     @property
     def layers(self):
@@ -147,6 +153,8 @@ class PureStep:
                 replaced.enter_context(
                     carried.replaced(state, new_state, initial, reset, called)
                 )
+            for layer in self._dropouts:
+                replaced.enter_context(_drawing_fast(layer))
             outputs = self.model(inputs, training=training)
         return outputs, new_state
 
@@ -304,7 +312,6 @@ class _Carried:
             return values["output"]
         return values[self.names[self.output_of]]
 
-    @contextlib.contextmanager
     def replaced(self, state, new_state, initial, reset, called):
         """Within: the layer's `call` reads `state` and writes `new_state`."""
         layer, original = self.layer, self.layer.call
@@ -335,13 +342,7 @@ class _Carried:
             new_state[self.name] = dict(zip(self.names, flat, strict=True))
             return (output, *states) if returned_state else output
 
-        # An entry of the instance dictionary hides the method; Keras' attribute
-        # tracking is not meant for it.
-        layer.__dict__["call"] = call
-        try:
-            yield
-        finally:
-            del layer.__dict__["call"]
+        return _replaced_call(layer, call)
 
     def _check_call(self, sequences, initial_state, reset, called):
         name = self.layer.name
@@ -496,9 +497,12 @@ class Findings:
         sequence_output: True if the outputs have one step for each input step.
         outputs: `tf.TensorSpec` of the outputs, structured like them; rows, and
             timesteps where there are any, are `None`.
+        shares_rows: Why the rows of a batch cannot be run apart, or `None`: moving
+            averages over the batch, losses added by layers, several outputs.
     """
 
-    def __init__(self, buffers, sequence_output, outputs):
+    def __init__(self, buffers, sequence_output, outputs, shares_rows):
+        self.shares_rows = shares_rows
         self.buffers = buffers
         self.sequence_output = sequence_output
         self.outputs = outputs
@@ -519,9 +523,11 @@ def discover(step, specs):
         ValueError: If only some of the outputs have a time axis.
     """
     traces = [_dry_run(step, specs, 5, True), _dry_run(step, specs, 7, False)]
-    buffers, outputs = [], [spec for spec, _ in traces]
-    for _, changed in traces:
-        buffers += [v for v in changed if all(v is not known for known in buffers)]
+    buffers, outputs = [], [trace["outputs"] for trace in traces]
+    for trace in traces:
+        buffers += [
+            v for v in trace["changed"] if all(v is not known for known in buffers)
+        ]
     shapes = [[tuple(s.shape) for s in tf.nest.flatten(spec)] for spec in outputs]
     sequence = {
         len(a) > 1 and (a[1], b[1]) == (5, 7) for a, b in zip(*shapes, strict=True)
@@ -536,7 +542,19 @@ def discover(step, specs):
     specs = tf.nest.map_structure(
         lambda s: tf.TensorSpec([None] * fixed + s.shape[fixed:], s.dtype), outputs[0]
     )
-    return Findings(buffers, True in sequence, specs)
+    shares_rows = _shares_rows(buffers, traces[0]["added_losses"], specs)
+    return Findings(buffers, True in sequence, specs, shares_rows)
+
+
+def _shares_rows(buffers, added_losses, outputs):
+    averages = [v.path for v in buffers if not v.path.endswith("seed_generator_state")]
+    if averages:
+        return f"the model updates {averages[0]} from the whole batch"
+    if added_losses:
+        return "a layer adds a loss of its own"
+    if len(tf.nest.flatten(outputs)) > 1:
+        return "each of several outputs has an average of its own"
+    return None
 
 
 def _dry_run(step, specs, length, training):
@@ -547,6 +565,7 @@ def _dry_run(step, specs, length, training):
         with Buffers([], [], trainable) as scope:
             outputs, _ = step(inputs, training=training)
         found["changed"] = scope.changed
+        found["added_losses"] = len(scope.losses)
         found["outputs"] = tf.nest.map_structure(
             lambda t: tf.TensorSpec(t.shape, t.dtype), outputs
         )
@@ -555,7 +574,7 @@ def _dry_run(step, specs, length, training):
         lambda s: tf.TensorSpec([2, length, *s.shape[2:]], s.dtype), specs
     )
     tf.function(run, autograph=False).get_concrete_function(specs)
-    return found["outputs"], found["changed"]
+    return found
 
 
 @contextlib.contextmanager
@@ -581,6 +600,29 @@ def watched_ids(model):
 
 
 @contextlib.contextmanager
+def _replaced_call(layer, call):
+    """Within: `layer` runs `call` for its own."""
+    # An entry of the instance dictionary hides the method; Keras' attribute tracking
+    # is not meant for it.
+    layer.__dict__["call"] = call
+    try:
+        yield
+    finally:
+        del layer.__dict__["call"]
+
+
+def _drawing_fast(layer):
+    """Within: Keras' `Dropout` draws numbers that XLA makes fast on a CPU."""
+
+    def call(inputs, training=False):
+        if not training or layer.rate == 0:
+            return inputs
+        seed = layer.seed_generator.next()
+        return dropout(inputs, layer.rate, seed, layer.noise_shape)
+
+    return _replaced_call(layer, call)
+
+
 def _noting_ids(layer, found):
     original = layer.call
 
@@ -591,8 +633,4 @@ def _noting_ids(layer, found):
         ids = tf.clip_by_value(ids, 0, layer.input_dim - 1)
         return original(ids, *args, **kwargs)
 
-    layer.__dict__["call"] = call
-    try:
-        yield
-    finally:
-        del layer.__dict__["call"]
+    return _replaced_call(layer, call)

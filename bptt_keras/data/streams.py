@@ -89,7 +89,7 @@ def streams(series, *, batch_size, window, targets="next"):
         return (x,) if targets is None else (x, read_y(places, static))
 
     count = tf.constant(-(-length // window), tf.int64)
-    dataset = tf.data.Dataset.range(count).map(batch, deterministic=True)
+    dataset = tf.data.Dataset.range(count).map(batch)
     options = tf.data.Options()
     # Nothing here can be tuned, and TensorFlow's tuner holds up the end of an epoch
     # until its next round, which may be minutes away (TensorFlow 2.21).

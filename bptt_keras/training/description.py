@@ -14,6 +14,7 @@ def describe(trainer):
         ("window", _reach(trainer)),
         ("loss", _loss(trainer)),
         ("XLA", _xla(trainer)),
+        ("shards", _shards(trainer)),
         *(("state", line) for line in _state(trainer)),
         ("reset", "a batch without `reset` starts afresh; one with `reset` continues"),
         ("", "the batch before it, but for the rows that are flagged;"),
@@ -52,6 +53,14 @@ def _xla(trainer):
     if trainer._xla_refusal is not None:
         return f"off (auto: the model does not compile: {trainer._xla_refusal})"
     return "off (run_eagerly)" if trainer.run_eagerly else "off"
+
+
+def _shards(trainer):
+    if trainer._findings is None:
+        return "known at the first batch"
+    requested = " (auto)" if trainer.shards == "auto" else ""
+    reason = trainer._shards_reason
+    return f"{trainer._shards}{requested}" + (f": {reason}" if reason else "")
 
 
 def _state(trainer):

@@ -11,6 +11,7 @@ from bptt_keras.training.batch import check_targets, make_batch, spread_weights
 from bptt_keras.training.carry import Carry, with_fresh_epochs
 from bptt_keras.training.description import describe
 from bptt_keras.training.programs import Programs
+from bptt_keras.training.shards import check_shards, choose_shards, run_sharded
 from bptt_keras.training.xla import compiles
 from bptt_keras.truncation import FixedWindow
 
@@ -51,6 +52,10 @@ class TruncatedBPTT(keras.Model):
             for what it may hold.
         window: Timesteps that gradients flow back through, an integer >= 1. A longer
             window than the sequence gives full backpropagation.
+        shards: Parts that the rows of a batch are cut into, whose gradients are made
+            side by side and summed: `"auto"` (default, see `summary()`) or an integer
+            >= 1. The result is the same up to the order of summation; dropout draws
+            other masks.
         **kwargs: `name` and `dtype`, as for every `keras.Model`.
 
     Call arguments:
@@ -80,13 +85,15 @@ class TruncatedBPTT(keras.Model):
     training of recurrent network trajectories" (1990).
     """
 
-    def __init__(self, model, window, **kwargs):
+    def __init__(self, model, window, *, shards="auto", **kwargs):
         check_carriable(model)
         truncation = FixedWindow(window)
+        check_shards(shards)
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(**kwargs)
         self.model = model
         self.window = truncation.window
+        self.shards = shards
         self._truncation = truncation
         self._grad_norm = keras.metrics.Mean(name="grad_norm")
         self._requested_xla = "auto"
@@ -314,7 +321,12 @@ class TruncatedBPTT(keras.Model):
         """Arguments of the constructor."""
         config = super().get_config()
         model = keras.saving.serialize_keras_object(self.model)
-        return {**config, "model": model, "window": self.window}
+        return {
+            **config,
+            "model": model,
+            "window": self.window,
+            "shards": self.shards,
+        }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -386,7 +398,9 @@ class TruncatedBPTT(keras.Model):
     def _train_window(self, window, state):
         programs = self._programs
         window = window._replace(position=None)
-        result = programs.gradients(window, state, programs.buffer_values())
+        result = run_sharded(
+            programs.gradients, window, state, programs.buffer_values(), self._shards
+        )
         valid = tf.add_n([term.weight for term in result.terms]) > 0
         with tf.control_dependencies(checks.require_valid_window(result)):
             norm = tf.cond(
@@ -412,7 +426,9 @@ class TruncatedBPTT(keras.Model):
     def _test_window(self, window, state):
         programs = self._programs
         window = window._replace(position=None)
-        result = programs.evaluate(window, state, programs.buffer_values())
+        result = run_sharded(
+            programs.evaluate, window, state, programs.buffer_values(), self._shards
+        )
         with tf.control_dependencies(checks.require_valid_window(result)):
             programs.keep_buffers(result.buffers)
             self._count(window, result)
@@ -479,6 +495,9 @@ class TruncatedBPTT(keras.Model):
                 lambda t: tf.TensorSpec(t.shape, t.dtype), batch.inputs
             )
             self._findings = discover(self._step, specs)
+            self._shards, self._shards_reason = choose_shards(
+                self.shards, self._findings
+            )
         if use != "predict":
             check_targets(batch, self._findings)
             self._symbolic_build(data_batch=_symbolic_batch(batch, with_targets=True))

@@ -63,9 +63,7 @@ def series(rows, steps, features=3, outputs=2, seed=0):
 def assert_same_weights(a, b, **tolerance):
     """Asserts that two models hold the same trainable weights."""
     tolerance = {"atol": 1e-6, "rtol": 1e-5} | tolerance
-    for first, second in zip(
-        a.trainable_variables, b.trainable_variables, strict=True
-    ):
+    for first, second in zip(a.trainable_variables, b.trainable_variables, strict=True):
         np.testing.assert_allclose(
             first.numpy(), second.numpy(), err_msg=first.path, **tolerance
         )
