@@ -174,7 +174,7 @@ def test_a_reset_equals_a_fresh_start(name):
 
 def test_a_counting_cell_counts_across_cuts_and_resets():
     model = sequential(
-        keras.layers.RNN(SummingCell(), return_sequences=True), features=1
+        keras.layers.RNN(SummingCell(), return_sequences=True, name="rnn"), features=1
     )
     step = bk.PureStep(model)
     ones = np.ones((2, 3, 1), "float32")

@@ -32,7 +32,7 @@ def streams(series, *, batch_size, window, targets="next"):
         series: The timesteps, in order: an array `(n,)` or `(n, features)`, a memory
             map, the path of a `.npy` file (it is mapped, not read), or an iterator of
             such arrays, one chunk after the other. An iterator is first copied to a
-            temporary file, which is removed with the dataset.
+            temporary file on disk, which is gone when the program ends.
         batch_size: Number of streams, an integer >= 1.
         window: Timesteps in a batch, an integer >= 1: the `window` of the trainer, or
             a multiple of it.
@@ -172,14 +172,12 @@ def _spooled(chunks):
     except BaseException:
         os.unlink(path)
         raise
-    weakref.finalize(mapped, _remove, path)
-    return mapped
-
-
-def _remove(path):
-    # The file may be gone with the system's temporary folder.
-    if os.path.exists(path):
+    try:
+        # What is mapped stays readable without a name, and nothing is left behind.
         os.unlink(path)
+    except PermissionError:  # Windows keeps the name as long as the file is mapped.
+        weakref.finalize(mapped, os.unlink, path)
+    return mapped
 
 
 def _reader(array):

@@ -57,9 +57,10 @@ class Batch(NamedTuple):
         targets, weights = self.targets, self.weights
         if cut_targets:
             targets, weights = cut(targets), cut(weights)
-        reset = self.reset
-        if reset is not None and reset.shape.rank == 2:
-            reset = cut(reset)
+        # Flags of shape (batch,) hold at the start of the batch: `Carry.enter` has
+        # done what they say, and later windows go on.
+        inside = self.reset is not None and self.reset.shape.rank == 2
+        reset = cut(self.reset) if inside else None
         return self._replace(
             inputs=cut(self.inputs), targets=targets, weights=weights, reset=reset
         )

@@ -17,7 +17,8 @@ def describe(trainer):
         ("shards", _shards(trainer)),
         *(("state", line) for line in _state(trainer)),
         ("reset", "a batch without `reset` starts afresh; one with `reset` continues"),
-        ("", "the batch before it, but for the rows that are flagged;"),
+        ("", "the batch before it, but for the rows that are flagged; each epoch"),
+        ("", "starts afresh, but with `steps_per_epoch` it goes on;"),
         ("", "evaluate and predict have a state of their own and start afresh"),
     ]
     lines = [f"  {name:<8}{text}" for name, text in rows]

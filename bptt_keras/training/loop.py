@@ -113,6 +113,31 @@ def before_last(batch, truncation):
     return batch.steps(0, lead, cut_targets=False), last
 
 
+def align_ends(batch, mask):
+    """Moves padding from the end of each row to its start.
+
+    So the last window holds the last timesteps of every row, as if the row were
+    alone. Masked steps hold the state, so it makes no other difference.
+
+    Args:
+        batch: `Batch` of `(batch, time, ...)` tensors, without flags inside.
+        mask: Booleans `(batch, time)`, False where a row has no input.
+
+    Returns:
+        The `Batch` with its inputs rolled along time, row by row.
+    """
+    length = tf.shape(mask)[1]
+    # Steps after the last valid one; a row without any stays as it is.
+    trailing = tf.argmax(tf.cast(mask[:, ::-1], tf.int32), 1, tf.int32)
+    places = (tf.range(length)[None] - trailing[:, None]) % length
+    return batch._replace(
+        inputs=tf.nest.map_structure(
+            lambda t: tf.ensure_shape(tf.gather(t, places, batch_dims=1), t.shape),
+            batch.inputs,
+        )
+    )
+
+
 def _loop(count, body, carried):
     """`carried = body(index, carried)` for `index` in `range(count)`."""
     invariants = tf.nest.map_structure(_any_rows, carried)

@@ -74,6 +74,8 @@ class Programs:
         self.evaluate = program(self._evaluate)
         self.predict = program(self._predict)
         self.advance = program(self._advance)
+        # Without XLA: all but the mask is cut away from the graph.
+        self.mask = step.mask if eagerly else tf.function(step.mask, autograph=False)
 
     def buffer_values(self):
         """Current values of the buffers, to be passed to a program."""

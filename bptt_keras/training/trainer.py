@@ -345,17 +345,22 @@ class TruncatedBPTT(keras.Model):
         if self._findings.sequence_output:
             state = loop.each_window(batch, state, self._truncation, self._train_window)
         else:
-            lead, last = loop.before_last(batch, self._truncation)
-            if lead is not None:
-                state = loop.each_window(
-                    lead._replace(targets=None, weights=None),
-                    state,
-                    self._truncation,
-                    self._advance_window,
-                )
-            state = self._train_window(last, state)
+            state = self._train_end(batch, state)
         self._carries["fit"].leave(state, batch)
         return self.get_metrics_result()
+
+    def _train_end(self, batch, state):
+        """The last window alone is trained; the steps before run without a tape."""
+        flags_inside = batch.reset is not None and batch.reset.shape.rank == 2
+        if self._findings.masked and not flags_inside:
+            batch = loop.align_ends(batch, self._programs.mask(batch.inputs))
+        lead, last = loop.before_last(batch, self._truncation)
+        if lead is not None:
+            lead = lead._replace(targets=None, weights=None)
+            state = loop.each_window(
+                lead, state, self._truncation, self._advance_window
+            )
+        return self._train_window(last, state)
 
     def test_step(self, data):
         """All windows of one batch: forward and metrics."""

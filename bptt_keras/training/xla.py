@@ -1,5 +1,7 @@
 """Whether a model compiles with XLA, found out without running it."""
 
+import re
+
 import tensorflow as tf
 
 
@@ -34,14 +36,14 @@ def compiles(programs, step, batch, truncation, use):
     }[use]
     window = tf.nest.map_structure(example, batch._replace(position=None))
     state = step.initial_state(rows)
+    # Tracing stands outside: what it refuses, it refuses with XLA and without.
+    lower = program.experimental_get_compiler_ir(
+        window, state, programs.buffer_values()
+    )
     try:
-        program.experimental_get_compiler_ir(window, state, programs.buffer_values())(
-            stage="hlo"
-        )
-    except (
-        tf.errors.InvalidArgumentError,
-        tf.errors.UnimplementedError,
-        NotImplementedError,
-    ) as error:
-        return str(error).strip().splitlines()[0]
+        lower(stage="hlo")
+    except (ValueError, NotImplementedError, tf.errors.OpError) as error:
+        first = str(error).strip().splitlines()[0]
+        found = re.search(r"on XLA_\w+: (\w+)", first)
+        return f"XLA has no {found.group(1)}" if found else first
     return None

@@ -109,6 +109,37 @@ def test_many_to_one_runs_the_steps_before_the_last_window_without_a_tape():
     assert int(trainer.optimizer.iterations) == 1
 
 
+def test_many_to_one_trains_the_last_window_of_each_padded_row():
+    model = keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            keras.layers.Masking(-1.0),
+            bk.layers.LSTM(4, return_sequences=True),
+            bk.layers.GRU(5),
+            keras.layers.Dense(2),
+        ]
+    )
+    x, _ = series(3, 14)
+    y = np.random.default_rng(1).normal(size=(3, 2)).astype("float32")
+    lengths = [14, 8, 3]
+    changes = np.zeros(len(model.trainable_variables), object)
+    for row, length in enumerate(lengths):
+        x[row, length:] = -1
+        alone = clone(model)
+        one = slice(row, row + 1)
+        trainer_of(alone, 4).train_on_batch(x[one, :length], y[one])
+        for index, (old, new) in enumerate(
+            zip(model.get_weights(), alone.get_weights(), strict=True)
+        ):
+            changes[index] += (new - old) / 3
+    together = clone(model)
+    trainer_of(together, 4).train_on_batch(x, y)
+    for old, new, change in zip(
+        model.get_weights(), together.get_weights(), changes, strict=True
+    ):
+        np.testing.assert_allclose(new - old, change, atol=1e-6)
+
+
 def test_padding_changes_nothing():
     model = masked_model()
     unpadded = clone(model)
@@ -373,3 +404,152 @@ def test_regularisers_count_once_in_each_window():
     error = plain.fit(x, y, verbose=0).history["mse"][0]
     penalty = 0.1 * np.sum(model.layers[0].cell.kernel.numpy() ** 2)
     np.testing.assert_allclose(loss, error + penalty, rtol=1e-5)
+
+
+def test_the_update_equals_finite_differences_with_the_state_frozen():
+    model = keras.Sequential(
+        [
+            keras.Input((None, 2), dtype="float64"),
+            bk.layers.LSTM(3, return_sequences=True, dtype="float64"),
+            keras.layers.Dense(1, dtype="float64"),
+        ],
+    )
+    for variable in model.weights:
+        variable.assign(np.random.default_rng(3).normal(size=variable.shape))
+    x, y = (a.astype("float64") for a in series(2, 8, features=2, outputs=1))
+    step = bk.PureStep(model)
+    _, state = step(x[:, :4])
+
+    def loss():
+        outputs, _ = step(x[:, 4:], state)
+        return float(tf.reduce_mean((outputs - y[:, 4:]) ** 2))
+
+    expected = []
+    for variable in model.trainable_variables:
+        value, slope = variable.numpy(), np.zeros(variable.shape)
+        for index in np.ndindex(*variable.shape):
+            ends = []
+            for sign in (1, -1):
+                moved = value.copy()
+                moved[index] += sign * 1e-6
+                variable.assign(moved)
+                ends.append(loss())
+            slope[index] = (ends[0] - ends[1]) / 2e-6
+        variable.assign(value)
+        expected.append(slope)
+    # Weights of 0 in the first window: it moves the state, and nothing else.
+    weights = np.repeat([[0.0] * 4 + [1.0] * 4], 2, axis=0)
+    before = [v.numpy() for v in model.trainable_variables]
+    trainer = bk.TruncatedBPTT(model, window=4, dtype="float64")
+    squared = keras.losses.MeanSquaredError(dtype="float64")
+    trainer.compile(keras.optimizers.SGD(1.0), squared, jit_compile=False)
+    trainer.train_on_batch(x, y, sample_weight=weights)
+    for old, variable, slope in zip(
+        before, model.trainable_variables, expected, strict=True
+    ):
+        # The weights and the optimizer's step size are float32 on their way.
+        np.testing.assert_allclose(old - variable.numpy(), slope, atol=1e-7)
+
+
+def test_each_epoch_and_each_fit_start_afresh():
+    x, y = series(4, 6)
+    flagged = {"inputs": x, "reset": np.zeros(4, bool)}
+    trained = []
+    for calls, epochs in [(1, 2), (2, 1)]:
+        keras.utils.set_random_seed(1)
+        model = model_of(bk.layers.LSTM)
+        trainer = trainer_of(model, 3)
+        for _ in range(calls):
+            trainer.fit(flagged, y, batch_size=2, epochs=epochs, verbose=0)
+        trained.append(model)
+    by_hand = clone(trained[0])
+    keras.utils.set_random_seed(1)
+    by_hand.set_weights(model_of(keras.layers.LSTM).get_weights())
+    optimizer = keras.optimizers.SGD(0.1)
+    for _ in range(2):
+        _, state = train_by_hand(by_hand, optimizer, x[:2], y[:2], 3)
+        train_by_hand(by_hand, optimizer, x[2:], y[2:], 3, state=state)
+    for model in trained:
+        assert_same_weights(by_hand, model)
+
+
+def test_training_evaluation_and_prediction_run_the_model_on_windows():
+    lengths = set()
+
+    class Noting(keras.layers.Layer):
+        def call(self, inputs):
+            lengths.add(inputs.shape[1])
+            return inputs
+
+    model = keras.Sequential(
+        [keras.Input((None, 3)), Noting(), keras.layers.GRU(2, return_sequences=True)]
+    )
+    x, y = series(2, 23)
+    trainer = trainer_of(model, 10)
+    trainer.fit(x, y, verbose=0)
+    trainer.evaluate(x, y, verbose=0)
+    trainer.predict(x, verbose=0)
+    # 5 and 7 are the lengths of the dry run, None is that of building.
+    assert lengths <= {10, 3, 5, 7, None}
+    assert {10, 3} <= lengths
+
+
+def test_a_window_shorter_than_the_sequence_does_truncate():
+    x, y = series(2, 12)
+    trained = []
+    for window in (3, 12):
+        keras.utils.set_random_seed(1)
+        model = model_of(bk.layers.LSTM)
+        trainer_of(model, window).train_on_batch(x, y)
+        trained.append(model.get_weights()[1])
+    assert np.abs(trained[0] - trained[1]).max() > 1e-4
+
+
+def test_the_summary_ends_with_what_runs():
+    model = keras.Sequential(
+        [
+            keras.layers.Embedding(9, 4),
+            bk.layers.LSTM(5, return_sequences=True, name="low"),
+            keras.layers.GRU(3, return_sequences=True, name="high"),
+        ]
+    )
+    trainer = trainer_of(
+        model, 6, loss="sparse_categorical_crossentropy", jit_compile="auto"
+    )
+    lines = []
+    trainer.summary(print_fn=lambda line, **_: lines.append(line))
+    assert "known at the first batch" in "\n".join(lines)
+    trainer.fit(np.zeros((2, 8), int), np.zeros((2, 8), int), verbose=0)
+    lines.clear()
+    trainer.summary(print_fn=lambda line, **_: lines.append(line))
+    text = "\n".join(lines)
+    assert "6 timesteps: gradients reach 6 steps at most, 3.5 on average" in text
+    assert "on (auto: the model compiles)" in text
+    assert "low (LSTM, fused kernel): h (5,), c (5,)" in text
+    assert "high (GRU, Keras' loop): h (3,)" in text
+    assert "a batch without `reset` starts afresh" in text
+
+
+def test_auto_runs_without_xla_what_does_not_compile():
+    class Python(keras.layers.Layer):
+        def call(self, inputs):
+            outputs = tf.numpy_function(lambda a: a, [inputs], tf.float32)
+            return tf.ensure_shape(outputs, inputs.shape)
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    model = keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            Python(),
+            bk.layers.LSTM(2, return_sequences=True),
+        ]
+    )
+    trainer = trainer_of(model, 4, jit_compile="auto", loss="mse")
+    trainer.fit(*series(2, 8), verbose=0)
+    lines = []
+    trainer.summary(print_fn=lambda line, **_: lines.append(line))
+    assert "off (auto: the model does not compile: XLA has no PyFunc)" in "\n".join(
+        lines
+    )

@@ -1,0 +1,23 @@
+"""Any Keras model as a pure step: `(inputs, state) -> (outputs, new_state)`.
+
+The only part of the library that reaches into Keras' layers. While a model is called,
+the `call` of some of its layers is replaced: recurrent ones get their state from
+outside and hand the new one back. Nothing is copied, so the step shares the model's
+weights, and nothing stays replaced when the call returns.
+"""
+
+from bptt_keras.state.buffers import Buffers
+from bptt_keras.state.carriable import check_carriable
+from bptt_keras.state.dry_run import Findings, discover
+from bptt_keras.state.ids import watched_ids
+from bptt_keras.state.pure_step import PureStep, where_rows
+
+__all__ = [
+    "Buffers",
+    "Findings",
+    "PureStep",
+    "check_carriable",
+    "discover",
+    "watched_ids",
+    "where_rows",
+]

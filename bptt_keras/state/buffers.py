@@ -1,0 +1,48 @@
+"""What a model changes by itself, as values: random seeds, moving averages."""
+
+import keras
+
+
+class Buffers(keras.StatelessScope):
+    """Within: variables that a model changes by itself are values, not storage.
+
+    Random seeds, moving averages and the like are read from the values given and
+    their new values are kept apart, so that a model's forward pass is a function.
+
+    Args:
+        variables: The variables, as `discover` found them.
+        values: Their values, in order.
+        trainable: The model's trainable variables, read as they are.
+    """
+
+    def __init__(self, variables, values, trainable):
+        mapping = [*zip(variables, values, strict=True)]
+        mapping += [(variable, variable.value) for variable in trainable]
+        super().__init__(mapping, collect_losses=True)
+        self._variables = list(variables)
+        self.changed = []
+
+    def add_update(self, update):
+        """Keeps a new value (called by Keras on `variable.assign`)."""
+        if all(update[0] is not known for known in self.changed):
+            self.changed.append(update[0])
+        super().add_update(update)
+
+    def new_values(self):
+        """New values of the variables, in order.
+
+        Raises:
+            RuntimeError: If another variable was changed as well.
+        """
+        unknown = [
+            variable.path
+            for variable in self.changed
+            if all(variable is not known for known in self._variables)
+        ]
+        if unknown:
+            raise RuntimeError(
+                f"The model changes variables in this call that it did not change "
+                f"when it was examined: {unknown}. Change them in every call, or "
+                f"in none."
+            )
+        return [self.get_current_value(variable) for variable in self._variables]

@@ -1,0 +1,114 @@
+"""Which layers can be cut in time, and which are carried."""
+
+import keras
+import tensorflow as tf
+
+_ATTENTION = (
+    keras.layers.Attention,
+    keras.layers.AdditiveAttention,
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
+)
+_TIME_POOLING = (
+    keras.layers.AveragePooling1D,
+    keras.layers.MaxPooling1D,
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.UpSampling1D,
+    keras.layers.ZeroPadding1D,
+    keras.layers.Cropping1D,
+)
+_TIME_CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.SeparableConv1D,
+    keras.layers.DepthwiseConv1D,
+)
+
+
+def check_carriable(model):
+    """Raises if the model mixes time in a way that a carried state cannot follow.
+
+    Args:
+        model: A `keras.Model`, built or not.
+
+    Raises:
+        TypeError: If `model` is no `keras.Model`.
+        ValueError: Names the layer and says what to do.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`model` must be a `keras.Model`. Received: model={model!r} of type "
+            f"{type(model).__name__}."
+        )
+    inside_a_step = _inside_time_distributed(model)
+    for layer in model._flatten_layers():
+        problem = None if id(layer) in inside_a_step else _problem(layer)
+        if problem is not None:
+            raise ValueError(
+                f"Layer {layer.name!r} ({type(layer).__name__}) cannot be cut in "
+                f"time: {problem}"
+            )
+
+
+def _problem(layer):
+    if isinstance(layer, keras.layers.Bidirectional):
+        return (
+            "its backward half needs the future, which later windows hold. Use a "
+            "forward layer, or train on whole sequences with the model itself."
+        )
+    if isinstance(layer, keras.layers.RNN):
+        if layer.go_backwards:
+            return (
+                "`go_backwards=True` starts at the end of the sequence. Reverse the "
+                "data instead and leave `go_backwards=False`."
+            )
+        if layer.stateful:
+            return (
+                "`stateful=True` keeps a state of its own beside the carried one. "
+                "Leave `stateful=False`: the state is carried for you."
+            )
+    if isinstance(layer, _ATTENTION):
+        return "attention looks at every timestep, a window holds only its own."
+    if isinstance(layer, _TIME_POOLING):
+        return (
+            "it pools or pads along time, and the result would depend on the "
+            "windows. Use the last output of a recurrent layer instead."
+        )
+    if isinstance(layer, _TIME_CONVOLUTIONS) and not _pointwise(layer):
+        return (
+            "a convolution over time needs its neighbours across the cut. Apply it "
+            "to the data beforehand, or use `kernel_size=1`."
+        )
+    return None
+
+
+def _pointwise(layer):
+    return set(layer.kernel_size) == {1} and set(tf.nest.flatten(layer.strides)) == {1}
+
+
+def _inside_time_distributed(model):
+    return {
+        id(inner)
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.TimeDistributed)
+        for inner in layer._flatten_layers(include_self=False)
+    }
+
+
+def recurrent_layers(model):
+    """(unique name, layer) of each layer whose state is carried."""
+    inside_a_step = _inside_time_distributed(model)
+    found, names = [], set()
+    seen = set()
+    for layer in model._flatten_layers():
+        is_carried = isinstance(layer, keras.layers.RNN)
+        if not is_carried or id(layer) in inside_a_step or id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        name, number = layer.name, 1
+        while name in names:
+            name, number = f"{layer.name}_{number}", number + 1
+        names.add(name)
+        found.append((name, layer))
+    return found

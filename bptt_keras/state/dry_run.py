@@ -1,0 +1,97 @@
+"""What a model does, found out by tracing it without computing anything."""
+
+import tensorflow as tf
+
+from bptt_keras.state.buffers import Buffers
+
+
+class Findings:
+    """What a dry run of a model showed, see `discover`.
+
+    Attributes:
+        buffers: Variables that the model changes by itself when it is called.
+        sequence_output: True if the outputs have one step for each input step.
+        outputs: `tf.TensorSpec` of the outputs, structured like them; rows, and
+            timesteps where there are any, are `None`.
+        shares_rows: Why the rows of a batch cannot be run apart, or `None`: moving
+            averages over the batch, losses added by layers, several outputs.
+        masked: True if a mask reaches the recurrent layers.
+    """
+
+    def __init__(self, buffers, sequence_output, outputs, shares_rows, masked):
+        self.shares_rows = shares_rows
+        self.masked = masked
+        self.buffers = buffers
+        self.sequence_output = sequence_output
+        self.outputs = outputs
+
+
+def discover(step, specs):
+    """Traces a model twice, with two lengths, and computes nothing.
+
+    Args:
+        step: A `PureStep`.
+        specs: Structure of `tf.TensorSpec` like the model's inputs, each
+            `(batch, time, ...)`.
+
+    Returns:
+        `Findings`.
+
+    Raises:
+        ValueError: If only some of the outputs have a time axis.
+    """
+    traces = [_dry_run(step, specs, 5, True), _dry_run(step, specs, 7, False)]
+    buffers, outputs = [], [trace["outputs"] for trace in traces]
+    for trace in traces:
+        buffers += [
+            v for v in trace["changed"] if all(v is not known for known in buffers)
+        ]
+    shapes = [[tuple(s.shape) for s in tf.nest.flatten(spec)] for spec in outputs]
+    sequence = {
+        len(a) > 1 and (a[1], b[1]) == (5, 7) for a, b in zip(*shapes, strict=True)
+    }
+    if len(sequence) > 1:
+        raise ValueError(
+            f"All outputs must have a time axis, or none. Received: a model "
+            f"{step.model.name!r} with outputs {shapes[0]} for 5 timesteps and "
+            f"{shapes[1]} for 7."
+        )
+    fixed = 2 if True in sequence else 1
+    specs = tf.nest.map_structure(
+        lambda s: tf.TensorSpec([None] * fixed + s.shape[fixed:], s.dtype), outputs[0]
+    )
+    shares_rows = _shares_rows(buffers, traces[0]["added_losses"], specs)
+    masked = traces[0]["masked"]
+    return Findings(buffers, True in sequence, specs, shares_rows, masked)
+
+
+def _shares_rows(buffers, added_losses, outputs):
+    averages = [v.path for v in buffers if not v.path.endswith("seed_generator_state")]
+    if averages:
+        return f"the model updates {averages[0]} from the whole batch"
+    if added_losses:
+        return "a layer adds a loss of its own"
+    if len(tf.nest.flatten(outputs)) > 1:
+        return "each of several outputs has an average of its own"
+    return None
+
+
+def _dry_run(step, specs, length, training):
+    found = {}
+
+    def run(inputs):
+        trainable = step.model.trainable_variables
+        with Buffers([], [], trainable) as scope:
+            outputs, _, masks = step._run(inputs, None, training, None)
+        found["changed"] = scope.changed
+        found["masked"] = any(mask is not None for mask in masks.values())
+        found["added_losses"] = len(scope.losses)
+        found["outputs"] = tf.nest.map_structure(
+            lambda t: tf.TensorSpec(t.shape, t.dtype), outputs
+        )
+
+    specs = tf.nest.map_structure(
+        lambda s: tf.TensorSpec([2, length, *s.shape[2:]], s.dtype), specs
+    )
+    tf.function(run, autograph=False).get_concrete_function(specs)
+    return found

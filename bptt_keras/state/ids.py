@@ -1,0 +1,43 @@
+"""Whether the ids that reach an embedding are in its vocabulary."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.state.replaced import LOCK, replaced_call
+
+
+@contextlib.contextmanager
+def watched_ids(model):
+    """Within: each `Embedding` of the model notes whether its ids are in range.
+
+    XLA clamps ids that are out of range without a word, and without XLA the error
+    names no layer. So they are clamped here and the finding says whether that
+    changed any.
+
+    Args:
+        model: A built `keras.Model`.
+
+    Yields:
+        Dict that fills up as the model is called: layer name to scalar boolean.
+    """
+    found = {}
+    with LOCK, contextlib.ExitStack() as replaced:
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.Embedding):
+                replaced.enter_context(_noting_ids(layer, found))
+        yield found
+
+
+def _noting_ids(layer, found):
+    original = layer.call
+
+    def call(inputs, *args, **kwargs):
+        ids = tf.cast(inputs, tf.int32)
+        valid = tf.reduce_all((ids >= 0) & (ids < layer.input_dim))
+        found[layer.name] = found.get(layer.name, True) & valid
+        ids = tf.clip_by_value(ids, 0, layer.input_dim - 1)
+        return original(ids, *args, **kwargs)
+
+    return replaced_call(layer, call)

@@ -1,0 +1,181 @@
+"""`PureStep`: a model as a function from inputs and state to outputs and state."""
+
+import contextlib
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.kernels.dropout import dropout
+from bptt_keras.state.carriable import check_carriable, recurrent_layers
+from bptt_keras.state.carried import Carried
+from bptt_keras.state.replaced import LOCK, replaced_call
+
+
+class PureStep:
+    """A Keras model as a function from inputs and state to outputs and new state.
+
+    `outputs, new_state = step(inputs, state)`. Cutting the time axis of `inputs`
+    anywhere and passing the state on gives the outputs of one uncut call. The
+    state is a value: the model keeps none, so any batch size works and several
+    sequences can be followed side by side.
+
+    Layers that take part: every `keras.layers.RNN` (`LSTM`, `GRU`, `SimpleRNN`,
+    `RNN(cell)` with any cell, `StackedRNNCells`, `ConvLSTM1D/2D/3D`) and this
+    package's own, in Sequential, Functional, nested and subclassed models. A layer
+    inside `TimeDistributed` works within one timestep and is left alone.
+
+    Args:
+        model: A built `keras.Model` whose inputs are `(batch, time, ...)`.
+
+    Call arguments:
+        inputs: Tensor `(batch, time, ...)`, or the structure of tensors that the
+            model takes, each `(batch, time, ...)`.
+        state: What `initial_state` or an earlier call returned. `None`: initial.
+        training: Boolean, passed to the model. Default `False`.
+        reset: Boolean tensor `(batch,)`: these rows start from the initial state;
+            or `(batch, time)`: these rows go back to the initial state before that
+            step. Default `None`: no reset.
+
+    Returns:
+        `(outputs, new_state)`: the model's outputs, and a dict
+        `{layer name: {"h": (batch, units), ...}}` in the layers' compute dtype.
+
+    Raises:
+        TypeError: If `model` is no `keras.Model`.
+        ValueError: If `model` is not built, or has a layer whose state cannot be
+            carried over a cut in time: `Bidirectional`, `go_backwards=True`,
+            `stateful=True`, attention, convolution or pooling over time, or a
+            recurrent layer that is called twice or given an `initial_state`.
+
+    Example:
+        import keras, numpy as np, bptt_keras as bk
+
+        model = keras.Sequential(
+            [keras.Input((None, 3)), keras.layers.GRU(4, return_sequences=True)]
+        )
+        step = bk.PureStep(model)
+        x = np.random.normal(size=(2, 10, 3)).astype("float32")
+        first, state = step(x[:, :6])
+        second, state = step(x[:, 6:], state)
+        whole, _ = step(x)
+        np.testing.assert_allclose(whole[:, 6:], second, atol=1e-6)
+
+    Source: the state as an argument and a result is how Sonnet's and Haiku's
+    recurrent cores work; here a stateless Keras model is read that way.
+    """
+
+    def __init__(self, model):
+        check_carriable(model)
+        if not all(layer.built for layer in model._flatten_layers()):
+            raise ValueError(
+                f"`model` must be built before its state is known. Received: model "
+                f"{model.name!r}, which has no weights yet. Give it a `keras.Input`, "
+                f"or call it once on a batch."
+            )
+        self.model = model
+        self._layers = [Carried(layer, name) for name, layer in recurrent_layers(model)]
+        self._dropouts = [
+            layer
+            for layer in model._flatten_layers()
+            if type(layer).call is keras.layers.Dropout.call
+        ]
+
+    @property
+    def layers(self):
+        """Recurrent layers whose state is carried: `{name: layer}`, in order."""
+        return {carried.name: carried.layer for carried in self._layers}
+
+    def initial_state(self, batch_size):
+        """State in which every row starts.
+
+        Args:
+            batch_size: Number of rows, an integer or a scalar integer tensor.
+
+        Returns:
+            `{layer name: {state name: tensor (batch_size, ...)}}`.
+        """
+        return {c.name: c.initial_state(batch_size) for c in self._layers}
+
+    def __call__(self, inputs, state=None, *, training=False, reset=None):
+        outputs, new_state, _ = self._run(inputs, state, training, reset)
+        return outputs, new_state
+
+    def mask(self, inputs):
+        """The mask that reaches the recurrent layers.
+
+        Args:
+            inputs: As for a call.
+
+        Returns:
+            Boolean tensor `(batch, time)`, or `None` if there is no mask.
+        """
+        *_, masks = self._run(inputs, None, False, None)
+        found = [mask for mask in masks.values() if mask is not None]
+        return tf.cast(found[0], tf.bool) if found else None
+
+    def _run(self, inputs, state, training, reset):
+        first = tf.nest.flatten(inputs)[0]
+        first = tf.convert_to_tensor(first)
+        initial = self.initial_state(tf.shape(first)[0])
+        state = initial if state is None else state
+        self._check_state(state)
+        if reset is not None:
+            reset = tf.cast(reset, tf.bool)
+            if reset.shape.rank == 1:
+                state, reset = where_rows(reset, initial, state), None
+            elif reset.shape.rank != 2:
+                raise ValueError(
+                    f"`reset` must have the shape (batch,) or (batch, time). "
+                    f"Received: reset with shape {tuple(reset.shape)}."
+                )
+        new_state = dict(state)
+        with LOCK, contextlib.ExitStack() as replaced:
+            called = {}
+            for carried in self._layers:
+                replaced.enter_context(
+                    carried.replaced(state, new_state, initial, reset, called)
+                )
+            for layer in self._dropouts:
+                replaced.enter_context(_drawing_fast(layer))
+            outputs = self.model(inputs, training=training)
+        return outputs, new_state, called
+
+    def _check_state(self, state):
+        expected = {c.name: c.names for c in self._layers}
+        received = {name: list(values) for name, values in state.items()}
+        if received != expected:
+            raise ValueError(
+                f"`state` must have the structure that `initial_state` returns. "
+                f"Expected: {expected}. Received: {received}."
+            )
+
+
+def where_rows(rows, chosen, otherwise):
+    """`chosen` where `rows` is true, else `otherwise`, for structures of tensors.
+
+    Args:
+        rows: Boolean tensor `(batch,)`.
+        chosen: Structure of tensors `(batch, ...)`.
+        otherwise: The same structure.
+
+    Returns:
+        The same structure.
+    """
+
+    def select(a, b):
+        shape = tf.concat([tf.shape(rows), tf.ones([a.shape.rank - 1], tf.int32)], 0)
+        return tf.where(tf.reshape(rows, shape), a, b)
+
+    return tf.nest.map_structure(select, chosen, otherwise)
+
+
+def _drawing_fast(layer):
+    """Within: Keras' `Dropout` draws numbers that XLA makes fast on a CPU."""
+
+    def call(inputs, training=False):
+        if not training or layer.rate == 0:
+            return inputs
+        seed = layer.seed_generator.next()
+        return dropout(inputs, layer.rate, seed, layer.noise_shape)
+
+    return replaced_call(layer, call)

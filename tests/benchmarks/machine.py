@@ -1,0 +1,65 @@
+"""The machine that a measurement was made on, and rounds that take turns."""
+
+import os
+import platform
+import statistics
+import time
+
+
+def describe_machine():
+    """Processor, cores and versions, in one line."""
+    import keras
+    import tensorflow as tf
+
+    name = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            names = [
+                line.split(":")[1].strip() for line in file if "model name" in line
+            ]
+        name = names[0] if names else name
+    return (
+        f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    )
+
+
+def take_turns(contestants, rounds):
+    """Times functions in turn, A B C A B C ..., so that drift hits all alike.
+
+    Args:
+        contestants: `{name: function}`; each is called once before the clock starts.
+        rounds: How often each is timed.
+
+    Returns:
+        `{name: [seconds, ...]}`.
+    """
+    times = {name: [] for name in contestants}
+    for function in contestants.values():
+        function()
+    for _ in range(rounds):
+        for name, function in contestants.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def report(times, baseline, *, per=1, unit="ms"):
+    """Prints median, spread and ratio to a baseline, round by round.
+
+    Args:
+        times: From `take_turns`.
+        baseline: Name of the contestant that the others are divided into.
+        per: Pieces of work in one call.
+        unit: `"ms"`, printed only.
+    """
+    print(f"{'':24}{'median ' + unit:>12}{'min':>9}{'max':>9}{'speed':>8}")
+    for name, seconds in times.items():
+        each = [1e3 * s / per for s in seconds]
+        pairs = zip(times[baseline], seconds, strict=True)
+        ratio = statistics.median(base / own for base, own in pairs)
+        print(
+            f"{name:24}{statistics.median(each):12.2f}{min(each):9.2f}"
+            f"{max(each):9.2f}{ratio:7.2f}x"
+        )
