@@ -61,9 +61,7 @@ class Batch(NamedTuple):
         # done what they say, and later windows go on.
         inside = self.reset is not None and self.reset.shape.rank == 2
         reset = cut(self.reset) if inside else None
-        return self._replace(
-            inputs=cut(self.inputs), targets=targets, weights=weights, reset=reset
-        )
+        return Batch(cut(self.inputs), targets, weights, reset)
 
     def take_rows(self, start, stop):
         """The rows from `start` up to `stop`."""

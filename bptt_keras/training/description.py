@@ -1,21 +1,23 @@
 """The lines that `TruncatedBPTT.summary()` adds: what runs."""
 
+_LATER = "known at the first batch"
 
-def describe(trainer):
+
+def describe(engine):
     """What runs, in words.
 
     Args:
-        trainer: A `TruncatedBPTT`.
+        engine: The `Engine` of a trainer.
 
     Returns:
         Several lines of text.
     """
     rows = [
-        ("window", _reach(trainer)),
-        ("loss", _loss(trainer)),
-        ("XLA", _xla(trainer)),
-        ("shards", _shards(trainer)),
-        *(("state", line) for line in _state(trainer)),
+        ("window", _reach(engine.truncation)),
+        ("loss", _loss(engine)),
+        ("XLA", _xla(engine)),
+        ("shards", _shards(engine)),
+        *(("state", line) for line in _state(engine)),
         ("reset", "a batch without `reset` starts afresh; one with `reset` continues"),
         ("", "the batch before it, but for the rows that are flagged; each epoch"),
         ("", "starts afresh, but with `steps_per_epoch` it goes on;"),
@@ -25,18 +27,17 @@ def describe(trainer):
     return "\n".join(["Truncated backpropagation through time", *lines])
 
 
-def _reach(trainer):
-    truncation = trainer._truncation
+def _reach(truncation):
     return (
         f"{truncation.window} timesteps: gradients reach {truncation.window} steps at "
         f"most, {truncation.mean_horizon:g} on average; one update per window"
     )
 
 
-def _loss(trainer):
-    if trainer._findings is None:
-        return "known at the first batch"
-    if trainer._findings.sequence_output:
+def _loss(engine):
+    if engine.findings is None:
+        return _LATER
+    if engine.findings.sequence_output:
         return "at every timestep, averaged over the valid timesteps of a window"
     return (
         "at the end of the sequence: only the last window is backpropagated, the "
@@ -44,33 +45,32 @@ def _loss(trainer):
     )
 
 
-def _xla(trainer):
-    programs = trainer._programs
-    if programs is None:
-        return "known at the first batch"
-    requested = trainer._requested_xla
-    if programs.xla:
-        return "on" + (" (auto: the model compiles)" if requested == "auto" else "")
-    if trainer._xla_refusal is not None:
-        return f"off (auto: the model does not compile: {trainer._xla_refusal})"
-    return "off (run_eagerly)" if trainer.run_eagerly else "off"
+def _xla(engine):
+    if not engine.uses:
+        return _LATER
+    # Training's choice is the one to know; without any, that of what has run.
+    use = engine.uses.get("fit") or next(iter(engine.uses.values()))
+    if use.refusal is not None:
+        return f"off (auto: the model does not compile: {use.refusal})"
+    if use.programs.xla:
+        automatic = engine.jit_compile == "auto"
+        return "on" + (" (auto: the model compiles)" if automatic else "")
+    return "off (run_eagerly)" if engine.jit_compile else "off"
 
 
-def _shards(trainer):
-    if trainer._findings is None:
-        return "known at the first batch"
-    requested = " (auto)" if trainer.shards == "auto" else ""
-    reason = trainer._shards_reason
-    return f"{trainer._shards}{requested}" + (f": {reason}" if reason else "")
+def _shards(engine):
+    if engine.shards is None:
+        return _LATER
+    reason = engine.shards_reason
+    return f"{engine.shards}" + (f": {reason}" if reason else "")
 
 
-def _state(trainer):
-    if trainer._step is None:
-        return ["known at the first batch"]
-    step = trainer._step
-    initial = step.initial_state(1)
+def _state(engine):
+    if engine.step is None:
+        return [_LATER]
+    initial = engine.step.initial_state(1)
     lines = []
-    for name, layer in step.layers.items():
+    for name, layer in engine.step.layers.items():
         parts = ", ".join(
             f"{key} {tuple(tensor.shape[1:])}" for key, tensor in initial[name].items()
         )

@@ -142,7 +142,8 @@ class Programs:
 
     def _advance(self, window, state, buffers):
         """Training's forward pass without a tape: only the state is wanted."""
-        return self._outputs(window, state, buffers, training=True)[1:]
+        outputs, *rest = self._outputs(window, state, buffers, training=True)
+        return None, *rest
 
     def _outputs(self, window, state, buffers, training):
         scope = Buffers(self.buffers, buffers, self._variables)

@@ -1,18 +1,16 @@
 """`TruncatedBPTT`: a Keras model trained by truncated backpropagation through time."""
 
 import keras
-import tensorflow as tf
 
-from bptt_keras.state import PureStep, check_carriable, discover
-from bptt_keras.training import checks, loop
+from bptt_keras.state import check_carriable
+from bptt_keras.training import checks
 from bptt_keras.training.assertions import plain_errors
-from bptt_keras.training.averages import check_reductions, samples
-from bptt_keras.training.batch import check_targets, make_batch, spread_weights
-from bptt_keras.training.carry import Carry, with_fresh_epochs
+from bptt_keras.training.averages import check_reductions
+from bptt_keras.training.batch import split_inputs
+from bptt_keras.training.carry import with_fresh_epochs
 from bptt_keras.training.description import describe
-from bptt_keras.training.programs import Programs
-from bptt_keras.training.shards import check_shards, choose_shards, run_sharded
-from bptt_keras.training.xla import compiles
+from bptt_keras.training.engine import Engine
+from bptt_keras.training.shards import check_shards
 from bptt_keras.truncation import FixedWindow
 
 
@@ -96,18 +94,7 @@ class TruncatedBPTT(keras.Model):
         self.shards = shards
         self._truncation = truncation
         self._grad_norm = keras.metrics.Mean(name="grad_norm")
-        self._requested_xla = "auto"
-        self._forget()
-
-    def _forget(self):
-        """Drops what was made for one compilation: programs and carried states."""
-        self._programs = None
-        self._step = None
-        self._findings = None
-        self._carries = {}
-        self._xla_refusal = None
-
-    # --- Keras' interface -----------------------------------------------------
+        self._engine = Engine(self, truncation, shards, "auto")
 
     def compile(
         self,
@@ -166,14 +153,13 @@ class TruncatedBPTT(keras.Model):
             jit_compile=False,
             auto_scale_loss=auto_scale_loss,
         )
-        self._requested_xla = jit_compile
-        self._forget()
+        self._engine = Engine(self, self._truncation, self.shards, jit_compile)
 
     def get_compile_config(self):
         """Arguments of `compile`, for saving."""
         config = super().get_compile_config()
         if config:
-            config["jit_compile"] = self._requested_xla
+            config["jit_compile"] = self._engine.jit_compile
         return config
 
     def compile_from_config(self, config):
@@ -263,7 +249,7 @@ class TruncatedBPTT(keras.Model):
         Training's state is not touched. Memory depends on the window, not on the
         length of the sequences.
         """
-        self._clear("evaluate")
+        self._engine.clear("evaluate")
         with plain_errors():
             return super().evaluate(x, y, *args, **kwargs)
 
@@ -272,7 +258,7 @@ class TruncatedBPTT(keras.Model):
 
         Neither training's nor evaluation's state is touched.
         """
-        self._clear("predict")
+        self._engine.clear("predict")
         with plain_errors():
             return super().predict(x, *args, **kwargs)
 
@@ -293,7 +279,7 @@ class TruncatedBPTT(keras.Model):
 
     def reset_state(self):
         """Forgets the carried state: the next training batch starts afresh."""
-        self._clear("fit")
+        self._engine.clear("fit")
 
     def summary(self, *args, print_fn=None, **kwargs):
         """Prints the inner model's summary and then what runs.
@@ -305,7 +291,7 @@ class TruncatedBPTT(keras.Model):
         """
         if self.model.built:
             self.model.summary(*args, print_fn=print_fn, **kwargs)
-        (print_fn or print)(describe(self))
+        (print_fn or print)(describe(self._engine))
 
     def build(self, input_shape=None):
         """Nothing to make: the weights are those of the inner model."""
@@ -313,9 +299,7 @@ class TruncatedBPTT(keras.Model):
 
     def call(self, inputs, training=False):
         """Runs the inner model once over all timesteps."""
-        if isinstance(inputs, dict):
-            inputs = make_batch(inputs).inputs
-        return self.model(inputs, training=training)
+        return self.model(split_inputs(inputs)[0], training=training)
 
     def get_config(self):
         """Arguments of the constructor."""
@@ -336,245 +320,18 @@ class TruncatedBPTT(keras.Model):
         )
         return cls(**{**config, "model": model})
 
-    # --- The steps that Keras' loops call -------------------------------------
-
     def train_step(self, data):
         """All windows of one batch: forward, tape, clip, update, detach."""
-        batch = self._batch(data, "fit")
-        state = self._carries["fit"].enter(batch)
-        if self._findings.sequence_output:
-            state = loop.each_window(batch, state, self._truncation, self._train_window)
-        else:
-            state = self._train_end(batch, state)
-        self._carries["fit"].leave(state, batch)
+        self._engine.train(data)
         return self.get_metrics_result()
 
-    def _train_end(self, batch, state):
-        """The last window alone is trained; the steps before run without a tape."""
-        flags_inside = batch.reset is not None and batch.reset.shape.rank == 2
-        if self._findings.masked and not flags_inside:
-            batch = loop.align_ends(batch, self._programs.mask(batch.inputs))
-        lead, last = loop.before_last(batch, self._truncation)
-        if lead is not None:
-            lead = lead._replace(targets=None, weights=None)
-            state = loop.each_window(
-                lead, state, self._truncation, self._advance_window
-            )
-        return self._train_window(last, state)
-
     def test_step(self, data):
-        """All windows of one batch: forward and metrics."""
-        batch = self._batch(data, "evaluate")
-        state = self._carries["evaluate"].enter(batch)
-        if self._findings.sequence_output:
-            state = loop.each_window(batch, state, self._truncation, self._test_window)
-        else:
-            lead, last = loop.before_last(batch, self._truncation)
-            if lead is not None:
-                state = self._predict_windows(lead, state)
-            state = self._test_window(last, state)
-        self._carries["evaluate"].leave(state, batch)
+        """All windows of one batch: forward, loss and metrics."""
+        self._engine.test(data)
         results = self.get_metrics_result()
         del results[self._grad_norm.name]
         return results
 
     def predict_step(self, data):
         """All windows of one batch: outputs."""
-        batch = self._batch(data, "predict")
-        state = self._carries["predict"].enter(batch)
-        if self._findings.sequence_output:
-            outputs, state = loop.collect_windows(
-                batch,
-                state,
-                self._truncation,
-                self._predict_window,
-                self._findings.outputs,
-            )
-        else:
-            lead, last = loop.before_last(batch, self._truncation)
-            if lead is not None:
-                state = self._predict_windows(lead, state)
-            outputs, state = self._predict_window(last, state)
-        self._carries["predict"].leave(state, batch)
-        return outputs
-
-    # --- One window -----------------------------------------------------------
-
-    def _train_window(self, window, state):
-        programs = self._programs
-        window = window._replace(position=None)
-        result = run_sharded(
-            programs.gradients, window, state, programs.buffer_values(), self._shards
-        )
-        valid = tf.add_n([term.weight for term in result.terms]) > 0
-        with tf.control_dependencies(checks.require_valid_window(result)):
-            norm = tf.cond(
-                valid,
-                lambda: programs.update(result.gradients),
-                lambda: tf.constant(0.0),
-            )
-        programs.keep_buffers(result.buffers)
-        self._grad_norm.update_state(norm, sample_weight=tf.cast(valid, tf.float32))
-        self._count(window, result)
-        return result.state
-
-    def _advance_window(self, window, state):
-        programs = self._programs
-        window = window._replace(position=None)
-        state, buffers, ids_valid = programs.advance(
-            window, state, programs.buffer_values()
-        )
-        with tf.control_dependencies(checks.require_ids(ids_valid)):
-            programs.keep_buffers(buffers)
-        return state
-
-    def _test_window(self, window, state):
-        programs = self._programs
-        window = window._replace(position=None)
-        result = run_sharded(
-            programs.evaluate, window, state, programs.buffer_values(), self._shards
-        )
-        with tf.control_dependencies(checks.require_valid_window(result)):
-            programs.keep_buffers(result.buffers)
-            self._count(window, result)
-        return result.state
-
-    def _predict_window(self, window, state):
-        programs = self._programs
-        window = window._replace(position=None)
-        outputs, state, buffers, ids_valid = programs.predict(
-            window, state, programs.buffer_values()
-        )
-        with tf.control_dependencies(checks.require_ids(ids_valid)):
-            programs.keep_buffers(buffers)
-            outputs = tf.nest.map_structure(tf.identity, outputs)
-        return outputs, state
-
-    def _predict_windows(self, batch, state):
-        return loop.each_window(
-            batch._replace(targets=None, weights=None),
-            state,
-            self._truncation,
-            lambda window, state: self._predict_window(window, state)[1],
-        )
-
-    def _count(self, window, result):
-        """Adds a window to the averages that Keras reports."""
-        weight = tf.add_n([term.weight for term in result.terms])
-        self._loss_tracker.update_state(result.loss, sample_weight=weight)
-        for metric, term in zip(self._compile_loss.metrics, result.terms, strict=False):
-            metric.update_state(term.mean, sample_weight=term.weight)
-        if self._compile_metrics is None:
-            return
-        self._compile_metrics.update_state(
-            *samples(window, result, self._findings.sequence_output)
-        )
-
-    # --- What is made once, at the first batch --------------------------------
-
-    def _batch(self, data, use):
-        """The batch as checked tensors; makes what its windows need."""
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        batch = make_batch(x) if use == "predict" else make_batch(x, y, weights)
-        if use != "predict" and y is None:
-            raise ValueError(
-                f"`{use}` needs targets. Received: y=None. Pass `y`, or data that "
-                f"yields `(x, y)`."
-            )
-        with tf.init_scope():
-            self._prepare(batch, use)
-        if use != "predict":
-            batch = spread_weights(batch, self._findings.sequence_output)
-        return checks.finite_inputs(batch)
-
-    def _prepare(self, batch, use):
-        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            raise ValueError(
-                "TruncatedBPTT does not run under a distribution strategy yet. "
-                "Create and fit it outside `strategy.scope()`."
-            )
-        self._build_model(batch)
-        if self._step is None:
-            self._step = PureStep(self.model)
-            specs = tf.nest.map_structure(
-                lambda t: tf.TensorSpec(t.shape, t.dtype), batch.inputs
-            )
-            self._findings = discover(self._step, specs)
-            self._shards, self._shards_reason = choose_shards(
-                self.shards, self._findings
-            )
-        if use != "predict":
-            check_targets(batch, self._findings)
-            self._symbolic_build(data_batch=_symbolic_batch(batch, with_targets=True))
-        if use not in self._carries:
-            self._carries[use] = Carry(self._step)
-        if self._programs is None:
-            self._programs = self._make_programs(batch, use)
-
-    def _build_model(self, batch):
-        _check_fixed_time(self.model, batch.known_length, self.window)
-        if not all(layer.built for layer in self.model._flatten_layers()):
-            self.model(_symbolic_batch(batch, with_targets=False)[0])
-        self.built = True
-
-    def _make_programs(self, batch, use):
-        def programs(xla):
-            return Programs(
-                self._step,
-                self._findings,
-                self._compile_loss,
-                # Keras sets it in `compile`, which prediction does not need.
-                getattr(self, "optimizer", None),
-                needs_outputs=self._compile_metrics is not None,
-                xla=xla,
-                eagerly=self.run_eagerly,
-            )
-
-        if self._requested_xla != "auto" or self.run_eagerly:
-            return programs(self._requested_xla is True)
-        compiled = programs(True)
-        self._xla_refusal = compiles(compiled, self._step, batch, self._truncation, use)
-        return compiled if self._xla_refusal is None else programs(False)
-
-    def _clear(self, use):
-        if use in self._carries:
-            self._carries[use].clear()
-
-
-def _symbolic_batch(batch, with_targets):
-    """Keras tensors like those of a batch, with any number of rows and timesteps."""
-
-    def symbolic(tensor):
-        if tensor is None:
-            return None
-        shape = [None, *tensor.shape[1:]]
-        if len(shape) > 1 and shape[1] == batch.known_length:
-            shape[1] = None
-        return keras.KerasTensor(shape, tensor.dtype.name)
-
-    parts = [batch.inputs]
-    parts += [batch.targets, batch.weights] if with_targets else []
-    return tuple(
-        None if part is None else tf.nest.map_structure(symbolic, part)
-        for part in parts
-    )
-
-
-def _check_fixed_time(model, length, window):
-    """Raises if the model's `Input` fixes a length that windows don't have."""
-    lengths = {window}
-    if length is not None:
-        lengths = {n for n in (min(window, length), length % window) if n}
-    for tensor in getattr(model, "inputs", None) or []:
-        fixed = tensor.shape[1] if len(tensor.shape) > 1 else None
-        if fixed is not None and lengths != {fixed}:
-            raise ValueError(
-                f"The model's input has a fixed number of timesteps, {fixed}, and runs "
-                f"on windows of {sorted(lengths)}. Build it with "
-                f"`keras.Input((None, ...))`."
-            )
-        if tensor.shape[0] is not None:
-            raise ValueError(
-                f"The model's input has a fixed batch size, {tensor.shape[0]}. State "
-                f"needs none here: build it with `keras.Input((None, ...))`."
-            )
+        return self._engine.predict(data)

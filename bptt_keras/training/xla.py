@@ -34,7 +34,9 @@ def compiles(programs, step, batch, truncation, use):
         "evaluate": programs.evaluate,
         "predict": programs.predict,
     }[use]
-    window = tf.nest.map_structure(example, batch._replace(position=None))
+    inside = batch.reset is not None and batch.reset.shape.rank == 2
+    window = batch._replace(reset=batch.reset if inside else None, position=None)
+    window = tf.nest.map_structure(example, window)
     state = step.initial_state(rows)
     # Tracing stands outside: what it refuses, it refuses with XLA and without.
     lower = program.experimental_get_compiler_ir(

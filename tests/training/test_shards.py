@@ -76,7 +76,7 @@ def test_rows_that_depend_on_one_another_are_not_cut():
     trainer.fit(x, x, verbose=0)
     lines = []
     trainer.summary(print_fn=lines.append)
-    assert "1 (auto): rows depend on one another" in "\n".join(lines)
+    assert "1: rows depend on one another" in "\n".join(lines)
     asked = bk.TruncatedBPTT(model, window=4, shards=2)
     asked.compile("sgd", "mse")
     with pytest.raises(ValueError, match="cannot be cut into shards"):

@@ -1,0 +1,59 @@
+"""What is built from the shapes of the first batch: model, losses, metrics."""
+
+import keras
+import tensorflow as tf
+
+
+def build_model(model, batch, window):
+    """Builds the inner model if it is not built, from the shape of a batch.
+
+    Args:
+        model: A `keras.Model`.
+        batch: `Batch` that it is called on.
+        window: Timesteps of a window.
+
+    Raises:
+        ValueError: If the model's `Input` fixes a length that windows don't have, or
+            a batch size.
+    """
+    _check_fixed_sizes(model, batch.known_length, window)
+    if not all(layer.built for layer in model._flatten_layers()):
+        model(symbolic(batch.inputs, batch.known_length))
+
+
+def symbolic(tree, length):
+    """Keras tensors like those of a batch, with any number of rows and timesteps.
+
+    Args:
+        tree: Structure of tensors, or `None`.
+        length: The batch's number of timesteps; an axis 1 of that size becomes open.
+    """
+    if tree is None:
+        return None
+
+    def open_sizes(tensor):
+        shape = [None, *tensor.shape[1:]]
+        if len(shape) > 1 and shape[1] == length:
+            shape[1] = None
+        return keras.KerasTensor(shape, tensor.dtype.name)
+
+    return tf.nest.map_structure(open_sizes, tree)
+
+
+def _check_fixed_sizes(model, length, window):
+    lengths = {window}
+    if length is not None:
+        lengths = {n for n in (min(window, length), length % window) if n}
+    for tensor in getattr(model, "inputs", None) or []:
+        fixed = tensor.shape[1] if len(tensor.shape) > 1 else None
+        if fixed is not None and lengths != {fixed}:
+            raise ValueError(
+                f"The model's input has a fixed number of timesteps, {fixed}, and runs "
+                f"on windows of {sorted(lengths)}. Build it with "
+                f"`keras.Input((None, ...))`."
+            )
+        if tensor.shape[0] is not None:
+            raise ValueError(
+                f"The model's input has a fixed batch size, {tensor.shape[0]}. State "
+                f"needs none here: build it with `keras.Input((None, ...))`."
+            )
