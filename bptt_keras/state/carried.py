@@ -58,7 +58,7 @@ class Carried:
 
         def call(sequences, initial_state=None, mask=None, training=False):
             self._check_call(sequences, initial_state, reset, called)
-            called[layer.name] = mask
+            called[self.name] = mask
             values = state[self.name]
             arguments = {"mask": mask, "training": training}
             by_loop = not self.takes_reset and (reset is not None or mask is not None)
@@ -93,7 +93,7 @@ class Carried:
                 f"state is carried from window to window. Feed that tensor to the "
                 f"layer as an input at each step instead (`RepeatVector`)."
             )
-        if name in called:
+        if self.name in called:
             raise ValueError(
                 f"Layer {name!r} is called twice in one pass, so it has two states "
                 f"and one name. Make two layers of it."

@@ -1,29 +1,30 @@
 """What a model does, found out by tracing it without computing anything."""
 
+from typing import Any, NamedTuple
+
 import tensorflow as tf
 
 from bptt_keras.state.buffers import Buffers
 
 
-class Findings:
+class Findings(NamedTuple):
     """What a dry run of a model showed, see `discover`.
 
-    Attributes:
+    Fields:
         buffers: Variables that the model changes by itself when it is called.
         sequence_output: True if the outputs have one step for each input step.
         outputs: `tf.TensorSpec` of the outputs, structured like them; rows, and
             timesteps where there are any, are `None`.
-        shares_rows: Why the rows of a batch cannot be run apart, or `None`: moving
-            averages over the batch, losses added by layers, several outputs.
-        masked: True if a mask reaches the recurrent layers.
+        why_rows_depend: Why the rows of a batch cannot be run apart, or `None`:
+            moving averages over the batch, losses added by layers, several outputs.
+        all_masked: True if a mask reaches every recurrent layer.
     """
 
-    def __init__(self, buffers, sequence_output, outputs, shares_rows, masked):
-        self.shares_rows = shares_rows
-        self.masked = masked
-        self.buffers = buffers
-        self.sequence_output = sequence_output
-        self.outputs = outputs
+    buffers: Any
+    sequence_output: Any
+    outputs: Any
+    why_rows_depend: Any
+    all_masked: Any
 
 
 def discover(step, specs):
@@ -60,12 +61,16 @@ def discover(step, specs):
     specs = tf.nest.map_structure(
         lambda s: tf.TensorSpec([None] * fixed + s.shape[fixed:], s.dtype), outputs[0]
     )
-    shares_rows = _shares_rows(buffers, traces[0]["added_losses"], specs)
-    masked = traces[0]["masked"]
-    return Findings(buffers, True in sequence, specs, shares_rows, masked)
+    return Findings(
+        buffers=buffers,
+        sequence_output=True in sequence,
+        outputs=specs,
+        why_rows_depend=_why_rows_depend(buffers, traces[0]["added_losses"], specs),
+        all_masked=traces[0]["all_masked"],
+    )
 
 
-def _shares_rows(buffers, added_losses, outputs):
+def _why_rows_depend(buffers, added_losses, outputs):
     averages = [v.path for v in buffers if not v.path.endswith("seed_generator_state")]
     if averages:
         return f"the model updates {averages[0]} from the whole batch"
@@ -84,7 +89,9 @@ def _dry_run(step, specs, length, training):
         with Buffers([], [], trainable) as scope:
             outputs, _, masks = step._run(inputs, None, training, None)
         found["changed"] = scope.changed
-        found["masked"] = any(mask is not None for mask in masks.values())
+        found["all_masked"] = bool(masks) and all(
+            mask is not None for mask in masks.values()
+        )
         found["added_losses"] = len(scope.losses)
         found["outputs"] = tf.nest.map_structure(
             lambda t: tf.TensorSpec(t.shape, t.dtype), outputs

@@ -82,39 +82,26 @@ def objective(losses, terms):
     return tf.add_n([f * term.mean for f, term in zip(factors, terms, strict=True)])
 
 
-def samples(window, result, sequence_output):
-    """Targets, outputs and weights of a window as Keras' metrics should see them.
+def merge_time(tree):
+    """Timesteps of all rows as rows: `(batch, time, ...)` to `(batch * time, ...)`.
 
-    Keras' metrics average over rows. So that they weigh each timestep alike, in short
-    windows and under masks too, the timesteps of all rows become rows.
+    Keras' metrics average over rows. So merged, they weigh each timestep alike, in
+    short windows and under masks too.
 
     Args:
-        window: `Batch` of the window.
-        result: `programs.Window`, what came out of it.
-        sequence_output: False if outputs have no time axis: rows are rows already.
-
-    Returns:
-        `(targets, outputs, weights)`; outputs carry their masks.
+        tree: Structure of tensors, or `None`. Masks that they carry are merged too.
     """
 
     def merge(tensor):
-        if tensor is None or not sequence_output:
-            return tensor
         shape = tf.concat([[-1], tf.shape(tensor)[2:]], 0)
         merged = tf.reshape(tensor, shape)
         merged.set_shape([None, *tensor.shape[2:]])
+        mask = getattr(tensor, "_keras_mask", None)
+        if mask is not None:
+            merged._keras_mask = tf.reshape(mask, [-1])
         return merged
 
-    outputs = tf.nest.map_structure(merge, result.outputs)
-    for output, mask in zip(tf.nest.flatten(outputs), result.masks, strict=True):
-        if mask is not None:
-            # A program hands back tensors alone: the mask is attached again.
-            output._keras_mask = merge(mask)
-    targets, weights = (
-        None if tree is None else tf.nest.map_structure(merge, tree)
-        for tree in (window.targets, window.weights)
-    )
-    return targets, outputs, weights
+    return None if tree is None else tf.nest.map_structure(merge, tree)
 
 
 def check_reductions(loss):
@@ -171,6 +158,8 @@ def _checked_labels(loss, target, output):
     function = getattr(loss, "fn", None)
     if function is not keras.losses.sparse_categorical_crossentropy:
         return target, tf.constant(True)
+    if target.dtype.is_integer:
+        target = tf.cast(target, tf.int64)  # 256 classes are none in bytes
     classes = tf.cast(tf.shape(output)[-1], target.dtype)
     valid = (target >= 0) & (target < classes)
     ignored = loss.get_config().get("ignore_class")

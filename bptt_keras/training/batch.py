@@ -163,24 +163,54 @@ def _check_reset(batch):
         )
 
 
-def check_targets(batch, findings):
-    """Raises if targets don't fit a model's outputs.
+def fit_targets(batch, findings):
+    """The batch with targets structured and ranked like the model's outputs.
 
     Args:
-        batch: A `Batch` with targets.
+        batch: A `Batch` with targets, and perhaps weights.
         findings: `state.Findings` of the model.
 
+    Returns:
+        The `Batch`. Lists and tuples are interchangeable; targets `(batch, time)` of
+        outputs `(batch, time, 1)` get their last axis.
+
     Raises:
-        ValueError: Names the shapes.
+        ValueError: If structure, length or width don't fit; names the shapes.
     """
-    outputs, sequence_output = findings.outputs, findings.sequence_output
-    try:
-        keras.tree.assert_same_structure(batch.targets, outputs)
-    except (ValueError, TypeError):
+    outputs = findings.outputs
+    targets = _like_outputs(batch.targets, outputs)
+    batch = batch._replace(targets=targets, weights=_like_weights(batch, outputs))
+    _check_shapes(batch, outputs, findings.sequence_output)
+
+    def rank_like(target, output):
+        squeezed = target.shape.rank == output.shape.rank - 1
+        return target[..., None] if squeezed and output.shape[-1] == 1 else target
+
+    return batch._replace(
+        targets=tf.nest.map_structure(rank_like, batch.targets, outputs)
+    )
+
+
+def _like_outputs(targets, outputs):
+    """Targets packed as the outputs are: Keras' adapters turn lists into tuples."""
+    flat, wanted = tf.nest.flatten(targets), tf.nest.flatten(outputs)
+    both_keyed = isinstance(targets, dict) and isinstance(outputs, dict)
+    either_keyed = isinstance(targets, dict) or isinstance(outputs, dict)
+    same_keys = both_keyed and set(targets) == set(outputs)
+    if len(flat) != len(wanted) or (either_keyed and not same_keys):
         raise ValueError(
             f"`y` must have the structure of the model's outputs. Received: y as "
-            f"{_structure(batch.targets)} beside outputs as {_structure(outputs)}."
-        ) from None
+            f"{_structure(targets)} beside outputs as {_structure(outputs)}."
+        )
+    return tf.nest.pack_sequence_as(outputs, flat)
+
+
+def _like_weights(batch, outputs):
+    several = tf.nest.is_nested(batch.weights)
+    return _like_outputs(batch.weights, outputs) if several else batch.weights
+
+
+def _check_shapes(batch, outputs, sequence_output):
     time = tf.nest.flatten(batch.inputs)[0].shape[1]
     for target, output in zip(
         tf.nest.flatten(batch.targets), tf.nest.flatten(outputs), strict=True

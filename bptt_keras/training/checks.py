@@ -34,7 +34,7 @@ def check_data(x, y, model, *, shuffle):
             f"`shuffle=True` has no effect on a {type(x).__name__}. Shuffle the data "
             f"itself, or leave `shuffle` out."
         )
-    if shuffle and keeps_order(x):
+    if shuffle and order_is_fixed(x):
         raise ValueError(
             "Rows with `reset` continue one another, so their order must be kept. "
             "Received: shuffle=True. Leave `shuffle` out, or pass `shuffle=False`."
@@ -79,7 +79,7 @@ def check_fit(x, y, class_weight, steps_per_epoch):
             "`class_weight` weighs rows, but these targets have a time axis. Give "
             "`sample_weight` of shape (rows, time) instead."
         )
-    if steps_per_epoch is not None and isinstance(x, dict) and keeps_order(x):
+    if steps_per_epoch is not None and isinstance(x, dict) and order_is_fixed(x):
         raise ValueError(
             "With `steps_per_epoch` arrays start again in the middle of an epoch, and "
             "their rows would continue the wrong ones. Leave it out, or pass a "
@@ -88,7 +88,7 @@ def check_fit(x, y, class_weight, steps_per_epoch):
         )
 
 
-def keeps_order(x):
+def order_is_fixed(x):
     """True if the order of the data must be kept or is the data's own affair.
 
     Rows continue one another where there is `reset` or `position`: in the arrays, or
@@ -121,6 +121,44 @@ def finite_inputs(batch):
     with tf.control_dependencies([check]):
         return batch._replace(
             inputs=tf.nest.map_structure(tf.identity, batch.inputs),
+        )
+
+
+def same_lengths(batch, sequence_output):
+    """The batch, with a check in the graph where tracing did not know its lengths.
+
+    Args:
+        batch: A `Batch`.
+        sequence_output: True if targets have a time axis.
+
+    Returns:
+        The same batch; using it fails if targets, weights or flags have another
+        number of rows or timesteps than the inputs.
+    """
+    first = tf.nest.flatten(batch.inputs)[0]
+    parts = {"reset": batch.reset, "y": batch.targets}
+    found = []
+    for name, part in parts.items():
+        for tensor in [] if part is None else tf.nest.flatten(part):
+            timed = tensor.shape.rank > 1 and (sequence_output or name == "reset")
+            axes = 2 if timed else 1
+            known = tensor.shape[:axes].as_list() + first.shape[:axes].as_list()
+            if None in known:
+                same = tf.equal(tf.shape(tensor)[:axes], tf.shape(first)[:axes])
+                message = (
+                    f"`{name}` must have the rows{' and timesteps' * timed} of `x`. "
+                    f"Received: another number."
+                )
+                found.append(require(tf.reduce_all(same), message))
+    if not found:
+        return batch
+    with tf.control_dependencies(found):
+        return batch._replace(
+            inputs=tf.nest.map_structure(tf.identity, batch.inputs),
+            targets=None
+            if batch.targets is None
+            else tf.nest.map_structure(tf.identity, batch.targets),
+            reset=None if batch.reset is None else tf.identity(batch.reset),
         )
 
 

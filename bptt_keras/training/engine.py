@@ -1,5 +1,6 @@
 """What runs under `TruncatedBPTT`: the windows of a batch, one after the other."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import keras
@@ -7,8 +8,7 @@ import tensorflow as tf
 
 from bptt_keras.state import PureStep, discover
 from bptt_keras.training import checks, loop
-from bptt_keras.training.averages import samples
-from bptt_keras.training.batch import check_targets, make_batch, spread_weights
+from bptt_keras.training.batch import fit_targets, make_batch, spread_weights
 from bptt_keras.training.building import build_model, symbolic
 from bptt_keras.training.carry import Carry
 from bptt_keras.training.programs import Programs
@@ -47,6 +47,7 @@ class Engine:
         findings: `state.Findings` of the model, likewise.
         shards: Number of shards that run.
         shards_reason: `None`, or why there is only one.
+        weighs_classes: True while data come with `class_weight`.
         uses: `{"fit" | "evaluate" | "predict": Use}`, as far as they have been used.
     """
 
@@ -57,6 +58,7 @@ class Engine:
         self.jit_compile = jit_compile
         self.step = self.findings = self.shards = self.shards_reason = None
         self.uses = {}
+        self.weighs_classes = False
 
     def clear(self, use):
         """Forgets the state that `"fit"`, `"evaluate"` or `"predict"` carries."""
@@ -129,11 +131,18 @@ class Engine:
                 lambda: tf.constant(0.0),
             )
         programs.keep_buffers(result.buffers)
+        self._note_norm(norm, valid)
+        self._count(window, result)
+        return result.state
+
+    def _note_norm(self, norm, valid):
+        if isinstance(self._trainer.optimizer, keras.optimizers.LossScaleOptimizer):
+            # It skips updates that overflow, and lowers its scale: they don't count.
+            valid &= tf.math.is_finite(norm)
+            norm = tf.where(valid, norm, 0.0)
         self._trainer._grad_norm.update_state(
             norm, sample_weight=tf.cast(valid, tf.float32)
         )
-        self._count(window, result)
-        return result.state
 
     def _test_window(self, programs, window, state):
         result = run_sharded(
@@ -168,7 +177,7 @@ class Engine:
     def _align_ends(self, programs, batch):
         # Flags inside a batch stand at their timesteps: those must not move.
         flags_inside = batch.reset is not None and batch.reset.shape.rank == 2
-        if not self.findings.masked or flags_inside:
+        if not self.findings.all_masked or flags_inside:
             return batch
         return loop.align_ends(batch, programs.mask(batch.inputs))
 
@@ -182,10 +191,16 @@ class Engine:
             trainer._compile_loss.metrics, result.terms, strict=False
         ):
             metric.update_state(term.mean, sample_weight=term.weight)
-        if trainer._compile_metrics is not None:
-            trainer._compile_metrics.update_state(
-                *samples(window, result, self.findings.sequence_output)
-            )
+        if trainer._compile_metrics is None:
+            return
+        outputs = tf.nest.flatten(result.outputs)
+        for output, mask in zip(outputs, result.masks, strict=True):
+            if mask is not None:
+                # A program hands back tensors alone: the mask is attached again.
+                output._keras_mask = mask
+        trainer.compute_metrics(
+            window.inputs, window.targets, result.outputs, window.weights
+        )
 
     # --- What is made at the first batch --------------------------------------
 
@@ -202,10 +217,14 @@ class Engine:
         batch = make_batch(x, y, weights)
         with tf.init_scope():
             self._examine(batch)
+        if name != "predict":
+            batch = fit_targets(batch, self.findings)
+        with tf.init_scope():
             if name != "predict":
                 self._build_losses(batch)
             if name not in self.uses:
                 self.uses[name] = self._make_use(name, batch)
+        batch = checks.same_lengths(batch, self.findings.sequence_output)
         batch = spread_weights(batch, self.findings.sequence_output)
         batch = checks.finite_inputs(batch)
         use = self.uses[name]
@@ -233,7 +252,25 @@ class Engine:
         self.step = step
 
     def _build_losses(self, batch):
-        check_targets(batch, self.findings)
+        if self._trainer._compile_loss is None:
+            raise ValueError(
+                "There is nothing to minimise. Received: loss=None. Give `compile` a "
+                "`loss`."
+            )
+        if self.weighs_classes and self.findings.sequence_output:
+            raise ValueError(
+                "`class_weight` weighs rows, but these targets have a time axis. Give "
+                "`sample_weight` of shape (rows, time) instead."
+            )
+        if batch.position is not None and (
+            (batch.known_length or self.truncation.window) < self.truncation.window
+        ):
+            warnings.warn(
+                f"The batches of this stream have {batch.known_length} timesteps, so "
+                f"gradients never reach the {self.truncation.window} of the trainer's "
+                f"`window`. Make both the same.",
+                stacklevel=2,
+            )
         parts = (batch.inputs, batch.targets, batch.weights)
         self._trainer._symbolic_build(
             data_batch=tuple(symbolic(part, batch.known_length) for part in parts)

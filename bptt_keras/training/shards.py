@@ -30,8 +30,8 @@ def choose_shards(requested, findings):
             another.
     """
     reason = None
-    if findings.shares_rows:
-        reason = f"rows depend on one another: {findings.shares_rows}"
+    if findings.why_rows_depend:
+        reason = f"rows depend on one another: {findings.why_rows_depend}"
     if requested == "auto":
         if reason is None and tf.config.list_physical_devices("GPU"):
             reason = "a GPU fills itself"

@@ -1,11 +1,13 @@
 """`TruncatedBPTT`: a Keras model trained by truncated backpropagation through time."""
 
+import contextlib
+
 import keras
 
 from bptt_keras.state import check_carriable
 from bptt_keras.training import checks
 from bptt_keras.training.assertions import plain_errors
-from bptt_keras.training.averages import check_reductions
+from bptt_keras.training.averages import check_reductions, merge_time
 from bptt_keras.training.batch import split_inputs
 from bptt_keras.training.carry import with_fresh_epochs
 from bptt_keras.training.description import describe
@@ -95,6 +97,8 @@ class TruncatedBPTT(keras.Model):
         self._truncation = truncation
         self._grad_norm = keras.metrics.Mean(name="grad_norm")
         self._engine = Engine(self, truncation, shards, "auto")
+        if all(layer.built for layer in model._flatten_layers()):
+            self.built = True
 
     def compile(
         self,
@@ -221,11 +225,12 @@ class TruncatedBPTT(keras.Model):
         if isinstance(validation_data, tuple | list):
             checks.check_data(*validation_data[:2], self.model, shuffle=None)
         if shuffle is None:
-            shuffle = not checks.keeps_order(x)
+            shuffle = not checks.order_is_fixed(x)
         self.reset_state()
         if steps_per_epoch is None:
             callbacks = with_fresh_epochs(self, callbacks)
-        with plain_errors():
+        self._engine.weighs_classes = class_weight is not None
+        with self._recovering():
             return super().fit(
                 x,
                 y,
@@ -250,7 +255,7 @@ class TruncatedBPTT(keras.Model):
         length of the sequences.
         """
         self._engine.clear("evaluate")
-        with plain_errors():
+        with self._recovering():
             return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
@@ -259,27 +264,55 @@ class TruncatedBPTT(keras.Model):
         Neither training's nor evaluation's state is touched.
         """
         self._engine.clear("predict")
-        with plain_errors():
+        with self._recovering():
             return super().predict(x, *args, **kwargs)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
+    ):
         """One batch of training, as in Keras: a whole sequence, window by window."""
-        with plain_errors():
-            return super().train_on_batch(*args, **kwargs)
+        checks.check_fit(x, y, class_weight, None)
+        self._engine.weighs_classes = class_weight is not None
+        with self._recovering():
+            return super().train_on_batch(
+                x, y, sample_weight, class_weight, return_dict
+            )
 
     def test_on_batch(self, *args, **kwargs):
         """One batch of evaluation, as in Keras. `reset` flags say what continues."""
-        with plain_errors():
+        with self._recovering():
             return super().test_on_batch(*args, **kwargs)
 
     def predict_on_batch(self, x):
         """One batch of prediction, as in Keras. `reset` flags say what continues."""
-        with plain_errors():
+        with self._recovering():
             return super().predict_on_batch(x)
 
     def reset_state(self):
         """Forgets the carried state: the next training batch starts afresh."""
         self._engine.clear("fit")
+
+    @contextlib.contextmanager
+    def _recovering(self):
+        """Within: errors are plain, and a step that failed is traced anew next time.
+
+        TensorFlow does not trace a function again that failed in its first trace, and
+        a refusal there would outlast its cause.
+        """
+        try:
+            with plain_errors():
+                yield
+        except BaseException:
+            self.train_function = self.test_function = self.predict_function = None
+            raise
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Updates the compiled metrics, as in Keras, with timesteps for samples."""
+        if self._engine.findings.sequence_output:
+            y, y_pred, sample_weight = (
+                merge_time(tree) for tree in (y, y_pred, sample_weight)
+            )
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def summary(self, *args, print_fn=None, **kwargs):
         """Prints the inner model's summary and then what runs.
