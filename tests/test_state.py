@@ -226,7 +226,20 @@ def test_a_layer_within_a_timestep_is_left_alone():
     np.testing.assert_allclose(step(x)[0], model(x), atol=1e-6)
 
 
+class ByHand(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.cell = keras.layers.GRUCell(2, name="lonely")
+
+    def call(self, inputs):
+        state = tf.zeros((tf.shape(inputs)[0], 2))
+        for step in range(inputs.shape[1]):
+            state, _ = self.cell(inputs[:, step], [state])
+        return state
+
+
 REFUSED = {
+    "a cell in a loop by hand": (lambda: ByHand(), "'lonely'.*keras.layers.RNN"),
     "Bidirectional": (
         lambda: sequential(
             keras.layers.Bidirectional(keras.layers.GRU(2), name="both")

@@ -41,9 +41,14 @@ def check_carriable(model):
             f"`model` must be a `keras.Model`. Received: model={model!r} of type "
             f"{type(model).__name__}."
         )
-    inside_a_step = _inside_time_distributed(model)
+    inside_a_step, owned = _inside_time_distributed(model), _cells_of_layers(model)
     for layer in model._flatten_layers():
         problem = None if id(layer) in inside_a_step else _problem(layer)
+        if _is_cell(layer) and id(layer) not in owned:
+            problem = (
+                "a cell outside a recurrent layer is looped over by hand, and its "
+                "state is out of sight. Wrap it: `keras.layers.RNN(cell)`."
+            )
         if problem is not None:
             raise ValueError(
                 f"Layer {layer.name!r} ({type(layer).__name__}) cannot be cut in "
@@ -85,6 +90,19 @@ def _problem(layer):
 
 def _pointwise(layer):
     return set(layer.kernel_size) == {1} and set(tf.nest.flatten(layer.strides)) == {1}
+
+
+def _is_cell(layer):
+    return hasattr(layer, "state_size") and not isinstance(layer, keras.layers.RNN)
+
+
+def _cells_of_layers(model):
+    return {
+        id(cell)
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.RNN)
+        for cell in layer._flatten_layers(include_self=False)
+    }
 
 
 def _inside_time_distributed(model):
