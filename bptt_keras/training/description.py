@@ -13,7 +13,7 @@ def describe(engine):
         Several lines of text.
     """
     rows = [
-        ("window", _reach(engine.truncation)),
+        ("window", _reach(engine)),
         ("loss", _loss(engine)),
         ("XLA", _xla(engine)),
         ("shards", _shards(engine)),
@@ -27,10 +27,13 @@ def describe(engine):
     return "\n".join(["Truncated backpropagation through time", *lines])
 
 
-def _reach(truncation):
+def _reach(engine):
+    window = engine.truncation.window
+    if engine.findings is not None and not engine.findings.sequence_output:
+        return f"{window} timesteps: gradients reach the last {window} steps"
     return (
-        f"{truncation.window} timesteps: gradients reach {truncation.window} steps at "
-        f"most, {truncation.mean_horizon:g} on average; one update per window"
+        f"{window} timesteps: gradients reach {window} steps at most, "
+        f"{engine.truncation.mean_horizon:g} on average; one update per window"
     )
 
 
@@ -39,10 +42,7 @@ def _loss(engine):
         return _LATER
     if engine.findings.sequence_output:
         return "at every timestep, averaged over the valid timesteps of a window"
-    return (
-        "at the end of the sequence: only the last window is backpropagated, the "
-        "steps before run without a tape; one update per batch"
-    )
+    return "at the end: the steps before run without a tape; one update per batch"
 
 
 def _xla(engine):

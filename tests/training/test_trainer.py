@@ -107,6 +107,9 @@ def test_many_to_one_runs_the_steps_before_the_last_window_without_a_tape():
     assert_same_weights(model, twin)
     np.testing.assert_allclose(history.history["loss"], float(loss), rtol=1e-5)
     assert int(trainer.optimizer.iterations) == 1
+    lines = []
+    trainer.summary(print_fn=lambda line, **_: lines.append(line))
+    assert "gradients reach the last 5 steps" in "\n".join(lines)
 
 
 def test_many_to_one_trains_the_last_window_of_each_padded_row():
