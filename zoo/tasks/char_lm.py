@@ -76,7 +76,10 @@ class Recipe:
 
 
 RECIPES = {
-    "tiny-shakespeare": Recipe(units=384, dropout=0.5, epochs=50),
+    # With less decay and input dropout it overfits from epoch 25 on (1.458 nats).
+    "tiny-shakespeare": Recipe(
+        units=384, embedding_dropout=0.2, dropout=0.5, weight_decay=0.1, epochs=46
+    ),
     "python-topics": Recipe(batch_size=32, window=64, epochs=10),
 }
 
