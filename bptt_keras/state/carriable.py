@@ -41,7 +41,8 @@ def check_carriable(model):
             f"`model` must be a `keras.Model`. Received: model={model!r} of type "
             f"{type(model).__name__}."
         )
-    inside_a_step, owned = _inside_time_distributed(model), _cells_of_layers(model)
+    inside_a_step = _inside(model, keras.layers.TimeDistributed)
+    owned = _inside(model, keras.layers.RNN)
     for layer in model._flatten_layers():
         problem = None if id(layer) in inside_a_step else _problem(layer)
         if _is_cell(layer) and id(layer) not in owned:
@@ -96,27 +97,19 @@ def _is_cell(layer):
     return hasattr(layer, "state_size") and not isinstance(layer, keras.layers.RNN)
 
 
-def _cells_of_layers(model):
-    return {
-        id(cell)
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.RNN)
-        for cell in layer._flatten_layers(include_self=False)
-    }
-
-
-def _inside_time_distributed(model):
+def _inside(model, kind):
+    """Ids of all layers that stand inside a layer of a kind."""
     return {
         id(inner)
         for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.TimeDistributed)
+        if isinstance(layer, kind)
         for inner in layer._flatten_layers(include_self=False)
     }
 
 
 def recurrent_layers(model):
     """(unique name, layer) of each layer whose state is carried."""
-    inside_a_step = _inside_time_distributed(model)
+    inside_a_step = _inside(model, keras.layers.TimeDistributed)
     found, names = [], set()
     seen = set()
     for layer in model._flatten_layers():

@@ -235,16 +235,11 @@ def _check_vocabulary(arrays, model):
 
 
 def _first_embedding(model):
-    """The embedding that reads the model's only input, if that is plain to see."""
-    layers = [
-        layer
-        for layer in getattr(model, "layers", [])
-        if not isinstance(layer, keras.layers.InputLayer)
-    ]
-    if isinstance(model, keras.Sequential) and layers:
-        first = layers[0]
-        return first if isinstance(first, keras.layers.Embedding) else None
-    return None
+    """The embedding that a Sequential model starts with, or `None`."""
+    # `Sequential.layers` leaves its input layer out.
+    is_sequential = isinstance(model, keras.Sequential) and model.layers
+    first = model.layers[0] if is_sequential else None
+    return first if isinstance(first, keras.layers.Embedding) else None
 
 
 def _check_reset_shape(reset, array):

@@ -72,14 +72,10 @@ class Engine:
         def body(window, state):
             return self._train_window(use.programs, window, state)
 
-        if self.findings.sequence_output:
-            state = loop.each_window(batch, state, self.truncation, body)
-        else:
-            # The last window alone is trained; the steps before run without a tape.
-            aligned = self._align_ends(use.programs, batch)
-            lead, last = loop.before_last(aligned, self.truncation)
-            state = self._warm_up(use.programs.advance, use.programs, lead, state)
-            state = body(last, state)
+        if not self.findings.sequence_output:
+            batch = self._align_ends(use.programs, batch)
+        # With the loss at the end the steps before it run without a tape.
+        state = self._run(batch, state, body, use.programs, use.programs.advance)
         use.carry.leave(state, batch)
 
     def test(self, data):
@@ -89,12 +85,7 @@ class Engine:
         def body(window, state):
             return self._test_window(use.programs, window, state)
 
-        if self.findings.sequence_output:
-            state = loop.each_window(batch, state, self.truncation, body)
-        else:
-            lead, last = loop.before_last(batch, self.truncation)
-            state = self._warm_up(use.programs.predict, use.programs, lead, state)
-            state = body(last, state)
+        state = self._run(batch, state, body, use.programs, use.programs.predict)
         use.carry.leave(state, batch)
 
     def predict(self, data):
@@ -116,6 +107,13 @@ class Engine:
             outputs, state = body(last, state)
         use.carry.leave(state, batch)
         return outputs
+
+    def _run(self, batch, state, body, programs, forward):
+        """State after all windows; with one loss at the end `body` runs the last."""
+        if self.findings.sequence_output:
+            return loop.each_window(batch, state, self.truncation, body)
+        lead, last = loop.before_last(batch, self.truncation)
+        return body(last, self._warm_up(forward, programs, lead, state))
 
     # --- One window -----------------------------------------------------------
 
