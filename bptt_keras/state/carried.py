@@ -1,6 +1,7 @@
 """One recurrent layer whose state comes from outside."""
 
 import inspect
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,26 @@ _CONV_LSTMS = (
     keras.layers.ConvLSTM2D,
     keras.layers.ConvLSTM3D,
 )
+
+
+class Pass(NamedTuple):
+    """One call of the model, as each carried layer sees it.
+
+    Fields:
+        state: Named state before the first step.
+        new_state: Dict that fills up with the state after the last step.
+        initial: Named initial state.
+        reset: Booleans `(batch, time)`, or `None`.
+        valid: Booleans `(batch, time)`, False where a row has no input, or `None`.
+        called: Dict that fills up: layer name to the mask that reaches it.
+    """
+
+    state: Any
+    new_state: Any
+    initial: Any
+    reset: Any
+    valid: Any
+    called: Any
 
 
 class Carried:
@@ -52,21 +73,23 @@ class Carried:
             return values["output"]
         return values[self.names[self.output_of]]
 
-    def replaced(self, state, new_state, initial, reset, called):
-        """Within: the layer's `call` reads `state` and writes `new_state`."""
+    def replaced(self, one_pass):
+        """Within: the layer's `call` reads the pass's state and writes the new one."""
         layer, original = self.layer, self.layer.call
+        reset = one_pass.reset
 
         def call(sequences, initial_state=None, mask=None, training=False):
-            self._check_call(sequences, initial_state, reset, called)
-            called[self.name] = mask
-            values = state[self.name]
+            self._check_call(sequences, initial_state, one_pass)
+            one_pass.called[self.name] = mask
+            mask = both(mask, one_pass.valid)
+            values = one_pass.state[self.name]
             arguments = {"mask": mask, "training": training}
             by_loop = not self.takes_reset and (reset is not None or mask is not None)
             if self.takes_reset:
                 arguments["reset"] = reset
             elif by_loop:
                 layer.__dict__["inner_loop"] = self._inner_loop(
-                    values, initial[self.name], reset
+                    values, one_pass.initial[self.name], reset
                 )
             returned_state, layer.return_state = layer.return_state, True
             try:
@@ -80,12 +103,12 @@ class Carried:
             if self.output_of is None:
                 last = output[:, -1] if layer.return_sequences else output
                 flat.append(last)
-            new_state[self.name] = dict(zip(self.names, flat, strict=True))
+            one_pass.new_state[self.name] = dict(zip(self.names, flat, strict=True))
             return (output, *states) if returned_state else output
 
         return replaced_call(layer, call)
 
-    def _check_call(self, sequences, initial_state, reset, called):
+    def _check_call(self, sequences, initial_state, one_pass):
         name = self.layer.name
         if initial_state is not None:
             raise ValueError(
@@ -93,19 +116,21 @@ class Carried:
                 f"state is carried from window to window. Feed that tensor to the "
                 f"layer as an input at each step instead (`RepeatVector`)."
             )
-        if self.name in called:
+        if self.name in one_pass.called:
             raise ValueError(
                 f"Layer {name!r} is called twice in one pass, so it has two states "
                 f"and one name. Make two layers of it."
             )
         steps = sequences.shape[1]
-        expected = None if reset is None else reset.shape[1]
-        if steps is not None and expected is not None and steps != expected:
-            raise ValueError(
-                f"The sequence that reaches layer {name!r} has {steps} timesteps, "
-                f"the model's input has {expected}. A model that changes the length "
-                f"of its sequences cannot be reset inside them."
-            )
+        for flag, what in (("reset", "reset"), ("valid", "told which are valid")):
+            flags = getattr(one_pass, flag)
+            expected = None if flags is None else flags.shape[1]
+            if None not in (steps, expected) and steps != expected:
+                raise ValueError(
+                    f"The sequence that reaches layer {name!r} has {steps} timesteps, "
+                    f"`{flag}` has {expected}. The steps of a model that changes the "
+                    f"length of its sequences cannot be {what}."
+                )
 
     def _inner_loop(self, values, initial, reset):
         """A replacement for `RNN.inner_loop` that masks and resets across cuts."""
@@ -141,6 +166,21 @@ class Carried:
             return last, outputs, states
 
         return inner_loop
+
+
+def both(mask, valid):
+    """The steps that a mask and `valid` both leave on; either may be `None`.
+
+    Args:
+        mask: `(batch, time)` booleans, or a structure of which the first counts.
+        valid: `(batch, time)` booleans.
+    """
+    if valid is None or mask is None:
+        return valid if mask is None else mask
+    mask = tf.cast(keras.tree.flatten(mask)[0], tf.bool)
+    if mask.shape.rank == 3:
+        mask = mask[..., 0]
+    return mask & valid
 
 
 def _state_names(layer, template):

@@ -87,7 +87,7 @@ def _dry_run(step, specs, length, training):
     def run(inputs):
         trainable = step.model.trainable_variables
         with Buffers([], [], trainable) as scope:
-            outputs, _, masks = step._run(inputs, None, training, None)
+            outputs, _, masks = step._run(inputs, training=training)
         found["changed"] = scope.changed
         found["all_masked"] = bool(masks) and all(
             mask is not None for mask in masks.values()

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from bptt_keras.kernels.dropout import dropout
 from bptt_keras.state.carriable import check_carriable, recurrent_layers
-from bptt_keras.state.carried import Carried
+from bptt_keras.state.carried import Carried, Pass
 from bptt_keras.state.replaced import LOCK, replaced_call
 
 
@@ -35,6 +35,14 @@ class PureStep:
         reset: Boolean tensor `(batch,)`: these rows start from the initial state;
             or `(batch, time)`: these rows go back to the initial state before that
             step. Default `None`: no reset.
+        valid: Boolean tensor `(batch, time)`, False where a row has no input: that
+            step holds the state and repeats the output of the step before, in every
+            carried layer, besides the steps that a mask of the model's own switches
+            off. The masks of the outputs stay as the model made them. Default
+            `None`: every step is valid.
+        start: Index of the first timestep within its window, an integer or a scalar
+            tensor: what is drawn once a window tells the steps of a window by it.
+            Default 0.
 
     Returns:
         `(outputs, new_state)`: the model's outputs, and a dict
@@ -96,8 +104,12 @@ class PureStep:
         """
         return {c.name: c.initial_state(batch_size) for c in self._layers}
 
-    def __call__(self, inputs, state=None, *, training=False, reset=None):
-        outputs, new_state, _ = self._run(inputs, state, training, reset)
+    def __call__(
+        self, inputs, state=None, *, training=False, reset=None, valid=None, start=0
+    ):
+        outputs, new_state, _ = self._run(
+            inputs, state, training=training, reset=reset, valid=valid, start=start
+        )
         return outputs, new_state
 
     def mask(self, inputs):
@@ -109,36 +121,30 @@ class PureStep:
         Returns:
             Boolean tensor `(batch, time)`, or `None` if there is no mask.
         """
-        *_, masks = self._run(inputs, None, False, None)
+        *_, masks = self._run(inputs)
         found = [mask for mask in masks.values() if mask is not None]
         return tf.cast(found[0], tf.bool) if found else None
 
-    def _run(self, inputs, state, training, reset):
+    def _run(
+        self, inputs, state=None, *, training=False, reset=None, valid=None, start=0
+    ):
         first = tf.nest.flatten(inputs)[0]
         first = tf.convert_to_tensor(first)
         initial = self.initial_state(tf.shape(first)[0])
         state = initial if state is None else state
         self._check_state(state)
-        if reset is not None:
-            reset = tf.cast(reset, tf.bool)
-            if reset.shape.rank == 1:
-                state, reset = where_rows(reset, initial, state), None
-            elif reset.shape.rank != 2:
-                raise ValueError(
-                    f"`reset` must have the shape (batch,) or (batch, time). "
-                    f"Received: reset with shape {tuple(reset.shape)}."
-                )
-        new_state = dict(state)
+        reset = _flags("reset", reset, ranks={1: "(batch,)", 2: "(batch, time)"})
+        valid = _flags("valid", valid, ranks={2: "(batch, time)"})
+        if reset is not None and reset.shape.rank == 1:
+            state, reset = where_rows(reset, initial, state), None
+        one_pass = Pass(state, dict(state), initial, reset, valid, called={})
         with LOCK, contextlib.ExitStack() as replaced:
-            called = {}
             for carried in self._layers:
-                replaced.enter_context(
-                    carried.replaced(state, new_state, initial, reset, called)
-                )
+                replaced.enter_context(carried.replaced(one_pass))
             for layer in self._dropouts:
                 replaced.enter_context(_drawing_fast(layer))
             outputs = self.model(inputs, training=training)
-        return outputs, new_state, called
+        return outputs, one_pass.new_state, one_pass.called
 
     def _check_state(self, state):
         expected = {c.name: c.names for c in self._layers}
@@ -148,6 +154,19 @@ class PureStep:
                 f"`state` must have the structure that `initial_state` returns. "
                 f"Expected: {expected}. Received: {received}."
             )
+
+
+def _flags(name, flags, *, ranks):
+    """Flags as a boolean tensor of an allowed rank; `None` stays `None`."""
+    if flags is None:
+        return None
+    flags = tf.cast(flags, tf.bool)
+    if flags.shape.rank not in ranks:
+        raise ValueError(
+            f"`{name}` must have the shape {' or '.join(ranks.values())}. "
+            f"Received: {name} with shape {tuple(flags.shape)}."
+        )
+    return flags
 
 
 def where_rows(rows, chosen, otherwise):
