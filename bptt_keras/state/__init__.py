@@ -8,6 +8,7 @@ weights, and nothing stays replaced when the call returns.
 
 from bptt_keras.state.buffers import Buffers
 from bptt_keras.state.carriable import check_carriable
+from bptt_keras.state.carried import both
 from bptt_keras.state.dry_run import Findings, discover
 from bptt_keras.state.ids import watched_ids
 from bptt_keras.state.pure_step import PureStep, where_rows
@@ -16,6 +17,7 @@ __all__ = [
     "Buffers",
     "Findings",
     "PureStep",
+    "both",
     "check_carriable",
     "discover",
     "watched_ids",

@@ -2,9 +2,17 @@
 
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 from bptt_keras.state.buffers import Buffers
+
+_SEVERAL = "each of several outputs has an average of its own"
+_SHARE_DRAWS = (
+    keras.layers.RNN,
+    keras.layers.Dropout,
+    keras.layers.SpatialDropout1D,
+)
 
 
 class Findings(NamedTuple):
@@ -17,6 +25,9 @@ class Findings(NamedTuple):
             timesteps where there are any, are `None`.
         why_rows_depend: Why the rows of a batch cannot be run apart, or `None`:
             moving averages over the batch, losses added by layers, several outputs.
+        why_not_in_parts: Why a window cannot be run in parts with the same result, or
+            `None`: moving averages, losses added by layers, random draws that the
+            parts would repeat.
         all_masked: True if a mask reaches every recurrent layer.
     """
 
@@ -24,6 +35,7 @@ class Findings(NamedTuple):
     sequence_output: Any
     outputs: Any
     why_rows_depend: Any
+    why_not_in_parts: Any
     all_masked: Any
 
 
@@ -61,23 +73,43 @@ def discover(step, specs):
     specs = tf.nest.map_structure(
         lambda s: tf.TensorSpec([None] * fixed + s.shape[fixed:], s.dtype), outputs[0]
     )
+    shared = _why_timesteps_depend(buffers, traces[0]["added_losses"])
+    several = len(tf.nest.flatten(specs)) > 1
     return Findings(
         buffers=buffers,
         sequence_output=True in sequence,
         outputs=specs,
-        why_rows_depend=_why_rows_depend(buffers, traces[0]["added_losses"], specs),
+        why_rows_depend=shared or (_SEVERAL if several else None),
+        why_not_in_parts=shared or _why_parts_repeat(step.model, buffers),
         all_masked=traces[0]["all_masked"],
     )
 
 
-def _why_rows_depend(buffers, added_losses, outputs):
+def _why_timesteps_depend(buffers, added_losses):
     averages = [v.path for v in buffers if not v.path.endswith("seed_generator_state")]
     if averages:
         return f"the model updates {averages[0]} from the whole batch"
     if added_losses:
         return "a layer adds a loss of its own"
-    if len(tf.nest.flatten(outputs)) > 1:
-        return "each of several outputs has an average of its own"
+    return None
+
+
+def _why_parts_repeat(model, buffers):
+    """Names a layer that would draw the same numbers in each part of a window.
+
+    Dropout draws by timestep here; recurrent layers and `SpatialDropout1D` draw one
+    mask for all timesteps, which parts are meant to share.
+    """
+    for layer in model._flatten_layers():
+        own = {id(v) for v in layer.variables} & {id(v) for v in buffers}
+        shares = isinstance(layer, _SHARE_DRAWS) or hasattr(layer, "state_size")
+        ours = type(layer).__module__.startswith("bptt_keras.")
+        holds_others = bool(layer._flatten_layers(include_self=False))
+        if own and not (shares or ours or holds_others):
+            return (
+                f"layer {layer.name!r} ({type(layer).__name__}) draws random numbers "
+                f"for a whole window at once"
+            )
     return None
 
 

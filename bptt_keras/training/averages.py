@@ -66,20 +66,20 @@ def loss_terms(losses, targets, outputs, weights, sequence_output):
     return terms
 
 
-def objective(losses, terms):
-    """What is minimised: the sum of the terms' means, times their `loss_weights`.
+def weighted_means(losses, terms):
+    """Means of the terms times their `loss_weights`; their sum is minimised.
 
     Args:
         losses: The trainer's built `CompileLoss`.
         terms: List of `Term`, from `loss_terms`.
 
     Returns:
-        Scalar tensor, in the unit of the loss.
+        List of scalar tensors, in the unit of the loss.
     """
     factors = [
         1.0 if factor is None else factor for _, _, factor, _ in losses._flat_losses
     ]
-    return tf.add_n([f * term.mean for f, term in zip(factors, terms, strict=True)])
+    return [f * term.mean for f, term in zip(factors, terms, strict=True)]
 
 
 def merge_time(tree):

@@ -1,10 +1,11 @@
 """The state between two batches: the only state that lives in variables."""
 
-import keras
+import numpy as np
 import tensorflow as tf
 
 from bptt_keras.state import where_rows
 from bptt_keras.training.assertions import require
+from bptt_keras.training.lead import Lead
 
 
 class Carry:
@@ -15,40 +16,118 @@ class Carry:
 
     Args:
         step: The `PureStep` whose state is kept.
+        batch: A `Batch` like those to come.
+        reaches_back: True: also keep the timesteps that later windows reach, for
+            batches that continue one another.
     """
 
-    def __init__(self, step):
+    def __init__(self, step, batch, *, reaches_back=False):
         self._step = step
+        self._lead = None
         with tf.init_scope():
-            self._state = tf.nest.map_structure(_rows_variable, step.initial_state(0))
-            self._position = _rows_variable(tf.zeros([0], tf.int64))
-            # Counted apart: the graph optimizer takes the shape that a variable is
-            # assigned for the shape that it always had (TensorFlow 2.21).
-            self._rows = tf.Variable(0, trainable=False)
+            # Rows are counted apart: the graph optimizer takes the shape that a
+            # variable is assigned for the shape that it always had (TensorFlow 2.21).
+            self._kept = {
+                "state": tf.nest.map_structure(_rows_variable, step.initial_state(0)),
+                "position": _rows_variable(tf.zeros([0], tf.int64)),
+                "key": _rows_variable(tf.zeros([0], tf.int64)),
+                "rows": tf.Variable(0, trainable=False),
+            }
+            if reaches_back and _continues(batch):
+                self._lead = Lead(batch)
+                self._kept["lead"] = self._lead.variables
 
     def clear(self):
         """Forgets the rows: the next batch starts afresh, whatever its flags say."""
-        for variable in [*tf.nest.flatten(self._state), self._position]:
-            variable.assign(tf.zeros([0, *variable.shape[1:]], variable.dtype))
-        self._rows.assign(0)
+        for variable in tf.nest.flatten(self._kept):
+            shape = [0 if size is None else size for size in variable.shape]
+            variable.assign(tf.zeros(shape, variable.dtype))
+
+    def snapshot(self):
+        """All that is kept, as a structure of NumPy arrays."""
+        return tf.nest.map_structure(lambda v: v.numpy(), self._kept)
+
+    def restore(self, snapshot):
+        """Keeps what a snapshot holds.
+
+        Args:
+            snapshot: What `snapshot` returned.
+
+        Raises:
+            ValueError: If it is of another model.
+        """
+        try:
+            tf.nest.assert_same_structure(self._kept, snapshot)
+            pairs = list(
+                zip(tf.nest.flatten(self._kept), tf.nest.flatten(snapshot), strict=True)
+            )
+            fits = all(v.shape.is_compatible_with(np.shape(a)) for v, a in pairs)
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise ValueError(
+                "A snapshot of the state fits the model and the `stride` that it was "
+                "taken of, and batches of the same kind. Received: a snapshot of "
+                "another structure."
+            )
+        for variable, array in pairs:
+            variable.assign(tf.cast(array, variable.dtype))
 
     def enter(self, batch):
         """State in which a batch starts.
 
         Args:
-            batch: A `Batch`. Without `reset` all its rows start afresh. With it,
-                rows continue the previous batch, but for those that are flagged.
+            batch: A `Batch`. Without `reset` and `key` all its rows start afresh.
+                With one of them, rows continue the previous batch, but for those that
+                are flagged or have another key than there.
 
         Returns:
-            The state, with the batch's number of rows. Flags for the first timestep
-            are applied, those inside the batch are not.
+            `(batch, state, lead)`: the batch, its keys as flags, and longer by `lead`
+            timesteps of the previous one if windows reach back; and the state with
+            the batch's number of rows at its first timestep. Flags for the first
+            timestep are applied to the state, those inside the batch are not.
         """
         initial = _with_rows(self._step.initial_state(batch.rows), batch)
-        if batch.reset is None:
-            return initial
-        known = self._rows.read_value()
-        fresh = batch.reset if batch.reset.shape.rank == 1 else batch.reset[:, 0]
-        same_rows = tf.equal(known, batch.rows)
+        if _continues(batch):
+            same_rows = tf.equal(self._kept["rows"].read_value(), batch.rows)
+            fresh = self._fresh(batch, same_rows)
+            with tf.control_dependencies(self._checks(batch, same_rows, fresh)):
+                carried = tf.cond(
+                    same_rows,
+                    lambda: tf.nest.map_structure(
+                        lambda v: v.read_value(), self._kept["state"]
+                    ),
+                    lambda: initial,
+                )
+            carried = _with_rows(carried, batch)
+        else:
+            same_rows, carried = tf.constant(False), initial
+            fresh = tf.fill([batch.rows], True)
+        if self._lead is not None:
+            longer, lead = self._lead.prepend(_with_plane(batch, fresh), same_rows)
+            return longer, carried, lead
+        if self._step.learns_initial_state:
+            batch = batch._replace(fresh=fresh | tf.logical_not(same_rows))
+        return _with_key_flags(batch), where_rows(fresh, initial, carried), 0
+
+    def _fresh(self, batch, same_rows):
+        """Booleans `(batch,)`: rows that start afresh."""
+        fresh = tf.fill([batch.rows], False)
+        if batch.reset is not None:
+            fresh |= batch.reset[:, 0] if batch.resets_inside else batch.reset
+        if batch.key is not None:
+            first = batch.key if batch.key.shape.rank == 1 else batch.key[:, 0]
+            # A cond, because there are no earlier keys to compare at the start.
+            fresh |= tf.cond(
+                same_rows,
+                lambda: tf.not_equal(first, self._kept["key"]),
+                lambda: tf.ones_like(fresh),
+            )
+        fresh.set_shape(tf.nest.flatten(batch.inputs)[0].shape[:1])
+        return fresh
+
+    def _checks(self, batch, same_rows, fresh):
+        known = self._kept["rows"].read_value()
         checks = [
             require(
                 same_rows | tf.equal(known, 0) | tf.reduce_all(fresh),
@@ -58,10 +137,11 @@ class Carry:
             )
         ]
         if batch.position is not None:
-            # A cond, because there are no earlier positions to compare at the start.
             in_order = tf.cond(
                 same_rows,
-                lambda: tf.equal(tf.cast(batch.position, tf.int64), self._position),
+                lambda: tf.equal(
+                    tf.cast(batch.position, tf.int64), self._kept["position"]
+                ),
                 lambda: tf.ones_like(fresh),
             )
             checks.append(
@@ -72,58 +152,62 @@ class Carry:
                     "it ended. Do not shuffle, shard or filter a stream.",
                 )
             )
-        with tf.control_dependencies(checks):
-            carried = tf.cond(
-                same_rows,
-                lambda: tf.nest.map_structure(lambda v: v.read_value(), self._state),
-                lambda: initial,
-            )
-        return where_rows(fresh, initial, _with_rows(carried, batch))
+        return checks
 
-    def leave(self, state, batch):
-        """Keeps the state in which a batch ended, for the next one."""
+    def leave(self, state, batch, *, lead=0, resume=None):
+        """Keeps what the next batch goes on with.
+
+        Args:
+            state: Named state after `resume` timesteps of the batch.
+            batch: `Batch` as `enter` returned it.
+            lead: Timesteps of the previous batch that it starts with.
+            resume: Timestep where the next window starts; default: the end.
+        """
         for variable, value in zip(
-            tf.nest.flatten(self._state), tf.nest.flatten(state), strict=True
+            tf.nest.flatten(self._kept["state"]), tf.nest.flatten(state), strict=True
         ):
             variable.assign(value)
         if batch.position is None:
             end = tf.fill([batch.rows], tf.constant(-1, tf.int64))
         else:
-            end = tf.cast(batch.position, tf.int64) + tf.cast(batch.length, tf.int64)
-        self._position.assign(end)
-        self._rows.assign(batch.rows)
+            steps = tf.cast(batch.length - lead, tf.int64)
+            end = tf.cast(batch.position, tf.int64) + steps
+        self._kept["position"].assign(end)
+        if batch.key is None:
+            last = tf.fill([batch.rows], tf.constant(-1, tf.int64))
+        else:
+            last = batch.key if batch.key.shape.rank == 1 else batch.key[:, -1]
+        self._kept["key"].assign(last)
+        self._kept["rows"].assign(batch.rows)
+        if self._lead is not None:
+            self._lead.keep(batch, batch.length if resume is None else resume)
 
 
-class FreshEpochs(keras.callbacks.Callback):
-    """Clears the training state at the start of each epoch.
-
-    Args:
-        trainer: The `TruncatedBPTT` whose state is cleared.
-    """
-
-    def __init__(self, trainer):
-        super().__init__()
-        self._trainer = trainer
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """The data start again, so the rows do too."""
-        self._trainer.reset_state()
+def _continues(batch):
+    return batch.reset is not None or batch.key is not None
 
 
-def with_fresh_epochs(trainer, callbacks):
-    """The callbacks of a `fit`, with `FreshEpochs` before them.
+def _with_key_flags(batch):
+    """The batch, with keys that change inside it as reset flags."""
+    if batch.key is None or batch.key.shape.rank == 1:
+        return batch
+    changes = tf.not_equal(batch.key[:, 1:], batch.key[:, :-1])
+    inside = tf.concat([tf.zeros_like(batch.key[:, :1], tf.bool), changes], axis=1)
+    if batch.resets_inside:
+        inside |= batch.reset
+    return batch._replace(reset=tf.ensure_shape(inside, batch.key.shape))
 
-    Args:
-        trainer: A `TruncatedBPTT`.
-        callbacks: As for `fit`: `None`, a callback, a list, or a `CallbackList`.
 
-    Returns:
-        The same, and one more.
-    """
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(FreshEpochs(trainer))
-        return callbacks
-    return [FreshEpochs(trainer), *keras.tree.flatten(callbacks or [])]
+def _with_plane(batch, fresh):
+    """The batch with all its flags as one plane `(batch, time)`."""
+    batch = _with_key_flags(batch)
+    if batch.resets_inside:
+        rest = batch.reset[:, 1:]
+    else:
+        rest = tf.fill([batch.rows, batch.length - 1], False)
+    plane = tf.concat([fresh[:, None], rest], axis=1)
+    plane.set_shape(tf.nest.flatten(batch.inputs)[0].shape[:2])
+    return batch._replace(reset=plane)
 
 
 def _rows_variable(value):

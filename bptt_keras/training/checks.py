@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.training.assertions import require
-from bptt_keras.training.batch import split_inputs
+from bptt_keras.training.parts import split_inputs
+from bptt_keras.truncation import ARTBP
 
 # Values looked at in one go: a large array is checked without a copy of its size.
 _CHUNK = 1 << 22
@@ -41,7 +42,8 @@ def check_data(x, y, model, *, shuffle):
         )
     if isinstance(x, tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType):
         return
-    inputs, reset, _ = split_inputs(x)
+    parts = split_inputs(x)
+    inputs, reset = parts.inputs, parts.reset
     arrays = [a for a in tf.nest.flatten(inputs) if _is_array(a)]
     for array in arrays:
         if len(array) == 0:
@@ -91,8 +93,8 @@ def check_fit(x, y, class_weight, steps_per_epoch):
 def order_is_fixed(x):
     """True if the order of the data must be kept or is the data's own affair.
 
-    Rows continue one another where there is `reset` or `position`: in the arrays, or
-    in the first batch of a `PyDataset`. Datasets and generators come as they come.
+    Rows continue one another where there is `reset`, `key` or `position`: in the
+    arrays, or in the first batch of a `PyDataset`. Datasets and generators come as they come.
     """
     if isinstance(x, tf.data.Dataset | types.GeneratorType):
         return True
@@ -100,8 +102,42 @@ def order_is_fixed(x):
         x = keras.utils.unpack_x_y_sample_weight(x[0])[0]
     if not isinstance(x, dict):
         return False
-    _, reset, position = split_inputs(x)
-    return reset is not None or position is not None
+    parts = split_inputs(x)
+    return parts.continues or parts.position is not None
+
+
+def check_options(trainer, findings):
+    """Raises if options of the trainer contradict what its model is.
+
+    Args:
+        trainer: A `TruncatedBPTT`.
+        findings: `state.Findings` of its model.
+
+    Raises:
+        ValueError: Names the option.
+    """
+    schedule = trainer.truncation
+    if not findings.sequence_output and schedule.lead:
+        raise ValueError(
+            f"With one loss at the end of a sequence there is one window a sequence. "
+            f"Received: stride={schedule.stride}. Leave `stride` out."
+        )
+    stepwise = isinstance(schedule, ARTBP)
+    if not stepwise and trainer._recomputation is None:
+        return
+    option = "window=ARTBP" if stepwise else "recompute"
+    several = len(tf.nest.flatten(findings.outputs)) > 1
+    if several and trainer.update != "window":
+        raise ValueError(
+            f"`{option}` averages several outputs together, but over several windows "
+            f"each has an average of its own. Received: update={trainer.update!r}. "
+            f"Use `update='window'`."
+        )
+    if findings.why_not_in_parts:
+        raise ValueError(
+            f"`{option}` runs a window in parts, and this model's result would depend "
+            f"on them: {findings.why_not_in_parts}."
+        )
 
 
 def finite_inputs(batch):

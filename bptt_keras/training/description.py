@@ -1,5 +1,7 @@
 """The lines that `TruncatedBPTT.summary()` adds: what runs."""
 
+from bptt_keras.truncation import to_config
+
 _LATER = "known at the first batch"
 
 
@@ -15,6 +17,7 @@ def describe(engine):
     rows = [
         ("window", _reach(engine)),
         ("loss", _loss(engine)),
+        *_options(engine.trainer),
         ("XLA", _xla(engine)),
         ("shards", _shards(engine)),
         *(("state", line) for line in _state(engine)),
@@ -28,13 +31,51 @@ def describe(engine):
 
 
 def _reach(engine):
-    window = engine.truncation.window
-    if engine.findings is not None and not engine.findings.sequence_output:
+    schedule = engine.schedule
+    window = schedule.window
+    ends = engine.findings is not None and not engine.findings.sequence_output
+    if window is None:
+        return "all timesteps of a batch: gradients reach back to its start"
+    if ends:
         return f"{window} timesteps: gradients reach the last {window} steps"
+    name = type(schedule).__name__
+    kind = "" if name == "FixedWindow" else f" ({name})"
     return (
-        f"{window} timesteps: gradients reach {window} steps at most, "
-        f"{engine.truncation.mean_horizon:g} on average; one update per window"
+        f"{window} timesteps{kind}: gradients reach {window} steps at most, "
+        f"{schedule.mean_horizon:g} on average; {_updates(engine)}"
     )
+
+
+def _updates(engine):
+    update, stride = engine.trainer.update, engine.schedule.stride
+    if update == "sequence":
+        return "one update per batch, over all its windows"
+    if update not in ("window", 1):
+        return f"one update every {update} windows"
+    if stride not in (None, engine.schedule.window):
+        return f"one update every {stride} steps"
+    return "one update per window"
+
+
+def _options(trainer):
+    """Lines for options that are not at their default."""
+    lines = []
+    if trainer.burn_in:
+        steps = trainer.burn_in
+        lines.append(("burn-in", f"the first {steps} steps of a batch have no loss"))
+    if trainer.recompute is not None:
+        how = to_config(trainer.recompute)
+        words = how if isinstance(how, str | int) else f"{how['kind']}, {how['config']}"
+        lines.append(("memory", f"states are computed once more ({words})"))
+    if trainer.state_noise or trainer.state_dropout:
+        lines.append(
+            (
+                "carry",
+                f"the carried state gets noise {trainer.state_noise:g} and dropout "
+                f"{trainer.state_dropout:g} in training",
+            )
+        )
+    return lines
 
 
 def _loss(engine):

@@ -6,14 +6,19 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from bptt_keras.state import PureStep, discover
+from bptt_keras.state import PureStep, both, discover
 from bptt_keras.training import checks, loop
-from bptt_keras.training.batch import fit_targets, make_batch, spread_weights
+from bptt_keras.training.assertions import require
+from bptt_keras.training.batch import make_batch
 from bptt_keras.training.building import build_model, symbolic
 from bptt_keras.training.carry import Carry
+from bptt_keras.training.learning import Learning
 from bptt_keras.training.programs import Programs
 from bptt_keras.training.shards import choose_shards, run_sharded
+from bptt_keras.training.targets import fit_targets, spread_weights
+from bptt_keras.training.updates import Updates
 from bptt_keras.training.xla import compiles
+from bptt_keras.truncation import AdaptiveWindow
 
 
 class Use(NamedTuple):
@@ -37,9 +42,7 @@ class Engine:
     the shapes are known.
 
     Args:
-        trainer: The `TruncatedBPTT`: its model, optimizer, losses and metrics.
-        truncation: `FixedWindow`.
-        shards: `"auto"` or an integer >= 1.
+        trainer: The `TruncatedBPTT`: its model, optimizer, losses, metrics, options.
         jit_compile: True, False or `"auto"`.
 
     Attributes:
@@ -49,103 +52,145 @@ class Engine:
         shards_reason: `None`, or why there is only one.
         weighs_classes: True while data come with `class_weight`.
         uses: `{"fit" | "evaluate" | "predict": Use}`, as far as they have been used.
+        learning: `Learning`, `None` before the first batch of training.
     """
 
-    def __init__(self, trainer, truncation, shards, jit_compile):
-        self._trainer = trainer
-        self._requested_shards = shards
-        self.truncation = truncation
+    def __init__(self, trainer, jit_compile):
+        self.trainer = trainer
         self.jit_compile = jit_compile
         self.step = self.findings = self.shards = self.shards_reason = None
         self.uses = {}
+        self.learning = None
         self.weighs_classes = False
+        # A state that was restored before there is a carry to hold it.
+        self._restored = None
+
+    @property
+    def schedule(self):
+        """The trainer's schedule of windows."""
+        return self.trainer.truncation
+
+    # --- Between batches ------------------------------------------------------
 
     def clear(self, use):
         """Forgets the state that `"fit"`, `"evaluate"` or `"predict"` carries."""
         if use in self.uses:
             self.uses[use].carry.clear()
+        if use == "fit":
+            self._restored = None
+            if self.learning is not None:
+                self.learning.updates.clear()
+
+    def begin_epoch(self, epoch):
+        """Tells an adaptive schedule that an epoch starts."""
+        if isinstance(self.schedule, AdaptiveWindow):
+            self.schedule.begin_epoch(epoch)
+
+    def flush(self):
+        """Applies gradients that wait for more windows until an update."""
+        if self.learning is not None:
+            self.learning.flush()
+
+    def snapshot(self):
+        """The state that training carries, or `None` if it carries none."""
+        if "fit" not in self.uses:
+            return self._restored
+        return self.uses["fit"].carry.snapshot()
+
+    def restore(self, snapshot):
+        """Lets training go on from a snapshot."""
+        if "fit" not in self.uses:
+            self._restored = snapshot
+        elif snapshot is None:
+            self.clear("fit")
+        else:
+            self.uses["fit"].carry.restore(snapshot)
+
+    # --- Batches ---------------------------------------------------------------
 
     def train(self, data):
         """All windows of one batch: forward, tape, clip, update, detach."""
-        use, batch, state = self._enter("fit", data)
+        use, whole, state, lead = self._enter("fit", data)
 
-        def body(window, state):
-            return self._train_window(use.programs, window, state)
+        def warm_up(lead, state):
+            return self._warm_up(use.programs.advance, use.programs, lead, state)
 
-        if not self.findings.sequence_output:
-            batch = self._align_ends(use.programs, batch)
-        # With the loss at the end the steps before it run without a tape.
-        state = self._run(batch, state, body, use.programs, use.programs.advance)
-        use.carry.leave(state, batch)
+        if self.findings.sequence_output:
+            batch, state = self._burn_in(whole, state, warm_up)
+            state, resume = self.learning.train(batch, state, lead)
+        else:
+            batch = self._align_ends(use.programs, whole)
+            burn_in = self.trainer.burn_in
+            state = self.learning.train_end(
+                batch, state, burn_in=burn_in, warm_up=warm_up
+            )
+            resume = None
+        use.carry.leave(state, whole, lead=lead, resume=resume)
 
     def test(self, data):
         """All windows of one batch: forward, loss and metrics."""
-        use, batch, state = self._enter("evaluate", data)
+        use, batch, state, _ = self._enter("evaluate", data)
+        programs, size = use.programs, self.schedule.evaluation_window
 
         def body(window, state):
-            return self._test_window(use.programs, window, state)
+            return self._test_window(programs, window, state)
 
-        state = self._run(batch, state, body, use.programs, use.programs.predict)
+        def warm_up(lead, state):
+            return self._warm_up(programs.predict, programs, lead, state)
+
+        if self.findings.sequence_output:
+            rest, state = self._burn_in(batch, state, warm_up)
+            state = loop.each_window(rest, state, size, body)
+        else:
+            lead, last = loop.before_last(batch, _last_start(batch.length, size))
+            state = body(last, state if lead is None else warm_up(lead, state))
         use.carry.leave(state, batch)
 
     def predict(self, data):
         """All windows of one batch: outputs."""
-        use, batch, state = self._enter("predict", data)
+        use, batch, state, _ = self._enter("predict", data)
+        programs, size = use.programs, self.schedule.evaluation_window
 
         def body(window, state):
-            return self._forward_window(
-                use.programs.predict, use.programs, window, state
-            )
+            return self._forward_window(programs.predict, programs, window, state)
 
         if self.findings.sequence_output:
             outputs, state = loop.collect_windows(
-                batch, state, self.truncation, body, self.findings.outputs
+                batch, state, size, body, self.findings.outputs
             )
         else:
-            lead, last = loop.before_last(batch, self.truncation)
-            state = self._warm_up(use.programs.predict, use.programs, lead, state)
+            lead, last = loop.before_last(batch, _last_start(batch.length, size))
+            if lead is not None:
+                state = self._warm_up(programs.predict, programs, lead, state)
             outputs, state = body(last, state)
         use.carry.leave(state, batch)
         return outputs
 
-    def _run(self, batch, state, body, programs, forward):
-        """State after all windows; with one loss at the end `body` runs the last."""
-        if self.findings.sequence_output:
-            return loop.each_window(batch, state, self.truncation, body)
-        lead, last = loop.before_last(batch, self.truncation)
-        return body(last, self._warm_up(forward, programs, lead, state))
+    def _burn_in(self, batch, state, warm_up):
+        """The batch without its first timesteps, and the state after them."""
+        steps = self.trainer.burn_in
+        if steps == 0:
+            return batch, state
+        message = (
+            f"A batch must be longer than `burn_in`, or no timestep is left to learn "
+            f"from. Received: burn_in={steps} and a batch of "
+        )
+        if isinstance(batch.length, int):
+            if batch.length <= steps:
+                raise ValueError(f"{message}{batch.length} timesteps.")
+        else:
+            check = require(batch.length > steps, message + "fewer timesteps.")
+            with tf.control_dependencies([check]):
+                state = tf.nest.map_structure(tf.identity, state)
+        first = batch._replace(targets=None, weights=None).steps(0, steps)
+        state = warm_up(first, state)
+        return batch.steps(steps, batch.length - steps), state
 
     # --- One window -----------------------------------------------------------
 
-    def _train_window(self, programs, window, state):
-        result = run_sharded(
-            programs.gradients, window, state, programs.buffer_values(), self.shards
-        )
-        valid = tf.add_n([term.weight for term in result.terms]) > 0
-        with tf.control_dependencies(checks.require_valid_window(result)):
-            norm = tf.cond(
-                valid,
-                lambda: programs.update(result.gradients),
-                lambda: tf.constant(0.0),
-            )
-        programs.keep_buffers(result.buffers)
-        self._note_norm(norm, valid)
-        self._count(window, result)
-        return result.state
-
-    def _note_norm(self, norm, valid):
-        if isinstance(self._trainer.optimizer, keras.optimizers.LossScaleOptimizer):
-            # It skips updates that overflow, and lowers its scale: they don't count.
-            valid &= tf.math.is_finite(norm)
-            norm = tf.where(valid, norm, 0.0)
-        self._trainer._grad_norm.update_state(
-            norm, sample_weight=tf.cast(valid, tf.float32)
-        )
-
     def _test_window(self, programs, window, state):
-        result = run_sharded(
-            programs.evaluate, window, state, programs.buffer_values(), self.shards
-        )
+        buffers = programs.buffer_values()
+        result = run_sharded(programs.evaluate, window, state, buffers, self.shards)
         with tf.control_dependencies(checks.require_valid_window(result)):
             programs.keep_buffers(result.buffers)
             self._count(window, result)
@@ -162,26 +207,24 @@ class Engine:
         return outputs, state
 
     def _warm_up(self, program, programs, lead, state):
-        """State after the timesteps that come before the last window."""
-        if lead is None:
-            return state
+        """State after the timesteps that come before the first loss."""
 
         def body(window, state):
             return self._forward_window(program, programs, window, state)[1]
 
-        lead = lead._replace(targets=None, weights=None)
-        return loop.each_window(lead, state, self.truncation, body)
+        return loop.each_window(lead, state, self.schedule.evaluation_window, body)
 
     def _align_ends(self, programs, batch):
         # Flags inside a batch stand at their timesteps: those must not move.
-        flags_inside = batch.reset is not None and batch.reset.shape.rank == 2
-        if not self.findings.all_masked or flags_inside:
+        if batch.resets_inside:
             return batch
-        return loop.align_ends(batch, programs.mask(batch.inputs))
+        mask = programs.mask(batch.inputs) if self.findings.all_masked else None
+        mask = both(mask, batch.valid)
+        return batch if mask is None else loop.align_ends(batch, mask)
 
     def _count(self, window, result):
         """Adds a window to the averages that Keras reports."""
-        trainer = self._trainer
+        trainer = self.trainer
         weight = tf.add_n([term.weight for term in result.terms])
         trainer._loss_tracker.update_state(result.loss, sample_weight=weight)
         # There are none if there is only one output.
@@ -226,7 +269,7 @@ class Engine:
         batch = spread_weights(batch, self.findings.sequence_output)
         batch = checks.finite_inputs(batch)
         use = self.uses[name]
-        return use, batch, use.carry.enter(batch)
+        return use, *use.carry.enter(batch)
 
     def _examine(self, batch):
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
@@ -234,8 +277,8 @@ class Engine:
                 "TruncatedBPTT does not run under a distribution strategy yet. "
                 "Create and fit it outside `strategy.scope()`."
             )
-        trainer = self._trainer
-        build_model(trainer.model, batch, self.truncation.window)
+        trainer = self.trainer
+        build_model(trainer.model, batch, self.schedule.window)
         trainer.built = True
         if self.step is not None:
             return
@@ -244,13 +287,11 @@ class Engine:
             lambda t: tf.TensorSpec(t.shape, t.dtype), batch.inputs
         )
         self.findings = discover(step, specs)
-        self.shards, self.shards_reason = choose_shards(
-            self._requested_shards, self.findings
-        )
+        self.shards, self.shards_reason = choose_shards(trainer.shards, self.findings)
         self.step = step
 
     def _build_losses(self, batch):
-        if self._trainer._compile_loss is None:
+        if self.trainer._compile_loss is None:
             raise ValueError(
                 "There is nothing to minimise. Received: loss=None. Give `compile` a "
                 "`loss`."
@@ -260,22 +301,16 @@ class Engine:
                 "`class_weight` weighs rows, but these targets have a time axis. Give "
                 "`sample_weight` of shape (rows, time) instead."
             )
-        if batch.position is not None and (
-            (batch.known_length or self.truncation.window) < self.truncation.window
-        ):
-            warnings.warn(
-                f"The batches of this stream have {batch.known_length} timesteps, so "
-                f"gradients never reach the {self.truncation.window} of the trainer's "
-                f"`window`. Make both the same.",
-                stacklevel=2,
-            )
+        _warn_of_short_batches(batch, self.schedule)
         parts = (batch.inputs, batch.targets, batch.weights)
-        self._trainer._symbolic_build(
+        self.trainer._symbolic_build(
             data_batch=tuple(symbolic(part, batch.known_length) for part in parts)
         )
 
     def _make_use(self, name, batch):
-        trainer = self._trainer
+        trainer, training = self.trainer, name == "fit"
+        if training:
+            checks.check_options(trainer, self.findings)
 
         def programs(xla):
             return Programs(
@@ -285,6 +320,7 @@ class Engine:
                 # Keras sets it in `compile`, which prediction does not need.
                 getattr(trainer, "optimizer", None),
                 needs_outputs=trainer._compile_metrics is not None,
+                apart=training and self._gradients_apart(),
                 xla=xla,
                 eagerly=trainer.run_eagerly,
             )
@@ -292,6 +328,49 @@ class Engine:
         chosen = programs(self.jit_compile in (True, "auto"))
         refusal = None
         if self.jit_compile == "auto" and chosen.xla:
-            refusal = compiles(chosen, self.step, batch, self.truncation, name)
+            size = self.schedule.evaluation_window
+            refusal = compiles(chosen, self.step, batch, size, name)
             chosen = chosen if refusal is None else programs(False)
-        return Use(chosen, Carry(self.step), refusal)
+        overlaps = training and self.findings.sequence_output and not trainer.burn_in
+        carry = Carry(
+            self.step, batch, reaches_back=overlaps and self.schedule.lead > 0
+        )
+        if training:
+            self.learning = Learning(
+                chosen,
+                self.schedule,
+                trainer._recomputation,
+                Updates(chosen, trainer.update, trainer._grad_norm),
+                shards=self.shards,
+                perturb=trainer._perturbation,
+                count=self._count,
+            )
+            if self._restored is not None:
+                carry.restore(self._restored)
+                self._restored = None
+        return Use(chosen, carry, refusal)
+
+    def _gradients_apart(self):
+        """True if averages over several windows need the outputs one by one."""
+        several = len(tf.nest.flatten(self.findings.outputs)) > 1
+        return several and self.trainer.update != "window"
+
+
+def _last_start(length, size):
+    """First timestep of the last window of a size, `None` being the whole batch."""
+    if size is None:
+        return 0
+    known = isinstance(length, int)
+    return max(length - size, 0) if known else tf.maximum(length - size, 0)
+
+
+def _warn_of_short_batches(batch, schedule):
+    """Warns if a stream comes in batches shorter than a window that ends with them."""
+    window, length = schedule.window, batch.known_length
+    ends = window is not None and schedule.lead == 0
+    if batch.position is not None and ends and (length or window) < window:
+        warnings.warn(
+            f"The batches of this stream have {length} timesteps, so gradients never "
+            f"reach the {window} of the trainer's `window`. Make both the same.",
+            stacklevel=2,
+        )

@@ -8,20 +8,21 @@ shorter window compiles a new one.
 import tensorflow as tf
 
 
-def each_window(batch, state, truncation, body):
-    """Runs `body` on every window of a batch, in order.
+def each_window(batch, state, size, body):
+    """Runs `body` on windows of one size, one after the other.
 
     Args:
         batch: `Batch` of `(batch, time, ...)` tensors.
         state: Named state at its start.
-        truncation: `FixedWindow`.
+        size: Timesteps of a window, an integer, or `None`: all that there are.
         body: Function `(window, state) -> state`, where `window` is a `Batch`.
 
     Returns:
         State after the last window.
     """
-    size = truncation.window
-    count, tail = truncation.count(batch.length), truncation.tail(batch.length)
+    if size is None:
+        return body(batch.steps(0, batch.length), state)
+    count, tail = batch.length // size, batch.length % size
 
     def full(index, state):
         return body(batch.steps(index * size, size), state)
@@ -39,21 +40,42 @@ def each_window(batch, state, truncation, body):
     return tf.cond(tail > 0, short, lambda: state)
 
 
-def collect_windows(batch, state, truncation, body, specs):
+def each_span(spans, rates, state, body):
+    """Runs `body` on the windows of a plan that only the running step knows.
+
+    Args:
+        spans: Integers `(windows, 4)`: the fields of `truncation.Span` but for the
+            rate.
+        rates: Floats `(windows,)`: factors of the learning rate.
+        state: Named state at the start of the first window.
+        body: Function `(start, first_new, stop, resume, rate, state) -> state`.
+
+    Returns:
+        State where the first window after the plan resumes.
+    """
+
+    def one(index, state):
+        return body(*tf.unstack(spans[index], 4), rates[index], state)
+
+    return _loop(tf.shape(spans)[0], one, state)
+
+
+def collect_windows(batch, state, size, body, specs):
     """Like `each_window`, and joins what the windows put out along time.
 
     Args:
         batch: `Batch` of `(batch, time, ...)` tensors.
         state: Named state at its start.
-        truncation: `FixedWindow`.
+        size: Timesteps of a window, an integer, or `None`: all that there are.
         body: Function `(window, state) -> (outputs, state)`.
         specs: Structure of `tf.TensorSpec` of the outputs, `(None, None, ...)`.
 
     Returns:
         `(outputs, state)`; outputs `(batch, time, ...)`.
     """
-    size = truncation.window
-    count, tail = truncation.count(batch.length), truncation.tail(batch.length)
+    if size is None:
+        return body(batch.steps(0, batch.length), state)
+    count, tail = batch.length // size, batch.length % size
     flat_specs = tf.nest.flatten(specs)
     arrays = [
         tf.TensorArray(spec.dtype, count, element_shape=[None, size, *spec.shape[2:]])
@@ -73,7 +95,7 @@ def collect_windows(batch, state, truncation, body, specs):
     if not isinstance(count, int) or count:
         arrays, state = _loop(count, full, (arrays, state))
         for part, array in zip(parts, arrays, strict=True):
-            part.append(_joined(array.stack()))
+            part.append(joined(array.stack()))
 
     def short():
         outputs, after = body(batch.steps(count * size, tail), state)
@@ -92,25 +114,22 @@ def collect_windows(batch, state, truncation, body, specs):
     return tf.nest.pack_sequence_as(specs, outputs), state
 
 
-def before_last(batch, truncation):
+def before_last(batch, start):
     """Cuts a batch into what only warms the state up, and its last window.
 
     Args:
         batch: `Batch` of `(batch, time, ...)` tensors.
-        truncation: `FixedWindow`.
+        start: First timestep of the last window, an integer or a scalar tensor.
 
     Returns:
-        `(lead, last)`: `Batch` of the first `max(T - window, 0)` timesteps, `None` if
+        `(lead, last)`: `Batch` of the timesteps before it, `None` if it is known that
         there are none, and `Batch` of the others.
     """
-    size, length = truncation.window, batch.length
-    if isinstance(length, int):
-        lead = max(length - size, 0)
-        last = batch.steps(lead, length - lead, cut_targets=False)
-        return (batch.steps(0, lead, cut_targets=False) if lead else None), last
-    lead = tf.maximum(length - size, 0)
-    last = batch.steps(lead, length - lead, cut_targets=False)
-    return batch.steps(0, lead, cut_targets=False), last
+    last = batch.steps(start, batch.length - start, cut_targets=False)
+    if isinstance(start, int) and start == 0:
+        return None, last
+    lead = batch._replace(targets=None, weights=None).steps(0, start)
+    return lead, last
 
 
 def align_ends(batch, mask):
@@ -130,11 +149,13 @@ def align_ends(batch, mask):
     # Steps after the last valid one; a row without any stays as it is.
     trailing = tf.argmax(tf.cast(mask[:, ::-1], tf.int32), 1, tf.int32)
     places = (tf.range(length)[None] - trailing[:, None]) % length
+
+    def rolled(tensor):
+        return tf.ensure_shape(tf.gather(tensor, places, batch_dims=1), tensor.shape)
+
     return batch._replace(
-        inputs=tf.nest.map_structure(
-            lambda t: tf.ensure_shape(tf.gather(t, places, batch_dims=1), t.shape),
-            batch.inputs,
-        )
+        inputs=tf.nest.map_structure(rolled, batch.inputs),
+        valid=None if batch.valid is None else rolled(batch.valid),
     )
 
 
@@ -158,10 +179,11 @@ def _any_rows(value):
     return tf.TensorShape([None, *value.shape[1:]])
 
 
-def _joined(stacked):
+def joined(stacked):
     """`(windows, batch, steps, ...)` to `(batch, windows * steps, ...)`."""
-    rank = stacked.shape.rank
-    ordered = tf.transpose(stacked, [1, 0, *range(2, rank)])
+    ordered = tf.transpose(stacked, [1, 0, *range(2, stacked.shape.rank)])
     shape = tf.shape(ordered)
     steps = shape[1] * shape[2]
-    return tf.reshape(ordered, tf.concat([[shape[0], steps], shape[3:]], 0))
+    joint = tf.reshape(ordered, tf.concat([[shape[0], steps], shape[3:]], 0))
+    joint.set_shape([None, None, *stacked.shape[3:]])
+    return joint

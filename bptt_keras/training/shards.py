@@ -44,31 +44,34 @@ def choose_shards(requested, findings):
     return requested, reason
 
 
-def run_sharded(program, window, state, buffers, shards):
+def run_sharded(program, window, state, buffers, shards, *extra):
     """Runs a program on the rows of a window, in several parts.
 
     Args:
-        program: Function `(window, state, buffers) -> programs.Window`.
+        program: Function `(window, state, buffers, *extra) -> programs.Window`.
         window: `Batch` of one window.
         state: Named state.
         buffers: Values of the model's buffers, all of them random seeds if there is
             more than one shard.
         shards: Number of parts; fewer rows than that are not cut.
+        *extra: Further arguments of the program, the same for all parts.
 
     Returns:
         `programs.Window`, as if it had been one program.
     """
     known = tf.nest.flatten(window.inputs)[0].shape[0]
     if shards == 1 or (known is not None and known < shards):
-        return program(window, state, buffers)
+        return program(window, state, buffers, *extra)
 
     def several():
-        return _join(_run(program, window, state, buffers, shards))
+        return _join(_run(program, window, state, buffers, shards, extra))
 
     if known is not None:
         return several()
     return tf.cond(
-        window.rows < shards, lambda: program(window, state, buffers), several
+        window.rows < shards,
+        lambda: program(window, state, buffers, *extra),
+        several,
     )
 
 
@@ -81,7 +84,7 @@ def check_shards(shards):
         )
 
 
-def _run(program, window, state, buffers, shards):
+def _run(program, window, state, buffers, shards, extra):
     rows = tf.nest.flatten(window.inputs)[0].shape[0] or window.rows
     parts = []
     for shard in range(shards):
@@ -92,6 +95,7 @@ def _run(program, window, state, buffers, shards):
                 window.take_rows(start, stop),
                 tf.nest.map_structure(lambda t: t[start:stop], state),  # noqa: B023
                 seeds if shard else buffers,
+                *extra,
             )
         )
     return parts

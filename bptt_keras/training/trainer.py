@@ -8,12 +8,21 @@ from bptt_keras.state import check_carriable
 from bptt_keras.training import checks
 from bptt_keras.training.assertions import plain_errors
 from bptt_keras.training.averages import check_reductions, merge_time
-from bptt_keras.training.batch import split_inputs
-from bptt_keras.training.carry import with_fresh_epochs
 from bptt_keras.training.description import describe
 from bptt_keras.training.engine import Engine
+from bptt_keras.training.epochs import with_epochs
+from bptt_keras.training.parts import split_inputs
+from bptt_keras.training.perturbation import Perturbation
 from bptt_keras.training.shards import check_shards
-from bptt_keras.truncation import FixedWindow
+from bptt_keras.training.updates import check_update
+from bptt_keras.truncation import (
+    as_recomputation,
+    as_schedule,
+    check_recomputation,
+    from_config,
+    to_config,
+    whole,
+)
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
@@ -85,18 +94,46 @@ class TruncatedBPTT(keras.Model):
     training of recurrent network trajectories" (1990).
     """
 
-    def __init__(self, model, window, *, shards="auto", **kwargs):
+    def __init__(
+        self,
+        model,
+        window,
+        *,
+        stride=None,
+        update="window",
+        burn_in=0,
+        recompute=None,
+        state_noise=0.0,
+        state_dropout=0.0,
+        shards="auto",
+        **kwargs,
+    ):
         check_carriable(model)
-        truncation = FixedWindow(window)
+        truncation = as_schedule(window, stride)
+        recomputation = as_recomputation(recompute)
+        check_recomputation(recomputation, truncation)
+        check_update(update)
         check_shards(shards)
+        steps_before = whole("burn_in", burn_in, least=0)
+        perturbation = Perturbation(state_noise, state_dropout)
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(**kwargs)
         self.model = model
-        self.window = truncation.window
+        self.window = window
+        self.stride = stride
+        self.update = update
+        self.burn_in = steps_before
+        self.recompute = recompute
+        self.state_noise = perturbation.noise
+        self.state_dropout = perturbation.dropout
         self.shards = shards
-        self._truncation = truncation
+        self.truncation = truncation
+        self._recomputation = recomputation
+        self._perturbation = perturbation
         self._grad_norm = keras.metrics.Mean(name="grad_norm")
-        self._engine = Engine(self, truncation, shards, "auto")
+        # True from `restore_state` until the next `fit`, which then goes on.
+        self._keeps_state = False
+        self._engine = Engine(self, "auto")
         if all(layer.built for layer in model._flatten_layers()):
             self.built = True
 
@@ -157,7 +194,7 @@ class TruncatedBPTT(keras.Model):
             jit_compile=False,
             auto_scale_loss=auto_scale_loss,
         )
-        self._engine = Engine(self, self._truncation, self.shards, jit_compile)
+        self._engine = Engine(self, jit_compile)
 
     def get_compile_config(self):
         """Arguments of `compile`, for saving."""
@@ -226,9 +263,15 @@ class TruncatedBPTT(keras.Model):
             checks.check_data(*validation_data[:2], self.model, shuffle=None)
         if shuffle is None:
             shuffle = not checks.order_is_fixed(x)
-        self.reset_state()
-        if steps_per_epoch is None:
-            callbacks = with_fresh_epochs(self, callbacks)
+        keep_first, self._keeps_state = self._keeps_state, False
+        if not keep_first:
+            self.reset_state()
+        callbacks = with_epochs(
+            self._engine,
+            callbacks,
+            fresh=steps_per_epoch is None,
+            keep_first=keep_first,
+        )
         self._engine.weighs_classes = class_weight is not None
         with self._recovering():
             return super().fit(
@@ -289,8 +332,38 @@ class TruncatedBPTT(keras.Model):
             return super().predict_on_batch(x)
 
     def reset_state(self):
-        """Forgets the carried state: the next training batch starts afresh."""
+        """Forgets the carried state: the next training batch starts afresh.
+
+        Gradients of windows that still wait for an update (`update` other than
+        `"window"`) are forgotten as well.
+        """
+        self._keeps_state = False
         self._engine.clear("fit")
+
+    def snapshot_state(self):
+        """What training carries from batch to batch, apart from all weights.
+
+        Returns:
+            Structure of NumPy arrays, `None` before the first batch: the state of
+            each row, its place in its stream and its key, and with a `stride` less
+            than the window the timesteps that later windows reach.
+        """
+        return self._engine.snapshot()
+
+    def restore_state(self, snapshot):
+        """Lets training go on from a snapshot.
+
+        The next batch with `reset` or `key` continues from there, also if it is the
+        first of the next `fit`, which otherwise starts afresh.
+
+        Args:
+            snapshot: What `snapshot_state` returned, of this trainer or one like it.
+
+        Raises:
+            ValueError: If it does not fit.
+        """
+        self._engine.restore(snapshot)
+        self._keeps_state = snapshot is not None
 
     @contextlib.contextmanager
     def _recovering(self):
@@ -332,7 +405,7 @@ class TruncatedBPTT(keras.Model):
 
     def call(self, inputs, training=False):
         """Runs the inner model once over all timesteps."""
-        return self.model(split_inputs(inputs)[0], training=training)
+        return self.model(split_inputs(inputs).inputs, training=training)
 
     def get_config(self):
         """Arguments of the constructor."""
@@ -341,7 +414,13 @@ class TruncatedBPTT(keras.Model):
         return {
             **config,
             "model": model,
-            "window": self.window,
+            "window": to_config(self.window),
+            "stride": self.stride,
+            "update": self.update,
+            "burn_in": self.burn_in,
+            "recompute": to_config(self.recompute),
+            "state_noise": self.state_noise,
+            "state_dropout": self.state_dropout,
             "shards": self.shards,
         }
 
@@ -351,7 +430,14 @@ class TruncatedBPTT(keras.Model):
         model = keras.saving.deserialize_keras_object(
             config["model"], custom_objects=custom_objects
         )
-        return cls(**{**config, "model": model})
+        return cls(
+            **{
+                **config,
+                "model": model,
+                "window": from_config(config["window"]),
+                "recompute": from_config(config.get("recompute")),
+            }
+        )
 
     def train_step(self, data):
         """All windows of one batch: forward, tape, clip, update, detach."""

@@ -4,22 +4,25 @@ import re
 
 import tensorflow as tf
 
+# Of a window whose length nobody knows yet.
+_SOME_STEPS = 8
 
-def compiles(programs, step, batch, truncation, use):
+
+def compiles(programs, step, batch, size, use):
     """Lowers the program of one window to XLA's language.
 
     Args:
         programs: `Programs`, made with `xla=True`.
         step: The model's `PureStep`.
         batch: `Batch` that the programs are meant for.
-        truncation: `FixedWindow`.
+        size: Timesteps of a window, or `None`: all of a batch.
         use: `"fit"`, `"evaluate"` or `"predict"`.
 
     Returns:
         `None` if it compiles, else the first line of the reason.
     """
     rows, length = 2, batch.known_length
-    steps = min(length or truncation.window, truncation.window)
+    steps = min(length or size or _SOME_STEPS, size or length or _SOME_STEPS)
 
     def example(tensor):
         if tensor is None:
@@ -35,7 +38,9 @@ def compiles(programs, step, batch, truncation, use):
         "predict": programs.predict,
     }[use]
     inside = batch.reset is not None and batch.reset.shape.rank == 2
-    window = batch._replace(reset=batch.reset if inside else None, position=None)
+    window = batch._replace(
+        reset=batch.reset if inside else None, position=None, key=None
+    )
     window = tf.nest.map_structure(example, window)
     state = step.initial_state(rows)
     # Tracing stands outside: what it refuses, it refuses with XLA and without.

@@ -1,0 +1,88 @@
+"""The last timesteps of a batch, which windows of the next one still reach."""
+
+import tensorflow as tf
+
+
+class Lead:
+    """Keeps the timesteps between the next window's start and the end of a batch.
+
+    Args:
+        batch: A `Batch` like those to come.
+    """
+
+    def __init__(self, batch):
+        self._specs = {"inputs": tf.nest.map_structure(_spec, batch.inputs)}
+        for name in ("reset",) if batch.valid is None else ("reset", "valid"):
+            self._specs[name] = tf.TensorSpec([None, None], tf.bool)
+        # Counted apart, as in `Carry`.
+        self.variables = {
+            "parts": tf.nest.map_structure(_variable, self._specs),
+            "steps": tf.Variable(0, trainable=False),
+        }
+
+    def prepend(self, batch, same_rows):
+        """The batch with the kept timesteps before its own.
+
+        Args:
+            batch: `Batch` with reset flags `(batch, time)`.
+            same_rows: Scalar boolean: its rows go on with the kept ones.
+
+        Returns:
+            `(batch, steps)`: inputs and flags are longer by `steps`, a scalar tensor;
+            targets and weights are as they were.
+        """
+
+        def kept():
+            return tf.nest.map_structure(
+                lambda v: v.read_value(), self.variables["parts"]
+            )
+
+        def nothing():
+            return tf.nest.map_structure(
+                lambda s: tf.zeros([batch.rows, 0, *s.shape[2:]], s.dtype), self._specs
+            )
+
+        before = tf.cond(same_rows, kept, nothing)
+
+        def join(first, second):
+            joined = tf.concat([first, second], axis=1)
+            joined.set_shape([second.shape[0], None, *second.shape[2:]])
+            return joined
+
+        parts = self._parts(batch)
+        parts = {
+            name: tf.nest.map_structure(join, before[name], part)
+            for name, part in parts.items()
+        }
+        steps = tf.where(same_rows, self.variables["steps"].read_value(), 0)
+        return batch._replace(**parts), steps
+
+    def keep(self, batch, resume):
+        """Keeps the timesteps of a batch from `resume` on."""
+        for variable, part in zip(
+            tf.nest.flatten(self.variables["parts"]),
+            tf.nest.flatten(self._parts(batch)),
+            strict=True,
+        ):
+            variable.assign(part[:, resume:])
+        self.variables["steps"].assign(batch.length - resume)
+
+    def _parts(self, batch):
+        """What belongs to the timesteps of a batch, but for targets and weights."""
+        parts = {"inputs": batch.inputs, "reset": batch.reset, "valid": batch.valid}
+        parts = {name: part for name, part in parts.items() if part is not None}
+        if set(parts) != set(self._specs):
+            raise ValueError(
+                f"Batches that continue one another must have the same parts. "
+                f"Expected: {sorted(self._specs)}. Received: {sorted(parts)}."
+            )
+        return parts
+
+
+def _spec(tensor):
+    return tf.TensorSpec([None, None, *tensor.shape[2:]], tensor.dtype)
+
+
+def _variable(spec):
+    empty = tf.zeros([0, 0, *spec.shape[2:]], spec.dtype)
+    return tf.Variable(empty, trainable=False, shape=spec.shape)

@@ -1,0 +1,125 @@
+"""What `x` may hold beside the inputs: flags, lengths, masks and keys."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+_KEYS = ("inputs", "reset", "position", "lengths", "mask", "key")
+
+
+class Parts(NamedTuple):
+    """What `x` holds, as the user gave it; `None` where it is absent."""
+
+    inputs: Any
+    reset: Any = None
+    position: Any = None
+    lengths: Any = None
+    mask: Any = None
+    key: Any = None
+
+    @property
+    def continues(self):
+        """True if its rows continue those of the batch before."""
+        return self.reset is not None or self.key is not None
+
+
+def split_inputs(x):
+    """Takes `{"inputs": x, "reset": r, ...}` apart.
+
+    Args:
+        x: Anything that `fit` accepts as `x`. A dict with the key `"inputs"` and no
+            others than the fields of `Parts` is taken apart; anything else is the
+            model's input as it stands.
+
+    Returns:
+        `Parts`.
+
+    Raises:
+        ValueError: If `x` has `"reset"`, `"position"` or `"lengths"`, but no
+            `"inputs"`, or unknown keys beside them; or both `"lengths"` and `"mask"`.
+    """
+    if not isinstance(x, dict) or not set(x) & set(_KEYS):
+        return Parts(x)
+    if "inputs" not in x or set(x) - set(_KEYS):
+        # Inputs of the model may well be called "inputs", "mask" or "key".
+        if not {"reset", "position", "lengths"} & set(x):
+            return Parts(x)
+        raise ValueError(
+            f"A dict with `reset`, `position` or `lengths` must hold the model's input "
+            f"under `inputs`, and of other keys only `mask` and `key`. Received: keys "
+            f"{sorted(x)}. Put the inputs of a model with several into one dict: "
+            f"{{'inputs': {{...}}, 'reset': ...}}."
+        )
+    if "lengths" in x and "mask" in x:
+        raise ValueError(
+            "`lengths` and `mask` both say which timesteps are valid. Received: both. "
+            "Leave one of them out."
+        )
+    return Parts(**x)
+
+
+def check_flags(parts, first):
+    """Raises if a part beside the inputs has not their rows and timesteps.
+
+    Args:
+        parts: `Parts`.
+        first: Tensor `(batch, time, ...)`, one of the inputs.
+
+    Raises:
+        ValueError: Names the part and both shapes.
+    """
+    grids = {
+        "reset": ((1, 2), "(batch,) or (batch, time)"),
+        "key": ((1, 2), "(batch,) or (batch, time)"),
+        "lengths": ((1,), "(batch,)"),
+        "mask": ((2,), "(batch, time)"),
+    }
+    for name, (ranks, words) in grids.items():
+        part = getattr(parts, name)
+        if part is None:
+            continue
+        shape = tf.TensorShape(tf.convert_to_tensor(part).shape)
+        rank = shape.rank
+        if rank not in ranks or not shape.is_compatible_with(first.shape[:rank]):
+            raise ValueError(
+                f"`{name}` must have the shape {words}. Received: {name} with shape "
+                f"{tuple(shape)} beside inputs with shape {tuple(first.shape)}."
+            )
+
+
+def valid_steps(parts, first):
+    """Booleans `(batch, time)` from lengths or mask, or `None`.
+
+    Args:
+        parts: `Parts`.
+        first: Tensor `(batch, time, ...)`, one of the inputs.
+    """
+    if parts.mask is not None:
+        return tf.cast(parts.mask, tf.bool)
+    if parts.lengths is None:
+        return None
+    valid = tf.sequence_mask(parts.lengths, tf.shape(first)[1])
+    valid.set_shape(first.shape[:2])
+    return valid
+
+
+def keys_as_integers(key):
+    """Keys as integers, which a variable holds on any device.
+
+    Args:
+        key: Integers or strings, or `None`.
+
+    Raises:
+        TypeError: If the keys are anything else.
+    """
+    if key is None:
+        return None
+    key = tf.convert_to_tensor(key)
+    if key.dtype == tf.string:
+        return tf.strings.to_hash_bucket_strong(key, 2**62, [0x5EED, 0xB997])
+    if not key.dtype.is_integer:
+        raise TypeError(
+            f"`key` must hold integers or strings. Received: key of dtype "
+            f"{key.dtype.name}."
+        )
+    return tf.cast(key, tf.int64)

@@ -1,0 +1,48 @@
+"""Noise on the state that one window hands to the next."""
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.truncation.arguments import real
+
+
+class Perturbation:
+    """Disturbs the carried state in training, so that a model does not lean on it.
+
+        s <- s * keep / (1 - dropout),    keep ~ Bernoulli(1 - dropout)
+        s <- s + noise * n,               n ~ N(0, 1)
+
+    for each unit of each state that a window hands on, once at each border between
+    two windows. Initial states stay as they are, and so does all evaluation.
+
+    Args:
+        noise: Standard deviation of the noise, a number >= 0.
+        dropout: Part of the units that is set to 0, from 0 up to, not including, 1.
+
+    Raises:
+        TypeError: If an argument is no number.
+        ValueError: If an argument is out of its bounds.
+    """
+
+    def __init__(self, noise, dropout):
+        self.noise = real("state_noise", noise, least=0)
+        self.dropout = real("state_dropout", dropout, least=0, below=1)
+        self._seeds = keras.random.SeedGenerator()
+
+    def __call__(self, state):
+        """The state that the next window starts from."""
+        if self.noise == 0 and self.dropout == 0:
+            return state
+        return tf.nest.map_structure(self._disturbed, state)
+
+    def _disturbed(self, value):
+        if not value.dtype.is_floating:
+            return value
+        if self.dropout:
+            value = keras.random.dropout(value, self.dropout, seed=self._seeds)
+        if self.noise:
+            noise = keras.random.normal(
+                tf.shape(value), stddev=self.noise, dtype=value.dtype, seed=self._seeds
+            )
+            value += tf.ensure_shape(noise, value.shape)
+        return value

@@ -1,0 +1,97 @@
+"""Where the gradient of a window comes from: one run, recomputation, random cuts."""
+
+import tensorflow as tf
+
+from bptt_keras.training.segments import Layout, segmented_gradients, step_by_step
+from bptt_keras.training.shards import run_sharded
+from bptt_keras.truncation import ARTBP
+
+
+class WholeGradients:
+    """One run over the window, which keeps all that the backward pass needs.
+
+    Args:
+        programs: The trainer's `Programs`.
+        program: One of its programs for gradients.
+        shards: Parts that the rows are spread over.
+    """
+
+    def __init__(self, programs, program, shards):
+        self._programs = programs
+        self._program = program
+        self._shards = shards
+
+    def __call__(self, window, state):
+        """`programs.Window` of a `Batch` of one window."""
+        buffers = self._programs.buffer_values()
+        return run_sharded(self._program, window, state, buffers, self._shards)
+
+
+class SegmentedGradients:
+    """Segment after segment; some states are kept and the rest is made again.
+
+    The plan needs to know a window's length when it is traced. Where it is not known,
+    the window is padded to the full length, with steps that are not valid.
+
+    Args:
+        programs: The trainer's `Programs`.
+        method: `truncation.Segments`, `truncation.Revolve`, or `truncation.ARTBP`,
+            which runs step by step.
+        window: Timesteps of a full window, or `None` where it is the whole batch.
+        shards: Parts that the rows are spread over.
+    """
+
+    def __init__(self, programs, method, window, shards):
+        self._programs = programs
+        self._method = method
+        self._window = window
+        self._shards = shards
+        self._stops_early = isinstance(method, ARTBP)
+        self._program = programs.compiled(self._run)
+
+    def __call__(self, window, state):
+        """`programs.Window` of a `Batch` of one window."""
+        programs, given = self._programs, window
+        length, extra = window.length, []
+        if self._stops_early or window.known_length is None:
+            if self._window is None:
+                raise ValueError(
+                    "`recompute` with `window=None` needs the number of timesteps of "
+                    "a batch when the step is traced, and batches of several lengths "
+                    "came. Pad them to one length (with `lengths`), or give a "
+                    "`window`."
+                )
+            window = window.padded_to(
+                self._window, timed_targets=programs.sequence_output
+            )
+        if self._stops_early:
+            extra = [length]
+        result = run_sharded(
+            self._program,
+            window,
+            state,
+            programs.buffer_values(),
+            self._shards,
+            *extra,
+        )
+        if window is given or result.outputs is None or not programs.sequence_output:
+            return result
+        steps = tf.shape(tf.nest.flatten(given.targets)[0])[1]
+        outputs, masks = tf.nest.map_structure(
+            lambda t: None if t is None else t[:, :steps],
+            (result.outputs, result.masks),
+        )
+        return result._replace(outputs=outputs, masks=masks)
+
+    def _run(self, window, state, buffers, count=None):
+        layout = self._layout(window.known_length)
+        return segmented_gradients(
+            self._programs, layout, window, state, buffers, count
+        )
+
+    def _layout(self, length):
+        if isinstance(self._method, ARTBP):
+            return step_by_step(length, self._method.factors())
+        steps = self._method.segment_length(length)
+        segments = -(-length // steps)
+        return Layout(steps, self._method.slots(segments), self._method.plan(segments))

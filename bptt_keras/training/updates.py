@@ -1,0 +1,181 @@
+"""When weights change: after each window, after each sequence, every few windows."""
+
+import contextlib
+import numbers
+
+import keras
+import tensorflow as tf
+
+
+def check_update(update):
+    """Raises if `update` is neither a word that is known nor an integer >= 1."""
+    whole = isinstance(update, numbers.Integral) and not isinstance(update, bool)
+    if update not in ("window", "sequence") and not (whole and update >= 1):
+        raise ValueError(
+            f"`update` must be 'window', 'sequence' or an integer number of windows "
+            f">= 1. Received: update={update!r}."
+        )
+
+
+class Updates:
+    """Applies the gradients of windows, one by one or averaged over several.
+
+    Over the windows `j` between two updates, with `W_j` the weight of the valid
+    timesteps of window `j`, the gradient that is clipped and applied is
+
+        g = sum_j W_j g_j / sum_j W_j
+
+    the gradient of the loss averaged over all those timesteps. Several outputs are
+    averaged each with its own weights.
+
+    Args:
+        programs: The trainer's `Programs` for training.
+        update: `"window"`, `"sequence"` or a number of windows.
+        grad_norm: `keras.metrics.Mean` of the gradient's norm before clipping.
+    """
+
+    def __init__(self, programs, update, grad_norm):
+        self._optimizer = programs.optimizer
+        self._variables = programs.variables
+        self._apart = programs.apart
+        self._grad_norm = grad_norm
+        self._every = {"window": 1, "sequence": None}.get(update, update)
+        self._apply = programs.compiled(self._scale_and_apply)
+        self._add = programs.compiled(_add_weighted)
+        if self._every != 1:
+            self._make_sums(programs)
+
+    def _make_sums(self, programs):
+        def zeros(shape=()):
+            return tf.Variable(tf.zeros(shape), trainable=False)
+
+        groups = len(programs.losses._flat_losses) + 1 if self._apart else 1
+        with tf.init_scope():
+            self._sums = [
+                [zeros(v.shape) for v in self._variables] for _ in range(groups)
+            ]
+            self._weights = [zeros() for _ in range(groups)]
+            self._rate, self._count = zeros(), zeros()
+
+    def add(self, result, rate):
+        """Takes the gradient of a window, and updates if the time has come.
+
+        Args:
+            result: `programs.Window` with gradients.
+            rate: Factor of the learning rate, scalar tensor. Averaged over windows as
+                gradients are.
+        """
+        weights = [term.weight for term in result.terms]
+        total = tf.add_n(weights)
+        if self._every == 1:
+            self._when(total > 0, lambda: self._update(result.gradients, rate))
+            return
+        groups = result.gradients if self._apart else [result.gradients]
+        # Known while tracing: what no loss depends on stays without a gradient.
+        self._present = [
+            any(g is not None for g in of_variable)
+            for of_variable in zip(*groups, strict=True)
+        ]
+        group_weights = [*weights, total] if self._apart else [total]
+        for sums, group, of_group, weight in zip(
+            self._sums, groups, self._weights, group_weights, strict=True
+        ):
+            summed = self._add([s.read_value() for s in sums], group, weight)
+            for variable, value in zip(sums, summed, strict=True):
+                variable.assign(value)
+            of_group.assign_add(weight)
+        self._rate.assign_add(total * rate)
+        self._count.assign_add(tf.cast(total > 0, tf.float32))
+        if self._every is not None:
+            self._when(self._count.read_value() >= self._every, self.flush)
+
+    def end_sequence(self):
+        """Updates if one update a sequence was asked for."""
+        if self._every is None:
+            self.flush()
+
+    def flush(self):
+        """Applies what has been summed and not been applied yet, if anything."""
+        if self._every == 1:
+            return
+
+        def update():
+            mean = [
+                tf.add_n(
+                    [
+                        tf.math.divide_no_nan(sums[index].read_value(), weight)
+                        for sums, weight in zip(self._sums, self._weights, strict=True)
+                    ]
+                )
+                if present
+                else None
+                for index, present in enumerate(self._present)
+            ]
+            rate = tf.math.divide_no_nan(self._rate, self._weights[-1])
+            self._update(mean, rate)
+            self.clear()
+
+        self._when(self._count.read_value() > 0, update)
+
+    def clear(self):
+        """Forgets what has been summed and not been applied."""
+        if self._every == 1:
+            return
+        for variable in [*sum(self._sums, []), *self._weights, self._rate, self._count]:
+            variable.assign(tf.zeros_like(variable))
+
+    def _when(self, condition, function):
+        def and_nothing():
+            function()
+            return tf.constant(0)
+
+        tf.cond(condition, and_nothing, lambda: tf.constant(0))
+
+    def _update(self, gradients, rate):
+        norm = self._apply(gradients, rate)
+        applied = tf.constant(True)
+        if isinstance(self._optimizer, keras.optimizers.LossScaleOptimizer):
+            # It skips updates that overflow, and lowers its scale: they don't count.
+            applied = tf.math.is_finite(norm)
+            norm = tf.where(applied, norm, 0.0)
+        self._grad_norm.update_state(norm, sample_weight=tf.cast(applied, tf.float32))
+
+    def _scale_and_apply(self, gradients, rate):
+        """Lets the optimizer clip and apply; returns the norm before clipping."""
+        scale = self._optimizer.scale_loss(tf.constant(1.0))
+        present = [tf.cast(g, tf.float32) / scale for g in gradients if g is not None]
+        norm = tf.linalg.global_norm(present)
+        with _rate_times(self._optimizer, rate):
+            self._optimizer.apply(gradients, self._variables)
+        return norm
+
+
+def _add_weighted(sums, gradients, weight):
+    return [
+        s if g is None else s + weight * tf.cast(g, s.dtype)
+        for s, g in zip(sums, gradients, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def _rate_times(optimizer, factor):
+    """Within: the optimizer's learning rate, schedules included, times a factor.
+
+    The optimizer reads its rate by this method (Keras 3.12 to 3.15); a value that is
+    assigned would be lost under a schedule.
+    """
+    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    read = optimizer._get_current_learning_rate
+
+    def scaled():
+        rate = read()
+        return rate * tf.cast(factor, rate.dtype)
+
+    # An entry of the instance dictionary hides the method; Keras' attribute tracking
+    # is not meant for it.
+    optimizer.__dict__["_get_current_learning_rate"] = scaled
+    try:
+        yield
+    finally:
+        del optimizer.__dict__["_get_current_learning_rate"]

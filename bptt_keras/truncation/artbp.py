@@ -1,0 +1,129 @@
+"""Randomised truncation whose gradient is right on average."""
+
+import random
+
+from bptt_keras.truncation.arguments import real, whole
+from bptt_keras.truncation.span import Span
+
+
+class ARTBP:
+    """Anticipated reweighted truncated backpropagation: random cuts without bias.
+
+    After a timestep that lies `d` steps after the last cut (the first one has d = 1)
+    the sequence is cut with probability
+
+        c_d = (alpha - 1) / ((alpha - 2) * mean + d)
+
+    so that lengths are `mean` on average, with a tail that falls as a power of
+    `alpha`. Where it is not cut, the gradient that flows back over that border is
+    multiplied by 1 / (1 - c_d). In expectation that makes up for the cuts: with fixed
+    weights the gradient, averaged over timesteps (`update="sequence"`), is that of
+    full backpropagation over the batch. An update after each window follows the
+    mean over that window, as everywhere in this package.
+
+    Two causes leave a small bias: a window never has more than `longest` steps, and
+    never goes on into the next batch.
+
+    The model runs step by step here, so that the gradient can be scaled between any
+    two steps: several times the time of a `FixedWindow` of the same length.
+    Evaluation and prediction use windows of the length `longest`.
+
+    Args:
+        mean: Mean length of a window before the bound `longest`, a number of
+            timesteps > 1.
+        alpha: Power of the tail, a number > 2. Smaller: rare windows are longer.
+        longest: Bound on the length, an integer number of timesteps. Default
+            (`None`): `16 * mean`, which cuts short one window in about 3,500
+            (`alpha` 6).
+        seed: Integer for draws that repeat. Default (`None`): from Python's `random`,
+            which `keras.utils.set_random_seed` seeds.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of its bounds.
+
+    Example:
+        import bptt_keras as bk
+
+        schedule = bk.truncation.ARTBP(16, seed=1)
+        lengths = [s.stop - s.start for s in schedule.spans(100_000)]
+        assert 15 < sum(lengths) / len(lengths) < 17
+        assert max(lengths) <= 256
+
+    Source: Tallec & Ollivier, "Unbiasing truncated backpropagation through time"
+    (2017). `longest` is ours.
+    """
+
+    random = True
+    lead = 0
+
+    def __init__(self, mean, *, alpha=6.0, longest=None, seed=None):
+        self.mean = real("mean", mean, above=1)
+        self.alpha = real("alpha", alpha, above=2)
+        if longest is None:
+            longest = round(16 * self.mean)
+        self.longest = whole("longest", longest)
+        self.seed = seed
+        self._random = random.Random(random.getrandbits(64) if seed is None else seed)
+        self.stride = None
+
+    @property
+    def window(self):
+        """Timesteps that gradients reach back at most."""
+        return self.longest
+
+    @property
+    def evaluation_window(self):
+        """Timesteps of a window in evaluation and prediction."""
+        return self.longest
+
+    @property
+    def mean_horizon(self):
+        """Steps that a gradient reaches back on average, which the factors make up."""
+        return self.mean
+
+    def cut_probability(self, distance):
+        """Probability of a cut after the step that lies `distance` after the last."""
+        if distance >= self.longest:
+            return 1.0
+        return (self.alpha - 1) / ((self.alpha - 2) * self.mean + distance)
+
+    def factors(self):
+        """What gradients are multiplied by between the steps of a window.
+
+        Returns:
+            List of `longest` numbers: entry `i` belongs to the border before step `i`
+            of a window, and entry 0, where every window starts, is 0.
+        """
+        return [0.0] + [
+            1 / (1 - self.cut_probability(d)) for d in range(1, self.longest)
+        ]
+
+    def draw(self):
+        """A length, in timesteps."""
+        length = 1
+        while self._random.random() >= self.cut_probability(length):
+            length += 1
+        return length
+
+    def spans(self, length, lead=0):
+        """The windows of a batch, drawn anew at each call; see `FixedWindow.spans`."""
+        spans, start = [], 0
+        while start < length:
+            stop = min(start + self.draw(), length)
+            spans.append(Span(start, start, stop, stop))
+            start = stop
+        return spans
+
+    def last(self, length):
+        """The window of a loss that stands at the end of a sequence alone."""
+        return self.spans(length)[-1]
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {
+            "mean": self.mean,
+            "alpha": self.alpha,
+            "longest": self.longest,
+            "seed": self.seed,
+        }

@@ -1,0 +1,117 @@
+"""Windows of one length: the schedule that most training needs."""
+
+from bptt_keras.truncation.arguments import whole
+from bptt_keras.truncation.span import Span
+
+
+class FixedWindow:
+    """Windows of one length, a fixed stride apart.
+
+    Window `j` of a sequence of `T` timesteps covers
+
+        [max(0, (j + 1) * stride - window), min((j + 1) * stride, T))
+
+    and its loss stands on the last `stride` of them, the new ones. It starts from
+    the detached state that the latest window left at its first step. With
+    `stride=window`, the default, windows stand one after the other, and step `i` of
+    a window (from 1) reaches back `i` steps: `(window + 1) / 2` on average. With
+    `stride=1` every step but the first ones reaches back exactly `window` steps, at
+    the cost of running each step `window` times.
+
+    Args:
+        window: Timesteps that gradients flow back through, an integer >= 1, or
+            `None`: all timesteps of a batch (full backpropagation).
+        stride: New timesteps between two updates, an integer from 1 to `window`.
+            Default (`None`): `window`.
+
+    Raises:
+        TypeError: If an argument is no integer.
+        ValueError: If an argument is less than 1, `stride` exceeds `window`, or there
+            is a `stride` without a `window`.
+
+    Example:
+        from bptt_keras.truncation import FixedWindow
+
+        def cut(schedule, length):
+            return [(s.start, s.stop) for s in schedule.spans(length)]
+
+        assert cut(FixedWindow(4), 10) == [(0, 4), (4, 8), (8, 10)]
+        assert cut(FixedWindow(4, stride=2), 7) == [(0, 2), (0, 4), (2, 6), (4, 7)]
+        assert cut(FixedWindow(None), 10) == [(0, 10)]
+        assert FixedWindow(64).mean_horizon == 32.5
+
+    Source: Williams & Peng (1990): BPTT(h; h') has `window` h and `stride` h'.
+    TBPTT(k1, k2) in Sutskever (2013) has `stride` k1 and `window` k2. Theano's
+    `truncate_gradient=k` has `window` k and `stride` 1.
+    """
+
+    random = False
+
+    def __init__(self, window, stride=None):
+        self.window = None if window is None else whole("window", window)
+        if stride is not None:
+            stride = whole("stride", stride)
+            if self.window is None:
+                raise ValueError(
+                    f"`stride` needs a `window` that it can be shorter than. Received: "
+                    f"stride={stride} with window=None, which cuts nothing. Leave one "
+                    f"of them out."
+                )
+            if stride > self.window:
+                raise ValueError(
+                    f"`stride` must not exceed `window`: steps between two windows "
+                    f"would have no loss. Received: stride={stride}, "
+                    f"window={self.window}."
+                )
+        self.stride = stride or self.window
+
+    @property
+    def mean_horizon(self):
+        """Timesteps that the gradient of a loss reaches back, on average."""
+        if self.window is None:
+            return None
+        return self.window - (self.stride - 1) / 2
+
+    @property
+    def lead(self):
+        """Timesteps before a batch that its windows may reach back into."""
+        return 0 if self.window is None else self.window - self.stride
+
+    @property
+    def evaluation_window(self):
+        """Timesteps of a window in evaluation and prediction; `None`: all."""
+        return self.window
+
+    def spans(self, length, lead=0):
+        """The windows of a sequence, in order.
+
+        Args:
+            length: Timesteps of the sequence, or of a batch that goes on with it.
+            lead: Timesteps before it that windows may still reach.
+
+        Returns:
+            List of `Span`.
+        """
+        if self.window is None:
+            return [Span(0, 0, length, length)]
+        spans = []
+        for first_new in range(0, length, self.stride):
+            stop = min(first_new + self.stride, length)
+            spans.append(
+                Span(
+                    start=max(-lead, first_new + self.stride - self.window),
+                    first_new=first_new,
+                    stop=stop,
+                    resume=max(-lead, stop + self.stride - self.window),
+                )
+            )
+        return spans
+
+    def last(self, length):
+        """The window of a loss that stands at the end of a sequence alone."""
+        start = 0 if self.window is None else max(0, length - self.window)
+        return Span(start, start, length, length)
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {"window": self.window, "stride": self.stride}

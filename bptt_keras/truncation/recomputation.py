@@ -1,0 +1,177 @@
+"""Which states of a window are kept, and which are computed once more."""
+
+import math
+from typing import NamedTuple
+
+from bptt_keras.truncation.arguments import whole
+
+
+class Action(NamedTuple):
+    """One row of a recomputation's plan, done from left to right.
+
+    Fields:
+        restore: Slot whose state becomes the current one, or -1.
+        begin: Segment before which the current state then stands.
+        end: The current state is advanced to before this segment.
+        store: Slot that keeps the current state, or -1.
+        backward: Whether the segment `end` is then run backward.
+    """
+
+    restore: int
+    begin: int
+    end: int
+    store: int
+    backward: bool
+
+
+class Segments:
+    """Keeps the state before each of `count` segments of a window.
+
+    The window is run forward once, keeping one state a segment. Then, from the last
+    to the first, each segment is run again, now with a tape, and differentiated. At
+    any time the memory holds `count` states and the tape of one segment: with
+    `count` = sqrt(window) that is of the order sqrt(window), at the cost of one more
+    forward pass.
+
+    Args:
+        count: Number of segments, an integer >= 1, or `"sqrt"`: the square root of
+            the window's timesteps, rounded up.
+
+    Raises:
+        TypeError: If `count` is no integer.
+        ValueError: If `count` is less than 1 or another word than `"sqrt"`.
+
+    Example:
+        from bptt_keras.truncation import Segments
+
+        assert Segments("sqrt").segment_length(100) == 10
+        assert [a.backward for a in Segments(2).plan(2)] == [False, True, True]
+
+    Source: Chen, Xu, Zhang & Guestrin, "Training deep nets with sublinear memory
+    cost" (2016).
+    """
+
+    def __init__(self, count="sqrt"):
+        if isinstance(count, str) and count != "sqrt":
+            raise ValueError(
+                f"`count` must be 'sqrt' or an integer. Received: count={count!r}."
+            )
+        self.count = (
+            count if count == "sqrt" else whole("count", count, unit="segments")
+        )
+
+    def segment_length(self, window):
+        """Timesteps of a segment; the last one may be shorter."""
+        count = math.isqrt(window - 1) + 1 if self.count == "sqrt" else self.count
+        return -(-window // min(count, window))
+
+    def slots(self, segments):
+        """States that are kept at a time."""
+        return max(segments - 1, 1)
+
+    def plan(self, segments):
+        """What is done to a window of so many segments: a list of `Action`."""
+        forward = [Action(-1, max(i - 1, 0), i, i, False) for i in range(segments - 1)]
+        last = Action(-1, max(segments - 2, 0), segments - 1, -1, True)
+        return (
+            forward
+            + [last]
+            + [Action(i, i, i, -1, True) for i in reversed(range(segments - 1))]
+        )
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {"count": self.count}
+
+
+class Revolve:
+    """Keeps at most `slots` states at a time, with the fewest forward steps.
+
+    The window is cut into segments of `segment` timesteps. For `l` segments and `m`
+    slots, the state before the first one included, the number of segments that are
+    run forward without a tape is the least possible,
+
+        r * l - C(m + r, r - 1),    r the least with C(m + r, m) >= l
+
+    (C: binomial coefficient); each is run once more, with a tape, to be
+    differentiated. For l = 1000 and m = 10 that is 3636.
+
+    Args:
+        slots: States kept at a time, an integer >= 1.
+        segment: Timesteps of a segment, an integer >= 1. Longer ones run faster and
+            need more memory for their tape.
+
+    Raises:
+        TypeError: If an argument is no integer.
+        ValueError: If an argument is less than 1.
+
+    Example:
+        from bptt_keras.truncation import Revolve
+
+        schedule = Revolve(10)
+        assert schedule.forward_steps(1000) == 3636
+        assert sum(a.end - a.begin for a in schedule.plan(1000)) == 3636
+
+    Source: Griewank & Walther, "Algorithm 799: revolve" (2000).
+    """
+
+    def __init__(self, slots, segment=1):
+        self.count = whole("slots", slots, unit="slots")
+        self.segment = whole("segment", segment)
+
+    def segment_length(self, window):
+        """Timesteps of a segment; the last one may be shorter."""
+        return min(self.segment, window)
+
+    def slots(self, segments):
+        """States that are kept at a time."""
+        return min(self.count, segments)
+
+    def forward_steps(self, segments):
+        """Segments that are run forward without a tape, over the whole plan."""
+        repeats = _repeats(segments, self.count)
+        if repeats == 0:
+            return 0
+        return repeats * segments - math.comb(self.count + repeats, repeats - 1)
+
+    def plan(self, segments):
+        """What is done to a window of so many segments: a list of `Action`."""
+        plan = [Action(-1, 0, 0, 0, False)]
+        # (first segment, one past the last, free slots, slot of the first's state)
+        tasks = [(0, segments, self.count - 1, 0)]
+        while tasks:
+            begin, end, free, slot = tasks.pop()
+            if end - begin > 1 and free:
+                middle = begin + _first_part(end - begin, free + 1)
+                plan.append(Action(slot, begin, middle, slot + 1, False))
+                tasks.append((begin, middle, free, slot))
+                tasks.append((middle, end, free - 1, slot + 1))
+            else:
+                plan += [
+                    Action(slot, begin, segment, -1, True)
+                    for segment in reversed(range(begin, end))
+                ]
+        return plan
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {"slots": self.count, "segment": self.segment}
+
+
+def _repeats(segments, slots):
+    """The least `r` with C(slots + r, slots) >= segments."""
+    repeats = 0
+    while math.comb(slots + repeats, slots) < segments:
+        repeats += 1
+    return repeats
+
+
+def _first_part(segments, slots):
+    """Segments to advance before the next state is kept.
+
+    Both parts then stay within what their slots can do with the fewest repeats.
+    """
+    repeats = _repeats(segments, slots)
+    second = math.comb(slots - 1 + repeats, repeats)
+    first = math.comb(slots + repeats - 2, slots) if repeats >= 2 else 0
+    return max(1, first, segments - second)

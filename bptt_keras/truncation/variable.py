@@ -1,0 +1,131 @@
+"""Windows whose length is drawn anew each time."""
+
+import random
+
+from bptt_keras.truncation.arguments import real, whole
+from bptt_keras.truncation.span import Span
+
+
+class VariableWindow:
+    """Windows of random length, one after the other, with a matching learning rate.
+
+        base    = window  with probability `full`, else window / 2
+        length  ~ N(base, deviation), not below `shortest`, in multiples of `multiple`,
+                  not above `longest`
+        rate    = length / window              (factor of the learning rate)
+
+    So no timestep is always the first of its window, which would learn least. A
+    window at the end of a batch is as long as what is left. `multiple` keeps the
+    number of different lengths small: XLA compiles each of them once.
+
+    Evaluation and prediction use windows of the length `window`.
+
+    Args:
+        window: Usual length, an integer number of timesteps >= 1.
+        full: Probability that `window` and not half of it is the base, 0 to 1.
+        deviation: Standard deviation of the length, timesteps >= 0.
+        shortest: Shortest length that is drawn, timesteps >= 1.
+        longest: Longest length; long draws are rare and cost memory. Default
+            (`None`): `window + 10`.
+        multiple: Lengths are rounded to multiples of this, an integer >= 1.
+        seed: Integer for draws that repeat. Default (`None`): from Python's `random`,
+            which `keras.utils.set_random_seed` seeds.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If an argument is out of its bounds, or `longest` is less than
+            `shortest` or `multiple`.
+
+    Example:
+        import bptt_keras as bk
+
+        schedule = bk.truncation.VariableWindow(70, seed=1)
+        spans = schedule.spans(700)
+        assert spans[-1].stop == 700
+        assert all(s.rate == (s.stop - s.start) / 70 for s in spans)
+
+    Source: Merity, Keskar & Socher, "Regularizing and optimizing LSTM language
+    models" (2017), with full 0.95, deviation 5, shortest 5. `multiple` is ours.
+    """
+
+    random = True
+
+    def __init__(
+        self,
+        window,
+        *,
+        full=0.95,
+        deviation=5.0,
+        shortest=5,
+        longest=None,
+        multiple=10,
+        seed=None,
+    ):
+        self.window = whole("window", window)
+        self.full = real("full", full, least=0, most=1)
+        self.deviation = real("deviation", deviation, least=0)
+        self.shortest = whole("shortest", shortest)
+        self.longest = (
+            self.window + 10 if longest is None else whole("longest", longest)
+        )
+        self.multiple = whole("multiple", multiple)
+        self.seed = seed
+        if self.longest < max(self.shortest, self.multiple):
+            raise ValueError(
+                f"`longest` must be at least `shortest` and `multiple`. Received: "
+                f"longest={self.longest}, shortest={self.shortest}, "
+                f"multiple={self.multiple}."
+            )
+        self._random = random.Random(random.getrandbits(64) if seed is None else seed)
+        self.stride = None
+
+    lead = 0
+
+    @property
+    def evaluation_window(self):
+        """Timesteps of a window in evaluation and prediction."""
+        return self.window
+
+    @property
+    def mean_horizon(self):
+        """Timesteps that the gradient of a loss reaches back, roughly."""
+        base = self.window * (self.full + (1 - self.full) / 2)
+        return (base + 1) / 2
+
+    def draw(self):
+        """A length, in timesteps."""
+        base = self.window
+        if self._random.random() >= self.full:
+            base /= 2
+        length = max(self.shortest, self._random.gauss(base, self.deviation))
+        steps = max(1, round(length / self.multiple)) * self.multiple
+        if steps < self.shortest:
+            steps += self.multiple
+        return min(steps, self.longest // self.multiple * self.multiple)
+
+    def spans(self, length, lead=0):
+        """The windows of a batch, drawn anew at each call; see `FixedWindow.spans`."""
+        spans, start = [], 0
+        while start < length:
+            stop = min(start + self.draw(), length)
+            spans.append(Span(start, start, stop, stop, (stop - start) / self.window))
+            start = stop
+        return spans
+
+    def last(self, length):
+        """The window of a loss that stands at the end of a sequence alone."""
+        steps = min(self.draw(), length)
+        start = length - steps
+        return Span(start, start, length, length, steps / self.window)
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {
+            "window": self.window,
+            "full": self.full,
+            "deviation": self.deviation,
+            "shortest": self.shortest,
+            "longest": self.longest,
+            "multiple": self.multiple,
+            "seed": self.seed,
+        }
