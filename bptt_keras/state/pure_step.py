@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from bptt_keras.kernels.dropout import dropout
 from bptt_keras.state.carriable import check_carriable, recurrent_layers
-from bptt_keras.state.carried import Carried, Pass
+from bptt_keras.state.carried import Pass
+from bptt_keras.state.carried_rnn import CarriedRNN
+from bptt_keras.state.protocol import CarriedLayer, follows_protocol
 from bptt_keras.state.replaced import LOCK, replaced_call
 
 
@@ -23,6 +25,17 @@ class PureStep:
     `RNN(cell)` with any cell, `StackedRNNCells`, `ConvLSTM1D/2D/3D`) and this
     package's own, in Sequential, Functional, nested and subclassed models. A layer
     inside `TimeDistributed` works within one timestep and is left alone.
+
+    A layer of your own takes part if it has two methods, in place of the refusals
+    below, whatever it is derived from:
+
+        get_initial_state(batch_size) -> {name: tensor (batch, ...)}
+        call_with_state(inputs, state, *, training=False, mask=None, reset=None)
+            -> (outputs, new_state)
+
+    `mask` and `reset` are booleans `(batch, time)` or `None`. A masked step holds the
+    state and repeats the output before it; a reset row goes back to its initial state
+    before the step. `help(bptt_keras.state.protocol)` shows such a layer.
 
     Args:
         model: A built `keras.Model` whose inputs are `(batch, time, ...)`.
@@ -81,7 +94,10 @@ class PureStep:
                 f"or call it once on a batch."
             )
         self.model = model
-        self._layers = [Carried(layer, name) for name, layer in recurrent_layers(model)]
+        self._layers = [
+            (CarriedLayer if follows_protocol(layer) else CarriedRNN)(layer, name)
+            for name, layer in recurrent_layers(model)
+        ]
         self._dropouts = [
             layer
             for layer in model._flatten_layers()
@@ -90,7 +106,7 @@ class PureStep:
 
     @property
     def layers(self):
-        """Recurrent layers whose state is carried: `{name: layer}`, in order."""
+        """Layers whose state is carried: `{name: layer}`, in order."""
         return {carried.name: carried.layer for carried in self._layers}
 
     def initial_state(self, batch_size):
@@ -137,7 +153,7 @@ class PureStep:
         valid = _flags("valid", valid, ranks={2: "(batch, time)"})
         if reset is not None and reset.shape.rank == 1:
             state, reset = where_rows(reset, initial, state), None
-        one_pass = Pass(state, dict(state), initial, reset, valid, called={})
+        one_pass = Pass(state, dict(state), initial, training, reset, valid, called={})
         with LOCK, contextlib.ExitStack() as replaced:
             for carried in self._layers:
                 replaced.enter_context(carried.replaced(one_pass))
