@@ -11,6 +11,7 @@ from bptt_keras.state.carriable import check_carriable
 from bptt_keras.state.dry_run import Findings, discover
 from bptt_keras.state.ids import watched_ids
 from bptt_keras.state.pure_step import PureStep, where_rows
+from bptt_keras.state.timed import timed_inputs
 
 __all__ = [
     "Buffers",
@@ -18,6 +19,7 @@ __all__ = [
     "PureStep",
     "check_carriable",
     "discover",
+    "timed_inputs",
     "watched_ids",
     "where_rows",
 ]

@@ -5,7 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from bptt_keras.kernels.dropout import dropout
+from bptt_keras.kernels.dropout import dropout, starting_at
 from bptt_keras.state.carriable import check_carriable, recurrent_layers
 from bptt_keras.state.carried import Pass
 from bptt_keras.state.carried_rnn import CarriedRNN
@@ -38,11 +38,13 @@ class PureStep:
     before the step. `help(bptt_keras.state.protocol)` shows such a layer.
 
     Args:
-        model: A built `keras.Model` whose inputs are `(batch, time, ...)`.
+        model: A built `keras.Model` whose inputs are `(batch, time, ...)`; some may
+            have no time axis, see `timed_inputs`.
 
     Call arguments:
         inputs: Tensor `(batch, time, ...)`, or the structure of tensors that the
-            model takes, each `(batch, time, ...)`.
+            model takes, each `(batch, time, ...)`. An input without a time axis is
+            the same in every piece of a sequence.
         state: What `initial_state` or an earlier call returned. `None`: initial.
         training: Boolean, passed to the model. Default `False`.
         reset: Boolean tensor `(batch,)`: these rows start from the initial state;
@@ -54,8 +56,8 @@ class PureStep:
             off. The masks of the outputs stay as the model made them. Default
             `None`: every step is valid.
         start: Index of the first timestep within its window, an integer or a scalar
-            tensor: what is drawn once a window tells the steps of a window by it.
-            Default 0.
+            tensor. Dropout draws by timestep from it: a window in pieces, with one
+            seed, drops what it drops in one call. Default 0.
 
     Returns:
         `(outputs, new_state)`: the model's outputs, and a dict
@@ -87,16 +89,20 @@ class PureStep:
 
     def __init__(self, model):
         check_carriable(model)
-        if not all(layer.built for layer in model._flatten_layers()):
+        carried = recurrent_layers(model)
+        # Not every layer of the model: a cell's inner ones, or one that is never
+        # called, may stay as they are.
+        unbuilt = [x.name for x in (model, *(x for _, x in carried)) if not x.built]
+        if unbuilt:
             raise ValueError(
                 f"`model` must be built before its state is known. Received: model "
-                f"{model.name!r}, which has no weights yet. Give it a `keras.Input`, "
-                f"or call it once on a batch."
+                f"{model.name!r}, in which {unbuilt} have no weights yet. Give it a "
+                f"`keras.Input`, or call it once on a batch."
             )
         self.model = model
         self._layers = [
             (CarriedLayer if follows_protocol(layer) else CarriedRNN)(layer, name)
-            for name, layer in recurrent_layers(model)
+            for name, layer in carried
         ]
         self._dropouts = [
             layer
@@ -159,6 +165,7 @@ class PureStep:
                 replaced.enter_context(carried.replaced(one_pass))
             for layer in self._dropouts:
                 replaced.enter_context(_drawing_fast(layer))
+            replaced.enter_context(starting_at(start))
             outputs = self.model(inputs, training=training)
         return outputs, one_pass.new_state, one_pass.called
 
