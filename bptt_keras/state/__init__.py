@@ -12,6 +12,7 @@ from bptt_keras.state.carried import both
 from bptt_keras.state.dry_run import Findings, discover
 from bptt_keras.state.ids import watched_ids
 from bptt_keras.state.pure_step import PureStep, where_rows
+from bptt_keras.state.timed import timed_inputs
 
 __all__ = [
     "Buffers",
@@ -20,6 +21,7 @@ __all__ = [
     "both",
     "check_carriable",
     "discover",
+    "timed_inputs",
     "watched_ids",
     "where_rows",
 ]

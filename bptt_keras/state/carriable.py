@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.state.protocol import follows_protocol
+
 _ATTENTION = (
     keras.layers.Attention,
     keras.layers.AdditiveAttention,
@@ -41,11 +43,12 @@ def check_carriable(model):
             f"`model` must be a `keras.Model`. Received: model={model!r} of type "
             f"{type(model).__name__}."
         )
-    inside_a_step = _inside(model, keras.layers.TimeDistributed)
-    owned = _inside(model, keras.layers.RNN)
+    within = _within_a_step(model)
     for layer in model._flatten_layers():
-        problem = None if id(layer) in inside_a_step else _problem(layer)
-        if _is_cell(layer) and id(layer) not in owned:
+        if id(layer) in within or follows_protocol(layer):
+            continue
+        problem = _problem(layer)
+        if _is_cell(layer):
             problem = (
                 "a cell outside a recurrent layer is looped over by hand, and its "
                 "state is out of sight. Wrap it: `keras.layers.RNN(cell)`."
@@ -97,24 +100,29 @@ def _is_cell(layer):
     return hasattr(layer, "state_size") and not isinstance(layer, keras.layers.RNN)
 
 
-def _inside(model, kind):
-    """Ids of all layers that stand inside a layer of a kind."""
+def _within_a_step(model):
+    """Ids of the layers that another one applies to one timestep at a time.
+
+    Those in `TimeDistributed` and the cells of recurrent layers; and those that a
+    layer with the state protocol owns, whose state is that layer's affair.
+    """
     return {
         id(inner)
         for layer in model._flatten_layers()
-        if isinstance(layer, kind)
+        if isinstance(layer, keras.layers.TimeDistributed | keras.layers.RNN)
+        or follows_protocol(layer)
         for inner in layer._flatten_layers(include_self=False)
     }
 
 
 def recurrent_layers(model):
     """(unique name, layer) of each layer whose state is carried."""
-    inside_a_step = _inside(model, keras.layers.TimeDistributed)
+    within = _within_a_step(model)
     found, names = [], set()
     seen = set()
     for layer in model._flatten_layers():
-        is_carried = isinstance(layer, keras.layers.RNN)
-        if not is_carried or id(layer) in inside_a_step or id(layer) in seen:
+        is_carried = isinstance(layer, keras.layers.RNN) or follows_protocol(layer)
+        if not is_carried or id(layer) in within or id(layer) in seen:
             continue
         seen.add(id(layer))
         name, number = layer.name, 1

@@ -1,19 +1,9 @@
-"""One recurrent layer whose state comes from outside."""
+"""What every carried layer shares: one whose state comes from outside."""
 
-import inspect
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-
-from bptt_keras.kernels.loop import cell_loop
-from bptt_keras.state.replaced import replaced_call
-
-_CONV_LSTMS = (
-    keras.layers.ConvLSTM1D,
-    keras.layers.ConvLSTM2D,
-    keras.layers.ConvLSTM3D,
-)
 
 
 class Pass(NamedTuple):
@@ -23,6 +13,7 @@ class Pass(NamedTuple):
         state: Named state before the first step.
         new_state: Dict that fills up with the state after the last step.
         initial: Named initial state.
+        training: Boolean.
         reset: Booleans `(batch, time)`, or `None`.
         valid: Booleans `(batch, time)`, False where a row has no input, or `None`.
         called: Dict that fills up: layer name to the mask that reaches it.
@@ -31,97 +22,51 @@ class Pass(NamedTuple):
     state: Any
     new_state: Any
     initial: Any
+    training: Any
     reset: Any
     valid: Any
     called: Any
 
 
 class Carried:
-    """One recurrent layer whose state comes from outside."""
+    """One layer whose state comes from outside.
 
-    def __init__(self, layer, name):
+    A kind of layer says what its states are called (`names`), what they start from
+    (`initial_state`) and which `call` takes the place of its own (`replaced`).
+
+    Args:
+        layer: The Keras layer.
+        name: Its name, unique in the model.
+        names: Names of its states, in order.
+    """
+
+    def __init__(self, layer, name, names):
         self.layer = layer
         self.name = name
-        # The layer follows the protocol itself if its `call` knows resets.
-        self.takes_reset = "reset" in inspect.signature(type(layer).call).parameters
-        with tf.Graph().as_default():
-            template = layer.get_initial_state(1)
-        self.template = keras.tree.map_structure(lambda _: None, template)
-        names = _state_names(layer, template)
-        # A masked step repeats the output before it. Where that is no part of the
-        # state, it is carried beside it, or a cut would lose it.
-        self.output_of = _output_position(layer, template)
-        self.names = names if self.output_of is not None else [*names, "output"]
+        self.names = list(names)
 
     def initial_state(self, batch_size):
-        values = keras.tree.flatten(self.layer.get_initial_state(batch_size))
-        if self.output_of is None:
-            cell = self.layer.cell
-            size = getattr(cell, "output_size", None) or cell.state_size
-            size = keras.tree.flatten(size)[0]
-            values.append(tf.zeros((batch_size, size), self.layer.compute_dtype))
-        return dict(zip(self.names, values, strict=True))
-
-    def pack(self, values):
-        """Keras' nested list of states from a named state."""
-        count = len(keras.tree.flatten(self.template))
-        flat = [values[name] for name in self.names[:count]]
-        return keras.tree.pack_sequence_as(self.template, flat)
-
-    def previous_output(self, values):
-        if self.output_of is None:
-            return values["output"]
-        return values[self.names[self.output_of]]
+        """`{state name: tensor (batch_size, ...)}`."""
+        raise NotImplementedError
 
     def replaced(self, one_pass):
         """Within: the layer's `call` reads the pass's state and writes the new one."""
-        layer, original = self.layer, self.layer.call
-        reset = one_pass.reset
+        raise NotImplementedError
 
-        def call(sequences, initial_state=None, mask=None, training=False):
-            self._check_call(sequences, initial_state, one_pass)
-            one_pass.called[self.name] = mask
-            mask = both(mask, one_pass.valid)
-            values = one_pass.state[self.name]
-            arguments = {"mask": mask, "training": training}
-            by_loop = not self.takes_reset and (reset is not None or mask is not None)
-            if self.takes_reset:
-                arguments["reset"] = reset
-            elif by_loop:
-                layer.__dict__["inner_loop"] = self._inner_loop(
-                    values, one_pass.initial[self.name], reset
-                )
-            returned_state, layer.return_state = layer.return_state, True
-            try:
-                output, *states = original(
-                    sequences, initial_state=self.pack(values), **arguments
-                )
-            finally:
-                layer.return_state = returned_state
-                layer.__dict__.pop("inner_loop", None)
-            flat = keras.tree.flatten(states)
-            if self.output_of is None:
-                last = output[:, -1] if layer.return_sequences else output
-                flat.append(last)
-            one_pass.new_state[self.name] = dict(zip(self.names, flat, strict=True))
-            return (output, *states) if returned_state else output
+    def enter(self, inputs, mask, one_pass):
+        """Notes the call; returns the mask that counts, `valid` included.
 
-        return replaced_call(layer, call)
-
-    def _check_call(self, sequences, initial_state, one_pass):
+        Raises:
+            ValueError: On a second call, or where flags do not fit the sequence.
+        """
         name = self.layer.name
-        if initial_state is not None:
-            raise ValueError(
-                f"Layer {name!r} is given an `initial_state` by the model, but its "
-                f"state is carried from window to window. Feed that tensor to the "
-                f"layer as an input at each step instead (`RepeatVector`)."
-            )
         if self.name in one_pass.called:
             raise ValueError(
                 f"Layer {name!r} is called twice in one pass, so it has two states "
                 f"and one name. Make two layers of it."
             )
-        steps = sequences.shape[1]
+        one_pass.called[self.name] = mask
+        steps = keras.tree.flatten(inputs)[0].shape[1]
         for flag, what in (("reset", "reset"), ("valid", "told which are valid")):
             flags = getattr(one_pass, flag)
             expected = None if flags is None else flags.shape[1]
@@ -131,94 +76,14 @@ class Carried:
                     f"`{flag}` has {expected}. The steps of a model that changes the "
                     f"length of its sequences cannot be {what}."
                 )
-
-    def _inner_loop(self, values, initial, reset):
-        """A replacement for `RNN.inner_loop` that masks and resets across cuts."""
-        layer = self.layer
-
-        def inner_loop(sequences, initial_state, mask, training=False):
-            takes_training = getattr(layer.cell, "_call_has_training_arg", False)
-            options = {"training": training} if takes_training else {}
-
-            def step(inputs, states):
-                output, states = layer.cell(inputs, states, **options)
-                nested = keras.tree.is_nested(states)
-                return output, list(states) if nested else [states]
-
-            mask = keras.tree.flatten(mask)[0] if mask is not None else None
-            last, outputs, states = cell_loop(
-                step,
-                sequences,
-                initial_state,
-                mask=mask,
-                reset=reset,
-                initial_states=self.pack(initial),
-                previous_output=self.previous_output(values),
-                unroll=layer.unroll,
-            )
-            if layer.zero_output_for_mask and mask is not None:
-                rank = outputs.shape.rank - 2
-                valid = tf.reshape(
-                    mask, tf.concat([tf.shape(mask), tf.ones([rank], tf.int32)], 0)
-                )
-                outputs = tf.where(valid, outputs, tf.zeros_like(outputs))
-                last = outputs[:, -1]
-            return last, outputs, states
-
-        return inner_loop
+        return _both(mask, one_pass.valid)
 
 
-def both(mask, valid):
-    """The steps that a mask and `valid` both leave on; either may be `None`.
-
-    Args:
-        mask: `(batch, time)` booleans, or a structure of which the first counts.
-        valid: `(batch, time)` booleans.
-    """
+def _both(mask, valid):
+    """The steps that a mask and `valid` both leave on; either may be `None`."""
     if valid is None or mask is None:
         return valid if mask is None else mask
     mask = tf.cast(keras.tree.flatten(mask)[0], tf.bool)
     if mask.shape.rank == 3:
         mask = mask[..., 0]
     return mask & valid
-
-
-def _state_names(layer, template):
-    cell = layer.cell
-    if isinstance(cell, keras.layers.StackedRNNCells):
-        return [
-            f"{name}_{index}"
-            for index, (inner, part) in enumerate(
-                zip(cell.cells, template, strict=True)
-            )
-            for name in _cell_state_names(inner, part)
-        ]
-    if isinstance(layer, _CONV_LSTMS):
-        return ["h", "c"]
-    return _cell_state_names(cell, template)
-
-
-def _cell_state_names(cell, template):
-    if isinstance(cell, keras.layers.LSTMCell):
-        return ["h", "c"]
-    if isinstance(cell, keras.layers.GRUCell | keras.layers.SimpleRNNCell):
-        return ["h"]
-    count = len(keras.tree.flatten(template))
-    return [f"state_{index}" for index in range(count)]
-
-
-def _output_position(layer, template):
-    """Where the layer's output stands among its flat states, or `None`."""
-    known = (
-        keras.layers.LSTMCell,
-        keras.layers.GRUCell,
-        keras.layers.SimpleRNNCell,
-    )
-    cell = layer.cell
-    if isinstance(layer, _CONV_LSTMS) or isinstance(cell, known):
-        return 0
-    if isinstance(cell, keras.layers.StackedRNNCells) and isinstance(
-        cell.cells[-1], known
-    ):
-        return len(keras.tree.flatten(list(template)[:-1]))
-    return None

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.state.buffers import Buffers
+from bptt_keras.state.timed import with_sizes
 
 _SEVERAL = "each of several outputs has an average of its own"
 _SHARE_DRAWS = (
@@ -45,7 +46,7 @@ def discover(step, specs):
     Args:
         step: A `PureStep`.
         specs: Structure of `tf.TensorSpec` like the model's inputs, each
-            `(batch, time, ...)`.
+            `(batch, time, ...)`, or `(batch, ...)` where `timed_inputs` says so.
 
     Returns:
         `Findings`.
@@ -129,8 +130,6 @@ def _dry_run(step, specs, length, training):
             lambda t: tf.TensorSpec(t.shape, t.dtype), outputs
         )
 
-    specs = tf.nest.map_structure(
-        lambda s: tf.TensorSpec([2, length, *s.shape[2:]], s.dtype), specs
-    )
+    specs = with_sizes(step.model, specs, rows=2, length=length)
     tf.function(run, autograph=False).get_concrete_function(specs)
     return found

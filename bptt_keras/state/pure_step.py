@@ -5,9 +5,11 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from bptt_keras.kernels.dropout import dropout
+from bptt_keras.kernels.dropout import dropout, starting_at
 from bptt_keras.state.carriable import check_carriable, recurrent_layers
-from bptt_keras.state.carried import Carried, Pass
+from bptt_keras.state.carried import Pass
+from bptt_keras.state.carried_rnn import CarriedRNN
+from bptt_keras.state.protocol import CarriedLayer, follows_protocol
 from bptt_keras.state.replaced import LOCK, replaced_call
 
 
@@ -24,12 +26,25 @@ class PureStep:
     package's own, in Sequential, Functional, nested and subclassed models. A layer
     inside `TimeDistributed` works within one timestep and is left alone.
 
+    A layer of your own takes part if it has two methods, in place of the refusals
+    below, whatever it is derived from:
+
+        get_initial_state(batch_size) -> {name: tensor (batch, ...)}
+        call_with_state(inputs, state, *, training=False, mask=None, reset=None)
+            -> (outputs, new_state)
+
+    `mask` and `reset` are booleans `(batch, time)` or `None`. A masked step holds the
+    state and repeats the output before it; a reset row goes back to its initial state
+    before the step. `help(bptt_keras.state.protocol)` shows such a layer.
+
     Args:
-        model: A built `keras.Model` whose inputs are `(batch, time, ...)`.
+        model: A built `keras.Model` whose inputs are `(batch, time, ...)`; some may
+            have no time axis, see `timed_inputs`.
 
     Call arguments:
         inputs: Tensor `(batch, time, ...)`, or the structure of tensors that the
-            model takes, each `(batch, time, ...)`.
+            model takes, each `(batch, time, ...)`. An input without a time axis is
+            the same in every piece of a sequence.
         state: What `initial_state` or an earlier call returned. `None`: initial.
         training: Boolean, passed to the model. Default `False`.
         reset: Boolean tensor `(batch,)`: these rows start from the initial state;
@@ -41,8 +56,8 @@ class PureStep:
             off. The masks of the outputs stay as the model made them. Default
             `None`: every step is valid.
         start: Index of the first timestep within its window, an integer or a scalar
-            tensor: what is drawn once a window tells the steps of a window by it.
-            Default 0.
+            tensor. Dropout draws by timestep from it: a window in pieces, with one
+            seed, drops what it drops in one call. Default 0.
 
     Returns:
         `(outputs, new_state)`: the model's outputs, and a dict
@@ -74,14 +89,21 @@ class PureStep:
 
     def __init__(self, model):
         check_carriable(model)
-        if not all(layer.built for layer in model._flatten_layers()):
+        carried = recurrent_layers(model)
+        # Not every layer of the model: a cell's inner ones, or one that is never
+        # called, may stay as they are.
+        unbuilt = [x.name for x in (model, *(x for _, x in carried)) if not x.built]
+        if unbuilt:
             raise ValueError(
                 f"`model` must be built before its state is known. Received: model "
-                f"{model.name!r}, which has no weights yet. Give it a `keras.Input`, "
-                f"or call it once on a batch."
+                f"{model.name!r}, in which {unbuilt} have no weights yet. Give it a "
+                f"`keras.Input`, or call it once on a batch."
             )
         self.model = model
-        self._layers = [Carried(layer, name) for name, layer in recurrent_layers(model)]
+        self._layers = [
+            (CarriedLayer if follows_protocol(layer) else CarriedRNN)(layer, name)
+            for name, layer in carried
+        ]
         self._dropouts = [
             layer
             for layer in model._flatten_layers()
@@ -90,7 +112,7 @@ class PureStep:
 
     @property
     def layers(self):
-        """Recurrent layers whose state is carried: `{name: layer}`, in order."""
+        """Layers whose state is carried: `{name: layer}`, in order."""
         return {carried.name: carried.layer for carried in self._layers}
 
     def initial_state(self, batch_size):
@@ -137,12 +159,13 @@ class PureStep:
         valid = _flags("valid", valid, ranks={2: "(batch, time)"})
         if reset is not None and reset.shape.rank == 1:
             state, reset = where_rows(reset, initial, state), None
-        one_pass = Pass(state, dict(state), initial, reset, valid, called={})
+        one_pass = Pass(state, dict(state), initial, training, reset, valid, called={})
         with LOCK, contextlib.ExitStack() as replaced:
             for carried in self._layers:
                 replaced.enter_context(carried.replaced(one_pass))
             for layer in self._dropouts:
                 replaced.enter_context(_drawing_fast(layer))
+            replaced.enter_context(starting_at(start))
             outputs = self.model(inputs, training=training)
         return outputs, one_pass.new_state, one_pass.called
 
