@@ -76,11 +76,17 @@ class Carried:
                     f"`{flag}` has {expected}. The steps of a model that changes the "
                     f"length of its sequences cannot be {what}."
                 )
-        return _both(mask, one_pass.valid)
+        return both(mask, one_pass.valid)
 
 
-def _both(mask, valid):
-    """The steps that a mask and `valid` both leave on; either may be `None`."""
+def both(mask, valid):
+    """The steps that a mask and `valid` both leave on; either may be `None`.
+
+    Args:
+        mask: Booleans `(batch, time)` or `(batch, time, 1)`, or a structure of them of
+            which the first counts.
+        valid: Booleans `(batch, time)`.
+    """
     if valid is None or mask is None:
         return valid if mask is None else mask
     mask = tf.cast(keras.tree.flatten(mask)[0], tf.bool)

@@ -94,7 +94,8 @@ def order_is_fixed(x):
     """True if the order of the data must be kept or is the data's own affair.
 
     Rows continue one another where there is `reset`, `key` or `position`: in the
-    arrays, or in the first batch of a `PyDataset`. Datasets and generators come as they come.
+    arrays, or in the first batch of a `PyDataset`. Datasets and generators come as
+    they come.
     """
     if isinstance(x, tf.data.Dataset | types.GeneratorType):
         return True
