@@ -1,7 +1,6 @@
 """One long series as contiguous streams, cut into consecutive windows."""
 
 import collections.abc
-import numbers
 import os
 import tempfile
 import weakref
@@ -9,6 +8,8 @@ import weakref
 import keras
 import numpy as np
 import tensorflow as tf
+
+from bptt_keras.data.arguments import at_least_one
 
 
 def streams(series, *, batch_size, window, targets="next"):
@@ -60,8 +61,8 @@ def streams(series, *, batch_size, window, targets="next"):
         assert batches[1][0].tolist() == [[4, 5, 6, 7], [14, 15, 16, 17]]
         assert batches[2][1].tolist() == [[9, 10], [19, 20]]
     """
-    batch_size = _at_least_one("batch_size", batch_size)
-    window = _at_least_one("window", window)
+    batch_size = at_least_one("batch_size", batch_size)
+    window = at_least_one("window", window)
     series = _as_array(series)
     follows = isinstance(targets, str)
     targets = _as_targets(targets, series)
@@ -95,17 +96,6 @@ def streams(series, *, batch_size, window, targets="next"):
     # until its next round, which may be minutes away (TensorFlow 2.21).
     options.autotune.enabled = False
     return dataset.prefetch(2).with_options(options)
-
-
-def _at_least_one(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(
-            f"`{name}` must be an integer. Received: {name}={value!r} of type "
-            f"{type(value).__name__}."
-        )
-    if value < 1:
-        raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
-    return int(value)
 
 
 def _as_array(series):
