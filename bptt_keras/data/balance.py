@@ -33,7 +33,7 @@ def balanced(steps, count, window):
         from bptt_keras.data.balance import balanced
 
         streams = balanced(np.array([3, 3, 2, 2, 2]), count=2, window=1)
-        assert [s.tolist() for s in streams] == [[0, 1], [2, 3, 4]]
+        assert [s.tolist() for s in streams] == [[2, 3, 4], [0, 1]]
 
     Source: the first part is Graham, "Bounds on multiprocessing timing anomalies"
     (1969), by which the longest stream is at most 4/3 of what it must be.

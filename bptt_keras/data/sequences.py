@@ -72,6 +72,14 @@ class Sequences:
             for dtype, shape in zip(self.dtypes, self.shapes, strict=True)
         ]
 
+    def padded(self, rows, steps):
+        """The sequences `rows`, followed by zeros: `(len(rows), steps, ...)`."""
+        leaves = self.zeros(len(rows), steps)
+        for column, leaf in zip(self.columns, leaves, strict=True):
+            for place, row in enumerate(rows):
+                leaf[place, : self.lengths[row]] = column[row]
+        return self.packed(leaves)
+
     def spec(self, rows, steps):
         """`tf.TensorSpec` of `(rows, steps, ...)` in the structure of a sequence."""
         return self.packed(
@@ -176,6 +184,11 @@ class Sequences:
                     f"`{self._name}` must be finite. Received: NaN or infinity in "
                     f"number {index}. Fill the gaps, or leave the sequence out."
                 )
+
+
+def holds_objects(values):
+    """Whether `values` is a NumPy array of arrays, lists or other objects."""
+    return isinstance(values, np.ndarray) and values.dtype.kind == "O"
 
 
 def _listed(sequences, name):
