@@ -2,6 +2,7 @@
 
 import collections
 import json
+import tracemalloc
 
 import keras
 import numpy as np
@@ -224,6 +225,17 @@ def test_sequences_are_not_copied(tmp_path):
     (column,) = Sequences(arrays).columns
     for array, kept in zip(arrays, column, strict=True):
         assert np.shares_memory(array, kept)
+
+
+def test_memory_does_not_grow_with_the_sequences():
+    # 400 MB that are not there: all timesteps are one and the same.
+    endless = np.broadcast_to(np.uint8(1), (100_000_000,))
+    tracemalloc.start()
+    dataset = bk.data.pack([endless] * 4, batch_size=2, window=64)
+    next(iter(dataset))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
 
 
 def test_flags_inside_windows_restart_a_model():
