@@ -1,5 +1,22 @@
-"""Data for truncated backpropagation through time."""
+"""Data for truncated backpropagation through time.
 
+    streams         one long series, cut into rows that go on from batch to batch
+    pack            many sequences back to back in such rows, with reset flags
+    RaggedBatches   whole sequences, padded batch by batch; `unpad` cuts outputs back
+
+A dataset or generator of one's own says in a dict beside the inputs what goes on,
+
+    {"inputs": x, "key": k}
+
+where `k`, `(batch,)` or `(batch, time)` integers or strings, names the sequence of each
+row: it goes on from the previous batch as long as its key stays, and starts from the
+initial state where the key changes. That is how TensorFlow 1's
+`batch_sequences_with_states` told sequences apart, without its queues and saved states.
+"""
+
+from bptt_keras.data.pack import pack
+from bptt_keras.data.ragged import RaggedBatches
 from bptt_keras.data.streams import streams
+from bptt_keras.data.unpad import unpad
 
-__all__ = ["streams"]
+__all__ = ["RaggedBatches", "pack", "streams", "unpad"]

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.data.arguments import at_least_one
+
 
 def streams(series, *, batch_size, window, targets="next"):
     """Batches of consecutive windows of one long series.
@@ -32,19 +34,22 @@ def streams(series, *, batch_size, window, targets="next"):
         series: The timesteps, in order: an array `(n,)` or `(n, features)`, a memory
             map, the path of a `.npy` file (it is mapped, not read), or an iterator of
             such arrays, one chunk after the other. An iterator is first copied to a
-            temporary file on disk, which is gone when the program ends.
+            temporary file on disk, which is gone when the program ends. Or a dict or
+            tuple of these with one length, for a model with several inputs.
         batch_size: Number of streams, an integer >= 1.
         window: Timesteps in a batch, an integer >= 1: the `window` of the trainer, or
             a multiple of it.
         targets: `"next"` (default): the timestep that follows; `None`: no targets; or
-            an array `(n, ...)` of one target for each timestep.
+            an array `(n, ...)` of one target for each timestep, or a dict or tuple of
+            such arrays.
 
     Returns:
         `tf.data.Dataset`, prefetched, of `(x, y)`, or of `(x,)` without targets. `x` is
         a dict of `inputs` `(batch_size, window, ...)`, `reset` `(batch_size,)` booleans
         and `position` `(batch_size,)`, the place of the first timestep in its stream,
         by which the trainer notices a shuffled stream. `y` is `(batch_size, window,
-        ...)`. Floating-point series come in `keras.config.floatx()`.
+        ...)`. Both have the structure of what was given. Floating-point series come in
+        `keras.config.floatx()`.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -60,21 +65,22 @@ def streams(series, *, batch_size, window, targets="next"):
         assert batches[1][0].tolist() == [[4, 5, 6, 7], [14, 15, 16, 17]]
         assert batches[2][1].tolist() == [[9, 10], [19, 20]]
     """
-    batch_size = _at_least_one("batch_size", batch_size)
-    window = _at_least_one("window", window)
-    series = _as_array(series)
+    batch_size = at_least_one("batch_size", batch_size)
+    window = at_least_one("window", window)
+    series = _as_arrays(series, "series")
+    total = _common_length(series)
     follows = isinstance(targets, str)
-    targets = _as_targets(targets, series)
-    length = (len(series) - follows) // batch_size
+    targets = _as_targets(targets, series, total)
+    length = (total - follows) // batch_size
     if length < window:
         raise ValueError(
             f"`series` must hold at least one window for each stream: {batch_size} "
             f"streams of {window} timesteps need {batch_size * window + follows}. "
-            f"Received: a series of {len(series)} timesteps. Use fewer streams or a "
+            f"Received: a series of {total} timesteps. Use fewer streams or a "
             f"shorter window."
         )
     rows = np.arange(batch_size, dtype=np.int64) * length
-    read_x, read_y = _reader(series), None if targets is None else _reader(targets)
+    read_x, read_y = _readers(series), _readers(targets)
     static = window if length % window == 0 else None
 
     def batch(index):
@@ -97,18 +103,19 @@ def streams(series, *, batch_size, window, targets="next"):
     return dataset.prefetch(2).with_options(options)
 
 
-def _at_least_one(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(
-            f"`{name}` must be an integer. Received: {name}={value!r} of type "
-            f"{type(value).__name__}."
-        )
-    if value < 1:
-        raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
-    return int(value)
+def _as_arrays(given, name):
+    """An array, or a dict or tuple of arrays."""
+    if isinstance(given, dict):
+        return {key: _as_array(part, f"{name}[{key!r}]") for key, part in given.items()}
+    side_by_side = isinstance(given, tuple) and not all(
+        isinstance(part, numbers.Number) for part in given
+    )
+    if side_by_side:
+        return tuple(_as_array(part, f"{name}[{i}]") for i, part in enumerate(given))
+    return _as_array(given, name)
 
 
-def _as_array(series):
+def _as_array(series, name):
     if isinstance(series, str | os.PathLike):
         series = np.load(series, mmap_mode="r", allow_pickle=False)
     elif isinstance(series, collections.abc.Iterator):
@@ -117,18 +124,28 @@ def _as_array(series):
         series = np.asarray(series)
     if series.ndim < 1:
         raise ValueError(
-            f"`series` must have the shape (n,) or (n, features). Received: series of "
+            f"`{name}` must have the shape (n,) or (n, features). Received: {name} of "
             f"shape {series.shape}."
         )
     if series.dtype.kind not in "iuf":
         raise TypeError(
-            f"`series` must hold integers or floating-point numbers. Received: series "
+            f"`{name}` must hold integers or floating-point numbers. Received: {name} "
             f"of dtype {series.dtype}. Turn text into ids first."
         )
     return series
 
 
-def _as_targets(targets, series):
+def _common_length(series):
+    lengths = [len(part) for part in tf.nest.flatten(series)]
+    if len(set(lengths)) != 1:
+        raise ValueError(
+            f"The parts of `series` must have one length. Received: {lengths} "
+            f"timesteps."
+        )
+    return lengths[0]
+
+
+def _as_targets(targets, series, total):
     if targets is None:
         return None
     if isinstance(targets, str):
@@ -137,13 +154,14 @@ def _as_targets(targets, series):
                 f"`targets` must be 'next', None or an array. Received: "
                 f"targets={targets!r}."
             )
-        return series[1:]
-    targets = _as_array(targets)
-    if len(targets) != len(series):
-        raise ValueError(
-            f"`targets` must hold one target for each timestep. Received: "
-            f"{len(targets)} targets for a series of {len(series)} timesteps."
-        )
+        return tf.nest.map_structure(lambda part: part[1:], series)
+    targets = _as_arrays(targets, "targets")
+    for part in tf.nest.flatten(targets):
+        if len(part) != total:
+            raise ValueError(
+                f"`targets` must hold one target for each timestep. Received: "
+                f"{len(part)} targets for a series of {total} timesteps."
+            )
     return targets
 
 
@@ -178,6 +196,12 @@ def _spooled(chunks):
     except PermissionError:  # Windows keeps the name as long as the file is mapped.
         weakref.finalize(mapped, os.unlink, path)
     return mapped
+
+
+def _readers(arrays):
+    """A function from places to the timesteps of all arrays that stand there."""
+    readers = None if arrays is None else tf.nest.map_structure(_reader, arrays)
+    return lambda *places: tf.nest.map_structure(lambda read: read(*places), readers)
 
 
 def _reader(array):

@@ -84,6 +84,40 @@ def test_targets_may_be_given_or_absent():
     assert len(first) == 1 and first[0]["inputs"].shape == (2, 5)
 
 
+@pytest.mark.parametrize("kind", [dict, tuple])
+def test_series_side_by_side_are_cut_alike(tmp_path, kind):
+    ids, more = np.arange(30), np.arange(60.0).reshape(30, 2)
+    np.save(tmp_path / "more.npy", more)
+    parts = {"a": ids, "b": str(tmp_path / "more.npy")}
+    series = parts if kind is dict else tuple(parts.values())
+    options = dict(batch_size=2, window=4)
+    alone = [collect(bk.data.streams(part, **options)) for part in (ids, more)]
+    for (x, y), *expected in zip(
+        collect(bk.data.streams(series, **options)), *alone, strict=True
+    ):
+        assert isinstance(x["inputs"], kind)
+        for part, whole in ((x["inputs"], "x"), (y, "y")):
+            for received, (wanted_x, wanted_y) in zip(
+                tf.nest.flatten(part), expected, strict=True
+            ):
+                wanted = wanted_x["inputs"] if whole == "x" else wanted_y
+                np.testing.assert_array_equal(received, wanted)
+
+
+def test_targets_side_by_side_come_by_name():
+    series = np.arange(20)
+    targets = {"a": series * 2, "b": series * 3.0}
+    stream = bk.data.streams(series, batch_size=2, window=5, targets=targets)
+    for x, y in collect(stream):
+        np.testing.assert_array_equal(y["a"], x["inputs"] * 2)
+        np.testing.assert_array_equal(y["b"], x["inputs"] * 3)
+
+
+def test_a_tuple_of_numbers_is_one_series():
+    (first, *_) = collect(bk.data.streams((1, 2, 3, 4, 5), batch_size=1, window=2))
+    assert first[0]["inputs"].tolist() == [[1, 2]]
+
+
 BAD = {
     "a batch size of 0": (dict(batch_size=0), ValueError, "`batch_size` must be"),
     "a window of 0": (dict(window=0), ValueError, "`window` must be"),
@@ -94,6 +128,16 @@ BAD = {
     "a scalar": (dict(series=np.array(3)), ValueError, r"shape \(n,\)"),
     "short targets": (dict(targets=np.arange(3)), ValueError, "one target for each"),
     "other targets": (dict(targets="last"), ValueError, "'next', None or an array"),
+    "parts of two lengths": (
+        dict(series={"a": np.arange(40), "b": np.arange(39)}),
+        ValueError,
+        r"one length. Received: \[40, 39\]",
+    ),
+    "a part of text": (
+        dict(series={"a": np.array(["a"] * 40)}),
+        TypeError,
+        r"`series\['a'\]` must hold",
+    ),
     "an empty iterator": (dict(series=iter([])), ValueError, "must not be empty"),
     "uneven chunks": (
         dict(series=iter([np.zeros((3, 2)), np.zeros((3, 1))])),

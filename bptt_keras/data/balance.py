@@ -1,0 +1,128 @@
+"""Sequences spread over streams that come out equally long: integers only."""
+
+import heapq
+
+import numpy as np
+
+# Exchanges of sequences after the first assignment. Some hundred are enough where a
+# stream has few sequences; where it has many, none is needed.
+_EXCHANGES = 2000
+
+
+def balanced(steps, count, window):
+    """Spreads sequences over streams so that the longest needs few windows.
+
+    The longest sequence goes first, each to the stream that is shortest so far. Then,
+    as long as the longest stream needs more windows than the average,
+
+        windows = ceil(max(ceil(sum(steps) / count), max(steps)) / window)
+
+    it gives a shorter stream a sequence, or exchanges one with it, so that the two come
+    out as equal as they can.
+
+    Args:
+        steps: Timesteps of each sequence, a positive integer array `(n,)`.
+        count: Number of streams, at most `n`.
+        window: Timesteps in a window.
+
+    Returns:
+        A list of `count` integer arrays: the sequences of each stream, in rising order.
+
+    Example:
+        import numpy as np
+        from bptt_keras.data.balance import balanced
+
+        streams = balanced(np.array([3, 3, 2, 2, 2]), count=2, window=1)
+        assert [s.tolist() for s in streams] == [[2, 3, 4], [0, 1]]
+
+    Source: the first part is Graham, "Bounds on multiprocessing timing anomalies"
+    (1969), by which the longest stream is at most 4/3 of what it must be.
+    """
+    streams = _longest_first(steps, count)
+    loads = np.array([steps[stream].sum() for stream in streams])
+    goal = max(-(-int(steps.sum()) // count), int(steps.max()))
+    goal = -(-goal // window) * window
+    for _ in range(_EXCHANGES):
+        longest = int(loads.argmax())
+        if loads[longest] <= goal or not _relieve(streams, loads, steps, longest):
+            break
+    return [np.sort(stream) for stream in streams]
+
+
+def redrawn(streams, steps, generator):
+    """The same streams in another order, with the same lengths.
+
+    Sequences of one length change places at random, each stream is shuffled, and so are
+    the streams.
+
+    Args:
+        streams: As from `balanced`.
+        steps: Timesteps of each sequence, an integer array `(n,)`.
+        generator: `numpy.random.Generator`.
+
+    Returns:
+        A list of integer arrays like `streams`.
+    """
+    permutation = generator.permutation(len(steps))
+    by_length = np.argsort(steps, kind="stable")
+    partner = np.empty(len(steps), np.int64)
+    # Position by position the two sides have the same length.
+    partner[by_length] = permutation[np.argsort(steps[permutation], kind="stable")]
+    return [
+        generator.permutation(partner[streams[index]])
+        for index in generator.permutation(len(streams))
+    ]
+
+
+def _longest_first(steps, count):
+    order = np.argsort(-steps, kind="stable")
+    heap = [(0, stream) for stream in range(count)]
+    streams = [[] for _ in range(count)]
+    for index, length in zip(order.tolist(), steps[order].tolist(), strict=True):
+        load, stream = heap[0]
+        streams[stream].append(index)
+        heapq.heapreplace(heap, (load + length, stream))
+    return [np.array(stream) for stream in streams]
+
+
+def _relieve(streams, loads, steps, longest):
+    """Shortens the longest stream by one exchange; False if there is none."""
+    for other in np.argsort(loads, kind="stable"):
+        gap = int(loads[longest] - loads[other])
+        if gap < 2:
+            return False
+        found = _exchange(steps[streams[longest]], steps[streams[other]], gap)
+        if found is not None:
+            give, take, moved = found
+            given = streams[longest][give]
+            streams[longest] = np.delete(streams[longest], give)
+            if take is not None:
+                taken = streams[other][take]
+                streams[other] = np.delete(streams[other], take)
+                streams[longest] = np.append(streams[longest], taken)
+            streams[other] = np.append(streams[other], given)
+            loads[longest] -= moved
+            loads[other] += moved
+            return True
+    return False
+
+
+def _exchange(ours, theirs, gap):
+    """What to give, what to take for it (`None`: nothing), and the difference.
+
+    The difference is as near to half the gap as it can be, and strictly between 0 and
+    the gap: else one of the two would be as long as the longest was.
+    """
+    order = np.argsort(theirs, kind="stable")
+    prices = np.concatenate([[0], theirs[order]])
+    wanted = ours - gap / 2
+    above = np.searchsorted(prices, wanted).clip(1, len(prices) - 1)
+    nearer_below = wanted - prices[above - 1] <= prices[above] - wanted
+    chosen = np.where(nearer_below, above - 1, above)
+    moved = ours - prices[chosen]
+    distance = np.where((moved > 0) & (moved < gap), abs(moved - gap / 2), np.inf)
+    give = int(distance.argmin())
+    if np.isinf(distance[give]):
+        return None
+    take = None if chosen[give] == 0 else int(order[chosen[give] - 1])
+    return give, take, int(moved[give])

@@ -1,0 +1,203 @@
+"""Sequences of different lengths packed back to back into streams."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from bptt_keras.data.arguments import at_least_one, shuffling
+from bptt_keras.data.balance import balanced, redrawn
+from bptt_keras.data.sequences import Sequences
+
+
+def pack(sequences, *, batch_size, window, targets="next", shuffle=True, seed=None):
+    """Batches of windows of `batch_size` streams, in which sequences follow another.
+
+    Padding each sequence to the longest wastes much of the work where lengths differ.
+    Here sequences stand back to back, and a flag at the first timestep of each sets
+    the state back, inside a window as well:
+
+        row 0    a a a a b | b b c c c | ...        reset  1 0 0 0 1 | 0 0 1 0 0 | ...
+        row 1    d d e e e | e e e e f | ...               1 0 1 0 0 | 0 0 0 0 1 | ...
+
+    The sequences are spread so that the streams come out equally long, or nearly; then
+    the order is drawn. Padding stands only at the end of the streams, up to the end of
+    the longest one's last window, and is marked invalid. So all batches have one shape,
+    which XLA compiles once, and padding costs less than one batch a pass, beside what
+    the streams differ by:
+
+        fill_rate = valid timesteps / (batches * batch_size * window)
+
+    A pass over the dataset is one epoch; the number of batches is the same in each. For
+    predictions in the order of the sequences take `RaggedBatches`.
+
+    Args:
+        sequences: The sequences, of any lengths: a `tf.RaggedTensor` `(n, None, ...)`,
+            or an iterable of arrays `(time,)` or `(time, ...)`, of lists of numbers, or
+            of dicts or tuples of arrays with one length. They are kept as they came,
+            memory maps too, and copied window by window.
+        batch_size: Number of streams, an integer from 1 to the number of sequences.
+        window: Timesteps in a batch, an integer >= 1: the `window` of the trainer, or a
+            multiple of it.
+        targets: `"next"` (default): the timestep that follows in the same sequence, so
+            that `n` timesteps make `n - 1` steps of input and target; `None`: no
+            targets; or an iterable like `sequences` of one target for each timestep.
+        shuffle: Whether each pass draws an order of its own (default). If not, each
+            pass has the same, in which sequences of a stream come as they were given.
+        seed: Integer >= 0 that fixes the orders of the first, second, ... pass, or
+            `None` (default): `keras.utils.set_random_seed` does.
+
+    Returns:
+        `tf.data.Dataset`, prefetched and of known length, of `(x, y)`, or of `(x,)`
+        without targets. `x` is a dict of `inputs` `(batch_size, window, ...)`, `reset`
+        `(batch_size, window)` booleans, `position` `(batch_size,)`, the place of the
+        first timestep in its stream, and, where there is padding, `mask` `(batch_size,
+        window)` booleans, False there. `y` is `(batch_size, window, ...)`. Structures
+        are those of one sequence, floats are `keras.config.floatx()`, padding is 0.
+
+        Its attribute `fill_rate`, between 0 and 1, is the same for every pass. A
+        dataset made from it, by `.map` for instance, has no such attribute.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a number is less than 1, there are fewer sequences than streams,
+            a sequence is empty, or has a single timestep with `targets="next"` (there
+            is nothing to learn from it), or holds NaN; or if dtypes, widths,
+            structures or targets don't fit. The message names the sequence.
+
+    Example:
+        import numpy as np, bptt_keras as bk
+
+        words = [[1, 2, 3, 4], [5, 6, 7], [8, 9]]
+        dataset = bk.data.pack(words, batch_size=2, window=3, shuffle=False)
+        (x, y), = dataset
+        assert x["inputs"].numpy().tolist() == [[1, 2, 3], [5, 6, 8]]
+        assert y.numpy().tolist() == [[2, 3, 4], [6, 7, 9]]
+        assert x["reset"].numpy().tolist() == [[1, 0, 0], [1, 0, 1]]
+        assert dataset.fill_rate == 1.0
+    """
+    batch_size = at_least_one("batch_size", batch_size)
+    window = at_least_one("window", window)
+    generator_of = shuffling(shuffle, seed)
+    sequences = Sequences(sequences)
+    follows = isinstance(targets, str)
+    targets = _targets(targets, sequences)
+    if len(sequences) < batch_size:
+        raise ValueError(
+            f"Each of the `batch_size` streams needs a sequence of its own. Received: "
+            f"batch_size={batch_size} for {len(sequences)} sequences. Use fewer."
+        )
+    steps = sequences.lengths - follows
+    streams = balanced(steps, batch_size, window)
+    count = -(-max(int(steps[stream].sum()) for stream in streams) // window)
+    valid, places = int(steps.sum()), batch_size * count * window
+    reader = _Reader(sequences, targets, steps, window, masked=valid < places)
+    epochs = itertools.count()
+
+    def one_pass():
+        drawn = streams
+        if generator_of is not None:
+            drawn = redrawn(streams, steps, generator_of(next(epochs)))
+        return reader.batches(drawn, count)
+
+    dataset = tf.data.Dataset.from_generator(
+        one_pass, output_signature=reader.spec(batch_size)
+    )
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    options = tf.data.Options()
+    # For the reason that `streams` gives: the tuner would hold up the end of an epoch.
+    options.autotune.enabled = False
+    dataset = dataset.prefetch(2).with_options(options)
+    dataset.fill_rate = valid / places
+    return dataset
+
+
+class _Reader:
+    """Cuts streams of sequences into windows."""
+
+    def __init__(self, sequences, targets, steps, window, *, masked):
+        self._sequences = sequences
+        self._targets = targets
+        self._steps = steps
+        # `targets="next"`: the targets are the sequences, one timestep later.
+        self._shift = int(targets is sequences)
+        self._window = window
+        self._masked = masked
+
+    def spec(self, rows):
+        grid = (rows, self._window)
+        x = {
+            "inputs": self._sequences.spec(*grid),
+            "reset": tf.TensorSpec(grid, tf.bool),
+            "position": tf.TensorSpec((rows,), tf.int64),
+        }
+        if self._masked:
+            x["mask"] = tf.TensorSpec(grid, tf.bool)
+        return (x,) if self._targets is None else (x, self._targets.spec(*grid))
+
+    def batches(self, streams, count):
+        grid = len(streams), self._window
+        walks = [self._pieces(stream) for stream in streams]
+        for index in range(count):
+            inputs = self._sequences.zeros(*grid)
+            targets = [] if self._targets is None else self._targets.zeros(*grid)
+            reset, mask = np.zeros((2, *grid), bool)
+            for row, walk in enumerate(walks):
+                # A window ends with `None`; the next one goes on with the same walk.
+                for place, piece, start, stop in itertools.takewhile(bool, walk):
+                    span = slice(place, place + stop - start)
+                    mask[row, span] = True
+                    reset[row, place] = start == 0
+                    _copy(self._sequences, piece, start, stop, inputs, row, span)
+                    if targets:
+                        shifted = start + self._shift, stop + self._shift
+                        _copy(self._targets, piece, *shifted, targets, row, span)
+            x = {
+                "inputs": self._sequences.packed(inputs),
+                "reset": reset,
+                "position": np.full(grid[0], index * self._window, np.int64),
+            }
+            if self._masked:
+                x["mask"] = mask
+            yield (x, self._targets.packed(targets)) if targets else (x,)
+
+    def _pieces(self, stream):
+        """`(place in the window, sequence, start, stop)`; `None` ends a window."""
+        place = 0
+        for index in stream.tolist():
+            start, end = 0, int(self._steps[index])
+            while start < end:
+                stop = min(end, start + self._window - place)
+                yield place, index, start, stop
+                place = (place + stop - start) % self._window
+                start = stop
+                if place == 0:
+                    yield None
+
+
+def _copy(source, index, start, stop, leaves, row, span):
+    for column, leaf in zip(source.columns, leaves, strict=True):
+        leaf[row, span] = column[index][start:stop]
+
+
+def _targets(targets, sequences):
+    if targets is None:
+        return None
+    if not isinstance(targets, str):
+        targets = Sequences(targets, "targets")
+        targets.require_lengths_of(sequences)
+        return targets
+    if targets != "next":
+        raise ValueError(
+            f"`targets` must be 'next', None or a list of arrays. Received: "
+            f"targets={targets!r}."
+        )
+    (single,) = np.nonzero(sequences.lengths == 1)
+    if len(single):
+        raise ValueError(
+            f"With `targets='next'` each sequence needs at least 2 timesteps, or there "
+            f"is nothing to predict. Received: {len(single)} with a single one, the "
+            f"first is number {single[0]}. Leave them out: [s for s in sequences if "
+            f"len(s) > 1]."
+        )
+    return sequences

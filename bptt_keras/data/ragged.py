@@ -1,0 +1,236 @@
+"""Sequences of different lengths as padded batches of rows of similar length.
+
+Padded arrays need none of this: the rows' lengths, or a mask, beside them are enough,
+
+    trainer.fit({"inputs": x, "lengths": lengths}, y)      # (rows,) integers
+    trainer.fit({"inputs": x, "mask": mask}, y)            # (rows, time) booleans
+
+and so do batches `{"inputs": x, "lengths": lengths}` of a dataset of one's own.
+"""
+
+import itertools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bptt_keras.data.arguments import at_least_one, shuffling
+from bptt_keras.data.sequences import Sequences, holds_objects
+from bptt_keras.data.targets import Targets
+
+
+class RaggedBatches(keras.utils.PyDataset):
+    """Batches of whole sequences, padded only as far as the batch needs.
+
+    Batch `i` is `({"inputs": x, "lengths": l}, y, w)`, without `y` and `w` where there
+    are none. With the longest sequence of a batch `n` and of all `m`, it is padded to
+
+        T = ceil(n / window) * window                            if n > window
+        T = the first of ceil(c / 4), ceil(c / 2), c that holds n, c = min(window, m)
+
+    so that there are few lengths, and XLA compiles few programs. With shuffling, rows
+    that are padded alike share a batch: rows and batches are drawn anew for each epoch
+    of `fit`. Without, the order is kept exactly, as `predict` needs it.
+
+    Args:
+        sequences: The sequences, of any lengths: a `tf.RaggedTensor` `(n, None, ...)`,
+            or an iterable of arrays `(time,)` or `(time, ...)`, of lists of numbers, or
+            of dicts or tuples of arrays with one length. They are kept as they came and
+            copied batch by batch.
+        targets: `None`; one for each timestep: an iterable or `tf.RaggedTensor` like
+            `sequences`, of the same lengths; or one for each sequence: an array
+            `(n, ...)` or a list of numbers. For several outputs a dict of these.
+        batch_size: Sequences in a batch, an integer >= 1; the smaller rest is a batch,
+            too.
+        window: The `window` of the trainer, an integer >= 1.
+        shuffle: Whether to group rows by length and draw an order for each epoch.
+        seed: Integer >= 0 that fixes the orders, or `None` (default):
+            `keras.utils.set_random_seed` does.
+        sample_weight: Weights like `targets`, one for each timestep or sequence.
+        **kwargs: Those of `keras.utils.PyDataset`.
+
+    Call arguments:
+        index: Number of the batch: `batches[index]`.
+
+    Returns:
+        `x` is `(rows, T, ...)` in the structure of a sequence, `l` `(rows,)` int64, `y`
+        and `w` `(rows, T, ...)` or `(rows, ...)`. Floats are `keras.config.floatx()`,
+        padding is 0.
+
+    Attributes:
+        lengths: Timesteps of each sequence, `(n,)`, in the order given.
+        fill_rate: Valid timesteps / all timesteps of the epoch's batches.
+
+    Raises:
+        TypeError: If an argument has the wrong type.
+        ValueError: If a number is less than 1, a sequence is empty or holds NaN, or
+            dtypes, widths, structures or targets don't fit; names the sequence.
+
+    Example:
+        import numpy as np, bptt_keras as bk
+
+        words = [[1, 2, 3], [4, 5, 6, 7, 8], [9]]
+        batches = bk.data.RaggedBatches(
+            words, np.array([0, 1, 1]), batch_size=2, window=4, shuffle=False
+        )
+        x, y = batches[0]
+        assert x["inputs"].shape == (2, 8) and x["lengths"].tolist() == [3, 5]
+        assert x["inputs"][0].tolist() == [1, 2, 3, 0, 0, 0, 0, 0]
+        assert batches[1][0]["inputs"].tolist() == [[9]] and len(batches) == 2
+    """
+
+    def __init__(
+        self,
+        sequences,
+        targets=None,
+        *,
+        batch_size,
+        window,
+        shuffle,
+        seed=None,
+        sample_weight=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.batch_size = at_least_one("batch_size", batch_size)
+        self.window = at_least_one("window", window)
+        self._generator_of = shuffling(shuffle, seed)
+        self._sequences = Sequences(sequences)
+        self.lengths = self._sequences.lengths
+        if targets is None and sample_weight is not None:
+            raise ValueError(
+                "`sample_weight` weighs targets. Received: sample_weight without "
+                "targets."
+            )
+        given = {"targets": targets, "sample_weight": sample_weight}
+        self._beside = [
+            Targets(values, name, self._sequences)
+            for name, values in given.items()
+            if values is not None
+        ]
+        cap = min(self.window, int(self.lengths.max()))
+        self._short = [-(-cap // 4), -(-cap // 2), cap]
+        self._epochs = itertools.count()
+        self._arrange()
+
+    def __len__(self):
+        return len(self._batches)
+
+    def __getitem__(self, index):
+        rows, steps = self._batches[index]
+        x = {
+            "inputs": self._sequences.padded(rows, steps),
+            "lengths": self.lengths[rows],
+        }
+        return (x, *(beside.padded(rows, steps) for beside in self._beside))
+
+    @property
+    def fill_rate(self):
+        """Valid timesteps / all timesteps of the epoch's batches."""
+        places = sum(len(rows) * steps for rows, steps in self._batches)
+        return int(self.lengths.sum()) / places
+
+    def on_epoch_end(self):
+        """Draws the next epoch's batches; Keras calls it."""
+        if self._generator_of is not None:
+            self._arrange()
+
+    def _padded_length(self, longest):
+        fitting = [steps for steps in self._short if steps >= longest]
+        whole = -(-longest // self.window) * self.window
+        return fitting[0] if fitting else whole
+
+    def _arrange(self):
+        order = np.arange(len(self.lengths))
+        size = self.batch_size
+        alike = np.array([self._padded_length(int(n)) for n in self.lengths])
+        cuts = np.arange(size, len(order), size)
+        generator = None
+        if self._generator_of is not None:
+            generator = self._generator_of(next(self._epochs))
+            generator.shuffle(order)
+            order = order[np.argsort(alike[order], kind="stable")]
+            # The smaller rest stands anywhere, not always with the longest rows.
+            rest = len(order) % size
+            before = int(generator.integers(len(cuts) + 1))
+            cuts[before:] -= (size - rest) % size
+        batches = [(rows, int(alike[rows].max())) for rows in np.split(order, cuts)]
+        if generator is not None:
+            batches = [batches[i] for i in generator.permutation(len(batches))]
+        if len(batches) > 1 and len(set(alike.tolist())) > 1:
+            self._vary_at_once(batches)
+        self._batches = batches
+
+    def _vary_at_once(self, batches):
+        """Makes the first two batches differ in length, where any rows do.
+
+        Keras 3.15 takes from the first two batches which axes vary, and refuses a later
+        batch that differs in another.
+        """
+        first = batches[0][1]
+        if self._generator_of is not None:
+            others = [i for i, (_, steps) in enumerate(batches) if steps != first]
+            if others:
+                batches[1], batches[others[0]] = batches[others[0]], batches[1]
+        rows, steps = batches[1]
+        if steps == first:
+            batches[1] = rows, self._padded_length(steps + 1)
+
+
+def is_ragged(x, inputs=1, *, rank=None):
+    """Whether `x` is a list of sequences, and not what Keras would read it for.
+
+    A `tf.RaggedTensor` is, and an array of arrays (dtype `object`). Keras reads a list
+    of arrays as the inputs of a model with several, one array for each. So a list or
+    tuple can only be sequences if
+
+        each item has as many arrays as the model has inputs, and
+        there are two or more items, or lists of numbers, which Keras does not take.
+
+    For a model with one input an item is thus an array, for one with several a dict or
+    tuple of arrays; the lengths of the items may differ or not. A single array in a
+    list, `[x]`, is ambiguous. It is read as Keras does, unless its rank shows that it
+    lacks the batch axis. To have it read otherwise take `RaggedBatches`.
+
+    Args:
+        x: Anything that `fit` takes as `x`.
+        inputs: Number of inputs of the model.
+        rank: Rank of the model's input `(batch, time, ...)`, or `None` (default) if it
+            is not known; then only an array of rank 1 surely lacks the batch axis.
+
+    Returns:
+        Boolean. Arrays of numbers, datasets and dicts are none.
+
+    Example:
+        import numpy as np
+        from bptt_keras.data.ragged import is_ragged
+
+        assert is_ragged([np.ones((5, 2)), np.ones((3, 2))])
+        assert not is_ragged([np.ones((5, 2)), np.ones((3, 2))], inputs=2)
+        assert is_ragged([[1, 2, 3]]) and not is_ragged(np.ones((2, 5)))
+    """
+    if isinstance(x, tf.RaggedTensor) or holds_objects(x):
+        return True
+    if not isinstance(x, list | tuple) or not x:
+        return False
+    items = [_arrays_in(item) for item in x]
+    ranks = [_rank(array) for arrays in items for array in arrays]
+    if any(len(arrays) != inputs for arrays in items) or not all(ranks):
+        return False
+    if inputs == 1 and rank is not None:
+        return rank - 1 in ranks
+    lists = any(isinstance(array, list) for arrays in items for array in arrays)
+    return len(x) > 1 or lists or 1 in ranks
+
+
+def _arrays_in(item):
+    if isinstance(item, dict):
+        return list(item.values())
+    return list(item) if isinstance(item, tuple) else [item]
+
+
+def _rank(value):
+    """Number of axes of an array, or of lists in lists; 0 for all else."""
+    if isinstance(value, list):
+        return 1 + (_rank(value[0]) if value else 0)
+    return len(getattr(value, "shape", ()))

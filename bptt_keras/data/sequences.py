@@ -1,0 +1,244 @@
+"""Sequences of different lengths, read once, checked, and never padded as a whole."""
+
+import collections.abc
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# Timesteps looked at in one go, so that checking a memory map needs little memory.
+_CHUNK = 1 << 16
+
+
+class Sequences:
+    """A list of sequences, each an array or several arrays of one length.
+
+    Arrays are kept as they are, without a copy: arrays in memory, memory maps, or
+    views of a `tf.RaggedTensor`'s values. Lists of numbers become arrays.
+
+    Args:
+        sequences: `tf.RaggedTensor` `(n, None, ...)`, or an iterable of sequences: an
+            array `(time,)` or `(time, ...)`, a list of numbers or of lists, or a dict
+            or tuple of these with one length.
+        name: Name of the argument, for messages.
+
+    Attributes:
+        lengths: Timesteps of each sequence, `(n,)` int64.
+        columns: A list for each array of the structure: that array of every sequence.
+        dtypes: Data type of each column; `keras.config.floatx()` for floats.
+        shapes: Shape of one timestep in each column.
+
+    Raises:
+        TypeError: If there is no iterable of sequences, or text or objects in it.
+        ValueError: If there is none, one is empty or holds NaN or infinity, or dtypes,
+            widths or structures differ. The message names the sequence.
+    """
+
+    def __init__(self, sequences, name="sequences"):
+        self._name = name
+        items = _listed(sequences, name)
+        if not items:
+            raise ValueError(f"`{name}` must hold at least one sequence. Received: 0.")
+        self._template = items[0]
+        parts = [self._parts(index, item) for index, item in enumerate(items)]
+        self.columns = [list(column) for column in zip(*parts, strict=True)]
+        self.lengths = np.array([len(first[0]) for first in parts], np.int64)
+        self._check_lengths()
+        first = self.columns
+        self.dtypes = [_dtype_out(column[0].dtype) for column in first]
+        self.shapes = [column[0].shape[1:] for column in first]
+        for column, dtype, shape in zip(
+            self.columns, self.dtypes, self.shapes, strict=True
+        ):
+            self._check_alike(column, dtype, shape)
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def packed(self, leaves):
+        """One value for each column, in the structure of a sequence."""
+        template = self._template
+        if isinstance(template, dict):
+            return dict(zip(sorted(template), leaves, strict=True))
+        if isinstance(template, tuple):
+            fields = hasattr(template, "_fields")
+            return type(template)(*leaves) if fields else tuple(leaves)
+        return leaves[0]
+
+    def zeros(self, rows, steps):
+        """Zeros `(rows, steps, ...)` for each column."""
+        return [
+            np.zeros((rows, steps, *shape), dtype)
+            for dtype, shape in zip(self.dtypes, self.shapes, strict=True)
+        ]
+
+    def padded(self, rows, steps):
+        """The sequences `rows`, followed by zeros: `(len(rows), steps, ...)`."""
+        leaves = self.zeros(len(rows), steps)
+        for column, leaf in zip(self.columns, leaves, strict=True):
+            for place, row in enumerate(rows):
+                leaf[place, : self.lengths[row]] = column[row]
+        return self.packed(leaves)
+
+    def spec(self, rows, steps):
+        """`tf.TensorSpec` of `(rows, steps, ...)` in the structure of a sequence."""
+        return self.packed(
+            [
+                tf.TensorSpec((rows, steps, *shape), dtype)
+                for dtype, shape in zip(self.dtypes, self.shapes, strict=True)
+            ]
+        )
+
+    def require_lengths_of(self, others):
+        """Raises if another number or other lengths than those of `others`."""
+        if len(self) != len(others):
+            raise ValueError(
+                f"`{self._name}` must hold one array for each sequence. Received: "
+                f"{len(self)} for {len(others)} sequences."
+            )
+        (differing,) = np.nonzero(self.lengths != others.lengths)
+        if len(differing):
+            index = differing[0]
+            raise ValueError(
+                f"`{self._name}` must hold one value for each timestep of a sequence. "
+                f"Received: {self.lengths[index]} for sequence {index}, which has "
+                f"{others.lengths[index]} timesteps."
+            )
+
+    def _parts(self, index, item):
+        template = self._template
+        same = type(item) is type(template) or not (
+            isinstance(item, dict | tuple) or isinstance(template, dict | tuple)
+        )
+        if isinstance(item, dict):
+            same = same and set(item) == set(template)
+            values = [item[key] for key in sorted(item)]
+        else:
+            values = list(item) if isinstance(item, tuple) else [item]
+            same = same and (not isinstance(item, tuple) or len(item) == len(template))
+        if not same or not values:
+            raise ValueError(
+                f"All of `{self._name}` must have one structure. Received: number "
+                f"{index} is {_kind(item)}, number 0 is {_kind(template)}."
+            )
+        return [self._array(index, value) for value in values]
+
+    def _array(self, index, value):
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise ValueError(
+                f"Each of `{self._name}` must be an array whose timesteps have one "
+                f"shape. Received: number {index} has timesteps of different shapes."
+            ) from error
+        if array.ndim == 0:
+            raise ValueError(
+                f"Each of `{self._name}` must have a time axis: shape (time,) or "
+                f"(time, features). Received: number {index} holds a single value of "
+                f"type {type(value).__name__}. One series is a list of one sequence; "
+                f"numbers of a sequence stand in a list, since a tuple stands for "
+                f"several arrays side by side."
+            )
+        if array.size and array.dtype.kind not in "iuf":
+            raise TypeError(
+                f"`{self._name}` must hold integers or floating-point numbers. "
+                f"Received: number {index} has the dtype {array.dtype}. Turn text into "
+                f"ids first, and booleans into numbers."
+            )
+        return array
+
+    def _check_lengths(self):
+        for column in self.columns:
+            lengths = np.array([len(array) for array in column])
+            (differing,) = np.nonzero(lengths != self.lengths)
+            if len(differing):
+                index = differing[0]
+                raise ValueError(
+                    f"The arrays of one sequence must have one length. Received: "
+                    f"arrays of {self.lengths[index]} and {lengths[index]} timesteps "
+                    f"in number {index} of `{self._name}`."
+                )
+        (empty,) = np.nonzero(self.lengths == 0)
+        if len(empty):
+            raise ValueError(
+                f"Each of `{self._name}` must have at least 1 timestep. Received: "
+                f"{len(empty)} without any, the first is number {empty[0]}. Leave them "
+                f"out: [s for s in {self._name} if len(s)]."
+            )
+
+    def _check_alike(self, column, dtype, shape):
+        for index, array in enumerate(column):
+            if _dtype_out(array.dtype) != dtype:
+                raise ValueError(
+                    f"All of `{self._name}` must have one dtype. Received: number "
+                    f"{index} has {array.dtype}, number 0 has {column[0].dtype}."
+                )
+            if array.shape[1:] != shape:
+                raise ValueError(
+                    f"The timesteps of all `{self._name}` must have one shape. "
+                    f"Received: number {index} has the shape {array.shape}, number 0 "
+                    f"{column[0].shape}; only the first axis, time, may differ."
+                )
+            if array.dtype.kind == "f" and not _finite(array):
+                raise ValueError(
+                    f"`{self._name}` must be finite. Received: NaN or infinity in "
+                    f"number {index}. Fill the gaps, or leave the sequence out."
+                )
+
+
+def holds_objects(values):
+    """Whether `values` is a NumPy array of arrays, lists or other objects."""
+    return isinstance(values, np.ndarray) and values.dtype.kind == "O"
+
+
+def _listed(sequences, name):
+    if isinstance(sequences, tf.RaggedTensor):
+        return _rows_of(sequences, name)
+    wrong = isinstance(sequences, dict | str | bytes)
+    if wrong or not isinstance(sequences, collections.abc.Iterable):
+        raise TypeError(
+            f"`{name}` must be a list of sequences, another iterable of them, or a "
+            f"tf.RaggedTensor. Received: {_kind(sequences)}. Several arrays side by "
+            f"side make one dict for each sequence: [{{'a': ..., 'b': ...}}, ...]."
+        )
+    if getattr(sequences, "ndim", 1) == 0:
+        raise ValueError(
+            f"`{name}` must be a list of sequences. Received: a single value."
+        )
+    return list(sequences)
+
+
+def _rows_of(ragged, name):
+    """Views of the rows of a ragged tensor."""
+    values = ragged.values
+    if isinstance(values, tf.RaggedTensor):
+        # `tf.ragged.constant` makes every axis ragged unless it is told otherwise.
+        uniform = values.to_tensor()
+        if int(tf.size(uniform)) != int(tf.size(values.flat_values)):
+            raise ValueError(
+                f"Only the time axis, axis 1, of `{name}` may be ragged. Received: a "
+                f"tf.RaggedTensor of shape {tuple(ragged.shape)} with timesteps of "
+                f"different shapes."
+            )
+        values = uniform
+    values, splits = values.numpy(), ragged.row_splits.numpy()
+    return [
+        values[start:stop] for start, stop in zip(splits[:-1], splits[1:], strict=True)
+    ]
+
+
+def _dtype_out(dtype):
+    return keras.config.floatx() if dtype.kind == "f" else dtype.name
+
+
+def _finite(array):
+    starts = range(0, len(array), _CHUNK)
+    return all(np.isfinite(array[start : start + _CHUNK]).all() for start in starts)
+
+
+def _kind(value):
+    if isinstance(value, dict):
+        return f"a dict with the keys {sorted(map(str, value))}"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return f"a {type(value).__name__}"
