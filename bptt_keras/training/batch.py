@@ -148,10 +148,15 @@ def cut_time(tensor, start, length):
     """`tensor[:, start:start + length]`, with the static shape that slicing loses."""
     if tensor is None:
         return None
-    part = tensor[:, start : start + length]
-    if isinstance(length, int):
-        part.set_shape([tensor.shape[0], length, *tensor.shape[2:]])
-    return part
+    if not isinstance(length, int):
+        return tensor[:, start : start + length]
+    # Not `[start : start + length]`: XLA would not see that the size is constant.
+    shape, rank = tf.shape(tensor), tensor.shape.rank
+    begin = tf.stack([0, start, *[0] * (rank - 2)])
+    size = tf.concat([shape[:1], [length], shape[2:]], 0)
+    return tf.ensure_shape(
+        tf.slice(tensor, begin, size), [tensor.shape[0], length, *tensor.shape[2:]]
+    )
 
 
 def pad_time(tensor, missing, length=None):

@@ -4,19 +4,19 @@ import keras
 import tensorflow as tf
 
 
-def build_model(model, batch, window):
+def build_model(model, batch, schedule):
     """Builds the inner model if it is not built, from the shape of a batch.
 
     Args:
         model: A `keras.Model`.
         batch: `Batch` that it is called on.
-        window: Timesteps of a window.
+        schedule: Schedule of windows, from `bptt_keras.truncation`.
 
     Raises:
         ValueError: If the model's `Input` fixes a length that windows don't have, or
             a batch size.
     """
-    _check_fixed_sizes(model, batch.known_length, window)
+    _check_fixed_sizes(model, batch.known_length, schedule)
     if not all(layer.built for layer in model._flatten_layers()):
         model(symbolic(batch.inputs, batch.known_length))
 
@@ -40,16 +40,19 @@ def symbolic(tree, length):
     return tf.nest.map_structure(open_sizes, tree)
 
 
-def _check_fixed_sizes(model, length, window):
-    lengths = {window}
-    if length is not None:
-        lengths = {n for n in (min(window, length), length % window) if n}
+def _check_fixed_sizes(model, length, schedule):
+    if schedule.random:
+        lengths = set()
+    elif length is None:
+        lengths = {schedule.window}
+    else:
+        lengths = {span.stop - span.start for span in schedule.spans(length)}
     for tensor in getattr(model, "inputs", None) or []:
         fixed = tensor.shape[1] if len(tensor.shape) > 1 else None
         if fixed is not None and lengths != {fixed}:
             raise ValueError(
                 f"The model's input has a fixed number of timesteps, {fixed}, and runs "
-                f"on windows of {sorted(lengths)}. Build it with "
+                f"on windows of {sorted(lengths) or 'random length'}. Build it with "
                 f"`keras.Input((None, ...))`."
             )
         if tensor.shape[0] is not None:

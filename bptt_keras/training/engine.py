@@ -278,7 +278,7 @@ class Engine:
                 "Create and fit it outside `strategy.scope()`."
             )
         trainer = self.trainer
-        build_model(trainer.model, batch, self.schedule.window)
+        build_model(trainer.model, batch, self.schedule)
         trainer.built = True
         if self.step is not None:
             return

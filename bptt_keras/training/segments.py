@@ -133,7 +133,7 @@ class _Run:
             ids_valid={name: tf.constant(True) for name in result.ids_valid},
         )
         sums, norm = self._add(sums, result, found, self._last, counts=True)
-        norms = tf.TensorArray(tf.float32, self._segments, element_shape=[])
+        norms = _array(self._segments, norm)
         arrays = [norms.write(self._last, norm), *self._output_arrays(result)]
         sums, arrays = self._walk_back(sums, slots, weights, arrays)
         return self._joined(result, sums, weights, arrays[1:]), arrays[0].stack()
@@ -142,16 +142,9 @@ class _Run:
 
     def _sweep(self, state):
         """Runs forward up to the last segment and keeps states on the way."""
-        slots = [
-            tf.TensorArray(
-                leaf.dtype,
-                # One more, for rows of the plan that keep nothing.
-                size=self._layout.slots + 1,
-                element_shape=leaf.shape,
-                clear_after_read=False,
-            )
-            for leaf in tf.nest.flatten(state)
-        ]
+        # One more, for rows of the plan that keep nothing.
+        count = self._layout.slots + 1
+        slots = [_array(count, leaf) for leaf in tf.nest.flatten(state)]
         weights = [tf.zeros([]) for _ in self._programs.losses._flat_losses]
         begin, end = self._turn.begin, self._turn.end
         rows = len(self._forward)
@@ -348,8 +341,7 @@ class _Run:
         size = self._segments if self._counted else self._segments - 1
         arrays = []
         for tensor in self._outputs(result):
-            shape = [tensor.shape[0], self._layout.length, *tensor.shape[2:]]
-            array = tf.TensorArray(tensor.dtype, size, element_shape=shape)
+            array = _array(size, tensor, steps=self._layout.length)
             arrays.append(array.write(self._last, tensor) if self._counted else array)
         return arrays
 
@@ -414,20 +406,46 @@ def _weighed_everywhere(window, sequence_output):
     if not sequence_output:
         return window
     length = window.known_length
-    new = tf.nest.flatten(window.targets)[0].shape[1]
-    rows = window.rows
-
-    def padded(tensor):
-        lead = tf.zeros([rows, length - new, *tensor.shape[2:]], tensor.dtype)
-        return tf.concat([lead, tensor], axis=1) if length > new else tensor
-
+    first = tf.nest.flatten(window.targets)[0]
+    new = first.shape[1] or tf.shape(first)[1]
     weights = window.weights
     if weights is None:
-        weights = tf.ones([rows, new])
+        weights = tf.ones([window.rows, new])
+
+    def padded(tensor):
+        if isinstance(new, int) and new == length:
+            return tensor
+        shape = tf.shape(tensor)
+        old = tf.zeros(
+            tf.concat([[shape[0], length - new], shape[2:]], 0), tensor.dtype
+        )
+        joint = tf.concat([old, tensor], axis=1)
+        joint.set_shape([tensor.shape[0], length, *tensor.shape[2:]])
+        return joint
+
     return window._replace(
         targets=tf.nest.map_structure(padded, window.targets),
         weights=tf.nest.map_structure(padded, weights),
     )
+
+
+def _array(size, like, *, steps=None):
+    """A `TensorArray` of zeros like a tensor, which XLA can hand through loops.
+
+    Args:
+        size: Number of entries.
+        like: Tensor of the shape of an entry.
+        steps: Size of axis 1, where it is another.
+    """
+    shape, known = tf.shape(like), like.shape
+    if steps is not None:
+        shape = tf.concat([shape[:1], [steps], shape[2:]], 0)
+        known = tf.TensorShape([known[0], steps, *known[2:]])
+    zeros = tf.zeros(tf.concat([[size], shape], 0), like.dtype)
+    array = tf.TensorArray(
+        like.dtype, size, element_shape=known, clear_after_read=False
+    )
+    return array.unstack(tf.ensure_shape(zeros, [size, *known]))
 
 
 def _floats(state):

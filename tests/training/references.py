@@ -67,3 +67,69 @@ def assert_same_weights(a, b, **tolerance):
         np.testing.assert_allclose(
             first.numpy(), second.numpy(), err_msg=first.path, **tolerance
         )
+
+
+def train_by_spans(model, optimizer, x, y, spans, **options):
+    """Truncated backpropagation step by step, with an explicit cut at each span.
+
+    `model` is `[LSTM, Dense]` with Keras' own LSTM. Every timestep is one call of its
+    cell; the state before each timestep is kept as a constant, and a window starts
+    from the one that the latest window left there.
+
+    Args:
+        model: The model, trained in place.
+        optimizer: A Keras optimizer.
+        x: Inputs `(batch, time, features)`.
+        y: Targets `(batch, time, outputs)`; the loss is the mean squared error.
+        spans: List of `(start, first_new, stop)`.
+        **options: `weights` and `valid` and `reset` `(batch, time)`, `factors`: what
+            the state's gradient is multiplied by before each step of a window;
+            `update`: windows between two updates; `state`: the first one.
+
+    Returns:
+        `(losses, states)`: the summed loss and weight of each window, and the state
+        before each timestep.
+    """
+    cell, dense = model.layers[0].cell, model.layers[1]
+    rows, length = x.shape[:2]
+    weights = options.get("weights", np.ones((rows, length), "float32"))
+    valid = options.get("valid", np.ones((rows, length), bool))
+    reset = options.get("reset", np.zeros((rows, length), bool))
+    factors = options.get("factors")
+    zero = [tf.zeros((rows, cell.units))] * 2
+    states = {0: options.get("state", zero)}
+    variables = [v.value for v in model.trainable_variables]
+    losses, waiting = [], []
+    for index, (start, first_new, stop) in enumerate(spans):
+        with tf.GradientTape() as tape:
+            state, total, weight = states[start], 0.0, 0.0
+            for t in range(start, stop):
+                if factors is not None and t > start:
+                    state = [_scaled(s, factors[t - start]) for s in state]
+                flag, held = reset[:, t, None], ~valid[:, t, None]
+                state = [tf.where(flag, z, s) for z, s in zip(zero, state, strict=True)]
+                _, new = cell(x[:, t], state)
+                state = [tf.where(held, s, n) for s, n in zip(state, new, strict=True)]
+                states[t + 1] = [tf.stop_gradient(s) for s in state]
+                if t >= first_new:
+                    error = tf.reduce_mean((y[:, t] - dense(state[0])) ** 2, axis=-1)
+                    w = weights[:, t] * valid[:, t]
+                    total += tf.reduce_sum(w * error)
+                    weight += np.sum(w)
+            gradients = tape.gradient(total, variables)
+        losses.append((float(total), float(weight)))
+        waiting.append((gradients, weight))
+        due = options.get("update", 1)
+        if len(waiting) == due or index == len(spans) - 1:
+            summed = sum(w for _, w in waiting)
+            mean = [sum(g[i] for g, _ in waiting) for i in range(len(variables))]
+            waiting = []
+            if summed:
+                mean = [m / summed for m in mean]
+                optimizer.apply(mean, model.trainable_variables)
+    return losses, states
+
+
+def _scaled(value, factor):
+    """The value, its gradient multiplied by a factor."""
+    return factor * value + tf.stop_gradient((1 - factor) * value)
