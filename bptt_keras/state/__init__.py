@@ -7,6 +7,7 @@ weights, and nothing stays replaced when the call returns.
 """
 
 from bptt_keras.state.buffers import Buffers
+from bptt_keras.state.by_running import check_by_running
 from bptt_keras.state.carriable import check_carriable
 from bptt_keras.state.carried import both
 from bptt_keras.state.dry_run import Findings, discover
@@ -19,6 +20,7 @@ __all__ = [
     "Findings",
     "PureStep",
     "both",
+    "check_by_running",
     "check_carriable",
     "discover",
     "timed_inputs",

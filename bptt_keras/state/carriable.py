@@ -43,7 +43,7 @@ def check_carriable(model):
             f"`model` must be a `keras.Model`. Received: model={model!r} of type "
             f"{type(model).__name__}."
         )
-    within = _within_a_step(model)
+    within = within_a_step(model)
     for layer in model._flatten_layers():
         if id(layer) in within or follows_protocol(layer):
             continue
@@ -100,7 +100,7 @@ def _is_cell(layer):
     return hasattr(layer, "state_size") and not isinstance(layer, keras.layers.RNN)
 
 
-def _within_a_step(model):
+def within_a_step(model):
     """Ids of the layers that another one applies to one timestep at a time.
 
     Those in `TimeDistributed` and the cells of recurrent layers; and those that a
@@ -117,7 +117,7 @@ def _within_a_step(model):
 
 def recurrent_layers(model):
     """(unique name, layer) of each layer whose state is carried."""
-    within = _within_a_step(model)
+    within = within_a_step(model)
     found, names = [], set()
     seen = set()
     for layer in model._flatten_layers():

@@ -148,8 +148,17 @@ class PureStep:
         return tf.cast(found[0], tf.bool) if found else None
 
     def _run(
-        self, inputs, state=None, *, training=False, reset=None, valid=None, start=0
+        self,
+        inputs,
+        state=None,
+        *,
+        training=False,
+        reset=None,
+        valid=None,
+        start=0,
+        watched=None,
     ):
+        # `watched`: a context that stands innermost, around the model's call alone.
         first = tf.nest.flatten(inputs)[0]
         first = tf.convert_to_tensor(first)
         initial = self.initial_state(tf.shape(first)[0])
@@ -166,6 +175,8 @@ class PureStep:
             for layer in self._dropouts:
                 replaced.enter_context(_drawing_fast(layer))
             replaced.enter_context(starting_at(start))
+            if watched is not None:
+                replaced.enter_context(watched)
             outputs = self.model(inputs, training=training)
         return outputs, one_pass.new_state, one_pass.called
 

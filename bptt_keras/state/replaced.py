@@ -9,7 +9,8 @@ LOCK = threading.RLock()
 
 @contextlib.contextmanager
 def replaced_call(layer, call):
-    """Within: `layer` runs `call` for its own."""
+    """Within: `layer` runs `call` for its own. One may stand inside another."""
+    outer = layer.__dict__.get("call")
     original, owner = layer.call, threading.get_ident()
 
     def call_of_owner(*args, **kwargs):
@@ -23,4 +24,7 @@ def replaced_call(layer, call):
     try:
         yield
     finally:
-        del layer.__dict__["call"]
+        if outer is None:
+            del layer.__dict__["call"]
+        else:
+            layer.__dict__["call"] = outer
