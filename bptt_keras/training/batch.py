@@ -7,7 +7,6 @@ import tensorflow as tf
 from bptt_keras.training.parts import (
     check_flags,
     keys_as_integers,
-    split_inputs,
     valid_steps,
 )
 
@@ -16,7 +15,7 @@ class Batch(NamedTuple):
     """Inputs, targets and weights of whole sequences, and what continues them.
 
     Fields:
-        inputs: Tensor or structure of tensors `(batch, time, ...)`.
+        inputs: List of tensors `(batch, time, ...)`.
         targets: Structure like the model's outputs, or `None`.
         weights: `None`, one tensor, or a structure like the targets.
         reset: `None`, or boolean `(batch,)` or `(batch, time)`.
@@ -25,6 +24,7 @@ class Batch(NamedTuple):
         key: `None`, or integers `(batch,)` or `(batch, time)`: what a row belongs to.
         fresh: `None`, or boolean `(batch,)`: rows that start from an initial state
             which is trained, so that it must be made where the tape sees it.
+        constants: List of tensors `(batch, ...)`: inputs without a time axis.
     """
 
     inputs: Any
@@ -35,23 +35,24 @@ class Batch(NamedTuple):
     valid: Any = None
     key: Any = None
     fresh: Any = None
+    constants: Any = ()
 
     @property
     def known_length(self):
         """Timesteps, or `None` where only a running step knows them."""
-        return tf.nest.flatten(self.inputs)[0].shape[1]
+        return self.inputs[0].shape[1]
 
     @property
     def length(self):
         """Timesteps: an integer where it is known, else a scalar tensor."""
         if self.known_length is not None:
             return self.known_length
-        return tf.shape(tf.nest.flatten(self.inputs)[0])[1]
+        return tf.shape(self.inputs[0])[1]
 
     @property
     def rows(self):
         """Number of rows, a scalar integer tensor."""
-        return tf.shape(tf.nest.flatten(self.inputs)[0])[0]
+        return tf.shape(self.inputs[0])[0]
 
     def steps(self, start, length, *, new=None, lead=0, cut_targets=True):
         """The timesteps from `start` on, `length` of them.
@@ -79,7 +80,9 @@ class Batch(NamedTuple):
             fresh = self.fresh & tf.equal(start, 0)
             reset = _with_first(reset, fresh) if self.resets_inside else fresh
         inputs, valid = (cut(t, start, length) for t in (self.inputs, self.valid))
-        return Batch(inputs, targets, weights, reset, valid=valid)
+        return Batch(
+            inputs, targets, weights, reset, valid=valid, constants=self.constants
+        )
 
     def first_steps(self, length):
         """The first `length` timesteps of a window, without targets."""
@@ -110,7 +113,7 @@ class Batch(NamedTuple):
             timed_targets: False where the targets belong to the whole sequence.
         """
         missing = length - self.length
-        first = tf.nest.flatten(self.inputs)[0]
+        first = self.inputs[0]
         weights, valid = self.weights, self.valid
         if valid is None:
             valid = tf.ones(tf.shape(first)[:2], tf.bool)
@@ -183,21 +186,21 @@ def _with_first(flags, first):
     return tf.ensure_shape(joined, flags.shape)
 
 
-def make_batch(x, targets=None, weights=None):
+def make_batch(parts, inputs, targets=None, weights=None):
     """A `Batch` of tensors, with the ranks and lengths of its parts checked.
 
     Args:
-        x: Inputs of the batch, see `split_inputs`.
+        parts: `Parts` of the batch.
+        inputs: `Inputs` of the model.
         targets: Targets or `None`.
         weights: Sample weights or `None`.
 
     Raises:
         ValueError: If a part has the wrong rank or length.
     """
-    parts = split_inputs(x)
-    inputs = _tensors(parts.inputs)
+    timed, constants = inputs.split(tensors(parts.inputs))
     lengths = set()
-    for tensor in tf.nest.flatten(inputs):
+    for tensor in timed:
         if tensor.shape.rank is not None and tensor.shape.rank < 2:
             raise ValueError(
                 f"Inputs must have the shape (batch, time, ...). Received: an input "
@@ -213,18 +216,20 @@ def make_batch(x, targets=None, weights=None):
         )
     if 0 in lengths:
         raise ValueError("Inputs must have at least 1 timestep. Received: 0.")
-    first = tf.nest.flatten(inputs)[0]
+    first = timed[0]
     check_flags(parts, first)
     return Batch(
-        inputs,
-        _tensors(targets),
-        _tensors(weights),
+        timed,
+        tensors(targets),
+        tensors(weights),
         None if parts.reset is None else tf.cast(parts.reset, tf.bool),
         parts.position,
         valid_steps(parts, first),
         keys_as_integers(parts.key),
+        constants=constants,
     )
 
 
-def _tensors(tree):
+def tensors(tree):
+    """The structure with tensors for whatever can be one; `None` stays `None`."""
     return None if tree is None else tf.nest.map_structure(tf.convert_to_tensor, tree)

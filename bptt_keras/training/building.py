@@ -4,11 +4,12 @@ import keras
 import tensorflow as tf
 
 
-def build_model(model, batch, schedule):
+def build_model(model, inputs, batch, schedule):
     """Builds the inner model if it is not built, from the shape of a batch.
 
     Args:
         model: A `keras.Model`.
+        inputs: `Inputs` of it.
         batch: `Batch` that it is called on.
         schedule: Schedule of windows, from `bptt_keras.truncation`.
 
@@ -18,7 +19,21 @@ def build_model(model, batch, schedule):
     """
     _check_fixed_sizes(model, batch.known_length, schedule)
     if not all(layer.built for layer in model._flatten_layers()):
-        model(symbolic(batch.inputs, batch.known_length))
+        model(symbolic_inputs(inputs, batch))
+
+
+def symbolic_inputs(inputs, batch):
+    """Keras tensors like the inputs of a batch, with open rows and timesteps.
+
+    Args:
+        inputs: `Inputs` of the model.
+        batch: `Batch`.
+    """
+    constants = [
+        keras.KerasTensor([None, *tensor.shape[1:]], tensor.dtype.name)
+        for tensor in batch.constants
+    ]
+    return inputs.join(symbolic(batch.inputs, batch.known_length), constants)
 
 
 def symbolic(tree, length):
@@ -47,8 +62,11 @@ def _check_fixed_sizes(model, length, schedule):
         lengths = {schedule.window}
     else:
         lengths = {span.stop - span.start for span in schedule.spans(length)}
-    for tensor in getattr(model, "inputs", None) or []:
-        fixed = tensor.shape[1] if len(tensor.shape) > 1 else None
+    declared = getattr(model, "inputs", None) or []
+    has_open = any(len(t.shape) > 1 and t.shape[1] is None for t in declared)
+    for tensor in declared:
+        # Beside an input with an open axis a fixed one is no time: see `Inputs`.
+        fixed = tensor.shape[1] if len(tensor.shape) > 1 and not has_open else None
         if fixed is not None and lengths != {fixed}:
             raise ValueError(
                 f"The model's input has a fixed number of timesteps, {fixed}, and runs "

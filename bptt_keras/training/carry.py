@@ -123,7 +123,7 @@ class Carry:
                 lambda: tf.not_equal(first, self._kept["key"]),
                 lambda: tf.ones_like(fresh),
             )
-        fresh.set_shape(tf.nest.flatten(batch.inputs)[0].shape[:1])
+        fresh.set_shape(batch.inputs[0].shape[:1])
         return fresh
 
     def _checks(self, batch, same_rows, fresh):
@@ -206,7 +206,7 @@ def _with_plane(batch, fresh):
     else:
         rest = tf.fill([batch.rows, batch.length - 1], False)
     plane = tf.concat([fresh[:, None], rest], axis=1)
-    plane.set_shape(tf.nest.flatten(batch.inputs)[0].shape[:2])
+    plane.set_shape(batch.inputs[0].shape[:2])
     return batch._replace(reset=plane)
 
 
@@ -216,7 +216,7 @@ def _rows_variable(value):
 
 
 def _with_rows(state, batch):
-    rows = tf.nest.flatten(batch.inputs)[0].shape[0]
+    rows = batch.inputs[0].shape[0]
     for tensor in tf.nest.flatten(state):
         tensor.set_shape([rows, *tensor.shape[1:]])
     return state

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.data.ragged import RaggedBatches
 from bptt_keras.training.assertions import require
 from bptt_keras.training.parts import split_inputs
 from bptt_keras.truncation import ARTBP
@@ -94,10 +95,10 @@ def order_is_fixed(x):
     """True if the order of the data must be kept or is the data's own affair.
 
     Rows continue one another where there is `reset`, `key` or `position`: in the
-    arrays, or in the first batch of a `PyDataset`. Datasets and generators come as
-    they come.
+    arrays, or in the first batch of a `PyDataset`. Datasets, generators and
+    `RaggedBatches` see to their order themselves.
     """
-    if isinstance(x, tf.data.Dataset | types.GeneratorType):
+    if isinstance(x, tf.data.Dataset | types.GeneratorType | RaggedBatches):
         return True
     if isinstance(x, keras.utils.PyDataset):
         x = keras.utils.unpack_x_y_sample_weight(x[0])[0]
@@ -150,7 +151,7 @@ def finite_inputs(batch):
     Returns:
         The same batch; using it fails if an input holds NaN or infinity.
     """
-    floats = [t for t in tf.nest.flatten(batch.inputs) if t.dtype.is_floating]
+    floats = [t for t in [*batch.inputs, *batch.constants] if t.dtype.is_floating]
     if not floats:
         return batch
     finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(t)) for t in floats])
@@ -172,7 +173,7 @@ def same_lengths(batch, sequence_output):
         The same batch; using it fails if targets, weights or flags have another
         number of rows or timesteps than the inputs.
     """
-    first = tf.nest.flatten(batch.inputs)[0]
+    first = batch.inputs[0]
     parts = {"reset": batch.reset, "y": batch.targets}
     found = []
     for name, part in parts.items():

@@ -21,6 +21,7 @@ def describe(engine):
         ("XLA", _xla(engine)),
         ("shards", _shards(engine)),
         *(("state", line) for line in _state(engine)),
+        *_unchecked(engine),
         ("reset", "a batch without `reset` starts afresh; one with `reset` continues"),
         ("", "the batch before it, but for the rows that are flagged; each epoch"),
         ("", "starts afresh, but with `steps_per_epoch` it goes on;"),
@@ -55,6 +56,12 @@ def _updates(engine):
     if stride not in (None, engine.schedule.window):
         return f"one update every {stride} steps"
     return "one update per window"
+
+
+def _unchecked(engine):
+    if engine.unchecked is None:
+        return []
+    return [("cutting", f"not tried out on this model: {engine.unchecked}")]
 
 
 def _options(trainer):

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from bptt_keras.state import PureStep, both, discover
+from bptt_keras.state import PureStep, both, check_by_running, discover
 from bptt_keras.training import checks, loop
 from bptt_keras.training.assertions import require
-from bptt_keras.training.batch import make_batch
-from bptt_keras.training.building import build_model, symbolic
+from bptt_keras.training.batch import make_batch, tensors
+from bptt_keras.training.building import build_model, symbolic, symbolic_inputs
 from bptt_keras.training.carry import Carry
+from bptt_keras.training.inputs import Inputs
 from bptt_keras.training.learning import Learning
+from bptt_keras.training.parts import split_inputs
 from bptt_keras.training.programs import Programs
 from bptt_keras.training.shards import choose_shards, run_sharded
 from bptt_keras.training.targets import fit_targets, spread_weights
@@ -47,7 +49,9 @@ class Engine:
 
     Attributes:
         step: `PureStep` of the model, `None` before the first batch.
+        inputs: `Inputs` of the model, likewise.
         findings: `state.Findings` of the model, likewise.
+        unchecked: `None`, or why cutting its time was not tried out.
         shards: Number of shards that run.
         shards_reason: `None`, or why there is only one.
         weighs_classes: True while data come with `class_weight`.
@@ -58,7 +62,8 @@ class Engine:
     def __init__(self, trainer, jit_compile):
         self.trainer = trainer
         self.jit_compile = jit_compile
-        self.step = self.findings = self.shards = self.shards_reason = None
+        self.step = self.inputs = self.findings = self.unchecked = None
+        self.shards = self.shards_reason = None
         self.uses = {}
         self.learning = None
         self.weighs_classes = False
@@ -218,8 +223,10 @@ class Engine:
         # Flags inside a batch stand at their timesteps: those must not move.
         if batch.resets_inside:
             return batch
-        mask = programs.mask(batch.inputs) if self.findings.all_masked else None
-        mask = both(mask, batch.valid)
+        mask = batch.valid
+        if self.findings.all_masked:
+            inputs = self.inputs.join(batch.inputs, batch.constants)
+            mask = both(programs.mask(inputs), mask)
         return batch if mask is None else loop.align_ends(batch, mask)
 
     def _count(self, window, result):
@@ -240,7 +247,10 @@ class Engine:
                 # A program hands back tensors alone: the mask is attached again.
                 output._keras_mask = mask
         trainer.compute_metrics(
-            window.inputs, window.targets, result.outputs, window.weights
+            self.inputs.join(window.inputs, window.constants),
+            window.targets,
+            result.outputs,
+            window.weights,
         )
 
     # --- What is made at the first batch --------------------------------------
@@ -255,7 +265,10 @@ class Engine:
                 f"`{name}` needs targets. Received: y=None. Pass `y`, or data that "
                 f"yields `(x, y)`."
             )
-        batch = make_batch(x, y, weights)
+        parts = split_inputs(x)
+        if self.inputs is None:
+            self.inputs = Inputs(self.trainer.model, tensors(parts.inputs))
+        batch = make_batch(parts, self.inputs, y, weights)
         with tf.init_scope():
             self._examine(batch)
         if name != "predict":
@@ -278,14 +291,16 @@ class Engine:
                 "Create and fit it outside `strategy.scope()`."
             )
         trainer = self.trainer
-        build_model(trainer.model, batch, self.schedule)
+        build_model(trainer.model, self.inputs, batch, self.schedule)
         trainer.built = True
         if self.step is not None:
             return
         step = PureStep(trainer.model)
         specs = tf.nest.map_structure(
-            lambda t: tf.TensorSpec(t.shape, t.dtype), batch.inputs
+            lambda t: tf.TensorSpec(t.shape, t.dtype),
+            self.inputs.join(batch.inputs, batch.constants),
         )
+        self.unchecked = check_by_running(step, specs)
         self.findings = discover(step, specs)
         self.shards, self.shards_reason = choose_shards(trainer.shards, self.findings)
         self.step = step
@@ -302,9 +317,12 @@ class Engine:
                 "`sample_weight` of shape (rows, time) instead."
             )
         _warn_of_short_batches(batch, self.schedule)
-        parts = (batch.inputs, batch.targets, batch.weights)
+        parts = (batch.targets, batch.weights)
         self.trainer._symbolic_build(
-            data_batch=tuple(symbolic(part, batch.known_length) for part in parts)
+            data_batch=(
+                symbolic_inputs(self.inputs, batch),
+                *(symbolic(part, batch.known_length) for part in parts),
+            )
         )
 
     def _make_use(self, name, batch):
@@ -315,6 +333,7 @@ class Engine:
         def programs(xla):
             return Programs(
                 self.step,
+                self.inputs,
                 self.findings,
                 trainer._compile_loss,
                 # Keras sets it in `compile`, which prediction does not need.

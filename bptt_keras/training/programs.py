@@ -46,6 +46,7 @@ class Programs:
 
     Args:
         step: `PureStep` of the model.
+        inputs: `Inputs` of the model.
         findings: What `state.discover` found.
         losses: The trainer's built `CompileLoss`, or `None` (prediction only).
         optimizer: Keras optimizer, built, or `None`.
@@ -57,9 +58,20 @@ class Programs:
     """
 
     def __init__(
-        self, step, findings, losses, optimizer, *, needs_outputs, apart, xla, eagerly
+        self,
+        step,
+        inputs,
+        findings,
+        losses,
+        optimizer,
+        *,
+        needs_outputs,
+        apart,
+        xla,
+        eagerly,
     ):
         self.step = step
+        self.inputs = inputs
         self.sequence_output = findings.sequence_output
         self.buffers = findings.buffers
         self.seeds = [v.path.endswith("seed_generator_state") for v in self.buffers]
@@ -150,7 +162,7 @@ class Programs:
 
     def _call(self, window, state, training, start=0):
         return self.step(
-            window.inputs,
+            self.inputs.join(window.inputs, window.constants),
             state,
             training=training,
             reset=window.reset,

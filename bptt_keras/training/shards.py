@@ -59,7 +59,7 @@ def run_sharded(program, window, state, buffers, shards, *extra):
     Returns:
         `programs.Window`, as if it had been one program.
     """
-    known = tf.nest.flatten(window.inputs)[0].shape[0]
+    known = window.inputs[0].shape[0]
     if shards == 1 or (known is not None and known < shards):
         return program(window, state, buffers, *extra)
 
@@ -85,7 +85,7 @@ def check_shards(shards):
 
 
 def _run(program, window, state, buffers, shards, extra):
-    rows = tf.nest.flatten(window.inputs)[0].shape[0] or window.rows
+    rows = window.inputs[0].shape[0] or window.rows
     parts = []
     for shard in range(shards):
         start, stop = rows * shard // shards, rows * (shard + 1) // shards

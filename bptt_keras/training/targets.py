@@ -52,7 +52,7 @@ def _like_weights(batch, outputs):
 
 
 def _check_shapes(batch, outputs, sequence_output):
-    time = tf.nest.flatten(batch.inputs)[0].shape[1]
+    time = batch.inputs[0].shape[1]
     for target, output in zip(
         tf.nest.flatten(batch.targets), tf.nest.flatten(outputs), strict=True
     ):
@@ -102,7 +102,7 @@ def spread_weights(batch, sequence_output):
         valid = tf.cast(valid, tf.float32)
     if batch.weights is None:
         return batch._replace(weights=valid)
-    first = tf.nest.flatten(batch.inputs)[0]
+    first = batch.inputs[0]
     grid = tf.shape(first)[:2]
 
     def spread(weights):

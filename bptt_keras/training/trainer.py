@@ -13,6 +13,12 @@ from bptt_keras.training.engine import Engine
 from bptt_keras.training.epochs import with_epochs
 from bptt_keras.training.parts import split_inputs
 from bptt_keras.training.perturbation import Perturbation
+from bptt_keras.training.ragged import (
+    as_batches,
+    is_sequences,
+    predicted,
+    split_off,
+)
 from bptt_keras.training.shards import check_shards
 from bptt_keras.training.updates import check_update
 from bptt_keras.truncation import (
@@ -232,10 +238,13 @@ class TruncatedBPTT(keras.Model):
         an epoch goes on where the last one stopped, in the data as in the state.
 
         Args:
-            x: Array `(rows, time, ...)`, dict `{"inputs": ..., "reset": ...}` of
-                arrays, or a `tf.data.Dataset`, `PyDataset` or generator of batches.
+            x: Array `(rows, time, ...)`; sequences of different lengths, as a list of
+                arrays `(time, ...)` or a `tf.RaggedTensor`; a dict of arrays,
+                `{"inputs": ..., "reset": ...}` and the like; or a `tf.data.Dataset`,
+                `PyDataset` or generator of batches.
             y: Targets, `(rows, time, ...)`, or `(rows, ...)` for one target at the
-                end. `None` if `x` gives them.
+                end; beside a list of sequences a list of the same lengths, or one
+                target for each. `None` if `x` gives them.
             batch_size: As in Keras.
             epochs: As in Keras.
             verbose: As in Keras.
@@ -257,10 +266,29 @@ class TruncatedBPTT(keras.Model):
         Raises:
             ValueError: If the data cannot be trained on; the message says why.
         """
+        if is_sequences(self.model, x):
+            if validation_split:
+                (x, y, sample_weight), held_out = split_off(
+                    validation_split, x, y, sample_weight
+                )
+                validation_data, validation_split = held_out, 0.0
+            x = as_batches(
+                self,
+                x,
+                y,
+                sample_weight,
+                batch_size=batch_size,
+                shuffle=shuffle is not False,
+            )
+            y = sample_weight = batch_size = None
+            shuffle = False  # They draw their order themselves.
         checks.check_data(x, y, self.model, shuffle=shuffle)
         checks.check_fit(x, y, class_weight, steps_per_epoch)
         if isinstance(validation_data, tuple | list):
-            checks.check_data(*validation_data[:2], self.model, shuffle=None)
+            if is_sequences(self.model, validation_data[0]):
+                validation_data = as_batches(self, *validation_data, shuffle=False)
+            else:
+                checks.check_data(*validation_data[:2], self.model, shuffle=None)
         if shuffle is None:
             shuffle = not checks.order_is_fixed(x)
         keep_first, self._keeps_state = self._keeps_state, False
@@ -291,24 +319,60 @@ class TruncatedBPTT(keras.Model):
                 **kwargs,
             )
 
-    def evaluate(self, x=None, y=None, *args, **kwargs):
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        **kwargs,
+    ):
         """Evaluates in windows, from the initial state; arguments as in Keras.
 
         Training's state is not touched. Memory depends on the window, not on the
-        length of the sequences.
+        length of the sequences. `x` and `y` may be lists of sequences, as for `fit`.
         """
+        if is_sequences(self.model, x):
+            x = as_batches(
+                self, x, y, sample_weight, batch_size=batch_size, shuffle=False
+            )
+            y = sample_weight = batch_size = None
         self._engine.clear("evaluate")
         with self._recovering():
-            return super().evaluate(x, y, *args, **kwargs)
+            return super().evaluate(
+                x,
+                y,
+                batch_size=batch_size,
+                verbose=verbose,
+                sample_weight=sample_weight,
+                **kwargs,
+            )
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x, batch_size=None, verbose="auto", **kwargs):
         """Predicts in windows, from the initial state; arguments as in Keras.
 
-        Neither training's nor evaluation's state is touched.
+        Neither training's nor evaluation's state is touched. For a list of sequences
+        the outputs at each timestep come as a list, too, each as long as its sequence.
         """
         self._engine.clear("predict")
+        if is_sequences(self.model, x):
+            if kwargs:
+                raise ValueError(
+                    f"A list of sequences is predicted batch by batch, without "
+                    f"{sorted(kwargs)}. Leave them out, or predict on "
+                    f"`bptt_keras.data.RaggedBatches`."
+                )
+            batches = as_batches(self, x, batch_size=batch_size, shuffle=False)
+            return predicted(self, batches, verbose)
         with self._recovering():
-            return super().predict(x, *args, **kwargs)
+            return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
+
+    @property
+    def answers_at_each_step(self):
+        """Whether outputs have a time axis; `None` before the first batch."""
+        findings = self._engine.findings
+        return None if findings is None else findings.sequence_output
 
     def train_on_batch(
         self, x, y=None, sample_weight=None, class_weight=None, return_dict=False

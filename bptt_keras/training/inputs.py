@@ -1,0 +1,30 @@
+"""Which inputs of a model are cut along time, and how all of them fit together."""
+
+import tensorflow as tf
+
+from bptt_keras.state import timed_inputs
+
+
+class Inputs:
+    """The structure of a model's inputs, with and without a time axis.
+
+    Args:
+        model: A `keras.Model`.
+        inputs: Structure of tensors that it takes.
+    """
+
+    def __init__(self, model, inputs):
+        self._structure = tf.nest.map_structure(lambda _: None, inputs)
+        self._timed = tf.nest.flatten(timed_inputs(model, inputs))
+
+    def split(self, inputs):
+        """Two flat lists: the inputs that have a time axis, and the others."""
+        pairs = list(zip(tf.nest.flatten(inputs), self._timed, strict=True))
+        timed = [tensor for tensor, is_timed in pairs if is_timed]
+        return timed, [tensor for tensor, is_timed in pairs if not is_timed]
+
+    def join(self, timed, constant):
+        """The structure that the model takes, from what `split` returned."""
+        timed, constant = iter(timed), iter(constant)
+        flat = [next(timed if is_timed else constant) for is_timed in self._timed]
+        return tf.nest.pack_sequence_as(self._structure, flat)
