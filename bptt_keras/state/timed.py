@@ -42,7 +42,8 @@ def timed_inputs(model, inputs):
         raise ValueError(
             f"A model needs an input with a time axis, (batch, time, ...). Received: "
             f"model {model.name!r} with inputs of shapes "
-            f"{[tuple(tensor.shape) for tensor in flat]}."
+            f"{[tuple(tensor.shape) for tensor in flat]}. One long series becomes "
+            f"batches with `bptt_keras.data.streams`."
         )
     return tf.nest.pack_sequence_as(inputs, timed)
 

@@ -159,9 +159,14 @@ class _Run:
                 state, weights = self._advance(begin, end, state, weights)
                 return index + 1, state, _written(slots, store, state), weights
 
-            _, state, slots, weights = tf.while_loop(
+            kept, state, slots, weights = tf.while_loop(
                 lambda index, *_: index < rows, keep, (0, state, slots, weights)
             )
+            if self._counted:
+                # The same number, but XLA cannot tell that it is an argument: it
+                # would compile a program for each value.
+                self._last = end = kept
+                begin = tf.maximum(kept - 1, 0)
         state, weights = self._advance(begin, end, state, weights)
         return state, slots, weights
 

@@ -62,8 +62,8 @@ class Updates:
 
         Args:
             result: `programs.Window` with gradients.
-            rate: Factor of the learning rate, scalar tensor. Averaged over windows as
-                gradients are.
+            rate: Factor of the learning rate, scalar tensor. An update after several
+                windows takes the mean of theirs, one after a sequence none.
         """
         weights = [term.weight for term in result.terms]
         total = tf.add_n(weights)
@@ -84,8 +84,9 @@ class Updates:
             for variable, value in zip(sums, summed, strict=True):
                 variable.assign(value)
             of_group.assign_add(weight)
-        self._rate.assign_add(total * rate)
-        self._count.assign_add(tf.cast(total > 0, tf.float32))
+        valid = tf.cast(total > 0, tf.float32)
+        self._rate.assign_add(valid * rate)
+        self._count.assign_add(valid)
         if self._every is not None:
             self._when(self._count.read_value() >= self._every, self.flush)
 
@@ -111,7 +112,8 @@ class Updates:
                 else None
                 for index, present in enumerate(self._present)
             ]
-            rate = tf.math.divide_no_nan(self._rate, self._weights[-1])
+            # A sequence is as long as it is, however it was cut.
+            rate = self._rate / self._count if self._every else tf.constant(1.0)
             self._update(mean, rate)
             self.clear()
 

@@ -16,10 +16,15 @@ class ARTBP:
 
     so that lengths are `mean` on average, with a tail that falls as a power of
     `alpha`. Where it is not cut, the gradient that flows back over that border is
-    multiplied by 1 / (1 - c_d). In expectation that makes up for the cuts: with fixed
-    weights the gradient, averaged over timesteps (`update="sequence"`), is that of
-    full backpropagation over the batch. An update after each window follows the
-    mean over that window, as everywhere in this package.
+    multiplied by 1 / (1 - c_d). In expectation that makes up for the cuts: the
+    gradient, summed over the windows of a batch, is that of full backpropagation over
+    it. A window's own gradient is a mean over its timesteps, as everywhere in this
+    package, so its update counts by its length:
+
+        rate = length / mean              (factor of the learning rate)
+
+    Without it short windows would weigh too much, and the bias would be back. With
+    `update="sequence"` the average over timesteps does the same.
 
     Two causes leave a small bias: a window never has more than `longest` steps, and
     never goes on into the next batch.
@@ -111,13 +116,13 @@ class ARTBP:
         spans, start = [], 0
         while start < length:
             stop = min(start + self.draw(), length)
-            spans.append(Span(start, start, stop, stop))
+            spans.append(Span(start, start, stop, stop, (stop - start) / self.mean))
             start = stop
         return spans
 
     def last(self, length):
         """The window of a loss that stands at the end of a sequence alone."""
-        return self.spans(length)[-1]
+        return self.spans(length)[-1]._replace(rate=1.0)
 
     def get_config(self):
         """Arguments of the constructor."""

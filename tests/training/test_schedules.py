@@ -1,5 +1,7 @@
 """Every schedule of windows against training with explicit cuts, step by step."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -187,14 +189,72 @@ def test_variable_windows_scale_the_learning_rate_by_their_length():
     assert_same_weights(model, twin)
 
 
-def test_artbp_weighs_the_gradient_between_its_cuts():
+def test_artbp_weighs_the_gradient_between_its_cuts_and_each_window():
     model = model_of(keras.layers.LSTM)
     twin = clone(model)
     x, y = series(3, 30)
     schedule = bk.truncation.ARTBP(4, longest=9, seed=2)
-    spans = [span[:3] for span in schedule.spans(30)]
     factors = np.float32(schedule.factors())
-    train_by_spans(model, keras.optimizers.SGD(0.3), x, y, spans, factors=factors)
+    states = None
+    for span in schedule.spans(30):
+        length = span.stop - span.start
+        assert span.rate == length / 4
+        part = slice(span.start, span.stop)
+        _, states = train_by_spans(
+            model,
+            keras.optimizers.SGD(0.3 * span.rate),
+            x[:, part],
+            y[:, part],
+            [(0, 0, length)],
+            factors=factors,
+            **({} if states is None else {"state": states[max(states)]}),
+        )
     trainer = trainer_of(twin, bk.truncation.ARTBP(4, longest=9, seed=2))
     trainer.train_on_batch(x, y)
     assert_same_weights(model, twin)
+
+
+class EveryCut:
+    """Hands `ARTBP` one pattern of cuts after the other, with its probability."""
+
+    def __init__(self, schedule, length):
+        self._schedule = schedule
+        self._length = length
+
+    def patterns(self):
+        for cuts in itertools.product([False, True], repeat=self._length - 1):
+            probability, start, lengths = 1.0, 0, []
+            for t, cut in enumerate([*cuts, True], start=1):
+                c = self._schedule.cut_probability(t - start)
+                if t < self._length:
+                    probability *= c if cut else 1 - c
+                if cut:
+                    lengths.append(t - start)
+                    start = t
+            yield probability, lengths
+
+
+def test_artbp_gives_the_full_gradient_in_expectation():
+    length = 5
+    model = model_of(bk.layers.LSTM, units=3)
+    x, y = series(2, length)
+    schedule = bk.truncation.ARTBP(2.5, longest=length + 1, seed=1)
+    twin = clone(model)
+    trainer = trainer_of(twin, schedule, update="sequence")
+    start, expected, total = model.get_weights(), 0, 0
+    for probability, lengths in EveryCut(schedule, length).patterns():
+        twin.set_weights(start)
+        queue = iter(lengths)
+        schedule.draw = lambda queue=queue: next(queue)
+        trainer.train_on_batch(x, y)
+        total += probability
+        change = [a - b for a, b in zip(twin.get_weights(), start, strict=True)]
+        expected = [
+            e + probability * c
+            for e, c in zip(expected or [0] * len(change), change, strict=True)
+        ]
+    np.testing.assert_allclose(total, 1, rtol=1e-12)
+    full = clone(model)
+    trainer_of(full, None).train_on_batch(x, y)
+    for one, e, s in zip(full.get_weights(), expected, start, strict=True):
+        np.testing.assert_allclose(one - s, e, atol=1e-6)
