@@ -65,6 +65,21 @@ def simple_rnn(x_proj, h_0, recurrent_kernel, activation=np.tanh, **flags):
     return run(simple_rnn_cell, x_proj, [h_0], recurrent_kernel, activation, **flags)
 
 
+def linear_scan(a, b, h_0, mask=None, reset=None):
+    """`a`, `b` are `(batch, time, units)`, the flags `(batch, time)`."""
+    batch, length, _ = b.shape
+    h_seq = np.zeros(b.shape, b.dtype)
+    for row in range(batch):
+        h = h_0[row]
+        for t in range(length):
+            if reset is not None and reset[row, t]:
+                h = np.zeros_like(h)
+            if mask is None or mask[row, t]:
+                h = a[row, t] * h + b[row, t]
+            h_seq[row, t] = h
+    return h_seq
+
+
 def finite_differences(function, arguments, step=1e-6):
     """Central differences of a scalar `function` of float64 arrays, one per array."""
     gradients = []

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from bptt_keras import kernels
+from bptt_keras.kernels.recurrence import recurrence
 from tests import references
 
 TIME, BATCH, UNITS = 5, 3, 4
@@ -31,9 +32,21 @@ def simple(activation, reference):
     )
 
 
+def lstm_step(x, m, states, extra):
+    z_i, z_f, z_g, z_o = tf.split(x + m, 4, axis=-1)
+    c = tf.sigmoid(z_f) * states[1] + tf.sigmoid(z_i) * tf.tanh(z_g)
+    return tf.sigmoid(z_o) * tf.tanh(c), c
+
+
+def any_lstm(x_proj, h_0, c_0, recurrent_kernel, **flags):
+    """The kernel for any step, with the step of an LSTM."""
+    return recurrence(lstm_step, x_proj, (h_0, c_0), recurrent_kernel, **flags)
+
+
 KERNELS = {
     "lstm": Kernel(kernels.lstm, references.lstm, gates=4, states=2),
     "gru": Kernel(kernels.gru, references.gru, gates=3, states=1, biases=1),
+    "recurrence": Kernel(any_lstm, references.lstm, gates=4, states=2),
     "simple_rnn tanh": simple("tanh", np.tanh),
     "simple_rnn relu": simple("relu", lambda x: np.maximum(x, 0)),
     "simple_rnn linear": simple("linear", lambda x: x),

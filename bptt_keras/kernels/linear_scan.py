@@ -1,0 +1,148 @@
+"""A linear recurrence, parallel in time, with a backward pass written by hand."""
+
+import tensorflow as tf
+
+from bptt_keras.kernels.scan import only_once
+
+# Steps in one block. Windows up to this length are walked through once, step by step;
+# longer ones twice, all blocks side by side.
+_BLOCK = 128
+
+
+def linear_scan(a, b, h_0, *, mask=None, reset=None):
+    """Solve a linear recurrence along time, one unit apart from the other.
+
+        h_t = a_t * h_{t-1} + b_t
+
+    A row that `reset` flags at step t takes h_{t-1} = 0. A row that `mask` switches
+    off at step t keeps h_t = h_{t-1}.
+
+    Long sequences are cut into blocks of equal length. One walk along the steps of
+    all blocks at once finds the map from the first h of each block to its last; a
+    short walk from block to block then finds the first h of each; and the recurrence
+    runs in all blocks at once from there.
+
+    Args:
+        a: `(batch, time, units)`, floating-point or complex.
+        b: `(batch, time, units)`, of the same dtype.
+        h_0: `(batch, units)`, h before the first step.
+        mask: `(batch, time)` booleans, False where a row has no input, or None.
+        reset: `(batch, time)` booleans, True where a row starts afresh, or None.
+
+    Returns:
+        h of all steps, `(batch, time, units)`, differentiable with respect to the
+        first three arguments.
+
+    Example:
+
+        from bptt_keras.kernels.linear_scan import linear_scan
+
+        half = tf.fill((1, 3, 1), 0.5)
+        h = linear_scan(half, tf.ones((1, 3, 1)), tf.zeros((1, 1)))
+        assert h[0, :, 0].numpy().tolist() == [1.0, 1.5, 1.75]
+
+    Source: blocks as in Blelloch, "Prefix Sums and Their Applications" (1990); the
+    gradient of b is the same recurrence backwards, as in Martin & Cundy,
+    "Parallelizing Linear Recurrent Neural Nets Over Sequence Length" (2018).
+    """
+    # A variable would ask the gradient function for a second signature.
+    a, b, h_0 = (tf.convert_to_tensor(x) for x in (a, b, h_0))
+    if mask is not None:
+        a = tf.where(mask[..., None], a, tf.ones_like(a))
+        b = tf.where(mask[..., None], b, tf.zeros_like(b))
+    if reset is not None:
+        a = tf.where(reset[..., None], tf.zeros_like(a), a)
+
+    @tf.custom_gradient
+    def recurrence(a, b, h_0):
+        h_seq, _ = _scan(_forward, a, b, h_0, reverse=False)
+
+        def gradient(d_h_seq):
+            d_h_T = tf.zeros_like(h_0)
+            d_b, d_h_0 = _scan(_backward, tf.math.conj(a), d_h_seq, d_h_T, reverse=True)
+            h_prev = tf.concat([h_0[:, None], h_seq[:, :-1]], axis=1)
+            return only_once((d_b * tf.math.conj(h_prev), d_b, d_h_0), (a, b, h_0))
+
+        return h_seq, gradient
+
+    return recurrence(a, b, h_0)
+
+
+def _forward(h_prev, a, b):
+    # A zero, which a reset leaves, clears a state that holds NaN, too.
+    h = tf.math.multiply_no_nan(h_prev, a) + b
+    return h, h
+
+
+def _backward(d_h, a, d_h_out):
+    """Takes the gradient of h_t that comes from later steps, hands on that of h_{t-1}.
+
+    The whole gradient of h_t, which is put out, is the gradient of b_t as well.
+    """
+    d_b = d_h + d_h_out
+    return tf.math.multiply_no_nan(d_b, a), d_b
+
+
+def _scan(step, a, x, carry, *, reverse):
+    """Apply `carry, out = step(carry, a_t, x_t)`, linear in `carry` and `x_t`.
+
+    Returns all `out` `(batch, time, units)` and the last carry.
+    """
+    batch, length, units = (a.shape[i] or tf.shape(a)[i] for i in range(3))
+    blocks = (length + _BLOCK - 1) // _BLOCK
+    size = (length + blocks - 1) // blocks
+    padding = [[0, 0], [0, blocks * size - length], [0, 0]]
+    shape = tf.stack([batch, blocks, size, units])
+    # Padded steps hand the carry on as it is: a = 1, x = 0.
+    a = tf.reshape(tf.pad(a, padding, constant_values=1), shape)
+    x = tf.reshape(tf.pad(x, padding), shape)
+    if isinstance(blocks, int) and blocks == 1:
+        carries = carry[:, None]
+    else:
+        factors, sums = _totals(step, a, x, reverse)
+        carries, _ = _walk(_forward, factors, sums, carry, reverse, before=True)
+    outputs, carries = _walk(step, a, x, carries, reverse)
+    outputs = tf.reshape(outputs, tf.stack([batch, blocks * size, units]))
+    return outputs[:, :length], carries[:, 0 if reverse else -1]
+
+
+def _totals(step, a, x, reverse):
+    """What a block does: `carry -> factor * carry + sum`."""
+
+    def both(totals, a, x):
+        factor, carry = totals
+        return (factor * a, step(carry, a, x)[0]), None
+
+    first = tf.zeros_like(a[:, :, 0])
+    totals, _ = _loop(both, a, x, (tf.ones_like(first), first), reverse)
+    return totals
+
+
+def _walk(step, a, x, carry, reverse, before=False):
+    """Outputs, or the carries before each step, along the last axis but one."""
+
+    def put_out(carry, a, x):
+        new, out = step(carry, a, x)
+        return new, carry if before else out
+
+    carry, outputs = _loop(put_out, a, x, carry, reverse, writes=True)
+    rank = a.shape.rank
+    outputs = tf.transpose(outputs, [*range(1, rank - 1), 0, rank - 1])
+    return outputs, carry
+
+
+def _loop(step, a, x, carry, reverse, writes=False):
+    axis = a.shape.rank - 2
+    size = a.shape[axis] or tf.shape(a)[axis]
+    shape = tf.nest.flatten(carry)[0].shape
+    outputs = tf.TensorArray(x.dtype, size if writes else 0, element_shape=shape)
+
+    def body(count, carry, outputs):
+        i = size - 1 - count if reverse else count
+        carry, out = step(carry, a[..., i, :], x[..., i, :])
+        return count + 1, carry, outputs.write(i, out) if writes else outputs
+
+    _, carry, outputs = tf.while_loop(
+        lambda count, *_: count < size, body, (0, carry, outputs)
+    )
+    return carry, outputs.stack() if writes else None
