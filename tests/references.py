@@ -65,6 +65,99 @@ def simple_rnn(x_proj, h_0, recurrent_kernel, activation=np.tanh, **flags):
     return run(simple_rnn_cell, x_proj, [h_0], recurrent_kernel, activation, **flags)
 
 
+def run_layer(step, x, states, mask=None, reset=None):
+    """Apply a layer's step along time, row by row.
+
+    `step(x_t, states)` of one row returns an output and new states; `x` is `(batch,
+    time, features)`, the flags `(batch, time)`. Returns the outputs of all steps.
+    """
+    rows = []
+    for row, sequence in enumerate(x):
+        now, output, outputs = states, None, []
+        for t, x_t in enumerate(sequence):
+            if reset is not None and reset[row, t]:
+                now, output = states, None
+            if mask is None or mask[row, t]:
+                output, now = step(x_t, now)
+            outputs.append(output)
+        size = step(sequence[0], states)[0].shape
+        rows.append([np.zeros(size) if o is None else o for o in outputs])
+    return np.array(rows)
+
+
+def layer_norm(x, gain, bias=0.0, epsilon=1e-5):
+    return (x - x.mean()) / np.sqrt(x.var() + epsilon) * gain + bias
+
+
+def layer_norm_lstm(w, x, **flags):
+    def step(x, states):
+        h_prev, c_prev = states
+        z = layer_norm(x @ w["kernel"], w["input_gain"]) + w["bias"]
+        z = z + layer_norm(h_prev @ w["recurrent_kernel"], w["recurrent_gain"])
+        z_i, z_f, z_g, z_o = np.split(z, 4)
+        c = sigmoid(z_f) * c_prev + sigmoid(z_i) * np.tanh(z_g)
+        h = sigmoid(z_o) * np.tanh(layer_norm(c, w["state_gain"], w["state_bias"]))
+        return h, [h, c]
+
+    zero = np.zeros(len(w["state_gain"]))
+    return run_layer(step, x, [zero, zero], **flags)
+
+
+def ind_rnn(w, x, **flags):
+    def step(x, h_prev):
+        a = x @ w["kernel"] + w["recurrent_kernel"] * h_prev + w["bias"]
+        h = np.maximum(a, 0)
+        return h, h
+
+    return run_layer(step, x, np.zeros(len(w["bias"])), **flags)
+
+
+def min_gru(w, x, **flags):
+    def step(x, h_prev):
+        z, g = np.split(x @ w["kernel"] + w["bias"], 2)
+        h = (1 - sigmoid(z)) * h_prev + sigmoid(z) * g
+        return h, h
+
+    return run_layer(step, x, np.zeros(len(w["bias"]) // 2), **flags)
+
+
+def min_lstm(w, x, **flags):
+    def step(x, h_prev):
+        i, f, g = np.split(x @ w["kernel"] + w["bias"], 3)
+        i, f = sigmoid(i), sigmoid(f)
+        h = (f * h_prev + i * g) / (f + i)
+        return h, h
+
+    return run_layer(step, x, np.zeros(len(w["bias"]) // 3), **flags)
+
+
+def lru(w, x, **flags):
+    factor = np.exp(-np.exp(w["nu_log"]) + 1j * np.exp(w["theta_log"]))
+    b, c = (w[k][0] + 1j * w[k][1] for k in ("input_kernel", "output_kernel"))
+
+    def step(x, h_prev):
+        h = factor * h_prev + np.exp(w["gamma_log"]) * (x @ b)
+        return (h @ c).real + x @ w["skip_kernel"], h
+
+    return run_layer(step, x, np.zeros(len(factor), complex), **flags)
+
+
+def zoneout_lstm(w, x, zoneout_h=0.0, zoneout_c=0.0, **flags):
+    """`zoneout_h` and `zoneout_c`: rates, or draws for each of the steps."""
+    rates = zoneout_h, zoneout_c
+
+    def step(x, states):
+        h_prev, c_prev, t = states
+        k_h, k_c = (k[t] if np.ndim(k) else k for k in rates)
+        z = x @ w["kernel"] + w["bias"]
+        h, c = lstm_cell(z, [h_prev, c_prev], w["recurrent_kernel"])
+        h, c = k_h * h_prev + (1 - k_h) * h, k_c * c_prev + (1 - k_c) * c
+        return h, [h, c, t + 1]
+
+    zero = np.zeros(len(w["recurrent_kernel"]))
+    return run_layer(step, x, [zero, zero, 0], **flags)
+
+
 def linear_scan(a, b, h_0, mask=None, reset=None):
     """`a`, `b` are `(batch, time, units)`, the flags `(batch, time)`."""
     batch, length, _ = b.shape

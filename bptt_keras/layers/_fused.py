@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.kernels.loop import cell_loop
+from bptt_keras.layers._flags import checked_mask, checked_reset
 
 
 class RowFlags(NamedTuple):
@@ -53,7 +54,7 @@ class FusedRecurrence:
             # Keras attaches the mask of the inputs by itself only to calls that have
             # no second tensor, be it `initial_state` or `reset`.
             mask = getattr(sequences, "_keras_mask", None)
-        flags = RowFlags(_checked_mask(mask), _checked_reset(reset, sequences.shape))
+        flags = RowFlags(checked_mask(mask), checked_reset(reset, sequences.shape))
         return super().call(
             sequences, initial_state=initial_state, mask=flags, training=training
         )
@@ -85,12 +86,19 @@ class FusedRecurrence:
             sequences = sequences * dropped[:, None]
         mask, reset = (self._time_major(flag) for flag in flags)
         x_proj = self._project(self._time_major(sequences), dtype)
-        kernel = tf.cast(tf.convert_to_tensor(self.cell.recurrent_kernel), dtype)
-        h_seq, *states = self._run_kernel(x_proj, initial_state, kernel, mask, reset)
+        kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
+        kernel = tf.cast(self._dropped_kernel(kernel, training), dtype)
+        h_seq, *states = self._run_kernel(
+            x_proj, initial_state, kernel, mask=mask, reset=reset, training=training
+        )
         if mask is not None and self.zero_output_for_mask:
             h_seq = tf.where(mask[..., None], h_seq, tf.zeros_like(h_seq))
         outputs = h_seq if self.return_sequences else h_seq[-1:]
         return h_seq[-1], tf.transpose(outputs, (1, 0, 2)), states
+
+    def _dropped_kernel(self, recurrent_kernel, training):
+        """Overridden where a part of the recurrent kernel is dropped in training."""
+        return recurrent_kernel
 
     def _time_major(self, tensor):
         if tensor is None:
@@ -150,38 +158,3 @@ class FusedRecurrence:
         if self.cell.seed is not None:
             config["seed"] = self.cell.seed
         return config
-
-
-def _checked_mask(mask):
-    mask = keras.tree.flatten(mask)[0] if mask is not None else None
-    if mask is None:
-        return None
-    mask = tf.cast(mask, tf.bool)
-    if mask.shape.rank == 3 and mask.shape[-1] == 1:
-        mask = mask[..., 0]
-    if mask.shape.rank != 2:
-        raise ValueError(
-            "`mask` must have shape (batch, time). "
-            f"Received: a mask of shape {tuple(mask.shape)}."
-        )
-    return mask
-
-
-def _checked_reset(reset, sequences_shape):
-    if reset is None:
-        return None
-    reset = tf.convert_to_tensor(reset)
-    if reset.dtype != tf.bool:
-        raise TypeError(
-            "`reset` must be boolean, True where a row starts afresh. "
-            f"Received: reset of dtype {reset.dtype.name}. "
-            "Compare or cast first, as in `reset=flags != 0`."
-        )
-    expected = tuple(sequences_shape[:2])
-    if reset.shape.rank != 2 or not reset.shape.is_compatible_with(expected):
-        raise ValueError(
-            "`reset` must have one flag for each row and step, shape (batch, time) = "
-            f"{expected}. Received: reset of shape {tuple(reset.shape)}. To reset rows "
-            "before the first step only, set the other columns to False."
-        )
-    return reset

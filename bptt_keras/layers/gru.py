@@ -66,7 +66,9 @@ class GRU(FusedRecurrence, keras.layers.GRU):
     def _input_bias(self):
         return self._bias_row(0)
 
-    def _run_kernel(self, x_proj, initial_state, recurrent_kernel, mask, reset):
+    def _run_kernel(
+        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+    ):
         bias = self._bias_row(1)
         if bias is not None:
             bias = tf.cast(bias, x_proj.dtype)

@@ -66,5 +66,7 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
             and self.recurrent_activation is keras.activations.sigmoid
         )
 
-    def _run_kernel(self, x_proj, initial_state, recurrent_kernel, mask, reset):
+    def _run_kernel(
+        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+    ):
         return lstm(x_proj, *initial_state, recurrent_kernel, mask=mask, reset=reset)

@@ -61,7 +61,9 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
     def _activations_are_fused(self):
         return self._activation_name() is not None
 
-    def _run_kernel(self, x_proj, initial_state, recurrent_kernel, mask, reset):
+    def _run_kernel(
+        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+    ):
         (h_0,) = initial_state
         return simple_rnn(
             x_proj,

@@ -1,0 +1,177 @@
+"""What the layers share whose recurrence is linear in the state."""
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.kernels.linear_scan import linear_scan
+from bptt_keras.layers._flags import checked_mask, checked_reset
+
+
+class ParallelRecurrence(keras.layers.Layer):
+    """Layer that follows the state protocol and is solved for all steps at once.
+
+    A subclass gives `_state_sizes()`, a dict from names to widths, and
+    `_solve(inputs, state, mask, reset)`, which returns the outputs of all steps,
+    `(batch, time, units)`, and the new state.
+    """
+
+    def __init__(self, units, *, return_sequences, **kwargs):
+        if not isinstance(units, int) or units < 1:
+            raise ValueError(
+                f"`units` must be a positive integer. Received: units={units!r}."
+            )
+        super().__init__(**kwargs)
+        self.units = units
+        self.return_sequences = return_sequences
+        self.supports_masking = True
+
+    @property
+    def _state_dtype(self):
+        """Half precision is too coarse to add up a long past in."""
+        return "float64" if self.compute_dtype == "float64" else "float32"
+
+    def get_initial_state(self, batch_size):
+        """The state in which every row starts: zeros.
+
+        Args:
+            batch_size: number of rows, an integer or a scalar integer tensor.
+
+        Returns:
+            Dict from names to `(batch_size, ...)` tensors.
+        """
+        return {
+            name: tf.zeros((batch_size, size), self._state_dtype)
+            for name, size in self._state_sizes().items()
+        }
+
+    def call(self, inputs, training=False, mask=None):
+        state = self.get_initial_state(tf.shape(inputs)[0])
+        outputs, _ = self.call_with_state(inputs, state, training=training, mask=mask)
+        return outputs
+
+    def call_with_state(self, inputs, state, *, training=False, mask=None, reset=None):
+        """Run from a given state, and hand the new one back.
+
+        Args:
+            inputs: `(batch, time, features)` floats.
+            state: what `get_initial_state` or an earlier call returned.
+            training: boolean; makes no difference here.
+            mask: `(batch, time)` booleans, False where a step is skipped: the state
+                holds, the last output is repeated. Default: the mask that the inputs
+                carry.
+            reset: `(batch, time)` booleans, True where a row goes back to the initial
+                state before the step, or None. A masked step resets too.
+
+        Returns:
+            `(outputs, new_state)`: outputs as those of a plain call, and a dict like
+            `state`.
+
+        Raises:
+            RuntimeError: the layer is not built.
+            TypeError: `reset` is not boolean.
+            ValueError: `state` has other names; `reset` or `mask` is not
+                `(batch, time)`.
+        """
+        if not self.built:
+            raise RuntimeError(
+                f"Layer {self.name!r} has no weights yet. Call it once on a batch, or "
+                "`build` it, before `call_with_state`."
+            )
+        if set(state) != set(self._state_sizes()):
+            raise ValueError(
+                "`state` must be a dict as `get_initial_state` returns. Expected the "
+                f"names {list(self._state_sizes())}. Received: {list(state)}."
+            )
+        if mask is None:
+            mask = getattr(inputs, "_keras_mask", None)
+        inputs = tf.cast(inputs, self.compute_dtype)
+        mask, reset = checked_mask(mask), checked_reset(reset, inputs.shape)
+        state = {name: tf.cast(s, self._state_dtype) for name, s in state.items()}
+        outputs, new_state = self._solve(inputs, state, mask, reset)
+        outputs = tf.cast(outputs, self.compute_dtype)
+        return outputs if self.return_sequences else outputs[:, -1], new_state
+
+    def _product(self, inputs, kernel):
+        """`(batch, time, features)` times `(features, width)`, in one product."""
+        kernel = tf.cast(tf.convert_to_tensor(kernel), inputs.dtype)
+        return tf.tensordot(inputs, kernel, 1)
+
+    def compute_output_shape(self, inputs_shape):
+        if self.return_sequences:
+            return (*inputs_shape[:2], self.units)
+        return (inputs_shape[0], self.units)
+
+    def compute_mask(self, inputs, mask=None):
+        return mask if self.return_sequences else None
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "return_sequences": self.return_sequences,
+        }
+
+
+class MinimalRecurrence(ParallelRecurrence):
+    """A `ParallelRecurrence` with one kernel, whose gates see the inputs only.
+
+    A subclass sets `_parts`, the number of parts of the kernel, and gives
+    `_factors(*parts)`, which returns a_t and b_t of `h_t = a_t h_{t-1} + b_t`.
+    """
+
+    def __init__(
+        self,
+        units,
+        *,
+        return_sequences=False,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(units, return_sequences=return_sequences, **kwargs)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+
+    def build(self, inputs_shape):
+        width = self._parts * self.units
+        self.kernel = self.add_weight(
+            shape=(inputs_shape[-1], width),
+            name="kernel",
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=(width,),
+                name="bias",
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+            )
+
+    def _state_sizes(self):
+        return {"h": self.units}
+
+    def _solve(self, inputs, state, mask, reset):
+        x_proj = self._product(inputs, self.kernel)
+        if self.bias is not None:
+            x_proj += tf.cast(tf.convert_to_tensor(self.bias), x_proj.dtype)
+        parts = tf.split(tf.cast(x_proj, self._state_dtype), self._parts, axis=-1)
+        h = linear_scan(*self._factors(*parts), state["h"], mask=mask, reset=reset)
+        return h, {"h": h[:, -1]}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+        }

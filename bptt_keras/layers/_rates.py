@@ -1,0 +1,25 @@
+"""Checks of the layers that are regularised by chance."""
+
+
+def checked_rate(name, rate, *, below=False):
+    """`rate` as a float, if it is a probability; with `below`, not 1 either."""
+    number = isinstance(rate, int | float) and not isinstance(rate, bool)
+    if not number or not 0 <= rate <= 1 or (below and rate == 1):
+        expected = "from 0 to below 1" if below else "from 0 to 1"
+        raise ValueError(f"`{name}` must be {expected}. Received: {name}={rate!r}.")
+    return float(rate)
+
+
+def refuse_unless_fused(layer):
+    """Raises if an option of the layer asks for a loop that knows nothing of chance."""
+    if not layer.fused:
+        raise ValueError(
+            f"`{type(layer).__name__}` runs on its fused kernel alone. Expected: "
+            "activation tanh, recurrent activation sigmoid, recurrent_dropout 0, "
+            "`implementation=2` with dropout, no `unroll` and no `use_cudnn=True`. "
+            "Received: "
+            f"activation={layer.activation.__name__}, "
+            f"recurrent_activation={layer.recurrent_activation.__name__}, "
+            f"recurrent_dropout={layer.recurrent_dropout}, unroll={layer.unroll}, "
+            f"use_cudnn={getattr(layer, 'use_cudnn', None)!r}."
+        )

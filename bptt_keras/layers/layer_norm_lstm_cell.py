@@ -1,0 +1,149 @@
+"""One timestep of an LSTM with layer normalisation."""
+
+import keras
+import tensorflow as tf
+
+
+def normalise(x, gain, bias, epsilon):
+    """`LN(x) * gain + bias` along the last axis, in float32 where `x` is half."""
+    wide = x if x.dtype == tf.float64 else tf.cast(x, tf.float32)
+    mean, variance = tf.nn.moments(wide, axes=[-1], keepdims=True)
+    normal = (wide - mean) * tf.math.rsqrt(variance + epsilon)
+    normal *= tf.cast(gain, wide.dtype)
+    if bias is not None:
+        normal += tf.cast(bias, wide.dtype)
+    return tf.cast(normal, x.dtype)
+
+
+@keras.saving.register_keras_serializable(package="bptt_keras")
+class LayerNormLSTMCell(keras.layers.LSTMCell):
+    """One timestep of `LayerNormLSTM`, for `keras.layers.RNN` and stacks of cells.
+
+        z = LN(x W) * a_x + LN(h U) * a_h + b,   parts i, f, g, o
+        c' = sigmoid(z_f) * c + sigmoid(z_i) * tanh(z_g)
+        h' = sigmoid(z_o) * tanh(LN(c') * a_c + b_c)
+
+    Args:
+        units: positive integer, the size of h and of c.
+        activation: of g and of c'. Default: "tanh".
+        recurrent_activation: of i, f and o. Default: "sigmoid".
+        use_bias: whether there are b and b_c. Default: True.
+        kernel_initializer: of W. Default: "glorot_uniform".
+        recurrent_initializer: of U. Default: "orthogonal".
+        bias_initializer: of b. Default: "zeros".
+        unit_forget_bias: True (default) starts the forget gate's part of b at 1.
+        kernel_regularizer: of W. Default: None.
+        recurrent_regularizer: of U. Default: None.
+        bias_regularizer: of b. Default: None.
+        kernel_constraint: of W. Default: None.
+        recurrent_constraint: of U. Default: None.
+        bias_constraint: of b. Default: None.
+        epsilon: positive float, added to variances. Default: 1e-5.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Call arguments:
+        inputs: `(batch, features)` floats.
+        states: list of h and c, each `(batch, units)`.
+        training: boolean; makes no difference here.
+
+    Returns:
+        `(h', [h', c'])`, each `(batch, units)`.
+
+    Raises:
+        ValueError: `units` or `epsilon` is not positive.
+
+    Example:
+
+        cell = bk.layers.LayerNormLSTMCell(4)
+        h, states = cell(np.ones((2, 3), "float32"), cell.get_initial_state(2))
+
+    Source: Ba, Kiros & Hinton, "Layer Normalization" (2016), equations 20 to 22.
+    """
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        *,
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        epsilon=1e-5,
+        **kwargs,
+    ):
+        if not epsilon > 0:
+            raise ValueError(
+                f"`epsilon` must be positive. Received: epsilon={epsilon!r}."
+            )
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            unit_forget_bias=unit_forget_bias,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        self.epsilon = epsilon
+
+    def build(self, input_shape):
+        super().build(input_shape)
+
+        def weight(name, size, start):
+            return self.add_weight(shape=(size,), name=name, initializer=start)
+
+        self.input_gain = weight("input_gain", 4 * self.units, "ones")
+        self.recurrent_gain = weight("recurrent_gain", 4 * self.units, "ones")
+        self.state_gain = weight("state_gain", self.units, "ones")
+        self.state_bias = None
+        if self.use_bias:
+            self.state_bias = weight("state_bias", self.units, "zeros")
+
+    def project(self, inputs, dtype):
+        """`LN(x W) * a_x + b` for `(rows, features)` inputs: `(rows, 4 * units)`."""
+        kernel = tf.cast(tf.convert_to_tensor(self.kernel), dtype)
+        z = tf.matmul(tf.cast(inputs, dtype), kernel)
+        gain = tf.convert_to_tensor(self.input_gain)
+        bias = None if self.bias is None else tf.convert_to_tensor(self.bias)
+        return normalise(z, gain, bias, self.epsilon)
+
+    def gated(self, z, c_prev, state_gain, state_bias):
+        """`(h', c')` from z and c."""
+        z_i, z_f, z_g, z_o = tf.split(z, 4, axis=-1)
+        i, f, o = (self.recurrent_activation(part) for part in (z_i, z_f, z_o))
+        c = f * c_prev + i * self.activation(z_g)
+        normal = normalise(c, state_gain, state_bias, self.epsilon)
+        return o * self.activation(normal), c
+
+    def call(self, inputs, states, training=False):
+        h_prev, c_prev = states
+        kernel = tf.cast(tf.convert_to_tensor(self.recurrent_kernel), h_prev.dtype)
+        gain = tf.convert_to_tensor(self.recurrent_gain)
+        z = self.project(inputs, h_prev.dtype)
+        z += normalise(tf.matmul(h_prev, kernel), gain, None, self.epsilon)
+        state_gain, state_bias = self.state_gain, self.state_bias
+        h, c = self.gated(z, c_prev, state_gain, state_bias)
+        return h, [h, c]
+
+    def get_config(self):
+        config = super().get_config()
+        for absent in ("dropout", "recurrent_dropout", "seed"):
+            del config[absent]
+        return {**config, "epsilon": self.epsilon}

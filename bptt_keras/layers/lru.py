@@ -1,0 +1,203 @@
+"""The linear recurrent unit, parallel in time."""
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.kernels.linear_scan import linear_scan
+from bptt_keras.layers._parallel import ParallelRecurrence
+
+
+@keras.saving.register_keras_serializable(package="bptt_keras")
+class LRU(ParallelRecurrence):
+    """Linear recurrent unit: a complex diagonal recurrence that starts on a ring.
+
+        lambda = exp(-exp(nu_log) + i exp(theta_log))
+        h_t = lambda * h_{t-1} + exp(gamma_log) * (x_t B)      (complex)
+        y_t = Re(h_t C) + x_t D
+
+    At the start |lambda| lies between `r_min` and `r_max`, uniformly on the ring, the
+    phase between 0 and `max_phase`, and exp(gamma_log) = sqrt(1 - |lambda|^2). The
+    recurrence runs in float32 (float64 in a float64 layer), whatever the compute
+    dtype. The state holds the parts of h, `h_real` and `h_imag`, and `output`, the y
+    that a masked step repeats.
+
+    Args:
+        units: positive integer, the size of y.
+        state_units: positive integer, the size of h. Default: `units`.
+        return_sequences: True puts out y of all steps, False (default) of the last.
+        r_min: 0 <= r_min < r_max. Default: 0.
+        r_max: r_max < 1 keeps every h stable at the start. Default: 0.99. For long
+            dependencies the paper takes 0.9 to 0.999.
+        max_phase: largest phase at the start, radians. Default: 2 pi.
+        seed: integer, for the start of lambda, B, C and D. Default: None, drawn anew.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Call arguments:
+        inputs: `(batch, time, features)` floats.
+        training: boolean; makes no difference here.
+        mask: `(batch, time)` booleans, False where a step is skipped: h holds and the
+            last y is repeated. Default: the mask that the inputs carry.
+
+    Returns:
+        `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
+
+    Raises:
+        ValueError: `units` or `state_units` is no positive integer, or the ring or
+            phase is empty; `mask` is not `(batch, time)`.
+
+    Example:
+
+        layer = bk.layers.LRU(4, return_sequences=True, r_min=0.5, r_max=0.9)
+        x = np.ones((2, 10, 3), "float32")
+        whole = layer(x)
+        first, state = layer.call_with_state(x[:, :6], layer.get_initial_state(2))
+        second, state = layer.call_with_state(x[:, 6:], state)
+        np.testing.assert_allclose(whole[:, 6:], second, atol=1e-5)
+
+    Source: Orvieto et al., "Resurrecting Recurrent Neural Networks for Long Sequences"
+    (2023), section 3 and appendix A. There D is a diagonal in the code and a matrix in
+    the text; here it is a matrix, so that `units` need not be the number of features.
+    """
+
+    def __init__(
+        self,
+        units,
+        state_units=None,
+        *,
+        return_sequences=False,
+        r_min=0.0,
+        r_max=0.99,
+        max_phase=6.283185307179586,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(units, return_sequences=return_sequences, **kwargs)
+        state_units = units if state_units is None else state_units
+        if not isinstance(state_units, int) or state_units < 1:
+            raise ValueError(
+                "`state_units` must be a positive integer, or None for as many as "
+                f"`units`. Received: state_units={state_units!r}."
+            )
+        if not 0 <= r_min < r_max <= 1:
+            raise ValueError(
+                "The ring must lie within the unit circle: 0 <= r_min < r_max <= 1. "
+                f"Received: r_min={r_min!r}, r_max={r_max!r}."
+            )
+        if not max_phase > 0:
+            raise ValueError(
+                f"`max_phase` must be positive. Received: max_phase={max_phase!r}."
+            )
+        self.state_units = state_units
+        self.r_min = r_min
+        self.r_max = r_max
+        self.max_phase = max_phase
+        self.seed = seed
+        # Each is drawn from more than once, and must give the same numbers again.
+        seeds = [None if seed is None else seed + i for i in range(5)]
+        # Zero would mean the centre of the ring, or no phase: both are -inf as logs.
+        tiny = 1e-6
+        self._squares, self._phases = (
+            keras.initializers.RandomUniform(tiny, 1.0 - tiny, seed=s)
+            for s in seeds[:2]
+        )
+        self._normals = [
+            keras.initializers.RandomNormal(stddev=1.0, seed=s) for s in seeds[2:]
+        ]
+
+    def build(self, inputs_shape):
+        features, hidden = inputs_shape[-1], self.state_units
+
+        def weight(name, shape, initial):
+            def initializer(shape, dtype=None):
+                return tf.cast(initial(shape), dtype)
+
+            return self.add_weight(shape=shape, name=name, initializer=initializer)
+
+        def normal(draw, variance):
+            return lambda shape: draw(shape, "float32") * variance**0.5
+
+        self.nu_log = weight("nu_log", (hidden,), self._initial_nu_log)
+        self.theta_log = weight("theta_log", (hidden,), self._initial_theta_log)
+        self.gamma_log = weight("gamma_log", (hidden,), self._initial_gamma_log)
+        b, c, d = self._normals
+        # Real parts first, then imaginary ones: they share a variance.
+        self.input_kernel = weight(
+            "input_kernel", (2, features, hidden), normal(b, 0.5 / features)
+        )
+        self.output_kernel = weight(
+            "output_kernel", (2, hidden, self.units), normal(c, 1 / hidden)
+        )
+        self.skip_kernel = weight(
+            "skip_kernel", (features, self.units), normal(d, 1 / features)
+        )
+
+    def _initial_squares(self, shape):
+        """|lambda|^2: uniform, so that lambda is uniform in area."""
+        low, high = self.r_min**2, self.r_max**2
+        return low + (high - low) * self._squares(shape, "float32")
+
+    def _initial_nu_log(self, shape):
+        return tf.math.log(-0.5 * tf.math.log(self._initial_squares(shape)))
+
+    def _initial_theta_log(self, shape):
+        return tf.math.log(self.max_phase * self._phases(shape, "float32"))
+
+    def _initial_gamma_log(self, shape):
+        return 0.5 * tf.math.log(1 - self._initial_squares(shape))
+
+    def _state_sizes(self):
+        return {
+            "h_real": self.state_units,
+            "h_imag": self.state_units,
+            "output": self.units,
+        }
+
+    def _solve(self, inputs, state, mask, reset):
+        nu, theta, gamma = (
+            tf.exp(tf.cast(tf.convert_to_tensor(log), self._state_dtype))
+            for log in (self.nu_log, self.theta_log, self.gamma_log)
+        )
+        radius = tf.exp(-nu)
+        factor = tf.complex(radius * tf.cos(theta), radius * tf.sin(theta))
+        b_real, b_imag = (
+            gamma * tf.cast(self._product(inputs, kernel), self._state_dtype)
+            for kernel in tf.unstack(tf.convert_to_tensor(self.input_kernel))
+        )
+        b = tf.complex(b_real, b_imag)
+        h = linear_scan(
+            tf.broadcast_to(factor, tf.shape(b)),
+            b,
+            tf.complex(state["h_real"], state["h_imag"]),
+            mask=mask,
+            reset=reset,
+        )
+        y = self._read_out(inputs, tf.math.real(h), tf.math.imag(h))
+        if mask is not None:
+            # Without a link from step to step the scan only repeats: masked steps
+            # hold the last y, resets clear it.
+            none = tf.zeros_like(y)
+            y = linear_scan(none, y, state["output"], mask=mask, reset=reset)
+        last = h[:, -1]
+        new_state = {
+            "h_real": tf.math.real(last),
+            "h_imag": tf.math.imag(last),
+            "output": y[:, -1],
+        }
+        return y, new_state
+
+    def _read_out(self, inputs, h_real, h_imag):
+        c_real, c_imag = tf.unstack(tf.convert_to_tensor(self.output_kernel))
+        h_real, h_imag = (tf.cast(h, self.compute_dtype) for h in (h_real, h_imag))
+        y = self._product(h_real, c_real) - self._product(h_imag, c_imag)
+        y += self._product(inputs, self.skip_kernel)
+        return tf.cast(y, self._state_dtype)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "state_units": self.state_units,
+            "r_min": self.r_min,
+            "r_max": self.r_max,
+            "max_phase": self.max_phase,
+            "seed": self.seed,
+        }

@@ -1,0 +1,61 @@
+"""The minimal LSTM, parallel in time."""
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.layers._parallel import MinimalRecurrence
+
+
+@keras.saving.register_keras_serializable(package="bptt_keras")
+class MinLSTM(MinimalRecurrence):
+    """An LSTM whose gates see the inputs only, solved for all steps at once.
+
+        i_t = sigmoid(x_t W_i + b_i);   f_t = sigmoid(x_t W_f + b_f)
+        g_t = x_t W_g + b_g
+        h_t = (f_t * h_{t-1} + i_t * g_t) / (f_t + i_t)
+
+    The kernel holds W_i, W_f and W_g, in this order. The state is h in float32
+    (float64 in a float64 layer), whatever the compute dtype.
+
+    Args:
+        units: positive integer, the size of h.
+        return_sequences: True puts out h of all steps, False (default) of the last.
+        use_bias: whether there are b_i, b_f and b_g. Default: True.
+        kernel_initializer: Default: "glorot_uniform".
+        bias_initializer: Default: "zeros".
+        kernel_regularizer: Default: None.
+        bias_regularizer: Default: None.
+        **kwargs: `name`, `dtype` and `trainable`.
+
+    Call arguments:
+        inputs: `(batch, time, features)` floats.
+        training: boolean; makes no difference here.
+        mask: `(batch, time)` booleans, False where a step is skipped: h holds.
+            Default: the mask that the inputs carry.
+
+    Returns:
+        `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
+
+    Raises:
+        ValueError: `units` is no positive integer; `mask` is not `(batch, time)`.
+
+    Example:
+
+        layer = bk.layers.MinLSTM(4, return_sequences=True)
+        x = np.ones((2, 10, 3), "float32")
+        whole = layer(x)
+        first, state = layer.call_with_state(x[:, :6], layer.get_initial_state(2))
+        second, state = layer.call_with_state(x[:, 6:], state)
+        np.testing.assert_allclose(whole[:, 6:], second, atol=1e-6)
+
+    Source: Feng et al., "Were RNNs All We Needed?" (2024), section 3.2, with the
+    normalised gates. This is the plain form; the paper also has one in log space, with
+    a positive candidate.
+    """
+
+    _parts = 3
+
+    def _factors(self, i, f, g):
+        # f / (f + i) = sigmoid(log f - log i), which has no 0 / 0 where both close.
+        difference = tf.nn.softplus(-i) - tf.nn.softplus(-f)
+        return tf.sigmoid(difference), tf.sigmoid(-difference) * g
