@@ -35,9 +35,9 @@ from bptt_keras.truncation import (
 class TruncatedBPTT(keras.Model):
     """Trains a recurrent Keras model in windows that gradients do not leave.
 
-    A sequence of `T` timesteps is cut into windows of `window` timesteps. Window by
-    window the model runs forward, backpropagates, clips and updates; the state goes
-    on to the next window as a value without a gradient:
+    A sequence of `T` timesteps is cut into windows. Window by window the model runs
+    forward, backpropagates, clips and updates; the state goes on to the next window
+    as a value without a gradient:
 
         state_0 = initial
         outputs_j, state_{j+1} = model(x_j, stop_gradient(state_j))
@@ -50,23 +50,48 @@ class TruncatedBPTT(keras.Model):
 
     A model whose last recurrent layer has `return_sequences=True` has a loss at every
     timestep. Where it has `return_sequences=False` the loss stands at the end: the
-    first `T - window` timesteps run without a tape and the last window alone is
+    timesteps before the last window run without a tape and the last window alone is
     backpropagated, with one update for each batch.
 
-    State: a batch without `reset` starts afresh. A batch
+    State: a batch without `reset` and `key` starts afresh. A batch
     `{"inputs": x, "reset": r}` continues the batch before it row by row, but for the
     rows that `r` flags: `(batch,)`, before the batch, or `(batch, time)`, before that
-    timestep. `evaluate` and `predict` have a state of their own and start afresh.
+    timestep. A batch `{"inputs": x, "key": k}` does so for the rows whose key, an
+    integer or a string, is the same as there. `evaluate` and `predict` have a state of
+    their own and start afresh.
+
+    Padding: `"lengths"`, `(batch,)`, or `"mask"`, `(batch, time)`, beside the inputs
+    say which timesteps are valid. Others hold the state and weigh nothing.
 
     Averages: `loss` and metrics weigh timesteps, not rows, so windows, padding, masks
-    and small batches cannot bias them. `grad_norm` is the mean over windows of the
+    and small batches cannot bias them. `grad_norm` is the mean over updates of the
     gradient's global norm, before clipping.
 
     Args:
         model: A `keras.Model` from `(batch, time, ...)`, built or not. See `PureStep`
             for what it may hold.
-        window: Timesteps that gradients flow back through, an integer >= 1. A longer
-            window than the sequence gives full backpropagation.
+        window: Timesteps that gradients flow back through: an integer >= 1, `None` for
+            all timesteps of a batch (full backpropagation), or a schedule from
+            `bptt_keras.truncation`.
+        stride: New timesteps between two windows, an integer from 1 to `window`.
+            Default (`None`): `window`. With less, windows overlap: each runs again
+            from the state that stands `window - stride` timesteps back, also across
+            the border of two batches, and has its loss on the new timesteps.
+        update: When weights change: `"window"` (default), after each window;
+            `"sequence"`, after each batch; or after so many windows, an integer >= 1.
+            The gradient is that of the loss averaged over the timesteps of all those
+            windows. What waits at the end of an epoch is applied then.
+        burn_in: Timesteps at the start of each batch that only warm the state up:
+            they have no loss, and no gradient reaches them. Evaluation leaves them out
+            of the loss as well. Default: 0.
+        recompute: `None` (default): keep what the backward pass of a window needs.
+            `"sqrt"` or a number of segments: keep only the states between segments,
+            and run each segment again. `truncation.Revolve(slots)`: keep so many
+            states at most. The result is the same, random draws included.
+        state_noise: Standard deviation of normal noise that is added to the state
+            between two windows, in training. Default: 0.
+        state_dropout: Part of the carried state that is dropped between two windows,
+            in training, from 0 to below 1. Default: 0.
         shards: Parts that the rows of a batch are cut into, whose gradients are made
             side by side and summed: `"auto"` (default, see `summary()`) or an integer
             >= 1. The result is the same up to the order of summation; dropout draws
@@ -80,9 +105,13 @@ class TruncatedBPTT(keras.Model):
     Returns:
         The outputs of `model`.
 
+    Attributes:
+        truncation: The schedule that `window` and `stride` describe.
+
     Raises:
-        TypeError: If `model` is no `keras.Model` or `window` no integer.
-        ValueError: If `window` is less than 1, or a layer cannot be cut in time.
+        TypeError: If `model` is no `keras.Model`, or an argument of the wrong type.
+        ValueError: If an argument is out of its bounds, two of them contradict each
+            other, or a layer cannot be cut in time.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -90,14 +119,15 @@ class TruncatedBPTT(keras.Model):
         model = keras.Sequential(
             [bk.layers.LSTM(8, return_sequences=True), keras.layers.Dense(1)]
         )
-        trainer = bk.TruncatedBPTT(model, window=10)
+        trainer = bk.TruncatedBPTT(model, window=10, stride=5)
         trainer.compile(keras.optimizers.Adam(global_clipnorm=1.0), loss="mse")
         x = np.random.normal(size=(4, 35, 2)).astype("float32")
         history = trainer.fit(x, x[..., :1], epochs=1, verbose=0)
         assert {"loss", "grad_norm"} <= set(history.history)
 
     Source: Williams & Peng, "An efficient gradient-based algorithm for on-line
-    training of recurrent network trajectories" (1990).
+    training of recurrent network trajectories" (1990). For schedules and recomputation
+    see there.
     """
 
     def __init__(
@@ -120,7 +150,7 @@ class TruncatedBPTT(keras.Model):
         check_recomputation(recomputation, truncation)
         check_update(update)
         check_shards(shards)
-        steps_before = whole("burn_in", burn_in, least=0)
+        burn_in = whole("burn_in", burn_in, least=0)
         perturbation = Perturbation(state_noise, state_dropout)
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(**kwargs)
@@ -128,7 +158,7 @@ class TruncatedBPTT(keras.Model):
         self.window = window
         self.stride = stride
         self.update = update
-        self.burn_in = steps_before
+        self.burn_in = burn_in
         self.recompute = recompute
         self.state_noise = perturbation.noise
         self.state_dropout = perturbation.dropout

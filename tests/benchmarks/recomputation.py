@@ -1,0 +1,135 @@
+"""Memory and time of full backpropagation, with states recomputed and without.
+
+python -m tests.benchmarks.recomputation [--rounds 5]
+
+One batch of 16 rows of ids through Embedding(64, 64), LSTM(128), Dense(64) and
+cross-entropy, backpropagated through all its timesteps (`window=None`). Memory: how
+far one update, not the first, raises the memory of a process; the slope is that of
+log(memory) over log(timesteps), by least squares. Time: one update, contestants in turn
+in one process.
+"""
+
+import argparse
+import ctypes
+import gc
+import math
+import subprocess
+import sys
+
+ROWS, UNITS, IDS = 16, 128, 64
+LENGTHS = (1_024, 2_048, 4_096, 8_192, 16_384)
+METHODS = ("none", "sqrt", "revolve")
+
+
+def _trainer(method, length):
+    import keras
+
+    import bptt_keras as bk
+
+    recompute = {
+        "none": None,
+        "sqrt": "sqrt",
+        # Segments of 16 timesteps run faster than single ones.
+        "revolve": bk.truncation.Revolve(8, segment=16),
+    }[method]
+    model = keras.Sequential(
+        [
+            keras.layers.Embedding(IDS, 64),
+            bk.layers.LSTM(UNITS, return_sequences=True),
+            keras.layers.Dense(IDS),
+        ]
+    )
+    trainer = bk.TruncatedBPTT(model, window=None, recompute=recompute, shards=1)
+    trainer.compile(
+        keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return trainer, *_data(length)
+
+
+def _data(length):
+    import numpy as np
+
+    ids = np.random.default_rng(0).integers(0, IDS, (ROWS, length + 1))
+    return ids[:, :-1], ids[:, 1:]
+
+
+def peak_memory(method, length, timeout=900):
+    """MiB by which one update raises the memory of a process of its own."""
+    module = "tests.benchmarks.recomputation"
+    command = [sys.executable, "-m", module, "--peak", method, str(length)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout, check=True
+    )
+    return float(done.stdout.splitlines()[-1])
+
+
+def slope(lengths, memory):
+    """Slope of log(memory) over log(length), by least squares."""
+    x, y = ([math.log(v) for v in values] for values in (lengths, memory))
+    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+    covariance = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
+    return covariance / sum((a - mean_x) ** 2 for a in x)
+
+
+def _peak(method, length):
+    """Prints by how many MiB one update raises the memory of this process (Linux)."""
+    trainer, x, y = _trainer(method, length)
+    trainer.train_on_batch(x, y)
+    # What compilation and the first update left is given back, and the mark of the
+    # highest use set to where memory stands.
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    before = _status("VmRSS")
+    trainer.train_on_batch(x, y)
+    print(_status("VmHWM") - before)
+
+
+def _status(field):
+    with open("/proc/self/status") as file:
+        lines = [line for line in file if line.startswith(field)]
+    return int(lines[0].split()[1]) / 1024
+
+
+def _print_memory():
+    print(f"\n{'timesteps':>10}" + "".join(f"{m + ' MiB':>14}" for m in METHODS))
+    rows = []
+    for length in LENGTHS:
+        rows.append([peak_memory(method, length) for method in METHODS])
+        print(f"{length:10,}" + "".join(f"{mib:14.1f}" for mib in rows[-1]))
+    slopes = [slope(LENGTHS, column) for column in zip(*rows, strict=True)]
+    print(f"{'slope':>10}" + "".join(f"{s:14.2f}" for s in slopes))
+
+
+def _print_time(rounds):
+    from tests.benchmarks.machine import report, take_turns
+
+    for length in (1_024, 4_096):
+        contestants = {}
+        for method in METHODS:
+            trainer, x, y = _trainer(method, length)
+            contestants[method] = lambda t=trainer, x=x, y=y: t.train_on_batch(x, y)
+        print(f"\n{length:,} timesteps, {rounds} rounds in turn, time of one update")
+        report(take_turns(contestants, rounds), "none")
+
+
+def main():
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peak", nargs=2, metavar=("METHOD", "LENGTH"))
+    args = parser.parse_args()
+    if args.peak:
+        _peak(args.peak[0], int(args.peak[1]))
+        return
+    from tests.benchmarks.machine import describe_machine
+
+    print(describe_machine())
+    _print_memory()
+    _print_time(args.rounds)
+
+
+if __name__ == "__main__":
+    main()
