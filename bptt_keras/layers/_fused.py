@@ -24,8 +24,13 @@ class FusedRecurrence:
     input projection (`_input_bias`) and runs the kernel (`_run_kernel`).
     """
 
-    def __init__(self, units, *args, **kwargs):
+    # Names of the states, in order.
+    _states = ("h",)
+
+    def __init__(self, units, *args, learn_initial_state=False, **kwargs):
         super().__init__(units, *args, **kwargs)
+        self.learn_initial_state = bool(learn_initial_state)
+        self._initial_weights = []
         # Keras switches XLA off where cuDNN might serve; here it only serves on demand.
         self.supports_jit = not self._wants_cudnn
 
@@ -42,6 +47,27 @@ class FusedRecurrence:
             and not self.unroll
             and not self._wants_cudnn
         )
+
+    def build(self, sequences_shape, initial_state_shape=None):
+        super().build(sequences_shape, initial_state_shape)
+        if self.learn_initial_state:
+            self._initial_weights = [
+                self.add_weight(
+                    shape=(self.units,), initializer="zeros", name=f"initial_{name}"
+                )
+                for name in self._states
+            ]
+
+    def get_initial_state(self, batch_size):
+        if not self.learn_initial_state:
+            return super().get_initial_state(batch_size)
+        return [
+            tf.broadcast_to(
+                tf.cast(tf.convert_to_tensor(weight), self.compute_dtype),
+                (batch_size, self.units),
+            )
+            for weight in self._initial_weights
+        ]
 
     @property
     def _wants_cudnn(self):
@@ -61,7 +87,9 @@ class FusedRecurrence:
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         flags = mask if isinstance(mask, RowFlags) else RowFlags(mask, None)
-        if self.fused:
+        # The kernels reset to zeros.
+        resets_to_weights = self.learn_initial_state and flags.reset is not None
+        if self.fused and not resets_to_weights:
             return self._fused_loop(sequences, initial_state, flags, training)
         if self._wants_cudnn:
             if flags.reset is not None:
@@ -133,7 +161,7 @@ class FusedRecurrence:
             list(initial_state),
             mask=mask,
             reset=reset,
-            initial_states=[tf.zeros_like(s) for s in initial_state],
+            initial_states=self.get_initial_state(tf.shape(sequences)[0]),
             previous_output=initial_state[0],
             unroll=self.unroll,
         )
@@ -157,4 +185,6 @@ class FusedRecurrence:
             config["implementation"] = chosen
         if self.cell.seed is not None:
             config["seed"] = self.cell.seed
+        if self.learn_initial_state:
+            config["learn_initial_state"] = True
         return config

@@ -12,6 +12,11 @@ def checked_rate(name, rate, *, below=False):
 
 def refuse_unless_fused(layer):
     """Raises if an option of the layer asks for a loop that knows nothing of chance."""
+    if layer.learn_initial_state:
+        raise ValueError(
+            f"`{type(layer).__name__}` starts from zeros. Received: "
+            f"learn_initial_state=True. Leave it out, or use `bk.layers.LSTM`."
+        )
     if not layer.fused:
         raise ValueError(
             f"`{type(layer).__name__}` runs on its fused kernel alone. Expected: "

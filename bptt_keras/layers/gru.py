@@ -25,6 +25,9 @@ class GRU(FusedRecurrence, keras.layers.GRU):
 
     Args:
         units: positive integer, the size of h.
+        learn_initial_state: True: h starts from weights of the layer, zeros before
+            training, and not from zeros. A reset row goes back to them; sequences with
+            such resets run Keras' loop. Default: False.
         **kwargs: those of `keras.layers.GRU`.
 
     Call arguments:

@@ -28,6 +28,9 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     Args:
         units: positive integer, the size of h and of c.
+        learn_initial_state: True: h and c start from weights of the layer, zeros before
+            training, and not from zeros. A reset row goes back to them; sequences with
+            such resets run Keras' loop. Default: False.
         **kwargs: those of `keras.layers.LSTM`.
 
     Call arguments:
@@ -59,6 +62,8 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
     Source: Hochreiter & Schmidhuber 1997, Gers, Schmidhuber & Cummins 2000; gates in
     Keras' order i, f, g, o.
     """
+
+    _states = ("h", "c")
 
     def _activations_are_fused(self):
         return (

@@ -21,6 +21,9 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
 
     Args:
         units: positive integer, the size of h.
+        learn_initial_state: True: h starts from weights of the layer, zeros before
+            training, and not from zeros. A reset row goes back to them; sequences with
+            such resets run Keras' loop. Default: False.
         **kwargs: those of `keras.layers.SimpleRNN`.
 
     Call arguments:

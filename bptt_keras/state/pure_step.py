@@ -1,6 +1,7 @@
 """`PureStep`: a model as a function from inputs and state to outputs and state."""
 
 import contextlib
+import functools
 
 import keras
 import tensorflow as tf
@@ -114,6 +115,23 @@ class PureStep:
     def layers(self):
         """Layers whose state is carried: `{name: layer}`, in order."""
         return {carried.name: carried.layer for carried in self._layers}
+
+    @functools.cached_property
+    def learns_initial_state(self):
+        """Whether a layer's initial state depends on a weight that is trained."""
+        found = []
+
+        def trace():
+            variables = [v.value for v in self.model.trainable_variables]
+            with tf.GradientTape() as tape:
+                leaves = tf.nest.flatten(self.initial_state(1))
+                floats = [leaf for leaf in leaves if leaf.dtype.is_floating]
+            if floats and variables:
+                found.extend(tape.gradient(floats, variables))
+
+        # Traced and not run. No `tf.init_scope`: it stops all tapes.
+        tf.function(trace, autograph=False).get_concrete_function()
+        return any(gradient is not None for gradient in found)
 
     def initial_state(self, batch_size):
         """State in which every row starts.

@@ -106,7 +106,7 @@ class Carry:
         if self._lead is not None:
             longer, lead = self._lead.prepend(_with_plane(batch, fresh), same_rows)
             return longer, carried, lead
-        if getattr(self._step, "learns_initial_state", False):
+        if self._step.learns_initial_state:
             batch = batch._replace(fresh=fresh | tf.logical_not(same_rows))
         return _with_key_flags(batch), where_rows(fresh, initial, carried), 0
 
