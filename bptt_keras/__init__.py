@@ -4,9 +4,9 @@ from bptt_keras.backend import require_tensorflow
 
 require_tensorflow()
 
-from bptt_keras import data, layers, truncation  # noqa: E402
+from bptt_keras import data, initializers, layers, truncation  # noqa: E402
 from bptt_keras.state import PureStep  # noqa: E402
 from bptt_keras.training.trainer import TruncatedBPTT  # noqa: E402
 
-__all__ = ["PureStep", "TruncatedBPTT", "data", "layers", "truncation"]
+__all__ = ["PureStep", "TruncatedBPTT", "data", "initializers", "layers", "truncation"]
 __version__ = "0.1.0"

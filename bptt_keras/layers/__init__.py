@@ -3,6 +3,7 @@
 `LSTM`, `GRU` and `SimpleRNN` have Keras' names, weights and results.
 """
 
+from bptt_keras.layers.activation_regularization import ActivationRegularization
 from bptt_keras.layers.gru import GRU
 from bptt_keras.layers.ind_rnn import IndRNN
 from bptt_keras.layers.ind_rnn_cell import IndRNNCell
@@ -17,6 +18,7 @@ from bptt_keras.layers.weight_drop_lstm import WeightDropLSTM
 from bptt_keras.layers.zoneout_lstm import ZoneoutLSTM
 
 __all__ = [
+    "ActivationRegularization",
     "GRU",
     "LRU",
     "LSTM",

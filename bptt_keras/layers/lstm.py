@@ -2,6 +2,7 @@
 
 import keras
 
+from bptt_keras.initializers import Chrono
 from bptt_keras.kernels.lstm import lstm
 from bptt_keras.layers._fused import FusedRecurrence
 
@@ -64,6 +65,15 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
     """
 
     _states = ("h", "c")
+
+    def __init__(self, units, *args, **kwargs):
+        super().__init__(units, *args, **kwargs)
+        if isinstance(self.bias_initializer, Chrono) and self.unit_forget_bias:
+            raise ValueError(
+                "`unit_forget_bias=True`, the default, would replace the forget biases "
+                "of `Chrono` by ones. Received: bias_initializer=Chrono. Pass "
+                "`unit_forget_bias=False`."
+            )
 
     def _activations_are_fused(self):
         return (

@@ -1,0 +1,96 @@
+"""Initial weights that recurrent layers want."""
+
+import keras
+import tensorflow as tf
+
+_GATES = {"lstm": 4, "gru": 3}
+
+
+@keras.saving.register_keras_serializable(package="bptt_keras")
+class Chrono(keras.initializers.Initializer):
+    """Biases of gates for dependencies of up to `longest` timesteps.
+
+        LSTM:  b_f = log(u),  b_i = -b_f      u ~ U[1, longest - 1], one a unit
+        GRU:   b_z = log(u)                   (Keras' z keeps the past)
+
+    and zeros for the other gates. A forget gate sigmoid(log(u)) = u / (u + 1) keeps
+    the past for about u + 1 timesteps.
+
+    Pass it as `bias_initializer`. Keras' LSTM replaces the forget part by ones unless
+    it is told not to: `unit_forget_bias=False`. `bk.layers.LSTM` refuses the two
+    together.
+
+    Args:
+        longest: Longest dependency that is expected, a number of timesteps > 2.
+        cell: `"lstm"` (default; gates i, f, c, o) or `"gru"` (gates z, r, h).
+        seed: Integer for draws that repeat. Default (`None`): drawn anew.
+
+    Call arguments:
+        shape: `(4 * units,)` for an LSTM; `(3 * units,)` or, with `reset_after`,
+            `(2, 3 * units)` for a GRU: then the first row has the biases.
+        dtype: Of the biases, default `keras.config.floatx()`.
+
+    Returns:
+        Tensor of that shape.
+
+    Raises:
+        TypeError: If `longest` is no number.
+        ValueError: If an argument is out of its bounds, or `shape` is not that of a
+            bias of the cell.
+
+    Example:
+        layer = bk.layers.LSTM(
+            8,
+            bias_initializer=bk.initializers.Chrono(100, seed=1),
+            unit_forget_bias=False,
+        )
+        layer.build((None, None, 3))
+        i, f, _, _ = np.split(layer.cell.bias.numpy(), 4)
+        assert (f >= 0).all() and (f <= np.log(99)).all() and (i == -f).all()
+
+    Source: Tallec & Ollivier, "Can recurrent neural networks warp time?" (2018).
+    """
+
+    def __init__(self, longest, *, cell="lstm", seed=None):
+        if isinstance(longest, bool) or not isinstance(longest, int | float):
+            raise TypeError(
+                f"`longest` must be a number of timesteps. Received: longest="
+                f"{longest!r} of type {type(longest).__name__}."
+            )
+        if not longest > 2:
+            raise ValueError(
+                f"`longest` must be above 2 timesteps. Received: longest={longest}."
+            )
+        if cell not in _GATES:
+            raise ValueError(
+                f"`cell` must be one of {sorted(_GATES)}. Received: cell={cell!r}."
+            )
+        self.longest = longest
+        self.cell = cell
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        dtype = keras.backend.standardize_dtype(dtype)
+        gates, shape = _GATES[self.cell], tuple(shape)
+        rows = shape[:-1]
+        if rows not in ((), (2,) if self.cell == "gru" else ()) or shape[-1] % gates:
+            raise ValueError(
+                f"`Chrono` makes the bias of a cell with {gates} gates, shape "
+                f"({gates} * units,). Received: shape={shape}. Give it as "
+                f"`bias_initializer`, with `cell` as the layer is."
+            )
+        units = shape[-1] // gates
+        uniform = keras.initializers.RandomUniform(1.0, self.longest - 1, self.seed)
+        keeps = tf.math.log(tf.cast(uniform((units,), "float32"), "float64"))
+        zeros = tf.zeros_like(keeps)
+        parts = [-keeps, keeps, zeros, zeros]
+        if self.cell == "gru":
+            parts = [keeps, zeros, zeros]
+        bias = tf.concat(parts, axis=0)
+        if rows:
+            bias = tf.stack([bias, tf.zeros_like(bias)])
+        return tf.cast(bias, dtype)
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {"longest": self.longest, "cell": self.cell, "seed": self.seed}
