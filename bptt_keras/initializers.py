@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+__all__ = ["Chrono"]
+
 _GATES = {"lstm": 4, "gru": 3}
 
 
