@@ -2,8 +2,8 @@
 
 python -m tests.benchmarks.packing DATA
 
-DATA is a folder with `jsb_chorales/Jsb16thSeparated.json` (229 training pieces of 100 to
-516 steps) and `ptb/ptb.valid.txt` (3,370 lines of words). The figure is the part of all
+DATA is a folder with `jsb_chorales/Jsb16thSeparated.json` (229 training pieces of 100
+to 516 steps) and `ptb/ptb.valid.txt` (3,370 lines). The figure is the part of all
 timesteps that holds data, in percent.
 """
 
