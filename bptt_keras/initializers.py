@@ -19,7 +19,7 @@ class Chrono(keras.initializers.Initializer):
     the past for about u + 1 timesteps.
 
     Pass it as `bias_initializer`. Keras' LSTM replaces the forget part by ones unless
-    it is told not to: `unit_forget_bias=False`. `bk.layers.LSTM` refuses the two
+    it is told not to: `unit_forget_bias=False`. This package's layers refuse the two
     together.
 
     Args:
@@ -67,6 +67,8 @@ class Chrono(keras.initializers.Initializer):
             raise ValueError(
                 f"`cell` must be one of {sorted(_GATES)}. Received: cell={cell!r}."
             )
+        # What layers look at that would set the forget gate's bias themselves.
+        self.sets_forget_gate = cell == "lstm"
         self.longest = longest
         self.cell = cell
         self.seed = seed

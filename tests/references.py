@@ -143,19 +143,21 @@ def lru(w, x, **flags):
 
 
 def zoneout_lstm(w, x, zoneout_h=0.0, zoneout_c=0.0, **flags):
-    """`zoneout_h` and `zoneout_c`: rates, or draws for each of the steps."""
-    rates = zoneout_h, zoneout_c
+    """`zoneout_h` and `zoneout_c`: rates, or draws `(batch, time, units)`."""
+    units = len(w["recurrent_kernel"])
+    keeps = [np.broadcast_to(k, (*x.shape[:2], units)) for k in (zoneout_h, zoneout_c)]
 
     def step(x, states):
-        h_prev, c_prev, t = states
-        k_h, k_c = (k[t] if np.ndim(k) else k for k in rates)
+        h_prev, c_prev = states
+        x, k_h, k_c = np.split(x, [-2 * units, -units])
         z = x @ w["kernel"] + w["bias"]
-        h, c = lstm_cell(z, [h_prev, c_prev], w["recurrent_kernel"])
+        h, c = lstm_cell(z, states, w["recurrent_kernel"])
         h, c = k_h * h_prev + (1 - k_h) * h, k_c * c_prev + (1 - k_c) * c
-        return h, [h, c, t + 1]
+        return h, [h, c]
 
-    zero = np.zeros(len(w["recurrent_kernel"]))
-    return run_layer(step, x, [zero, zero, 0], **flags)
+    # What a step is given must not move where another one is masked.
+    x = np.concatenate([x, *keeps], axis=-1)
+    return run_layer(step, x, [np.zeros(units)] * 2, **flags)
 
 
 def linear_scan(a, b, h_0, mask=None, reset=None):

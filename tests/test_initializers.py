@@ -43,9 +43,10 @@ def test_layers_take_it():
     assert gru.cell.bias.numpy()[0, :4].any()
 
 
-def test_a_unit_forget_bias_beside_it_is_refused():
+@pytest.mark.parametrize("layer", [bk.layers.LSTM, bk.layers.LayerNormLSTM])
+def test_a_unit_forget_bias_beside_it_is_refused(layer):
     with pytest.raises(ValueError, match="unit_forget_bias=False"):
-        bk.layers.LSTM(4, bias_initializer=Chrono(20))
+        layer(4, bias_initializer=Chrono(20))
 
 
 @pytest.mark.parametrize(

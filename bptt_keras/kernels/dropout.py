@@ -91,7 +91,7 @@ def dropout(inputs, rate, seed, noise_shape=None):
         shape = [own if n is None else n for n, own in zip(noise, shape, strict=True)]
     has_time = len(shape) >= 3 and (noise_shape is None or noise[1] != 1)
     kept = _kept(shape, limit, seed, has_time)
-    scale = tf.cast(_LEVELS / (_LEVELS - limit), inputs.dtype)
+    scale = tf.constant(_LEVELS / (_LEVELS - limit), inputs.dtype)
     return tf.where(kept, inputs * scale, tf.zeros([], inputs.dtype))
 
 

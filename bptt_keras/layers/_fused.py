@@ -26,6 +26,7 @@ class FusedRecurrence:
 
     # Names of the states, in order.
     _states = ("h",)
+    learn_initial_state = False
 
     def __init__(self, units, *args, learn_initial_state=False, **kwargs):
         super().__init__(units, *args, **kwargs)

@@ -45,7 +45,7 @@ class IndRNN(CellLayer):
         h = layer(np.ones((2, 6, 3), "float32"))
 
     Source: Li et al., "Independently Recurrent Neural Network (IndRNN): Building A
-    Longer and Deeper RNN" (2018), equation 4.
+    Longer and Deeper RNN" (2018).
     """
 
     _cell_class = IndRNNCell

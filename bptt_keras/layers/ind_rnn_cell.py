@@ -57,7 +57,7 @@ class IndRNNCell(keras.layers.SimpleRNNCell):
         h, states = cell(np.ones((2, 3), "float32"), cell.get_initial_state(2))
 
     Source: Li et al., "Independently Recurrent Neural Network (IndRNN): Building A
-    Longer and Deeper RNN" (2018), equation 4.
+    Longer and Deeper RNN" (2018).
     """
 
     def __init__(

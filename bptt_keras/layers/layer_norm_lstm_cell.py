@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.layers._forget_gate import check_forget_gate
+
 
 def normalise(x, gain, bias, epsilon):
     """`LN(x) * gain + bias` along the last axis, in float32 where `x` is half."""
@@ -50,14 +52,15 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         `(h', [h', c'])`, each `(batch, units)`.
 
     Raises:
-        ValueError: `units` or `epsilon` is not positive.
+        ValueError: `units` or `epsilon` is not positive, or `unit_forget_bias` is True
+            with a `Chrono`.
 
     Example:
 
         cell = bk.layers.LayerNormLSTMCell(4)
         h, states = cell(np.ones((2, 3), "float32"), cell.get_initial_state(2))
 
-    Source: Ba, Kiros & Hinton, "Layer Normalization" (2016), equations 20 to 22.
+    Source: Ba, Kiros & Hinton, "Layer Normalization" (2016), appendix on LSTMs.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
             bias_constraint=bias_constraint,
             **kwargs,
         )
+        check_forget_gate(self)
         self.epsilon = epsilon
 
     def build(self, input_shape):

@@ -2,8 +2,8 @@
 
 import keras
 
-from bptt_keras.initializers import Chrono
 from bptt_keras.kernels.lstm import lstm
+from bptt_keras.layers._forget_gate import check_forget_gate
 from bptt_keras.layers._fused import FusedRecurrence
 
 
@@ -68,12 +68,7 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     def __init__(self, units, *args, **kwargs):
         super().__init__(units, *args, **kwargs)
-        if isinstance(self.bias_initializer, Chrono) and self.unit_forget_bias:
-            raise ValueError(
-                "`unit_forget_bias=True`, the default, would replace the forget biases "
-                "of `Chrono` by ones. Received: bias_initializer=Chrono. Pass "
-                "`unit_forget_bias=False`."
-            )
+        check_forget_gate(self.cell)
 
     def _activations_are_fused(self):
         return (

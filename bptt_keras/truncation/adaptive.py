@@ -141,10 +141,12 @@ class AdaptiveWindow:
             window = lag + 1
             if self.decay >= 1:
                 break
-            tail = anchor * self.decay ** (window - start) / (1 - self.decay)
             if window < start:
-                # Before the tail begins, what is left out has been measured.
+                # Before the tail begins, what is left out has been measured. (A power
+                # with a negative exponent would overflow here, or divide by 0.)
                 tail = anchor / (1 - self.decay) + sum(self.norms[window:start])
+            else:
+                tail = anchor * self.decay ** (window - start) / (1 - self.decay)
             if tail <= self.tolerance * (inside - tail):
                 return min(self.longest, -(-window // self.multiple) * self.multiple)
         return self.longest

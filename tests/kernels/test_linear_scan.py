@@ -122,6 +122,33 @@ def test_compiled_equals_eager_with_unknown_sizes(dtype, jit):
             np.testing.assert_allclose(slope / scale, wanted / scale, atol=1e-10)
 
 
+# The size that the package has.
+@pytest.mark.parametrize("block", [128], indirect=True)
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("length", [127, 128, 129, 301])
+def test_long_sequences_equal_plain_loops_and_one_finite_difference(dtype, length):
+    """Lengths around one block and beyond, one random direction for the slope."""
+    (a, b, h_0), flags = arguments(dtype, length), flags_of("mask and reset", length)
+    # Factors of at most one: values neither vanish nor grow along time.
+    values = [a / np.abs(a).max(axis=1, keepdims=True), b, h_0]
+    expected = references.linear_scan(*values, **flags)
+    np.testing.assert_allclose(linear_scan(*values, **flags), expected, atol=1e-12)
+    ways = [way * 1e-6 for way in arguments(dtype, length)[::-1]]
+    ways = [np.resize(way, v.shape) for way, v in zip(ways, values, strict=True)]
+
+    def loss(sign):
+        moved = [v + sign * way for v, way in zip(values, ways, strict=True)]
+        h = references.linear_scan(*moved, **flags)
+        return np.sin(3 * (h.real + 2 * h.imag)).sum()
+
+    slopes = gradients(values, flags)
+    along = sum(
+        np.sum(np.real(np.conj(s) * way)) for s, way in zip(slopes, ways, strict=True)
+    )
+    # Central differences of some hundred terms are good to about 1e-7.
+    np.testing.assert_allclose(along, (loss(1) - loss(-1)) / 2, rtol=1e-5)
+
+
 def test_cutting_time_changes_nothing():
     a, b, h_0 = arguments()
     flags = flags_of("mask and reset")

@@ -238,6 +238,8 @@ def test_nan_in_a_state_does_not_survive_a_reset(kernel):
     reset[0, 1] = True
     h_seq, *_ = kernel.run(x, h_0, *rest, reset=reset)
     assert np.isfinite(h_seq).all()
+    slopes = gradients(kernel, [x, h_0, *rest], {"reset": reset})
+    assert all(np.isfinite(slope).all() for slope in slopes)
 
 
 @pytest.mark.parametrize(("dtype", "unit"), [("float16", 2**-10), ("bfloat16", 2**-7)])

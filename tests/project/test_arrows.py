@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "truncation": set(),
     "kernels": set(),
     "initializers": set(),
-    "layers": {"kernels", "initializers"},
+    "layers": {"kernels"},
     "state": {"kernels", "layers"},
     "data": {"truncation"},
     "training": {"kernels", "layers", "state", "truncation", "data"},
