@@ -1,5 +1,6 @@
 """What schedules ask of their arguments."""
 
+import math
 import numbers
 
 
@@ -29,7 +30,7 @@ def whole(name, value, *, least=1, unit="timesteps"):
 
 
 def real(name, value, *, above=None, least=None, below=None, most=None):
-    """`value` as a `float`, after a check of its bounds.
+    """`value` as a `float`, after a check that it is finite and of its bounds.
 
     Args:
         name: Name of the argument, for the message.
@@ -41,13 +42,15 @@ def real(name, value, *, above=None, least=None, below=None, most=None):
 
     Raises:
         TypeError: If `value` is no number.
-        ValueError: If `value` is outside its bounds.
+        ValueError: If `value` is NaN, infinite or outside its bounds.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(
             f"`{name}` must be a number. Received: {name}={value!r} of type "
             f"{type(value).__name__}."
         )
+    if not math.isfinite(value):
+        raise ValueError(f"`{name}` must be finite. Received: {name}={value}.")
     bounds = [
         (above, lambda v: v > above, "above"),
         (least, lambda v: v >= least, "at least"),

@@ -34,7 +34,7 @@ class VariableWindow:
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If an argument is out of its bounds, or `longest` is less than
-            `shortest` or `multiple`.
+            `shortest` or `multiple`, or no multiple lies between them.
 
     Example:
         import bptt_keras as bk
@@ -70,11 +70,11 @@ class VariableWindow:
         )
         self.multiple = whole("multiple", multiple)
         self.seed = seed
-        if self.longest < max(self.shortest, self.multiple):
+        if self.longest < self.multiple or self._most < self.shortest:
             raise ValueError(
-                f"`longest` must be at least `shortest` and `multiple`. Received: "
-                f"longest={self.longest}, shortest={self.shortest}, "
-                f"multiple={self.multiple}."
+                f"`longest` must be at least `shortest` and `multiple`, with a "
+                f"multiple between them. Received: longest={self.longest}, "
+                f"shortest={self.shortest}, multiple={self.multiple}."
             )
         self._random = random.Random(random.getrandbits(64) if seed is None else seed)
         self.stride = None
@@ -101,7 +101,11 @@ class VariableWindow:
         steps = max(1, round(length / self.multiple)) * self.multiple
         if steps < self.shortest:
             steps += self.multiple
-        return min(steps, self.longest // self.multiple * self.multiple)
+        return min(steps, self._most)
+
+    @property
+    def _most(self):
+        return self.longest // self.multiple * self.multiple
 
     def spans(self, length, lead=0):
         """The windows of a batch, drawn anew at each call; see `FixedWindow.spans`."""
