@@ -1,85 +1,117 @@
-"""Penalties on the size of activations, and on their changes from step to step."""
+"""Losses on how large activations are, and on how fast they change."""
 
 import keras
 import tensorflow as tf
 
-from bptt_keras.layers._flags import checked_mask
+from bptt_keras.layers._flags import checked_mask, checked_reset
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class ActivationRegularization(keras.layers.Layer):
-    """Hands its inputs on, and adds a loss in training.
+    """Passes its inputs on, and in training adds losses on their size and change.
 
-        AR   alpha * mean(h_t^2)                over valid (row, step) pairs and units
-        TAR  beta * mean((h_t - h_{t-1})^2)     over pairs of valid neighbours
+        AR  = alpha * mean of h_t^2                 over units, rows and valid steps
+        TAR = beta * mean of (h_t - h_{t-1})^2      over units, rows and valid pairs
 
-    In truncated backpropagation the means are those of one window; its first step has
-    no neighbour before it. AWD-LSTM has AR after the last dropout and TAR before it:
-    then use two of these layers.
+    A pair is valid if both of its steps are, and no reset stands between them. Means
+    over nothing are 0. In truncated backpropagation they are over one window: pairs
+    across the border of two windows do not count, and old timesteps of windows that
+    overlap do. A mean over parts would be another one: so the model runs in one shard,
+    and `recompute` is refused. Inference adds nothing.
 
     Args:
-        alpha: Weight of AR, a number >= 0. Default: 0.
-        beta: Weight of TAR, a number >= 0. Default: 0.
+        alpha: weight of AR, at least 0. Default: 0.
+        beta: weight of TAR, at least 0. Default: 0.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Call arguments:
         inputs: `(batch, time, ...)` floats.
-        training: True adds the loss.
-        mask: `(batch, time)` booleans, False where a step does not count. Default: the
-            mask that the inputs carry.
+        training: True adds the losses.
+        mask: `(batch, time)` booleans, False where a step is not valid. Default: the
+            mask that the inputs carry. `bk.TruncatedBPTT` adds what it knows from
+            lengths and masks of its own.
+        reset: `(batch, time)` booleans, True where a row starts afresh. Default: None;
+            `bk.TruncatedBPTT` passes its resets on.
 
     Returns:
-        `inputs`.
+        The inputs.
 
     Raises:
-        ValueError: If a weight is negative or no number.
+        TypeError: `reset` is not boolean.
+        ValueError: `alpha` or `beta` is no number from 0 on; the inputs have no time
+            axis; `reset` or `mask` is not `(batch, time)`.
 
     Example:
-        layer = bk.layers.ActivationRegularization(alpha=2.0, beta=1.0)
-        x = np.array([[[1.0], [3.0]]], "float32")
-        assert np.array_equal(layer(x, training=True), x)
-        assert [float(loss) for loss in layer.losses] == [2 * 5.0 + 1 * 4.0]
 
-    Source: Merity, McCann & Socher, "Revisiting activation regularization for language
-    RNNs" (2017).
+        layer = bk.layers.ActivationRegularization(alpha=2.0, beta=1.0)
+        h = np.array([[[0.0], [1.0], [3.0]]], "float32")
+        layer(h, training=True)
+        np.testing.assert_allclose(layer.losses, [2 * 10 / 3, (1 + 4) / 2])
+
+    Source: Merity, McCann & Socher, "Revisiting Activation Regularization for Language
+    RNNs" (2017). There AR is on the outputs after dropout, TAR before it: put one layer
+    on each side. The norms are taken as mean squares, over valid steps alone.
     """
 
     def __init__(self, alpha=0.0, beta=0.0, **kwargs):
         super().__init__(**kwargs)
-        for name, value in (("alpha", alpha), ("beta", beta)):
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not value >= 0:
-                raise ValueError(
-                    f"`{name}` must be a number >= 0. Received: {name}={value!r}."
-                )
-        self.alpha = float(alpha)
-        self.beta = float(beta)
+        self.alpha = _checked("alpha", alpha)
+        self.beta = _checked("beta", beta)
         self.supports_masking = True
 
-    def call(self, inputs, training=False, mask=None):
-        if training and (self.alpha or self.beta):
-            mask = checked_mask(mask)
-            h = tf.cast(
-                inputs, "float64" if self.compute_dtype == "float64" else "float32"
+    def build(self, inputs_shape):
+        if len(inputs_shape) < 3:
+            raise ValueError(
+                "`inputs` must have a time axis, shape (batch, time, ...). Received: "
+                f"inputs of shape {tuple(inputs_shape)}. Set `return_sequences=True` "
+                "in the layer before."
             )
-            valid = tf.ones(tf.shape(h)[:2], h.dtype)
-            if mask is not None:
-                valid = tf.cast(mask, h.dtype)
-            loss = self.alpha * _mean(tf.square(h), valid)
-            changes = tf.square(h[:, 1:] - h[:, :-1])
-            loss += self.beta * _mean(changes, valid[:, 1:] * valid[:, :-1])
-            self.add_loss(loss)
+
+    def call(self, inputs, training=False, mask=None, reset=None):
+        if mask is None:
+            # Keras attaches it by itself only to calls without a second tensor.
+            mask = getattr(inputs, "_keras_mask", None)
+        if training:
+            self._add_losses(
+                inputs, checked_mask(mask), checked_reset(reset, inputs.shape)
+            )
         return inputs
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
+    def _add_losses(self, inputs, mask, reset):
+        # Squares overflow in half precision.
+        h = inputs if inputs.dtype == tf.float64 else tf.cast(inputs, tf.float32)
+        if mask is None:
+            mask = tf.ones(tf.shape(h)[:2], tf.bool)
+        if self.alpha:
+            self.add_loss(self.alpha * _mean_square(h, mask))
+        if self.beta:
+            pairs = mask[:, 1:] & mask[:, :-1]
+            if reset is not None:
+                pairs &= ~reset[:, 1:]
+            self.add_loss(self.beta * _mean_square(h[:, 1:] - h[:, :-1], pairs))
+
+    def compute_output_shape(self, inputs_shape):
+        return inputs_shape
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha, "beta": self.beta}
 
 
-def _mean(values, valid):
-    """Mean over valid `(row, step)` pairs and all other axes; 0 if there are none."""
-    by_step = tf.reduce_mean(values, axis=list(range(2, values.shape.rank)))
-    total = tf.reduce_sum(tf.math.multiply_no_nan(by_step, valid))
-    return tf.math.divide_no_nan(total, tf.reduce_sum(valid))
+def _mean_square(values, valid):
+    """Mean of squares over the steps that `valid` `(batch, time)` leaves on, or 0."""
+    shape = tf.concat([tf.shape(valid), [1] * (values.shape.rank - 2)], axis=0)
+    valid = tf.reshape(valid, shape)
+    # Not a product: what stands in a step that is not valid may be NaN.
+    values = tf.where(valid, values, tf.zeros_like(values))
+    units = tf.size(values[:1, :1])
+    count = tf.reduce_sum(tf.cast(valid, values.dtype)) * tf.cast(units, values.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(values * values), count)
+
+
+def _checked(name, weight):
+    number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    if not number or not 0 <= weight < float("inf"):
+        raise ValueError(
+            f"`{name}` must be a number from 0 on. Received: {name}={weight!r}."
+        )
+    return float(weight)

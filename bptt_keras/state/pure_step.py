@@ -7,8 +7,9 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.kernels.dropout import dropout, starting_at
+from bptt_keras.layers import ActivationRegularization
 from bptt_keras.state.carriable import check_carriable, recurrent_layers
-from bptt_keras.state.carried import Pass
+from bptt_keras.state.carried import Pass, both
 from bptt_keras.state.carried_rnn import CarriedRNN
 from bptt_keras.state.protocol import CarriedLayer, follows_protocol
 from bptt_keras.state.replaced import LOCK, replaced_call
@@ -110,6 +111,11 @@ class PureStep:
             for layer in model._flatten_layers()
             if type(layer).call is keras.layers.Dropout.call
         ]
+        self._averaging = [
+            layer
+            for layer in model._flatten_layers()
+            if isinstance(layer, ActivationRegularization)
+        ]
 
     @property
     def layers(self):
@@ -192,6 +198,8 @@ class PureStep:
                 replaced.enter_context(carried.replaced(one_pass))
             for layer in self._dropouts:
                 replaced.enter_context(_drawing_fast(layer))
+            for layer in self._averaging:
+                replaced.enter_context(_knowing_flags(layer, reset, valid))
             replaced.enter_context(starting_at(start))
             if watched is not None:
                 replaced.enter_context(watched)
@@ -248,5 +256,17 @@ def _drawing_fast(layer):
             return inputs
         seed = layer.seed_generator.next()
         return dropout(inputs, layer.rate, seed, layer.noise_shape)
+
+    return replaced_call(layer, call)
+
+
+def _knowing_flags(layer, reset, valid):
+    """Within: a layer that averages over timesteps knows which of them count."""
+    original = layer.call
+
+    def call(inputs, training=False, mask=None):
+        if mask is None:
+            mask = getattr(inputs, "_keras_mask", None)
+        return original(inputs, training=training, mask=both(mask, valid), reset=reset)
 
     return replaced_call(layer, call)
