@@ -227,7 +227,8 @@ def _planned(spans_of, length, lead):
 
     def plan(length, lead):
         spans = spans_of(int(length), int(lead))
-        places = np.array([span[:4] for span in spans], np.int32) + lead
+        # Run eagerly, `lead` is 64 bits wide, and would make the places so.
+        places = np.array([span[:4] for span in spans], np.int32) + int(lead)
         return places, np.array([span.rate for span in spans], np.float32)
 
     # NumPy, because schedules draw and measure with plain numbers.
