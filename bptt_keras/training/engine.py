@@ -124,8 +124,9 @@ class Engine:
             batch, state = self._burn_in(whole, state, warm_up)
             state, resume = self.learning.train(batch, state, lead)
         else:
-            batch = self._align_ends(use.programs, whole)
             burn_in = self.trainer.burn_in
+            state = self._beyond_burn_in(whole, state)
+            batch = self._align_ends(use.programs, whole)
             state = self.learning.train_end(
                 batch, state, burn_in=burn_in, warm_up=warm_up
             )
@@ -176,6 +177,16 @@ class Engine:
         steps = self.trainer.burn_in
         if steps == 0:
             return batch, state
+        state = self._beyond_burn_in(batch, state)
+        first = batch._replace(targets=None, weights=None).steps(0, steps)
+        state = warm_up(first, state)
+        return batch.steps(steps, batch.length - steps), state
+
+    def _beyond_burn_in(self, batch, state):
+        """The state, with a check that timesteps are left to learn from."""
+        steps = self.trainer.burn_in
+        if steps == 0:
+            return state
         message = (
             f"A batch must be longer than `burn_in`, or no timestep is left to learn "
             f"from. Received: burn_in={steps} and a batch of "
@@ -187,9 +198,7 @@ class Engine:
             check = require(batch.length > steps, message + "fewer timesteps.")
             with tf.control_dependencies([check]):
                 state = tf.nest.map_structure(tf.identity, state)
-        first = batch._replace(targets=None, weights=None).steps(0, steps)
-        state = warm_up(first, state)
-        return batch.steps(steps, batch.length - steps), state
+        return state
 
     # --- One window -----------------------------------------------------------
 
