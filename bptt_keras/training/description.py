@@ -1,6 +1,6 @@
 """The lines that `TruncatedBPTT.summary()` adds: what runs."""
 
-from bptt_keras.truncation import to_config
+from bptt_keras.truncation.serialization import to_config
 
 _LATER = "known at the first batch"
 

@@ -21,13 +21,13 @@ from bptt_keras.training.ragged import (
 )
 from bptt_keras.training.shards import check_shards
 from bptt_keras.training.updates import check_update
-from bptt_keras.truncation import (
+from bptt_keras.truncation.arguments import whole
+from bptt_keras.truncation.serialization import (
     as_recomputation,
     as_schedule,
     check_recomputation,
     from_config,
     to_config,
-    whole,
 )
 
 

@@ -22,7 +22,7 @@ def as_schedule(window, stride=None):
         ValueError: If `stride` is given beside a schedule, or a number is wrong.
 
     Example:
-        from bptt_keras.truncation import as_schedule
+        from bptt_keras.truncation.serialization import as_schedule
 
         assert as_schedule(8, 2).get_config() == {"window": 8, "stride": 2}
     """
@@ -76,7 +76,8 @@ def to_config(value):
         value: A schedule or recomputation; anything else is handed back.
 
     Example:
-        from bptt_keras.truncation import Revolve, from_config, to_config
+        from bptt_keras.truncation import Revolve
+        from bptt_keras.truncation.serialization import from_config, to_config
 
         assert from_config(to_config(Revolve(3))).get_config() == {
             "slots": 3, "segment": 1

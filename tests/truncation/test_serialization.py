@@ -5,7 +5,12 @@ import json
 import pytest
 
 from bptt_keras import truncation
-from bptt_keras.truncation import as_recomputation, as_schedule, from_config, to_config
+from bptt_keras.truncation.serialization import (
+    as_recomputation,
+    as_schedule,
+    from_config,
+    to_config,
+)
 
 VALUES = [
     truncation.FixedWindow(9, 3),
