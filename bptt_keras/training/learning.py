@@ -59,12 +59,14 @@ class Learning:
             stands.
         """
         schedule = self._schedule
-        self._measure(batch, state, warm_up=None)
+        measured = self._measure(batch, state, warm_up=None)
         if isinstance(schedule, FixedWindow) and not schedule.lead:
             state = loop.each_window(batch, state, schedule.window, self._next_window)
             resume = batch.length
         else:
-            spans, rates = _planned(schedule.spans, batch.length - lead, lead)
+            # Nothing else says that windows are planned after the measurement.
+            with tf.control_dependencies(measured):
+                spans, rates = _planned(schedule.spans, batch.length - lead, lead)
             state = self._each_span(batch, lead, spans, rates, state)
             resume = spans[-1, 3]
         self.updates.end_sequence()
@@ -83,10 +85,11 @@ class Learning:
             State after the batch.
         """
         length, schedule = batch.length, self._schedule
-        self._measure(batch, state, warm_up)
+        measured = self._measure(batch, state, warm_up)
         rate = tf.constant(1.0)
         if schedule.random or not isinstance(length, int):
-            spans, rates = _planned(lambda n, _: [schedule.last(n)], length, 0)
+            with tf.control_dependencies(measured):
+                spans, rates = _planned(lambda n, _: [schedule.last(n)], length, 0)
             start, rate = tf.maximum(spans[0, 0], burn_in), rates[0]
         else:
             start = max(schedule.last(length).start, burn_in)
@@ -141,10 +144,14 @@ class Learning:
     # --- How far gradients reach -----------------------------------------------
 
     def _measure(self, batch, state, warm_up):
-        """Lets an adaptive schedule see the decay of gradients, if it wants to."""
+        """Lets an adaptive schedule see the decay of gradients, if it wants to.
+
+        Returns:
+            List of tensors that are ready when it has seen it.
+        """
         schedule = self._schedule
         if not isinstance(schedule, AdaptiveWindow):
-            return
+            return []
 
         def measured():
             length = tf.minimum(batch.length, schedule.longest)
@@ -177,7 +184,7 @@ class Learning:
             return tf.numpy_function(observe, [norms, length], tf.int32)
 
         wanted = tf.numpy_function(lambda: np.bool_(schedule.wants_norms), [], tf.bool)
-        tf.cond(tf.reshape(wanted, []), measured, lambda: tf.constant(0))
+        return [tf.cond(tf.reshape(wanted, []), measured, lambda: tf.constant(0))]
 
     def _gradient_norms(self, window, state, buffers, count):
         layout = step_by_step(window.known_length)
