@@ -62,6 +62,14 @@ def test_the_window_follows_the_measured_decay(w, sequences):
     assert abs(trainer.truncation.window - smallest_window(w)) <= 1
 
 
+def test_the_first_batch_is_cut_by_the_window_that_was_measured_on_it():
+    trainer = fitted(0.8)
+    window = trainer.truncation.window
+    assert window != trainer.truncation.first_window
+    # One batch of 40 timesteps.
+    assert int(trainer.optimizer.iterations) == -(-40 // window)
+
+
 def test_xla_measures_the_same():
     trainer = fitted(0.8, jit_compile=True)
     np.testing.assert_allclose(trainer.truncation.decay, 0.8, rtol=1e-3)
