@@ -7,16 +7,24 @@ import bptt_keras as bk
 from tests.training.influence import OPTIMUM, theta_after, trainer_of
 
 STEPS = 300_000
+SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize("window", [1, 10, 50, 100])
+@pytest.mark.parametrize(
+    "window", [pytest.param(1, marks=SLOW), 10, pytest.param(50, marks=SLOW), 100]
+)
 def test_windows_that_are_too_short_drive_the_weight_away(window):
     theta = theta_after(trainer_of(window, 1e-3), STEPS)
     assert not abs(theta - OPTIMUM) < 1
 
 
 @pytest.mark.parametrize(
-    ("window", "theta"), [(120, -0.16625), (130, -0.16666), (200, -0.16667)]
+    ("window", "theta"),
+    [
+        pytest.param(120, -0.16625, marks=SLOW),
+        (130, -0.16666),
+        pytest.param(200, -0.16667, marks=SLOW),
+    ],
 )
 def test_windows_that_are_long_enough_find_the_optimum(window, theta):
     found = theta_after(trainer_of(window, 1e-3), STEPS)
@@ -28,7 +36,14 @@ def test_randomised_truncation_finds_it_with_windows_of_16_on_average():
     assert abs(theta_after(trainer_of(schedule, 1e-3), STEPS) - OPTIMUM) < 1e-3
 
 
-@pytest.mark.parametrize(("horizon", "finds"), [(10, False), (50, True), (100, True)])
+@pytest.mark.parametrize(
+    ("horizon", "finds"),
+    [
+        pytest.param(10, False, marks=SLOW),
+        (50, True),
+        pytest.param(100, True, marks=SLOW),
+    ],
+)
 def test_a_loss_at_the_end_needs_a_horizon_of_fifty(horizon, finds):
     trainer = trainer_of(horizon, 1e-4, return_sequences=False)
     x = np.zeros((3000, 200, 1), "float32")

@@ -87,7 +87,16 @@ def summary(trainer):
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("name", [*CHANGES, "recompute, revolve"])
+QUICK = {"stride", "window, random", "update, number", "recompute, revolve"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in [*CHANGES, "recompute, revolve"]
+    ],
+)
 def test_it_survives_saving(name, tmp_path):
     options = CHANGES.get(name) or SAME_RESULT[name][0]
     trainer = trained(**options)

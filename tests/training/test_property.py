@@ -16,7 +16,11 @@ from tests.training.references import (
 )
 
 ROWS, LENGTH = 3, 12
-CONFIGURATIONS = [(4, 4), (6, 2), (5, 3), (4, 1), (None, None)]
+QUICK = [(4, 4), (6, 2)]
+CONFIGURATIONS = [*QUICK, (5, 3), (4, 1), (None, None)]
+CASES = [
+    c if c in QUICK else pytest.param(c, marks=pytest.mark.slow) for c in CONFIGURATIONS
+]
 X, Y = series(ROWS, LENGTH)
 EXAMPLES = settings(max_examples=8, deadline=None, derandomize=True)
 
@@ -62,7 +66,7 @@ MODEL = model_of(keras.layers.LSTM)
 TRAINERS = {c: trainer_of(MODEL, *c) for c in CONFIGURATIONS}
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", CASES)
 @EXAMPLES
 @given(lengths=cuts(), reset=planes(0.2), invalid=planes(0.3))
 def test_the_forward_result_never_depends_on_how_time_was_cut(
@@ -78,7 +82,7 @@ def test_the_forward_result_never_depends_on_how_time_was_cut(
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("configuration", CASES)
 @EXAMPLES
 @given(lengths=cuts(), reset=planes(0.2), invalid=planes(0.3))
 def test_gradients_are_those_of_explicit_cuts(configuration, lengths, reset, invalid):

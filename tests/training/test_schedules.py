@@ -28,7 +28,10 @@ def spans_of(window, stride, length, lead=0):
     return [span[:3] for span in schedule.spans(length, lead)]
 
 
-@pytest.mark.parametrize("layer", [keras.layers.LSTM, bk.layers.LSTM])
+@pytest.mark.parametrize(
+    "layer",
+    [pytest.param(keras.layers.LSTM, marks=pytest.mark.slow), bk.layers.LSTM],
+)
 @pytest.mark.parametrize(
     ("window", "stride", "length"),
     [(6, 2, 14), (6, 2, 13), (5, 2, 11), (4, 1, 9), (6, 4, 15), (9, 3, 5), (7, 7, 16)],
