@@ -27,7 +27,8 @@ class VariableWindow:
         shortest: Shortest length that is drawn, timesteps >= 1.
         longest: Longest length; long draws are rare and cost memory. Default
             (`None`): `window + 10`.
-        multiple: Lengths are rounded to multiples of this, an integer >= 1.
+        multiple: Lengths are rounded to multiples of this, an integer from 1 to
+            `window`. Default (`None`): a seventh of `window`, 10 for 70.
         seed: Integer for draws that repeat. Default (`None`): from Python's `random`,
             which `keras.utils.set_random_seed` seeds.
 
@@ -58,7 +59,7 @@ class VariableWindow:
         deviation=5.0,
         shortest=5,
         longest=None,
-        multiple=10,
+        multiple=None,
         seed=None,
     ):
         self.window = whole("window", window)
@@ -68,8 +69,15 @@ class VariableWindow:
         self.longest = (
             self.window + 10 if longest is None else whole("longest", longest)
         )
+        if multiple is None:
+            multiple = max(1, round(self.window / 7))
         self.multiple = whole("multiple", multiple)
         self.seed = seed
+        if self.multiple > self.window:
+            raise ValueError(
+                f"`multiple` must not exceed `window`, which would never be drawn. "
+                f"Received: multiple={self.multiple}, window={self.window}."
+            )
         if self.longest < self.multiple or self._most < self.shortest:
             raise ValueError(
                 f"`longest` must be at least `shortest` and `multiple`, with a "

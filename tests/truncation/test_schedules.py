@@ -77,6 +77,12 @@ def test_variable_lengths_are_bounded_multiples_near_their_base():
     assert 0.03 < sum(length < 50 for length in lengths) / len(lengths) < 0.07
 
 
+def test_short_variable_windows_are_drawn_finely():
+    schedule = VariableWindow(4, shortest=1, deviation=1.0, full=1.0, seed=0)
+    lengths = [schedule.draw() for _ in range(2_000)]
+    assert {3, 4, 5} <= set(lengths) and abs(sum(lengths) / 2_000 - 4) < 0.2
+
+
 def test_variable_lengths_respect_the_shortest():
     schedule = VariableWindow(6, deviation=5.0, shortest=3, multiple=2, seed=0)
     lengths = {schedule.draw() for _ in range(2_000)}
@@ -175,6 +181,8 @@ def test_it_measures_every_few_epochs():
         (lambda: VariableWindow(9, shortest=0), ValueError, "shortest"),
         (lambda: VariableWindow(9, longest=4), ValueError, "longest"),
         (lambda: VariableWindow(9, multiple=0), ValueError, "multiple"),
+        (lambda: VariableWindow(9, multiple=10), ValueError, "multiple"),
+        (lambda: VariableWindow(9, deviation=float("inf")), ValueError, "deviation"),
         (lambda: ARTBP(1), ValueError, "mean"),
         (lambda: ARTBP("16"), TypeError, "mean"),
         (lambda: ARTBP(16, alpha=2), ValueError, "alpha"),
