@@ -12,6 +12,7 @@ def cell_loop(
     reset=None,
     initial_states=None,
     previous_output=None,
+    initial_output=None,
     unroll=False,
 ):
     """Apply a cell along time, with masks and resets, differentiably.
@@ -31,7 +32,9 @@ def cell_loop(
             `initial_states` before the step, or None.
         initial_states: same structure as `states`; needed with `reset`.
         previous_output: `(batch, ...)`, what a masked first step puts out. Default:
-            zeros. A masked step after a reset puts out zeros.
+            zeros.
+        initial_output: `(batch, ...)`, what a masked step after a reset puts out.
+            Default: zeros.
         unroll: write the steps one after the other instead of a loop; the number of
             steps must then be known when the function is traced.
 
@@ -60,8 +63,8 @@ def cell_loop(
     inputs, mask, reset = tf.nest.map_structure(
         _swap_batch_and_time, (inputs, mask, reset)
     )
-    states, initial_states, previous_output = tf.nest.map_structure(
-        _as_tensor, (states, initial_states, previous_output)
+    states, initial_states, previous_output, initial_output = tf.nest.map_structure(
+        _as_tensor, (states, initial_states, previous_output, initial_output)
     )
 
     def advance(t, output, states):
@@ -73,6 +76,7 @@ def cell_loop(
             keep=None if mask is None else mask[t],
             fresh=None if reset is None else reset[t],
             initial_states=initial_states,
+            initial_output=initial_output,
         )
 
     first = tf.nest.flatten(inputs)[0]
@@ -86,7 +90,9 @@ def cell_loop(
     return output, _swap_batch_and_time(outputs), states
 
 
-def _one_step(step, x, last_output, states, *, keep, fresh, initial_states):
+def _one_step(
+    step, x, last_output, states, *, keep, fresh, initial_states, initial_output
+):
     if fresh is not None:
         states = _choose(fresh, initial_states, states)
     output, new_states = step(x, states)
@@ -96,7 +102,8 @@ def _one_step(step, x, last_output, states, *, keep, fresh, initial_states):
         zeros = tf.zeros_like(output)
         last_output = zeros if last_output is None else last_output
         if fresh is not None:
-            last_output = _choose(fresh, zeros, last_output)
+            initial_output = zeros if initial_output is None else initial_output
+            last_output = _choose(fresh, initial_output, last_output)
         output = _choose(keep, output, last_output)
         new_states = _choose(keep, new_states, states)
     return output, new_states

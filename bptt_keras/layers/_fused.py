@@ -32,6 +32,13 @@ class FusedRecurrence:
         super().__init__(units, *args, **kwargs)
         self.learn_initial_state = bool(learn_initial_state)
         self._initial_weights = []
+        if self.learn_initial_state and self.stateful:
+            raise ValueError(
+                "`learn_initial_state` is not possible with `stateful=True`, whose "
+                "variables start from zeros and pass no gradient. Received: "
+                "learn_initial_state=True, stateful=True. Carry the state with "
+                "`bk.TruncatedBPTT` or `bk.PureStep` instead."
+            )
         # Keras switches XLA off where cuDNN might serve; here it only serves on demand.
         self.supports_jit = not self._wants_cudnn
 
@@ -62,13 +69,20 @@ class FusedRecurrence:
     def get_initial_state(self, batch_size):
         if not self.learn_initial_state:
             return super().get_initial_state(batch_size)
-        return [
-            tf.broadcast_to(
-                tf.cast(tf.convert_to_tensor(weight), self.compute_dtype),
-                (batch_size, self.units),
+        if not self.built:
+            raise RuntimeError(
+                "The learned initial state is known once the layer is built. "
+                f"Received: layer {self.name!r} with learn_initial_state=True and no "
+                "weights. Call it on a batch first, or `build` it."
             )
-            for weight in self._initial_weights
-        ]
+        states = []
+        for weight in self._initial_weights:
+            rows = tf.broadcast_to(
+                tf.convert_to_tensor(weight), (batch_size, self.units)
+            )
+            # After the broadcast, whose gradient is a sum over all rows.
+            states.append(tf.cast(rows, self.compute_dtype))
+        return states
 
     @property
     def _wants_cudnn(self):
@@ -156,14 +170,16 @@ class FusedRecurrence:
                 None if x is None else tf.reverse(x, axis=[1])
                 for x in (sequences, mask, reset)
             )
+        fresh = self.get_initial_state(keras.ops.shape(sequences)[0])
         last_output, outputs, states = cell_loop(
             lambda x, states: self.cell(x, states, training=training),
             sequences,
             list(initial_state),
             mask=mask,
             reset=reset,
-            initial_states=self.get_initial_state(tf.shape(sequences)[0]),
+            initial_states=fresh,
             previous_output=initial_state[0],
+            initial_output=fresh[0],
             unroll=self.unroll,
         )
         if mask is not None and self.zero_output_for_mask:

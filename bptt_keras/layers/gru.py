@@ -46,7 +46,8 @@ class GRU(FusedRecurrence, keras.layers.GRU):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`.
+        ValueError: `reset` or `mask` is not `(batch, time)`, or `learn_initial_state`
+            meets `stateful`.
 
     Example:
 

@@ -50,7 +50,8 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`.
+        ValueError: `reset` or `mask` is not `(batch, time)`, or `learn_initial_state`
+            meets `stateful`.
 
     Example:
 

@@ -42,7 +42,8 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`.
+        ValueError: `reset` or `mask` is not `(batch, time)`, or `learn_initial_state`
+            meets `stateful`.
 
     Example:
 

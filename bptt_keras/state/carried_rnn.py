@@ -36,6 +36,11 @@ class CarriedRNN(Carried):
 
     def initial_state(self, batch_size):
         values = keras.tree.flatten(self.layer.get_initial_state(batch_size))
+        # A weight that a cell hands back has its own dtype under a mixed policy.
+        dtype = self.layer.compute_dtype
+        values = [
+            tf.cast(v, dtype) if tf.as_dtype(v.dtype).is_floating else v for v in values
+        ]
         if self.output_of is None:
             cell = self.layer.cell
             size = getattr(cell, "output_size", None) or cell.state_size
@@ -117,6 +122,7 @@ class CarriedRNN(Carried):
                 reset=reset,
                 initial_states=self.pack(initial),
                 previous_output=self.previous_output(values),
+                initial_output=self.previous_output(initial),
                 unroll=layer.unroll,
             )
             if layer.zero_output_for_mask and mask is not None:
