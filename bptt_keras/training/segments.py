@@ -105,6 +105,9 @@ class _Run:
     def __init__(self, programs, layout, window, buffers, count):
         self._programs = programs
         self._layout = layout
+        if window.reset is not None and not window.resets_inside:
+            # Flags of shape (batch,) stand before the first segment.
+            window = window._replace(fresh=window.reset, reset=None)
         self._given = window
         self._window = _weighed_everywhere(window, programs.sequence_output)
         self._buffers = buffers

@@ -107,6 +107,22 @@ def test_windows_after_the_first_have_no_gradient_for_it(jit_compile):
     assert_close(found, first)
 
 
+@pytest.mark.parametrize("recompute", ["sqrt", bk.truncation.Revolve(2)])
+def test_recomputation_has_its_gradient_too(recompute):
+    x, y = series(3, 9)
+    moved = []
+    for method in (None, recompute):
+        model = model_of(bk.layers.LSTM)
+        trainer = bk.TruncatedBPTT(model, 6, recompute=method, shards=1)
+        trainer.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=False)
+        trainer.train_on_batch(x, y)
+        moved.append([v.numpy() for v in weights_of_state(model)])
+    np.testing.assert_allclose(*moved, atol=1e-6)
+    assert np.abs(
+        np.subtract(moved[1], weights_of_state(model_of(bk.layers.LSTM)))
+    ).max()
+
+
 def test_rows_that_go_on_have_no_gradient_for_it():
     x, y = series(3, 4)
     model = model_of(bk.layers.GRU)
