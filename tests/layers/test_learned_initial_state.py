@@ -144,6 +144,7 @@ def test_only_the_rows_that_start_have_a_gradient(name):
     assert of_initial(inputs(), initial_state=given) == [None] * len(own)
 
 
+@pytest.mark.slow
 def test_xla_equals_eager(name):
     layer = learning(name)
     call = {"mask": mask(), "reset": reset()}
