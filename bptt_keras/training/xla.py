@@ -1,6 +1,7 @@
 """Whether a model compiles with XLA, found out without running it."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 
@@ -43,10 +44,17 @@ def compiles(programs, step, batch, size, use):
     )
     window = tf.nest.map_structure(example, window)
     state = step.initial_state(rows)
-    # Tracing stands outside: what it refuses, it refuses with XLA and without.
-    lower = program.experimental_get_compiler_ir(
-        window, state, programs.buffer_values()
-    )
+
+    def trace():
+        return program.experimental_get_compiler_ir(
+            window, state, programs.buffer_values()
+        )
+
+    # Tracing stands outside: what it refuses, it refuses with XLA and without. It has
+    # a thread of its own because `tf.init_scope`, which this runs in, stops tapes: a
+    # trace without gradients would be kept and used for a batch of that many rows.
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        lower = executor.submit(trace).result()
     try:
         lower(stage="hlo")
     except (ValueError, NotImplementedError, tf.errors.OpError) as error:

@@ -48,6 +48,25 @@ def test_the_last_batch_may_hold_one_row():
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.parametrize(("rows", "shards"), [(2, 1), (4, 2)])
+def test_batches_train_that_have_the_rows_of_the_probe(rows, shards):
+    """Whether XLA compiles the model is tried with two rows."""
+    model = keras.Sequential(
+        [
+            keras.layers.Embedding(7, 3),
+            bk.layers.LSTM(4, return_sequences=True),
+            keras.layers.Dense(7),
+        ]
+    )
+    trainer = bk.TruncatedBPTT(model, window=5, shards=shards)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trainer.compile(keras.optimizers.SGD(0.1), loss=loss)
+    tokens = np.arange(rows * 10 + 1) % 7
+    stream = bk.data.streams(tokens, batch_size=rows, window=5)
+    history = trainer.fit(stream, verbose=0)
+    assert history.history["grad_norm"][0] > 0
+
+
 def test_lengths_may_change_from_batch_to_batch():
     first = model_of(bk.layers.LSTM)
     twin = clone(first)
