@@ -2,125 +2,188 @@
 
 import tensorflow as tf
 
-from bptt_keras.kernels.scan import (
-    clear_rows,
-    hold_rows,
-    only_once,
+from bptt_keras.kernels.feature_major import (
+    Kept,
+    clear,
+    cut,
+    flat,
+    hold,
+    join,
     previous,
-    recurrent_gradient,
-    scan,
+    product,
+    rows,
+    swap_to_back,
+    swap_to_front,
+    walk,
+    weight_gradient,
+    wide,
 )
+from bptt_keras.kernels.scan import only_once
 
 
-def gru(x_proj, h_0, recurrent_kernel, recurrent_bias, *, mask=None, reset=None):
-    """Run a GRU along time, given the projected inputs.
+def gru(
+    x,
+    h_0,
+    kernel,
+    recurrent_kernel,
+    bias=None,
+    recurrent_bias=None,
+    *,
+    mask=None,
+    reset=None,
+):
+    """Run a GRU along time.
 
-        m_t = h_{t-1} U + b_r,    x_proj_t and m_t split into parts z, r, g
-        z = sigmoid(x_z + m_z);   r = sigmoid(x_r + m_r);   g = tanh(x_g + r * m_g)
+        p_t = x_t W + b;   m_t = h_{t-1} U + b_r;   both split into parts z, r, g
+        z = sigmoid(p_z + m_z);   r = sigmoid(p_r + m_r);   g = tanh(p_g + r * m_g)
         h_t = z * h_{t-1} + (1 - z) * g
 
     This is the form that Keras calls `reset_after=True`. A row that `reset` flags at
     step t takes h_{t-1} = 0. A row that `mask` switches off at step t keeps
     h_t = h_{t-1}.
 
+    How it runs: a step is two products, for p and for m; with sigmoid(z) =
+    (1 + tanh(z / 2)) / 2, where the 1/2 is in the weights, one tanh serves z and r.
+    The way back makes the gradients of z, r, g and m_g. The gradients of W and U are
+    one product each, over all steps.
+
     Args:
-        x_proj: `(time, batch, 3 * units)` floats, `x W + b`, gates in the order
-            z (update), r (reset), g (candidate).
+        x: `(time, batch, features)` floats.
         h_0: `(batch, units)`, the state before the first step.
+        kernel: `(features, 3 * units)`, W, gates in the order z (update), r (reset),
+            g (candidate).
         recurrent_kernel: `(units, 3 * units)`, U.
+        bias: `(3 * units,)`, b, or None for zeros.
         recurrent_bias: `(3 * units,)`, b_r, or None for zeros.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
-        dtype of `x_proj`, differentiable with respect to the first four arguments.
+        dtype of `x`, differentiable with respect to the first six arguments.
 
     Example:
 
         from bptt_keras.kernels.gru import gru
 
         h_seq, h_T = gru(
-            tf.zeros((7, 2, 9)), tf.zeros((2, 3)), tf.zeros((3, 9)), tf.zeros((9,))
+            tf.zeros((7, 2, 5)), tf.zeros((2, 3)), tf.zeros((5, 9)), tf.zeros((3, 9))
         )
 
     Source: Cho et al. 2014, in the variant of cuDNN that applies the reset gate after
-    the product. The gradient of U is one product over all steps.
+    the product.
     """
-    if recurrent_bias is None:
-        recurrent_bias = tf.zeros(recurrent_kernel.shape[-1:], x_proj.dtype)
+    zeros = tf.zeros(recurrent_kernel.shape[-1:], x.dtype)
+    bias = zeros if bias is None else bias
+    recurrent_bias = zeros if recurrent_bias is None else recurrent_bias
     # A variable would ask the gradient function for a second signature.
     arguments = [
-        tf.convert_to_tensor(a) for a in (x_proj, h_0, recurrent_kernel, recurrent_bias)
+        tf.convert_to_tensor(a)
+        for a in (x, h_0, kernel, recurrent_kernel, bias, recurrent_bias)
     ]
 
     @tf.custom_gradient
-    def recurrence(x_proj, h_0, recurrent_kernel, recurrent_bias):
-        h_T, (h_seq, gates) = _forward(
-            x_proj, h_0, recurrent_kernel, recurrent_bias, mask, reset
-        )
+    def recurrence(x, h_0, kernel, recurrent_kernel, bias, recurrent_bias):
+        scale = _scale(recurrent_kernel)
+        x = swap_to_front(x, mask)
+        weights = [
+            tf.transpose(tf.concat([matrix, vector[None]], axis=0) * scale)
+            for matrix, vector in ((kernel, bias), (recurrent_kernel, recurrent_bias))
+        ]
+        h_T, (h_seq, gates) = _forward(x, h_0, weights, mask, reset)
 
         def gradient(d_h_seq, d_h_T):
             h_prev = previous(h_seq, h_0, reset)
-            d_x, d_m, d_h_0 = _backward(
-                (d_h_seq, d_h_T), gates, h_prev, recurrent_kernel, mask, reset
+            d_h_0, (d_p, d_m_g, d_x) = _backward(
+                (swap_to_front(d_h_seq), d_h_T),
+                (gates, h_prev, mask, reset),
+                (kernel * scale, recurrent_kernel * scale),
             )
-            d_kernel = recurrent_gradient(h_prev, d_m)
-            d_bias = tf.reduce_sum(d_m, axis=(0, 1))
-            return only_once((d_x, d_h_0, d_kernel, d_bias), arguments)
+            d_m = tf.concat([d_p[: 2 * d_m_g.shape[0]], d_m_g], axis=0)
+            gradients = (
+                swap_to_back(d_x),
+                d_h_0,
+                weight_gradient(x, d_p) * scale,
+                weight_gradient(h_prev, d_m) * scale,
+                tf.reduce_sum(d_p, axis=(1, 2)) * scale,
+                tf.reduce_sum(d_m, axis=(1, 2)) * scale,
+            )
+            return only_once(gradients, arguments)
 
-        return (h_seq, h_T), gradient
+        return (swap_to_back(h_seq), h_T), gradient
 
     return recurrence(*arguments)
 
 
-def _forward(x_proj, h_0, recurrent_kernel, recurrent_bias, mask, reset):
-    def step(h_prev, at_t):
+def _scale(recurrent_kernel):
+    """1/2 for the two gates, 1 for g."""
+    units, dtype = recurrent_kernel.shape[0], recurrent_kernel.dtype
+    parts = [tf.fill([units], tf.constant(s, dtype)) for s in (0.5, 0.5, 1.0)]
+    return tf.concat(parts, axis=0)
+
+
+def _forward(x, h_0, weights, mask, reset):
+    dtype, units, features = x.dtype, h_0.shape[-1], x.shape[0]
+    of_inputs, of_state = weights
+    one = tf.ones(tf.shape(x)[-1:], dtype)
+
+    def step(carry, at_t):
         x, keep, fresh = at_t
-        h_prev = clear_rows(fresh, h_prev)
-        x_z, x_r, x_g = tf.split(x, 3, axis=-1)
-        m = tf.matmul(h_prev, recurrent_kernel) + recurrent_bias
-        m_z, m_r, m_g = tf.split(m, 3, axis=-1)
-        z, r = tf.sigmoid(x_z + m_z), tf.sigmoid(x_r + m_r)
-        g = tf.tanh(x_g + r * m_g)
-        h = hold_rows(keep, z * h_prev + (1 - z) * g, h_prev)
-        return h, (h, tf.concat([z, r, g, m_g], axis=-1))
+        h_prev, x_place, h_place = carry
+        h_prev = clear(fresh, h_prev)
+        x_place = join([x, one], x_place)
+        h_place = join([h_prev, one], h_place)
+        p_zr, p_g = cut(wide(product(of_inputs, x_place)), 2 * units, units)
+        m_zr, m_g = cut(wide(product(of_state, h_place)), 2 * units, units)
+        a = tf.tanh(p_zr + m_zr)
+        a_z, a_r = tf.split(a, 2)
+        z, r = 0.5 * a_z + 0.5, 0.5 * a_r + 0.5
+        g = tf.tanh(p_g + r * m_g)
+        h = tf.cast(z * wide(h_prev) + (1 - z) * g, dtype)
+        h = hold(keep, h, h_prev)
+        kept = tf.cast(tf.concat([a, g, m_g], axis=0), dtype)
+        return (h, x_place, h_place), (h, kept)
 
-    units = recurrent_kernel.shape[0]
-    return scan(step, (x_proj, mask, reset), h_0, widths=(units, 4 * units))
+    places = [tf.zeros([n * tf.size(one)], dtype) for n in (features + 1, units + 1)]
+    (h, *_), outputs = walk(
+        step, (x, mask, reset), (flat(h_0), *places), (units, Kept(4 * units))
+    )
+    return rows(h, units), outputs
 
 
-def _backward(upstream, gates, h_prev_seq, recurrent_kernel, mask, reset):
+def _backward(upstream, saved, weights):
     d_h_seq, d_h_T = upstream
-    # Transposed here, once: inside the loop XLA does it again at every step.
-    transposed = tf.transpose(recurrent_kernel)
+    gates, h_prev_seq, mask, reset = saved
+    of_inputs, of_state = weights
+    dtype, units = d_h_seq.dtype, d_h_T.shape[-1]
 
-    def step(d_h, at_t):
-        gates, d_h_out, h_prev, keep, fresh = at_t
-        d_h += d_h_out
-        z, r, g, m_g = tf.split(gates, 4, axis=-1)
+    def step(carry, at_t):
+        d_h_out, kept, h_prev, keep, fresh = at_t
+        d_h, p_place, m_place = carry
+        d_h += wide(d_h_out)
+        a_z, a_r, g, m_g = tf.split(wide(kept), 4)
+        z, r = 0.5 * a_z + 0.5, 0.5 * a_r + 0.5
         d_g = d_h * (1 - z) * (1 - g * g)
-        d_z = d_h * (h_prev - g) * z * (1 - z)
-        d_r = d_g * m_g * r * (1 - r)
-        # Four parts: the inputs see d_g, the recurrent product sees r * d_g.
-        parts = tf.concat([d_z, d_r, d_g, d_g * r], axis=-1)
-        parts = hold_rows(keep, parts, tf.zeros_like(parts))
-        d_x, d_m = _both_sides(parts)
-        d_h_prev = tf.matmul(d_m, transposed) + hold_rows(keep, d_h * z, d_h)
-        return clear_rows(fresh, d_h_prev), (parts,)
+        d_z = d_h * (wide(h_prev) - g) * (0.5 - 0.5 * a_z * a_z)
+        d_r = d_g * m_g * (0.5 - 0.5 * a_r * a_r)
+        # The inputs see d_g, the recurrent product sees r * d_g.
+        d_z, d_r, d_g, d_m_g = (
+            hold(keep, tf.cast(d, dtype), tf.zeros([], dtype))
+            for d in (d_z, d_r, d_g, d_g * r)
+        )
+        p_place = join([d_z, d_r, d_g], p_place)
+        m_place = join([d_z, d_r, d_m_g], m_place)
+        d_h_prev = wide(product(of_state, m_place)) + hold(keep, d_h * z, d_h)
+        outputs = p_place, d_m_g, product(of_inputs, p_place)
+        return (clear(fresh, d_h_prev), p_place, m_place), outputs
 
-    d_h_0, (parts,) = scan(
+    d_h = wide(flat(d_h_T))
+    places = [tf.zeros([3 * tf.size(d_h)], dtype)] * 2
+    (d_h, *_), outputs = walk(
         step,
-        (gates, d_h_seq, h_prev_seq, mask, reset),
-        d_h_T,
-        widths=(gates.shape[-1],),
+        (d_h_seq, gates, h_prev_seq, mask, reset),
+        (d_h, *places),
+        (3 * units, units, of_inputs.shape[0]),
         reverse=True,
     )
-    return *_both_sides(parts), d_h_0
-
-
-def _both_sides(parts):
-    """Gradients of x_proj and of m from the parts z, r, g and r * g."""
-    units = parts.shape[-1] // 4
-    shared, d_g, d_m_g = tf.split(parts, [2 * units, units, units], axis=-1)
-    return parts[..., : 3 * units], tf.concat([shared, d_m_g], axis=-1)
+    return tf.cast(rows(d_h, units), dtype), outputs

@@ -2,14 +2,23 @@
 
 import tensorflow as tf
 
-from bptt_keras.kernels.scan import (
-    clear_rows,
-    hold_rows,
-    only_once,
+from bptt_keras.kernels.feature_major import (
+    clear,
+    cut,
+    flat,
+    hold,
+    join,
     previous,
-    recurrent_gradient,
-    scan,
+    product,
+    rows,
+    stacked,
+    swap_to_back,
+    swap_to_front,
+    walk,
+    weight_gradient,
+    wide,
 )
+from bptt_keras.kernels.scan import only_once
 
 # Each activation, and its derivative as a function of its value.
 ACTIVATIONS = {
@@ -20,26 +29,41 @@ ACTIVATIONS = {
 
 
 def simple_rnn(
-    x_proj, h_0, recurrent_kernel, *, activation="tanh", mask=None, reset=None
+    x,
+    h_0,
+    kernel,
+    recurrent_kernel,
+    bias=None,
+    *,
+    activation="tanh",
+    mask=None,
+    reset=None,
 ):
-    """Run a simple (Elman) RNN along time, given the projected inputs.
+    """Run a simple (Elman) RNN along time.
 
-        h_t = activation(x_proj_t + h_{t-1} U)
+        h_t = activation(x_t W + h_{t-1} U + b)
 
     A row that `reset` flags at step t takes h_{t-1} = 0. A row that `mask` switches
     off at step t keeps h_t = h_{t-1}.
 
+    How it runs: a step is one product, `[W b U]^T [x_t 1 h_{t-1}]^T`. The way back
+    makes the gradient of what the activation is applied to, and hands `[W U]` times
+    it to x_t and h_{t-1}. The gradients of W and U are one product each, over all
+    steps.
+
     Args:
-        x_proj: `(time, batch, units)` floats, `x W + b`.
+        x: `(time, batch, features)` floats.
         h_0: `(batch, units)`, the state before the first step.
+        kernel: `(features, units)`, W.
         recurrent_kernel: `(units, units)`, U.
+        bias: `(units,)`, b, or None for zeros.
         activation: "tanh", "relu" or "linear".
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
-        dtype of `x_proj`, differentiable with respect to the first three arguments.
+        dtype of `x`, differentiable with respect to the first five arguments.
 
     Raises:
         ValueError: `activation` is none of the three.
@@ -49,72 +73,88 @@ def simple_rnn(
         from bptt_keras.kernels.simple_rnn import simple_rnn
 
         h_seq, h_T = simple_rnn(
-            tf.zeros((7, 2, 3)), tf.zeros((2, 3)), tf.zeros((3, 3))
+            tf.zeros((7, 2, 5)), tf.zeros((2, 3)), tf.zeros((5, 3)), tf.zeros((3, 3))
         )
 
-    Source: Elman 1990. The gradient of U is one product over all steps.
+    Source: Elman 1990.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(
             f"`activation` must be one of {sorted(ACTIVATIONS)}. "
             f"Received: activation={activation!r}."
         )
-
+    if bias is None:
+        bias = tf.zeros(recurrent_kernel.shape[-1:], x.dtype)
     # A variable would ask the gradient function for a second signature.
-    arguments = [tf.convert_to_tensor(a) for a in (x_proj, h_0, recurrent_kernel)]
+    arguments = [
+        tf.convert_to_tensor(a) for a in (x, h_0, kernel, recurrent_kernel, bias)
+    ]
 
     @tf.custom_gradient
-    def recurrence(x_proj, h_0, recurrent_kernel):
-        h_T, h_seq = _forward(x_proj, h_0, recurrent_kernel, activation, mask, reset)
+    def recurrence(x, h_0, kernel, recurrent_kernel, bias):
+        x = swap_to_front(x, mask)
+        weights = stacked(kernel, bias, recurrent_kernel)
+        h_T, h_seq = _forward(x, h_0, weights, activation, mask, reset)
 
         def gradient(d_h_seq, d_h_T):
-            d_z, d_h_0 = _backward(
-                (d_h_seq, d_h_T), h_seq, recurrent_kernel, activation, mask, reset
+            d_h_0, (d_z, d_x) = _backward(
+                (swap_to_front(d_h_seq), d_h_T),
+                (h_seq, mask, reset),
+                tf.concat([kernel, recurrent_kernel], axis=0),
+                activation,
             )
-            h_prev = previous(h_seq, h_0, reset)
-            d_kernel = recurrent_gradient(h_prev, d_z)
-            return only_once((d_z, d_h_0, d_kernel), arguments)
+            d_kernel = weight_gradient(x, d_z)
+            d_recurrent = weight_gradient(previous(h_seq, h_0, reset), d_z)
+            d_bias = tf.reduce_sum(d_z, axis=(1, 2))
+            gradients = swap_to_back(d_x), d_h_0, d_kernel, d_recurrent, d_bias
+            return only_once(gradients, arguments)
 
-        return (h_seq, h_T), gradient
+        return (swap_to_back(h_seq), h_T), gradient
 
     return recurrence(*arguments)
 
 
-def _forward(x_proj, h_0, recurrent_kernel, activation, mask, reset):
+def _forward(x, h_0, weights, activation, mask, reset):
+    dtype, units = x.dtype, h_0.shape[-1]
     activate, _ = ACTIVATIONS[activation]
+    one = tf.ones(tf.shape(x)[-1:], dtype)
 
-    def step(h_prev, at_t):
+    def step(carry, at_t):
         x, keep, fresh = at_t
-        h_prev = clear_rows(fresh, h_prev)
-        h = activate(x + tf.matmul(h_prev, recurrent_kernel))
-        h = hold_rows(keep, h, h_prev)
-        return h, (h,)
+        h_prev, place = carry
+        h_prev = clear(fresh, h_prev)
+        place = join([x, one, h_prev], place)
+        h = hold(keep, activate(product(weights, place)), h_prev)
+        return (h, place), (h,)
 
-    units = recurrent_kernel.shape[0]
-    h_T, (h_seq,) = scan(step, (x_proj, mask, reset), h_0, widths=(units,))
-    return h_T, h_seq
+    place = tf.zeros([weights.shape[1] * tf.size(one)], dtype)
+    (h, _), (h_seq,) = walk(step, (x, mask, reset), (flat(h_0), place), (units,))
+    return rows(h, units), h_seq
 
 
-def _backward(upstream, h_seq, recurrent_kernel, activation, mask, reset):
+def _backward(upstream, saved, weights, activation):
     d_h_seq, d_h_T = upstream
+    h_seq, mask, reset = saved
+    dtype, units = d_h_seq.dtype, d_h_T.shape[-1]
+    features = weights.shape[0] - units
     _, derivative = ACTIVATIONS[activation]
-    # Transposed here, once: inside the loop XLA does it again at every step.
-    transposed = tf.transpose(recurrent_kernel)
 
     def step(d_h, at_t):
-        h, d_h_out, keep, fresh = at_t
-        d_h += d_h_out
-        d_z = hold_rows(keep, d_h * derivative(h), tf.zeros_like(d_h))
-        d_h_prev = tf.matmul(d_z, transposed)
+        d_h_out, h, keep, fresh = at_t
+        d_h += wide(d_h_out)
+        d_z = tf.cast(d_h * wide(derivative(h)), dtype)
+        d_z = hold(keep, d_z, tf.zeros([], dtype))
+        d_x, d_h_prev = cut(product(weights, d_z), features, units)
+        d_h_prev = wide(d_h_prev)
         if keep is not None:
-            d_h_prev += hold_rows(keep, tf.zeros_like(d_h), d_h)
-        return clear_rows(fresh, d_h_prev), (d_z,)
+            d_h_prev += hold(keep, tf.zeros_like(d_h), d_h)
+        return clear(fresh, d_h_prev), (d_z, d_x)
 
-    d_h_0, (d_z,) = scan(
+    d_h, outputs = walk(
         step,
-        (h_seq, d_h_seq, mask, reset),
-        d_h_T,
-        widths=(h_seq.shape[-1],),
+        (d_h_seq, h_seq, mask, reset),
+        wide(flat(d_h_T)),
+        (units, features),
         reverse=True,
     )
-    return d_z, d_h_0
+    return tf.cast(rows(d_h, units), dtype), outputs

@@ -128,11 +128,15 @@ class FusedRecurrence:
             dropped = self.cell.get_dropout_mask(sequences[:, 0, :])
             sequences = sequences * dropped[:, None]
         mask, reset = (self._time_major(flag) for flag in flags)
-        x_proj = self._project(self._time_major(sequences), dtype)
         kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
         kernel = tf.cast(self._dropped_kernel(kernel, training), dtype)
         h_seq, *states = self._run_kernel(
-            x_proj, initial_state, kernel, mask=mask, reset=reset, training=training
+            self._time_major(sequences),
+            initial_state,
+            kernel,
+            mask=mask,
+            reset=reset,
+            training=training,
         )
         if mask is not None and self.zero_output_for_mask:
             h_seq = tf.where(mask[..., None], h_seq, tf.zeros_like(h_seq))
@@ -150,14 +154,19 @@ class FusedRecurrence:
             tensor = tf.reverse(tensor, axis=[1])
         return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
 
-    def _project(self, sequences, dtype):
-        """`x W + b` for all steps in one product: `(time, batch, gates * units)`."""
+    def _input_weights(self, dtype):
+        """The kernel and the bias of the input projection; None if there is no bias."""
+        bias = self._input_bias()
         kernel = tf.cast(tf.convert_to_tensor(self.cell.kernel), dtype)
+        return kernel, None if bias is None else tf.cast(bias, dtype)
+
+    def _project(self, sequences):
+        """`x W + b` for all steps in one product: `(time, batch, gates * units)`."""
+        kernel, bias = self._input_weights(sequences.dtype)
         length, batch, features = keras.ops.shape(sequences)
         x_proj = tf.matmul(tf.reshape(sequences, (-1, features)), kernel)
-        bias = self._input_bias()
         if bias is not None:
-            x_proj += tf.cast(bias, dtype)
+            x_proj += bias
         return tf.reshape(x_proj, (length, batch, kernel.shape[-1]))
 
     def _input_bias(self):

@@ -71,13 +71,22 @@ class GRU(FusedRecurrence, keras.layers.GRU):
         return self._bias_row(0)
 
     def _run_kernel(
-        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
     ):
-        bias = self._bias_row(1)
-        if bias is not None:
-            bias = tf.cast(bias, x_proj.dtype)
-        (h_0,) = initial_state
-        return gru(x_proj, h_0, recurrent_kernel, bias, mask=mask, reset=reset)
+        kernel, bias = self._input_weights(sequences.dtype)
+        recurrent_bias = self._bias_row(1)
+        if recurrent_bias is not None:
+            recurrent_bias = tf.cast(recurrent_bias, sequences.dtype)
+        return gru(
+            sequences,
+            *initial_state,
+            kernel,
+            recurrent_kernel,
+            bias,
+            recurrent_bias,
+            mask=mask,
+            reset=reset,
+        )
 
     def _bias_row(self, row):
         """Row 0 belongs to the inputs, row 1 to the recurrent product."""

@@ -51,14 +51,14 @@ class IndRNN(CellLayer):
     _cell_class = IndRNNCell
 
     def _run_kernel(
-        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
     ):
         def step(x, m, states, extra, u):
             return (self.cell.activation(x + u * states[0]),)
 
         return recurrence(
             step,
-            x_proj,
+            self._project(sequences),
             tuple(initial_state),
             None,
             (recurrent_kernel,),

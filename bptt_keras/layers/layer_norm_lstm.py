@@ -57,14 +57,14 @@ class LayerNormLSTM(CellLayer):
 
     _cell_class = LayerNormLSTMCell
 
-    def _project(self, sequences, dtype):
+    def _project(self, sequences):
         shape = tf.shape(sequences)
         rows = tf.reshape(sequences, (-1, sequences.shape[-1]))
-        z = self.cell.project(rows, dtype)
+        z = self.cell.project(rows, sequences.dtype)
         return tf.reshape(z, tf.concat([shape[:2], [z.shape[-1]]], axis=0))
 
     def _run_kernel(
-        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
     ):
         cell = self.cell
         weights = [cell.recurrent_gain, cell.state_gain]
@@ -77,7 +77,7 @@ class LayerNormLSTM(CellLayer):
 
         return recurrence(
             step,
-            x_proj,
+            self._project(sequences),
             tuple(initial_state),
             recurrent_kernel,
             [tf.convert_to_tensor(w) for w in weights],

@@ -78,6 +78,15 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
         )
 
     def _run_kernel(
-        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
     ):
-        return lstm(x_proj, *initial_state, recurrent_kernel, mask=mask, reset=reset)
+        kernel, bias = self._input_weights(sequences.dtype)
+        return lstm(
+            sequences,
+            *initial_state,
+            kernel,
+            recurrent_kernel,
+            bias,
+            mask=mask,
+            reset=reset,
+        )

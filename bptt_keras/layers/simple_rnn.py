@@ -66,13 +66,15 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
         return self._activation_name() is not None
 
     def _run_kernel(
-        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
     ):
-        (h_0,) = initial_state
+        kernel, bias = self._input_weights(sequences.dtype)
         return simple_rnn(
-            x_proj,
-            h_0,
+            sequences,
+            *initial_state,
+            kernel,
             recurrent_kernel,
+            bias,
             activation=self._activation_name(),
             mask=mask,
             reset=reset,

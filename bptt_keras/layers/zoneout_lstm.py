@@ -66,8 +66,9 @@ class ZoneoutLSTM(LSTM):
         self.zoneout_generator = keras.random.SeedGenerator(zoneout_seed)
 
     def _run_kernel(
-        self, x_proj, initial_state, recurrent_kernel, *, mask, reset, training
+        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
     ):
+        x_proj = self._project(sequences)
         rates = (self.zoneout_h, self.zoneout_c)
         keeps = self._draws(x_proj) if training else None
 

@@ -23,9 +23,25 @@ class Kernel(NamedTuple):
     biases: int = 0
 
 
+def given_projections(kernel, states):
+    """A kernel as a function of the projected inputs: `W` is 1, `b` is 0."""
+
+    def run(x_proj, *rest, **flags):
+        x_proj = tf.convert_to_tensor(x_proj)
+        width, dtype = x_proj.shape[-1], x_proj.dtype
+        before, recurrent, biases = rest[:states], rest[states], rest[states + 1 :]
+        unit = tf.eye(width, dtype=dtype)
+        bias = tf.zeros([width], dtype)
+        return kernel(x_proj, *before, unit, recurrent, bias, *biases, **flags)
+
+    return run
+
+
 def simple(activation, reference):
     return Kernel(
-        functools.partial(kernels.simple_rnn, activation=activation),
+        given_projections(
+            functools.partial(kernels.simple_rnn, activation=activation), 1
+        ),
         functools.partial(references.simple_rnn, activation=reference),
         gates=1,
         states=1,
@@ -44,8 +60,12 @@ def any_lstm(x_proj, h_0, c_0, recurrent_kernel, **flags):
 
 
 KERNELS = {
-    "lstm": Kernel(kernels.lstm, references.lstm, gates=4, states=2),
-    "gru": Kernel(kernels.gru, references.gru, gates=3, states=1, biases=1),
+    "lstm": Kernel(
+        given_projections(kernels.lstm, 2), references.lstm, gates=4, states=2
+    ),
+    "gru": Kernel(
+        given_projections(kernels.gru, 1), references.gru, gates=3, states=1, biases=1
+    ),
     "recurrence": Kernel(any_lstm, references.lstm, gates=4, states=2),
     "simple_rnn tanh": simple("tanh", np.tanh),
     "simple_rnn relu": simple("relu", lambda x: np.maximum(x, 0)),
@@ -282,3 +302,49 @@ def gradients_through(kernel, arguments):
         tape.watch(arguments)
         loss = tf.reduce_sum(kernel.run(*arguments)[0])
     return tape.gradient(loss, arguments)
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize(
+    ("run", "gates", "states"),
+    [(kernels.lstm, 4, 2), (kernels.gru, 3, 1), (kernels.simple_rnn, 1, 1)],
+)
+def test_inputs_are_projected_inside(run, gates, states, flags):
+    """Kernel and bias, and their gradients, as if the projection stood outside."""
+    rng = np.random.default_rng(2)
+    x, kernel, bias = (
+        tf.constant(rng.normal(size=shape))
+        for shape in ((TIME, BATCH, 2), (2, gates * UNITS), (gates * UNITS,))
+    )
+    before = [tf.constant(rng.normal(size=(BATCH, UNITS))) for _ in range(states)]
+    recurrent = tf.constant(rng.normal(size=(UNITS, gates * UNITS)))
+    flags = flags_of(flags)
+
+    def inside(x, kernel, bias):
+        return run(x, *before, kernel, recurrent, bias, **flags)
+
+    def outside(x, kernel, bias):
+        x_proj = tf.tensordot(x, kernel, 1) + bias
+        return given_projections(run, states)(x_proj, *before, recurrent, **flags)
+
+    results = []
+    for function in (inside, outside):
+        with tf.GradientTape() as tape:
+            tape.watch((x, kernel, bias))
+            outputs = function(x, kernel, bias)
+            loss = weighted_sum(outputs)
+        results.append([*outputs, *tape.gradient(loss, (x, kernel, bias))])
+    assert_close(*results, 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("run", "width", "states"),
+    [(kernels.lstm, 12, 2), (kernels.gru, 9, 1), (kernels.simple_rnn, 3, 1)],
+)
+def test_no_bias_means_zeros(run, width, states):
+    rng = np.random.default_rng(0)
+    shapes = [(4, 2, 5), *[(2, 3)] * states, (5, width), (3, width)]
+    arguments = [rng.normal(size=s).astype("float32") for s in shapes]
+    zeros = run(*arguments, np.zeros(width, "float32"))
+    for a, b in zip(run(*arguments), zeros, strict=True):
+        np.testing.assert_array_equal(a, b)

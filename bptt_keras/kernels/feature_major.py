@@ -1,0 +1,245 @@
+"""The loop over time of a fused recurrence, with the batch as the last axis.
+
+A step is one product `weights (m, n) @ values (n, batch)` and arithmetic on what comes
+out. In this order XLA's products run faster on a CPU than as `values @ weights`, and
+the arithmetic runs along flat vectors of `features * batch` numbers, feature by
+feature, which it turns into vector instructions.
+"""
+
+import tensorflow as tf
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops
+from tensorflow.python.ops import control_flow_util
+
+
+def swap_to_front(x, mask=None):
+    """`(time, batch, features)` as `(features, time, batch)`, zeros where masked."""
+    if mask is not None:
+        # What stands in a masked step may be NaN, and 0 * NaN would spoil gradients.
+        x = tf.where(mask[..., None], x, tf.zeros([], x.dtype))
+    return tf.transpose(x, (2, 0, 1))
+
+
+def swap_to_back(x):
+    """`(features, time, batch)` as `(time, batch, features)`."""
+    return tf.transpose(x, (1, 2, 0))
+
+
+def flat(x):
+    """`(batch, features)` as a vector, feature by feature."""
+    return tf.reshape(tf.transpose(x), [-1])
+
+
+def rows(vector, features):
+    """A vector, feature by feature, as `(batch, features)`."""
+    return tf.transpose(tf.reshape(vector, (features, -1)))
+
+
+def wide(x):
+    """In float32 at least: what a step adds up loses too much in 16 bits."""
+    return tf.cast(x, tf.float32) if x.dtype.size < 4 else x
+
+
+def stacked(kernel, bias, recurrent_kernel):
+    """`[W b U]` transposed, the weights of `[x_t 1 h_{t-1}]`, `(n, features + ...)`."""
+    return tf.transpose(tf.concat([kernel, bias[None], recurrent_kernel], axis=0))
+
+
+def previous(sequence, first, reset):
+    """The state that each step started from: `sequence` one step late, resets done.
+
+    Args:
+        sequence: `(units, time, batch)`.
+        first: `(batch, units)`, the state before the first step.
+        reset: `(time, batch)` booleans, or None.
+    """
+    late = tf.concat([tf.transpose(first)[:, None], sequence[:, :-1]], axis=1)
+    return late if reset is None else tf.where(reset, tf.zeros_like(late), late)
+
+
+def weight_gradient(inputs, d_outputs):
+    """The sum over steps and rows of `inputs d_outputs^T`, in one product.
+
+    Added up inside the loop it would cost about as much as all the rest of the way
+    back.
+
+    Args:
+        inputs: `(m, time, batch)`.
+        d_outputs: `(n, time, batch)`.
+
+    Returns:
+        `(m, n)`.
+    """
+    a, b = (tf.reshape(x, (x.shape[0], -1)) for x in (inputs, d_outputs))
+    return tf.matmul(a, b, transpose_b=True)
+
+
+def product(weights, vector):
+    """`weights @ values` for values and result as vectors, feature by feature."""
+    values = tf.reshape(vector, (weights.shape[1], -1))
+    return tf.reshape(tf.matmul(weights, values), [-1])
+
+
+def cut(vector, *features):
+    """Pieces of a vector, feature by feature, one for each number of features."""
+    batch = _size(vector) // sum(features)
+    return tf.split(vector, [n * batch for n in features], num=len(features))
+
+
+def clear(reset, vector):
+    """Set what belongs to rows that `reset` `(batch,)` flags to zeros.
+
+    `where` and not a product: a row that holds NaN is clean afterwards.
+    """
+    if reset is None:
+        return vector
+    return tf.where(_along(reset, vector), tf.zeros([], vector.dtype), vector)
+
+
+def hold(mask, new, old):
+    """Take `new` where `mask` `(batch,)` is True and `old` elsewhere."""
+    return new if mask is None else tf.where(_along(mask, new), new, old)
+
+
+def join(parts, place):
+    """One vector of several, each element computed once.
+
+    Args:
+        parts: list of vectors.
+        place: vector as long as all of them: a loop variable that XLA may overwrite.
+
+    Returns:
+        The vector, which is the next turn's `place`.
+    """
+    if not _compiled_by_xla():
+        return tf.concat(parts, axis=0)
+    # A concatenation would be computed anew, branch by branch, by all that read it.
+    start = tf.constant(0)
+    for part in parts:
+        place = gen_xla_ops.xla_dynamic_update_slice(place, part, [start])
+        start += _size(part)
+    return place
+
+
+def walk(step, sequences, carry, outputs, *, reverse=False):
+    """Apply `step` along time and keep what it puts out.
+
+        carry, (a_t, b_t, ...) = step(carry, (x_t, y_t, ...))
+
+    The loop itself is not meant to be differentiated: kernels call it inside
+    `tf.custom_gradient`.
+
+    Args:
+        step: the function above. Of a sequence `(features, time, batch)` or
+            `(time, features * batch)` it gets a vector, of one `(time, batch)` of
+            booleans the flags of the step.
+        sequences: tuple of such tensors; an entry may be None and then reaches `step`
+            as None. The first one is `(features, time, batch)`.
+        carry: structure of tensors that one step hands to the next.
+        outputs: tuple of numbers of features. Each output is a vector.
+        reverse: walk from the last step to the first.
+
+    Returns:
+        `(carry, outputs)`: the last carry, and a tuple of sequences `(features, time,
+        batch)`, or, for a number given as `Kept(features)`, `(time, features *
+        batch)`; all in the order of time, whichever way the loop walked.
+    """
+    sequences = [None if s is None else tf.convert_to_tensor(s) for s in sequences]
+    first = sequences[0]
+    _, length, batch = (n or tf.shape(first)[i] for i, n in enumerate(first.shape))
+    stores = tuple(_Store(o, length, batch, first.dtype) for o in outputs)
+
+    def at(t):
+        return [_slice(s, t) for s in sequences if s is not None]
+
+    def body(count, slices, carry, arrays):
+        t = length - 1 - count if reverse else count
+        present = iter(slices)
+        at_t = tuple(None if s is None else next(present) for s in sequences)
+        new, values = step(carry, at_t)
+        # The number of rows may be known to one tensor and not to another.
+        new = tf.nest.map_structure(
+            lambda n, o: tf.ensure_shape(n, o.shape), new, carry
+        )
+        # Read one step ahead: XLA would put a read of this step into each of the
+        # kernels that use it, together with all that is computed from it.
+        ahead = tf.maximum(t - 1, 0) if reverse else tf.minimum(t + 1, length - 1)
+        arrays = tuple(
+            store.write(array, t, value)
+            for store, array, value in zip(stores, arrays, values, strict=True)
+        )
+        return count + 1, at(ahead), new, arrays
+
+    start = (0, at(length - 1 if reverse else 0), carry, tuple(s.new() for s in stores))
+    _, _, carry, arrays = tf.while_loop(
+        lambda count, *_: count < length, body, start, maximum_iterations=length
+    )
+    done = tuple(s.read(a) for s, a in zip(stores, arrays, strict=True))
+    return carry, done
+
+
+class Kept(int):
+    """Number of features of an output that only the way back reads, step by step."""
+
+
+class _Store:
+    """Where the vectors of all steps go."""
+
+    def __init__(self, features, length, batch, dtype):
+        self._kept = isinstance(features, Kept)
+        self._shape = (features, length, batch)
+        self._dtype = dtype
+        # Laid out for the products over all steps. Only XLA writes into the middle of
+        # an array without copying it.
+        self._in_place = not self._kept and _compiled_by_xla()
+
+    def new(self):
+        features, length, batch = self._shape
+        if self._in_place:
+            return tf.zeros(tf.stack(self._shape), self._dtype)
+        known = isinstance(batch, int)
+        return tf.TensorArray(
+            self._dtype,
+            size=length,
+            element_shape=[features * batch if known else None],
+        )
+
+    def write(self, array, t, vector):
+        if not self._in_place:
+            return array.write(t, vector)
+        features, _, batch = self._shape
+        column = tf.reshape(vector, tf.stack([features, 1, batch]))
+        return gen_xla_ops.xla_dynamic_update_slice(array, column, [0, t, 0])
+
+    def read(self, array):
+        if self._in_place:
+            return array
+        features, length, batch = self._shape
+        steps = array.stack()
+        if self._kept:
+            return steps
+        steps = tf.reshape(steps, tf.stack([length, features, batch]))
+        return tf.transpose(steps, (1, 0, 2))
+
+
+def _slice(sequence, t):
+    if sequence.shape.rank == 3:
+        return tf.reshape(sequence[:, t], [-1])
+    return sequence[t]
+
+
+def _along(flags, vector):
+    """Flags of rows for each element of a vector, feature by feature."""
+    return tf.tile(flags, [_size(vector) // _size(flags)])
+
+
+def _size(vector):
+    """Its number of elements, an integer where it is known."""
+    return vector.shape[0] or tf.size(vector)
+
+
+def _compiled_by_xla():
+    """Whether the function that is being traced will be compiled by XLA."""
+    if tf.executing_eagerly():
+        return False
+    graph = tf.compat.v1.get_default_graph()
+    return control_flow_util.GraphOrParentsInXlaContext(graph)
