@@ -1,20 +1,27 @@
 # Everything works on a fresh machine with Python >= 3.10 (with venv) and make.
 # Overridable: PYTHON (builds the environment), VENV (where it lies),
-# DEVICE (cpu or gpu: which TensorFlow is installed), PYTEST (more pytest flags).
+# DEVICE (cpu or gpu: which TensorFlow is installed), PYTEST (more pytest flags),
+# BENCH (flags of the benchmark), TORCH and JAX (Python programs that have them).
 PYTHON ?= python3
 VENV ?= .venv
 DEVICE ?= cpu
 PYTEST ?=
+BENCH ?=
+TORCH ?= .venv-bench-torch/bin/python
+JAX ?= .venv-bench-jax/bin/python
 
 bin := $(VENV)/bin
 demo_ready := $(VENV)/.ready-demo-$(DEVICE)
 test_ready := $(VENV)/.ready-test-$(DEVICE)
+# Environments of the benchmark's peers, but for those that were given.
+peers := $(filter .venv-bench-%,$(TORCH) $(JAX))
+peers_ready := $(peers:%/bin/python=%/.ready)
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint format clean
+.PHONY: help demo test test-slow test-all lint format bench clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -41,8 +48,11 @@ format: $(test_ready) ## Sort imports and format in place.
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
-clean: ## Remove the environment, runs, builds and caches.
-	rm -rf .venv runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+bench: $(test_ready) $(peers_ready) ## Training speed beside Keras, PyTorch and JAX.
+	$(bin)/python -m tests.benchmarks.suite --torch $(TORCH) --jax $(JAX) $(BENCH)
+
+clean: ## Remove the environments, runs, builds and caches.
+	rm -rf .venv .venv-bench-* runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(bin)/python:
@@ -61,3 +71,10 @@ $(demo_ready): setup.cfg | $(bin)/python
 $(test_ready): setup.cfg | $(bin)/python
 	@$(bin)/python -m pip install -qq --disable-pip-version-check -e ".[$(DEVICE),test]"
 	@touch $@
+
+# A peer that cannot be installed is missing from the tables; the others are measured.
+.venv-bench-%/.ready: tests/benchmarks/peers/requirements-%.txt
+	@echo "Setting up $(@D)."
+	@{ $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install -qq \
+	    --disable-pip-version-check -r $< && touch $@; } \
+	    || echo "$(@D) could not be set up."

@@ -45,6 +45,17 @@ def take_turns(contestants, rounds):
     return times
 
 
+def median_ratio(baseline, own):
+    """Median over rounds of `baseline / own`, each round divided by itself.
+
+    Args:
+        baseline: Seconds of each round.
+        own: Seconds of the same rounds.
+    """
+    pairs = zip(baseline, own, strict=True)
+    return statistics.median(base / each for base, each in pairs)
+
+
 def report(times, baseline, *, per=1, unit="ms"):
     """Prints median, spread and ratio to a baseline, round by round.
 
@@ -57,8 +68,7 @@ def report(times, baseline, *, per=1, unit="ms"):
     print(f"{'':24}{'median ' + unit:>12}{'min':>9}{'max':>9}{'speed':>8}")
     for name, seconds in times.items():
         each = [1e3 * s / per for s in seconds]
-        pairs = zip(times[baseline], seconds, strict=True)
-        ratio = statistics.median(base / own for base, own in pairs)
+        ratio = median_ratio(times[baseline], seconds)
         print(
             f"{name:24}{statistics.median(each):12.2f}{min(each):9.2f}"
             f"{max(each):9.2f}{ratio:7.2f}x"

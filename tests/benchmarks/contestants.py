@@ -1,0 +1,93 @@
+"""Who takes part in the benchmark: a program, its options and its environment."""
+
+import dataclasses
+import fnmatch
+import json
+import os
+import sys
+
+from tests.benchmarks.rounds import Contestant
+
+# Name -> module in `peers`, its options, more of its environment.
+TABLE = {
+    "bptt_keras": ("bptt_keras_fit", {}, {}),
+    "bptt_keras-no-xla": ("bptt_keras_fit", {"jit_compile": False}, {}),
+    "bptt_keras-1-shard": ("bptt_keras_fit", {"shards": 1}, {}),
+    "bptt_keras-bfloat16": ("bptt_keras_fit", {"policy": "mixed_bfloat16"}, {}),
+    **{
+        f"keras{'-xla' if jit else ''}-{steps}": (
+            "keras_fit",
+            {"jit_compile": jit, "steps_per_execution": steps},
+            {},
+        )
+        for jit in (False, True)
+        for steps in (1, 16)
+    },
+    "torch": ("torch_loop", {}, {}),
+    # The C library keeps freed memory instead of handing it back and clearing it anew.
+    "torch-malloc": (
+        "torch_loop",
+        {},
+        {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"},
+    ),
+    "jax": ("jax_scan", {}, {}),
+}
+YARDSTICKS = ("numpy", "tensorflow")
+# All on the processor, whatever else the machine has.
+_ENV = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "JAX_PLATFORMS": "cpu",
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+def choose(patterns):
+    """Names in the table that a pattern such as `keras*` fits, in the table's order.
+
+    Raises:
+        ValueError: If a pattern fits none.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(TABLE, pattern):
+            raise ValueError(
+                f"`contestants` must be names or patterns of {', '.join(TABLE)}. "
+                f"Received: {pattern!r}."
+            )
+    return [
+        name
+        for name in TABLE
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    ]
+
+
+def contestants(names, shape, interpreters):
+    """A `Contestant` for each name.
+
+    Args:
+        names: Names in `TABLE`.
+        shape: `Shape` that they train.
+        interpreters: `{"torch": path, "jax": path}` of Python programs; the others run
+            in this one.
+    """
+    return [_contestant(name, shape, interpreters, *TABLE[name]) for name in names]
+
+
+def yardsticks(shape):
+    """Contestants whose window is one big matrix product; a turn takes four."""
+    shape = dataclasses.replace(shape, windows=4, batch_windows=1)
+    return [
+        _contestant(
+            f"product-{library}", shape, {}, "product", {"library": library}, {}
+        )
+        for library in YARDSTICKS
+    ]
+
+
+def _contestant(name, shape, interpreters, module, options, env):
+    python = interpreters.get(module.split("_")[0], sys.executable)
+    # The shell that started us may be in another folder than the project's root.
+    python = os.path.abspath(python) if os.sep in python else python
+    work = json.dumps(dataclasses.asdict(shape)), json.dumps(options)
+    command = (python, "-m", f"tests.benchmarks.peers.{module}", *work)
+    return Contestant(name, command, {**_ENV, **env})

@@ -1,0 +1,76 @@
+"""What a contestant says to the program that runs the benchmark, and when it works.
+
+A contestant is a process. It builds its model, makes one update, and then works only
+when it is told to, by lines on its standard input; it answers in lines of JSON:
+
+    (start)    {"first": seconds, "imports_mib": MiB, "versions": {name: version}}
+    go         {"seconds": seconds a window, "cpu": the same of all cores, "loss": nats}
+    stop       {"peak_mib": MiB}, and it ends
+
+or, at any time, `{"error": "Type: message"}`.
+
+Plain Python, because every contestant's environment imports it.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+
+from tests.benchmarks.shapes import Shape
+
+
+def serve(build, versions, arguments=None):
+    """Runs a contestant; the command line is a `Shape` and options, both in JSON.
+
+    Args:
+        build: Function `(shape, **options) -> train`. `train(windows)` trains on so
+            many windows from the start of the series, with the state fresh at the
+            start, and returns their mean loss in nats.
+        versions: `{name: version}` of what is measured.
+        arguments: In place of the command line, without the program's name.
+    """
+    shape, options = (json.loads(a) for a in arguments or sys.argv[1:3])
+    shape = Shape(**shape)
+    say = _speaker()
+    try:
+        # A library that is imported may be large: the reader can take it off.
+        imports = _peak_mib()
+        start = time.perf_counter()
+        train = build(shape, **options)
+        train(shape.batch_windows)
+        first = time.perf_counter() - start
+        say({"first": first, "imports_mib": imports, "versions": versions})
+        for line in sys.stdin:
+            if line.strip() == "stop":
+                say({"peak_mib": _peak_mib()})
+                return
+            say(_turn(train, shape.windows))
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        say({"error": f"{type(error).__name__}: {lines[0]}"})
+        raise
+
+
+def _turn(train, windows):
+    start, cpu = time.perf_counter(), time.process_time()
+    loss = train(windows)
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return {"seconds": seconds / windows, "cpu": cpu / windows, "loss": loss}
+
+
+def _speaker():
+    """A function that sends an answer, through a file that nobody else prints to."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def say(answer):
+        print(json.dumps(answer), file=answers, flush=True)
+
+    return say
+
+
+def _peak_mib():
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024**2 if sys.platform == "darwin" else 1024)
