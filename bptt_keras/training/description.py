@@ -1,5 +1,6 @@
 """The lines that `TruncatedBPTT.summary()` adds: what runs."""
 
+from bptt_keras.training.allocator import SWITCH
 from bptt_keras.truncation.serialization import to_config
 
 _LATER = "known at the first batch"
@@ -20,6 +21,7 @@ def describe(engine):
         *_options(engine.trainer),
         ("XLA", _xla(engine)),
         ("shards", _shards(engine)),
+        *_memory(engine),
         *(("state", line) for line in _state(engine)),
         *_unchecked(engine),
         ("reset", "a batch without `reset` starts afresh; one with `reset` continues"),
@@ -111,6 +113,12 @@ def _shards(engine):
         return _LATER
     reason = engine.shards_reason
     return f"{engine.shards}" + (f": {reason}" if reason else "")
+
+
+def _memory(engine):
+    if not engine.keeps_memory:
+        return []
+    return [("heap", f"freed memory is kept for the next window; {SWITCH}=0: not")]
 
 
 def _state(engine):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from bptt_keras.state import PureStep, both, check_by_running, discover
 from bptt_keras.training import checks, loop
+from bptt_keras.training.allocator import keep_freed_memory
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batch import make_batch, tensors
 from bptt_keras.training.building import build_model, symbolic, symbolic_inputs
@@ -56,6 +57,7 @@ class Engine:
         shards_reason: `None`, or why there is only one.
         weighs_classes: True while data come with `class_weight`.
         uses: `{"fit" | "evaluate" | "predict": Use}`, as far as they have been used.
+        keeps_memory: True if memory that a window frees is kept for the next one.
         learning: `Learning`, `None` before the first batch of training.
     """
 
@@ -67,6 +69,7 @@ class Engine:
         self.uses = {}
         self.learning = None
         self.weighs_classes = False
+        self.keeps_memory = False
         # A state that was restored before there is a carry to hold it.
         self._restored = None
 
@@ -336,6 +339,7 @@ class Engine:
 
     def _make_use(self, name, batch):
         trainer, training = self.trainer, name == "fit"
+        self.keeps_memory = keep_freed_memory()
         if training:
             checks.check_options(trainer, self.findings)
 
