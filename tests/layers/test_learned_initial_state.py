@@ -105,8 +105,16 @@ def test_a_reset_equals_a_sequence_of_its_own(name, options, masked):
         assert_close([s[row] for s in states], [s[0] for s in pieces[-1][1:]])
 
 
-@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
-@pytest.mark.parametrize("resets", [False, True], ids=["", "resets"])
+@pytest.mark.parametrize(
+    ("masked", "resets"),
+    [
+        (True, True),
+        *(
+            pytest.param(*flags, marks=pytest.mark.slow)
+            for flags in ((False, False), (False, True), (True, False))
+        ),
+    ],
+)
 def test_gradients_equal_finite_differences(name, masked, resets):
     layer = learning(name, dtype="float64")
     call = {"mask": mask() if masked else None, "reset": reset() if resets else None}

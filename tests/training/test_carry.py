@@ -107,7 +107,9 @@ def test_parts_of_the_wrong_shape_are_refused(name):
         )
 
 
-@pytest.mark.parametrize("sequence_output", [True, False])
+@pytest.mark.parametrize(
+    "sequence_output", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_padded_rows_train_as_if_they_were_alone(sequence_output):
     model = keras.Sequential(
         [

@@ -40,7 +40,7 @@ def test_randomised_truncation_finds_it_with_windows_of_16_on_average():
     ("horizon", "finds"),
     [
         pytest.param(10, False, marks=SLOW),
-        (50, True),
+        pytest.param(50, True, marks=SLOW),
         pytest.param(100, True, marks=SLOW),
     ],
 )

@@ -107,7 +107,10 @@ def test_windows_after_the_first_have_no_gradient_for_it(jit_compile):
     assert_close(found, first)
 
 
-@pytest.mark.parametrize("recompute", ["sqrt", bk.truncation.Revolve(2)])
+@pytest.mark.parametrize(
+    "recompute",
+    ["sqrt", pytest.param(bk.truncation.Revolve(2), marks=pytest.mark.slow)],
+)
 def test_recomputation_has_its_gradient_too(recompute):
     x, y = series(3, 9)
     moved = []

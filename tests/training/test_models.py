@@ -11,7 +11,7 @@ from tests.state.models import MODELS, ROWS
 WINDOW = 4
 # Outputs of one model with a time axis and without have no windows in common.
 MIXED = {"subclassed in subclassed", "static input, repeated", "last states"}
-QUICK = {"dicts", "several inputs and outputs", "ConvLSTM1D", "static input, added"}
+QUICK = {"dicts", "several inputs and outputs", "static input, added"}
 
 
 def targets_like(outputs):

@@ -235,7 +235,9 @@ def test_recomputing_whole_batches_needs_their_length():
         trainer.fit(batches_of_lengths(12, 9, 5), verbose=0)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_recomputed_windows_may_end_anywhere(jit_compile):
     models = []
     for recompute in (None, 3):

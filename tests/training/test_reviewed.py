@@ -65,7 +65,9 @@ def test_bytes_serve_as_ids_and_labels():
     np.testing.assert_allclose(history.history["loss"], np.log(256), rtol=0.05)
 
 
-@pytest.mark.parametrize("both_masked", [True, False])
+@pytest.mark.parametrize(
+    "both_masked", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_ends_are_aligned_only_where_all_layers_are_masked(both_masked):
     a, b = keras.Input((None,), dtype="int32"), keras.Input((None, 1))
     words = keras.layers.Embedding(9, 3, mask_zero=True)(a)

@@ -51,7 +51,9 @@ def test_strides_equal_explicit_cuts(layer, window, stride, length):
     np.testing.assert_allclose(history.history["loss"], total / weight, rtol=1e-5)
 
 
-@pytest.mark.parametrize("recompute", [None, "sqrt"])
+@pytest.mark.parametrize(
+    "recompute", [None, pytest.param("sqrt", marks=pytest.mark.slow)]
+)
 def test_strides_equal_explicit_cuts_with_xla(recompute):
     model = model_of(keras.layers.LSTM)
     twin = model_of(bk.layers.LSTM)

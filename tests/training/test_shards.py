@@ -19,7 +19,9 @@ def train(model, shards, x, y, **options):
     return trainer.fit(x, y, shuffle=False, verbose=0, epochs=2, **options).history
 
 
-@pytest.mark.parametrize("shards", [2, 3, "auto"])
+@pytest.mark.parametrize(
+    "shards", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, "auto"))]
+)
 def test_shards_train_as_one_program_does(shards):
     x, y = series(7, 10)
     weights = np.random.default_rng(1).uniform(size=(7, 10)).astype("float32")

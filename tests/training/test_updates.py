@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 import bptt_keras as bk
 from tests.training.references import (
@@ -32,6 +33,7 @@ def test_what_waits_at_the_end_of_an_epoch_is_applied():
     assert int(trainer.optimizer.iterations) == 4
 
 
+@pytest.mark.slow
 def test_validation_sees_the_weights_after_what_waited():
     x, y = series(3, 8)
     trainer = trainer_of(model_of(bk.layers.GRU), 4, update=100)
@@ -69,6 +71,7 @@ def test_reset_state_forgets_what_waits():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_outputs_are_averaged_each_with_its_own_weights():
     inputs = keras.Input((None, 3))
     hidden = keras.layers.LSTM(4, return_sequences=True)(inputs)

@@ -135,6 +135,7 @@ def test_terminal_shows_progress_result_and_sample(tmp_path, capsys):
         assert text in out
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_history(tmp_path):
     losses = []
     for overwrite in ([], ["--overwrite"]):
@@ -160,6 +161,7 @@ def test_overwriting_removes_what_the_earlier_run_wrote(tmp_path, monkeypatch):
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_interrupted_training_leaves_the_best_model_so_far(
     tmp_path, monkeypatch, capsys
 ):
@@ -180,6 +182,7 @@ def test_interrupted_training_leaves_the_best_model_so_far(
     assert (tmp_path / "out" / "loss.png").exists()
 
 
+@pytest.mark.slow
 def test_loss_that_is_no_number_is_a_failure_that_says_so(tmp_path, capsys):
     options = "--epochs 3 --learning-rate 1e30 --clip 0".split()
     assert train(tmp_path, *options) == 1
@@ -188,6 +191,7 @@ def test_loss_that_is_no_number_is_a_failure_that_says_so(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_characters_that_only_validation_has_are_counted_as_unknown(tmp_path):
     assert train(tmp_path, "--epochs", "1", text=TEXT + "Ω%" * 5) == 0
     metadata = zoo.load_preset(tmp_path / "out").metadata
