@@ -338,6 +338,27 @@ def test_inputs_are_projected_inside(run, gates, states, flags):
 
 
 @pytest.mark.parametrize(
+    ("run", "gates", "states"),
+    [(kernels.lstm, 4, 2), (kernels.gru, 3, 1), (kernels.simple_rnn, 1, 1)],
+)
+def test_nan_in_masked_inputs_does_not_reach_the_kernel(run, gates, states):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(TIME, BATCH, 2))
+    mask = flags_of("mask")["mask"]
+    before = [np.zeros((BATCH, UNITS))] * states
+    recurrent = rng.normal(size=(UNITS, gates * UNITS))
+    slopes = []
+    for blank in (0.0, np.nan):
+        kernel = tf.fill((2, gates * UNITS), tf.constant(0.5, tf.float64))
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            inputs = np.where(mask[..., None], x, blank)
+            loss = weighted_sum(run(inputs, *before, kernel, recurrent, mask=mask))
+        slopes.append(tape.gradient(loss, kernel))
+    np.testing.assert_array_equal(*slopes)
+
+
+@pytest.mark.parametrize(
     ("run", "width", "states"),
     [(kernels.lstm, 12, 2), (kernels.gru, 9, 1), (kernels.simple_rnn, 3, 1)],
 )
