@@ -163,7 +163,7 @@ def counting_trainer():
             keras.layers.Dense(3, kernel_initializer="identity", trainable=True),
         ]
     )
-    trainer = bk.TruncatedBPTT(model, window=4)
+    trainer = bk.TruncatedBPTT(model, window=4, shards=1)
     # The loss is the count that the state has reached: its sum tells what was reset.
     trainer.compile(
         keras.optimizers.SGD(0.0),

@@ -80,8 +80,17 @@ def planes():
     }
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["", "xla"])
-@pytest.mark.parametrize("kind", ["fresh", "rows", "plane"])
+@pytest.mark.parametrize(
+    ("kind", "jit_compile"),
+    [
+        ("fresh", False),
+        ("rows", False),
+        ("plane", True),
+        pytest.param("fresh", True, marks=pytest.mark.slow),
+        pytest.param("rows", True, marks=pytest.mark.slow),
+        pytest.param("plane", False, marks=pytest.mark.slow),
+    ],
+)
 def test_two_batches_in_windows_equal_a_tape_by_hand(kind, jit_compile):
     """Six steps in windows of two: all weights, the initial state among them."""
     ours = model_of()

@@ -99,7 +99,7 @@ def test_gradients_reach_the_layer():
 
 def test_a_trainer_trains_and_describes_it(capsys):
     model = convolution(masked=True)
-    trainer = bk.TruncatedBPTT(model, window=4)
+    trainer = bk.TruncatedBPTT(model, window=4, shards=1)
     trainer.compile("sgd", "mse")
     trainer.fit(data(), np.zeros((3, 11, 2), "float32"), verbose=0)
     trainer.summary()

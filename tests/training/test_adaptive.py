@@ -1,5 +1,7 @@
 """The adaptive window inside `fit`: it measures the decay that there is."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ class Leaky(keras.layers.Layer):
         return h, [h]
 
 
+@functools.cache  # the tests only read
 def fitted(w, *, sequences=True, epochs=1, jit_compile=False, **options):
     model = keras.Sequential(
         [
@@ -54,10 +57,10 @@ def smallest_window(w):
     return 32
 
 
-@pytest.mark.parametrize("w", [0.5, 0.8])
+@pytest.mark.parametrize("w", [pytest.param(0.5, marks=pytest.mark.slow), 0.8])
 @pytest.mark.parametrize("sequences", [True, False])
 def test_the_window_follows_the_measured_decay(w, sequences):
-    trainer = fitted(w, sequences=sequences)
+    trainer = fitted(w) if sequences else fitted(w, sequences=False)
     np.testing.assert_allclose(trainer.truncation.decay, w, rtol=1e-3)
     assert abs(trainer.truncation.window - smallest_window(w)) <= 1
 

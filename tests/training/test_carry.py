@@ -6,7 +6,13 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
-from tests.training.references import assert_same_weights, clone, model_of, series
+from tests.training.references import (
+    assert_same_weights,
+    clone,
+    model_of,
+    series,
+    train_whole,
+)
 
 
 class CountingCell(keras.layers.Layer):
@@ -107,9 +113,7 @@ def test_parts_of_the_wrong_shape_are_refused(name):
         )
 
 
-@pytest.mark.parametrize(
-    "sequence_output", [True, pytest.param(False, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("sequence_output", [True, False])
 def test_padded_rows_train_as_if_they_were_alone(sequence_output):
     model = keras.Sequential(
         [
@@ -127,10 +131,8 @@ def test_padded_rows_train_as_if_they_were_alone(sequence_output):
     for row, length in enumerate(lengths):
         alone = clone(model)
         one = slice(row, row + 1)
-        trainer = bk.TruncatedBPTT(alone, 20)
-        trainer.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
         target = y[one, :length] if sequence_output else y[one]
-        trainer.train_on_batch(x[one, :length], target)
+        train_whole(alone, x[one, :length], target)
         weight = (length if sequence_output else 1) / total
         changes = [
             weight * (new - old)
@@ -166,17 +168,15 @@ def batches_of(x, y, size=4):
 @pytest.mark.parametrize("stride", [None, 2])
 def test_training_goes_on_from_a_snapshot(stride):
     x, y = series(3, 16)
-    whole, first = stream_trainer(stride=stride), stream_trainer(stride=stride)
+    whole, second = (stream_trainer(seed, stride=stride) for seed in (1, 5))
     batches = list(batches_of(x, y))
-    for batch in batches:
-        whole.train_on_batch(*batch)
     for batch in batches[:2]:
-        first.train_on_batch(*batch)
-    snapshot = first.snapshot_state()
-    second = stream_trainer(seed=5, stride=stride)
-    second.model.set_weights(first.model.get_weights())
+        whole.train_on_batch(*batch)
+    snapshot = whole.snapshot_state()
+    second.model.set_weights(whole.model.get_weights())
     second.restore_state(snapshot)
     for batch in batches[2:]:
+        whole.train_on_batch(*batch)
         second.train_on_batch(*batch)
     assert_same_weights(whole.model, second.model)
 
@@ -198,7 +198,7 @@ def test_a_snapshot_of_another_model_is_refused():
     x, y = series(3, 8)
     small = stream_trainer()
     small.train_on_batch(*next(batches_of(x, y)))
-    other = bk.TruncatedBPTT(model_of(bk.layers.GRU), 6)
+    other = bk.TruncatedBPTT(model_of(bk.layers.GRU), 6, shards=1)
     other.compile(keras.optimizers.SGD(0.3), "mse", jit_compile=False)
     other.train_on_batch(*next(batches_of(x, y)))
     with pytest.raises(ValueError, match="A snapshot of the state fits"):

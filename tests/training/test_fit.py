@@ -31,20 +31,22 @@ def test_every_source_of_data_trains_alike():
         "PyDataset": dict(x=Batches(batches), shuffle=False),
         "generator": dict(x=(batch for batch in batches), steps_per_epoch=2),
     }
-    first = model_of(bk.layers.LSTM)
+    model = model_of(bk.layers.LSTM)
+    trainer, start = trainer_of(model, 4), model.get_weights()
     trained = {}
     for name, arguments in sources.items():
-        trained[name] = clone(first)
-        trainer_of(trained[name], 4).fit(**arguments, verbose=0)
+        model.set_weights(start)
+        trainer.fit(**arguments, verbose=0)
+        trained[name] = clone(model)
     for name in sources:
         assert_same_weights(trained["arrays"], trained[name])
+    assert any((a != b).any() for a, b in zip(start, model.get_weights(), strict=True))
 
 
 def test_the_last_batch_may_hold_one_row():
     x, y = series(5, 9)
-    history = trainer_of(model_of(bk.layers.LSTM), 4, jit_compile=True).fit(
-        x, y, batch_size=4, epochs=2, verbose=0
-    )
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4, shards="auto", jit_compile=True)
+    history = trainer.fit(x, y, batch_size=4, epochs=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
 
 
@@ -72,7 +74,7 @@ def test_lengths_may_change_from_batch_to_batch():
     twin = clone(first)
     lengths = [9, 4, 3, 12, 7]
     batches = [series(2, length, seed=length) for length in lengths]
-    one_by_one = trainer_of(first, 4)
+    one_by_one = trainer_of(first, 4, run_eagerly=True)  # no trace for each length
     for x, y in batches:
         one_by_one.train_on_batch(x, y)
 
@@ -83,7 +85,7 @@ def test_lengths_may_change_from_batch_to_batch():
     dataset = tf.data.Dataset.from_generator(generate, output_signature=spec)
     trainer_of(twin, 4, jit_compile=True).fit(dataset, verbose=0)
     assert_same_weights(first, twin)
-    lengths_unknown = bk.TruncatedBPTT(first, window=4)
+    lengths_unknown = bk.TruncatedBPTT(first, window=4, shards=1)
     predicted = lengths_unknown.predict(dataset.take(1), verbose=0)
     np.testing.assert_allclose(predicted, first(batches[0][0]), atol=1e-5)
 
@@ -125,7 +127,14 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+# The others go the same way through the trainer.
+QUICK = {"global_clipnorm", "ema", "accumulation", "loss_scale"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMIZERS],
+)
 def test_every_optimizer_acts_on_each_window_as_train_on_batch_would(name):
     # One batch of one window each, against the same windows inside one batch: the
     # state is taken out of play by a model without any.
@@ -155,8 +164,15 @@ def test_the_gradient_norm_is_that_before_clipping_and_scaling():
     np.testing.assert_allclose(history["grad_norm"], expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize(
+    ("policy", "jit_compile"),
+    [
+        ("mixed_bfloat16", False),
+        ("mixed_float16", True),
+        pytest.param("mixed_bfloat16", True, marks=pytest.mark.slow),
+        pytest.param("mixed_float16", False, marks=pytest.mark.slow),
+    ],
+)
 def test_mixed_precision_trains(policy, jit_compile):
     keras.config.set_dtype_policy(policy)
     x, _ = series(8, 12)
@@ -199,7 +215,9 @@ def test_callbacks_see_the_inner_model_train(tmp_path):
     np.testing.assert_allclose(float(trainer.optimizer.learning_rate), 0.05)
 
 
-@pytest.mark.parametrize("built_by_fit", [True, False])
+@pytest.mark.parametrize(
+    "built_by_fit", [pytest.param(True, marks=pytest.mark.slow), False]
+)
 def test_a_saved_trainer_goes_on_as_if_it_had_not_stopped(tmp_path, built_by_fit):
     x, y = series(4, 9)
     layers = [bk.layers.LSTM(5, return_sequences=True), keras.layers.Dense(2)]

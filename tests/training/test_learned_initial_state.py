@@ -1,5 +1,7 @@
 """An initial state that is trained: where its gradient comes from, where it goes."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -83,8 +85,16 @@ def assert_close(found, expected):
         assert np.abs(other).max() > 1e-3
 
 
-@pytest.mark.parametrize("layer", [*LAYERS, "cell"])
-@pytest.mark.parametrize("flags", [None, "rows", "inside"])
+# Each layer and each kind of flag; the LSTM has two states.
+QUICK = [(bk.layers.LSTM, None), (bk.layers.LSTM, "inside"), (bk.layers.GRU, "rows")]
+QUICK += [(bk.layers.SimpleRNN, "inside"), ("cell", "rows")]
+CASES = [
+    case if case in QUICK else pytest.param(*case, marks=pytest.mark.slow)
+    for case in itertools.product([*LAYERS, "cell"], [None, "rows", "inside"])
+]
+
+
+@pytest.mark.parametrize(("layer", "flags"), CASES)
 def test_gradient_comes_from_rows_that_start_and_resets_inside(layer, flags):
     x, y = series(3, 6)
     reset = None

@@ -60,7 +60,19 @@ def test_each_option_has_a_row_here():
     assert rows == options - KERAS
 
 
-@pytest.mark.parametrize("name", CHANGES)
+def cases(names, *quick):
+    """Names of options, those that are not quick marked as slow."""
+    slow = pytest.mark.slow
+    return [n if n in quick else pytest.param(n, marks=slow) for n in names]
+
+
+@pytest.mark.parametrize(
+    "name",
+    cases(
+        CHANGES,
+        *("window", "stride", "update", "burn_in", "state_noise", "state_dropout"),
+    ),
+)
 def test_it_changes_the_result(name, plain):
     other = trained(**CHANGES[name])
     changes = [
@@ -72,7 +84,9 @@ def test_it_changes_the_result(name, plain):
     assert max(changes) > 1e-4
 
 
-@pytest.mark.parametrize("name", SAME_RESULT)
+@pytest.mark.parametrize(
+    "name", cases(SAME_RESULT, "recompute, revolve", "shards", "jit_compile")
+)
 def test_it_changes_what_runs_and_not_the_result(name, plain):
     options, line = SAME_RESULT[name]
     other = trained(**options)
@@ -87,15 +101,12 @@ def summary(trainer):
     return "\n".join(lines)
 
 
-QUICK = {"stride", "window, random", "update, number", "recompute, revolve"}
-
-
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in [*CHANGES, "recompute, revolve"]
-    ],
+    cases(
+        [*CHANGES, "recompute, revolve"],
+        *("stride", "window, random", "update, number", "recompute, revolve"),
+    ),
 )
 def test_it_survives_saving(name, tmp_path):
     options = CHANGES.get(name) or SAME_RESULT[name][0]
@@ -236,7 +247,7 @@ def test_recomputing_whole_batches_needs_their_length():
 
 
 @pytest.mark.parametrize(
-    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+    "jit_compile", [pytest.param(False, marks=pytest.mark.slow), True]
 )
 def test_recomputed_windows_may_end_anywhere(jit_compile):
     models = []

@@ -34,7 +34,15 @@ def spans_of(window, stride, length, lead=0):
 )
 @pytest.mark.parametrize(
     ("window", "stride", "length"),
-    [(6, 2, 14), (6, 2, 13), (5, 2, 11), (4, 1, 9), (6, 4, 15), (9, 3, 5), (7, 7, 16)],
+    [
+        (6, 2, 13),
+        (4, 1, 9),
+        (9, 3, 5),
+        (7, 7, 16),
+        pytest.param(6, 2, 14, marks=pytest.mark.slow),
+        pytest.param(5, 2, 11, marks=pytest.mark.slow),
+        pytest.param(6, 4, 15, marks=pytest.mark.slow),
+    ],
 )
 def test_strides_equal_explicit_cuts(layer, window, stride, length):
     model = model_of(keras.layers.LSTM)
@@ -66,7 +74,16 @@ def test_strides_equal_explicit_cuts_with_xla(recompute):
     assert_same_weights(model, twin, atol=3e-6)
 
 
-@pytest.mark.parametrize("pieces", [(14,), (5, 9), (4, 4, 4, 2), (1,) * 14, (6, 8)])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (4, 4, 4, 2),
+        (1,) * 14,
+        pytest.param((14,), marks=pytest.mark.slow),
+        pytest.param((5, 9), marks=pytest.mark.slow),
+        pytest.param((6, 8), marks=pytest.mark.slow),
+    ],
+)
 def test_windows_reach_back_over_the_border_of_two_batches(pieces):
     model = model_of(keras.layers.LSTM)
     twin = clone(model)
@@ -106,7 +123,9 @@ def test_windows_do_not_reach_back_over_a_reset():
     assert_same_weights(model, twin)
 
 
-@pytest.mark.parametrize("update", [2, 3, "sequence"])
+@pytest.mark.parametrize(
+    "update", [2, pytest.param(3, marks=pytest.mark.slow), "sequence"]
+)
 def test_updates_average_over_the_timesteps_of_their_windows(update):
     model = model_of(keras.layers.LSTM)
     twin = clone(model)

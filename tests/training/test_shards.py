@@ -20,7 +20,12 @@ def train(model, shards, x, y, **options):
 
 
 @pytest.mark.parametrize(
-    "shards", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (3, "auto"))]
+    "shards",
+    [
+        2,
+        pytest.param(3, marks=pytest.mark.slow),
+        pytest.param("auto", marks=pytest.mark.slow),
+    ],
 )
 def test_shards_train_as_one_program_does(shards):
     x, y = series(7, 10)

@@ -12,20 +12,31 @@ from tests.training.references import (
     model_of,
     series,
     train_by_hand,
+    train_whole,
 )
 
+# Both ways through a layer: Keras' loop, and a fused kernel.
 LAYERS = [keras.layers.LSTM, bk.layers.LSTM]
+SLOW = pytest.mark.slow
 
 
-def trainer_of(model, window, **options):
+def trainer_of(model, window, *, shards=1, **options):
+    # One shard: two take twice as long to trace.
     options = {"optimizer": keras.optimizers.SGD(0.1), "loss": "mse"} | options
-    trainer = bk.TruncatedBPTT(model, window=window)
+    trainer = bk.TruncatedBPTT(model, window=window, shards=shards)
     trainer.compile(**{"jit_compile": False} | options)
     return trainer
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    ("layer", "jit_compile"),
+    [
+        (keras.layers.LSTM, False),
+        (bk.layers.LSTM, True),
+        pytest.param(keras.layers.LSTM, True, marks=SLOW),
+        pytest.param(bk.layers.LSTM, False, marks=SLOW),
+    ],
+)
 def test_windows_equal_one_hand_written_step_each(layer, jit_compile):
     model = model_of(keras.layers.LSTM)
     twin = model_of(layer)
@@ -46,8 +57,7 @@ def test_a_window_as_long_as_the_sequence_equals_full_backpropagation():
     model = model_of(bk.layers.LSTM)
     twin = clone(model)
     x, y = series(4, 9)
-    model.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse")
-    model.train_on_batch(x, y)
+    train_whole(model, x, y)
     for window in (9, 100):
         third = clone(twin)
         trainer_of(third, window).train_on_batch(x, y)
@@ -55,9 +65,18 @@ def test_a_window_as_long_as_the_sequence_equals_full_backpropagation():
 
 
 @pytest.mark.parametrize(
-    ("window", "gradient"), [(1, 0.036), (2, 0.072), (3, 0.108), (9, 0.108)]
+    ("window", "gradient", "jit_compile"),
+    [
+        (1, 0.036, True),
+        (2, 0.072, False),
+        (3, 0.108, True),
+        (9, 0.108, False),
+        pytest.param(1, 0.036, False, marks=SLOW),
+        pytest.param(2, 0.072, True, marks=SLOW),
+        pytest.param(3, 0.108, False, marks=SLOW),
+        pytest.param(9, 0.108, True, marks=SLOW),
+    ],
 )
-@pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_scalar_oracle_has_its_horizon(window, gradient, jit_compile):
     model = keras.Sequential([keras.Input((None, 1)), keras.layers.RNN(LinearCell())])
     trainer = trainer_of(
@@ -130,13 +149,14 @@ def test_many_to_one_trains_the_last_window_of_each_padded_row():
         x[row, length:] = -1
         alone = clone(model)
         one = slice(row, row + 1)
-        trainer_of(alone, 4).train_on_batch(x[one, :length], y[one])
+        trainer = trainer_of(alone, 4, run_eagerly=True)
+        trainer.train_on_batch(x[one, :length], y[one])
         for index, (old, new) in enumerate(
             zip(model.get_weights(), alone.get_weights(), strict=True)
         ):
             changes[index] += (new - old) / 3
     together = clone(model)
-    trainer_of(together, 4).train_on_batch(x, y)
+    trainer_of(together, 4, shards="auto").train_on_batch(x, y)
     for old, new, change in zip(
         model.get_weights(), together.get_weights(), changes, strict=True
     ):
@@ -184,13 +204,11 @@ def test_a_padded_batch_equals_its_rows_one_by_one(layer):
     for row, length in enumerate(lengths):
         x[row, length:] = -1
     together = clone(model)
-    trainer_of(together, 20).train_on_batch(x, y)
+    trainer_of(together, 20, shards="auto").train_on_batch(x, y)
     expected = [0.0] * len(model.trainable_variables)
     for row, length in enumerate(lengths):
         alone = clone(model)
-        trainer_of(alone, 20).train_on_batch(
-            x[row : row + 1, :length], y[row : row + 1, :length]
-        )
+        train_whole(alone, x[row : row + 1, :length], y[row : row + 1, :length])
         for index, (old, new) in enumerate(
             zip(model.get_weights(), alone.get_weights(), strict=True)
         ):
@@ -219,7 +237,7 @@ def test_batches_without_any_valid_step_leave_finite_metrics():
     assert int(trainer.optimizer.iterations) == 0
 
 
-@pytest.mark.parametrize("shape", ["row", "step"])
+@pytest.mark.parametrize("shape", [pytest.param("row", marks=SLOW), "step"])
 def test_sample_weights_weigh_timesteps(shape):
     model = model_of(keras.layers.LSTM)
     twin = clone(model)
@@ -251,7 +269,7 @@ def test_a_reset_inside_a_window_equals_two_separate_sequences():
     changes = []
     for cut in (slice(0, 6), slice(6, 10)):
         alone = clone(model)
-        trainer_of(alone, 20).train_on_batch(x[:, cut], y[:, cut])
+        train_whole(alone, x[:, cut], y[:, cut])
         new, old = alone.get_weights(), model.get_weights()
         changes.append([a - b for a, b in zip(new, old, strict=True)])
     for old, new, a, b in zip(
@@ -260,7 +278,9 @@ def test_a_reset_inside_a_window_equals_two_separate_sequences():
         np.testing.assert_allclose(new - old, 0.6 * a + 0.4 * b, atol=1e-6)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(
+    "layer", [pytest.param(keras.layers.LSTM, marks=SLOW), bk.layers.LSTM]
+)
 def test_reset_touches_only_flagged_rows(layer):
     model = model_of(layer)
     trainer = trainer_of(model, 5)
@@ -319,8 +339,17 @@ def test_evaluation_is_windowed_and_starts_afresh_each_time():
         np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("steps", [3, 4, 13])
-@pytest.mark.parametrize("return_sequences", [True, False])
+@pytest.mark.parametrize(
+    ("steps", "return_sequences"),
+    [
+        (3, True),
+        (13, True),
+        (13, False),
+        pytest.param(4, True, marks=SLOW),
+        pytest.param(3, False, marks=SLOW),
+        pytest.param(4, False, marks=SLOW),
+    ],
+)
 def test_prediction_in_windows_equals_one_call(steps, return_sequences):
     model = keras.Sequential(
         [keras.Input((None, 3)), bk.layers.GRU(4, return_sequences=return_sequences)]
@@ -346,7 +375,7 @@ def test_xla_graph_and_eager_train_alike():
     models += [clone(models[0]) for _ in range(2)]
     options = [{"jit_compile": True}, {"jit_compile": False}, {"run_eagerly": True}]
     for model, option in zip(models, options, strict=True):
-        trainer = trainer_of(model, 4, **option)
+        trainer = trainer_of(model, 4, shards="auto", **option)
         trainer.fit(x, y, batch_size=2, epochs=2, shuffle=False, verbose=0)
     assert_same_weights(models[0], models[1])
     assert_same_weights(models[0], models[2])
@@ -443,7 +472,7 @@ def test_the_update_equals_finite_differences_with_the_state_frozen():
     # Weights of 0 in the first window: it moves the state, and nothing else.
     weights = np.repeat([[0.0] * 4 + [1.0] * 4], 2, axis=0)
     before = [v.numpy() for v in model.trainable_variables]
-    trainer = bk.TruncatedBPTT(model, window=4, dtype="float64")
+    trainer = bk.TruncatedBPTT(model, window=4, shards=1, dtype="float64")
     squared = keras.losses.MeanSquaredError(dtype="float64")
     trainer.compile(keras.optimizers.SGD(1.0), squared, jit_compile=False)
     trainer.train_on_batch(x, y, sample_weight=weights)

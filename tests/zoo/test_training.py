@@ -1,4 +1,6 @@
+import contextlib
 import csv
+import io
 import json
 import math
 import re
@@ -113,9 +115,17 @@ def test_training_refuses_its_own_output_folder_without_overwrite(trained, capsy
     assert (trained / "out" / "history.json").read_bytes() == before
 
 
-def test_terminal_shows_progress_result_and_sample(tmp_path, capsys):
-    assert train(tmp_path, "--epochs", "2") == 0
-    out = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The folder of another training, and what the terminal showed meanwhile."""
+    folder = tmp_path_factory.mktemp("shown")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert train(folder, "--epochs", "2", "--seed", "3") == 0
+    return folder, out.getvalue()
+
+
+def test_terminal_shows_progress_result_and_sample(shown):
+    _, out = shown
     for text in (
         "char-lm on my.txt: 9,450 characters to learn, 1,050 to validate",
         "to beat, in nats per character: bigram",
@@ -135,13 +145,12 @@ def test_terminal_shows_progress_result_and_sample(tmp_path, capsys):
         assert text in out
 
 
-@pytest.mark.slow
-def test_same_seed_gives_the_same_history(tmp_path):
-    losses = []
-    for overwrite in ([], ["--overwrite"]):
-        assert train(tmp_path, "--epochs", "2", "--seed", "3", *overwrite) == 0
-        text = (tmp_path / "out" / "history.json").read_text()
-        losses.append(json.loads(text)["val_loss"])
+def test_same_seed_gives_the_same_history(shown, tmp_path):
+    assert train(tmp_path, "--epochs", "2", "--seed", "3") == 0
+    losses = [
+        json.loads((folder / "out" / "history.json").read_text())["val_loss"]
+        for folder in (shown[0], tmp_path)
+    ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
@@ -161,7 +170,6 @@ def test_overwriting_removes_what_the_earlier_run_wrote(tmp_path, monkeypatch):
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
-@pytest.mark.slow
 def test_interrupted_training_leaves_the_best_model_so_far(
     tmp_path, monkeypatch, capsys
 ):
@@ -182,7 +190,6 @@ def test_interrupted_training_leaves_the_best_model_so_far(
     assert (tmp_path / "out" / "loss.png").exists()
 
 
-@pytest.mark.slow
 def test_loss_that_is_no_number_is_a_failure_that_says_so(tmp_path, capsys):
     options = "--epochs 3 --learning-rate 1e30 --clip 0".split()
     assert train(tmp_path, *options) == 1
@@ -191,7 +198,7 @@ def test_loss_that_is_no_number_is_a_failure_that_says_so(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # a training of its own for one number
 def test_characters_that_only_validation_has_are_counted_as_unknown(tmp_path):
     assert train(tmp_path, "--epochs", "1", text=TEXT + "Ω%" * 5) == 0
     metadata = zoo.load_preset(tmp_path / "out").metadata
