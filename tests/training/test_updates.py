@@ -71,7 +71,6 @@ def test_reset_state_forgets_what_waits():
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.slow
 def test_outputs_are_averaged_each_with_its_own_weights():
     inputs = keras.Input((None, 3))
     hidden = keras.layers.LSTM(4, return_sequences=True)(inputs)
