@@ -1,11 +1,13 @@
 # Everything works on a fresh machine with Python >= 3.10 (with venv) and make.
 # Overridable: PYTHON (builds the environment), VENV (where it lies),
 # DEVICE (cpu or gpu: which TensorFlow is installed), PYTEST (more pytest flags),
+# WORKERS (processes that share the quick tests; each takes up to 3 GB),
 # BENCH (flags of the benchmark), TORCH and JAX (Python programs that have them).
 PYTHON ?= python3
 VENV ?= .venv
 DEVICE ?= cpu
 PYTEST ?=
+WORKERS ?= 2
 BENCH ?=
 TORCH ?= .venv-bench-torch/bin/python
 JAX ?= .venv-bench-jax/bin/python
@@ -32,7 +34,7 @@ demo: $(demo_ready) ## Train a small character model on embedded text and show i
 	@echo 'Go on: $(bin)/bptt-zoo generate runs/demo --prompt "The "'
 
 test: $(test_ready) ## Lint and the tests that are quick.
-	$(bin)/python -m pytest -q -m "not slow" $(PYTEST)
+	$(bin)/python -m pytest -q -m "not slow" -n $(WORKERS) --dist worksteal $(PYTEST)
 
 test-slow: $(test_ready) ## The slow tests alone.
 	$(bin)/python -m pytest -q -m slow $(PYTEST)

@@ -1,4 +1,4 @@
-"""Asks for TensorFlow by name, before Keras fails with a message of its own."""
+"""What it runs on: TensorFlow, asked for by name, and a GPU where there is one."""
 
 import importlib.util
 
@@ -31,3 +31,10 @@ def require_tensorflow():
             f"backend={backend!r}. Set the environment variable "
             "KERAS_BACKEND=tensorflow before Keras is first imported."
         )
+
+
+def has_gpu():
+    """Whether TensorFlow sees a GPU here."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))

@@ -1,5 +1,6 @@
 """What every test shares: quiet TensorFlow, fixed seeds, the shared data folder."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -20,6 +21,14 @@ def fixed_seed_and_policy():
     keras.utils.set_random_seed(20)
     yield
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_garbage_of_other_modules():
+    """Frees traced graphs, which refer to themselves, before they are gigabytes."""
+    yield
+    keras.backend.clear_session()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def join(parts, place):
     Returns:
         The vector, which is the next turn's `place`.
     """
-    if not _compiled_by_xla():
+    if not compiled_by_xla():
         return tf.concat(parts, axis=0)
     # A concatenation would be computed anew, branch by branch, by all that read it.
     start = tf.constant(0)
@@ -190,7 +190,7 @@ class _Store:
         self._dtype = dtype
         # Laid out for the products over all steps. Only XLA writes into the middle of
         # an array without copying it.
-        self._in_place = not self._kept and _compiled_by_xla()
+        self._in_place = not self._kept and compiled_by_xla()
 
     def new(self):
         features, length, batch = self._shape
@@ -237,7 +237,7 @@ def _size(vector):
     return vector.shape[0] or tf.size(vector)
 
 
-def _compiled_by_xla():
+def compiled_by_xla():
     """Whether the function that is being traced will be compiled by XLA."""
     if tf.executing_eagerly():
         return False

@@ -5,8 +5,13 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from bptt_keras.backend import has_gpu
+from bptt_keras.kernels.feature_major import compiled_by_xla
 from bptt_keras.kernels.loop import cell_loop
 from bptt_keras.layers._flags import checked_mask, checked_reset
+
+# 1 and 2 are Keras' own: how its loop forms the products of a step.
+IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 1, 2)
 
 
 class RowFlags(NamedTuple):
@@ -22,14 +27,33 @@ class FusedRecurrence:
     Stands before the Keras class in the list of bases. The layer says which
     activations its kernel knows (`_activations_are_fused`), which bias belongs to the
     input projection (`_input_bias`) and runs the kernel (`_run_kernel`).
+
+    The attribute `implementation` is one of `IMPLEMENTATIONS`.
     """
 
     # Names of the states, in order.
     _states = ("h",)
     learn_initial_state = False
+    implementation = "auto"
+    # True where cuDNN computes the same as the kernel.
+    _has_cudnn = False
 
-    def __init__(self, units, *args, learn_initial_state=False, **kwargs):
-        super().__init__(units, *args, **kwargs)
+    def __init__(
+        self,
+        units,
+        *args,
+        implementation="auto",
+        learn_initial_state=False,
+        **kwargs,
+    ):
+        super().__init__(units, *args, **self._chosen(implementation, kwargs))
+        self.implementation = implementation
+        if implementation == "fused" and not self.fused:
+            raise ValueError(
+                f"The fused kernel does not serve this layer: {self._why_not_fused()}. "
+                "Received: implementation='fused'. Change that, or leave "
+                "`implementation` at 'auto'."
+            )
         self.learn_initial_state = bool(learn_initial_state)
         self._initial_weights = []
         if self.learn_initial_state and self.stateful:
@@ -45,16 +69,73 @@ class FusedRecurrence:
     @property
     def fused(self):
         """True when the fused kernel serves this configuration."""
+        return self._why_not_fused() is None
+
+    def _why_not_fused(self):
+        """`None`, or what keeps the fused kernel from serving, in words."""
         cell = self.cell
         # Keras' implementation 1 drops inputs with another mask for each gate.
         masks_by_gate = cell.dropout > 0 and getattr(cell, "implementation", 2) == 1
+        reasons = {
+            "implementation='cell'": self.implementation == "cell",
+            "cuDNN is asked for": self._wants_cudnn,
+            "it does not know these activations": not self._activations_are_fused(),
+            "it has no recurrent dropout": cell.recurrent_dropout != 0,
+            "implementation 1 drops inputs gate by gate": masks_by_gate,
+            "unroll=True": self.unroll,
+        }
+        return next((text for text, found in reasons.items() if found), None)
+
+    def kernel_of(self, *, xla):
+        """What runs a sequence that has neither mask nor resets.
+
+        With `implementation="auto"` it is cuDNN on a GPU without XLA, else the fused
+        kernel, else Keras' loop over the cell. cuDNN serves for sequences without mask
+        and reset, the others run as on a CPU.
+
+        Args:
+            xla: True where XLA compiles the layer.
+
+        Returns:
+            "fused", "cudnn" or "cell".
+        """
+        if self._wants_cudnn or (not xla and self._cudnn_serves()):
+            return "cudnn"
+        return "fused" if self.fused else "cell"
+
+    def _cudnn_serves(self):
+        """True if cuDNN is there and does what the fused kernel does."""
         return (
-            self._activations_are_fused()
-            and cell.recurrent_dropout == 0
-            and not masks_by_gate
-            and not self.unroll
-            and not self._wants_cudnn
+            self._has_cudnn
+            and has_gpu()
+            and self.implementation in ("auto", 1, 2)
+            and getattr(self, "use_cudnn", False) is not False
+            and self.fused
+            and self.cell.use_bias
+            # What cuDNN does in other precisions was never tried.
+            and self.cell.compute_dtype == "float32"
         )
+
+    def _chosen(self, implementation, kwargs):
+        """Keras' arguments that say the same as `implementation`."""
+        # Not `in` alone: True is 1.
+        known = implementation in IMPLEMENTATIONS and implementation is not True
+        if not known:
+            raise ValueError(
+                f"`implementation` must be one of {IMPLEMENTATIONS}. Received: "
+                f"implementation={implementation!r}."
+            )
+        if implementation in (1, 2):
+            return {**kwargs, "implementation": implementation}
+        if implementation == "cudnn":
+            if not self._has_cudnn or kwargs.get("use_cudnn", "auto") is False:
+                raise ValueError(
+                    f"cuDNN does not serve this layer. Received: "
+                    f"{type(self).__name__} with implementation='cudnn', use_cudnn="
+                    f"{kwargs.get('use_cudnn', 'auto')!r}."
+                )
+            return {**kwargs, "use_cudnn": True}
+        return kwargs
 
     def build(self, sequences_shape, initial_state_shape=None):
         super().build(sequences_shape, initial_state_shape)
@@ -104,9 +185,12 @@ class FusedRecurrence:
         flags = mask if isinstance(mask, RowFlags) else RowFlags(mask, None)
         # The kernels reset to zeros.
         resets_to_weights = self.learn_initial_state and flags.reset is not None
-        if self.fused and not resets_to_weights:
+        kernel = self.kernel_of(xla=compiled_by_xla())
+        if kernel == "cudnn" and not self._wants_cudnn and flags != (None, None):
+            kernel = "fused"
+        if kernel == "fused" and not resets_to_weights:
             return self._fused_loop(sequences, initial_state, flags, training)
-        if self._wants_cudnn:
+        if kernel == "cudnn":
             if flags.reset is not None:
                 raise ValueError(
                     "`reset` is not possible with cuDNN, which runs the whole sequence "
@@ -211,6 +295,8 @@ class FusedRecurrence:
             config["implementation"] = chosen
         if self.cell.seed is not None:
             config["seed"] = self.cell.seed
+        if self.implementation in ("fused", "cell"):
+            config["implementation"] = self.implementation
         if self.learn_initial_state:
             config["learn_initial_state"] = True
         return config

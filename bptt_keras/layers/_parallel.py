@@ -30,6 +30,10 @@ class ParallelRecurrence(keras.layers.Layer):
         """Half precision is too coarse to add up a long past in."""
         return "float64" if self.compute_dtype == "float64" else "float32"
 
+    def kernel_of(self, *, xla):
+        """What runs a sequence: always a scan, parallel in time."""
+        return "scan"
+
     def get_initial_state(self, batch_size):
         """The state in which every row starts: zeros.
 

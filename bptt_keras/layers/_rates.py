@@ -17,14 +17,16 @@ def refuse_unless_fused(layer):
             f"`{type(layer).__name__}` starts from zeros. Received: "
             f"learn_initial_state=True. Leave it out, or use `bk.layers.LSTM`."
         )
-    if not layer.fused:
+    reason = layer._why_not_fused()
+    if reason:
         raise ValueError(
-            f"`{type(layer).__name__}` runs on its fused kernel alone. Expected: "
-            "activation tanh, recurrent activation sigmoid, recurrent_dropout 0, "
-            "`implementation=2` with dropout, no `unroll` and no `use_cudnn=True`. "
-            "Received: "
+            f"`{type(layer).__name__}` runs on its fused kernel alone, which does not "
+            f"serve this layer: {reason}. Expected: activation tanh, recurrent "
+            "activation sigmoid, recurrent_dropout 0, no `unroll`, no other "
+            "`implementation`. Received: "
             f"activation={layer.activation.__name__}, "
             f"recurrent_activation={layer.recurrent_activation.__name__}, "
             f"recurrent_dropout={layer.recurrent_dropout}, unroll={layer.unroll}, "
-            f"use_cudnn={getattr(layer, 'use_cudnn', None)!r}."
+            f"use_cudnn={getattr(layer, 'use_cudnn', None)!r}, "
+            f"implementation={layer.implementation!r}."
         )

@@ -25,6 +25,10 @@ class GRU(FusedRecurrence, keras.layers.GRU):
 
     Args:
         units: positive integer, the size of h.
+        implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). With "auto"
+            cuDNN runs on a GPU where XLA does not compile the layer, unless a sequence
+            has a mask or resets; else the fused kernel, else Keras' loop; `kernel_of`
+            says which. 1 and 2 are "auto" with Keras' products. Default: "auto".
         learn_initial_state: True: h starts from weights of the layer, zeros before
             training, and not from zeros. A reset row goes back to them; sequences with
             such resets run Keras' loop. Default: False.
@@ -46,8 +50,8 @@ class GRU(FusedRecurrence, keras.layers.GRU):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`, or `learn_initial_state`
-            meets `stateful`.
+        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state`
+            meets `stateful`; what `implementation` asks for does not serve the layer.
 
     Example:
 
@@ -59,6 +63,8 @@ class GRU(FusedRecurrence, keras.layers.GRU):
 
     Source: Cho et al. 2014; gates in Keras' order z, r, g.
     """
+
+    _has_cudnn = True
 
     def _activations_are_fused(self):
         return (

@@ -29,6 +29,10 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     Args:
         units: positive integer, the size of h and of c.
+        implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). With "auto"
+            cuDNN runs on a GPU where XLA does not compile the layer, unless a sequence
+            has a mask or resets; else the fused kernel, else Keras' loop; `kernel_of`
+            says which. 1 and 2 are "auto" with Keras' products. Default: "auto".
         learn_initial_state: True: h and c start from weights of the layer, zeros before
             training, and not from zeros. A reset row goes back to them; sequences with
             such resets run Keras' loop. Default: False.
@@ -50,8 +54,8 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`, or `learn_initial_state`
-            meets `stateful`.
+        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state`
+            meets `stateful`; what `implementation` asks for does not serve the layer.
 
     Example:
 
@@ -66,6 +70,7 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
     """
 
     _states = ("h", "c")
+    _has_cudnn = True
 
     def __init__(self, units, *args, **kwargs):
         super().__init__(units, *args, **kwargs)

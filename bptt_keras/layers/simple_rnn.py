@@ -21,6 +21,8 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
 
     Args:
         units: positive integer, the size of h.
+        implementation: "auto", "fused" or "cell" (Keras' loop). With "auto" the fused
+            kernel runs where it serves; `kernel_of` says what does. Default: "auto".
         learn_initial_state: True: h starts from weights of the layer, zeros before
             training, and not from zeros. A reset row goes back to them; sequences with
             such resets run Keras' loop. Default: False.
@@ -42,8 +44,8 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`, or `learn_initial_state`
-            meets `stateful`.
+        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state`
+            meets `stateful`; what `implementation` asks for does not serve the layer.
 
     Example:
 

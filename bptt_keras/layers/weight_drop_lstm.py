@@ -50,6 +50,8 @@ class WeightDropLSTM(LSTM):
     (2017), section 2; DropConnect is by Wan et al. (2013).
     """
 
+    _has_cudnn = False
+
     def __init__(
         self, units, weight_dropout=0.0, *, weight_dropout_seed=None, **kwargs
     ):

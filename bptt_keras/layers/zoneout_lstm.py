@@ -55,6 +55,8 @@ class ZoneoutLSTM(LSTM):
     Activations" (2017), section 3.
     """
 
+    _has_cudnn = False
+
     def __init__(
         self, units, zoneout_h=0.0, *, zoneout_c=0.0, zoneout_seed=None, **kwargs
     ):

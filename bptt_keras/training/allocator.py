@@ -4,7 +4,7 @@ import ctypes
 import os
 import platform
 
-import tensorflow as tf
+from bptt_keras.backend import has_gpu
 
 SWITCH = "BPTT_KERAS_KEEP_MEMORY"
 # Parameters of `mallopt`, from glibc's <malloc.h>.
@@ -38,7 +38,7 @@ def keep_freed_memory():
     tuned = "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
     if wanted == "0" or own or tuned or platform.libc_ver()[0] != "glibc":
         return False
-    if tf.config.list_physical_devices("GPU"):
+    if has_gpu():
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, _TWO_GIB))

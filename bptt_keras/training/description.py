@@ -4,6 +4,12 @@ from bptt_keras.training.allocator import SWITCH
 from bptt_keras.truncation.serialization import to_config
 
 _LATER = "known at the first batch"
+_KERNELS = {
+    "fused": "fused kernel",
+    "cudnn": "cuDNN",
+    "cell": "Keras' loop",
+    "scan": "parallel in time",
+}
 
 
 def describe(engine):
@@ -98,14 +104,18 @@ def _loss(engine):
 def _xla(engine):
     if not engine.uses:
         return _LATER
-    # Training's choice is the one to know; without any, that of what has run.
-    use = engine.uses.get("fit") or next(iter(engine.uses.values()))
+    use = _known_use(engine)
     if use.refusal is not None:
-        return f"off (auto: the model does not compile: {use.refusal})"
+        return f"off (auto: {use.refusal})"
     if use.programs.xla:
         automatic = engine.jit_compile == "auto"
         return "on" + (" (auto: the model compiles)" if automatic else "")
     return "off (run_eagerly)" if engine.jit_compile else "off"
+
+
+def _known_use(engine):
+    """Training's choice is the one to know; without any, that of what has run."""
+    return engine.uses.get("fit") or next(iter(engine.uses.values()))
 
 
 def _shards(engine):
@@ -125,11 +135,20 @@ def _state(engine):
     if engine.step is None:
         return [_LATER]
     initial = engine.step.initial_state(1)
+    xla = bool(engine.uses) and _known_use(engine).programs.xla
     lines = []
     for name, layer in engine.step.layers.items():
         parts = ", ".join(
             f"{key} {tuple(tensor.shape[1:])}" for key, tensor in initial[name].items()
         )
-        fused = "fused kernel" if getattr(layer, "fused", False) else "Keras' loop"
-        lines.append(f"{name} ({type(layer).__name__}, {fused}): {parts}")
+        lines.append(f"{name} ({type(layer).__name__}, {_kernel(layer, xla)}): {parts}")
     return lines or ["none: the model has no recurrent layer"]
+
+
+def _kernel(layer, xla):
+    """What runs a layer, and who chose it."""
+    if not hasattr(layer, "kernel_of"):
+        return "Keras' loop"
+    chosen = _KERNELS[layer.kernel_of(xla=xla)]
+    asked = getattr(layer, "implementation", "auto") not in ("auto", 1, 2)
+    return f"{chosen}, as asked for" if asked else chosen

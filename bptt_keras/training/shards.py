@@ -9,6 +9,7 @@ import os
 
 import tensorflow as tf
 
+from bptt_keras.backend import has_gpu
 from bptt_keras.training.averages import Term
 
 # Seeds of the shards differ by multiples of this, so they draw different masks.
@@ -33,7 +34,7 @@ def choose_shards(requested, findings):
     if findings.why_rows_depend:
         reason = f"rows depend on one another: {findings.why_rows_depend}"
     if requested == "auto":
-        if reason is None and tf.config.list_physical_devices("GPU"):
+        if reason is None and has_gpu():
             reason = "a GPU fills itself"
         return (1 if reason else min(2, os.cpu_count() or 1)), reason
     if requested > 1 and reason:

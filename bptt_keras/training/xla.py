@@ -1,16 +1,36 @@
-"""Whether a model compiles with XLA, found out without running it."""
+"""Whether XLA is to compile a model, found out without running it."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
 
-# Of a window whose length nobody knows yet.
-_SOME_STEPS = 8
+# Of a window whose length, or number of rows, nobody knows yet.
+_SOME_STEPS, _SOME_ROWS = 8, 2
 
 
-def compiles(programs, step, batch, size, use):
+def served_by_cudnn(step):
+    """Why XLA is left off on a GPU, in words, or `None`.
+
+    XLA starts several kernels for each timestep there, cuDNN runs them all in one.
+
+    Args:
+        step: The model's `PureStep`.
+    """
+    kernels = [
+        layer.kernel_of(xla=False) if hasattr(layer, "kernel_of") else "cell"
+        for layer in step.layers.values()
+    ]
+    if kernels and all(kernel == "cudnn" for kernel in kernels):
+        return "cuDNN runs the recurrent layers"
+    return None
+
+
+def compiles(programs, step, batch, size, use, shards):
     """Lowers the program of one window to XLA's language.
+
+    The window is like those to come wherever their sizes are known, so that its trace
+    serves for them, too.
 
     Args:
         programs: `Programs`, made with `xla=True`.
@@ -18,11 +38,15 @@ def compiles(programs, step, batch, size, use):
         batch: `Batch` that the programs are meant for.
         size: Timesteps of a window, or `None`: all of a batch.
         use: `"fit"`, `"evaluate"` or `"predict"`.
+        shards: Number of programs that the rows are spread over.
 
     Returns:
-        `None` if it compiles, else the first line of the reason.
+        `None` if it compiles, else the reason in one line.
     """
-    rows, length = 2, batch.known_length
+    length, known_rows = batch.known_length, batch.inputs[0].shape[0]
+    rows = known_rows or _SOME_ROWS
+    if known_rows and use != "predict" and known_rows >= shards:
+        rows = known_rows // shards
     steps = min(length or size or _SOME_STEPS, size or length or _SOME_STEPS)
 
     def example(tensor):
@@ -60,5 +84,6 @@ def compiles(programs, step, batch, size, use):
     except (ValueError, NotImplementedError, tf.errors.OpError) as error:
         first = str(error).strip().splitlines()[0]
         found = re.search(r"on XLA_\w+: (\w+)", first)
-        return f"XLA has no {found.group(1)}" if found else first
+        reason = f"XLA has no {found.group(1)}" if found else first
+        return f"the model does not compile: {reason}"
     return None

@@ -50,6 +50,27 @@ def plot_scaling(path, sweeps, title):
     _finish(figure, path, title)
 
 
+def plot_memory(path, lengths, memory, title):
+    """Peak memory over the length of a sequence, on logarithmic axes.
+
+    Args:
+        path: A PNG file, replaced if it exists.
+        lengths: Timesteps.
+        memory: `{method: {"mib": [...], "exponent": number}}`.
+        title: Title of the picture.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(5.6, 4.0))
+    for method, result in memory.items():
+        label = f"{method}: ~ timesteps^{result['exponent']:.2f}"
+        axes.loglog(lengths, result["mib"], "o-", label=label)
+    axes.set(xlabel="timesteps", ylabel="MiB that one batch adds")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+    _finish(figure, path, title)
+
+
 def _bars(axes, rows):
     medians = [row["median_ms"] for row in rows]
     spread = [

@@ -5,20 +5,23 @@ python -m tests.benchmarks.recomputation [--rounds 5]
 One batch of 16 rows of ids through Embedding(64, 64), LSTM(128), Dense(64) and
 cross-entropy, backpropagated through all its timesteps (`window=None`). Memory: how
 far one update, not the first, raises the memory of a process; the slope is that of
-log(memory) over log(timesteps), by least squares. Time: one update, contestants in turn
-in one process.
+log(memory) over log(timesteps), by least squares; memory that one update would keep for
+the next is given back here, or it would hide what the next one needs. Time: one update,
+contestants in turn in one process.
 """
 
 import argparse
 import ctypes
 import gc
 import math
+import os
 import subprocess
 import sys
 
 ROWS, UNITS, IDS = 16, 128, 64
 LENGTHS = (1_024, 2_048, 4_096, 8_192, 16_384)
 METHODS = ("none", "sqrt", "revolve")
+WINDOW = 64
 
 
 def _trainer(method, length):
@@ -28,6 +31,7 @@ def _trainer(method, length):
 
     recompute = {
         "none": None,
+        "windows": None,
         "sqrt": "sqrt",
         # Segments of 16 timesteps run faster than single ones.
         "revolve": bk.truncation.Revolve(8, segment=16),
@@ -39,7 +43,8 @@ def _trainer(method, length):
             keras.layers.Dense(IDS),
         ]
     )
-    trainer = bk.TruncatedBPTT(model, window=None, recompute=recompute, shards=1)
+    window = WINDOW if method == "windows" else None
+    trainer = bk.TruncatedBPTT(model, window=window, recompute=recompute, shards=1)
     trainer.compile(
         keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -55,11 +60,22 @@ def _data(length):
 
 
 def peak_memory(method, length, timeout=900):
-    """MiB by which one update raises the memory of a process of its own."""
+    """MiB by which one batch raises the memory of a process of its own.
+
+    Args:
+        method: One of `METHODS`, or "windows": truncated, with an update each window.
+        length: Timesteps of the batch.
+        timeout: Seconds.
+    """
     module = "tests.benchmarks.recomputation"
     command = [sys.executable, "-m", module, "--peak", method, str(length)]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout, check=True
+        command,
+        env=os.environ | {"BPTT_KERAS_KEEP_MEMORY": "0"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=True,
     )
     return float(done.stdout.splitlines()[-1])
 

@@ -1,4 +1,4 @@
-"""How the time of training grows with length, rows, units, layers and shards.
+"""How time and memory of training grow with length, rows, units, layers and shards.
 
 python -m tests.benchmarks.scaling [--rounds 3] [--quick] [--out runs/scaling]
 
@@ -7,7 +7,8 @@ Dense(96), cross-entropy, Adam, clipping. One size grows at a time, the others s
 rows, 64 units, 1 layer, as many shards as the trainer chooses, 2,048 timesteps a row.
 The time is that of one epoch, sizes in turn, after one epoch that is not counted. The
 exponent `e` of `time ~ size^e` is the slope of log(median seconds) over log(size), by
-least squares: 1 is linear growth, 0 none.
+least squares: 1 is linear growth, 0 none. Memory over timesteps is that of
+`tests.benchmarks.recomputation`: windows, recomputed states, and full backpropagation.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import os
 import statistics
 from pathlib import Path
 
-from tests.benchmarks.recomputation import slope
+from tests.benchmarks.recomputation import peak_memory, slope
 
 WINDOW = 64
 BASE = {"length": 2_048, "rows": 8, "units": 64, "layers": 1, "shards": "auto"}
@@ -28,6 +29,9 @@ SWEEPS = {
     "shards": (1, 2, 4),
 }
 QUICK = {"length": (1_000, 10_000), "rows": (8, 32), "shards": (1, 2)}
+METHODS = ("windows", "sqrt", "revolve", "none")
+LENGTHS = (1_024, 2_048, 4_096, 8_192, 16_384)
+QUICK_LENGTHS = (1_024, 4_096)
 
 
 def contestant(length, rows, units, layers, shards):
@@ -88,37 +92,71 @@ def format_sweep(name, result):
     return "\n".join(lines)
 
 
+def memory(lengths):
+    """Measures the memory that one batch adds, by method and length.
+
+    Returns:
+        `{method: {"mib": [...], "exponent": number}}`; "none" is full backpropagation
+        with every state kept.
+    """
+    result = {}
+    for method in METHODS:
+        mib = [peak_memory(method, length) for length in lengths]
+        result[method] = {"mib": mib, "exponent": slope(lengths, mib)}
+    return result
+
+
+def format_memory(lengths, result):
+    """A table of the memory, as text."""
+    lines = [f"{'timesteps':>10}" + "".join(f"{m + ' MiB':>14}" for m in result)]
+    for i, length in enumerate(lengths):
+        values = "".join(f"{r['mib'][i]:14.1f}" for r in result.values())
+        lines.append(f"{length:10,}{values}")
+    slopes = "".join(f"{r['exponent']:14.2f}" for r in result.values())
+    return "\n".join([*lines, f"{'exponent':>10}{slopes}"])
+
+
 def main(arguments=None):
-    """Prints a table for each size; writes `scaling.json` and `scaling.png`."""
+    """Prints a table for each size; writes `scaling.json` and pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, help="default: 3; 2 with --quick")
     parser.add_argument("--quick", action="store_true", help="few and small sizes")
-    parser.add_argument("--sweeps", nargs="+", choices=SWEEPS)
+    parser.add_argument("--sweeps", nargs="+", choices=[*SWEEPS, "memory"])
     parser.add_argument("--out", type=Path, default=Path("runs/scaling"))
     args = parser.parse_args(arguments)
     sweeps = QUICK if args.quick else SWEEPS
-    names = args.sweeps or list(sweeps)
+    names = args.sweeps or [*sweeps, "memory"]
     rounds = args.rounds or (2 if args.quick else 3)
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
     from tests.benchmarks.machine import describe_machine
-    from tests.benchmarks.pictures import plot_scaling
+    from tests.benchmarks.pictures import plot_memory, plot_scaling
 
     # Each trainer traces its own functions, which TensorFlow takes for a mistake.
     tf.get_logger().setLevel("ERROR")
     print(describe_machine())
     print(f"window {WINDOW}, {rounds} rounds in turn, other sizes: {BASE}")
-    results = {}
-    for name in names:
-        results[name] = sweep(name, sweeps.get(name, SWEEPS[name]), rounds)
-        print("\n" + format_sweep(name, results[name]), flush=True)
-    report = {"machine": describe_machine(), "rounds": rounds, "sweeps": results}
+    report = {"machine": describe_machine(), "rounds": rounds, "sweeps": {}}
+    pictures = []
+    for name in [name for name in names if name != "memory"]:
+        result = sweep(name, sweeps.get(name, SWEEPS[name]), rounds)
+        report["sweeps"][name] = result
+        print("\n" + format_sweep(name, result), flush=True)
+    if report["sweeps"]:
+        pictures.append(args.out / "scaling.png")
+        plot_scaling(pictures[-1], report["sweeps"], f"Training, window {WINDOW}")
+    if "memory" in names:
+        lengths = QUICK_LENGTHS if args.quick else LENGTHS
+        report["memory"] = {"lengths": lengths, "methods": memory(lengths)}
+        print("\n" + format_memory(lengths, report["memory"]["methods"]), flush=True)
+        pictures.append(args.out / "memory.png")
+        title = "One batch of 16 rows, LSTM(128)"
+        plot_memory(pictures[-1], lengths, report["memory"]["methods"], title)
     text = json.dumps(report, indent=1) + "\n"
     (args.out / "scaling.json").write_text(text, encoding="utf-8")
-    plot_scaling(args.out / "scaling.png", results, f"Training, window {WINDOW}")
-    print(f"\nwritten: {args.out / 'scaling.json'}, {args.out / 'scaling.png'}")
+    print("\nwritten:", *[args.out / "scaling.json", *pictures])
 
 
 if __name__ == "__main__":

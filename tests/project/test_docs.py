@@ -65,7 +65,15 @@ def test_examples_are_found():
     assert EXAMPLES
 
 
-@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    # The README shows everything: its blocks train a dozen models.
+    [
+        pytest.param(p, marks=[pytest.mark.slow] if p.name == "README.md" else [])
+        for p in MARKDOWN
+    ],
+    ids=lambda path: path.name,
+)
 def test_markdown_blocks_run_top_to_bottom(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__example__"}
