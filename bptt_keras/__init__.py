@@ -1,8 +1,9 @@
 """Truncated backpropagation through time for Keras, behind plain `fit`."""
 
-from bptt_keras.backend import require_tensorflow
+from bptt_keras.backend import require_tensorflow, use_compile_cache
 
 require_tensorflow()
+use_compile_cache()
 
 from bptt_keras import data, initializers, layers, truncation  # noqa: E402
 from bptt_keras.state import PureStep  # noqa: E402

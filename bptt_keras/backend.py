@@ -1,6 +1,13 @@
-"""What it runs on: TensorFlow, asked for by name, and a GPU where there is one."""
+"""What it runs on: TensorFlow, asked for by name, and how that is set up."""
 
 import importlib.util
+import os
+import warnings
+from pathlib import Path
+
+CACHE_SWITCH = "BPTT_KERAS_COMPILE_CACHE"
+_XLA_FLAGS = "TF_XLA_FLAGS"
+_CACHE_FLAG = "--tf_xla_persistent_cache_directory="
 
 
 def require_tensorflow():
@@ -38,3 +45,63 @@ def has_gpu():
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def use_compile_cache():
+    """Keeps what XLA compiles in a folder, if the environment names one.
+
+    The environment variable BPTT_KERAS_COMPILE_CACHE is the folder; it is made if it
+    is missing. A later process that compiles the same program reads it from there. A
+    folder belongs to one kind of machine, because programs are compiled for its
+    processor. TensorFlow reads such settings once, when its first operation runs; the
+    package calls this when it is imported, and warns if that is too late.
+
+    Returns:
+        The folder as a string, or `None` if there is none or it is too late.
+
+    Raises:
+        ValueError: If the folder cannot be made, or its name has blanks, which would
+            part it in TensorFlow's settings.
+    """
+    wanted = os.environ.get(CACHE_SWITCH)
+    if not wanted:
+        return None
+    folder = str(Path(wanted).expanduser().absolute())
+    if any(c.isspace() for c in folder):
+        raise ValueError(
+            f"The folder that {CACHE_SWITCH} names must have no blanks in its name. "
+            f"Received: {folder!r}."
+        )
+    flags = os.environ.get(_XLA_FLAGS, "")
+    if _CACHE_FLAG + folder in flags.split():
+        return folder
+    if _operations_have_run():
+        warnings.warn(
+            f"{CACHE_SWITCH} has no effect in this process: TensorFlow ran before "
+            "`bptt_keras` was imported. Import it first.",
+            stacklevel=2,
+        )
+        return None
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"The folder that {CACHE_SWITCH} names cannot be made: {error}. Received: "
+            f"{folder!r}."
+        ) from error
+    os.environ[_XLA_FLAGS] = f"{flags} {_CACHE_FLAG}{folder}".strip()
+    return folder
+
+
+def compile_cache():
+    """The folder where XLA's programs are kept, or `None`."""
+    for flag in reversed(os.environ.get(_XLA_FLAGS, "").split()):
+        if flag.startswith(_CACHE_FLAG):
+            return flag.removeprefix(_CACHE_FLAG)
+    return None
+
+
+def _operations_have_run():
+    from tensorflow.python.eager import context
+
+    return context.context_safe() is not None and context.context()._initialized

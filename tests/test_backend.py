@@ -1,4 +1,4 @@
-"""Without TensorFlow the import says what to install or set."""
+"""The import says what to install or set, and sets what the environment asks for."""
 
 import os
 import subprocess
@@ -7,7 +7,8 @@ import sys
 import keras
 import pytest
 
-from bptt_keras.backend import require_tensorflow
+from bptt_keras import backend
+from bptt_keras.backend import compile_cache, require_tensorflow, use_compile_cache
 
 
 def test_import_without_tensorflow_names_the_extras(root, tmp_path):
@@ -33,3 +34,86 @@ def test_another_backend_is_refused_by_name(monkeypatch):
 
 def test_tensorflow_is_accepted():
     assert require_tensorflow() is None
+
+
+@pytest.fixture
+def early(monkeypatch):
+    """As if TensorFlow had not run yet, with no settings of its own."""
+    monkeypatch.setattr(backend, "_operations_have_run", lambda: False)
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+
+
+def test_the_compile_cache_is_a_folder_that_is_made(early, monkeypatch, tmp_path):
+    folder = tmp_path / "deep" / "cache"
+    monkeypatch.setenv("BPTT_KERAS_COMPILE_CACHE", str(folder))
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_clustering_debug")
+    assert use_compile_cache() == use_compile_cache() == compile_cache() == str(folder)
+    assert folder.is_dir()
+    expected = f"--tf_xla_clustering_debug {backend._CACHE_FLAG}{folder}"
+    assert os.environ["TF_XLA_FLAGS"] == expected
+
+
+def test_without_the_variable_nothing_is_set(early, monkeypatch):
+    monkeypatch.delenv("BPTT_KERAS_COMPILE_CACHE", raising=False)
+    assert use_compile_cache() is None
+    assert compile_cache() is None
+    assert "TF_XLA_FLAGS" not in os.environ
+
+
+def test_a_compile_cache_that_comes_too_late_warns(monkeypatch, tmp_path):
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    monkeypatch.setenv("BPTT_KERAS_COMPILE_CACHE", str(tmp_path))
+    keras.ops.ones(())
+    with pytest.warns(UserWarning, match="Import it first"):
+        assert use_compile_cache() is None
+    assert compile_cache() is None
+
+
+def test_a_compile_cache_that_cannot_be_is_refused(early, monkeypatch, tmp_path):
+    monkeypatch.setenv("BPTT_KERAS_COMPILE_CACHE", str(tmp_path / "two words"))
+    with pytest.raises(ValueError, match="no blanks in its name.*two words"):
+        use_compile_cache()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BPTT_KERAS_COMPILE_CACHE", str(tmp_path / "file" / "folder"))
+    with pytest.raises(ValueError, match="cannot be made.*Received"):
+        use_compile_cache()
+
+
+TRAINING = """
+import bptt_keras as bk
+import keras, numpy as np
+keras.utils.set_random_seed(0)
+model = keras.Sequential([bk.layers.LSTM(2, return_sequences=True)])
+trainer = bk.TruncatedBPTT(model, window=4, shards=1)
+trainer.compile("sgd", "mse")
+x = np.ones((2, 8, 2), "float32")
+print(trainer.fit(x, x, verbose=0).history["loss"][0])
+trainer.summary()
+"""
+
+
+@pytest.mark.slow
+def test_a_second_process_finds_the_programs_of_the_first(root, tmp_path):
+    folder = tmp_path / "cache"
+
+    def train():
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINING],
+            env={
+                **os.environ,
+                "PYTHONPATH": str(root),
+                "BPTT_KERAS_COMPILE_CACHE": str(folder),
+                "COLUMNS": "200",
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout, {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+    first, written = train()
+    assert f"programs kept in {folder}" in first
+    assert written
+    second, found = train()
+    assert found == written
+    assert second.splitlines()[0] == first.splitlines()[0]

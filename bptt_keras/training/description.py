@@ -1,5 +1,6 @@
 """The lines that `TruncatedBPTT.summary()` adds: what runs."""
 
+from bptt_keras.backend import compile_cache
 from bptt_keras.training.allocator import SWITCH
 from bptt_keras.truncation.serialization import to_config
 
@@ -106,10 +107,12 @@ def _xla(engine):
         return _LATER
     use = _known_use(engine)
     if use.refusal is not None:
-        return f"off (auto: {use.refusal})"
+        return f"off (auto: the model does not compile: {use.refusal})"
     if use.programs.xla:
         automatic = engine.jit_compile == "auto"
-        return "on" + (" (auto: the model compiles)" if automatic else "")
+        words = "on" + (" (auto: the model compiles)" if automatic else "")
+        folder = compile_cache()
+        return f"{words}, programs kept in {folder}" if folder else words
     return "off (run_eagerly)" if engine.jit_compile else "off"
 
 

@@ -20,7 +20,7 @@ from bptt_keras.training.programs import Programs
 from bptt_keras.training.shards import choose_shards, run_sharded
 from bptt_keras.training.targets import fit_targets, spread_weights
 from bptt_keras.training.updates import Updates
-from bptt_keras.training.xla import compiles, served_by_cudnn
+from bptt_keras.training.xla import compiles
 from bptt_keras.truncation import AdaptiveWindow
 
 
@@ -30,7 +30,7 @@ class Use(NamedTuple):
     Fields:
         programs: `Programs`, compiled or not as their own probe says.
         carry: `Carry`, the state between two batches.
-        refusal: `None`, or why XLA is left off.
+        refusal: `None`, or why XLA does not compile the programs.
     """
 
     programs: Any
@@ -361,9 +361,7 @@ class Engine:
         refusal = None
         if self.jit_compile == "auto" and chosen.xla:
             size = self.schedule.evaluation_window
-            refusal = served_by_cudnn(self.step) or compiles(
-                chosen, self.step, batch, size, name, self.shards
-            )
+            refusal = compiles(chosen, self.step, batch, size, name, self.shards)
             chosen = chosen if refusal is None else programs(False)
         overlaps = training and self.findings.sequence_output and not trainer.burn_in
         carry = Carry(

@@ -1,4 +1,4 @@
-"""Whether XLA is to compile a model, found out without running it."""
+"""Whether a model compiles with XLA, found out without running it."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -7,23 +7,6 @@ import tensorflow as tf
 
 # Of a window whose length, or number of rows, nobody knows yet.
 _SOME_STEPS, _SOME_ROWS = 8, 2
-
-
-def served_by_cudnn(step):
-    """Why XLA is left off on a GPU, in words, or `None`.
-
-    XLA starts several kernels for each timestep there, cuDNN runs them all in one.
-
-    Args:
-        step: The model's `PureStep`.
-    """
-    kernels = [
-        layer.kernel_of(xla=False) if hasattr(layer, "kernel_of") else "cell"
-        for layer in step.layers.values()
-    ]
-    if kernels and all(kernel == "cudnn" for kernel in kernels):
-        return "cuDNN runs the recurrent layers"
-    return None
 
 
 def compiles(programs, step, batch, size, use, shards):
@@ -84,6 +67,5 @@ def compiles(programs, step, batch, size, use, shards):
     except (ValueError, NotImplementedError, tf.errors.OpError) as error:
         first = str(error).strip().splitlines()[0]
         found = re.search(r"on XLA_\w+: (\w+)", first)
-        reason = f"XLA has no {found.group(1)}" if found else first
-        return f"the model does not compile: {reason}"
+        return f"XLA has no {found.group(1)}" if found else first
     return None

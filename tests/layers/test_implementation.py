@@ -157,15 +157,13 @@ def test_the_summary_says_what_was_asked_for():
     assert "(MinGRU, parallel in time)" in fit_and_describe(trainer(bk.layers.MinGRU))
 
 
-def test_the_trainer_leaves_xla_off_where_cudnn_serves(gpu):
-    text = fit_and_describe(trainer(bk.layers.LSTM))
-    assert "off (auto: cuDNN runs the recurrent layers)" in text
-    assert "(LSTM, cuDNN)" in text
+def test_the_trainer_runs_cudnn_where_xla_is_off(gpu):
+    without, with_xla = (trainer(bk.layers.LSTM) for _ in range(2))
+    without.compile("sgd", "mse", jit_compile=False)
+    assert "(LSTM, cuDNN)" in fit_and_describe(without)
     assert gpu
     del gpu[:]
-    text = fit_and_describe(trainer(bk.layers.SimpleRNN))
-    assert "on (auto: the model compiles)" in text
-    assert not gpu
+    assert "(LSTM, fused kernel)" in fit_and_describe(with_xla)
 
 
 @pytest.mark.skipif(not has_gpu(), reason="needs a GPU")

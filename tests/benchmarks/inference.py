@@ -1,0 +1,126 @@
+"""Evaluation, prediction and single steps, beside Keras and beside a bare function.
+
+python -m tests.benchmarks.inference [--rows 8 --length 10000 --units 128 --rounds 5]
+
+Long sequences: ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96), one batch,
+`evaluate` and `predict` of `TruncatedBPTT` in windows of 100 and of Keras' own model in
+one call, without XLA and with it. Single steps: LSTM(256), one row and one timestep a
+call, `PureStep` in a compiled function against the same arithmetic written by hand in a
+compiled function; the state goes from call to call.
+"""
+
+import argparse
+import statistics
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import bptt_keras as bk
+from tests.benchmarks.machine import describe_machine, report, take_turns
+
+WINDOW, STEPS, STREAM_UNITS = 100, 2_000, 256
+
+
+def network(lstm, units):
+    """The model of plain layers."""
+    return keras.Sequential(
+        [
+            keras.layers.Embedding(96, 64),
+            lstm(units, return_sequences=True),
+            keras.layers.Dense(96),
+        ]
+    )
+
+
+def compiled(model, jit_compile):
+    """The model, compiled with a loss."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(loss=loss, jit_compile=jit_compile)
+    return model
+
+
+def sequences(method, args):
+    """Times `evaluate` or `predict` on long sequences."""
+    ids = np.random.default_rng(0).integers(0, 96, (args.rows, args.length + 1))
+    data = [ids[:, :-1]] + ([ids[:, 1:]] if method == "evaluate" else [])
+
+    def run(model):
+        function = getattr(model, method)
+        return lambda: function(*data, batch_size=args.rows, verbose=0)
+
+    ours = bk.TruncatedBPTT(network(bk.layers.LSTM, args.units), window=WINDOW)
+    contestants = {"TruncatedBPTT": run(compiled(ours, "auto"))}
+    for jit_compile, name in [(False, "Keras"), (True, "Keras, XLA")]:
+        model = compiled(network(keras.layers.LSTM, args.units), jit_compile)
+        contestants[name] = run(model)
+    times = take_turns(contestants, args.rounds)
+    print(f"\n{method}, {args.rows} rows of {args.length:,} steps, LSTM({args.units})")
+    best = min(list(times)[1:], key=lambda name: statistics.median(times[name]))
+    report(times, best)
+
+
+def by_hand(layer):
+    """One step of an LSTM as one function of tensors."""
+    kernel, recurrent, bias = (w.value for w in layer.trainable_variables)
+
+    def step(x, h, c):
+        z = tf.matmul(x, kernel) + tf.matmul(h, recurrent) + bias
+        i, f, g, o = tf.split(z, 4, axis=-1)
+        c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+        h = tf.sigmoid(o) * tf.tanh(c)
+        return h, h, c
+
+    return step
+
+
+def single_steps(rounds):
+    """Times a stream of one row, one timestep a call."""
+    layer = bk.layers.LSTM(STREAM_UNITS, return_sequences=True)
+    model = keras.Sequential([keras.Input((None, STREAM_UNITS)), layer])
+    step = bk.PureStep(model)
+    bare = tf.function(by_hand(layer), jit_compile=True, autograph=False)
+    ours = tf.function(
+        lambda x, state: step(x, state), jit_compile=True, autograph=False
+    )
+    x = tf.random.normal((1, STREAM_UNITS))
+
+    def stream_bare():
+        h = c = tf.zeros((1, STREAM_UNITS))
+        for _ in range(STEPS):
+            _, h, c = bare(x, h, c)
+        return h.numpy()
+
+    def stream():
+        state, frame = step.initial_state(1), x[:, None]
+        for _ in range(STEPS):
+            outputs, state = ours(frame, state)
+        return outputs.numpy()[:, -1]
+
+    np.testing.assert_allclose(stream(), stream_bare(), atol=1e-5)
+    times = take_turns({"bare function": stream_bare, "PureStep": stream}, rounds)
+    print(f"\nsingle steps, 1 row, LSTM({STREAM_UNITS}), {STEPS:,} steps")
+    report(times, "bare function", per=STEPS / 1e3, unit="us")
+    beyond = statistics.median(
+        (own - base) / STEPS
+        for base, own in zip(*(times[n] for n in times), strict=True)
+    )
+    print(f"PureStep beyond the bare function: {1e6 * beyond:.0f} us a step")
+
+
+def main():
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    sizes = {"rows": 8, "length": 10_000, "units": 128, "rounds": 5}
+    for name, default in sizes.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    args = parser.parse_args()
+    print(describe_machine())
+    print(f"{args.rounds} rounds in turn")
+    for method in ("evaluate", "predict"):
+        sequences(method, args)
+    single_steps(args.rounds)
+
+
+if __name__ == "__main__":
+    main()
