@@ -165,7 +165,9 @@ def test_gradients_equal_finite_differences(kernel, flags):
         np.testing.assert_allclose(received / scale, wanted / scale, atol=1e-7)
 
 
-@pytest.mark.parametrize("flags", ["plain", "mask and reset"])
+@pytest.mark.parametrize(
+    "flags", [pytest.param("plain", marks=pytest.mark.slow), "mask and reset"]
+)
 def test_xla_equals_eager_with_unknown_batch_and_time(kernel, flags):
     """One graph for all sizes, also for one row of one step."""
     sizes = [(TIME, BATCH), (1, 1)]

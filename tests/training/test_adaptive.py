@@ -73,6 +73,7 @@ def test_the_first_batch_is_cut_by_the_window_that_was_measured_on_it():
     assert int(trainer.optimizer.iterations) == -(-40 // window)
 
 
+@pytest.mark.slow
 def test_xla_measures_the_same():
     trainer = fitted(0.8, jit_compile=True)
     np.testing.assert_allclose(trainer.truncation.decay, 0.8, rtol=1e-3)

@@ -39,6 +39,7 @@ def faults(**environment):
     return printed[0], int(printed[1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
 def test_a_block_that_was_freed_is_used_again():
     kept, few = faults()

@@ -113,7 +113,9 @@ def test_parts_of_the_wrong_shape_are_refused(name):
         )
 
 
-@pytest.mark.parametrize("sequence_output", [True, False])
+@pytest.mark.parametrize(
+    "sequence_output", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 def test_padded_rows_train_as_if_they_were_alone(sequence_output):
     model = keras.Sequential(
         [
@@ -165,7 +167,7 @@ def batches_of(x, y, size=4):
         yield {"inputs": x[:, part], "reset": flags}, y[:, part]
 
 
-@pytest.mark.parametrize("stride", [None, 2])
+@pytest.mark.parametrize("stride", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_training_goes_on_from_a_snapshot(stride):
     x, y = series(3, 16)
     whole, second = (stream_trainer(seed, stride=stride) for seed in (1, 5))

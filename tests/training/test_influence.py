@@ -32,6 +32,7 @@ def test_windows_that_are_long_enough_find_the_optimum(window, theta):
     np.testing.assert_allclose(found, theta, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_randomised_truncation_finds_it_with_windows_of_16_on_average():
     schedule = bk.truncation.ARTBP(16, seed=1)
     assert abs(theta_after(trainer_of(schedule, 1e-3), STEPS) - OPTIMUM) < 1e-3

@@ -247,7 +247,7 @@ def test_recomputing_whole_batches_needs_their_length():
 
 
 @pytest.mark.parametrize(
-    "jit_compile", [pytest.param(False, marks=pytest.mark.slow), True]
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
 )
 def test_recomputed_windows_may_end_anywhere(jit_compile):
     models = []

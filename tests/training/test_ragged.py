@@ -86,7 +86,7 @@ def test_training_equals_that_on_padded_rows_with_lengths():
 
 
 @pytest.mark.parametrize("kind", ["list", "ragged tensor"])
-@pytest.mark.parametrize("window", [6, None])
+@pytest.mark.parametrize("window", [6, pytest.param(None, marks=pytest.mark.slow)])
 def test_fit_learns_from_lists_with_validation(kind, window):
     x, y = sequences(LENGTHS * 4)
     if kind == "ragged tensor":

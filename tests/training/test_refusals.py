@@ -86,8 +86,8 @@ def test_bad_data_is_refused_and_nothing_is_lost(case):
 @pytest.mark.parametrize(
     ("bad", "jit_compile"),
     [
-        (-1, True),
         (7, False),
+        pytest.param(-1, True, marks=pytest.mark.slow),
         pytest.param(-1, False, marks=pytest.mark.slow),
         pytest.param(7, True, marks=pytest.mark.slow),
         pytest.param(100, True, marks=pytest.mark.slow),

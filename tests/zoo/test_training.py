@@ -145,6 +145,7 @@ def test_terminal_shows_progress_result_and_sample(shown):
         assert text in out
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_history(shown, tmp_path):
     assert train(tmp_path, "--epochs", "2", "--seed", "3") == 0
     losses = [
