@@ -1,5 +1,7 @@
 """A linear recurrence, parallel in time, with a backward pass written by hand."""
 
+from typing import Any, NamedTuple
+
 import tensorflow as tf
 
 from bptt_keras.kernels.scan import only_once
@@ -23,7 +25,8 @@ def linear_scan(a, b, h_0, *, mask=None, reset=None):
     runs in all blocks at once from there.
 
     Args:
-        a: `(batch, time, units)`, floating-point or complex.
+        a: `(batch, time, units)`, floating-point or complex; or `(units,)`: the same
+            at each step.
         b: `(batch, time, units)`, of the same dtype.
         h_0: `(batch, units)`, h before the first step.
         mask: `(batch, time)` booleans, False where a row has no input, or None.
@@ -48,24 +51,42 @@ def linear_scan(a, b, h_0, *, mask=None, reset=None):
     # A variable would ask the gradient function for a second signature.
     a, b, h_0 = (tf.convert_to_tensor(x) for x in (a, b, h_0))
     if mask is not None:
-        a = tf.where(mask[..., None], a, tf.ones_like(a))
         b = tf.where(mask[..., None], b, tf.zeros_like(b))
-    if reset is not None:
-        a = tf.where(reset[..., None], tf.zeros_like(a), a)
+    constant = a.shape.rank == 1
+    flags = tuple(None if f is None else f[..., None] for f in (mask, reset))
+    if not constant:
+        # With a constant it is done at each step: no array of one number is made.
+        a, flags = _with_flags(a, *flags), (None, None)
 
     @tf.custom_gradient
     def recurrence(a, b, h_0):
-        h_seq, _ = _scan(_forward, a, b, h_0, reverse=False)
+        h_seq, _ = _scan(_forward, a, flags, b, h_0, reverse=False)
 
         def gradient(d_h_seq):
             d_h_T = tf.zeros_like(h_0)
-            d_b, d_h_0 = _scan(_backward, tf.math.conj(a), d_h_seq, d_h_T, reverse=True)
+            factors = tf.math.conj(a)
+            d_b, d_h_0 = _scan(_backward, factors, flags, d_h_seq, d_h_T, reverse=True)
             h_prev = tf.concat([h_0[:, None], h_seq[:, :-1]], axis=1)
-            return only_once((d_b * tf.math.conj(h_prev), d_b, d_h_0), (a, b, h_0))
+            d_a = d_b * tf.math.conj(h_prev)
+            if constant:
+                for flag, live in zip(flags, (True, False), strict=True):
+                    if flag is not None:
+                        d_a = tf.where(flag == live, d_a, tf.zeros_like(d_a))
+                d_a = tf.reduce_sum(d_a, (0, 1))
+            return only_once((d_a, d_b, d_h_0), (a, b, h_0))
 
         return h_seq, gradient
 
     return recurrence(a, b, h_0)
+
+
+def _with_flags(a, mask, reset):
+    """The factors where masked steps hold h and resets clear it."""
+    if mask is not None:
+        a = tf.where(mask, a, tf.ones_like(a))
+    if reset is not None:
+        a = tf.where(reset, tf.zeros_like(a), a)
+    return a
 
 
 def _forward(h_prev, a, b):
@@ -83,27 +104,51 @@ def _backward(d_h, a, d_h_out):
     return tf.math.multiply_no_nan(d_b, a), d_b
 
 
-def _scan(step, a, x, carry, *, reverse):
+def _scan(step, a, flags, x, carry, *, reverse):
     """Apply `carry, out = step(carry, a_t, x_t)`, linear in `carry` and `x_t`.
+
+    The flags, mask and reset `(batch, time, 1)` or None, come with a constant `a`.
 
     Returns all `out` `(batch, time, units)` and the last carry.
     """
-    batch, length, units = (a.shape[i] or tf.shape(a)[i] for i in range(3))
+    batch, length, units = (x.shape[i] or tf.shape(x)[i] for i in range(3))
     blocks = (length + _BLOCK - 1) // _BLOCK
     size = (length + blocks - 1) // blocks
     padding = [[0, 0], [0, blocks * size - length], [0, 0]]
-    shape = tf.stack([batch, blocks, size, units])
-    # Padded steps hand the carry on as it is: a = 1, x = 0.
-    a = tf.reshape(tf.pad(a, padding, constant_values=1), shape)
-    x = tf.reshape(tf.pad(x, padding), shape)
+
+    def in_blocks(tensor):
+        # Padded steps are the last: no x comes from them, and none is put out.
+        shape = tf.stack([batch, blocks, size, tensor.shape[-1]])
+        return tf.reshape(tf.pad(tensor, padding), shape)
+
+    x = in_blocks(x)
+    if a.shape.rank == 3:
+        a = in_blocks(a)
+    flags = tuple(None if flag is None else in_blocks(flag) for flag in flags)
+    a = _Factors(a, flags)
     if isinstance(blocks, int) and blocks == 1:
         carries = carry[:, None]
     else:
         factors, sums = _totals(step, a, x, reverse)
-        carries, _ = _walk(_forward, factors, sums, carry, reverse, before=True)
+        between = _Factors(factors, (None, None))
+        carries, _ = _walk(_forward, between, sums, carry, reverse, before=True)
     outputs, carries = _walk(step, a, x, carries, reverse)
     outputs = tf.reshape(outputs, tf.stack([batch, blocks * size, units]))
     return outputs[:, :length], carries[:, 0 if reverse else -1]
+
+
+class _Factors(NamedTuple):
+    """The factors of all steps along the last axis but one, or one for all steps."""
+
+    values: Any
+    flags: Any
+
+    def at(self, i):
+        """Those of step `i` in each block."""
+        if self.values.shape.rank > 1:
+            return self.values[..., i, :]
+        mask, reset = (None if f is None else f[..., i, :] for f in self.flags)
+        return _with_flags(self.values, mask, reset)
 
 
 def _totals(step, a, x, reverse):
@@ -113,7 +158,7 @@ def _totals(step, a, x, reverse):
         factor, carry = totals
         return (factor * a, step(carry, a, x)[0]), None
 
-    first = tf.zeros_like(a[:, :, 0])
+    first = tf.zeros_like(x[:, :, 0])
     totals, _ = _loop(both, a, x, (tf.ones_like(first), first), reverse)
     return totals
 
@@ -126,20 +171,20 @@ def _walk(step, a, x, carry, reverse, before=False):
         return new, carry if before else out
 
     carry, outputs = _loop(put_out, a, x, carry, reverse, writes=True)
-    rank = a.shape.rank
+    rank = x.shape.rank
     outputs = tf.transpose(outputs, [*range(1, rank - 1), 0, rank - 1])
     return outputs, carry
 
 
 def _loop(step, a, x, carry, reverse, writes=False):
-    axis = a.shape.rank - 2
-    size = a.shape[axis] or tf.shape(a)[axis]
+    axis = x.shape.rank - 2
+    size = x.shape[axis] or tf.shape(x)[axis]
     shape = tf.nest.flatten(carry)[0].shape
     outputs = tf.TensorArray(x.dtype, size if writes else 0, element_shape=shape)
 
     def body(count, carry, outputs):
         i = size - 1 - count if reverse else count
-        carry, out = step(carry, a[..., i, :], x[..., i, :])
+        carry, out = step(carry, a.at(i), x[..., i, :])
         return count + 1, carry, outputs.write(i, out) if writes else outputs
 
     _, carry, outputs = tf.while_loop(

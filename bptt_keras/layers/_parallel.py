@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.kernels.linear_scan import linear_scan
+from bptt_keras.kernels.projection import project
 from bptt_keras.layers._flags import checked_mask, checked_reset
 
 
@@ -95,10 +96,11 @@ class ParallelRecurrence(keras.layers.Layer):
         outputs = tf.cast(outputs, self.compute_dtype)
         return outputs if self.return_sequences else outputs[:, -1], new_state
 
-    def _product(self, inputs, kernel):
-        """`(batch, time, features)` times `(features, width)`, in one product."""
-        kernel = tf.cast(tf.convert_to_tensor(kernel), inputs.dtype)
-        return tf.tensordot(inputs, kernel, 1)
+    def _project(self, inputs, kernel, bias=None):
+        """`inputs @ kernel + bias` for all steps, in one product."""
+        weights = [kernel] if bias is None else [kernel, bias]
+        weights = [tf.cast(tf.convert_to_tensor(w), inputs.dtype) for w in weights]
+        return project(inputs, *weights)
 
     def compute_output_shape(self, inputs_shape):
         if self.return_sequences:
@@ -163,9 +165,7 @@ class MinimalRecurrence(ParallelRecurrence):
         return {"h": self.units}
 
     def _solve(self, inputs, state, mask, reset):
-        x_proj = self._product(inputs, self.kernel)
-        if self.bias is not None:
-            x_proj += tf.cast(tf.convert_to_tensor(self.bias), x_proj.dtype)
+        x_proj = self._project(inputs, self.kernel, self.bias)
         parts = tf.split(tf.cast(x_proj, self._state_dtype), self._parts, axis=-1)
         h = linear_scan(*self._factors(*parts), state["h"], mask=mask, reset=reset)
         return h, {"h": h[:, -1]}

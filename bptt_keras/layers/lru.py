@@ -159,19 +159,15 @@ class LRU(ParallelRecurrence):
         )
         radius = tf.exp(-nu)
         factor = tf.complex(radius * tf.cos(theta), radius * tf.sin(theta))
-        b_real, b_imag = (
-            gamma * tf.cast(self._product(inputs, kernel), self._state_dtype)
-            for kernel in tf.unstack(tf.convert_to_tensor(self.input_kernel))
-        )
-        b = tf.complex(b_real, b_imag)
+        b_real, b_imag, skipped = self._from_inputs(inputs)
         h = linear_scan(
-            tf.broadcast_to(factor, tf.shape(b)),
-            b,
+            factor,
+            tf.complex(gamma * b_real, gamma * b_imag),
             tf.complex(state["h_real"], state["h_imag"]),
             mask=mask,
             reset=reset,
         )
-        y = self._read_out(inputs, tf.math.real(h), tf.math.imag(h))
+        y = self._read_out(h) + skipped
         if mask is not None:
             # Without a link from step to step the scan only repeats: masked steps
             # hold the last y, resets clear it.
@@ -185,12 +181,22 @@ class LRU(ParallelRecurrence):
         }
         return y, new_state
 
-    def _read_out(self, inputs, h_real, h_imag):
+    def _from_inputs(self, inputs):
+        """B x, real and imaginary part, and D x, in one product."""
+        b_real, b_imag = tf.unstack(tf.convert_to_tensor(self.input_kernel))
+        skip = tf.convert_to_tensor(self.skip_kernel)
+        together = tf.concat([b_real, b_imag, skip], axis=-1)
+        product = tf.cast(self._project(inputs, together), self._state_dtype)
+        sizes = [self.state_units, self.state_units, self.units]
+        return tf.split(product, sizes, axis=-1)
+
+    def _read_out(self, h):
+        """The real part of C h, in one product."""
         c_real, c_imag = tf.unstack(tf.convert_to_tensor(self.output_kernel))
-        h_real, h_imag = (tf.cast(h, self.compute_dtype) for h in (h_real, h_imag))
-        y = self._product(h_real, c_real) - self._product(h_imag, c_imag)
-        y += self._product(inputs, self.skip_kernel)
-        return tf.cast(y, self._state_dtype)
+        parts = tf.concat([tf.math.real(h), tf.math.imag(h)], axis=-1)
+        parts = tf.cast(parts, self.compute_dtype)
+        product = self._project(parts, tf.concat([c_real, -c_imag], axis=0))
+        return tf.cast(product, self._state_dtype)
 
     def get_config(self):
         return {

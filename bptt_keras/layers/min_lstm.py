@@ -56,6 +56,25 @@ class MinLSTM(MinimalRecurrence):
     _parts = 3
 
     def _factors(self, i, f, g):
-        # f / (f + i) = sigmoid(log f - log i), which has no 0 / 0 where both close.
-        difference = tf.nn.softplus(-i) - tf.nn.softplus(-f)
-        return tf.sigmoid(difference), tf.sigmoid(-difference) * g
+        kept, new = _shares(f, i)
+        return kept, new * g
+
+
+@tf.custom_gradient
+def _shares(f, i):
+    """sigmoid(f) and sigmoid(i), divided by their sum.
+
+    That is `(1 + e^-i) / (2 + e^-i + e^-f)` and the other way round; both are expanded
+    by the smallest exponential, so that none overflows and no sum is 0.
+    """
+    smallest = tf.minimum(tf.minimum(f, i), 0)
+    one, for_f, for_i = (tf.exp(smallest - z) for z in (tf.zeros_like(f), f, i))
+    total = 2 * one + for_f + for_i
+    of_f, of_i = (one + for_i) / total, (one + for_f) / total
+
+    def gradient(d_of_f, d_of_i):
+        # They are sigmoid(s) and sigmoid(-s), s = log sigmoid(f) - log sigmoid(i).
+        d_s = (d_of_f - d_of_i) * of_f * of_i
+        return d_s * tf.sigmoid(-f), -d_s * tf.sigmoid(-i)
+
+    return (of_f, of_i), gradient

@@ -13,6 +13,7 @@ from bptt_keras.training.engine import Engine
 from bptt_keras.training.epochs import with_epochs
 from bptt_keras.training.parts import split_inputs
 from bptt_keras.training.perturbation import Perturbation
+from bptt_keras.training.pipeline import PromptStrategy
 from bptt_keras.training.ragged import (
     as_batches,
     is_sequences,
@@ -348,6 +349,11 @@ class TruncatedBPTT(keras.Model):
                 steps_per_epoch=steps_per_epoch,
                 **kwargs,
             )
+
+    @property
+    def distribute_strategy(self):
+        """Keras' strategy; by it, Keras makes the iterators of its data."""
+        return PromptStrategy(super().distribute_strategy)
 
     def evaluate(
         self,
