@@ -39,9 +39,18 @@ def wide(x):
     return tf.cast(x, tf.float32) if x.dtype.size < 4 else x
 
 
-def stacked(kernel, bias, recurrent_kernel):
-    """`[W b U]` transposed, the weights of `[x_t 1 h_{t-1}]`, `(n, features + ...)`."""
-    return tf.transpose(tf.concat([kernel, bias[None], recurrent_kernel], axis=0))
+def stacked(kernel, recurrent_kernel):
+    """`[W U]` transposed, the weights of `[x_t h_{t-1}]`, `(n, features + units)`."""
+    return tf.transpose(tf.concat([kernel, recurrent_kernel], axis=0))
+
+
+def spread(bias, batch):
+    """A bias `(n,)` as a vector for a whole batch, feature by feature.
+
+    It is not a column of the weights beside a row of ones: products whose inner size
+    is odd take up to a quarter longer.
+    """
+    return tf.repeat(bias, batch)
 
 
 def previous(sequence, first, reset):

@@ -12,6 +12,7 @@ from bptt_keras.kernels.feature_major import (
     previous,
     product,
     rows,
+    spread,
     swap_to_back,
     swap_to_front,
     walk,
@@ -86,11 +87,9 @@ def gru(
     def recurrence(x, h_0, kernel, recurrent_kernel, bias, recurrent_bias):
         scale = _scale(recurrent_kernel)
         x = swap_to_front(x, mask)
-        weights = [
-            tf.transpose(tf.concat([matrix, vector[None]], axis=0) * scale)
-            for matrix, vector in ((kernel, bias), (recurrent_kernel, recurrent_bias))
-        ]
-        h_T, (h_seq, gates) = _forward(x, h_0, weights, mask, reset)
+        weights = [tf.transpose(w * scale) for w in (kernel, recurrent_kernel)]
+        biases = [b * scale for b in (bias, recurrent_bias)]
+        h_T, (h_seq, gates) = _forward(x, h_0, weights, biases, mask, reset)
 
         def gradient(d_h_seq, d_h_T):
             h_prev = previous(h_seq, h_0, reset)
@@ -122,19 +121,16 @@ def _scale(recurrent_kernel):
     return tf.concat(parts, axis=0)
 
 
-def _forward(x, h_0, weights, mask, reset):
-    dtype, units, features = x.dtype, h_0.shape[-1], x.shape[0]
+def _forward(x, h_0, weights, biases, mask, reset):
+    dtype, units = x.dtype, h_0.shape[-1]
     of_inputs, of_state = weights
-    one = tf.ones(tf.shape(x)[-1:], dtype)
+    b, b_r = (wide(spread(bias, tf.shape(x)[-1])) for bias in biases)
 
-    def step(carry, at_t):
+    def step(h_prev, at_t):
         x, keep, fresh = at_t
-        h_prev, x_place, h_place = carry
         h_prev = clear(fresh, h_prev)
-        x_place = join([x, one], x_place)
-        h_place = join([h_prev, one], h_place)
-        p_zr, p_g = cut(wide(product(of_inputs, x_place)), 2 * units, units)
-        m_zr, m_g = cut(wide(product(of_state, h_place)), 2 * units, units)
+        p_zr, p_g = cut(wide(product(of_inputs, x)) + b, 2 * units, units)
+        m_zr, m_g = cut(wide(product(of_state, h_prev)) + b_r, 2 * units, units)
         a = tf.tanh(p_zr + m_zr)
         a_z, a_r = tf.split(a, 2)
         z, r = 0.5 * a_z + 0.5, 0.5 * a_r + 0.5
@@ -142,12 +138,9 @@ def _forward(x, h_0, weights, mask, reset):
         h = tf.cast(z * wide(h_prev) + (1 - z) * g, dtype)
         h = hold(keep, h, h_prev)
         kept = tf.cast(tf.concat([a, g, m_g], axis=0), dtype)
-        return (h, x_place, h_place), (h, kept)
+        return h, (h, kept)
 
-    places = [tf.zeros([n * tf.size(one)], dtype) for n in (features + 1, units + 1)]
-    (h, *_), outputs = walk(
-        step, (x, mask, reset), (flat(h_0), *places), (units, Kept(4 * units))
-    )
+    h, outputs = walk(step, (x, mask, reset), flat(h_0), (units, Kept(4 * units)))
     return rows(h, units), outputs
 
 

@@ -12,6 +12,7 @@ from bptt_keras.kernels.feature_major import (
     previous,
     product,
     rows,
+    spread,
     stacked,
     swap_to_back,
     swap_to_front,
@@ -36,7 +37,7 @@ def lstm(x, h_0, c_0, kernel, recurrent_kernel, bias=None, *, mask=None, reset=N
     How it runs: with sigmoid(z) = (1 + tanh(z / 2)) / 2, where the 1/2 is in the
     weights, one product gives the arguments of one tanh over all gates,
 
-        a = tanh([W b U]^T [x_t 1 h_{t-1}]^T)
+        a = tanh([W U]^T [x_t h_{t-1}]^T + b)
 
     The way back makes the gradients of these arguments, step by step, and hands
     `[W U]` times them to x_t and h_{t-1}. The gradients of W and U are one product
@@ -83,7 +84,7 @@ def lstm(x, h_0, c_0, kernel, recurrent_kernel, bias=None, *, mask=None, reset=N
     def recurrence(x, h_0, c_0, kernel, recurrent_kernel, bias):
         scale = _scale(recurrent_kernel)
         x = swap_to_front(x, mask)
-        weights = stacked(kernel, bias, recurrent_kernel) * scale[:, None]
+        weights = stacked(kernel, recurrent_kernel) * scale[:, None], bias * scale
         (h_T, c_T), (h_seq, gates, c_prev) = _forward(x, h_0, c_0, weights, mask, reset)
 
         def gradient(d_h_seq, d_h_T, d_c_T):
@@ -119,14 +120,15 @@ def _gates(a):
 
 def _forward(x, h_0, c_0, weights, mask, reset):
     dtype, units = x.dtype, h_0.shape[-1]
-    one = tf.ones(tf.shape(x)[-1:], dtype)
+    (weights, bias), batch = weights, tf.shape(x)[-1]
+    bias = wide(spread(bias, batch))
 
     def step(carry, at_t):
         x, keep, fresh = at_t
         h_prev, c_prev, place = carry
         h_prev, c_prev = clear(fresh, h_prev), clear(fresh, c_prev)
-        place = join([x, one, h_prev], place)
-        a = tf.tanh(wide(product(weights, place)))
+        place = join([x, h_prev], place)
+        a = tf.tanh(wide(product(weights, place)) + bias)
         i, f, g, o = _gates(a)
         c = f * c_prev + i * g
         h = hold(keep, tf.cast(o * tf.tanh(c), dtype), h_prev)
@@ -135,7 +137,7 @@ def _forward(x, h_0, c_0, weights, mask, reset):
         return (h, c, place), (h, tf.cast(a, dtype), tf.cast(c_prev, dtype))
 
     h_0, c_0 = flat(h_0), flat(c_0)
-    place = tf.zeros([weights.shape[1] * tf.size(one)], dtype)
+    place = tf.zeros([weights.shape[1] * batch], dtype)
     (h, c, _), outputs = walk(
         step,
         (x, mask, reset),

@@ -11,6 +11,7 @@ from bptt_keras.kernels.feature_major import (
     previous,
     product,
     rows,
+    spread,
     stacked,
     swap_to_back,
     swap_to_front,
@@ -46,7 +47,7 @@ def simple_rnn(
     A row that `reset` flags at step t takes h_{t-1} = 0. A row that `mask` switches
     off at step t keeps h_t = h_{t-1}.
 
-    How it runs: a step is one product, `[W b U]^T [x_t 1 h_{t-1}]^T`. The way back
+    How it runs: a step is one product, `[W U]^T [x_t h_{t-1}]^T`. The way back
     makes the gradient of what the activation is applied to, and hands `[W U]` times
     it to x_t and h_{t-1}. The gradients of W and U are one product each, over all
     steps.
@@ -93,7 +94,7 @@ def simple_rnn(
     @tf.custom_gradient
     def recurrence(x, h_0, kernel, recurrent_kernel, bias):
         x = swap_to_front(x, mask)
-        weights = stacked(kernel, bias, recurrent_kernel)
+        weights = stacked(kernel, recurrent_kernel), bias
         h_T, h_seq = _forward(x, h_0, weights, activation, mask, reset)
 
         def gradient(d_h_seq, d_h_T):
@@ -117,17 +118,19 @@ def simple_rnn(
 def _forward(x, h_0, weights, activation, mask, reset):
     dtype, units = x.dtype, h_0.shape[-1]
     activate, _ = ACTIVATIONS[activation]
-    one = tf.ones(tf.shape(x)[-1:], dtype)
+    (weights, bias), batch = weights, tf.shape(x)[-1]
+    bias = wide(spread(bias, batch))
 
     def step(carry, at_t):
         x, keep, fresh = at_t
         h_prev, place = carry
         h_prev = clear(fresh, h_prev)
-        place = join([x, one, h_prev], place)
-        h = hold(keep, activate(product(weights, place)), h_prev)
+        place = join([x, h_prev], place)
+        z = wide(product(weights, place)) + bias
+        h = hold(keep, activate(tf.cast(z, dtype)), h_prev)
         return (h, place), (h,)
 
-    place = tf.zeros([weights.shape[1] * tf.size(one)], dtype)
+    place = tf.zeros([weights.shape[1] * batch], dtype)
     (h, _), (h_seq,) = walk(step, (x, mask, reset), (flat(h_0), place), (units,))
     return rows(h, units), h_seq
 

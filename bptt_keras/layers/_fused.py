@@ -35,8 +35,9 @@ class FusedRecurrence:
     _states = ("h",)
     learn_initial_state = False
     implementation = "auto"
-    # True where cuDNN computes the same as the kernel.
+    # True where cuDNN computes the same as the kernel, and where Keras' cell does.
     _has_cudnn = False
+    _equals_cell = False
 
     def __init__(
         self,
@@ -188,6 +189,10 @@ class FusedRecurrence:
         kernel = self.kernel_of(xla=compiled_by_xla())
         if kernel == "cudnn" and not self._wants_cudnn and flags != (None, None):
             kernel = "fused"
+        if kernel == "fused" and self._equals_cell and sequences.shape[1] == 1:
+            # A single step, as of a stream: the kernel's order of the weights is worth
+            # its price only over several.
+            return self._cell_loop(sequences, initial_state, flags, training)
         if kernel == "fused" and not resets_to_weights:
             return self._fused_loop(sequences, initial_state, flags, training)
         if kernel == "cudnn":
@@ -273,7 +278,7 @@ class FusedRecurrence:
             initial_states=fresh,
             previous_output=initial_state[0],
             initial_output=fresh[0],
-            unroll=self.unroll,
+            unroll=self.unroll or sequences.shape[1] == 1,
         )
         if mask is not None and self.zero_output_for_mask:
             outputs = tf.where(mask[..., None], outputs, tf.zeros_like(outputs))

@@ -65,6 +65,7 @@ class GRU(FusedRecurrence, keras.layers.GRU):
     """
 
     _has_cudnn = True
+    _equals_cell = True
 
     def _activations_are_fused(self):
         return (

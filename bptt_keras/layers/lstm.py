@@ -71,6 +71,7 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     _states = ("h", "c")
     _has_cudnn = True
+    _equals_cell = True
 
     def __init__(self, units, *args, **kwargs):
         super().__init__(units, *args, **kwargs)

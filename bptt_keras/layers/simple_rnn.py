@@ -58,6 +58,8 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
     Source: Elman 1990.
     """
 
+    _equals_cell = True
+
     def _activation_name(self):
         for name in ACTIVATIONS:
             if self.activation is keras.activations.get(name):

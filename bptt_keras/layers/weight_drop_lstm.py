@@ -51,6 +51,7 @@ class WeightDropLSTM(LSTM):
     """
 
     _has_cudnn = False
+    _equals_cell = False
 
     def __init__(
         self, units, weight_dropout=0.0, *, weight_dropout_seed=None, **kwargs

@@ -56,6 +56,7 @@ class ZoneoutLSTM(LSTM):
     """
 
     _has_cudnn = False
+    _equals_cell = False
 
     def __init__(
         self, units, zoneout_h=0.0, *, zoneout_c=0.0, zoneout_seed=None, **kwargs
