@@ -214,8 +214,9 @@ class Engine:
         return result.state
 
     def _forward_window(self, program, programs, window, state):
-        outputs, state, buffers, ids_valid = program(
-            window, state, programs.buffer_values()
+        buffers = programs.buffer_values()
+        outputs, state, buffers, ids_valid = run_sharded(
+            program, window, state, buffers, self.shards
         )
         with tf.control_dependencies(checks.require_ids(ids_valid)):
             programs.keep_buffers(buffers)

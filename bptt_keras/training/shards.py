@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bptt_keras.backend import has_gpu
 from bptt_keras.training.averages import Term
+from bptt_keras.training.programs import Window
 
 # Seeds of the shards differ by multiples of this, so they draw different masks.
 _SEED_STRIDE = 1_000_003
@@ -49,7 +50,8 @@ def run_sharded(program, window, state, buffers, shards, *extra):
     """Runs a program on the rows of a window, in several parts.
 
     Args:
-        program: Function `(window, state, buffers, *extra) -> programs.Window`.
+        program: Function `(window, state, buffers, *extra) -> programs.Window`, or
+            `-> (outputs, state, buffers, ids_valid)`.
         window: `Batch` of one window.
         state: Named state.
         buffers: Values of the model's buffers, all of them random seeds if there is
@@ -58,14 +60,16 @@ def run_sharded(program, window, state, buffers, shards, *extra):
         *extra: Further arguments of the program, the same for all parts.
 
     Returns:
-        `programs.Window`, as if it had been one program.
+        What the program returns, as if it had been one.
     """
     known = window.inputs[0].shape[0]
     if shards == 1 or (known is not None and known < shards):
         return program(window, state, buffers, *extra)
 
     def several():
-        return _join(_run(program, window, state, buffers, shards, extra))
+        parts = _run(program, window, state, buffers, shards, extra)
+        windows = isinstance(parts[0], Window)
+        return _join(parts) if windows else _join_outputs(parts)
 
     if known is not None:
         return several()
@@ -126,11 +130,20 @@ def _join(parts):
         outputs=_concat([part.outputs for part in parts]),
         masks=_concat([part.masks for part in parts]),
         state=_concat([part.state for part in parts]),
-        ids_valid={
-            name: tf.reduce_all([part.ids_valid[name] for part in parts])
-            for name in first.ids_valid
-        },
+        ids_valid=_all_valid([part.ids_valid for part in parts]),
     )
+
+
+def _join_outputs(parts):
+    """Outputs of a window without targets, likewise; the first part's buffers."""
+    outputs, state, buffers, ids_valid = zip(*parts, strict=True)
+    return _concat(outputs), _concat(state), buffers[0], _all_valid(ids_valid)
+
+
+def _all_valid(of_parts):
+    return {
+        name: tf.reduce_all([part[name] for part in of_parts]) for name in of_parts[0]
+    }
 
 
 def _shares(parts):

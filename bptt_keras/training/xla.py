@@ -28,7 +28,7 @@ def compiles(programs, step, batch, size, use, shards):
     """
     length, known_rows = batch.known_length, batch.inputs[0].shape[0]
     rows = known_rows or _SOME_ROWS
-    if known_rows and use != "predict" and known_rows >= shards:
+    if known_rows and known_rows >= shards:
         rows = known_rows // shards
     steps = min(length or size or _SOME_STEPS, size or length or _SOME_STEPS)
 
