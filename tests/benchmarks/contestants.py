@@ -11,6 +11,8 @@ from tests.benchmarks.rounds import Contestant
 # Name -> module in `peers`, its options, more of its environment.
 TABLE = {
     "bptt_keras": ("bptt_keras_fit", {}, {}),
+    # What 16 steps per execution are to Keras.
+    "bptt_keras-16": ("bptt_keras_fit", {"batch_windows": 16}, {}),
     "bptt_keras-no-xla": ("bptt_keras_fit", {"jit_compile": False}, {}),
     "bptt_keras-1-shard": ("bptt_keras_fit", {"shards": 1}, {}),
     "bptt_keras-bfloat16": ("bptt_keras_fit", {"policy": "mixed_bfloat16"}, {}),

@@ -29,8 +29,9 @@ def network(shape):
     return keras.Sequential([*layers, keras.layers.Dense(IDS, dtype="float32")])
 
 
-def build(shape, policy="float32", jit_compile="auto", shards="auto"):
-    """A trainer and a dataset of streams."""
+def build(shape, policy="float32", jit_compile="auto", shards="auto", batch_windows=1):
+    """A trainer and a dataset of streams, several windows a batch where asked for."""
+    several = max(batch_windows, shape.batch_windows)
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(0)
     trainer = bk.TruncatedBPTT(network(shape), window=shape.window, shards=shards)
@@ -45,11 +46,11 @@ def build(shape, policy="float32", jit_compile="auto", shards="auto"):
         inputs,
         targets=targets,
         batch_size=shape.rows,
-        window=shape.window * shape.batch_windows,
+        window=shape.window * several,
     )
 
     def train(windows):
-        batches = dataset.take(windows // shape.batch_windows)
+        batches = dataset.take(max(windows // several, 1))
         whole = dataset if windows == shape.windows else batches
         history = trainer.fit(whole, callbacks=[Watch()], verbose=0)
         return history.history["loss"][-1]
