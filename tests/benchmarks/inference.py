@@ -18,19 +18,9 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from tests.benchmarks.machine import describe_machine, report, take_turns
+from tests.benchmarks.network import network
 
 WINDOW, STEPS, STREAM_UNITS = 100, 2_000, 256
-
-
-def network(lstm, units):
-    """The model of plain layers."""
-    return keras.Sequential(
-        [
-            keras.layers.Embedding(96, 64),
-            lstm(units, return_sequences=True),
-            keras.layers.Dense(96),
-        ]
-    )
 
 
 def compiled(model, jit_compile):

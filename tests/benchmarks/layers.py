@@ -15,20 +15,14 @@ import numpy as np
 
 import bptt_keras as bk
 from tests.benchmarks.machine import describe_machine, report, take_turns
+from tests.benchmarks.network import network
 
 WINDOWS = 8
 
 
 def contestant(layer, units, window, jit_compile, shards, dataset):
     """A function that trains `WINDOWS` windows."""
-    model = keras.Sequential(
-        [
-            keras.layers.Embedding(96, 64),
-            layer(units, return_sequences=True),
-            keras.layers.Dense(96),
-        ]
-    )
-    trainer = bk.TruncatedBPTT(model, window=window, shards=shards)
+    trainer = bk.TruncatedBPTT(network(layer, units), window=window, shards=shards)
     trainer.compile(
         optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

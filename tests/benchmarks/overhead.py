@@ -18,29 +18,15 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from tests.benchmarks.machine import describe_machine, report, take_turns
+from tests.benchmarks.network import network
+from tests.benchmarks.peers.bptt_keras_fit import Watch
 
 WINDOWS = 40
 
 
-class Watch(keras.callbacks.Callback):
-    """Sees every batch, as a progress bar or a logger does."""
-
-    batches = 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.batches += 1
-
-
 def trainer_of(units, window, *, clip=None, metrics=()):
     """A compiled trainer."""
-    model = keras.Sequential(
-        [
-            keras.layers.Embedding(96, 64),
-            bk.layers.LSTM(units, return_sequences=True),
-            keras.layers.Dense(96),
-        ]
-    )
-    trainer = bk.TruncatedBPTT(model, window=window)
+    trainer = bk.TruncatedBPTT(network(bk.layers.LSTM, units), window=window)
     trainer.compile(
         optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=clip),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -109,14 +109,28 @@ def _status(field):
     return int(lines[0].split()[1]) / 1024
 
 
-def _print_memory():
-    print(f"\n{'timesteps':>10}" + "".join(f"{m + ' MiB':>14}" for m in METHODS))
-    rows = []
-    for length in LENGTHS:
-        rows.append([peak_memory(method, length) for method in METHODS])
-        print(f"{length:10,}" + "".join(f"{mib:14.1f}" for mib in rows[-1]))
-    slopes = [slope(LENGTHS, column) for column in zip(*rows, strict=True)]
-    print(f"{'slope':>10}" + "".join(f"{s:14.2f}" for s in slopes))
+def memory(lengths, methods):
+    """Measures the memory that one batch adds, by method and length.
+
+    Returns:
+        `{method: {"mib": [...], "exponent": number}}`; "none" is full backpropagation
+        with every state kept.
+    """
+    result = {}
+    for method in methods:
+        mib = [peak_memory(method, length) for length in lengths]
+        result[method] = {"mib": mib, "exponent": slope(lengths, mib)}
+    return result
+
+
+def format_memory(lengths, result):
+    """A table of the memory, as text."""
+    lines = [f"{'timesteps':>10}" + "".join(f"{m + ' MiB':>14}" for m in result)]
+    for i, length in enumerate(lengths):
+        values = "".join(f"{r['mib'][i]:14.1f}" for r in result.values())
+        lines.append(f"{length:10,}{values}")
+    slopes = "".join(f"{r['exponent']:14.2f}" for r in result.values())
+    return "\n".join([*lines, f"{'exponent':>10}{slopes}"])
 
 
 def _print_time(rounds):
@@ -143,7 +157,7 @@ def main():
     from tests.benchmarks.machine import describe_machine
 
     print(describe_machine())
-    _print_memory()
+    print("\n" + format_memory(LENGTHS, memory(LENGTHS, METHODS)))
     _print_time(args.rounds)
 
 

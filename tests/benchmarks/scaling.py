@@ -17,7 +17,13 @@ import os
 import statistics
 from pathlib import Path
 
-from tests.benchmarks.recomputation import peak_memory, slope
+from tests.benchmarks.recomputation import (
+    LENGTHS,
+    METHODS,
+    format_memory,
+    memory,
+    slope,
+)
 
 WINDOW = 64
 BASE = {"length": 2_048, "rows": 8, "units": 64, "layers": 1, "shards": "auto"}
@@ -29,8 +35,6 @@ SWEEPS = {
     "shards": (1, 2, 4),
 }
 QUICK = {"length": (1_000, 10_000), "rows": (8, 32), "shards": (1, 2)}
-METHODS = ("windows", "sqrt", "revolve", "none")
-LENGTHS = (1_024, 2_048, 4_096, 8_192, 16_384)
 QUICK_LENGTHS = (1_024, 4_096)
 
 
@@ -92,30 +96,6 @@ def format_sweep(name, result):
     return "\n".join(lines)
 
 
-def memory(lengths):
-    """Measures the memory that one batch adds, by method and length.
-
-    Returns:
-        `{method: {"mib": [...], "exponent": number}}`; "none" is full backpropagation
-        with every state kept.
-    """
-    result = {}
-    for method in METHODS:
-        mib = [peak_memory(method, length) for length in lengths]
-        result[method] = {"mib": mib, "exponent": slope(lengths, mib)}
-    return result
-
-
-def format_memory(lengths, result):
-    """A table of the memory, as text."""
-    lines = [f"{'timesteps':>10}" + "".join(f"{m + ' MiB':>14}" for m in result)]
-    for i, length in enumerate(lengths):
-        values = "".join(f"{r['mib'][i]:14.1f}" for r in result.values())
-        lines.append(f"{length:10,}{values}")
-    slopes = "".join(f"{r['exponent']:14.2f}" for r in result.values())
-    return "\n".join([*lines, f"{'exponent':>10}{slopes}"])
-
-
 def main(arguments=None):
     """Prints a table for each size; writes `scaling.json` and pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -149,11 +129,12 @@ def main(arguments=None):
         plot_scaling(pictures[-1], report["sweeps"], f"Training, window {WINDOW}")
     if "memory" in names:
         lengths = QUICK_LENGTHS if args.quick else LENGTHS
-        report["memory"] = {"lengths": lengths, "methods": memory(lengths)}
-        print("\n" + format_memory(lengths, report["memory"]["methods"]), flush=True)
+        methods = memory(lengths, ("windows", *METHODS))
+        report["memory"] = {"lengths": lengths, "methods": methods}
+        print("\n" + format_memory(lengths, methods), flush=True)
         pictures.append(args.out / "memory.png")
         title = "One batch of 16 rows, LSTM(128)"
-        plot_memory(pictures[-1], lengths, report["memory"]["methods"], title)
+        plot_memory(pictures[-1], lengths, methods, title)
     text = json.dumps(report, indent=1) + "\n"
     (args.out / "scaling.json").write_text(text, encoding="utf-8")
     print("\nwritten:", *[args.out / "scaling.json", *pictures])
