@@ -8,9 +8,19 @@ require_tensorflow()
 use_compile_cache()
 use_one_arena()
 
-from bptt_keras import data, initializers, layers, truncation  # noqa: E402
+from bptt_keras import callbacks, data, initializers, layers, truncation  # noqa: E402
 from bptt_keras.state import PureStep  # noqa: E402
+from bptt_keras.training import clipping  # noqa: E402
 from bptt_keras.training.trainer import TruncatedBPTT  # noqa: E402
 
-__all__ = ["PureStep", "TruncatedBPTT", "data", "initializers", "layers", "truncation"]
+__all__ = [
+    "PureStep",
+    "TruncatedBPTT",
+    "callbacks",
+    "clipping",
+    "data",
+    "initializers",
+    "layers",
+    "truncation",
+]
 __version__ = "0.1.0"

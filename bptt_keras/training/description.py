@@ -2,6 +2,7 @@
 
 from bptt_keras.backend import compile_cache
 from bptt_keras.training.allocator import SWITCH
+from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.truncation.serialization import to_config
 
 _LATER = "known at the first batch"
@@ -91,6 +92,20 @@ def _options(trainer):
                 f"{trainer.state_dropout:g} in training",
             )
         )
+    if not trainer.live_metrics:
+        lines.append(("logs", "losses and metrics alone"))
+    return [*lines, *_clipping(getattr(trainer, "optimizer", None))]
+
+
+def _clipping(optimizer):
+    clipped = find_clipped(optimizer)
+    if clipped is None:
+        return []
+    lines = [("clip", repr(rule)) for rule in clipped.clipping]
+    if clipped.skip_nonfinite:
+        stop = clipped.stop_after
+        end = f"; {stop} of them in a row end a fit" if stop else ""
+        lines.append(("skip", f"updates that are not finite{end}"))
     return lines
 
 

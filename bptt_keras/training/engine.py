@@ -118,6 +118,7 @@ class Engine:
 
     def train(self, data):
         """All windows of one batch: forward, tape, clip, update, detach."""
+        began = tf.timestamp()
         use, whole, state, lead = self._enter("fit", data)
 
         def warm_up(lead, state):
@@ -135,6 +136,10 @@ class Engine:
             )
             resume = None
         use.carry.leave(state, whole, lead=lead, resume=resume)
+        if self.trainer._live is not None:
+            with tf.control_dependencies(tf.nest.flatten(state)):
+                steps = whole.rows * (whole.length - lead)
+                self.trainer._live.speed.update_state(steps, began)
 
     def test(self, data):
         """All windows of one batch: forward, loss and metrics."""
@@ -373,7 +378,7 @@ class Engine:
                 chosen,
                 self.schedule,
                 trainer._recomputation,
-                Updates(chosen, trainer.update, trainer._grad_norm),
+                Updates(chosen, trainer.update, trainer._live),
                 shards=self.shards,
                 perturb=trainer._perturbation,
                 count=self._count,

@@ -2,6 +2,8 @@
 
 import keras
 
+from bptt_keras.training.clipping.stop import StopOnSkipped
+
 
 class Epochs(keras.callbacks.Callback):
     """Starts each epoch of a `fit` afresh, and finishes what the last one left.
@@ -34,7 +36,7 @@ class Epochs(keras.callbacks.Callback):
         self._engine.flush()
 
 
-def with_epochs(engine, callbacks, *, fresh, keep_first):
+def with_epochs(engine, callbacks, *, fresh, keep_first, stops):
     """The callbacks of a `fit`, with `Epochs` before them.
 
     Args:
@@ -42,12 +44,16 @@ def with_epochs(engine, callbacks, *, fresh, keep_first):
         callbacks: As for `fit`: `None`, a callback, a list, or a `CallbackList`.
         fresh: See `Epochs`.
         keep_first: See `Epochs`.
+        stops: Whether the optimizer says after how many skipped updates to stop.
 
     Returns:
-        The same, and one more.
+        The same, and ours.
     """
-    epochs = Epochs(engine, fresh=fresh, keep_first=keep_first)
+    ours = [Epochs(engine, fresh=fresh, keep_first=keep_first)]
+    if stops:
+        ours.append(StopOnSkipped())
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(epochs)
+        for callback in ours:
+            callbacks.append(callback)
         return callbacks
-    return [epochs, *keras.tree.flatten(callbacks or [])]
+    return [*ours, *keras.tree.flatten(callbacks or [])]

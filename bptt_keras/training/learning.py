@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.training import checks, loop
+from bptt_keras.training.poison import clean
 from bptt_keras.training.segments import gradient_norms, step_by_step
 from bptt_keras.training.sources import SegmentedGradients, WholeGradients
 from bptt_keras.truncation import ARTBP, AdaptiveWindow, FixedWindow
@@ -41,6 +42,7 @@ class Learning:
             self._short = WholeGradients(programs, programs.plain_gradients, shards)
         self._flush = programs.compiled(updates.flush, xla=False)
         self._decay = programs.compiled(self._gradient_norms)
+        self._clean = programs.compiled(clean)
         self._resumes_inside = method is None and schedule.lead > 0
         if self._resumes_inside:
             program = programs.gradients_resuming(schedule.stride)
@@ -221,9 +223,23 @@ class Learning:
         result = gradients(window, state)
         with tf.control_dependencies(checks.require_valid_window(result)):
             self.updates.add(result, rate)
-        self._programs.keep_buffers(result.buffers)
-        self._count(window, result)
-        return self._perturb(result.state if kept is None else kept)
+        state, buffers = result.state if kept is None else kept, result.buffers
+        if not self.updates.skips:
+            self._programs.keep_buffers(buffers)
+            self._count(window, result)
+            return self._perturb(state)
+        initial = self._programs.step.initial_state(window.rows)
+        old = self._programs.buffer_values()
+        state, buffers = self._clean(state, initial, buffers, old)
+        self._programs.keep_buffers(buffers)
+
+        def count():
+            self._count(window, result)
+            return tf.constant(0)
+
+        # An average that has taken in one NaN stays NaN.
+        tf.cond(tf.math.is_finite(result.loss), count, lambda: tf.constant(0))
+        return self._perturb(state)
 
 
 def _planned(spans_of, length, lead):

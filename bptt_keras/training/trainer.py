@@ -8,9 +8,11 @@ from bptt_keras.state import check_carriable
 from bptt_keras.training import checks
 from bptt_keras.training.assertions import plain_errors
 from bptt_keras.training.averages import check_reductions, merge_time
+from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.description import describe
 from bptt_keras.training.engine import Engine
 from bptt_keras.training.epochs import with_epochs
+from bptt_keras.training.live import SKIPPED, Live
 from bptt_keras.training.parts import split_inputs
 from bptt_keras.training.perturbation import Perturbation
 from bptt_keras.training.pipeline import PromptStrategy
@@ -65,8 +67,15 @@ class TruncatedBPTT(keras.Model):
     say which timesteps are valid. Others hold the state and weigh nothing.
 
     Averages: `loss` and metrics weigh timesteps, not rows, so windows, padding, masks
-    and small batches cannot bias them. `grad_norm` is the mean over updates of the
-    gradient's global norm, before clipping.
+    and small batches cannot bias them.
+
+    Beside them the logs of `fit` say, as means over the updates of an epoch:
+    `grad_norm`, the gradient's global norm; `clipped_norm`, the same after clipping;
+    `clipped_fraction`, the part of the updates that clipping shortened;
+    `update_ratio`, the norm of an update over that of the weights; `state_norm`, the
+    norm of a row's state, all layers together, after the window, as mean over rows.
+    `timesteps_per_second` counts all rows. With a `clipping.ClippedOptimizer` that
+    skips what is not finite, `skipped_windows` is their number.
 
     Args:
         model: A `keras.Model` from `(batch, time, ...)`, built or not. See `PureStep`
@@ -97,6 +106,9 @@ class TruncatedBPTT(keras.Model):
             side by side and summed: `"auto"` (default, see `summary()`) or an integer
             >= 1. The result is the same up to the order of summation; dropout draws
             other masks.
+        live_metrics: `True` (default): the logs of `fit` tell of gradients, state and
+            speed, too, see above. `False`: of losses and metrics alone, which makes a
+            noticeable difference to models of a few units.
         **kwargs: `name` and `dtype`, as for every `keras.Model`.
 
     Call arguments:
@@ -143,6 +155,7 @@ class TruncatedBPTT(keras.Model):
         state_noise=0.0,
         state_dropout=0.0,
         shards="auto",
+        live_metrics=True,
         **kwargs,
     ):
         check_carriable(model)
@@ -152,6 +165,11 @@ class TruncatedBPTT(keras.Model):
         check_update(update)
         check_shards(shards)
         burn_in = whole("burn_in", burn_in, least=0)
+        if not isinstance(live_metrics, bool):
+            raise TypeError(
+                f"`live_metrics` must be True or False. Received: "
+                f"live_metrics={live_metrics!r}."
+            )
         perturbation = Perturbation(state_noise, state_dropout)
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(**kwargs)
@@ -167,7 +185,10 @@ class TruncatedBPTT(keras.Model):
         self.truncation = truncation
         self._recomputation = recomputation
         self._perturbation = perturbation
-        self._grad_norm = keras.metrics.Mean(name="grad_norm")
+        self.live_metrics = live_metrics
+        self._live = Live() if live_metrics else None
+        # By this Keras finds and resets them.
+        self._live_metrics = self._live.metrics if live_metrics else {}
         # True from `restore_state` until the next `fit`, which then goes on.
         self._keeps_state = False
         self._engine = Engine(self, "auto")
@@ -330,6 +351,7 @@ class TruncatedBPTT(keras.Model):
             callbacks,
             fresh=steps_per_epoch is None,
             keep_first=keep_first,
+            stops=self._stops_on_skipped(),
         )
         self._engine.weighs_classes = class_weight is not None
         with self._recovering():
@@ -349,6 +371,10 @@ class TruncatedBPTT(keras.Model):
                 steps_per_epoch=steps_per_epoch,
                 **kwargs,
             )
+
+    def _stops_on_skipped(self):
+        clipped = find_clipped(getattr(self, "optimizer", None))
+        return clipped is not None and clipped.stop_after is not None
 
     @property
     def distribute_strategy(self):
@@ -487,6 +513,22 @@ class TruncatedBPTT(keras.Model):
             )
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
+    def get_metrics_result(self):
+        """Results of all metrics, as in Keras."""
+        if self._live is None:
+            return super().get_metrics_result()
+        live = self._live.results()
+        clipped = find_clipped(self.optimizer)
+        if clipped is None or not clipped.skip_nonfinite:
+            del live[SKIPPED]
+        results = {}
+        for metric in self.metrics:
+            if metric.name in self._live_metrics:
+                continue
+            result = metric.result()
+            results |= result if isinstance(result, dict) else {metric.name: result}
+        return results | live
+
     def summary(self, *args, print_fn=None, **kwargs):
         """Prints the inner model's summary and then what runs.
 
@@ -522,6 +564,7 @@ class TruncatedBPTT(keras.Model):
             "state_noise": self.state_noise,
             "state_dropout": self.state_dropout,
             "shards": self.shards,
+            "live_metrics": self.live_metrics,
         }
 
     @classmethod
@@ -548,8 +591,7 @@ class TruncatedBPTT(keras.Model):
         """All windows of one batch: forward, loss and metrics."""
         self._engine.test(data)
         results = self.get_metrics_result()
-        del results[self._grad_norm.name]
-        return results
+        return {k: v for k, v in results.items() if k not in self._live_metrics}
 
     def predict_step(self, data):
         """All windows of one batch: outputs."""

@@ -6,6 +6,15 @@ import numbers
 import keras
 import tensorflow as tf
 
+from bptt_keras.training.clipping.optimizer import (
+    clipped_norm,
+    find_clipped,
+    innermost,
+    is_shorter,
+)
+from bptt_keras.training.live import SKIPPED, state_norm
+from bptt_keras.training.poison import all_finite
+
 
 def check_update(update):
     """Raises if `update` is neither a word that is known nor an integer >= 1."""
@@ -31,17 +40,23 @@ class Updates:
     Args:
         programs: The trainer's `Programs` for training.
         update: `"window"`, `"sequence"` or a number of windows.
-        grad_norm: `keras.metrics.Mean` of the gradient's norm before clipping.
+        live: `Live`, which is told of each update, or `None`.
+
+    Attributes:
+        skips: Whether what is not finite is left out.
     """
 
-    def __init__(self, programs, update, grad_norm):
+    def __init__(self, programs, update, live):
         self._optimizer = programs.optimizer
+        self._clipped = find_clipped(programs.optimizer)
+        self.skips = self._clipped is not None and self._clipped.skip_nonfinite
         self._variables = programs.variables
         self._apart = programs.apart
-        self._grad_norm = grad_norm
+        self._live = live
         self._every = {"window": 1, "sequence": None}.get(update, update)
         self._apply = programs.compiled(self._scale_and_apply)
         self._add = programs.compiled(_add_weighted)
+        self._finite = programs.compiled(all_finite)
         if self._every != 1:
             self._make_sums(programs)
 
@@ -68,7 +83,9 @@ class Updates:
         weights = [term.weight for term in result.terms]
         total = tf.add_n(weights)
         if self._every == 1:
-            self._when(total > 0, lambda: self._update(result.gradients, rate))
+            self._when(
+                total > 0, lambda: self._apply(result.gradients, rate, result.state)
+            )
             return
         groups = result.gradients if self._apart else [result.gradients]
         # Known while tracing: what no loss depends on stays without a gradient.
@@ -77,6 +94,13 @@ class Updates:
             for of_variable in zip(*groups, strict=True)
         ]
         group_weights = [*weights, total] if self._apart else [total]
+        counts = total > 0
+        if self.skips:
+            # One window must not spoil the sum of the others.
+            finite = self._finite(groups)
+            self._when(counts & ~finite, self._skip)
+            counts &= finite
+            group_weights = [tf.where(finite, w, 0.0) for w in group_weights]
         for sums, group, of_group, weight in zip(
             self._sums, groups, self._weights, group_weights, strict=True
         ):
@@ -84,7 +108,7 @@ class Updates:
             for variable, value in zip(sums, summed, strict=True):
                 variable.assign(value)
             of_group.assign_add(weight)
-        valid = tf.cast(total > 0, tf.float32)
+        valid = tf.cast(counts, tf.float32)
         self._rate.assign_add(valid * rate)
         self._count.assign_add(valid)
         if self._every is not None:
@@ -114,7 +138,7 @@ class Updates:
             ]
             # A sequence is as long as it is, however it was cut.
             rate = self._rate / self._count if self._every else tf.constant(1.0)
-            self._update(mean, rate)
+            self._apply(mean, rate, None)
             self.clear()
 
         self._when(self._count.read_value() > 0, update)
@@ -133,28 +157,54 @@ class Updates:
 
         tf.cond(condition, and_nothing, lambda: tf.constant(0))
 
-    def _update(self, gradients, rate):
-        norm = self._apply(gradients, rate)
-        applied = tf.constant(True)
-        if isinstance(self._optimizer, keras.optimizers.LossScaleOptimizer):
-            # It skips updates that overflow, and lowers its scale: they don't count.
-            applied = tf.math.is_finite(norm)
-            norm = tf.where(applied, norm, 0.0)
-        self._grad_norm.update_state(norm, sample_weight=tf.cast(applied, tf.float32))
+    def _skip(self):
+        self._clipped.count_skipped()
+        if self._live is not None:
+            self._live.add({SKIPPED: 1.0}, True)
 
-    def _scale_and_apply(self, gradients, rate):
-        """Lets the optimizer clip and apply; returns the norm before clipping."""
+    def _scale_and_apply(self, gradients, rate, state):
+        """Lets the optimizer clip and apply, and tells `Live` of it."""
+        before = self._weight_values()
+        with _rate_times(self._optimizer, rate):
+            self._optimizer.apply(gradients, self._variables)
+        if self._live is not None:
+            self._tell(gradients, before, state)
+
+    def _tell(self, gradients, before, state):
         scale = self._optimizer.scale_loss(tf.constant(1.0))
         present = [tf.cast(g, tf.float32) / scale for g in gradients if g is not None]
         norm = tf.linalg.global_norm(present)
-        with _rate_times(self._optimizer, rate):
-            self._optimizer.apply(gradients, self._variables)
-        return norm
+        clipped = self._clipped_norm(present, norm)
+        pairs = zip(self._weight_values(), before, strict=True)
+        moved = tf.linalg.global_norm([after - before for after, before in pairs])
+        values = {
+            "grad_norm": norm,
+            "clipped_norm": clipped,
+            "clipped_fraction": is_shorter(clipped, norm),
+            "update_ratio": tf.math.divide_no_nan(moved, tf.linalg.global_norm(before)),
+        }
+        if state is not None:
+            values["state_norm"] = state_norm(state)
+        # A loss scale skips updates that overflow, and is lowered: they don't count.
+        scales = isinstance(self._optimizer, keras.optimizers.LossScaleOptimizer)
+        finite = tf.math.is_finite(norm)
+        self._live.add(values, finite if scales or self.skips else True)
+        if self.skips:
+            self._live.add({SKIPPED: ~finite}, True)
+
+    def _clipped_norm(self, present, norm):
+        if self._clipped is not None:
+            return tf.convert_to_tensor(self._clipped.clipped_norm)
+        return clipped_norm(innermost(self._optimizer), present, norm)
+
+    def _weight_values(self):
+        return [tf.cast(tf.convert_to_tensor(v), tf.float32) for v in self._variables]
 
 
 def _add_weighted(sums, gradients, weight):
+    # What weighs nothing may be NaN.
     return [
-        s if g is None else s + weight * tf.cast(g, s.dtype)
+        s if g is None else tf.where(weight > 0, s + weight * tf.cast(g, s.dtype), s)
         for s, g in zip(sums, gradients, strict=True)
     ]
 
@@ -166,8 +216,7 @@ def _rate_times(optimizer, factor):
     The optimizer reads its rate by this method (Keras 3.12 to 3.15); a value that is
     assigned would be lost under a schedule.
     """
-    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        optimizer = optimizer.inner_optimizer
+    optimizer = innermost(optimizer)
     read = optimizer._get_current_learning_rate
 
     def scaled():

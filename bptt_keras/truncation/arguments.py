@@ -1,4 +1,4 @@
-"""What schedules ask of their arguments."""
+"""What numeric arguments are asked to be."""
 
 import math
 import numbers

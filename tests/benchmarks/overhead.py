@@ -1,13 +1,15 @@
 """What `TruncatedBPTT.fit` adds to a bare loop that calls the compiled step.
 
-python -m tests.benchmarks.overhead [--rows 32 --window 64 --units 128 --rounds 9]
+python -m tests.benchmarks.overhead [--rows 32 --window 64 --units 128 --rounds 9
+                                     --windows-a-batch 1]
 
 The work: ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96) -> cross-entropy, Adam.
 The bare loop is Python: for each window, one call of a graph that runs the same
 compiled gradients and one compiled update, on tensors that were cut before the clock
 started, without metrics, checks, clipping or the gradient's norm. The others are `fit`
-on a stream: alone, with clipping by global norm, and with an accuracy and a callback as
-well. All take turns in one process.
+on a stream: without live metrics, with them (the default), and besides with clipping by
+global norm, by a rule that adapts, and with an accuracy and a callback. All take turns
+in one process.
 """
 
 import argparse
@@ -24,11 +26,15 @@ from tests.benchmarks.peers.bptt_keras_fit import Watch
 WINDOWS = 40
 
 
-def trainer_of(units, window, *, clip=None, metrics=()):
+def trainer_of(units, window, *, clip=None, rule=None, metrics=(), **options):
     """A compiled trainer."""
-    trainer = bk.TruncatedBPTT(network(bk.layers.LSTM, units), window=window)
+    model = network(bk.layers.LSTM, units)
+    trainer = bk.TruncatedBPTT(model, window=window, **options)
+    optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=clip)
+    if rule is not None:
+        optimizer = bk.clipping.ClippedOptimizer(optimizer, rule)
     trainer.compile(
-        optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=clip),
+        optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=list(metrics),
         jit_compile=True,
@@ -73,11 +79,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in [("rows", 32), ("window", 64), ("units", 128), ("rounds", 9)]:
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--windows-a-batch", type=int, default=1)
     args = parser.parse_args()
     ids = np.random.default_rng(0).integers(
         0, 96, args.rows * args.window * WINDOWS + 1
     )
-    dataset = bk.data.streams(ids, batch_size=args.rows, window=args.window)
+    rows, window = args.rows, args.window
+    one_by_one = bk.data.streams(ids, batch_size=rows, window=window)
+    longer = window * args.windows_a_batch
+    dataset = bk.data.streams(ids, batch_size=rows, window=longer)
 
     def fit(callbacks=(), **options):
         trainer = trainer_of(args.units, args.window, **options)
@@ -85,15 +95,18 @@ def main():
 
     accuracy = "sparse_categorical_accuracy"
     contestants = {
-        "bare loop": bare_loop(trainer_of(args.units, args.window), dataset),
+        "bare loop": bare_loop(trainer_of(args.units, args.window), one_by_one),
+        "fit, no live metrics": fit(live_metrics=False),
         "fit": fit(),
         "  and clipping": fit(clip=1.0),
+        "  and ZClip": fit(rule=bk.clipping.ZClip()),
         "  and metric, callback": fit([Watch()], clip=1.0, metrics=[accuracy]),
     }
     print(describe_machine())
     print(
-        f"LSTM({args.units}), {args.rows} rows, window {args.window}, {args.rounds} "
-        f"rounds in turn, time of one window"
+        f"LSTM({args.units}), {args.rows} rows, window {args.window}, "
+        f"{args.windows_a_batch} windows a batch, {args.rounds} rounds in turn, "
+        f"time of one window"
     )
     report(take_turns(contestants, args.rounds), "bare loop", per=WINDOWS)
 

@@ -105,8 +105,9 @@ def test_validation_data_and_split_are_evaluated():
     history = trainer_of(model_of(bk.layers.LSTM), 4, metrics=["mae"]).fit(
         x, y, validation_split=0.25, epochs=2, verbose=0
     )
-    expected = {"loss", "mae", "grad_norm", "val_loss", "val_mae"}
-    assert set(history.history) == expected
+    validated = {name for name in history.history if name.startswith("val_")}
+    assert validated == {"val_loss", "val_mae"}
+    assert {"loss", "mae", "grad_norm"} <= set(history.history)
 
 
 OPTIMIZERS = {

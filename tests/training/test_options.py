@@ -32,6 +32,7 @@ SAME_RESULT = {
         "states are computed once more (Revolve",
     ),
     "shards": ({"shards": 2}, "shards  2"),
+    "live_metrics": ({"live_metrics": False}, "losses and metrics alone"),
     "jit_compile": ({"jit_compile": True}, "XLA     on"),
 }
 KERAS = {"model", "kwargs"}
@@ -85,7 +86,8 @@ def test_it_changes_the_result(name, plain):
 
 
 @pytest.mark.parametrize(
-    "name", cases(SAME_RESULT, "recompute, revolve", "shards", "jit_compile")
+    "name",
+    cases(SAME_RESULT, "recompute, revolve", "shards", "live_metrics", "jit_compile"),
 )
 def test_it_changes_what_runs_and_not_the_result(name, plain):
     options, line = SAME_RESULT[name]

@@ -1,0 +1,73 @@
+"""Clipping at a percentile of the norms that were seen."""
+
+import tensorflow as tf
+
+from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
+from bptt_keras.truncation.arguments import real, whole
+
+
+@register
+class AutoClip(Clipping):
+    """Bounds the norm of the gradient by a percentile of the norms seen so far.
+
+        bound = the p-th percentile of ||g_1||, ..., ||g_t||
+        g_t <- g_t * bound / ||g_t||     if ||g_t|| > bound
+
+    Norms are those before clipping, the present one included, so that the first update
+    is not clipped; between two of them the percentile is interpolated linearly. With
+    the paper's 10 nine updates in ten are clipped: steps have nearly all the same
+    length, as with normalised gradients.
+
+    Args:
+        percentile: From 0 to 100. Default: 10.
+        history: Norms that are remembered, the latest ones, an integer >= 1. The paper
+            keeps all. Default: 1000.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If one is out of its bounds.
+
+    Example:
+        import keras, bptt_keras as bk
+
+        rule = bk.clipping.AutoClip(percentile=50)
+        optimizer = bk.clipping.ClippedOptimizer(keras.optimizers.Adam(), rule)
+
+    Source: Seetharaman, Wichern, Pardo & Le Roux, "AutoClip: adaptive gradient clipping
+    for source separation networks" (2020).
+    """
+
+    def __init__(self, percentile=10.0, history=1000):
+        self.percentile = real("percentile", percentile, least=0, most=100)
+        self.history = whole("history", history, least=1, unit="norms")
+
+    def build(self, variables, add_variable):
+        """Makes the history."""
+        self._norms = add_variable("norms", (self.history,))
+        self._count = add_variable("count", dtype="int64")
+
+    def clip(self, gradients, variables):
+        """Bounds the gradients of one update; see `Clipping.clip`."""
+        norm = global_norm(gradients)
+        place = tf.convert_to_tensor(self._count) % self.history
+        here = tf.range(self.history, dtype=tf.int64) == place
+        norms = tf.where(here, norm, tf.convert_to_tensor(self._norms))
+        count = tf.convert_to_tensor(self._count) + 1
+        self._norms.assign(norms)
+        self._count.assign(count)
+        seen = tf.minimum(count, self.history)
+        return scale_to(gradients, norm, self._bound(norms, seen))
+
+    def _bound(self, norms, seen):
+        """The percentile of the first `seen` norms."""
+        unseen = tf.range(self.history, dtype=tf.int64) >= seen
+        ordered = tf.sort(tf.where(unseen, norms.dtype.max, norms))
+        rank = tf.cast(seen - 1, tf.float32) * (self.percentile / 100)
+        low = tf.cast(tf.floor(rank), tf.int64)
+        high = tf.minimum(low + 1, seen - 1)
+        part = rank - tf.floor(rank)
+        return (1 - part) * tf.gather(ordered, low) + part * tf.gather(ordered, high)
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {"percentile": self.percentile, "history": self.history}

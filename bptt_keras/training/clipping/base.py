@@ -1,0 +1,63 @@
+"""What every rule that bounds gradients has."""
+
+import keras
+import tensorflow as tf
+
+
+class Clipping:
+    """A rule that bounds the gradients of a model before its optimizer uses them.
+
+    A rule is applied by `ClippedOptimizer`. To write one, override `clip`, and `build`
+    if it remembers anything between updates.
+    """
+
+    def build(self, variables, add_variable):
+        """Makes what the rule remembers; it is saved with the optimizer.
+
+        Args:
+            variables: List of the model's trainable variables.
+            add_variable: Function `(name, shape=(), dtype="float32") -> variable`,
+                zeros at first.
+        """
+
+    def clip(self, gradients, variables):
+        """Bounds the gradients of one update.
+
+        Args:
+            gradients: List of float tensors, all of them finite.
+            variables: List of the variables that they belong to.
+
+        Returns:
+            List of tensors of the same shapes and dtypes.
+        """
+        raise NotImplementedError
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        """The rule that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self):
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def register(rule):
+    """Makes a rule known to Keras, for saving."""
+    return keras.saving.register_keras_serializable(package="bptt_keras")(rule)
+
+
+def global_norm(gradients):
+    """The L2 norm of several tensors taken as one vector, a float32 scalar."""
+    return tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
+
+
+def scale_to(gradients, norm, bound):
+    """The gradients times `bound / norm` where `norm` exceeds the bound."""
+    # Where it does not, the factor is 1 exactly.
+    factor = bound / tf.maximum(norm, bound)
+    return [g * tf.cast(factor, g.dtype) for g in gradients]

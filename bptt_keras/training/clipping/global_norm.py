@@ -1,0 +1,42 @@
+"""Clipping by the norm of the whole gradient."""
+
+from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
+from bptt_keras.truncation.arguments import real
+
+
+@register
+class GlobalNorm(Clipping):
+    """Bounds the norm of all gradients taken as one vector.
+
+        g <- g * max_norm / ||g||     if ||g|| > max_norm
+
+    The direction of the step stays. It is what `global_clipnorm` of Keras' optimizers
+    does.
+
+    Args:
+        max_norm: Number > 0.
+
+    Raises:
+        TypeError: If `max_norm` is no number.
+        ValueError: If it is not above 0.
+
+    Example:
+        import keras, bptt_keras as bk
+
+        rule = bk.clipping.GlobalNorm(1.0)
+        optimizer = bk.clipping.ClippedOptimizer(keras.optimizers.Adam(), rule)
+
+    Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural
+    networks" (2013), algorithm 1.
+    """
+
+    def __init__(self, max_norm):
+        self.max_norm = real("max_norm", max_norm, above=0)
+
+    def clip(self, gradients, variables):
+        """Bounds the gradients of one update; see `Clipping.clip`."""
+        return scale_to(gradients, global_norm(gradients), self.max_norm)
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {"max_norm": self.max_norm}

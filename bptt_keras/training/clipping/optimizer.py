@@ -1,0 +1,319 @@
+"""`ClippedOptimizer`: a Keras optimizer behind rules that bound its gradients."""
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.training.clipping.base import Clipping, global_norm
+from bptt_keras.training.clipping.global_norm import GlobalNorm
+from bptt_keras.training.clipping.value import Value
+from bptt_keras.training.clipping.variable_norm import VariableNorm
+from bptt_keras.truncation.arguments import whole
+
+# Rounding alone makes a norm that was scaled by 1 differ by less.
+_ROUNDING = 1e-5
+
+
+@keras.saving.register_keras_serializable(package="bptt_keras")
+class ClippedOptimizer(keras.optimizers.Optimizer):
+    """Bounds gradients by rules, and leaves out those that are not finite.
+
+        g <- rule_n(... rule_1(g))              if ||g|| is finite
+        weights <- inner_optimizer(weights, g)
+        nothing changes                         otherwise
+
+    It stands in for its inner optimizer everywhere: in `compile` of any Keras model,
+    in `TruncatedBPTT`, in a training loop of one's own. What the rules remember is
+    saved with the optimizer. Clipping of the inner optimizer's own, such as `clipnorm`,
+    comes after the rules.
+
+    In `TruncatedBPTT` a window whose gradient is not finite also has its rows looked
+    at: those whose state is not finite start afresh, the others go on.
+
+    Args:
+        inner_optimizer: `keras.optimizers.Optimizer`.
+        clipping: A `Clipping` rule, a sequence of them that are applied in order, or
+            `None` (default): none.
+        skip_nonfinite: `True` (default): an update whose gradient is not finite is left
+            out. `False`: it is applied, as Keras does, past all rules.
+        stop_after: Updates in a row that are left out before a `fit` ends: an integer
+            >= 1 (default: 10), or `None`: never. `TruncatedBPTT.fit` ends by itself;
+            with another model pass `bptt_keras.callbacks.StopOnSkipped()` to `fit`.
+        name: As for every Keras optimizer.
+
+    Attributes:
+        updates: Number of updates that were applied.
+        clipped_updates: How many of them a rule, or the inner optimizer's own
+            clipping, has shortened.
+        skipped: Number of updates that were left out.
+        skipped_in_a_row: Those since the last one that was applied.
+        norm: Global norm of the latest gradient that was applied, before clipping.
+        clipped_norm: The same after clipping.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If `stop_after` is below 1 or has no effect, or the inner optimizer
+            scales its gradients or clips by such rules itself.
+
+    Example:
+        import keras, numpy as np, bptt_keras as bk
+
+        model = keras.Sequential([keras.layers.Dense(1)])
+        optimizer = bk.clipping.ClippedOptimizer(
+            keras.optimizers.Adam(1e-3),
+            [bk.clipping.ZClip(), bk.clipping.GlobalNorm(1.0)],
+        )
+        model.compile(optimizer, loss="mse")
+        x = np.ones((8, 2), "float32")
+        model.fit(x, x[:, :1], verbose=0)
+        assert int(optimizer.updates) == 1 and int(optimizer.skipped) == 0
+    """
+
+    def __init__(
+        self,
+        inner_optimizer,
+        clipping=None,
+        *,
+        skip_nonfinite=True,
+        stop_after=10,
+        name=None,
+    ):
+        _check_inner(inner_optimizer)
+        rules = _as_rules(clipping)
+        if not isinstance(skip_nonfinite, bool):
+            raise TypeError(
+                f"`skip_nonfinite` must be True or False. Received: "
+                f"skip_nonfinite={skip_nonfinite!r}."
+            )
+        if stop_after is not None:
+            stop_after = whole("stop_after", stop_after, unit="updates")
+        # Like Keras' own wrapper, it has a learning rate that nobody reads.
+        super().__init__(learning_rate=0.0, name=name)
+        self.inner_optimizer = inner_optimizer
+        self.clipping = tuple(rules)
+        self.skip_nonfinite = skip_nonfinite
+        self.stop_after = stop_after if skip_nonfinite else None
+
+    def build(self, variables):
+        """Makes what the rules remember, the counters, and the inner optimizer's state.
+
+        Args:
+            variables: List of the model's trainable variables.
+        """
+        if self.built:
+            return
+        for name, dtype in _COUNTERS.items():
+            setattr(self, name, self.add_variable((), dtype=dtype, name=name))
+        for index, rule in enumerate(self.clipping):
+            rule.build(variables, self._adder(f"{index}_{type(rule).__name__.lower()}"))
+        self.inner_optimizer.build(variables)
+        super().build(variables)
+
+    def _adder(self, prefix):
+        def add_variable(name, shape=(), dtype="float32"):
+            return self.add_variable(shape, dtype=dtype, name=f"{prefix}_{name}")
+
+        return add_variable
+
+    def apply(self, grads, trainable_variables=None):
+        """Clips the gradients and lets the inner optimizer apply them.
+
+        Args:
+            grads: List of gradients, `None` where there is none. Those of embeddings
+                are made dense.
+            trainable_variables: List of the variables that they belong to. Default
+                (`None`): those that the optimizer was built with.
+        """
+        _check_one_replica()
+        grads = list(grads)
+        if not self.built:
+            if trainable_variables is None:
+                raise ValueError(
+                    "The optimizer has no variables yet. Received: "
+                    "trainable_variables=None. Pass them, or call "
+                    "`optimizer.build(variables)` first."
+                )
+            self.build(list(trainable_variables))
+        variables = list(trainable_variables or self._trainable_variables)
+        pairs = [
+            (tf.convert_to_tensor(gradient), variable)
+            for gradient, variable in zip(grads, variables, strict=True)
+            if gradient is not None
+        ]
+        if not pairs:
+            # Keras says what it thinks of that.
+            self.inner_optimizer.apply(grads, variables)
+            return
+        grads, variables = (list(part) for part in zip(*pairs, strict=True))
+        norm = global_norm(grads)
+
+        def update():
+            self._update(grads, variables, norm)
+            return tf.constant(0)
+
+        def skip():
+            self.count_skipped()
+            return tf.constant(0)
+
+        if self.skip_nonfinite:
+            tf.cond(tf.math.is_finite(norm), update, skip)
+        else:
+            update()
+
+    def _update(self, gradients, variables, norm):
+        for rule in self.clipping:
+            gradients = rule.clip(gradients, variables)
+        self.inner_optimizer.apply(gradients, variables)
+        after = clipped_norm(self.inner_optimizer, gradients, global_norm(gradients))
+        self.norm.assign(norm)
+        self.clipped_norm.assign(after)
+        self.clipped_updates.assign_add(tf.cast(is_shorter(after, norm), tf.int64))
+        self.updates.assign_add(1)
+        self.skipped_in_a_row.assign(0)
+
+    def count_skipped(self):
+        """Counts an update that is left out because its gradient is not finite."""
+        self.skipped.assign_add(1)
+        self.skipped_in_a_row.assign_add(1)
+
+    @property
+    def variables(self):
+        """Own variables and those of the inner optimizer."""
+        return self._variables + self.inner_optimizer.variables
+
+    @property
+    def learning_rate(self):
+        """The inner optimizer's learning rate."""
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate):
+        self.inner_optimizer.learning_rate = learning_rate
+
+    @property
+    def iterations(self):
+        """The inner optimizer's updates; those that were left out do not count."""
+        return self.inner_optimizer.iterations
+
+    def finalize_variable_values(self, var_list):
+        """As for every Keras optimizer."""
+        self.inner_optimizer.finalize_variable_values(var_list)
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "inner_optimizer": serialize(self.inner_optimizer),
+            "clipping": [serialize(rule) for rule in self.clipping],
+            "skip_nonfinite": self.skip_nonfinite,
+            "stop_after": self.stop_after,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The optimizer that `get_config` described."""
+
+        def made(part):
+            return keras.saving.deserialize_keras_object(
+                part, custom_objects=custom_objects
+            )
+
+        inner = made(config["inner_optimizer"])
+        rules = [made(part) for part in config["clipping"]]
+        return cls(**{**config, "inner_optimizer": inner, "clipping": rules})
+
+
+_COUNTERS = {
+    "updates": "int64",
+    "clipped_updates": "int64",
+    "skipped": "int64",
+    "skipped_in_a_row": "int64",
+    "norm": "float32",
+    "clipped_norm": "float32",
+}
+
+
+def find_clipped(optimizer):
+    """The `ClippedOptimizer` in a chain of wrappers, or `None`."""
+    while optimizer is not None and not isinstance(optimizer, ClippedOptimizer):
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+    return optimizer
+
+
+def innermost(optimizer):
+    """The optimizer within all wrappers."""
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
+def clipped_norm(optimizer, gradients, norm):
+    """Global norm of gradients after the clipping of a Keras optimizer's own.
+
+    Args:
+        optimizer: Keras optimizer without a wrapper.
+        gradients: List of tensors.
+        norm: Their global norm, a scalar.
+    """
+    if optimizer.clipnorm:
+        rule = VariableNorm(optimizer.clipnorm)
+    elif optimizer.global_clipnorm:
+        return tf.minimum(norm, GlobalNorm(optimizer.global_clipnorm).max_norm)
+    elif optimizer.clipvalue:
+        rule = Value(optimizer.clipvalue)
+    else:
+        return norm
+    return global_norm(rule.clip(gradients, None))
+
+
+def is_shorter(after, before):
+    """Whether clipping has changed a norm, a scalar boolean."""
+    return after < before * (1 - _ROUNDING)
+
+
+def _as_rules(clipping):
+    if clipping is None:
+        return []
+    rules = [clipping] if isinstance(clipping, Clipping) else clipping
+    if not isinstance(rules, list | tuple) or not all(
+        isinstance(rule, Clipping) for rule in rules
+    ):
+        raise TypeError(
+            f"`clipping` must be a rule from `bptt_keras.clipping` or a sequence of "
+            f"them. Received: clipping={clipping!r}."
+        )
+    if len({id(rule) for rule in rules}) < len(rules):
+        raise ValueError(
+            "`clipping` has the same rule twice, which would share what it remembers. "
+            f"Received: clipping={clipping!r}. Make two of them."
+        )
+    return list(rules)
+
+
+def _check_inner(optimizer):
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise TypeError(
+            f"`inner_optimizer` must be a Keras optimizer. Received: "
+            f"inner_optimizer={optimizer!r}."
+        )
+    if isinstance(optimizer, ClippedOptimizer):
+        raise ValueError(
+            "`inner_optimizer` clips by rules already. Give one `ClippedOptimizer` all "
+            "of them, as a list."
+        )
+    scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if scales or optimizer.loss_scale_factor is not None:
+        raise ValueError(
+            "`inner_optimizer` scales its gradients, and rules would bound them before "
+            "the scale is taken away. Put the loss scale outside: "
+            "`keras.optimizers.LossScaleOptimizer(ClippedOptimizer(...))`; under the "
+            "policy mixed_float16 Keras does so by itself."
+        )
+
+
+def _check_one_replica():
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise ValueError(
+            "`ClippedOptimizer` does not run under a distribution strategy of several "
+            "replicas: each would clip its own part of the gradient."
+        )

@@ -1,0 +1,43 @@
+"""Clipping by the norm of each variable's gradient."""
+
+from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
+from bptt_keras.truncation.arguments import real
+
+
+@register
+class VariableNorm(Clipping):
+    """Bounds the norm of the gradient of each variable on its own.
+
+        g_v <- g_v * max_norm / ||g_v||     if ||g_v|| > max_norm,  for each variable v
+
+    A single variable that explodes does not shorten the steps of the others, so the
+    direction of the step as a whole changes. It is what `clipnorm` of Keras'
+    optimizers does.
+
+    Args:
+        max_norm: Number > 0.
+
+    Raises:
+        TypeError: If `max_norm` is no number.
+        ValueError: If it is not above 0.
+
+    Example:
+        import keras, bptt_keras as bk
+
+        rule = bk.clipping.VariableNorm(0.5)
+        optimizer = bk.clipping.ClippedOptimizer(keras.optimizers.Adam(), rule)
+
+    Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural
+    networks" (2013), there for all variables together.
+    """
+
+    def __init__(self, max_norm):
+        self.max_norm = real("max_norm", max_norm, above=0)
+
+    def clip(self, gradients, variables):
+        """Bounds the gradients of one update; see `Clipping.clip`."""
+        return [scale_to([g], global_norm([g]), self.max_norm)[0] for g in gradients]
+
+    def get_config(self):
+        """Arguments of the constructor."""
+        return {"max_norm": self.max_norm}

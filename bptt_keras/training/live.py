@@ -1,0 +1,133 @@
+"""What every `fit` says of its gradients and its speed, at next to no cost."""
+
+import keras
+import tensorflow as tf
+
+MEANS = ("grad_norm", "clipped_norm", "clipped_fraction", "update_ratio", "state_norm")
+SPEED = "timesteps_per_second"
+SKIPPED = "skipped_windows"
+
+
+class Live:
+    """Metrics of training that are not of the model's outputs.
+
+    What updates and windows tell is added up in one variable inside the compiled
+    programs: metrics of Keras, each with operations of its own, would cost a small
+    model more than its windows do.
+
+    Attributes:
+        metrics: `{name: keras.metrics.Metric}`.
+        speed: The `Throughput` among them.
+    """
+
+    def __init__(self):
+        self._names = [*MEANS, SKIPPED]
+        with tf.init_scope():
+            # Sums and their weights.
+            self._totals = tf.Variable(tf.zeros((2, len(self._names))), trainable=False)
+        self.speed = Throughput(name=SPEED)
+        self.metrics = {
+            name: _Place(name, self._totals, place, is_mean=name != SKIPPED)
+            for place, name in enumerate(self._names)
+        } | {SPEED: self.speed}
+
+    def add(self, values, weight):
+        """Adds values to their means; runs inside a compiled program.
+
+        Args:
+            values: `{name: scalar}`.
+            weight: Scalar boolean: whether they count. What does not may be NaN.
+        """
+        zero, weight = tf.constant(0.0), tf.cast(weight, tf.float32)
+        known = {
+            name: tf.where(weight > 0, tf.cast(value, tf.float32), zero)
+            for name, value in values.items()
+        }
+        sums = [known.get(name, zero) for name in self._names]
+        weights = [weight if name in known else zero for name in self._names]
+        self._totals.assign_add(tf.reshape(tf.stack([*sums, *weights]), (2, -1)))
+
+    def results(self):
+        """`{name: result}` of all metrics, with fewer operations than one by one."""
+        sums, weights = tf.unstack(self._totals)
+        means = tf.unstack(tf.math.divide_no_nan(sums, weights))
+        results = dict(zip(self._names, means, strict=True))
+        results[SKIPPED] = sums[self._names.index(SKIPPED)]
+        return results | {SPEED: self.speed.result()}
+
+
+class _Place(keras.metrics.Metric):
+    """A column of a variable that several metrics share."""
+
+    def __init__(self, name, totals, place, *, is_mean):
+        super().__init__(name=name)
+        self._totals = totals
+        self._place = place
+        self._is_mean = is_mean
+
+    def reset_state(self):
+        """Sets its own column to zero."""
+        others = 1 - tf.one_hot(self._place, self._totals.shape[1])
+        self._totals.assign(self._totals * others)
+
+    def update_state(self, *args, **kwargs):
+        """Not for use: `Live.add` does it."""
+        raise RuntimeError(f"`{self.name}` is measured by the trainer itself.")
+
+    def result(self):
+        """The mean, or the sum, since the last reset."""
+        total, weight = tf.unstack(self._totals[:, self._place])
+        return tf.math.divide_no_nan(total, weight) if self._is_mean else total
+
+
+class Throughput(keras.metrics.Metric):
+    """Timesteps of all rows that were trained on a second, waiting for data included.
+
+    The clock runs from the end of the first batch, which may have waited for a
+    compiler, unless there is no other.
+
+    Args:
+        name: As for every metric.
+    """
+
+    def __init__(self, name=SPEED):
+        super().__init__(name=name, dtype="float64")
+        # Begin, end, timesteps, batches: one variable, since each costs a small model.
+        self._kept = self.add_variable((4,), "zeros", dtype="float64", name="kept")
+
+    def update_state(self, timesteps, began):
+        """Counts a batch that ends now.
+
+        Args:
+            timesteps: Timesteps of all its rows.
+            began: `tf.timestamp()` at its start.
+        """
+        begin, end, steps, batches = tf.unstack(self._kept)
+        now, timesteps = tf.timestamp(), tf.cast(timesteps, tf.float64)
+        # One batch: from its start. A second one: from the end of the first.
+        first, second = tf.equal(batches, 0), tf.equal(batches, 1)
+        begin = tf.where(first, began, tf.where(second, end, begin))
+        steps = tf.where(second, timesteps, steps + timesteps)
+        self._kept.assign(tf.stack([begin, now, steps, batches + 1]))
+
+    def result(self):
+        """Timesteps a second since the last reset."""
+        begin, end, steps, _ = tf.unstack(self._kept)
+        return tf.math.divide_no_nan(steps, end - begin)
+
+
+def state_norm(state):
+    """Mean over rows of the L2 norm of a row's state, all layers together.
+
+    Args:
+        state: Named state: tensors `(batch, ...)`; what is no float is left out.
+
+    Returns:
+        A float32 scalar, 0 if there is no state.
+    """
+    squares = [
+        tf.reduce_sum(tf.square(tf.cast(v, tf.float32)), axis=range(1, v.shape.rank))
+        for v in tf.nest.flatten(state)
+        if v.dtype.is_floating
+    ]
+    return tf.reduce_mean(tf.sqrt(tf.add_n(squares))) if squares else tf.constant(0.0)

@@ -1,0 +1,46 @@
+"""Windows whose numbers are not finite: what of them goes on, and what does not."""
+
+import tensorflow as tf
+
+from bptt_keras.state import where_rows
+
+
+def all_finite(tensors):
+    """Whether no number of these tensors is NaN or infinite, a scalar boolean.
+
+    Args:
+        tensors: Nested structure of tensors; `None` and what is no float is finite.
+    """
+    finite = [
+        tf.reduce_all(tf.math.is_finite(x))
+        for x in tf.nest.flatten(tensors)
+        if x is not None and x.dtype.is_floating
+    ]
+    return tf.reduce_all(finite) if finite else tf.constant(True)
+
+
+def clean(state, initial, buffers, old_buffers):
+    """What a window hands on, without what is not finite.
+
+    Args:
+        state: Named state after the window: tensors `(batch, ...)`.
+        initial: The same structure: what a row that holds NaN or infinity goes back to.
+        buffers: List of the buffers' new values.
+        old_buffers: List of their values before, which stay where a new one is not
+            finite.
+
+    Returns:
+        `(state, buffers)`.
+    """
+    buffers = [
+        tf.where(all_finite(new), new, old)
+        for new, old in zip(buffers, old_buffers, strict=True)
+    ]
+    rows = [
+        tf.reduce_all(tf.math.is_finite(v), axis=range(1, v.shape.rank))
+        for v in tf.nest.flatten(state)
+        if v.dtype.is_floating
+    ]
+    if rows:
+        state = where_rows(~tf.reduce_all(rows, axis=0), initial, state)
+    return state, buffers
