@@ -8,7 +8,14 @@ require_tensorflow()
 use_compile_cache()
 use_one_arena()
 
-from bptt_keras import callbacks, data, initializers, layers, truncation  # noqa: E402
+from bptt_keras import (  # noqa: E402
+    callbacks,
+    data,
+    diagnostics,
+    initializers,
+    layers,
+    truncation,
+)
 from bptt_keras.state import PureStep  # noqa: E402
 from bptt_keras.training import clipping  # noqa: E402
 from bptt_keras.training.trainer import TruncatedBPTT  # noqa: E402
@@ -19,6 +26,7 @@ __all__ = [
     "callbacks",
     "clipping",
     "data",
+    "diagnostics",
     "initializers",
     "layers",
     "truncation",

@@ -1,0 +1,258 @@
+"""`GradientFlow`: what was measured of a gradient's way back through time."""
+
+import math
+
+import numpy as np
+
+from bptt_keras.truncation import AdaptiveWindow
+from bptt_keras.truncation.arguments import real
+
+# Parts of phi_1 that are left at the last lags: below, it vanishes; above, it explodes.
+_GONE = 0.01
+_GROWN = 10.0
+
+
+class GradientFlow:
+    """How far the gradient of a loss reaches back, measured on data.
+
+        phi_k = E || d loss_t / d state_{t-k} ||,    k = 1 ... longest
+
+    the mean over rows and loss times of the norm of a row's gradient, and
+
+        jacobian_k = sqrt(E || (d state_t / d state_{t-k})^T u ||^2),    ||u|| = 1
+
+    for random directions `u`: how much a change of the state is passed on, whatever
+    the loss looks at. It is 1 for a state that is kept as it is; the k-th root tells
+    growth or decay a timestep.
+
+    Args:
+        norms: phi_1, phi_2, ...: at least two numbers, of all layers together.
+        layers: `{layer name: phi of that layer's state}`.
+        jacobian: jacobian_1, jacobian_2, ...: as many as `norms` or one less.
+
+    Attributes:
+        lags: The integers 1 ... longest.
+        norms: phi, an array `(longest,)`.
+        layers: `{name: array (longest,)}`.
+        jacobian: Array.
+
+    Raises:
+        ValueError: If there are fewer than two norms.
+
+    Example:
+        import bptt_keras as bk
+
+        flow = bk.diagnostics.GradientFlow([0.5**k for k in range(40)])
+        assert flow.half_life == 1 and flow.horizon(0.01) == 7
+        assert flow.verdict().startswith("Gradients vanish")
+
+    Source: Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient
+    descent is difficult" (1994), for the decay; Aicher, Foti & Fox (2019), for the
+    window.
+    """
+
+    def __init__(self, norms, layers=None, jacobian=()):
+        self.norms = np.asarray(norms, float)
+        if self.norms.ndim != 1 or len(self.norms) < 2:
+            raise ValueError(
+                f"`norms` must be at least two numbers, one a lag. Received: shape "
+                f"{self.norms.shape}."
+            )
+        self.layers = {k: np.asarray(v, float) for k, v in (layers or {}).items()}
+        self.jacobian = np.asarray(jacobian, float)
+
+    @property
+    def lags(self):
+        """Timesteps between a state and the loss: 1, 2, ..."""
+        return np.arange(1, len(self.norms) + 1)
+
+    @property
+    def decay(self):
+        """Factor of the norm a timestep, fitted to the last three quarters of the lags.
+
+        NaN if the gradient is not finite, or nothing depends on the state.
+        """
+        return self._schedule(0.1).decay if self._usable() else math.nan
+
+    @property
+    def half_life(self):
+        """Timesteps after which half of phi_1 or less is left, or `None`."""
+        below = np.flatnonzero(self.norms <= 0.5 * self.norms[0])
+        return int(below[0]) if len(below) else None
+
+    def horizon(self, share=0.01):
+        """Lag beyond which less than a share of the measured gradient lies.
+
+            smallest K with  sum of phi_k over k > K  <  share * sum of phi_k
+
+        Args:
+            share: From above 0 to below 1. Default: 0.01.
+
+        Returns:
+            An integer from 1 to `longest`. At `longest` the gradient may reach further
+            than was measured.
+        """
+        share = real("share", share, above=0, below=1)
+        rest = self.norms.sum() - self.norms.cumsum()
+        return int(np.argmax(rest < share * self.norms.sum())) + 1
+
+    def window(self, tolerance=0.1):
+        """Smallest window whose gradient is biased by no more than a tolerance.
+
+        Beyond the measured lags the norms are taken to fall as `decay` says; see
+        `bptt_keras.truncation.AdaptiveWindow` for the bound.
+
+        Args:
+            tolerance: Relative bias, a number > 0. Default: 0.1.
+
+        Returns:
+            Timesteps, or `None` if no window up to `longest` is long enough.
+        """
+        schedule = self._schedule(real("tolerance", tolerance, above=0))
+        if not self._usable() or schedule.decay >= 1:
+            return None
+        # It answers with the longest one if there is none.
+        return schedule.window if schedule.window < len(self.norms) else None
+
+    def kind(self):
+        """`"vanishing"`, `"exploding"`, `"lasting"`, `"none"` or `"not finite"`."""
+        if not np.isfinite(self.norms).all():
+            return "not finite"
+        if not self.norms.any():
+            return "none"
+        last = self.norms[-max(1, len(self.norms) // 10) :].mean()
+        if last >= _GROWN * self.norms[0]:
+            return "exploding"
+        return "vanishing" if last < _GONE * self.norms[0] else "lasting"
+
+    def verdict(self):
+        """What it means, in words: a few sentences."""
+        longest, kind = len(self.norms), self.kind()
+        if kind == "not finite":
+            return (
+                "Gradients are not finite: they overflow within the measured "
+                f"{longest} timesteps, or the model or its data hold NaN."
+            )
+        if kind == "none":
+            return "No gradient reaches back: the loss does not depend on the state."
+        if kind == "exploding":
+            times = self.norms[-1] / self.norms[0]
+            return (
+                f"Gradients explode: by {self.decay:.3f} times a timestep, to "
+                f"{times:.3g} times within {longest}. Clip them, shorten the window, "
+                f"or use a cell with gates."
+            )
+        if kind == "lasting":
+            left = self.norms[-1] / self.norms[0]
+            return (
+                f"Gradients last: {left:.0%} is left after {longest} timesteps, and "
+                f"they change by {self.decay:.4f} times a timestep. Longer windows "
+                f"than that may still teach something; measure with a larger `longest`."
+            )
+        window = self.window()
+        words = (
+            f"a window of {window} is within 10 % of the full gradient, "
+            if window is not None
+            else ""
+        )
+        return (
+            f"Gradients vanish: half is gone after {_steps(self.half_life)}; {words}"
+            f"a window above {self.horizon()} buys nothing (less than 1 % lies beyond)."
+        )
+
+    def plot(self, path=None, title="Gradient flow"):
+        """The norms by lag, layer by layer, on a logarithmic scale.
+
+        Args:
+            path: File that is written, or `None`: none.
+            title: Title of the picture.
+
+        Returns:
+            The Matplotlib figure.
+
+        Raises:
+            ImportError: If Matplotlib is not installed.
+        """
+        return plot_flows({"all layers": self}, path, title, layers=True)
+
+    def __repr__(self):
+        return f"GradientFlow({len(self.norms)} lags, {self.kind()})"
+
+    def __str__(self):
+        return self.verdict()
+
+    def _usable(self):
+        return bool(np.isfinite(self.norms).all() and self.norms.any())
+
+    def _schedule(self, tolerance):
+        longest = len(self.norms)
+        schedule = AdaptiveWindow(1, tolerance=tolerance, longest=longest, multiple=1)
+        # phi_0 is not measured and taken to be phi_1.
+        schedule.observe([self.norms[0], *self.norms])
+        return schedule
+
+
+def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
+    """Several flows side by side: norms of gradients, and how states are passed on.
+
+    Args:
+        flows: `{name: GradientFlow}`.
+        path: File that is written, or `None`: none.
+        title: Title of the picture.
+        layers: Whether to draw each layer as well, where there are several.
+
+    Returns:
+        The Matplotlib figure.
+
+    Raises:
+        ImportError: If Matplotlib is not installed.
+        ValueError: If there is no flow.
+
+    Example:
+        import bptt_keras as bk
+
+        flows = {
+            name: bk.diagnostics.GradientFlow([decay**k for k in range(30)])
+            for name, decay in [("short", 0.5), ("long", 0.95)]
+        }
+        figure = bk.diagnostics.plot_flows(flows)
+    """
+    if not flows:
+        raise ValueError("`flows` must hold at least one flow. Received: flows={}.")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            "Plots need Matplotlib. Install it with `pip install matplotlib`."
+        ) from error
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, flow in flows.items():
+        left.plot(flow.lags, _positive(flow.norms), label=name)
+        if layers and len(flow.layers) > 1:
+            for layer, norms in flow.layers.items():
+                left.plot(flow.lags, _positive(norms), "--", lw=1, label=layer)
+        if len(flow.jacobian):
+            lags = flow.lags[: len(flow.jacobian)]
+            right.plot(lags, _positive(flow.jacobian), label=name)
+    left.set(
+        xlabel="lag k (timesteps)", ylabel="norm of d loss / d state", yscale="log"
+    )
+    left.set_title("Gradient that reaches back k steps", fontsize=10)
+    right.axhline(1.0, color="0.6", lw=1, ls=":")
+    right.set(xlabel="lag k (timesteps)", ylabel="gain of a change", yscale="log")
+    right.set_title("State passed on over k steps (Jacobian)", fontsize=10)
+    left.legend(fontsize=8)
+    figure.suptitle(title)
+    if path is not None:
+        figure.savefig(path, dpi=120)
+    return figure
+
+
+def _positive(values):
+    """Zeros have no place on a logarithmic scale."""
+    return np.where(values > 0, values, np.nan)
+
+
+def _steps(count):
+    return "1 step" if count == 1 else f"{count} steps"

@@ -1,0 +1,265 @@
+"""Measures how the gradient of a loss flows back through a model."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bptt_keras.diagnostics.data import load, time_axis_of
+from bptt_keras.diagnostics.flow import GradientFlow
+from bptt_keras.state import PureStep
+from bptt_keras.training.trainer import TruncatedBPTT
+from bptt_keras.truncation.arguments import whole
+
+
+def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
+    """How far the gradient of a loss reaches back, on real data.
+
+    At several timesteps t of the data the loss of that timestep alone is
+    backpropagated, step by step, with every state before it:
+
+        phi_k = E || d loss_t / d state_{t-k} ||,    k = 1 ... longest
+
+    as a mean over rows and timesteps t. The model runs as in inference, without
+    dropout, from the initial state at the start of the data on; its weights do not
+    change.
+
+    Args:
+        model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes,
+            with one output.
+        data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
+            batches, the first of which is taken. Batches of `bptt_keras.data.streams`
+            are joined along time as far as needed. For a model whose loss stands at
+            the end of a sequence `y` is `(rows, ...)`.
+        loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
+            `model` was compiled with.
+        longest: Largest lag, in timesteps, from 2 to one less than there are. Default
+            (`None`): 100, or as many as there are.
+        samples: Timesteps t, spread evenly over the data, an integer >= 1. With a
+            loss at the end there is one.
+        seed: Of the random directions that `jacobian` looks along, an integer.
+
+    Returns:
+        `GradientFlow`.
+
+    Raises:
+        TypeError: If `model` or an argument is of the wrong type.
+        ValueError: If the data are too short or padded, there is no loss, or the model
+            has several outputs or no state.
+
+    Example:
+        import keras, numpy as np, bptt_keras as bk
+
+        model = keras.Sequential([
+            keras.layers.Input((None, 1)),
+            bk.layers.GRU(8, return_sequences=True),
+            keras.layers.Dense(1),
+        ])
+        x = np.random.default_rng(0).normal(size=(4, 60, 1)).astype("float32")
+        flow = bk.diagnostics.gradient_flow(model, (x, x), loss="mse", longest=30)
+        print(flow)      # says in words whether gradients vanish, last or explode
+
+    Source: Aicher, Foti & Fox, "Adaptively truncating backpropagation through time to
+    control gradient bias" (2019), for phi.
+    """
+    samples = whole("samples", samples, unit="timesteps")
+    if longest is not None:
+        longest = whole("longest", longest, least=2)
+    values = _loss_of(model, loss)
+    inner = model.model if isinstance(model, TruncatedBPTT) else model
+    step = PureStep(inner)
+    needed = (longest or 100) + samples
+    x, y = load(data, needed)
+    if tf.nest.is_nested(y):
+        raise ValueError(
+            "`gradient_flow` takes models with one output. Received: several targets."
+        )
+    length = time_axis_of(x)
+    if longest is None:
+        longest = min(100, length - 1)
+    if not 2 <= longest < length:
+        raise ValueError(
+            f"The data must be longer than `longest`, which is at least 2. Received: "
+            f"longest={longest} and {length} timesteps."
+        )
+    timed = _has_time(step, x)
+    last = np.unique(np.linspace(longest, length - 1, samples).astype(int))
+    measure = _Measurement(step, values, timed=timed, longest=longest, seed=seed)
+    for t in last if timed else [length - 1]:
+        measure.add(x, y[:, t] if timed else y, int(t))
+    return measure.result()
+
+
+def _loss_of(model, loss):
+    """Function `(y, outputs) -> (rows,)`, of one timestep."""
+    if loss is None:
+        compiled = getattr(model, "_compile_loss", None)
+        loss = None if compiled is None else compiled._user_loss
+    if loss is None:
+        raise ValueError(
+            "`gradient_flow` needs a loss. Received: loss=None and a model that was "
+            "not compiled with one."
+        )
+    if isinstance(loss, dict | list | tuple):
+        raise ValueError(
+            f"`gradient_flow` takes one loss. Received: loss={loss!r}. Pass `loss=`."
+        )
+    function = keras.losses.get(loss)
+    call = function.call if isinstance(function, keras.losses.Loss) else function
+
+    def values(y, outputs):
+        losses = call(y, outputs)
+        return tf.reduce_mean(tf.reshape(losses, (tf.shape(losses)[0], -1)), axis=1)
+
+    return values
+
+
+def _has_time(step, x):
+    """Whether the model has outputs at each timestep."""
+    shapes = []
+    for length in (2, 3):
+        part = tf.nest.map_structure(lambda a, n=length: a[:1, :n], x)
+        outputs, state = step(part, step.initial_state(1))
+        if tf.nest.is_nested(outputs):
+            raise ValueError(
+                "`gradient_flow` takes models with one output. Received: a model with "
+                f"{len(tf.nest.flatten(outputs))}."
+            )
+        shapes.append(tuple(outputs.shape))
+    if not any(v.dtype.is_floating for v in tf.nest.flatten(state)):
+        raise ValueError(
+            "This model has no state through which gradients could flow: it has no "
+            "recurrent layer."
+        )
+    return len(shapes[0]) > 1 and (shapes[0][1], shapes[1][1]) == (2, 3)
+
+
+class _Measurement:
+    """Backpropagates single losses step by step and averages what it sees."""
+
+    def __init__(self, step, loss, *, timed, longest, seed):
+        self._step = step
+        self._loss = loss
+        self._timed = timed
+        self._longest = longest
+        self._random = np.random.default_rng(seed)
+        self._norms, self._squares = [], []
+        self._run = tf.function(self._backward, autograph=False)
+
+    def add(self, x, y, last):
+        """Takes in the loss at timestep `last`; `y` is `(rows, ...)`."""
+        first = last - self._longest
+        rows = tf.nest.flatten(x)[0].shape[0]
+        state = self._step.initial_state(rows)
+        if first:
+            lead = tf.nest.map_structure(lambda a: a[:, :first], x)
+            _, state = self._step(lead, state)
+        part = tf.nest.map_structure(lambda a: a[:, first : last + 1], x)
+        norms, squares = self._run(part, y, state, self._directions(state))
+        self._norms.append(norms.numpy())
+        self._squares.append(squares.numpy())
+
+    def result(self):
+        """`GradientFlow` of all that was taken in."""
+        norms = np.mean(self._norms, axis=0)
+        gains = np.sqrt(np.mean(self._squares, axis=0))
+        names = list(self._step.initial_state(1))
+        layers = {name: norms[1 + i] for i, name in enumerate(names)}
+        return GradientFlow(norms[0], layers, gains)
+
+    def _directions(self, state):
+        """Random directions, of length 1 for each row, like the states' floats."""
+        parts = [
+            self._random.normal(size=v.shape)
+            for v in tf.nest.flatten(state)
+            if v.dtype.is_floating
+        ]
+        squares = [(p**2).sum(axis=tuple(range(1, p.ndim))) for p in parts]
+        lengths = np.sqrt(sum(squares))
+        return [
+            tf.constant(p / lengths.reshape([-1] + [1] * (p.ndim - 1)), tf.float32)
+            for p in parts
+        ]
+
+    def _backward(self, x, y, state, directions):
+        """`(norms (1 + layers, longest), squares (longest,))`, by lag."""
+        longest = self._longest
+        structure = state
+        stores = [
+            tf.TensorArray(v.dtype, longest + 1, element_shape=v.shape)
+            for v in tf.nest.flatten(state)
+        ]
+
+        def slice_at(t):
+            return tf.nest.map_structure(lambda a: a[:, t : t + 1], x)
+
+        def forward(t, state, stores):
+            flat = tf.nest.flatten(state)
+            stores = [s.write(t, v) for s, v in zip(stores, flat, strict=True)]
+            _, new = self._step(slice_at(t), state)
+            return t + 1, _shaped_like(new, state), stores
+
+        _, state, stores = tf.while_loop(
+            lambda t, *_: t < longest, forward, (0, state, stores)
+        )
+        with tf.GradientTape() as tape:
+            watched = _floats(state)
+            tape.watch(watched)
+            outputs, _ = self._step(slice_at(longest), state)
+            outputs = outputs[:, 0] if self._timed else outputs
+            loss = tf.reduce_sum(self._loss(y, outputs))
+        found = tape.gradient(loss, watched, unconnected_gradients="zero")
+        gradient = [tf.cast(g, tf.float32) for g in found]
+        kept = tf.TensorArray(tf.float32, longest, element_shape=[None])
+        gains = tf.TensorArray(tf.float32, longest, element_shape=[])
+
+        def back(lag, gradient, directions, kept, gains):
+            kept = kept.write(lag - 1, self._means(gradient, structure))
+            t = longest - lag
+            state = tf.nest.pack_sequence_as(structure, [s.read(t) for s in stores])
+            with tf.GradientTape(persistent=True) as tape:
+                watched = _floats(state)
+                tape.watch(watched)
+                _, new = self._step(slice_at(t), state)
+                targets = _floats(new)
+            flows = []
+            for flow in (gradient, directions):
+                upstream = [
+                    tf.cast(g, v.dtype) for g, v in zip(flow, targets, strict=True)
+                ]
+                found = tape.gradient(
+                    targets, watched, upstream, unconnected_gradients="zero"
+                )
+                flows.append([tf.cast(g, tf.float32) for g in found])
+            del tape
+            gain = tf.reduce_mean(tf.add_n([_row_squares(d) for d in flows[1]]))
+            return lag + 1, *flows, kept, gains.write(lag - 1, gain)
+
+        _, _, _, kept, gains = tf.while_loop(
+            lambda lag, *_: lag <= longest,
+            back,
+            (1, gradient, list(directions), kept, gains),
+        )
+        return tf.transpose(kept.stack()), gains.stack()
+
+    def _means(self, gradient, structure):
+        """Mean over rows of the norm: of all layers together, and of each."""
+        by_layer, rest = [], list(gradient)
+        for state in structure.values():
+            count = len(_floats(state))
+            own, rest = rest[:count], rest[count:]
+            squares = [_row_squares(g) for g in own]
+            by_layer.append(tf.add_n(squares) if squares else tf.zeros([1]))
+        whole = tf.add_n([_row_squares(g) for g in gradient])
+        return tf.stack([tf.reduce_mean(tf.sqrt(s)) for s in [whole, *by_layer]])
+
+
+def _floats(state):
+    return [v for v in tf.nest.flatten(state) if v.dtype.is_floating]
+
+
+def _row_squares(tensor):
+    return tf.reduce_sum(tf.square(tensor), axis=range(1, tensor.shape.rank))
+
+
+def _shaped_like(tree, like):
+    return tf.nest.map_structure(lambda a, b: tf.ensure_shape(a, b.shape), tree, like)
