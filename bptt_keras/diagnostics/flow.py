@@ -115,7 +115,12 @@ class GradientFlow:
         return schedule.window if schedule.window < len(self.norms) else None
 
     def kind(self):
-        """`"vanishing"`, `"exploding"`, `"lasting"`, `"none"` or `"not finite"`."""
+        """`"vanishing"`, `"exploding"`, `"lasting"`, `"none"` or `"not finite"`.
+
+        A gradient vanishes if less than a hundredth of phi_1 is left at the last lags,
+        or if a window below them is within 10 % of the full gradient; it explodes if
+        it is ten times phi_1 there. Otherwise it lasts.
+        """
         if not np.isfinite(self.norms).all():
             return "not finite"
         if not self.norms.any():
@@ -123,7 +128,8 @@ class GradientFlow:
         last = self.norms[-max(1, len(self.norms) // 10) :].mean()
         if last >= _GROWN * self.norms[0]:
             return "exploding"
-        return "vanishing" if last < _GONE * self.norms[0] else "lasting"
+        gone = last < _GONE * self.norms[0] or self.window() is not None
+        return "vanishing" if gone else "lasting"
 
     def verdict(self):
         """What it means, in words: a few sentences."""
@@ -223,7 +229,7 @@ def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "Plots need Matplotlib. Install it with `pip install matplotlib`."
+            'Plots need Matplotlib. Install it with `pip install "bptt_keras[plots]"`.'
         ) from error
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)

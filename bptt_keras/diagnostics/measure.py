@@ -82,6 +82,7 @@ def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
             f"longest={longest} and {length} timesteps."
         )
     timed = _has_time(step, x)
+    _check_targets(x, y, timed)
     last = np.unique(np.linspace(longest, length - 1, samples).astype(int))
     measure = _Measurement(step, values, timed=timed, longest=longest, seed=seed)
     for t in last if timed else [length - 1]:
@@ -131,6 +132,17 @@ def _has_time(step, x):
             "recurrent layer."
         )
     return len(shapes[0]) > 1 and (shapes[0][1], shapes[1][1]) == (2, 3)
+
+
+def _check_targets(x, y, timed):
+    axes = 2 if timed else 1
+    expected = tuple(tf.nest.flatten(x)[0].shape[:axes])
+    if tuple(y.shape[:axes]) != expected:
+        words = "(rows, time, ...)" if timed else "(rows, ...)"
+        raise ValueError(
+            f"`y` must be `{words}` like the inputs, {expected} here. Received: shape "
+            f"{tuple(y.shape)}."
+        )
 
 
 class _Measurement:

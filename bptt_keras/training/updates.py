@@ -57,6 +57,7 @@ class Updates:
         self._apply = programs.compiled(self._scale_and_apply)
         self._add = programs.compiled(_add_weighted)
         self._finite = programs.compiled(all_finite)
+        self._note = programs.compiled(self._note_state)
         if self._every != 1:
             self._make_sums(programs)
 
@@ -108,6 +109,8 @@ class Updates:
             for variable, value in zip(sums, summed, strict=True):
                 variable.assign(value)
             of_group.assign_add(weight)
+        if self._live is not None:
+            self._note(result.state, counts)
         valid = tf.cast(counts, tf.float32)
         self._rate.assign_add(valid * rate)
         self._count.assign_add(valid)
@@ -164,18 +167,18 @@ class Updates:
 
     def _scale_and_apply(self, gradients, rate, state):
         """Lets the optimizer clip and apply, and tells `Live` of it."""
-        before = self._weight_values()
+        # As they are now: the optimizer changes weights, and may change its scale.
+        scale, before = self._optimizer.scale_loss(tf.constant(1.0)), self._values()
         with _rate_times(self._optimizer, rate):
             self._optimizer.apply(gradients, self._variables)
         if self._live is not None:
-            self._tell(gradients, before, state)
+            self._tell(gradients, scale, before, state)
 
-    def _tell(self, gradients, before, state):
-        scale = self._optimizer.scale_loss(tf.constant(1.0))
+    def _tell(self, gradients, scale, before, state):
         present = [tf.cast(g, tf.float32) / scale for g in gradients if g is not None]
         norm = tf.linalg.global_norm(present)
         clipped = self._clipped_norm(present, norm)
-        pairs = zip(self._weight_values(), before, strict=True)
+        pairs = zip(self._values(), before, strict=True)
         moved = tf.linalg.global_norm([after - before for after, before in pairs])
         values = {
             "grad_norm": norm,
@@ -192,12 +195,15 @@ class Updates:
         if self.skips:
             self._live.add({SKIPPED: ~finite}, True)
 
+    def _note_state(self, state, counts):
+        self._live.add({"state_norm": state_norm(state)}, counts)
+
     def _clipped_norm(self, present, norm):
         if self._clipped is not None:
             return tf.convert_to_tensor(self._clipped.clipped_norm)
         return clipped_norm(innermost(self._optimizer), present, norm)
 
-    def _weight_values(self):
+    def _values(self):
         return [tf.cast(tf.convert_to_tensor(v), tf.float32) for v in self._variables]
 
 

@@ -164,6 +164,8 @@ def two_outputs():
         ({"data": (np.ones((0, 5, 2)), np.ones((0, 5, 1)))}, ValueError, "one row"),
         ({"model": untimed()}, ValueError, "no state"),
         ({"model": two_outputs()}, ValueError, "one output"),
+        ({"data": (data()[0], data()[1][:, :5])}, ValueError, "like the inputs"),
+        ({"data": (data()[0], data()[1][:2])}, ValueError, "\\(4, 40\\) here"),
         ({"loss": {"a": "mse"}}, ValueError, "takes one loss"),
         (
             {"data": ({"inputs": data()[0], "lengths": np.full(4, 3)}, data()[1])},

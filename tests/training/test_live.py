@@ -130,7 +130,25 @@ def test_updates_over_several_windows_are_counted_as_one(update):
     history = trainer.fit(x, y, batch_size=2, verbose=0).history
     assert set(history) >= NAMES
     assert history["clipped_fraction"] == [1.0]
+    # The weights hardly move, so the states are those of a window at a time.
+    window_by_window = trainer_of(keras.optimizers.SGD(0.1, global_clipnorm=1e-3))
+    other = window_by_window.fit(x, y, batch_size=2, verbose=0).history
+    np.testing.assert_allclose(history["state_norm"], other["state_norm"], rtol=1e-2)
     np.testing.assert_allclose(history["clipped_norm"], [1e-3], rtol=1e-5)
+
+
+def test_a_loss_scale_that_grows_is_taken_out_of_the_norm():
+    x, y = data()
+    norms = [
+        trainer_of(optimizer).fit(x, y, shuffle=False, verbose=0).history["grad_norm"]
+        for optimizer in (
+            keras.optimizers.SGD(0.0),
+            keras.optimizers.LossScaleOptimizer(
+                keras.optimizers.SGD(0.0), initial_scale=4.0, dynamic_growth_steps=1
+            ),
+        )
+    ]
+    np.testing.assert_allclose(norms[0], norms[1], rtol=1e-5)
 
 
 def test_an_epoch_forgets_the_one_before():
