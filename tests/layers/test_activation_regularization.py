@@ -185,6 +185,7 @@ def test_windows_report_the_mean_of_their_own_losses(jit):
     np.testing.assert_allclose(received, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_one_window_learns_what_keras_learns(jit):
     x, y = series(3, 6)

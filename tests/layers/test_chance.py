@@ -251,6 +251,7 @@ def trained(recompute, jit, seed=3):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_recomputing_in_segments_repeats_what_chance_did(jit):
     model = trained("sqrt", jit)

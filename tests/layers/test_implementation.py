@@ -157,6 +157,7 @@ def test_the_summary_says_what_was_asked_for():
     assert "(MinGRU, parallel in time)" in fit_and_describe(trainer(bk.layers.MinGRU))
 
 
+@pytest.mark.slow
 def test_the_trainer_runs_cudnn_where_xla_is_off(gpu):
     without, with_xla = (trainer(bk.layers.LSTM) for _ in range(2))
     without.compile("sgd", "mse", jit_compile=False)

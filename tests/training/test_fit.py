@@ -50,6 +50,7 @@ def test_the_last_batch_may_hold_one_row():
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "shards"), [(2, 1), (4, 2)])
 def test_batches_train_that_have_the_rows_of_the_probe(rows, shards):
     """Whether XLA compiles the model is tried with two rows."""
@@ -69,6 +70,7 @@ def test_batches_train_that_have_the_rows_of_the_probe(rows, shards):
     assert history.history["grad_norm"][0] > 0
 
 
+@pytest.mark.slow
 def test_lengths_may_change_from_batch_to_batch():
     first = model_of(bk.layers.LSTM)
     twin = clone(first)

@@ -117,6 +117,7 @@ def test_windows_after_the_first_have_no_gradient_for_it(jit_compile):
     assert_close(found, first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recompute",
     ["sqrt", pytest.param(bk.truncation.Revolve(2), marks=pytest.mark.slow)],

@@ -18,6 +18,10 @@ NAMES = {
 }
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def trainer_of(optimizer, window=5, **options):
     keras.utils.set_random_seed(4)
     model = keras.Sequential(
@@ -104,8 +108,8 @@ def test_the_means_are_those_of_a_plain_loop(jit_compile, shards):
     ("own", "rule"),
     [
         ({"clipnorm": 0.2}, bk.clipping.VariableNorm(0.2)),
-        ({"clipvalue": 0.05}, bk.clipping.Value(0.05)),
-        ({"global_clipnorm": 0.5}, bk.clipping.GlobalNorm(0.5)),
+        slow({"clipvalue": 0.05}, bk.clipping.Value(0.05)),
+        slow({"global_clipnorm": 0.5}, bk.clipping.GlobalNorm(0.5)),
     ],
 )
 def test_clipping_of_keras_and_of_a_rule_are_seen_alike(own, rule):

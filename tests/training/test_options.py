@@ -248,6 +248,7 @@ def test_recomputing_whole_batches_needs_their_length():
         trainer.fit(batches_of_lengths(12, 9, 5), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
 )

@@ -42,7 +42,11 @@ def state_of(trainer):
     return trainer.snapshot_state()["state"]["memory"]
 
 
-@pytest.mark.parametrize("options", [{}, {"shards": 1}, {"update": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"update": 2}, pytest.param({"shards": 1}, marks=pytest.mark.slow)],
+    ids=str,
+)
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_a_poisoned_window_is_left_out_and_its_row_starts_afresh(options, jit_compile):
     trainer = trainer_of(**options)

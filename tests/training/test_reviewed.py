@@ -11,6 +11,7 @@ from tests.training.test_fit import Batches
 from tests.training.test_trainer import trainer_of
 
 
+@pytest.mark.slow
 def test_a_trainer_that_refused_its_first_batch_trains_on_the_next():
     x, y = series(4, 9)
     trainer = trainer_of(model_of(bk.layers.LSTM), 4)
@@ -65,6 +66,7 @@ def test_bytes_serve_as_ids_and_labels():
     np.testing.assert_allclose(history.history["loss"], np.log(256), rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "both_masked", [True, pytest.param(False, marks=pytest.mark.slow)]
 )

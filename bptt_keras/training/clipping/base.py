@@ -9,6 +9,16 @@ class Clipping:
 
     A rule is applied by `ClippedOptimizer`. To write one, override `clip`, and `build`
     if it remembers anything between updates.
+
+    Example:
+        import keras, bptt_keras as bk
+
+        @keras.saving.register_keras_serializable(package="mine")
+        class Halve(bk.clipping.Clipping):
+            def clip(self, gradients, variables):
+                return [g / 2 for g in gradients]
+
+        optimizer = bk.clipping.ClippedOptimizer(keras.optimizers.SGD(), Halve())
     """
 
     def build(self, variables, add_variable):

@@ -98,6 +98,7 @@ def test_the_configuration_makes_an_equal_rule(case):
     assert repr(again) == repr(rule)
 
 
+@pytest.mark.slow
 def test_what_a_rule_remembers_is_saved_with_the_optimizer(case, tmp_path):
     rule, _ = case
     rng = np.random.default_rng(1)
@@ -139,16 +140,19 @@ def burst():
     return x, y
 
 
+EXPLOSIONS = [
+    clipping.ZClip(),
+    clipping.GlobalNorm(1.0),
+    clipping.VariableNorm(1.0),
+    clipping.Value(0.1),
+    clipping.AGC(0.3),
+    clipping.AutoClip(50),
+]
+
+
 @pytest.mark.parametrize(
     "rule",
-    [
-        clipping.GlobalNorm(1.0),
-        clipping.VariableNorm(1.0),
-        clipping.Value(0.1),
-        clipping.AGC(0.3),
-        clipping.AutoClip(50),
-        clipping.ZClip(),
-    ],
+    [EXPLOSIONS[0], *(pytest.param(r, marks=pytest.mark.slow) for r in EXPLOSIONS[1:])],
     ids=lambda r: type(r).__name__,
 )
 def test_a_series_that_explodes_without_a_rule_is_learnt_with_it(rule):
