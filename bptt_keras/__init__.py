@@ -1,12 +1,9 @@
 """Truncated backpropagation through time for Keras, behind plain `fit`."""
 
 from bptt_keras.backend import require_tensorflow, use_compile_cache
-from bptt_keras.training.allocator import use_one_arena
 
-# Before TensorFlow's first operation, which starts its threads and reads its settings.
 require_tensorflow()
 use_compile_cache()
-use_one_arena()
 
 from bptt_keras import (  # noqa: E402
     callbacks,
