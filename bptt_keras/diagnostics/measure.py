@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from bptt_keras.diagnostics.data import load, time_axis_of
 from bptt_keras.diagnostics.flow import GradientFlow
-from bptt_keras.state import PureStep
+from bptt_keras.state import PureStep, floats, row_norms, shaped_like
 from bptt_keras.training.trainer import TruncatedBPTT
 from bptt_keras.truncation.arguments import whole
 
@@ -126,7 +126,7 @@ def _has_time(step, x):
                 f"{len(tf.nest.flatten(outputs))}."
             )
         shapes.append(tuple(outputs.shape))
-    if not any(v.dtype.is_floating for v in tf.nest.flatten(state)):
+    if not floats(state):
         raise ValueError(
             "This model has no state through which gradients could flow: it has no "
             "recurrent layer."
@@ -180,11 +180,7 @@ class _Measurement:
 
     def _directions(self, state):
         """Random directions, of length 1 for each row, like the states' floats."""
-        parts = [
-            self._random.normal(size=v.shape)
-            for v in tf.nest.flatten(state)
-            if v.dtype.is_floating
-        ]
+        parts = [self._random.normal(size=v.shape) for v in floats(state)]
         squares = [(p**2).sum(axis=tuple(range(1, p.ndim))) for p in parts]
         lengths = np.sqrt(sum(squares))
         return [
@@ -197,7 +193,7 @@ class _Measurement:
         longest = self._longest
         structure = state
         stores = [
-            tf.TensorArray(v.dtype, longest + 1, element_shape=v.shape)
+            tf.TensorArray(v.dtype, longest, element_shape=v.shape)
             for v in tf.nest.flatten(state)
         ]
 
@@ -208,13 +204,13 @@ class _Measurement:
             flat = tf.nest.flatten(state)
             stores = [s.write(t, v) for s, v in zip(stores, flat, strict=True)]
             _, new = self._step(slice_at(t), state)
-            return t + 1, _shaped_like(new, state), stores
+            return t + 1, shaped_like(new, state), stores
 
         _, state, stores = tf.while_loop(
             lambda t, *_: t < longest, forward, (0, state, stores)
         )
         with tf.GradientTape() as tape:
-            watched = _floats(state)
+            watched = floats(state)
             tape.watch(watched)
             outputs, _ = self._step(slice_at(longest), state)
             outputs = outputs[:, 0] if self._timed else outputs
@@ -229,10 +225,10 @@ class _Measurement:
             t = longest - lag
             state = tf.nest.pack_sequence_as(structure, [s.read(t) for s in stores])
             with tf.GradientTape(persistent=True) as tape:
-                watched = _floats(state)
+                watched = floats(state)
                 tape.watch(watched)
                 _, new = self._step(slice_at(t), state)
-                targets = _floats(new)
+                targets = floats(new)
             flows = []
             for flow in (gradient, directions):
                 upstream = [
@@ -243,7 +239,7 @@ class _Measurement:
                 )
                 flows.append([tf.cast(g, tf.float32) for g in found])
             del tape
-            gain = tf.reduce_mean(tf.add_n([_row_squares(d) for d in flows[1]]))
+            gain = tf.reduce_mean(tf.square(row_norms(flows[1])))
             return lag + 1, *flows, kept, gains.write(lag - 1, gain)
 
         _, _, _, kept, gains = tf.while_loop(
@@ -257,21 +253,7 @@ class _Measurement:
         """Mean over rows of the norm: of all layers together, and of each."""
         by_layer, rest = [], list(gradient)
         for state in structure.values():
-            count = len(_floats(state))
+            count = len(floats(state))
             own, rest = rest[:count], rest[count:]
-            squares = [_row_squares(g) for g in own]
-            by_layer.append(tf.add_n(squares) if squares else tf.zeros([1]))
-        whole = tf.add_n([_row_squares(g) for g in gradient])
-        return tf.stack([tf.reduce_mean(tf.sqrt(s)) for s in [whole, *by_layer]])
-
-
-def _floats(state):
-    return [v for v in tf.nest.flatten(state) if v.dtype.is_floating]
-
-
-def _row_squares(tensor):
-    return tf.reduce_sum(tf.square(tensor), axis=range(1, tensor.shape.rank))
-
-
-def _shaped_like(tree, like):
-    return tf.nest.map_structure(lambda a, b: tf.ensure_shape(a, b.shape), tree, like)
+            by_layer.append(own)
+        return tf.stack([tf.reduce_mean(row_norms(g)) for g in [gradient, *by_layer]])

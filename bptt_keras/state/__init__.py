@@ -14,6 +14,7 @@ from bptt_keras.state.dry_run import Findings, discover
 from bptt_keras.state.ids import watched_ids
 from bptt_keras.state.pure_step import PureStep, where_rows
 from bptt_keras.state.timed import timed_inputs
+from bptt_keras.state.trees import floats, row_norms, shaped_like
 
 __all__ = [
     "Buffers",
@@ -23,6 +24,9 @@ __all__ = [
     "check_by_running",
     "check_carriable",
     "discover",
+    "floats",
+    "row_norms",
+    "shaped_like",
     "timed_inputs",
     "watched_ids",
     "where_rows",

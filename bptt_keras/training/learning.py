@@ -7,6 +7,7 @@ from bptt_keras.training import checks, loop
 from bptt_keras.training.poison import clean
 from bptt_keras.training.segments import gradient_norms, step_by_step
 from bptt_keras.training.sources import SegmentedGradients, WholeGradients
+from bptt_keras.training.updates import when
 from bptt_keras.truncation import ARTBP, AdaptiveWindow, FixedWindow
 
 
@@ -224,21 +225,16 @@ class Learning:
         with tf.control_dependencies(checks.require_valid_window(result)):
             self.updates.add(result, rate)
         state, buffers = result.state if kept is None else kept, result.buffers
-        if not self.updates.skips:
-            self._programs.keep_buffers(buffers)
-            self._count(window, result)
-            return self._perturb(state)
-        initial = self._programs.step.initial_state(window.rows)
-        old = self._programs.buffer_values()
-        state, buffers = self._clean(state, initial, buffers, old)
+        if self.updates.skips:
+            initial = self._programs.step.initial_state(window.rows)
+            old = self._programs.buffer_values()
+            state, buffers = self._clean(state, initial, buffers, old)
         self._programs.keep_buffers(buffers)
-
-        def count():
+        if self.updates.skips:
+            # An average that has taken in one NaN stays NaN.
+            when(tf.math.is_finite(result.loss), lambda: self._count(window, result))
+        else:
             self._count(window, result)
-            return tf.constant(0)
-
-        # An average that has taken in one NaN stays NaN.
-        tf.cond(tf.math.is_finite(result.loss), count, lambda: tf.constant(0))
         return self._perturb(state)
 
 

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.state import floats, row_norms
+
 MEANS = ("grad_norm", "clipped_norm", "clipped_fraction", "update_ratio", "state_norm")
 SPEED = "timesteps_per_second"
 SKIPPED = "skipped_windows"
@@ -125,9 +127,4 @@ def state_norm(state):
     Returns:
         A float32 scalar, 0 if there is no state.
     """
-    squares = [
-        tf.reduce_sum(tf.square(tf.cast(v, tf.float32)), axis=range(1, v.shape.rank))
-        for v in tf.nest.flatten(state)
-        if v.dtype.is_floating
-    ]
-    return tf.reduce_mean(tf.sqrt(tf.add_n(squares))) if squares else tf.constant(0.0)
+    return tf.reduce_mean(row_norms(floats(state)))

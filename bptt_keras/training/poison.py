@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bptt_keras.state import where_rows
+from bptt_keras.state import floats, where_rows
 
 
 def all_finite(tensors):
@@ -38,8 +38,7 @@ def clean(state, initial, buffers, old_buffers):
     ]
     rows = [
         tf.reduce_all(tf.math.is_finite(v), axis=range(1, v.shape.rank))
-        for v in tf.nest.flatten(state)
-        if v.dtype.is_floating
+        for v in floats(state)
     ]
     if rows:
         state = where_rows(~tf.reduce_all(rows, axis=0), initial, state)

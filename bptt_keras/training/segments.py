@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from bptt_keras.state import Buffers
+from bptt_keras.state import Buffers, floats, row_norms, shaped_like
 from bptt_keras.training.averages import weighted_means
 from bptt_keras.training.loop import joined
 from bptt_keras.training.programs import as_arrays
@@ -129,7 +129,7 @@ class _Run:
         state, slots, weights = self._sweep(state)
         result, weights, found = self._turn_round(state, weights)
         sums = _Sums(
-            state_gradient=[tf.zeros_like(leaf) for leaf in _floats(state)],
+            state_gradient=[tf.zeros_like(leaf) for leaf in floats(state)],
             gradients=[tf.zeros_like(v) for v in self._variables],
             totals=[tf.zeros_like(term.total) for term in result.terms],
             labels_valid=[tf.constant(True) for _ in result.terms],
@@ -182,7 +182,7 @@ class _Run:
             result, _ = self._run(index, self._layout.length, state)
             own = [term.weight for term in result.terms]
             weights = [a + b for a, b in zip(weights, own, strict=True)]
-            return index + 1, _shaped_like(result.state, state), weights
+            return index + 1, shaped_like(result.state, state), weights
 
         _, state, weights = tf.while_loop(
             lambda index, *_: index < end, one, (begin, state, weights)
@@ -204,27 +204,27 @@ class _Run:
         """The last segment: its result, all weights, and the gradients of its loss."""
         programs = self._programs
         with tf.GradientTape() as tape:
-            tape.watch(_floats(state))
+            tape.watch(floats(state))
             result, _ = self._run(self._last, self._last_length, state)
             own = [term.weight for term in result.terms]
             if programs.sequence_output:
                 own = [a + b for a, b in zip(weights, own, strict=True)]
             loss = self._scaled_loss(result.terms, own)
-        found = tape.gradient(loss, [*self._variables, *_floats(state)])
+        found = tape.gradient(loss, [*self._variables, *floats(state)])
         return result, own, as_arrays(found)
 
     def _differentiated(self, segment, state, weights, state_gradient):
         """A segment before the last, and the gradients that flow out of it."""
         with tf.GradientTape() as tape:
-            tape.watch(_floats(state))
+            tape.watch(floats(state))
             result, _ = self._run(segment, self._layout.length, state)
-            targets = _floats(result.state)
+            targets = floats(result.state)
             if self._programs.sequence_output:
                 targets = [self._scaled_loss(result.terms, weights), *targets]
         ones = [tf.ones([])] if self._programs.sequence_output else []
         found = tape.gradient(
             targets,
-            [*self._variables, *_floats(state)],
+            [*self._variables, *floats(state)],
             output_gradients=[
                 tf.cast(g, t.dtype)
                 for g, t in zip([*ones, *state_gradient], targets, strict=True)
@@ -254,7 +254,7 @@ class _Run:
             for g, zero in zip(of_state, sums.state_gradient, strict=True)
         ]
         scale = self._programs.optimizer.scale_loss(tf.constant(1.0))
-        norm = _sum_of_row_norms(of_state) / scale
+        norm = tf.reduce_sum(row_norms(of_state)) / scale
         if self._layout.factors is not None:
             factor = tf.constant(self._layout.factors, tf.float32)[segment]
             of_state = [g * tf.cast(factor, g.dtype) for g in of_state]
@@ -270,7 +270,7 @@ class _Run:
                 for a, t in zip(labels_valid, result.terms, strict=True)
             ]
         sums = _Sums(
-            state_gradient=_shaped_like(of_state, sums.state_gradient),
+            state_gradient=shaped_like(of_state, sums.state_gradient),
             gradients=[
                 total if g is None else total + g
                 for total, g in zip(sums.gradients, of_variables, strict=True)
@@ -310,7 +310,7 @@ class _Run:
             state = tf.nest.pack_sequence_as(
                 self._state_like, [array.read(restore) for array in slots]
             )
-            state = _shaped_like(state, self._state_like)
+            state = shaped_like(state, self._state_like)
             if not all(action.begin == action.end for action in self._backward):
                 state, _ = self._advance(begin, end, state, weights)
             if keeps:
@@ -456,10 +456,6 @@ def _array(size, like, *, steps=None):
     return array.unstack(tf.ensure_shape(zeros, [size, *known]))
 
 
-def _floats(state):
-    return [leaf for leaf in tf.nest.flatten(state) if leaf.dtype.is_floating]
-
-
 def _parted(tensors, count):
     return tensors[:count], tensors[count:]
 
@@ -469,19 +465,3 @@ def _written(slots, place, state):
         array.write(place, leaf)
         for array, leaf in zip(slots, tf.nest.flatten(state), strict=True)
     ]
-
-
-def _shaped_like(tree, like):
-    """The tensors of `tree`, with the static shapes of `like`."""
-    for tensor, model in zip(tf.nest.flatten(tree), tf.nest.flatten(like), strict=True):
-        tensor.set_shape(model.shape)
-    return tree
-
-
-def _sum_of_row_norms(tensors):
-    """Sum over rows of the norm over all else."""
-    squares = [
-        tf.reduce_sum(tf.square(tf.cast(t, tf.float32)), list(range(1, t.shape.rank)))
-        for t in tensors
-    ]
-    return tf.reduce_sum(tf.sqrt(tf.add_n(squares))) if squares else tf.zeros([])

@@ -84,9 +84,7 @@ class Updates:
         weights = [term.weight for term in result.terms]
         total = tf.add_n(weights)
         if self._every == 1:
-            self._when(
-                total > 0, lambda: self._apply(result.gradients, rate, result.state)
-            )
+            when(total > 0, lambda: self._apply(result.gradients, rate, result.state))
             return
         groups = result.gradients if self._apart else [result.gradients]
         # Known while tracing: what no loss depends on stays without a gradient.
@@ -99,7 +97,7 @@ class Updates:
         if self.skips:
             # One window must not spoil the sum of the others.
             finite = self._finite(groups)
-            self._when(counts & ~finite, self._skip)
+            when(counts & ~finite, self._skip)
             counts &= finite
             group_weights = [tf.where(finite, w, 0.0) for w in group_weights]
         for sums, group, of_group, weight in zip(
@@ -115,7 +113,7 @@ class Updates:
         self._rate.assign_add(valid * rate)
         self._count.assign_add(valid)
         if self._every is not None:
-            self._when(self._count.read_value() >= self._every, self.flush)
+            when(self._count.read_value() >= self._every, self.flush)
 
     def end_sequence(self):
         """Updates if one update a sequence was asked for."""
@@ -144,7 +142,7 @@ class Updates:
             self._apply(mean, rate, None)
             self.clear()
 
-        self._when(self._count.read_value() > 0, update)
+        when(self._count.read_value() > 0, update)
 
     def clear(self):
         """Forgets what has been summed and not been applied."""
@@ -153,13 +151,6 @@ class Updates:
         for variable in [*sum(self._sums, []), *self._weights, self._rate, self._count]:
             variable.assign(tf.zeros_like(variable))
 
-    def _when(self, condition, function):
-        def and_nothing():
-            function()
-            return tf.constant(0)
-
-        tf.cond(condition, and_nothing, lambda: tf.constant(0))
-
     def _skip(self):
         self._clipped.count_skipped()
         if self._live is not None:
@@ -167,11 +158,13 @@ class Updates:
 
     def _scale_and_apply(self, gradients, rate, state):
         """Lets the optimizer clip and apply, and tells `Live` of it."""
-        # As they are now: the optimizer changes weights, and may change its scale.
-        scale, before = self._optimizer.scale_loss(tf.constant(1.0)), self._values()
-        with _rate_times(self._optimizer, rate):
-            self._optimizer.apply(gradients, self._variables)
-        if self._live is not None:
+        optimizer, tells = self._optimizer, self._live is not None
+        if tells:
+            # As they are now: the optimizer changes weights, and may change its scale.
+            scale, before = optimizer.scale_loss(tf.constant(1.0)), self._values()
+        with _rate_times(optimizer, rate):
+            optimizer.apply(gradients, self._variables)
+        if tells:
             self._tell(gradients, scale, before, state)
 
     def _tell(self, gradients, scale, before, state):
@@ -205,6 +198,16 @@ class Updates:
 
     def _values(self):
         return [tf.cast(tf.convert_to_tensor(v), tf.float32) for v in self._variables]
+
+
+def when(condition, function):
+    """Runs a function for what it changes, if a scalar boolean tensor holds."""
+
+    def and_nothing():
+        function()
+        return tf.constant(0)
+
+    tf.cond(condition, and_nothing, lambda: tf.constant(0))
 
 
 def _add_weighted(sums, gradients, weight):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bptt_keras.training.clipping.base import Clipping, register
+from bptt_keras.training.clipping.base import Clipping, register, scale_to
 from bptt_keras.truncation.arguments import real
 
 
@@ -73,7 +73,7 @@ class AGC(Clipping):
         weights = tf.cast(tf.convert_to_tensor(variable), tf.float32)
         bound = self.clip_factor * tf.maximum(_unit_norms(weights), self.eps)
         norms = _unit_norms(tf.cast(gradient, tf.float32))
-        return gradient * tf.cast(bound / tf.maximum(norms, bound), gradient.dtype)
+        return scale_to([gradient], norms, bound)[0]
 
     def get_config(self):
         """Arguments of the constructor."""

@@ -4,7 +4,6 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.training.clipping.base import Clipping, global_norm
-from bptt_keras.training.clipping.global_norm import GlobalNorm
 from bptt_keras.training.clipping.value import Value
 from bptt_keras.training.clipping.variable_norm import VariableNorm
 from bptt_keras.truncation.arguments import whole
@@ -51,8 +50,8 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If `stop_after` is below 1 or has no effect, or the inner optimizer
-            scales its gradients or clips by such rules itself.
+        ValueError: If `stop_after` is below 1, a rule stands there twice, or the inner
+            optimizer scales its gradients or clips by such rules itself.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -258,7 +257,7 @@ def clipped_norm(optimizer, gradients, norm):
     if optimizer.clipnorm:
         rule = VariableNorm(optimizer.clipnorm)
     elif optimizer.global_clipnorm:
-        return tf.minimum(norm, GlobalNorm(optimizer.global_clipnorm).max_norm)
+        return tf.minimum(norm, optimizer.global_clipnorm)
     elif optimizer.clipvalue:
         rule = Value(optimizer.clipvalue)
     else:

@@ -1,0 +1,31 @@
+"""What is done to a named state, leaf by leaf."""
+
+import tensorflow as tf
+
+
+def floats(state):
+    """The floating-point tensors of a state, flat."""
+    return [leaf for leaf in tf.nest.flatten(state) if leaf.dtype.is_floating]
+
+
+def row_norms(tensors):
+    """The L2 norm of each row, over all tensors together.
+
+    Args:
+        tensors: List of tensors `(batch, ...)`.
+
+    Returns:
+        `(batch,)` in float32; one 0 if there are no tensors.
+    """
+    squares = [
+        tf.reduce_sum(tf.square(tf.cast(t, tf.float32)), list(range(1, t.shape.rank)))
+        for t in tensors
+    ]
+    return tf.sqrt(tf.add_n(squares)) if squares else tf.zeros([1])
+
+
+def shaped_like(tree, like):
+    """The tensors of `tree`, with the static shapes of `like`."""
+    for tensor, model in zip(tf.nest.flatten(tree), tf.nest.flatten(like), strict=True):
+        tensor.set_shape(model.shape)
+    return tree
