@@ -21,8 +21,16 @@ _PUBLIC = {
     "generate": "zoo.sampling",
     "load_preset": "zoo.preset",
     "save_preset": "zoo.preset",
+    "write_run_report": "zoo.run_report",
 }
-__all__ = ["Preset", "evaluate", "generate", "load_preset", "save_preset"]
+__all__ = [
+    "Preset",
+    "evaluate",
+    "generate",
+    "load_preset",
+    "save_preset",
+    "write_run_report",
+]
 
 
 def __getattr__(name: str):

@@ -16,6 +16,7 @@ examples:
   bptt-zoo train char-lm --data my.txt --units 128 --epochs 10 --out runs/mine
   bptt-zoo generate runs/topics --prompt "The " --temperature 0.8
   bptt-zoo evaluate runs/topics
+  bptt-zoo report runs/topics
 """
 
 
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_generate(commands)
     _add_evaluate(commands)
+    _add_report(commands)
     commands.add_parser("list", help="show the tasks and the data sets")
     return parser
 
@@ -82,8 +84,8 @@ def _add_train(commands) -> None:
         "train",
         help="train a model; writes history, plots and a preset",
         description="Trains a model and writes history.csv, history.json, loss.png, "
-        "grad_norm.png and the folder preset/ below --out. Options that are left out "
-        "come from the recipe of the task and data set.",
+        "grad_norm.png, looks.json, sample.txt and the folder preset/ below --out. "
+        "Options that are left out come from the recipe of the task and data set.",
     )
     parser.add_argument("task", choices=TASKS, help="what to learn: %(choices)s")
     parser.add_argument(
@@ -183,6 +185,20 @@ def _add_evaluate(commands) -> None:
     )
     _add_preset(parser)
     _add_data(parser, DATASETS, default="the one it was trained on")
+
+
+def _add_report(commands) -> None:
+    parser = commands.add_parser(
+        "report",
+        help="write one HTML page about a training",
+        description="Writes a self-contained page: curves, gradients and clipping, how "
+        "the gradient flows over the epochs, a sample, the configuration. It works "
+        "while the training is still running, too.",
+    )
+    parser.add_argument("run", metavar="RUN", help="the --out folder of a training")
+    parser.add_argument(
+        "--out", metavar="FILE", help="the page (default: RUN/report.html)"
+    )
 
 
 def _add_preset(parser) -> None:

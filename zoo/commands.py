@@ -92,6 +92,14 @@ def evaluate(arguments) -> None:
         print(f"{share:.2%} of the characters are unknown to it, and cost it dearly.")
 
 
+def report(arguments) -> None:
+    """Writes the HTML page of a training run and prints where it is."""
+    import_tensorflow()
+    from zoo.run_report import write_run_report
+
+    print(write_run_report(arguments.run, arguments.out))
+
+
 def show(arguments) -> None:
     """Prints the tasks and the data sets."""
     print("tasks")
@@ -138,7 +146,9 @@ def _announce(run) -> None:
 
 
 def _conclude(run, preset) -> None:
+    from zoo.files import write_text
     from zoo.report import result_table
+    from zoo.run_report import SAMPLE
     from zoo.sampling import generate
 
     print(f"\n{result_table(preset.metadata)}")
@@ -146,6 +156,8 @@ def _conclude(run, preset) -> None:
     if preset.vocabulary.missing(prompt):
         prompt = run.text.validation[:1]
     sample = generate(preset, prompt, length=SAMPLE_LENGTH, temperature=0.8)
+    write_text(run.out / SAMPLE, prompt + sample)
     print(f"\na sample, at temperature 0.8:\n{'-' * 72}\n{sample.strip()}\n{'-' * 72}")
     print(f"\nhistory and plots: {run.out}\npreset:            {run.preset_folder}")
     print(f"continue a text:   bptt-zoo generate {run.preset_folder} --prompt TEXT")
+    print(f"see how it went:   bptt-zoo report {run.out}")

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import bptt_keras as bk
 from zoo import baselines
@@ -20,9 +21,21 @@ from zoo.evaluation import validation_streams
 from zoo.monitoring import KeepBest, Meter, Recorder, Summary
 from zoo.plots import plot_grad_norm, plot_loss
 from zoo.preset import Preset, load_preset, save_preset
+from zoo.run_report import HISTORY, LOOKS, REPORT, SAMPLE
 
 PRESET = "preset"
-WRITTEN = ("history.csv", "history.json", "loss.png", "grad_norm.png", PRESET)
+WRITTEN = (
+    "history.csv",
+    HISTORY,
+    "loss.png",
+    "grad_norm.png",
+    LOOKS,
+    SAMPLE,
+    REPORT,
+    PRESET,
+)
+# Rows and windows that a look at the gradients takes, and looks in a run.
+WATCHED_ROWS, WATCHED_WINDOWS, LOOKS_IN_A_RUN = 4, 3, 10
 
 
 class Run:
@@ -95,6 +108,7 @@ class Run:
                     ),
                     self.recorder,
                     KeepBest(self._save),
+                    *self._watch(),
                     keras.callbacks.TerminateOnNaN(),
                 ],
             )
@@ -107,6 +121,19 @@ class Run:
                 "--learning-rate or --clip."
             )
         return self._finish()
+
+    def _watch(self) -> list:
+        """The callback that diagnoses the run, if there is enough to look at."""
+        rows = min(WATCHED_ROWS, len(self.validation_ids) // 4)
+        length = WATCHED_WINDOWS * self.recipe.window
+        if rows:
+            length = min(length, (len(self.validation_ids) - 1) // rows)
+        if not rows or length < 3:
+            return []
+        places = np.arange(rows)[:, None] * length + np.arange(length)
+        sample = self.validation_ids[places], self.validation_ids[places + 1]
+        every = math.ceil(self.recipe.epochs / LOOKS_IN_A_RUN)
+        return [bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)]
 
     @property
     def preset_folder(self) -> Path:

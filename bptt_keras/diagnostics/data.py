@@ -31,7 +31,7 @@ def load(data, steps):
             f"{type(data).__name__}."
         )
     x, y = data
-    return _tensors(_plain(x)), _tensors(y)
+    return tensors(plain(x)), tensors(y)
 
 
 def time_axis_of(x):
@@ -51,7 +51,7 @@ def _from_dataset(dataset, steps):
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
         if y is None:
             raise ValueError("`data` must yield `(x, y)`. Received: batches without y.")
-        parts.append((_plain(x), y))
+        parts.append((plain(x), y))
         length += tf.nest.flatten(parts[-1][0])[0].shape[1]
         # Others start afresh with each batch.
         if length >= steps or not (isinstance(x, dict) and "position" in x):
@@ -61,8 +61,12 @@ def _from_dataset(dataset, steps):
     return tf.nest.map_structure(lambda *pieces: tf.concat(pieces, axis=1), *parts)
 
 
-def _plain(x):
-    """What the model takes, without flags."""
+def plain(x):
+    """What the model takes, without flags.
+
+    Raises:
+        ValueError: If timesteps are padded.
+    """
     parts = split_inputs(x)
     if parts.lengths is not None or parts.mask is not None:
         raise ValueError(
@@ -72,7 +76,9 @@ def _plain(x):
     return parts.inputs
 
 
-def _tensors(tree):
+def tensors(tree):
+    """A structure of arrays as tensors, Python's floats in 32 bits."""
+
     def tensor(value):
         value = np.asarray(value)
         return tf.constant(value.astype(np.float32) if value.dtype == float else value)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from bptt_keras.diagnostics.figures import panels, positive, saved
 from bptt_keras.truncation import AdaptiveWindow
 from bptt_keras.truncation.arguments import real
 
@@ -97,10 +98,12 @@ class GradientFlow:
         return int(np.argmax(rest < share * self.norms.sum())) + 1
 
     def window(self, tolerance=0.1):
-        """Smallest window whose gradient is biased by no more than a tolerance.
+        """Smallest reach whose gradient is biased by no more than a tolerance.
 
         Beyond the measured lags the norms are taken to fall as `decay` says; see
-        `bptt_keras.truncation.AdaptiveWindow` for the bound.
+        `bptt_keras.truncation.AdaptiveWindow` for the bound. It holds for timesteps
+        that all reach so far back, and where what the lags contribute does not cancel
+        out: `truncation_bias` measures what windows are worth without either.
 
         Args:
             tolerance: Relative bias, a number > 0. Default: 0.1.
@@ -157,13 +160,14 @@ class GradientFlow:
             )
         window = self.window()
         words = (
-            f"a window of {window} is within 10 % of the full gradient, "
+            f"{window} steps back hold all but 10 % of them, "
             if window is not None
             else ""
         )
         return (
             f"Gradients vanish: half is gone after {_steps(self.half_life)}; {words}"
-            f"a window above {self.horizon()} buys nothing (less than 1 % lies beyond)."
+            f"a reach above {self.horizon()} buys nothing (less than 1 % lies beyond). "
+            "The timesteps of a window reach back half of it on average."
         )
 
     def plot(self, path=None, title="Gradient flow"):
@@ -225,22 +229,15 @@ def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
     """
     if not flows:
         raise ValueError("`flows` must hold at least one flow. Received: flows={}.")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            'Plots need Matplotlib. Install it with `pip install "bptt_keras[plots]"`.'
-        ) from error
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = panels(title, 2)
     for name, flow in flows.items():
-        left.plot(flow.lags, _positive(flow.norms), label=name)
+        left.plot(flow.lags, positive(flow.norms), label=name)
         if layers and len(flow.layers) > 1:
             for layer, norms in flow.layers.items():
-                left.plot(flow.lags, _positive(norms), "--", lw=1, label=layer)
+                left.plot(flow.lags, positive(norms), "--", lw=1, label=layer)
         if len(flow.jacobian):
             lags = flow.lags[: len(flow.jacobian)]
-            right.plot(lags, _positive(flow.jacobian), label=name)
+            right.plot(lags, positive(flow.jacobian), label=name)
     left.set(
         xlabel="lag k (timesteps)", ylabel="norm of d loss / d state", yscale="log"
     )
@@ -249,15 +246,7 @@ def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
     right.set(xlabel="lag k (timesteps)", ylabel="gain of a change", yscale="log")
     right.set_title("State passed on over k steps (Jacobian)", fontsize=10)
     left.legend(fontsize=8)
-    figure.suptitle(title)
-    if path is not None:
-        figure.savefig(path, dpi=120)
-    return figure
-
-
-def _positive(values):
-    """Zeros have no place on a logarithmic scale."""
-    return np.where(values > 0, values, np.nan)
+    return saved(figure, path)
 
 
 def _steps(count):

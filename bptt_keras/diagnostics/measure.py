@@ -1,13 +1,11 @@
 """Measures how the gradient of a loss flows back through a model."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.diagnostics.data import load, time_axis_of
 from bptt_keras.diagnostics.flow import GradientFlow
-from bptt_keras.state import PureStep, floats, row_norms, shaped_like
-from bptt_keras.training.trainer import TruncatedBPTT
+from bptt_keras.diagnostics.problem import Problem
+from bptt_keras.state import floats, row_norms, shaped_like
 from bptt_keras.truncation.arguments import whole
 
 
@@ -61,19 +59,22 @@ def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
     Source: Aicher, Foti & Fox, "Adaptively truncating backpropagation through time to
     control gradient bias" (2019), for phi.
     """
+    return prepare_flow(
+        model, data, loss=loss, longest=longest, samples=samples, seed=seed
+    )()
+
+
+def prepare_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
+    """Like `gradient_flow`, for several times: a function that measures anew.
+
+    Its attribute `timesteps` says how many the data have.
+    """
     samples = whole("samples", samples, unit="timesteps")
     if longest is not None:
         longest = whole("longest", longest, least=2)
-    values = _loss_of(model, loss)
-    inner = model.model if isinstance(model, TruncatedBPTT) else model
-    step = PureStep(inner)
     needed = (longest or 100) + samples
-    x, y = load(data, needed)
-    if tf.nest.is_nested(y):
-        raise ValueError(
-            "`gradient_flow` takes models with one output. Received: several targets."
-        )
-    length = time_axis_of(x)
+    problem = Problem(model, data, loss, steps=needed, asked_by="gradient_flow")
+    length = problem.length
     if longest is None:
         longest = min(100, length - 1)
     if not 2 <= longest < length:
@@ -81,92 +82,42 @@ def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
             f"The data must be longer than `longest`, which is at least 2. Received: "
             f"longest={longest} and {length} timesteps."
         )
-    timed = _has_time(step, x)
-    _check_targets(x, y, timed)
     last = np.unique(np.linspace(longest, length - 1, samples).astype(int))
-    measure = _Measurement(step, values, timed=timed, longest=longest, seed=seed)
-    for t in last if timed else [length - 1]:
-        measure.add(x, y[:, t] if timed else y, int(t))
-    return measure.result()
+    last = [int(t) for t in last] if problem.timed else [length - 1]
+    program = _Program(problem, longest)
 
+    def measure():
+        measurement = _Measurement(problem, program, longest=longest, seed=seed)
+        for t in last:
+            measurement.add(t)
+        return measurement.result()
 
-def _loss_of(model, loss):
-    """Function `(y, outputs) -> (rows,)`, of one timestep."""
-    if loss is None:
-        compiled = getattr(model, "_compile_loss", None)
-        loss = None if compiled is None else compiled._user_loss
-    if loss is None:
-        raise ValueError(
-            "`gradient_flow` needs a loss. Received: loss=None and a model that was "
-            "not compiled with one."
-        )
-    if isinstance(loss, dict | list | tuple):
-        raise ValueError(
-            f"`gradient_flow` takes one loss. Received: loss={loss!r}. Pass `loss=`."
-        )
-    function = keras.losses.get(loss)
-    call = function.call if isinstance(function, keras.losses.Loss) else function
-
-    def values(y, outputs):
-        losses = call(y, outputs)
-        return tf.reduce_mean(tf.reshape(losses, (tf.shape(losses)[0], -1)), axis=1)
-
-    return values
-
-
-def _has_time(step, x):
-    """Whether the model has outputs at each timestep."""
-    shapes = []
-    for length in (2, 3):
-        part = tf.nest.map_structure(lambda a, n=length: a[:1, :n], x)
-        outputs, state = step(part, step.initial_state(1))
-        if tf.nest.is_nested(outputs):
-            raise ValueError(
-                "`gradient_flow` takes models with one output. Received: a model with "
-                f"{len(tf.nest.flatten(outputs))}."
-            )
-        shapes.append(tuple(outputs.shape))
-    if not floats(state):
-        raise ValueError(
-            "This model has no state through which gradients could flow: it has no "
-            "recurrent layer."
-        )
-    return len(shapes[0]) > 1 and (shapes[0][1], shapes[1][1]) == (2, 3)
-
-
-def _check_targets(x, y, timed):
-    axes = 2 if timed else 1
-    expected = tuple(tf.nest.flatten(x)[0].shape[:axes])
-    if tuple(y.shape[:axes]) != expected:
-        words = "(rows, time, ...)" if timed else "(rows, ...)"
-        raise ValueError(
-            f"`y` must be `{words}` like the inputs, {expected} here. Received: shape "
-            f"{tuple(y.shape)}."
-        )
+    measure.timesteps = length
+    return measure
 
 
 class _Measurement:
-    """Backpropagates single losses step by step and averages what it sees."""
+    """Averages over the losses of single timesteps."""
 
-    def __init__(self, step, loss, *, timed, longest, seed):
-        self._step = step
-        self._loss = loss
-        self._timed = timed
+    def __init__(self, problem, program, *, longest, seed):
+        self._problem = problem
+        self._program = program
         self._longest = longest
         self._random = np.random.default_rng(seed)
         self._norms, self._squares = [], []
-        self._run = tf.function(self._backward, autograph=False)
 
-    def add(self, x, y, last):
-        """Takes in the loss at timestep `last`; `y` is `(rows, ...)`."""
-        first = last - self._longest
-        rows = tf.nest.flatten(x)[0].shape[0]
-        state = self._step.initial_state(rows)
+    def add(self, last):
+        """Takes in the loss at timestep `last`."""
+        problem, first = self._problem, last - self._longest
+        state = problem.step.initial_state(problem.rows)
         if first:
-            lead = tf.nest.map_structure(lambda a: a[:, :first], x)
-            _, state = self._step(lead, state)
-        part = tf.nest.map_structure(lambda a: a[:, first : last + 1], x)
-        norms, squares = self._run(part, y, state, self._directions(state))
+            _, state = problem.step(problem.inputs(0, first), state)
+        norms, squares = self._program.run(
+            problem.inputs(first, last + 1),
+            problem.targets(last, last + 1),
+            state,
+            self._directions(state),
+        )
         self._norms.append(norms.numpy())
         self._squares.append(squares.numpy())
 
@@ -174,7 +125,7 @@ class _Measurement:
         """`GradientFlow` of all that was taken in."""
         norms = np.mean(self._norms, axis=0)
         gains = np.sqrt(np.mean(self._squares, axis=0))
-        names = list(self._step.initial_state(1))
+        names = list(self._problem.step.initial_state(1))
         layers = {name: norms[1 + i] for i, name in enumerate(names)}
         return GradientFlow(norms[0], layers, gains)
 
@@ -187,6 +138,16 @@ class _Measurement:
             tf.constant(p / lengths.reshape([-1] + [1] * (p.ndim - 1)), tf.float32)
             for p in parts
         ]
+
+
+class _Program:
+    """Backpropagates a single loss step by step, as a graph that is traced once."""
+
+    def __init__(self, problem, longest):
+        self._problem = problem
+        self._step = problem.step
+        self._longest = longest
+        self.run = tf.function(self._backward, autograph=False)
 
     def _backward(self, x, y, state, directions):
         """`(norms (1 + layers, longest), squares (longest,))`, by lag."""
@@ -213,8 +174,7 @@ class _Measurement:
             watched = floats(state)
             tape.watch(watched)
             outputs, _ = self._step(slice_at(longest), state)
-            outputs = outputs[:, 0] if self._timed else outputs
-            loss = tf.reduce_sum(self._loss(y, outputs))
+            loss = tf.reduce_sum(self._problem.losses(y, outputs))
         found = tape.gradient(loss, watched, unconnected_gradients="zero")
         gradient = [tf.cast(g, tf.float32) for g in found]
         kept = tf.TensorArray(tf.float32, longest, element_shape=[None])

@@ -16,7 +16,7 @@ class Pass(NamedTuple):
         training: Boolean.
         reset: Booleans `(batch, time)`, or `None`.
         valid: Booleans `(batch, time)`, False where a row has no input, or `None`.
-        called: Dict that fills up: layer name to the mask that reaches it.
+        called: Dict that fills up: layer name to the `Call` that it got.
     """
 
     state: Any
@@ -26,6 +26,13 @@ class Pass(NamedTuple):
     reset: Any
     valid: Any
     called: Any
+
+
+class Call(NamedTuple):
+    """What reached a carried layer: `(batch, time, ...)`, and a mask or `None`."""
+
+    inputs: Any
+    mask: Any
 
 
 class Carried:
@@ -65,7 +72,7 @@ class Carried:
                 f"Layer {name!r} is called twice in one pass, so it has two states "
                 f"and one name. Make two layers of it."
             )
-        one_pass.called[self.name] = mask
+        one_pass.called[self.name] = Call(inputs, mask)
         steps = keras.tree.flatten(inputs)[0].shape[1]
         for flag, what in (("reset", "reset"), ("valid", "told which are valid")):
             flags = getattr(one_pass, flag)

@@ -167,9 +167,22 @@ class PureStep:
         Returns:
             Boolean tensor `(batch, time)`, or `None` if there is no mask.
         """
-        *_, masks = self._run(inputs)
-        found = [mask for mask in masks.values() if mask is not None]
+        *_, calls = self._run(inputs)
+        found = [call.mask for call in calls.values() if call.mask is not None]
         return tf.cast(found[0], tf.bool) if found else None
+
+    def layer_inputs(self, inputs, state=None):
+        """What reaches each carried layer in a call.
+
+        Args:
+            inputs: As for a call.
+            state: As for a call.
+
+        Returns:
+            `{layer name: tensor (batch, time, ...)}`, of the layers that are called.
+        """
+        *_, calls = self._run(inputs, state)
+        return {name: call.inputs for name, call in calls.items()}
 
     def _run(
         self,

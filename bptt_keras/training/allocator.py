@@ -10,7 +10,9 @@ BPTT_KERAS_KEEP_MEMORY is 0, or where the environment has settings of its own
 `glibc.malloc`).
 """
 
+import contextlib
 import ctypes
+import gc
 import os
 import platform
 
@@ -18,12 +20,27 @@ from bptt_keras.backend import has_gpu
 
 SWITCH = "BPTT_KERAS_KEEP_MEMORY"
 # Parameters of `mallopt`, from glibc's <malloc.h>.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
 _OWN = {"MALLOC_MMAP_MAX_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_"}
 _TWO_GIB = 2**31 - 1
 # glibc gives each thread heaps of 64 MiB at most, and an empty one back to the system
 # whatever the trim threshold is, unless the one before it has less room than this.
 _ABOVE_A_HEAP = 2**27
+# The trim threshold is the last one: setting the others changes it.
+_KEEP = [(_MMAP_MAX, 0), (_TOP_PAD, _ABOVE_A_HEAP), (_TRIM_THRESHOLD, _TWO_GIB)]
+_DEFAULT = [
+    (_MMAP_MAX, 2**16),
+    (_TOP_PAD, 2**17),
+    (_MMAP_THRESHOLD, 2**17),
+    (_TRIM_THRESHOLD, 2**17),
+]
+_RETURN = [
+    (_MMAP_MAX, 2**16),
+    (_TOP_PAD, 0),
+    (_MMAP_THRESHOLD, 2**16),
+    (_TRIM_THRESHOLD, 2**16),
+]
+_state = {"kept": False}
 
 
 def keep_freed_memory():
@@ -43,15 +60,40 @@ def keep_freed_memory():
         raise ValueError(
             f"The environment variable {SWITCH} must be 0 or 1. Received: {wanted!r}."
         )
+    if wanted == "0" or not _is_ours() or has_gpu():
+        return False
+    kept = _set(_KEEP)
+    _state["kept"] = kept
+    return kept
+
+
+@contextlib.contextmanager
+def returning_memory():
+    """Within: large blocks go back to the system when they are freed.
+
+    For measurements of memory: each block of 64 KiB or more gets pages of its own, so
+    what a process holds is what its program holds. Without glibc, or where the
+    environment has settings of its own, this does nothing.
+    """
+    if not _is_ours():
+        yield
+        return
+    _set(_RETURN)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    try:
+        yield
+    finally:
+        _set(_KEEP if _state["kept"] else _DEFAULT)
+
+
+def _is_ours():
+    """True with glibc, unless the environment tunes it."""
     tuned = "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
     own = bool(_OWN & os.environ.keys()) or tuned
-    if wanted == "0" or own or platform.libc_ver()[0] != "glibc" or has_gpu():
-        return False
+    return platform.libc_ver()[0] == "glibc" and not own
+
+
+def _set(settings):
     mallopt = ctypes.CDLL(None).mallopt
-    settings = [
-        (_MMAP_MAX, 0),
-        (_TOP_PAD, _ABOVE_A_HEAP),
-        # The last one: setting the others changes it.
-        (_TRIM_THRESHOLD, _TWO_GIB),
-    ]
     return all([mallopt(name, value) for name, value in settings])

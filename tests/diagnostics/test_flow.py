@@ -27,7 +27,11 @@ def test_half_life_horizon_and_window_of_a_geometric_decay():
 @pytest.mark.parametrize(
     ("flow", "kind", "words"),
     [
-        (geometric(0.8), "vanishing", "half is gone after 4 steps; a window of 12"),
+        (
+            geometric(0.8),
+            "vanishing",
+            "half is gone after 4 steps; 12 steps back hold all but",
+        ),
         (geometric(0.5, 8), "vanishing", "half is gone after 1 step"),
         (geometric(1.1), "exploding", "by 1.100 times a timestep"),
         (geometric(0.99), "lasting", "61% is left after 50 timesteps"),

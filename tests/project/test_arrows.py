@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "state": {"kernels", "layers"},
     "data": {"truncation"},
     "training": {"kernels", "layers", "state", "truncation", "data"},
-    "callbacks": {"training", "state", "truncation", "data"},
+    "callbacks": {"training", "diagnostics"},
     "streaming": {"kernels", "layers", "state"},
     "diagnostics": {"state", "truncation", "training", "layers", "kernels"},
 }

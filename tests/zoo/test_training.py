@@ -16,6 +16,8 @@ FILES = {
     "history.json",
     "loss.png",
     "grad_norm.png",
+    "looks.json",
+    "sample.txt",
     "preset",
     "preset/README.md",
     "preset/config.json",

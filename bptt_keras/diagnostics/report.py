@@ -1,0 +1,270 @@
+"""`write_report`: a training as one self-contained HTML page."""
+
+import base64
+import html
+import io
+import math
+import os
+from pathlib import Path
+
+from bptt_keras.diagnostics import report_figures as figures
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1d232b; background: #fff;
+  margin: 0 auto; max-width: 64rem; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
+h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid #d8dee6; }
+.lead { color: #56606c; margin: 0; }
+img { display: block; max-width: 100%; height: auto; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; }
+th, td { text-align: left; padding: .25rem .9rem .25rem 0; vertical-align: top;
+  border-bottom: 1px solid #eceff3; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+pre { background: #f5f7f9; padding: .8rem 1rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: .88rem; }
+li.warning::marker { content: "\\26A0\\FE0E  "; }
+li.warning { color: #9a2a12; }
+.epoch { color: #56606c; }
+"""
+
+
+def write_report(
+    path, *, title, history, looks=(), samples=(), config=None, results=None
+):
+    """Writes what happened in a training as one HTML page.
+
+    The page needs no other file, no network and no scripts: curves of the losses and
+    metrics, gradient norms and clipping, the gradient's flow over the epochs as a
+    heat map, what a `TrainingWatch` found, sample outputs and the configuration. What
+    was not recorded is left out.
+
+    Args:
+        path: File that is written; what stood there is replaced once the page is
+            complete.
+        title: Heading of the page.
+        history: `{name: list of numbers}`, one an epoch, such as
+            `trainer.fit(...).history`. A list `epoch` counts from 1 by default; what is
+            not finite, or `None`, is a gap.
+        looks: `TrainingWatch.looks`, or what `read_looks` returns.
+        samples: `{name: text}` or list of texts: outputs of the model.
+        config: What the training was configured by, a dict, nested as may be.
+        results: `{name: number or text}`, in the table at the top.
+
+    Returns:
+        The path, a `pathlib.Path`.
+
+    Raises:
+        ImportError: If Matplotlib is not installed.
+        ValueError: If `history` has no epoch, or lists of different lengths.
+
+    Example:
+        import pathlib, tempfile
+        import bptt_keras as bk
+
+        path = bk.diagnostics.write_report(
+            pathlib.Path(tempfile.mkdtemp(), "report.html"),
+            title="A first run",
+            history={"loss": [2.0, 1.5], "val_loss": [2.1, 1.7]},
+            samples=["the cat sat on"],
+            config={"window": 64},
+        )
+        assert "A first run" in path.read_text()
+    """
+    history = _checked(history)
+    looks = list(looks)
+    parts = [
+        _heading(title, history, looks),
+        _table("Results", _results(history, results)),
+        _found(looks),
+        _curves(history),
+        _gradients(history),
+        _clipping(history, config),
+        _flow(looks),
+        _window(looks),
+        _samples(samples),
+        _table("Configuration", _rows(config or {})),
+    ]
+    page = (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
+        f"<body>\n" + "\n".join(filter(None, parts)) + "\n</body>\n</html>\n"
+    )
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def _checked(history):
+    """Lists of floats with NaN for gaps, and `epoch`."""
+    lengths = {name: len(values) for name, values in history.items()}
+    if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise ValueError(
+            f"`history` must have lists of one length, and an epoch at least. "
+            f"Received: lengths {lengths}."
+        )
+    epochs = list(range(1, max(lengths.values()) + 1))
+    return {"epoch": epochs} | {
+        name: [math.nan if v is None else float(v) for v in values]
+        for name, values in history.items()
+    }
+
+
+def _heading(title, history, looks):
+    count = len(history["epoch"])
+    words = f"{count} epoch{'s' if count > 1 else ''}"
+    if looks:
+        words += f", looked at {len(looks)} times"
+    return f'<h1>{html.escape(title)}</h1>\n<p class="lead">{words}</p>'
+
+
+def _results(history, results):
+    rows = list((results or {}).items())
+    for name, label in (("loss", "training loss"), ("val_loss", "validation loss")):
+        values = history.get(name)
+        if values is None:
+            continue
+        known = [v for v in values if math.isfinite(v)]
+        if known:
+            best = history["epoch"][values.index(min(known))]
+            rows.append((f"lowest {label}", f"{min(known):.4g} (epoch {best:g})"))
+        rows.append((f"last {label}", values[-1]))
+    return rows
+
+
+def _found(looks):
+    if not looks:
+        return ""
+    items, known = [], set()
+    for look in looks:
+        for finding in look.findings:
+            if finding.kind not in known:
+                when = f"epoch {look.epoch}" if look.epoch else "before training"
+                items.append(
+                    f'<li class="{html.escape(finding.severity)}"><span class="epoch">'
+                    f"{when}:</span> <b>{html.escape(finding.kind)}</b>. "
+                    f"{html.escape(finding.words)}</li>"
+                )
+        known = {finding.kind for finding in look.findings}
+    body = f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing to warn of.</p>"
+    return f"<h2>What was found</h2>\n{body}"
+
+
+def _curves(history):
+    picture = figures.curves(history)
+    return _section("Curves", picture, "Losses and metrics by epoch")
+
+
+def _gradients(history):
+    picture = figures.gradients(history)
+    return _section("Gradients", picture, "Gradient norms and other norms by epoch")
+
+
+def _clipping(history, config):
+    fraction = history.get("clipped_fraction")
+    if fraction is None:
+        return ""
+    rows = [
+        ("updates shortened, all epochs", f"{100 * _mean(fraction):.1f} %"),
+        ("in the first epoch", f"{100 * fraction[0]:.1f} %"),
+        ("in the last epoch", f"{100 * fraction[-1]:.1f} %"),
+    ]
+    for name, label in (
+        ("grad_norm", "mean gradient norm"),
+        ("clipped_norm", "mean gradient norm after clipping"),
+        ("skipped_windows", "updates left out, not finite"),
+    ):
+        if name in history:
+            values = history[name]
+            total = sum(values) if name == "skipped_windows" else _mean(values)
+            rows.append((label, total))
+    return _table("Clipping", rows)
+
+
+def _flow(looks):
+    if not looks:
+        return ""
+    last = html.escape(looks[-1].flow.verdict())
+    words = f"<p>At the last look: {last}</p>"
+    picture = figures.heatmap(looks)
+    return _section(
+        "Gradient flow", picture, "Norm of the gradient by lag and epoch", words
+    )
+
+
+def _window(looks):
+    if not any(look.bias for look in looks):
+        return ""
+    bias = [look.bias for look in looks if look.bias][-1]
+    words = f"<p>At the last look: {html.escape(bias.verdict())}</p>"
+    picture = figures.direction(looks)
+    return _section(
+        "What the window is worth", picture, "Cosine to the full gradient", words
+    )
+
+
+def _samples(samples):
+    named = samples.items() if isinstance(samples, dict) else [("", s) for s in samples]
+    blocks = [
+        (f"<h3>{html.escape(name)}</h3>\n" if name else "")
+        + f"<pre>{html.escape(text)}</pre>"
+        for name, text in named
+    ]
+    return "<h2>Sample outputs</h2>\n" + "\n".join(blocks) if blocks else ""
+
+
+def _section(heading, figure, alternative, words=""):
+    """A heading and a picture; nothing if there is no picture."""
+    if figure is None:
+        return ""
+    return f"<h2>{heading}</h2>\n{words}\n{_image(figure, alternative)}"
+
+
+def _image(figure, alternative):
+    # Each picture is a document of its own: their ids would clash in one page.
+    import matplotlib
+
+    svg = io.BytesIO()
+    # The same run makes the same page.
+    with matplotlib.rc_context({"svg.hashsalt": alternative}):
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+    data = base64.b64encode(svg.getvalue()).decode("ascii")
+    label = html.escape(alternative)
+    return f'<img alt="{label}" src="data:image/svg+xml;base64,{data}">'
+
+
+def _table(heading, rows):
+    if not rows:
+        return ""
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(str(name))}</th>{_cell(value)}</tr>'
+        for name, value in rows
+    )
+    return f'<h2>{heading}</h2>\n<div class="scroll"><table>{body}</table></div>'
+
+
+def _cell(value):
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+        return f'<td class="number">{text}</td>'
+    return f"<td>{html.escape(str(value))}</td>"
+
+
+def _rows(config, prefix=""):
+    """Rows of a nested dict: names of the levels with dots between them."""
+    rows = []
+    for name, value in config.items():
+        if isinstance(value, dict):
+            rows += _rows(value, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", value))
+    return rows
+
+
+def _mean(values):
+    known = [v for v in values if math.isfinite(v)]
+    return sum(known) / len(known) if known else math.nan

@@ -1,0 +1,81 @@
+"""`bptt-zoo report`: the page of a run, whole, half done or damaged."""
+
+import json
+
+import pytest
+
+import zoo
+from zoo.cli import main
+
+METADATA = {
+    "task": "char-lm",
+    "metric": {"name": "cross-entropy", "unit": "nats per character", "value": 1.5},
+    "references": {"somebody (2024)": 1.4},
+    "parameters": 12345,
+    "wall_time_seconds": 61.4,
+    "seed": 3,
+    "recipe": {"window": 64, "clip": 1.0},
+    "data": {"name": "my.txt"},
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run after two epochs, with all files but those of looks."""
+    (tmp_path / "preset").mkdir()
+    (tmp_path / "preset" / "metadata.json").write_text(json.dumps(METADATA))
+    history = {"epoch": [1, 2], "loss": [2.0, None], "val_loss": [2.1, 1.5]}
+    (tmp_path / "history.json").write_text(json.dumps(history))
+    (tmp_path / "sample.txt").write_text("to be <or> not")
+    return tmp_path
+
+
+def test_the_page_tells_of_the_run(run):
+    text = zoo.write_run_report(run).read_text()
+    for part in (
+        "<h1>char-lm on my.txt</h1>",
+        "cross-entropy (nats per character)",
+        "published: somebody (2024)",
+        "12,345",
+        "61 s",
+        "recipe.window",
+        "to be &lt;or&gt; not",
+    ):
+        assert part in text
+
+
+def test_a_run_that_has_only_begun_has_a_page_too(run):
+    for name in ("preset/metadata.json", "sample.txt"):
+        (run / name).unlink()
+    text = zoo.write_run_report(run, run / "other.html").read_text()
+    assert f"Training run {run.name}" in text
+    assert not (run / "report.html").exists()
+
+
+def test_the_command_prints_where_it_is(run, capsys):
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out.strip() == str(run / "report.html")
+    assert main(["report", str(run), "--out", str(run / "other.html")]) == 0
+    assert (run / "other.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("history.json", None, "There is no training run in"),
+        ("history.json", "{", "is damaged"),
+        ("history.json", "[]", "is damaged"),
+        ("history.json", "{}", "is damaged"),
+        ("looks.json", "[3]", "is damaged"),
+        ("preset/metadata.json", "{", "is damaged"),
+    ],
+)
+def test_what_is_no_run_is_refused_in_one_line(run, capsys, name, text, words):
+    if text is None:
+        (run / name).unlink()
+    else:
+        (run / name).write_text(text)
+    assert main(["report", str(run)]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+    assert not (run / "report.html").exists()
