@@ -23,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint format bench clean
+.PHONY: help demo test test-slow test-all lint format bench browser clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,12 @@ test-slow: $(test_ready) ## The slow tests alone.
 
 test-all: $(test_ready) ## Lint and every test.
 	$(bin)/python -m pytest -q $(PYTEST)
+
+# As root on Debian and its kin; elsewhere it says what to do.
+browser: ## Install Chromium, which the tests of the HTML report look with.
+	@command -v chromium > /dev/null || { [ "$$(id -u)" = 0 ] \
+	    && apt-get update -qq && apt-get install -qq -y chromium > /dev/null; } \
+	    || echo "No Chromium: the tests that need one are skipped. Install it by hand."
 
 lint: $(test_ready) ## Lint and format checks alone.
 	$(bin)/ruff check .

@@ -3,16 +3,16 @@
 import numpy as np
 
 
-def panels(title, columns, height=3.6):
-    """A figure with several pairs of axes side by side.
+def panels(title, count, columns=3):
+    """A figure with several pairs of axes, row by row.
 
     Args:
-        title: Title of the figure.
-        columns: Number of pairs of axes.
-        height: Inches.
+        title: Title of the figure, may be empty.
+        count: Number of pairs of axes.
+        columns: Pairs of axes in a row, at most.
 
     Returns:
-        `(figure, axes)`: without a window system, and the axes as a list.
+        `(figure, axes)`: a figure without a window, and the axes as a list.
 
     Raises:
         ImportError: If Matplotlib is not installed.
@@ -23,10 +23,15 @@ def panels(title, columns, height=3.6):
         raise ImportError(
             'Plots need Matplotlib. Install it with `pip install "bptt_keras[plots]"`.'
         ) from error
-    figure = Figure(figsize=(4.5 * columns, height), layout="constrained")
-    figure.suptitle(title)
-    axes = list(figure.subplots(1, columns, squeeze=False)[0])
-    return figure, axes
+    columns = min(count, columns)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(4.5 * columns, 3.6 * rows), layout="constrained")
+    if title:
+        figure.suptitle(title)
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for unused in axes[count:]:
+        unused.remove()
+    return figure, axes[:count]
 
 
 def saved(figure, path):

@@ -50,8 +50,9 @@ def write_looks(path, looks):
     """
     path = Path(path)
     temporary = path.with_name(path.name + ".part")
-    text = json.dumps([_plain(look) for look in looks], indent=1, allow_nan=False)
-    temporary.write_text(text + "\n", encoding="utf-8")
+    # A look a line: indented, each of the many numbers would have a line.
+    lines = [json.dumps(_plain(look), allow_nan=False) for look in looks]
+    temporary.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")
     os.replace(temporary, path)
 
 
@@ -111,8 +112,12 @@ def _plain(look):
         },
         "activity": {
             name: {
-                "dead": layer.dead.tolist(),
-                "stuck": {gate: both.tolist() for gate, both in layer.stuck.items()},
+                "states": len(layer.dead),
+                "dead": np.flatnonzero(layer.dead).tolist(),
+                "stuck": {
+                    gate: [len(sides), *(np.flatnonzero(s).tolist() for s in sides.T)]
+                    for gate, sides in layer.stuck.items()
+                },
             }
             for name, layer in layers.items()
         },
@@ -138,10 +143,10 @@ def _look(kept):
         Activity(
             {
                 name: LayerActivity(
-                    np.array(layer["dead"], bool),
+                    _flags(layer["states"], layer["dead"]),
                     {
-                        gate: np.array(both, bool)
-                        for gate, both in layer["stuck"].items()
+                        gate: np.stack([_flags(count, side) for side in sides], axis=1)
+                        for gate, (count, *sides) in layer["stuck"].items()
                     },
                 )
                 for name, layer in kept["activity"].items()
@@ -152,9 +157,15 @@ def _look(kept):
     )
 
 
+def _flags(count, places):
+    flags = np.zeros(count, bool)
+    flags[places] = True
+    return flags
+
+
 def _number(value):
-    """A plain number; JSON has null for what is none."""
-    return float(value) if math.isfinite(value) else None
+    """A plain number of six digits; JSON has null for what is none."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _numbers(values):

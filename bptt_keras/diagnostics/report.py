@@ -21,7 +21,7 @@ img { display: block; max-width: 100%; height: auto; }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; vertical-align: top;
   border-bottom: 1px solid #eceff3; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td { font-variant-numeric: tabular-nums; }
 pre { background: #f5f7f9; padding: .8rem 1rem; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: .88rem; }
 li.warning::marker { content: "\\26A0\\FE0E  "; }
@@ -249,8 +249,7 @@ def _table(heading, rows):
 
 def _cell(value):
     if isinstance(value, int | float) and not isinstance(value, bool):
-        text = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-        return f'<td class="number">{text}</td>'
+        value = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
     return f"<td>{html.escape(str(value))}</td>"
 
 

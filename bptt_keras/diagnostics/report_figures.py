@@ -15,15 +15,17 @@ _APART = {*_NORMS, "epoch", "clipped_fraction", "skipped_windows"}
 
 
 def curves(history):
-    """Losses left, other metrics right: a figure, or `None` if there are none."""
+    """Losses, then each other metric: a figure, or `None` if there are none."""
     names = [n for n in history if n not in _APART]
     losses = [n for n in names if n.endswith("loss")]
     others = [n for n in names if n not in losses]
-    groups = [group for group in (losses, *_alike(history, others)) if group]
+    # How fast it went comes last.
+    others.sort(key=lambda name: "second" in name or name.endswith("/s"))
+    groups = [group for group in (losses, *_alike(others)) if group]
     if not groups:
         return None
-    figure, axes = panels("", min(len(groups), 3))
-    for ax, group in zip(axes, groups, strict=False):
+    figure, axes = panels("", len(groups))
+    for ax, group in zip(axes, groups, strict=True):
         for name in group:
             ax.plot(history["epoch"], history[name], _mark(history), label=name)
         _finish(ax)
@@ -104,7 +106,7 @@ def direction(looks):
     return figure
 
 
-def _alike(history, names):
+def _alike(names):
     """Names by the metric that they are of, `val_` ones beside their training's."""
     groups = {}
     for name in names:

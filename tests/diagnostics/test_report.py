@@ -1,5 +1,7 @@
 """`write_report`: what the page holds, and what a browser shows of it."""
 
+import html
+import json
 import math
 import os
 import re
@@ -17,6 +19,7 @@ from bptt_keras.diagnostics import (
     TruncationBias,
     write_report,
 )
+from bptt_keras.diagnostics.report_figures import curves
 
 HISTORY = {
     "loss": [2.0, 1.5, 1.25],
@@ -102,12 +105,12 @@ def test_what_users_write_is_text(tmp_path):
 def test_numbers_stand_in_the_tables(tmp_path):
     text = page(tmp_path)
     for name, value in (
-        ("parameters", '<td class="number">12,345</td>'),
+        ("parameters", "<td>12,345</td>"),
         ("lowest validation loss", "<td>1.4 (epoch 2)</td>"),
-        ("last validation loss", '<td class="number">1.6</td>'),
+        ("last validation loss", "<td>1.6</td>"),
         ("updates shortened, all epochs", "<td>55.0 %</td>"),
-        ("mean gradient norm", '<td class="number">2</td>'),
-        ("recipe.window", '<td class="number">64</td>'),
+        ("mean gradient norm", "<td>2</td>"),
+        ("recipe.window", "<td>64</td>"),
         ("recipe.clip", "<td>None</td>"),
     ):
         assert f'<th scope="row">{name}</th>{value}' in text
@@ -143,6 +146,13 @@ def test_gaps_and_overflow_are_drawn_as_gaps(tmp_path):
     flows = [GradientFlow([1.0, math.inf, math.nan]), GradientFlow([0.0, 0.0, 0.0])]
     bad = [Look(0, flow, None, Activity({}), {}, []) for flow in flows]
     assert "Gradient flow" in headings(page(tmp_path, looks=bad))
+
+
+def test_every_metric_has_its_panel():
+    names = [f"metric_{i}" for i in range(5)]
+    history = {"epoch": [1, 2]} | {name: [0.1, 0.2] for name in ["loss", *names]}
+    shown = [axes.lines[0].get_label() for axes in curves(history).axes]
+    assert shown == ["loss", *names]
 
 
 def test_the_same_run_makes_the_same_page(tmp_path):
@@ -217,9 +227,6 @@ def test_a_browser_shows_it(tmp_path, width):
         probe.as_uri(),
         folder=tmp_path,
     )
-    import html
-    import json
-
     seen = json.loads(html.unescape(re.search("<title>(.*?)</title>", dom)[1]))
     assert len(seen["images"]) == 4
     for complete, natural, shown in seen["images"]:

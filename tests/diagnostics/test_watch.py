@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import bptt_keras as bk
-from bptt_keras.diagnostics import GradientFlow, read_looks
+from bptt_keras.diagnostics import Activity, GradientFlow, Look, read_looks
+from bptt_keras.diagnostics.looks import write_looks
 from tests.diagnostics.test_gradient_flow import data, two_outputs, untimed
 from tests.training.influence import OPTIMUM, trainer_of
 
@@ -91,6 +92,7 @@ def test_saturated_gates_and_dead_states_are_told():
     assert "warning (dead)" in said and "of the state never changes" in said
 
 
+@pytest.mark.slow
 def test_clipping_that_always_fires_and_that_never_does_are_told():
     often = keras.optimizers.SGD(1e-3, global_clipnorm=1e-6)
     seldom = bk.clipping.ClippedOptimizer(
@@ -178,6 +180,7 @@ def test_training_is_the_same_with_a_watch():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_full_backpropagation_and_long_windows_have_no_bias_to_measure():
     for window in (None, 100):
         _, watch = watched(trainer_for(window=window))
@@ -195,18 +198,33 @@ def test_a_plain_keras_model_is_watched_too():
 
 def test_looks_are_kept_in_a_file_and_read_again(tmp_path):
     path = tmp_path / "looks.json"
-    _, watch = watched(trainer_for(exploding()), epochs=2, path=path)
-    # The loss overflows, and JSON has no NaN.
+    stuck = bk.layers.LSTM(
+        3, return_sequences=True, bias_initializer=keras.initializers.Constant(-9)
+    )
+    _, watch = watched(trainer_for(stuck), epochs=2, path=path)
     json.loads(path.read_text(), parse_constant=pytest.fail)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["looks.json"]
     for read, seen in zip(read_looks(path), watch.looks, strict=True):
         assert read.epoch == seen.epoch and read.findings == seen.findings
         assert read.logs.keys() == seen.logs.keys()
         for name, value in seen.logs.items():
-            assert read.logs[name] == value or not math.isfinite(value)
+            finite = math.isfinite(value)
+            assert read.logs[name] == pytest.approx(value, rel=1e-5) or not finite
         finite = np.isfinite(seen.flow.norms)
-        np.testing.assert_allclose(read.flow.norms[finite], seen.flow.norms[finite])
-        assert read.activity.dead == seen.activity.dead
+        np.testing.assert_allclose(
+            read.flow.norms[finite], seen.flow.norms[finite], rtol=1e-5
+        )
+        assert read.activity.verdict() == seen.activity.verdict()
+
+
+def test_what_overflows_is_null_in_the_file(tmp_path):
+    flow = GradientFlow([1.0, math.inf, math.nan])
+    look = Look(1, flow, None, Activity({}), {"loss": math.nan}, [])
+    write_looks(tmp_path / "looks.json", [look])
+    text = (tmp_path / "looks.json").read_text()
+    json.loads(text, parse_constant=pytest.fail)
+    (read,) = read_looks(tmp_path / "looks.json")
+    assert math.isnan(read.logs["loss"]) and read.flow.kind() == "not finite"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"epoch": 1}]'])
