@@ -67,8 +67,8 @@ def write_run_report(
             },
             results=_results(metadata),
         )
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"A file in {folder} is damaged: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"A file in {folder} is damaged: {error!r}") from None
 
 
 def _title(metadata: dict, folder: Path) -> str:

@@ -23,9 +23,9 @@ def activity(model, data, *, steps=100):
     """What the units of recurrent layers do, on real data.
 
     A unit of the state is *dead* if it never changes: its standard deviation over rows
-    and timesteps is below 1e-4. A gate of a unit is *stuck* if it is saturated at 95 %
-    of the rows and timesteps: below 0.05 or above 0.95. Stuck, too, is a unit of a
-    SimpleRNN with `tanh` that is beyond 0.9 on either side so often.
+    and timesteps is below 1e-4. A gate of a unit is *saturated* if at 95 % of the rows
+    and timesteps it is below 0.05 or above 0.95, and so passes next to no gradient. So
+    is a unit of a SimpleRNN with `tanh` that is beyond 0.9 on either side so often.
 
     The model runs as in inference from the initial state on; nothing of it changes.
 
@@ -55,7 +55,7 @@ def activity(model, data, *, steps=100):
         x = np.random.default_rng(0).normal(size=(4, 60, 1)).astype("float32")
         seen = bk.diagnostics.activity(model, (x, x))
         assert seen.layers["memory"].dead.sum() == 0
-        assert set(seen.layers["memory"].stuck) == {"i", "f", "o"}
+        assert set(seen.layers["memory"].saturated) == {"i", "f", "o"}
 
     Source: Karpathy, Johnson & Li, "Visualizing and understanding recurrent networks"
     (2015), section 4.2, for saturated gates.
@@ -72,8 +72,7 @@ def prepare_activity(model, data, *, steps=100):
 
     @tf.function(autograph=False)
     def advance(x, state):
-        _, new = step(x, state)
-        inputs = step.layer_inputs(x, state)
+        new, inputs = step.observe(x, state)
         gates = {
             name: _saturation(layers[name], inputs[name], state[name], new[name])
             for name in layers
@@ -92,7 +91,8 @@ def prepare_activity(model, data, *, steps=100):
             {
                 name: LayerActivity(
                     dead=_spread([s[name] for s in states]) < _STILL,
-                    stuck=_shares([g.get(name, {}) for g in gates]),
+                    saturated=_saturated([g.get(name, {}) for g in gates]),
+                    finite=all(np.isfinite(s[name]).all() for s in states),
                 )
                 for name in layers
             }
@@ -106,8 +106,9 @@ class LayerActivity(NamedTuple):
 
     Fields:
         dead: Booleans, one a unit of the state, all its tensors side by side.
-        stuck: `{gate: (units, 2)}`, booleans: shut at nearly all times, and open. For
-            tanh: at -1, and at 1.
+        saturated: `{gate: (units, 3)}`, booleans: nearly always shut, nearly always
+            open, and nearly always one of both. For tanh: at -1, at 1, either.
+        finite: Whether all states are finite.
 
     Example:
         import numpy as np, bptt_keras as bk
@@ -117,7 +118,8 @@ class LayerActivity(NamedTuple):
     """
 
     dead: np.ndarray
-    stuck: dict
+    saturated: dict
+    finite: bool = True
 
 
 class Activity:
@@ -144,32 +146,36 @@ class Activity:
         return float(np.concatenate(every).mean()) if every else 0.0
 
     @property
-    def stuck(self):
-        """`{(layer, gate): part of its units that are stuck}`."""
+    def saturated(self):
+        """`{(layer, gate): part of its units that are saturated}`."""
         return {
-            (name, gate): float(sides.any(axis=1).mean())
+            (name, gate): float(ends[:, 2].mean())
             for name, layer in self.layers.items()
-            for gate, sides in layer.stuck.items()
+            for gate, ends in layer.saturated.items()
         }
 
     def verdict(self):
         """What it means, in words: a few sentences."""
         words = []
         for name, layer in self.layers.items():
+            if not layer.finite:
+                words.append(f"States of layer {name} are not finite.")
+                continue
             if layer.dead.any():
                 words.append(
                     f"{layer.dead.sum()} of {layer.dead.size} states of layer {name} "
                     "never change."
                 )
-            for gate, sides in layer.stuck.items():
-                low, high = sides.sum(axis=0)
-                if low + high:
-                    ends = ("-1", "1") if gate == "tanh" else ("shut", "open")
+            for gate, ends in layer.saturated.items():
+                low, high, either = ends.sum(axis=0)
+                if either:
+                    sides = ("-1", "1") if gate == "tanh" else ("shut", "open")
                     words.append(
-                        f"In layer {name}, {gate} is stuck {ends[0]} in {low} and "
-                        f"{ends[1]} in {high} of {len(sides)} units."
+                        f"In layer {name}, {gate} is saturated in {either} of "
+                        f"{len(ends)} units: {low} nearly always {sides[0]}, {high} "
+                        f"nearly always {sides[1]}."
                     )
-        return " ".join(words) or "All states change, and no gate is stuck."
+        return " ".join(words) or "All states change, and no gate is saturated."
 
     def __str__(self):
         return self.verdict()
@@ -192,12 +198,14 @@ def _flat(state):
     )
 
 
-def _shares(gates):
-    """Which units are beyond either bound nearly always, by gate."""
-    return {
-        name: np.stack([g[name] for g in gates]).mean(axis=(0, 1)) >= _ALWAYS
-        for name in gates[0]
-    }
+def _saturated(gates):
+    """Which units are at either end nearly always, by gate: `(units, 3)`."""
+    found = {}
+    for name in gates[0]:
+        ends = np.stack([g[name] for g in gates]).mean(axis=(0, 1))
+        either = ends.sum(axis=-1, keepdims=True)
+        found[name] = np.concatenate([ends, either], axis=-1) >= _ALWAYS
+    return found
 
 
 def _saturation(layer, x, state, new):

@@ -31,8 +31,8 @@ def truncation_bias(model, data, windows=None, *, loss=None, longest=400, cost=T
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
             batches, the first of which is taken. Batches of `bptt_keras.data.streams`
             are joined along time, up to `longest`.
-        windows: Timesteps, integers from 1 to below those of the data. Default
-            (`None`): the data's length divided by 2, 4, ... 64.
+        windows: Timesteps, one or more integers from 1 to below those of the data.
+            Default (`None`): the data's length divided by 2, 4, ... 64.
         loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
             `model` was compiled with.
         longest: Timesteps of the data that are used at most, an integer >= 2: the
@@ -73,16 +73,20 @@ def truncation_bias(model, data, windows=None, *, loss=None, longest=400, cost=T
 
 
 def prepare_bias(model, data, windows=None, *, loss=None, longest=400, cost=True):
-    """Like `truncation_bias`, for several times: a function that measures anew."""
+    """Like `truncation_bias`, for several times: a function that measures anew.
+
+    It takes other windows, or none.
+    """
     longest = whole("longest", longest, least=2)
     problem = Problem(model, data, loss, steps=longest, asked_by="truncation_bias")
     length = min(problem.length, longest)
-    windows = [*_checked(windows, length), length]
+    first = _checked(windows, length)
     # As a trainer runs, if it matters; else without waiting for a compiler.
     gradients = _Gradients(problem, length, xla=cost)
 
-    def measure():
-        return _measured(gradients, windows, cost)
+    def measure(windows=None):
+        chosen = first if windows is None else _checked(windows, length)
+        return _measured(gradients, [*chosen, length], cost)
 
     return measure
 
@@ -106,6 +110,8 @@ def _measured(gradients, windows, cost):
 def _checked(windows, length):
     if windows is None:
         windows = sorted({length // 2**k for k in range(1, 7)} - {0})
+    if not hasattr(windows, "__iter__"):
+        windows = [windows]
     windows = sorted({whole("windows", w) for w in windows})
     if not windows or windows[-1] >= length:
         raise ValueError(
@@ -156,7 +162,7 @@ class _Gradients:
         end = self._length if problem.timed else problem.length
         if not problem.timed and window < end:
             first = end - window
-            _, state = step(problem.inputs(0, first), state)
+            state = problem.advance(0, first, state)
         for start in range(first, end, window):
             stop = min(start + window, end)
             x, y = problem.inputs(start, stop), problem.targets(start, stop)

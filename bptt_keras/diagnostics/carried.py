@@ -5,10 +5,13 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.diagnostics.data import plain, tensors
-from bptt_keras.diagnostics.problem import Problem
+from bptt_keras.diagnostics.data import map_timed, tensors, timed_shape
+from bptt_keras.diagnostics.problem import Problem, check_valid
 from bptt_keras.training.parts import split_inputs
 from bptt_keras.truncation.arguments import whole
+
+# Samples below which nothing is certain.
+_ENOUGH = 8
 
 
 def carried_state(model, batches, *, loss=None, steps=20, borders=20):
@@ -59,43 +62,20 @@ def carried_state(model, batches, *, loss=None, steps=20, borders=20):
             f"`batches` must be a tf.data.Dataset or a list of batches `(x, y)`, in "
             f"order. Received: {type(batches).__name__}."
         )
-    problem, first = None, True
-    carried, fresh, continues = [], [], True
+    seen, continues = None, True
     for batch in itertools.islice(batches, borders + 1):
-        x, y = _pair(batch)
-        if problem is None:
-            problem = Problem(
-                model, (x, y), loss, steps=steps, asked_by="carried_state"
-            )
-            _check_timed(problem)
-            run = tf.function(problem.step, autograph=False)
-            state = initial = problem.step.initial_state(problem.rows)
-        parts, inputs = split_inputs(x), tensors(plain(x))
-        rows = tf.nest.flatten(inputs)[0].shape[0]
-        if rows != problem.rows:
-            raise ValueError(
-                f"All batches must have as many rows. Received: {problem.rows} and "
-                f"{rows}."
-            )
-        reset = _flags(parts.reset, rows)
-        if not first:
+        parts, y = _taken_apart(batch)
+        if seen is None:
+            data = (parts.inputs, y)
+            problem = Problem(model, data, loss, steps=steps, asked_by="carried_state")
+            seen = _Borders(problem, steps)
+            seen.begin(problem.x, parts.reset)
+        else:
             continues = continues and parts.continues
-            start = tf.nest.map_structure(lambda a: a[:, :steps], inputs)
-            inside = reset if reset.shape.rank == 1 else reset[:, :steps]
-            targets = tensors(y)[:, :steps]
-            kept = ~(inside.numpy() if inside.shape.rank == 1 else inside.numpy()[:, 0])
-            for losses, before in ((carried, state), (fresh, initial)):
-                outputs, _ = run(start, before, reset=inside)
-                losses.append(problem.losses(targets, outputs).numpy()[kept])
-        _, state = run(inputs, state, reset=reset)
-        first = False
-    if not carried:
+            seen.add(tensors(parts.inputs), tensors(y), parts.reset)
+    if seen is None or not seen.carried:
         raise ValueError("`batches` must be two at least, or there is no border.")
-    shortest = min(part.shape[1] for part in carried)
-    carried, fresh = (
-        np.concatenate([part[:, :shortest] for part in parts])
-        for parts in (carried, fresh)
-    )
+    carried, fresh = np.concatenate(seen.carried), np.concatenate(seen.fresh)
     if not len(carried):
         raise ValueError("Every row is reset at every border: no state is carried.")
     return CarriedState(carried, fresh, continues)
@@ -137,9 +117,15 @@ class CarriedState:
 
     @property
     def certain(self):
-        """Whether the gain is beyond three standard errors of its mean over samples."""
+        """Whether the gain is beyond chance.
+
+        It must be more than three standard errors of its mean, over eight samples or
+        more.
+        """
         gains = (self.fresh - self.carried).mean(axis=1)
-        error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else np.inf
+        if len(gains) < _ENOUGH:
+            return False
+        error = gains.std(ddof=1) / np.sqrt(len(gains))
         return bool(abs(gains.mean()) > 3 * error)
 
     def verdict(self):
@@ -150,6 +136,8 @@ class CarriedState:
             f"{self.carried.mean():.4g} with it and {self.fresh.mean():.4g} from the "
             "initial state"
         )
+        if len(self.carried) < _ENOUGH:
+            return f"Too few rows and borders to tell ({len(self.carried)}): {losses}."
         if not self.certain:
             return (
                 f"The carried state makes no difference beyond chance: {losses}. "
@@ -175,26 +163,84 @@ class CarriedState:
         return self.verdict()
 
 
-def _check_timed(problem):
-    if not problem.timed:
-        raise ValueError(
-            "`carried_state` takes models with a loss at each timestep. Received: a "
-            "model whose output has no time axis."
-        )
+class _Borders:
+    """Goes from batch to batch and compares what follows their borders.
+
+    Attributes:
+        carried: List of losses `(rows that inherit, steps)`, one a border.
+        fresh: The same from the initial state.
+    """
+
+    def __init__(self, problem, steps):
+        if not problem.timed:
+            raise ValueError(
+                "`carried_state` takes models with a loss at each timestep. Received: "
+                "a model whose output has no time axis."
+            )
+        self._problem = problem
+        self._steps = min(steps, problem.length)
+        self._run = tf.function(problem.step, autograph=False)
+        self._initial = self._state = problem.step.initial_state(problem.rows)
+        self.carried, self.fresh = [], []
+
+    def begin(self, x, reset):
+        """Takes in the first batch."""
+        self._go_on(x, self._flags(reset))
+
+    def add(self, x, y, reset):
+        """Takes in a batch that comes after another."""
+        problem, steps = self._problem, self._steps
+        rows, length = timed_shape(problem.step.model, x)
+        if rows != problem.rows:
+            raise ValueError(
+                f"All batches must have as many rows. Received: {problem.rows} and "
+                f"{rows}."
+            )
+        check_valid(problem.step, x)
+        reset = self._flags(reset)
+        # The last batch of a stream may be shorter than the others.
+        if length >= steps:
+            start = map_timed(problem.step.model, lambda a: a[:, :steps], x)
+            inherits = ~reset.numpy()[:, 0]
+            for losses, state in (
+                (self.carried, self._state),
+                (self.fresh, self._initial),
+            ):
+                outputs, _ = self._run(start, state, reset=_cut(reset, steps))
+                found = problem.losses(y[:, :steps], outputs).numpy()
+                losses.append(found[inherits])
+        self._go_on(x, reset)
+
+    def _go_on(self, x, reset):
+        _, length = timed_shape(self._problem.step.model, x)
+        _, self._state = self._run(x, self._state, reset=_cut(reset, length))
+
+    def _flags(self, reset):
+        """`reset` as booleans `(rows, time)`, or `(rows, 1)` at the border alone."""
+        if reset is None:
+            return tf.zeros((self._problem.rows, 1), tf.bool)
+        reset = tf.cast(reset, tf.bool)
+        return reset if reset.shape.rank == 2 else reset[:, None]
 
 
-def _pair(batch):
-    """Inputs and targets of a batch."""
+def _cut(reset, length):
+    """Flags of so many timesteps: `(rows, length)`, or `(rows,)` at the border."""
+    return reset[:, 0] if reset.shape[1] == 1 < length else reset[:, :length]
+
+
+def _taken_apart(batch):
+    """`Parts` of the inputs, and the targets, of a batch."""
     if not isinstance(batch, tuple | list) or len(batch) < 2 or batch[1] is None:
         raise ValueError("`batches` must yield `(x, y)`. Received: x without y.")
-    if split_inputs(batch[0]).key is not None:
+    parts = split_inputs(batch[0])
+    if parts.key is not None:
         raise ValueError(
             "`carried_state` takes rows that continue row by row. Received: batches "
             "with `key`."
         )
-    return batch[0], batch[1]
-
-
-def _flags(reset, rows):
-    """`reset` as booleans, `(rows,)` or `(rows, time)`."""
-    return tf.zeros(rows, tf.bool) if reset is None else tf.cast(reset, tf.bool)
+    if parts.mask is not None or parts.lengths is not None:
+        raise ValueError(
+            "`carried_state` takes timesteps that are all valid. Received: batches "
+            "with `mask` or `lengths`."
+        )
+    return parts, batch[1]

@@ -3,10 +3,9 @@
 import math
 from typing import NamedTuple
 
-# In a window so many times the horizon three quarters of the timesteps reach that far.
+# In a window so many times the horizon three quarters of the timesteps reach that far;
+# one of twice that is far beyond it.
 _ENOUGH = 4
-# A window this many times the horizon is far beyond it.
-_FAR = 8
 # Growth of the gradient norm between two looks.
 _GROWN = 10
 _HALF = 0.5
@@ -19,8 +18,8 @@ class Finding(NamedTuple):
 
     Fields:
         kind: "not finite", "exploding", "wrong way", "growing", "vanishing",
-            "window too long", "window too short", "saturated", "dead", "clips always"
-            or "clips never".
+            "window too long", "window too short", "not judged", "saturated", "dead",
+            "clips always" or "clips never".
         severity: "warning", or "note": worth knowing, and often as it should be.
         words: Sentences.
 
@@ -39,12 +38,32 @@ class Finding(NamedTuple):
         return f"{self.severity} ({self.kind}): {self.words}"
 
 
-def of_flow(flow, window):
+def news(looks):
+    """What each look found that the one before it had not.
+
+    Args:
+        looks: List of `Look`.
+
+    Returns:
+        List of `(when, finding)`: "at the start", or "after epoch n".
+    """
+    told, known = [], set()
+    for index, look in enumerate(looks):
+        when = f"after epoch {look.epoch}" if index else "at the start"
+        told += [(when, f) for f in look.findings if f.kind not in known]
+        known = {finding.kind for finding in look.findings}
+    return told
+
+
+def of_flow(flow, window, *, ends=False):
     """Findings of a gradient flow.
 
     Args:
         flow: `GradientFlow`.
         window: Timesteps of the trainer's windows, or `None`: no truncation.
+        ends: Whether the only loss stands at the end of a sequence, and so reaches
+            back the whole window; else a window's timesteps reach half of it on
+            average.
     """
     kind, found = flow.kind(), []
     if kind in ("not finite", "exploding"):
@@ -54,8 +73,9 @@ def of_flow(flow, window):
     horizon = flow.horizon()
     if kind == "vanishing":
         found.append(Finding("vanishing", "note", flow.verdict()))
-        if window is not None and window > _FAR * horizon:
-            shorter = _ENOUGH * horizon
+        enough = 1 if ends else _ENOUGH
+        if window is not None and window > 2 * enough * horizon:
+            shorter = enough * horizon
             words = (
                 f"The window of {window} timesteps is far beyond the horizon: less "
                 f"than 1 % of the gradient lies beyond {horizon}. One of {shorter} "
@@ -80,14 +100,16 @@ def of_bias(bias):
 
 
 def of_activity(activity):
-    """Findings of what units do: half of them dead, or half of a gate stuck."""
+    """Findings of what units do: half of them dead, or half of a gate saturated."""
     found = []
+    if not all(layer.finite for layer in activity.layers.values()):
+        return [Finding("not finite", "warning", activity.verdict())]
     if activity.dead >= _HALF:
         words = f"{activity.dead:.0%} of the state never changes: ".replace("%", " %")
         found.append(Finding("dead", "warning", words + activity.verdict()))
-    stuck = [where for where, part in activity.stuck.items() if part >= _HALF]
-    if stuck:
-        where = ", ".join(f"{gate} of {layer}" for layer, gate in stuck)
+    gates = [where for where, part in activity.saturated.items() if part >= _HALF]
+    if gates:
+        where = ", ".join(f"{gate} of {layer}" for layer, gate in gates)
         words = f"Saturated in half of the units or more: {where}. "
         found.append(Finding("saturated", "warning", words + activity.verdict()))
     return found

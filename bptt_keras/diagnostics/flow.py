@@ -166,8 +166,7 @@ class GradientFlow:
         )
         return (
             f"Gradients vanish: half is gone after {_steps(self.half_life)}; {words}"
-            f"a reach above {self.horizon()} buys nothing (less than 1 % lies beyond). "
-            "The timesteps of a window reach back half of it on average."
+            f"a reach above {self.horizon()} buys nothing (less than 1 % lies beyond)."
         )
 
     def plot(self, path=None, title="Gradient flow"):

@@ -49,6 +49,7 @@ def write_looks(path, looks):
         looks: List of `Look`.
     """
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     # A look a line: indented, each of the many numbers would have a line.
     lines = [json.dumps(_plain(look), allow_nan=False) for look in looks]
@@ -114,10 +115,11 @@ def _plain(look):
             name: {
                 "states": len(layer.dead),
                 "dead": np.flatnonzero(layer.dead).tolist(),
-                "stuck": {
-                    gate: [len(sides), *(np.flatnonzero(s).tolist() for s in sides.T)]
-                    for gate, sides in layer.stuck.items()
+                "saturated": {
+                    gate: [len(ends), *(np.flatnonzero(e).tolist() for e in ends.T)]
+                    for gate, ends in layer.saturated.items()
                 },
+                "finite": layer.finite,
             }
             for name, layer in layers.items()
         },
@@ -145,9 +147,10 @@ def _look(kept):
                 name: LayerActivity(
                     _flags(layer["states"], layer["dead"]),
                     {
-                        gate: np.stack([_flags(count, side) for side in sides], axis=1)
-                        for gate, (count, *sides) in layer["stuck"].items()
+                        gate: np.stack([_flags(count, end) for end in ends], axis=1)
+                        for gate, (count, *ends) in layer["saturated"].items()
                     },
+                    layer["finite"],
                 )
                 for name, layer in kept["activity"].items()
             }

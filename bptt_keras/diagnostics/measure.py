@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.diagnostics.data import map_timed
 from bptt_keras.diagnostics.flow import GradientFlow
 from bptt_keras.diagnostics.problem import Problem
 from bptt_keras.state import floats, row_norms, shaped_like
@@ -67,7 +68,7 @@ def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
 def prepare_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
     """Like `gradient_flow`, for several times: a function that measures anew.
 
-    Its attribute `timesteps` says how many the data have.
+    Its attribute `ends` says whether the only loss stands at the end.
     """
     samples = whole("samples", samples, unit="timesteps")
     if longest is not None:
@@ -92,7 +93,7 @@ def prepare_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
             measurement.add(t)
         return measurement.result()
 
-    measure.timesteps = length
+    measure.ends = not problem.timed
     return measure
 
 
@@ -105,13 +106,14 @@ class _Measurement:
         self._longest = longest
         self._random = np.random.default_rng(seed)
         self._norms, self._squares = [], []
+        self._at, self._state = 0, problem.step.initial_state(problem.rows)
 
     def add(self, last):
-        """Takes in the loss at timestep `last`."""
+        """Takes in the loss at timestep `last`, later than those before."""
         problem, first = self._problem, last - self._longest
-        state = problem.step.initial_state(problem.rows)
-        if first:
-            _, state = problem.step(problem.inputs(0, first), state)
+        # From the sample before it on.
+        self._state = state = problem.advance(self._at, first, self._state)
+        self._at = first
         norms, squares = self._program.run(
             problem.inputs(first, last + 1),
             problem.targets(last, last + 1),
@@ -159,7 +161,7 @@ class _Program:
         ]
 
         def slice_at(t):
-            return tf.nest.map_structure(lambda a: a[:, t : t + 1], x)
+            return map_timed(self._step.model, lambda a: a[:, t : t + 1], x)
 
         def forward(t, state, stores):
             flat = tf.nest.flatten(state)

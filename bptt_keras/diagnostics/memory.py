@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.diagnostics.data import map_timed
 from bptt_keras.diagnostics.memory_use import MemoryUse
 from bptt_keras.diagnostics.peak import peak_memory
 from bptt_keras.diagnostics.problem import Problem
@@ -38,7 +39,7 @@ def memory(
             batches, the first of which is taken. They are repeated along time as far
             as needed.
         lengths: Timesteps, at least three integers >= 1.
-        methods: Which of the three to measure.
+        methods: Which of the three to measure, one name or several.
         window: Timesteps of the windows. Default (`None`): that of the trainer, or 64.
         loss: As for `compile`. Default (`None`): the one that `model` was compiled
             with.
@@ -68,7 +69,7 @@ def memory(
     Source: Chen, Xu, Zhang & Guestrin, "Training deep nets with sublinear memory cost"
     (2016), for the square root.
     """
-    methods = list(methods)
+    methods = [methods] if isinstance(methods, str) else list(methods)
     if not methods or set(methods) - set(METHODS):
         raise ValueError(f"`methods` must be of {METHODS}. Received: {methods}.")
     lengths = sorted({whole("lengths", length) for length in lengths})
@@ -78,13 +79,13 @@ def memory(
             f"Received: lengths={lengths}."
         )
     problem = Problem(model, data, loss, steps=lengths[-1], asked_by="memory")
-    inner = problem.step.model
+    trained = problem.step.model
     if window is None:
         given = model.truncation.window if isinstance(model, TruncatedBPTT) else None
         window = given or 64
     window = whole("window", window)
     chosen = model._compile_loss._user_loss if loss is None else loss
-    before = [tf.identity(v.value) for v in inner.variables]
+    before = [tf.identity(v.value) for v in trained.variables]
     try:
         measured = {}
         for method in methods:
@@ -92,10 +93,10 @@ def memory(
             for length in lengths:
                 # The same windows serve all lengths; the others are made for one.
                 if method != "windows" or length == lengths[0]:
-                    trainer = _trainer(method, inner, window, chosen)
+                    trainer = _trainer(method, trained, window, chosen)
                 measured[method].append(_peak(trainer, problem, length))
     finally:
-        for variable, value in zip(inner.variables, before, strict=True):
+        for variable, value in zip(trained.variables, before, strict=True):
             variable.assign(value)
     return MemoryUse(lengths, measured, window)
 
@@ -113,7 +114,7 @@ def _trainer(method, model, window, loss):
 
 
 def _peak(trainer, problem, length):
-    x = tf.nest.map_structure(lambda a: _repeated(a, length), problem.x)
+    x = map_timed(problem.step.model, lambda a: _repeated(a, length), problem.x)
     y = _repeated(problem.y, length) if problem.timed else problem.y
     trainer.train_on_batch(x, y)
     return peak_memory(lambda: trainer.train_on_batch(x, y))

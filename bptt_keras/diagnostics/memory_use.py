@@ -10,6 +10,8 @@ from bptt_keras.diagnostics.peak import MemoryGrowth
 # What a length T adds to the memory of a method, up to two factors.
 _LAWS = {"full": lambda t: t, "sqrt": np.sqrt, "windows": lambda t: t}
 _GIB = 1024
+# MiB below which chance rules what is measured.
+_SEEN = 1
 
 
 class MemoryUse:
@@ -106,6 +108,11 @@ class MemoryUse:
     def verdict(self):
         """What it means, in words: a few sentences."""
         words, last = [], int(self.lengths[-1])
+        if max(mib[-1] for mib in self.measured.values()) < _SEEN:
+            return (
+                f"At {last:,} timesteps all methods take less than {_SEEN} MiB: too "
+                "little to tell them apart. Give more rows or longer sequences."
+            )
         for method, mib in self.measured.items():
             growth = f"T^{self.exponent(method):.2f}"
             words.append(
@@ -171,7 +178,7 @@ class MemoryUse:
         columns = np.stack([weight, grown * weight], axis=1)
         both = np.linalg.lstsq(columns, mib * weight, rcond=None)[0]
         if both[1] < 0:
-            return float(weight.size / weight.sum()), 0.0
+            return float(weight.sum() / (weight**2).sum()), 0.0
         if both[0] < 0:
             return 0.0, float((columns[:, 1]).sum() / (columns[:, 1] ** 2).sum())
         return tuple(float(v) for v in both)

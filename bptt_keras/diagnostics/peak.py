@@ -1,6 +1,5 @@
 """The most memory that a function holds while it runs."""
 
-import gc
 import os
 import statistics
 
@@ -50,8 +49,8 @@ def peak_memory(function, *, repeats=3):
             f"Memory can be measured on a GPU, or under Linux. Here {_CLEAR} cannot be "
             "written."
         )
-    with returning_memory():
-        return statistics.median(_peak(function) for _ in range(repeats))
+    with returning_memory() as give_back:
+        return statistics.median(_peak(function, give_back) for _ in range(repeats))
 
 
 def memory_growth(function, lengths, *, repeats=3):
@@ -146,8 +145,8 @@ def can_measure():
     return has_gpu() or os.access(_CLEAR, os.W_OK)
 
 
-def _peak(function):
-    gc.collect()
+def _peak(function, give_back):
+    give_back()
     with open(_CLEAR, "w") as file:
         # Sets the mark of the highest use to where memory stands.
         file.write("5")

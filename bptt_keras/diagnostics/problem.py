@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from bptt_keras.diagnostics.data import load, time_axis_of
+from bptt_keras.diagnostics.data import load, map_timed, timed_shape
 from bptt_keras.state import PureStep, floats
 from bptt_keras.training.trainer import TruncatedBPTT
 
@@ -38,20 +38,26 @@ class Problem:
     def __init__(self, model, data, loss, *, steps, asked_by):
         self._asked_by = asked_by
         self._values = None if loss is False else self._loss_of(model, loss)
-        self.step = PureStep(model.model if isinstance(model, TruncatedBPTT) else model)
-        self.x, self.y = load(data, steps)
+        self.step = PureStep(inner(model))
+        self.x, self.y = load(self.step.model, data, steps)
         if tf.nest.is_nested(self.y):
             raise ValueError(
                 f"`{asked_by}` takes models with one output. Received: several targets."
             )
-        self.length = time_axis_of(self.x)
-        self.rows = tf.nest.flatten(self.x)[0].shape[0]
+        self.rows, self.length = timed_shape(self.step.model, self.x)
         self.timed = self._has_time()
         self._check_targets()
+        check_valid(self.step, self.x)
+        # Run as they are, layers loop over time step by step.
+        self._run = tf.function(self.step, autograph=False, reduce_retracing=True)
 
     def inputs(self, start, stop):
         """The inputs of some timesteps."""
-        return tf.nest.map_structure(lambda a: a[:, start:stop], self.x)
+        return map_timed(self.step.model, lambda a: a[:, start:stop], self.x)
+
+    def advance(self, start, stop, state):
+        """The state after some timesteps, from the state before them."""
+        return self._run(self.inputs(start, stop), state)[1] if stop > start else state
 
     def targets(self, start, stop):
         """Their targets: all there are where targets have no time axis."""
@@ -81,6 +87,8 @@ class Problem:
                 f"{name} needs a loss. Received: loss=None and a model that was not "
                 "compiled with one."
             )
+        while isinstance(loss, dict | list | tuple) and len(loss) == 1:
+            (loss,) = loss.values() if isinstance(loss, dict) else loss
         if isinstance(loss, dict | list | tuple):
             raise ValueError(
                 f"{name} takes one loss. Received: loss={loss!r}. Pass `loss=`."
@@ -96,9 +104,14 @@ class Problem:
 
     def _has_time(self):
         """Whether the model has outputs at each timestep."""
+        if self.length < 2:
+            raise ValueError(
+                f"`{self._asked_by}` needs at least 2 timesteps. Received: data with "
+                f"{self.length}."
+            )
         shapes = []
-        for length in (2, 3):
-            part = tf.nest.map_structure(lambda a, n=length: a[:1, :n], self.x)
+        for length in (1, 2):
+            part = tf.nest.map_structure(lambda a: a[:1], self.inputs(0, length))
             outputs, state = self.step(part, self.step.initial_state(1))
             if tf.nest.is_nested(outputs):
                 raise ValueError(
@@ -111,7 +124,7 @@ class Problem:
                 "This model has no state through which gradients could flow: it has "
                 "no recurrent layer."
             )
-        return len(shapes[0]) > 1 and (shapes[0][1], shapes[1][1]) == (2, 3)
+        return len(shapes[0]) > 1 and (shapes[0][1], shapes[1][1]) == (1, 2)
 
     def _check_targets(self):
         axes = 2 if self.timed else 1
@@ -122,6 +135,26 @@ class Problem:
                 f"`y` must be `{words}` like the inputs, {expected} here. Received: "
                 f"shape {tuple(self.y.shape)}."
             )
+
+
+def inner(model):
+    """The model that a trainer trains, or the model itself."""
+    return model.model if isinstance(model, TruncatedBPTT) else model
+
+
+def check_valid(step, x):
+    """Raises if a mask of the model's own switches timesteps off.
+
+    Args:
+        step: `PureStep` of the model.
+        x: Inputs, structure of tensors.
+    """
+    mask = step.mask(x)
+    if mask is not None and not bool(tf.reduce_all(mask)):
+        raise ValueError(
+            "Diagnoses take timesteps that are all valid. Received: data of which the "
+            "model masks some, as padding. Cut the sequences to a common length."
+        )
 
 
 def _merged(tensor):

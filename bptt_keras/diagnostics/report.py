@@ -7,7 +7,10 @@ import math
 import os
 from pathlib import Path
 
+import numpy as np
+
 from bptt_keras.diagnostics import report_figures as figures
+from bptt_keras.diagnostics.findings import news
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -46,9 +49,9 @@ def write_report(
         title: Heading of the page.
         history: `{name: list of numbers}`, one an epoch, such as
             `trainer.fit(...).history`. A list `epoch` counts from 1 by default; what is
-            not finite, or `None`, is a gap.
+            not finite, or `None`, is a gap, and so are epochs without validation.
         looks: `TrainingWatch.looks`, or what `read_looks` returns.
-        samples: `{name: text}` or list of texts: outputs of the model.
+        samples: `{name: text}`, list of texts, or one text: outputs of the model.
         config: What the training was configured by, a dict, nested as may be.
         results: `{name: number or text}`, in the table at the top.
 
@@ -93,6 +96,7 @@ def write_report(
         f"<body>\n" + "\n".join(filter(None, parts)) + "\n</body>\n</html>\n"
     )
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(page, encoding="utf-8")
     os.replace(temporary, path)
@@ -101,17 +105,38 @@ def write_report(
 
 def _checked(history):
     """Lists of floats with NaN for gaps, and `epoch`."""
-    lengths = {name: len(values) for name, values in history.items()}
-    if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
+    count = max((len(values) for values in history.values()), default=0)
+    lists = {"epoch": list(range(1, count + 1))}
+    for name, values in history.items():
+        if count and len(values) < count and name.startswith("val_"):
+            values = _spread(name, values, count)
+        values = [math.nan if v is None else v for v in values]
+        if not any(np.ndim(v) for v in values):
+            lists[name] = [float(v) for v in values]
+            continue
+        # A metric with several numbers.
+        for index in range(np.size(values[0])):
+            lists[f"{name}[{index}]"] = [float(np.ravel(v)[index]) for v in values]
+    lengths = {name: len(values) for name, values in lists.items()}
+    if not count or len(set(lengths.values())) > 1:
         raise ValueError(
             f"`history` must have lists of one length, and an epoch at least. "
             f"Received: lengths {lengths}."
         )
-    epochs = list(range(1, max(lengths.values()) + 1))
-    return {"epoch": epochs} | {
-        name: [math.nan if v is None else float(v) for v in values]
-        for name, values in history.items()
-    }
+    return lists
+
+
+def _spread(name, values, count):
+    """Values of every so many epochs (`validation_freq`), with gaps between them."""
+    steps = [n for n in range(1, count + 1) if count // n == len(values)]
+    if len(steps) != 1:
+        raise ValueError(
+            f"`history[{name!r}]` has {len(values)} values for {count} epochs, and "
+            "nothing says which. Put `None` where there is none."
+        )
+    spread = [None] * count
+    spread[steps[0] - 1 :: steps[0]] = values
+    return spread
 
 
 def _heading(title, history, looks):
@@ -139,17 +164,11 @@ def _results(history, results):
 def _found(looks):
     if not looks:
         return ""
-    items, known = [], set()
-    for look in looks:
-        for finding in look.findings:
-            if finding.kind not in known:
-                when = f"epoch {look.epoch}" if look.epoch else "before training"
-                items.append(
-                    f'<li class="{html.escape(finding.severity)}"><span class="epoch">'
-                    f"{when}:</span> <b>{html.escape(finding.kind)}</b>. "
-                    f"{html.escape(finding.words)}</li>"
-                )
-        known = {finding.kind for finding in look.findings}
+    items = [
+        f'<li class="{html.escape(finding.severity)}"><span class="epoch">{when}:'
+        f"</span> <b>{html.escape(finding.kind)}</b>. {html.escape(finding.words)}</li>"
+        for when, finding in news(looks)
+    ]
     body = f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing to warn of.</p>"
     return f"<h2>What was found</h2>\n{body}"
 
@@ -208,6 +227,7 @@ def _window(looks):
 
 
 def _samples(samples):
+    samples = [samples] if isinstance(samples, str) else samples
     named = samples.items() if isinstance(samples, dict) else [("", s) for s in samples]
     blocks = [
         (f"<h3>{html.escape(name)}</h3>\n" if name else "")

@@ -3,34 +3,43 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from bptt_keras.diagnostics import findings
 from bptt_keras.diagnostics.activity import prepare_activity
 from bptt_keras.diagnostics.bias import prepare_bias
+from bptt_keras.diagnostics.data import load, timed_shape
 from bptt_keras.diagnostics.looks import Look, write_looks
 from bptt_keras.diagnostics.measure import prepare_flow
+from bptt_keras.diagnostics.problem import inner
 from bptt_keras.training.clipping.optimizer import find_clipped, innermost
-from bptt_keras.training.trainer import TruncatedBPTT
+from bptt_keras.truncation import AdaptiveWindow, FixedWindow
 from bptt_keras.truncation.arguments import whole
+
+# The full gradient is taken over so many windows, and timesteps of longer data.
+_WINDOWS, _LONGEST = 3, 400
 
 
 class TrainingWatch(keras.callbacks.Callback):
     """Diagnoses a training every few epochs and warns in words.
 
     It looks before the first update (or, if the model has no weights yet, after the
-    first batch), and then after every `every` epochs: how gradients flow
+    first batch), then after every `every` epochs, and at the end: how gradients flow
     (`gradient_flow`), whether the gradient of a window points the wrong way
-    (`truncation_bias` of the trainer's window), what units and gates do (`activity`),
-    and what the logs tell of gradient norms and clipping. What it finds is printed
-    when it is new: each kind once, and again if it was gone in between.
+    (`truncation_bias` of the trainer's window, unless windows overlap or have random
+    lengths), what units and gates do (`activity`), and what the logs tell of gradient
+    norms and clipping. What it finds is printed when it is new: each kind once, and
+    again if it was gone in between.
 
     Args:
         data: `(x, y)`, arrays `(rows, time, ...)`, or a `tf.data.Dataset` of such
             batches, as for `gradient_flow`. A few rows are enough; they must be
-            longer than the window if its direction is to be judged.
+            longer than the window if its direction is to be judged, at best three
+            times as long. Batches of a stream are joined so far.
         every: Epochs between two looks, an integer >= 1. Default: 1.
         longest: Largest lag that is measured, as for `gradient_flow`.
-        path: JSON file that is written anew after each look, or `None`: none.
+        path: JSON file that is written anew after each look, its folder with it, or
+            `None`: none.
         print_fn: Function of a string. Default: `print`.
 
     Attributes:
@@ -39,6 +48,8 @@ class TrainingWatch(keras.callbacks.Callback):
     Raises:
         ValueError: If the data or the model cannot be diagnosed (when training
             begins).
+
+    A `fit` that goes on (`initial_epoch`) with the same callback adds to its looks.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -65,67 +76,102 @@ class TrainingWatch(keras.callbacks.Callback):
         self.path = None if path is None else Path(path)
         self.print_fn = print_fn
         self.looks = []
-        self._measures = None
-        self._known = set()
+        self._measures, self._ended = None, (0, {})
 
     def on_train_begin(self, logs=None):
+        """Prepares for a training."""
+        self._measures, self._ended = None, (0, {})
+
+    def on_epoch_begin(self, epoch, logs=None):
         """The first look, if there are weights."""
-        self.looks, self._measures, self._known = [], None, set()
-        if _inner(self.model).built:
-            self._look(0, {})
+        if self._measures is None:
+            # A training that goes on keeps what was seen before.
+            self.looks = [look for look in self.looks if epoch and look.epoch <= epoch]
+            self._ended = (epoch, {})
+            if inner(self.model).built:
+                self._begin()
 
     def on_train_batch_end(self, batch, logs=None):
         """The first look at a model that had no weights before."""
-        if not self.looks:
-            self._look(0, {})
+        if self._measures is None:
+            self._begin()
 
     def on_epoch_end(self, epoch, logs=None):
         """A look, if it is time."""
+        scalars = {k: float(v) for k, v in (logs or {}).items() if np.ndim(v) == 0}
+        self._ended = (epoch + 1, scalars)
         if (epoch + 1) % self.every == 0:
-            self._look(epoch + 1, {k: float(v) for k, v in (logs or {}).items()})
+            self._look()
 
-    def _look(self, epoch, logs):
-        if self._measures is None:
-            self._measures = self._prepared()
-        flow, bias, activity = (m and m() for m in self._measures)
+    def on_train_end(self, logs=None):
+        """The last look, unless that epoch was looked at."""
+        if self._measures is not None and self._ended[0] != self.looks[-1].epoch:
+            self._look()
+
+    def _begin(self):
+        self._measures = self._prepared()
+        if not self.looks:
+            self._look()
+
+    def _look(self):
+        epoch, logs = self._ended
+        measure_flow, measure_bias, look_at_units = self._measures
+        flow, activity, window = measure_flow(), look_at_units(), self._window()
+        bias = self._bias(measure_bias, window)
         before = self.looks[-1].logs if self.looks else {}
         found = [
-            *findings.of_flow(flow, self._window),
+            *findings.of_flow(flow, window, ends=measure_flow.ends),
             *([] if bias is None else findings.of_bias(bias)),
             *findings.of_activity(activity),
             *findings.of_logs(logs, before, _clips(self.model.optimizer)),
+            *self._unjudged(window),
         ]
         # Gradients and logs may tell of the same.
         found = list({finding.kind: finding for finding in reversed(found)}.values())
         found.reverse()
+        told = len(findings.news(self.looks))
         self.looks.append(Look(epoch, flow, bias, activity, logs, found))
-        kinds = {finding.kind for finding in found}
-        for finding in found:
-            if finding.kind not in self._known:
-                when = f"after epoch {epoch}" if epoch else "before training"
-                # The progress bar's line is not finished yet.
-                self.print_fn(f"\n{when}, {finding}")
-        self._known = kinds
+        for when, finding in findings.news(self.looks)[told:]:
+            # The progress bar's line is not finished yet.
+            self.print_fn(f"\n{when}, {finding}")
         if self.path is not None:
             write_looks(self.path, self.looks)
 
+    def _window(self):
+        """Timesteps of a window as they are now; `None` if gradients reach all.
+
+        Windows of random lengths have no length to judge.
+        """
+        schedule = getattr(self.model, "truncation", None)
+        known = isinstance(schedule, FixedWindow | AdaptiveWindow)
+        return schedule.window if known else None
+
+    def _bias(self, measure, window):
+        """`TruncationBias` of windows that stand side by side, else `None`."""
+        overlaps = getattr(self.model, "stride", None) not in (None, window)
+        if window is None or overlaps or window >= self._length:
+            return None
+        return measure([window])
+
+    def _unjudged(self, window):
+        if window is None or window < self._length:
+            return []
+        words = (
+            f"The data are {self._length} timesteps long and the window is {window}: "
+            "whether its gradient points the right way is not judged. Give longer data."
+        )
+        return [findings.Finding("not judged", "note", words)]
+
     def _prepared(self):
-        """Functions that measure; that of the bias is `None` without a window."""
-        window = None
-        if isinstance(self.model, TruncatedBPTT):
-            window = self.model.truncation.window
-        self._window = window
-        flow = prepare_flow(self.model, self.data, longest=self.longest)
-        bias = None
-        if window is not None and window < flow.timesteps:
-            bias = prepare_bias(
-                self.model, self.data, [window], longest=flow.timesteps, cost=False
-            )
-        return flow, bias, prepare_activity(self.model, self.data)
-
-
-def _inner(model):
-    return model.model if isinstance(model, TruncatedBPTT) else model
+        """Functions that measure, all on the same timesteps."""
+        window = self._window() or 0
+        steps = max((self.longest or 100) + 4, _WINDOWS * window)
+        data = load(inner(self.model), self.data, steps)
+        flow = prepare_flow(self.model, data, longest=self.longest)
+        _, length = timed_shape(inner(self.model), data[0])
+        self._length = min(length, max(steps, _LONGEST))
+        bias = prepare_bias(self.model, data, longest=self._length, cost=False)
+        return flow, bias, prepare_activity(self.model, data)
 
 
 def _clips(optimizer):

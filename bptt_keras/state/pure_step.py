@@ -171,18 +171,18 @@ class PureStep:
         found = [call.mask for call in calls.values() if call.mask is not None]
         return tf.cast(found[0], tf.bool) if found else None
 
-    def layer_inputs(self, inputs, state=None):
-        """What reaches each carried layer in a call.
+    def observe(self, inputs, state=None):
+        """The new state, and what reaches each carried layer on the way.
 
         Args:
             inputs: As for a call.
             state: As for a call.
 
         Returns:
-            `{layer name: tensor (batch, time, ...)}`, of the layers that are called.
+            `(new_state, {layer name: tensor (batch, time, ...)})`.
         """
-        *_, calls = self._run(inputs, state)
-        return {name: call.inputs for name, call in calls.items()}
+        _, new_state, calls = self._run(inputs, state)
+        return new_state, {name: call.inputs for name, call in calls.items()}
 
     def _run(
         self,

@@ -74,15 +74,21 @@ def returning_memory():
     For measurements of memory: each block of 64 KiB or more gets pages of its own, so
     what a process holds is what its program holds. Without glibc, or where the
     environment has settings of its own, this does nothing.
+
+    Yields:
+        A function that gives back what is free inside of heaps, too.
     """
     if not _is_ours():
-        yield
+        yield gc.collect
         return
+
+    def give_back():
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+
     _set(_RETURN)
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
     try:
-        yield
+        yield give_back
     finally:
         _set(_KEEP if _state["kept"] else _DEFAULT)
 

@@ -81,6 +81,19 @@ def test_a_stream_has_its_borders():
     np.testing.assert_allclose(worth.carried, 0, atol=1e-8)
 
 
+def test_a_short_last_batch_is_left_out():
+    series = np.random.default_rng(0).normal(size=(203, 1)).astype("float32")
+    stream = bk.data.streams(series, batch_size=2, window=20)
+    worth = carried_state(running_sum(), stream, loss="mse", steps=20)
+    assert worth.carried.shape == (4 * 2, 20)
+
+
+def test_few_samples_make_nothing_certain():
+    worth = CarriedState(np.zeros((7, 3)), np.ones((7, 3)))
+    assert not worth.certain
+    assert worth.verdict().startswith("Too few rows and borders to tell (7)")
+
+
 def test_so_many_borders_are_looked_at():
     worth = carried_state(running_sum(), sums(continue_=True), loss="mse", borders=2)
     assert len(worth.carried) == 2 * 8
@@ -130,6 +143,12 @@ TWO = sums(continue_=True, batches=2)
             [({"inputs": x["inputs"], "key": np.arange(8)}, y) for x, y in TWO],
             ValueError,
             "with `key`",
+        ),
+        (
+            running_sum,
+            [({"inputs": x["inputs"], "lengths": np.full(8, 3)}, y) for x, y in TWO],
+            ValueError,
+            "with `mask` or `lengths`",
         ),
         (
             end_alone,

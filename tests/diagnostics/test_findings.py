@@ -43,6 +43,14 @@ def test_a_window_far_beyond_the_horizon_is_told_in_numbers():
     assert "beyond 7. One of 28 would teach the same with 20 % of the memory" in words
 
 
+def test_a_loss_at_the_end_reaches_back_the_whole_window():
+    flow = GradientFlow([0.5**k for k in range(40)])  # a horizon of 7
+    assert kinds(findings.of_flow(flow, 20)) == ["vanishing"]
+    found = findings.of_flow(flow, 20, ends=True)
+    assert kinds(found) == ["vanishing", "window too long"]
+    assert "One of 7 would teach the same" in found[1].words
+
+
 def test_a_gradient_that_points_the_wrong_way_is_a_warning():
     (found,) = findings.of_bias(TruncationBias([10, 40], [-0.3, 1], [2, 1]))
     assert found.kind == "wrong way" and found.severity == "warning"
@@ -50,16 +58,16 @@ def test_a_gradient_that_points_the_wrong_way_is_a_warning():
 
 
 @pytest.mark.parametrize(
-    ("dead", "stuck", "expected"),
+    ("dead", "open_", "expected"),
     [
         ([1, 1, 0, 0], [0, 0, 0, 0], ["dead"]),
         ([1, 0, 0, 0], [1, 0, 0, 0], []),
         ([0, 0, 0, 0], [1, 1, 0, 0], ["saturated"]),
     ],
 )
-def test_half_of_the_units_make_a_finding(dead, stuck, expected):
-    sides = np.stack([np.zeros(4, bool), np.array(stuck, bool)], axis=1)
-    layer = LayerActivity(np.array(dead, bool), {"f": sides})
+def test_half_of_the_units_make_a_finding(dead, open_, expected):
+    ends = np.stack([np.zeros(4), open_, open_], axis=1).astype(bool)
+    layer = LayerActivity(np.array(dead, bool), {"f": ends})
     assert kinds(findings.of_activity(Activity({"memory": layer}))) == expected
 
 

@@ -143,6 +143,52 @@ def test_keras_layers_and_ours_flow_alike():
     np.testing.assert_allclose(flows[0].jacobian, flows[1].jacobian, rtol=1e-4)
 
 
+def test_an_input_without_time_stands_beside_those_with_it():
+    keras.utils.set_random_seed(0)
+    sequence, speaker = keras.layers.Input((None, 2)), keras.layers.Input((8,))
+    hidden = bk.layers.GRU(3, return_sequences=True)(sequence)
+    context = keras.layers.Dense(3)(speaker)
+    both = hidden + keras.layers.Reshape((1, 3))(context)
+    model = keras.Model([sequence, speaker], keras.layers.Dense(1)(both))
+    x, y = data()
+    flow = gradient_flow(model, ([x, np.ones((4, 8))], y), loss="mse", longest=10)
+    assert flow.kind() == "vanishing"
+
+
+def test_padding_by_the_models_own_mask_is_refused():
+    model = keras.Sequential(
+        [
+            keras.layers.Embedding(7, 4, mask_zero=True),
+            bk.layers.GRU(5, return_sequences=True),
+            keras.layers.Dense(7),
+        ]
+    )
+    ids = np.random.default_rng(0).integers(1, 7, (4, 30))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model(ids)
+    gradient_flow(model, (ids, ids), loss=loss, longest=5)
+    padded = ids.copy()
+    padded[:, 20:] = 0
+    with pytest.raises(ValueError, match="the model masks some"):
+        gradient_flow(model, (padded, padded), loss=loss, longest=5)
+
+
+def test_a_stream_ends_where_another_sequence_begins():
+    x, y = data(steps=10)
+    flags = [np.ones(4, bool), np.zeros(4, bool), np.ones(4, bool)]
+    batches = tf.data.Dataset.from_tensor_slices(
+        ({"inputs": [x] * 3, "reset": flags, "position": np.zeros((3, 4))}, [y] * 3)
+    )
+    with pytest.raises(ValueError, match="longest=20 and 20 timesteps"):
+        gradient_flow(linear(0.9), batches, loss="mse", longest=20)
+
+
+def test_two_timesteps_are_enough_to_see_that_there_are_outputs_at_each():
+    x, y = data(steps=2)
+    with pytest.raises(ValueError, match="longer than `longest`"):
+        gradient_flow(linear(0.9), (x, y), loss="mse")
+
+
 def untimed():
     return keras.Sequential([keras.layers.Input((None, 2)), keras.layers.Dense(1)])
 
@@ -166,11 +212,26 @@ def two_outputs():
         ({"model": two_outputs()}, ValueError, "one output"),
         ({"data": (data()[0], data()[1][:, :5])}, ValueError, "like the inputs"),
         ({"data": (data()[0], data()[1][:2])}, ValueError, "\\(4, 40\\) here"),
-        ({"loss": {"a": "mse"}}, ValueError, "takes one loss"),
+        ({"loss": {"a": "mse", "b": "mse"}}, ValueError, "takes one loss"),
         (
             {"data": ({"inputs": data()[0], "lengths": np.full(4, 3)}, data()[1])},
             ValueError,
             "all valid",
+        ),
+        (
+            {
+                "data": (
+                    {"inputs": data()[0], "reset": np.ones((4, 40), bool)},
+                    data()[1],
+                )
+            },
+            ValueError,
+            "not interrupted",
+        ),
+        (
+            {"data": tf.data.Dataset.from_tensors((*data(), np.ones(4)))},
+            ValueError,
+            "sample weights",
         ),
         (
             {"data": tf.data.Dataset.from_tensors(data()[0])},

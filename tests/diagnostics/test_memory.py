@@ -105,6 +105,18 @@ def test_a_falling_memory_is_taken_for_a_constant():
     assert 7 <= use.predict("windows", 10**6) <= 8
 
 
+def test_a_constant_is_fitted_by_relative_errors():
+    use = MemoryUse(LENGTHS, {"windows": [10.0, 5.0, 2.0]}, window=32)
+    # The c that makes sum((c / m - 1)^2) least.
+    mib = np.array([10.0, 5.0, 2.0])
+    assert use.predict("windows", 1) == pytest.approx((1 / mib).sum() / (mib**-2).sum())
+
+
+def test_too_little_to_measure_is_said():
+    use = MemoryUse(LENGTHS, {"full": [0.01, 0.02, 0.04]}, window=32)
+    assert "take less than 1 MiB" in use.verdict()
+
+
 def test_what_does_not_fit_is_said():
     use = MemoryUse(LENGTHS, {"full": [10.0, 20.0, 400.0]}, window=32)
     assert use.error("full") < -0.5

@@ -31,6 +31,13 @@ def test_what_was_freed_before_does_not_hide_what_is_needed():
     assert peak_memory(lambda: np.ones(2**22)) > 30
 
 
+def test_what_lies_free_in_the_heap_does_not_hide_what_is_needed():
+    # Blocks between others stay in the heap when they are freed.
+    blocks = [np.ones(2**12) for _ in range(2000)]
+    del blocks[::2]
+    assert peak_memory(lambda: [np.ones(2**12) for _ in range(900)], repeats=3) > 20
+
+
 def test_growth_tells_what_is_kept_from_what_is_not():
     def keeps(steps):
         return [np.ones(2**15) for _ in range(steps)]

@@ -120,7 +120,7 @@ def test_each_kind_is_told_when_it_comes(tmp_path):
     text = page(tmp_path)
     assert text.count("<b>vanishing</b>") == 1
     assert (
-        '<li class="warning"><span class="epoch">epoch 1:</span> <b>exploding</b>'
+        '<li class="warning"><span class="epoch">after epoch 1:</span> <b>exploding</b>'
         in text
     )
     assert "Nothing to warn of" in page(tmp_path, looks=looks()[2:])
@@ -153,6 +153,25 @@ def test_every_metric_has_its_panel():
     history = {"epoch": [1, 2]} | {name: [0.1, 0.2] for name in ["loss", *names]}
     shown = [axes.lines[0].get_label() for axes in curves(history).axes]
     assert shown == ["loss", *names]
+
+
+def test_epochs_without_validation_are_gaps(tmp_path):
+    history = {"loss": [4.0, 3.0, 2.0, 1.0], "val_loss": [3.5, 2.5]}
+    assert "<td>2.5 (epoch 4)</td>" in page(tmp_path, history=history)
+    with pytest.raises(ValueError, match="nothing says which"):
+        page(tmp_path, history=history | {"val_loss": [1.0]})
+
+
+def test_a_metric_of_several_numbers_has_several_curves(tmp_path):
+    from bptt_keras.diagnostics.report import _checked
+
+    lists = _checked({"loss": [1.0, 2.0], "f1": [np.array([0.1, 0.2])] * 2})
+    assert lists["f1[1]"] == [0.2, 0.2]
+    assert page(tmp_path, history={"loss": [1.0], "f1": [np.array([0.1, 0.2])]})
+
+
+def test_one_text_is_one_sample(tmp_path):
+    assert page(tmp_path, samples="hello").count("<pre>") == 1
 
 
 def test_the_same_run_makes_the_same_page(tmp_path):

@@ -182,6 +182,7 @@ def test_a_model_that_xla_refuses_is_measured_all_the_same():
         ({"windows": [40]}, ValueError, "shorter than the data, 40 timesteps"),
         ({"windows": []}, ValueError, "shorter than the data"),
         ({"windows": [0]}, ValueError, "at least 1"),
+        ({"windows": 40}, ValueError, "shorter than the data, 40 timesteps"),
         ({"windows": [2.5]}, TypeError, "integer"),
         ({"longest": 1}, ValueError, "at least 2"),
         ({"loss": None}, ValueError, "`truncation_bias` needs a loss"),

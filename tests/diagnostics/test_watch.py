@@ -51,7 +51,7 @@ def test_influence_balancing_is_flagged_before_the_loss_blows_up():
     history = trainer.fit(
         x, np.ones_like(x), epochs=2, verbose=0, callbacks=[watch]
     ).history
-    assert "before training, warning (wrong way): Windows up to 10" in "".join(said)
+    assert "at the start, warning (wrong way): Windows up to 10" in "".join(said)
     assert "until it diverges" in "".join(said)
     # And so it is: theta leaves for good, and the loss follows.
     assert not abs(float(trainer.model.trainable_variables[0]) - OPTIMUM) < 1
@@ -80,7 +80,7 @@ def exploding():
 
 def test_exploding_gradients_are_told_before_training():
     said, _ = watched(trainer_for(exploding(), optimizer=keras.optimizers.SGD(1e-12)))
-    assert "\nbefore training, warning (exploding): Gradients explode" in said
+    assert "\nat the start, warning (exploding): Gradients explode" in said
 
 
 def test_saturated_gates_and_dead_states_are_told():
@@ -117,13 +117,14 @@ def test_a_window_far_beyond_the_horizon_is_told():
 
 def test_it_looks_before_training_and_every_few_epochs():
     _, watch = watched(trainer_for(), epochs=5, every=2)
-    assert [look.epoch for look in watch.looks] == [0, 2, 4]
+    # The last epoch is looked at in any case.
+    assert [look.epoch for look in watch.looks] == [0, 2, 4, 5]
     assert watch.looks[0].logs == {}
     assert watch.looks[1].logs["loss"] > 0
     flows = [look.flow.norms for look in watch.looks]
     assert all(len(norms) == 39 for norms in flows)
     assert not np.allclose(flows[0], flows[2])
-    assert [look.bias.windows.tolist() for look in watch.looks] == [[10, 40]] * 3
+    assert [look.bias.windows.tolist() for look in watch.looks] == [[10, 40]] * 4
 
 
 def test_what_it_sees_is_what_the_functions_measure():
@@ -150,7 +151,7 @@ def test_a_kind_that_comes_back_is_told_again(monkeypatch):
         def measure():
             return GradientFlow(next(flows))
 
-        measure.timesteps = 10
+        measure.ends = False
         return measure
 
     monkeypatch.setattr("bptt_keras.diagnostics.watch.prepare_flow", prepared)
@@ -187,6 +188,54 @@ def test_full_backpropagation_and_long_windows_have_no_bias_to_measure():
         assert all(look.bias is None for look in watch.looks)
 
 
+def test_overlapping_windows_have_no_bias_to_measure():
+    trainer = trainer_of(60, 1e-3, stride=1)
+    x = np.zeros((1, 400, 1), "float32")
+    watch = bk.callbacks.TrainingWatch((x, np.ones_like(x)), print_fn=lambda w: None)
+    trainer.fit(x[:, :80], np.ones((1, 80, 1)), verbose=0, callbacks=[watch])
+    assert all("wrong way" not in kinds(look) for look in watch.looks)
+
+
+def test_an_adaptive_window_is_judged_as_it_is_now():
+    schedule = bk.truncation.AdaptiveWindow(20, longest=30, tolerance=0.5, multiple=1)
+    _, watch = watched(trainer_for(window=schedule), epochs=2)
+    assert watch.looks[0].bias.windows[0] == 20
+    assert schedule.window != 20
+    assert watch.looks[-1].bias.windows[0] == schedule.window
+
+
+def test_a_stream_is_joined_until_the_window_can_be_judged():
+    series = np.random.default_rng(0).normal(size=(2 * 600, 2)).astype("float32")
+    stream = bk.data.streams(series, batch_size=2, window=128, targets=series[:, :1])
+    trainer = trainer_for(window=128)
+    watch = bk.callbacks.TrainingWatch(stream, print_fn=lambda words: None)
+    trainer.fit(stream, verbose=0, callbacks=[watch])
+    assert watch.looks[0].bias.windows.tolist() == [128, 384]
+
+
+def test_data_no_longer_than_the_window_are_told():
+    said, watch = watched(trainer_for(window=40))
+    assert "(not judged): The data are 40 timesteps long and the window is 40" in said
+
+
+def test_a_training_that_goes_on_keeps_its_looks():
+    x, y = data()
+    trainer = trainer_for()
+    watch = bk.callbacks.TrainingWatch((x, y), print_fn=lambda words: None)
+    trainer.fit(x, y, epochs=2, verbose=0, callbacks=[watch])
+    trainer.fit(x, y, initial_epoch=2, epochs=3, verbose=0, callbacks=[watch])
+    assert [look.epoch for look in watch.looks] == [0, 1, 2, 3]
+    trainer.fit(x, y, verbose=0, callbacks=[watch])
+    assert [look.epoch for look in watch.looks] == [0, 1]
+
+
+def test_metrics_of_several_numbers_are_left_out():
+    trainer = trainer_for()
+    trainer.compile("sgd", "mse", metrics=[keras.metrics.F1Score()], jit_compile=False)
+    _, watch = watched(trainer)
+    assert "f1_score" not in watch.looks[-1].logs
+
+
 def test_a_plain_keras_model_is_watched_too():
     x, y = data()
     model = trainer_for().model
@@ -197,13 +246,13 @@ def test_a_plain_keras_model_is_watched_too():
 
 
 def test_looks_are_kept_in_a_file_and_read_again(tmp_path):
-    path = tmp_path / "looks.json"
+    path = tmp_path / "new" / "looks.json"
     stuck = bk.layers.LSTM(
         3, return_sequences=True, bias_initializer=keras.initializers.Constant(-9)
     )
     _, watch = watched(trainer_for(stuck), epochs=2, path=path)
     json.loads(path.read_text(), parse_constant=pytest.fail)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["looks.json"]
+    assert [p.name for p in path.parent.iterdir()] == ["looks.json"]
     for read, seen in zip(read_looks(path), watch.looks, strict=True):
         assert read.epoch == seen.epoch and read.findings == seen.findings
         assert read.logs.keys() == seen.logs.keys()

@@ -24,7 +24,7 @@ WORDS = {
         "what shorter windows are worth: A window of",
     ],
     "explosion": [
-        "before training, warning (wrong way): Windows up to 10 point the wrong way",
+        "at the start, warning (wrong way): Windows up to 10 point the wrong way",
         "after epoch 1, warning (not finite)",
         "window 10: losses inf",
         "window 200: losses",

@@ -68,6 +68,7 @@ def test_the_command_prints_where_it_is(run, capsys):
         ("history.json", "{}", "is damaged"),
         ("looks.json", "[3]", "is damaged"),
         ("preset/metadata.json", "{", "is damaged"),
+        ("preset/metadata.json", '{"task": "x"}', "is damaged"),
     ],
 )
 def test_what_is_no_run_is_refused_in_one_line(run, capsys, name, text, words):
