@@ -77,8 +77,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add_train(commands) -> None:
-    from zoo.datasets import DATASETS
-    from zoo.tasks import TASKS
+    from zoo.tasks import TASKS, char_lm
 
     parser = commands.add_parser(
         "train",
@@ -94,7 +93,7 @@ def _add_train(commands) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="allow an --out that is not empty"
     )
-    _add_data(parser, DATASETS, default="python-topics")
+    _add_data(parser, char_lm.DATASETS, default="python-topics")
     group = parser.add_argument_group("recipe")
     for name, kind, text in (
         ("epochs", int, "passes over the training part"),
@@ -176,7 +175,7 @@ def _add_generate(commands) -> None:
 
 
 def _add_evaluate(commands) -> None:
-    from zoo.datasets import DATASETS
+    from zoo.tasks import char_lm
 
     parser = commands.add_parser(
         "evaluate",
@@ -184,7 +183,7 @@ def _add_evaluate(commands) -> None:
         description="Prints the cross-entropy of the last 10 % of a text.",
     )
     _add_preset(parser)
-    _add_data(parser, DATASETS, default="the one it was trained on")
+    _add_data(parser, char_lm.DATASETS, default="the one it was trained on")
 
 
 def _add_report(commands) -> None:

@@ -69,7 +69,7 @@ def evaluate(arguments) -> None:
     preset = load_preset(arguments.preset)
     known = preset.metadata["data"]
     if arguments.dataset is None and arguments.data is None:
-        if known["name"] not in datasets.DATASETS:
+        if known["name"] not in TASKS[preset.metadata["task"]].DATASETS:
             raise UserError(
                 f"This preset was trained on a text of its own, {known['name']}. Name "
                 "that text, or another, with --data FILE."
@@ -106,8 +106,8 @@ def show(arguments) -> None:
     for task in TASKS.values():
         print(f"  {task.NAME:18}{task.SUMMARY}")
     print("\ndata sets")
-    for name, row in datasets.DATASETS.items():
-        print(f"  {name:18}{row.summary}")
+    for name in dict.fromkeys(n for task in TASKS.values() for n in task.DATASETS):
+        print(f"  {name:18}{datasets.DATASETS[name].summary}")
     print("  --data FILE       a text of your own, in UTF-8")
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import logging
+import importlib
 import os
 import platform
-import warnings
-from collections.abc import Callable
 
 from zoo.datasets.cache import cache_folder
 from zoo.datasets.text import Text, from_file, sha256
 from zoo.datasets.vocabulary import Vocabulary
 from zoo.errors import UserError, ZooError
 
-__all__ = ["DATASETS", "Text", "Vocabulary", "from_file", "load"]
+__all__ = ["DATASETS", "Text", "Vocabulary", "describe", "from_file", "load"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,115 +21,153 @@ class Row:
 
     Args:
         summary: One line for `bptt-zoo list`.
-        load: `load(data_dir) -> Text`.
+        builder: Module below `zoo.datasets` and class of its TFDS builder, which is
+            imported when it is needed.
+        text: Whether it is one text, in parts.
     """
 
     summary: str
-    load: Callable[[str | None], Text]
+    builder: str
+    text: bool = False
 
-
-def load(name: str, *, data_dir: str | os.PathLike | None = None) -> Text:
-    """Loads a data set; prepares it in the cache folder the first time.
-
-    Args:
-        name: A key of `DATASETS`.
-        data_dir: Where a local copy is, for the data sets that are files.
-
-    Returns:
-        The `Text`.
-
-    Raises:
-        UserError: If `data_dir` does not have the file, the file is not the
-            registered one, or the data set does not come from a file.
-        ZooError: If the data can neither be found nor downloaded.
-    """
-    return DATASETS[name].load(data_dir)
-
-
-def _tiny_shakespeare(data_dir) -> Text:
-    from zoo.datasets import tiny_shakespeare as module
-
-    source = module.find_local(data_dir)
-    if source is not None:
-        module.read_checked(source)  # A cached copy must not hide a wrong file.
-    text = _read(module.TinyShakespeare, "tiny-shakespeare", source=source)
-    if text.sha256 != module.SHA256:
-        raise ZooError(
-            f"The prepared data set below {cache_folder()} is damaged. Delete that "
-            "folder and try again."
-        )
-    text.details["source"] = module.URL
-    return text
-
-
-def _python_topics(data_dir) -> Text:
-    from zoo.datasets import python_topics as module
-
-    if data_dir is not None:
-        raise UserError(
-            "`--data-dir` is for data sets that come from a file; python-topics comes "
-            f"with Python. Received: --data-dir {data_dir}"
-        )
-    text = _read(module.PythonTopics, "python-topics")
-    if text.sha256 != sha256(module.topics_text()):
-        raise ZooError(
-            f"The prepared data set below {cache_folder()} is damaged. Delete that "
-            "folder and try again."
-        )
-    text.details["source"] = "pydoc_data.topics"
-    text.details["python"] = platform.python_version()
-    return text
-
-
-def _read(builder_class, name: str, **kwargs) -> Text:
-    """Prepares a `TextBuilder`'s data if it is not there, and reads both splits."""
-    import tensorflow_datasets as tfds
-
-    folder = cache_folder()
-    tfds.disable_progress_bar()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _quiet():
-            builder = builder_class(data_dir=folder / "datasets", **kwargs)
-            builder.download_and_prepare(download_dir=folder / "downloads")
-    except OSError as error:
-        raise UserError(
-            f"The cache folder {folder} cannot be used ({error.strerror}). Name "
-            "another with the environment variable BPTT_ZOO_CACHE."
-        ) from None
-    parts = {}
-    for part in ("train", "validation"):
-        with _quiet():
-            (example,) = tfds.as_numpy(builder.as_dataset(split=part))
-        parts[part] = example["text"].decode("utf-8")
-    return Text(name, parts["train"], parts["validation"])
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Keeps TFDS from printing a page about a data set of one line, and warnings."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with (
-            open(os.devnull, "w") as nowhere,
-            contextlib.redirect_stdout(nowhere),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    @property
+    def builder_class(self):
+        """The `ZooBuilder`."""
+        module, name = self.builder.split(".")
+        return getattr(importlib.import_module(f"zoo.datasets.{module}"), name)
 
 
 DATASETS = {
     "python-topics": Row(
         "the reference text that ships with every Python (no network needed)",
-        _python_topics,
+        "python_topics.PythonTopics",
+        text=True,
     ),
     "tiny-shakespeare": Row(
-        "1.1 M characters of plays (--data-dir, $BPTT_ZOO_DATA or a download)",
-        _tiny_shakespeare,
+        "1.1 M characters of plays", "tiny_shakespeare.TinyShakespeare", text=True
+    ),
+    "penn-treebank": Row(
+        "1 M words of a newspaper, 10,000 different ones",
+        "language.PennTreebank",
+        text=True,
+    ),
+    "wikitext-2": Row(
+        "2.5 M words of Wikipedia, 33,278 different ones",
+        "language.WikiText2",
+        text=True,
+    ),
+    "mnist": Row("70,000 handwritten digits of 28 x 28 pixels", "mnist.Mnist"),
+    "jsb-chorales": Row(
+        "382 chorales by Bach as piano rolls", "piano_rolls.JsbChorales"
+    ),
+    "nottingham": Row("1,037 folk tunes as piano rolls", "piano_rolls.Nottingham"),
+    "etth1": Row(
+        "17,420 hours of a transformer's temperature and loads", "series.EttH1"
+    ),
+    "sunspots": Row("2,820 months of sunspots", "series.Sunspots"),
+    "japanese-vowels": Row(
+        "640 utterances of 9 speakers, 12 channels", "cases.JapaneseVowels"
+    ),
+    "basic-motions": Row(
+        "80 recordings of 4 activities, 6 channels", "cases.BasicMotions"
     ),
 }
+
+
+def load(name: str, *, data_dir: str | os.PathLike | None = None):
+    """Loads a data set; prepares it in the cache folder the first time.
+
+    Args:
+        name: A key of `DATASETS`.
+        data_dir: Folder with a local copy, for the data sets that are files. None: the
+            environment variable BPTT_ZOO_DATA, and where that is unset, a download.
+
+    Returns:
+        A `Text`, or of the others `{split: list of examples}`, each a dict of NumPy
+        values.
+
+    Raises:
+        UserError: If the name is unknown, a named place does not have the registered
+            files, or the data set does not come from a file.
+        ZooError: If the data can neither be found nor downloaded.
+
+    Example:
+        from zoo import datasets
+
+        text = datasets.load("python-topics")
+        assert len(text.train) > 8 * len(text.validation)
+    """
+    from zoo.datasets.builder import load_parts
+
+    row = _row(name)
+    if data_dir is not None and not row.builder_class.FILES:
+        raise UserError(
+            f"`--data-dir` is for data sets that come from a file; {name} comes with "
+            f"Python. Received: --data-dir {data_dir}"
+        )
+    parts = load_parts(row.builder_class, data_dir)
+    return _as_text(name, row, parts) if row.text else parts
+
+
+def describe(name: str) -> dict:
+    """What is known of a data set: description, source, licence, citation, files.
+
+    Args:
+        name: A key of `DATASETS`.
+
+    Returns:
+        A dict for JSON.
+
+    Raises:
+        UserError: If the name is unknown.
+
+    Example:
+        from zoo import datasets
+
+        assert datasets.describe("etth1")["licence"] == "CC BY-ND 4.0"
+    """
+    row = _row(name)
+    builder = row.builder_class
+    return {
+        "name": name,
+        "summary": row.summary,
+        "description": builder.DESCRIPTION,
+        "homepage": builder.HOMEPAGE,
+        "licence": builder.LICENCE,
+        "citation": builder.CITATION,
+        "files": [dataclasses.asdict(file) for file in builder.FILES],
+    }
+
+
+def _row(name: str) -> Row:
+    if name not in DATASETS:
+        raise UserError(
+            f"There is no data set {name!r}. There are: {', '.join(DATASETS)}."
+        )
+    return DATASETS[name]
+
+
+def _as_text(name: str, row: Row, parts: dict) -> Text:
+    texts = {part: "".join(_decoded(parts[part])) for part in parts}
+    text = Text(name, texts["train"], texts["validation"], texts.get("test", ""))
+    if name == "python-topics":
+        from zoo.datasets import python_topics
+
+        text.details["source"] = "pydoc_data.topics"
+        text.details["python"] = platform.python_version()
+        expected = sha256(python_topics.topics_text())
+    else:
+        text.details["source"] = row.builder_class.HOMEPAGE
+        expected = None
+        if len(row.builder_class.FILES) == 1:
+            expected = row.builder_class.FILES[0].sha256
+    if expected is not None and text.sha256 != expected:
+        raise ZooError(
+            f"The prepared data set below {cache_folder()} is damaged. Delete that "
+            "folder and try again."
+        )
+    return text
+
+
+def _decoded(examples):
+    return (example["text"].decode("utf-8") for example in examples)

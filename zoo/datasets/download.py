@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from zoo.errors import ZooError
@@ -15,7 +15,9 @@ from zoo.files import atomic_path
 TIMEOUT = 10.0
 
 
-def download(url: str, path: str | os.PathLike, *, sha256: str, size: int) -> Path:
+def download(
+    url: str, path: str | os.PathLike, *, limit: int, check: Callable[[bytes], object]
+) -> Path:
     """Fetches a file whose content is known beforehand.
 
     There is no retry, and no wait without an end: TFDS' own downloader tries for
@@ -23,9 +25,9 @@ def download(url: str, path: str | os.PathLike, *, sha256: str, size: int) -> Pa
 
     Args:
         url: Where the file is.
-        path: Where it goes. A file is there only once its checksum is right.
-        sha256: Its checksum, hexadecimal.
-        size: Its length in bytes. Nothing is read beyond it.
+        path: Where it goes. A file is there only once it has been checked.
+        limit: Bytes that are read, at most (and one more, which `check` then sees).
+        check: Function of the content that raises `ZooError` if it is not the file.
 
     Returns:
         The path.
@@ -35,31 +37,17 @@ def download(url: str, path: str | os.PathLike, *, sha256: str, size: int) -> Pa
             sends something else than the registered file.
     """
     try:
-        content = _read(url, size)
+        content = _read(url, limit)
     except (OSError, ValueError) as error:
         # URLError wraps the reason; a timeout while reading does not.
         reason = getattr(error, "reason", error)
         raise ZooError(f"{url} cannot be downloaded ({reason}).") from None
-    check(content, url, sha256=sha256)
+    check(content)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
     return path
-
-
-def check(content: bytes, origin: str, *, sha256: str) -> None:
-    """Compares a file's content with its registered checksum.
-
-    Raises:
-        ZooError: If they differ.
-    """
-    received = hashlib.sha256(content).hexdigest()
-    if received != sha256:
-        raise ZooError(
-            f"{origin} is not the registered file: expected sha256 {sha256}, received "
-            f"{received} ({len(content):,} bytes)."
-        )
 
 
 def _read(url: str, size: int) -> bytes:

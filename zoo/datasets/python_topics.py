@@ -6,12 +6,12 @@ import platform
 
 import tensorflow_datasets as tfds
 
-from zoo.datasets.text import sha256
-from zoo.datasets.text_builder import TextBuilder
+from zoo.datasets.builder import ZooBuilder
+from zoo.datasets.text import sha256, split
 from zoo.errors import ZooError
 
 
-class PythonTopics(TextBuilder):
+class PythonTopics(ZooBuilder):
     """The topics behind Python's `help()`, one after the other in sorted order.
 
     About 465,000 characters of reference manual, with code and grammar. The text
@@ -26,13 +26,18 @@ class PythonTopics(TextBuilder):
 
     DESCRIPTION = "The reference text behind Python's help(), topic by topic."
     HOMEPAGE = "https://docs.python.org/3/library/pydoc.html"
+    LICENCE = "PSF License"
 
     def __init__(self, **kwargs):
         kwargs.setdefault("config", topics_config())
         super().__init__(**kwargs)
 
-    def read(self) -> str:
-        return topics_text()
+    def features(self):
+        return {"text": tfds.features.Text()}
+
+    def parts(self):
+        train, validation = split(topics_text())
+        return {"train": [{"text": train}], "validation": [{"text": validation}]}
 
 
 def topics_text() -> str:

@@ -15,29 +15,31 @@ SHORTEST = 100
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A named text, cut into a training and a validation part.
+    """A named text in parts.
 
     Args:
         name: What reports call it.
-        train: The first 90 % of the characters, rounded down.
-        validation: The rest.
+        train: The first 90 % of the characters, rounded down, or a part of its own.
+        validation: The rest, or a part of its own.
+        test: A third part, which no choice may look at; "" if there is none.
         details: Facts for the metadata of a model, such as where it comes from.
     """
 
     name: str
     train: str
     validation: str
+    test: str = ""
     details: dict = dataclasses.field(default_factory=dict)
 
     @classmethod
     def cut(cls, name: str, text: str, **details) -> Text:
         """Cuts a text at 90 % of its characters, rounded down."""
-        return cls(name, *split(text), details)
+        return cls(name, *split(text), details=details)
 
     @property
     def sha256(self) -> str:
         """Checksum of the whole text in UTF-8, as a hexadecimal string."""
-        return sha256(self.train + self.validation)
+        return sha256(self.train + self.validation + self.test)
 
     def describe(self) -> dict:
         """Name, checksum, sizes in characters and details, ready for JSON."""
@@ -46,6 +48,7 @@ class Text:
             "sha256": self.sha256,
             "train_characters": len(self.train),
             "validation_characters": len(self.validation),
+            **({"test_characters": len(self.test)} if self.test else {}),
             **self.details,
         }
 

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import platform
 import socket
@@ -7,18 +8,29 @@ from pathlib import Path
 import pytest
 
 from zoo import datasets
-from zoo.datasets import cache, python_topics, tiny_shakespeare
+from zoo.datasets import cache, python_topics
+from zoo.datasets.tiny_shakespeare import TinyShakespeare
 from zoo.errors import UserError, ZooError
 
 SMALL = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 10
+
+
+def register(monkeypatch, **changes):
+    """Changes the registered file of Tiny Shakespeare."""
+    (file,) = TinyShakespeare.FILES
+    changed = dataclasses.replace(file, **changes)
+    monkeypatch.setattr(TinyShakespeare, "FILES", (changed,))
 
 
 @pytest.fixture
 def small_shakespeare(tmp_path, monkeypatch):
     """A folder with a small file under the registered name and checksum."""
     content = SMALL.encode("ascii")
-    monkeypatch.setattr(tiny_shakespeare, "SHA256", hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr(tiny_shakespeare, "SIZE", len(content))
+    register(
+        monkeypatch,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+    )
     path = tmp_path / "data" / "tinyshakespeare" / "input.txt"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
@@ -43,7 +55,7 @@ def whole(text):
 def test_tiny_shakespeare_from_the_real_file_has_the_usual_split(shared_data):
     text = datasets.load("tiny-shakespeare", data_dir=shared_data)
     assert (len(text.train), len(text.validation)) == (1_003_854, 111_540)
-    assert text.sha256 == tiny_shakespeare.SHA256
+    assert text.sha256 == TinyShakespeare.FILES[0].sha256
     assert datasets.Vocabulary.of(text.train).size == 65 + 1
 
 
@@ -94,7 +106,7 @@ def test_a_failed_download_can_be_followed_by_a_good_one(
     with pytest.raises(ZooError):
         datasets.load("tiny-shakespeare")
     file = small_shakespeare / "tinyshakespeare" / "input.txt"
-    monkeypatch.setattr(tiny_shakespeare, "URL", file.as_uri())
+    register(monkeypatch, url=file.as_uri())
     assert whole(datasets.load("tiny-shakespeare")) == SMALL
 
 
@@ -119,7 +131,7 @@ def test_python_topics_takes_no_data_dir(tmp_path):
 
 def test_prepared_data_that_was_changed_is_refused(small_shakespeare, monkeypatch):
     datasets.load("tiny-shakespeare", data_dir=small_shakespeare)
-    monkeypatch.setattr(tiny_shakespeare, "SHA256", "0" * 64)
+    register(monkeypatch, sha256="0" * 64)
     with pytest.raises(ZooError, match="is damaged. Delete that folder"):
         datasets.load("tiny-shakespeare")
 

