@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from zoo.report import result_rows
+from zoo.report import cells, headings, result_rows
 
 TEMPLATE = """\
-# {task} on {data}
+# {task} on {name}
 
-A character model trained with truncated backpropagation through time.
+A model trained with truncated backpropagation through time.
 
-| on the validation part | nats per character | bits per character |
-|---|---:|---:|
+| on the {part} part | {columns} |
+|---|{rules}|
 {rows}
 
-- **Data:** {data}, {train:,} characters for training, {validation:,} for validation
-  (sha256 of the text `{sha256}`).
-- **Model:** {parameters:,} weights; the layers are in `config.json`. Inputs are ids of
-  characters, outputs are logits of the next character.
-- **Training:** window of {window} characters, {batch_size} streams, {epochs} epochs,
-  AdamW with peak learning rate {learning_rate:g}, gradients clipped to a global norm of
-  {clip:g}, seed {seed}; {wall_time:.0f} s. The weights are those of epoch
-  {best_epoch}, the best by validation loss: validation chose them, so that number
-  flatters a little.
+- **Data:** {data}.
+- **Model:** {parameters:,} weights; the layers are in `config.json`.
+- **Training:** {recipe}; {wall_time:,.0f} s. The weights are those of epoch
+  {epoch}, the best by validation{flatters}
 - **Made with:** {versions}.
 
 ## Use
 
-    bptt-zoo generate FOLDER --prompt "The "
     bptt-zoo evaluate FOLDER
 
 or in Python
@@ -37,8 +31,7 @@ or in Python
 
 ## Limits
 
-The model knows the characters of its training text and no others, and imitates that
-text. It knows nothing else.
+The model knows what its training data show, and nothing else.
 """
 
 
@@ -51,22 +44,36 @@ def card(metadata: dict) -> str:
     Returns:
         The text of the card.
     """
-    data, recipe = metadata["data"], metadata["recipe"]
-    versions = ", ".join(f"{k} {v}" for k, v in metadata["versions"].items())
+    metric, data = metadata["metric"], dict(metadata["data"])
+    columns = headings(metadata)
     rows = "\n".join(
-        f"| {name} | {nats:.4f} | {bits:.4f} |"
-        for name, nats, bits in result_rows(metadata)
+        f"| {name} | {' | '.join(cells(value, len(columns)))} |"
+        for name, value in result_rows(metadata)
     )
+    name = data.pop("name")
+    flatters = ": validation chose them, so that number\n  flatters a little."
     return TEMPLATE.format(
         task=metadata["task"],
-        data=data["name"],
+        name=name,
+        part=metric["part"],
+        columns=" | ".join(columns),
+        rules="|".join(["---:"] * len(columns)),
         rows=rows,
-        train=data["train_characters"],
-        validation=data["validation_characters"],
-        sha256=data["sha256"],
+        data="; ".join([name, *_facts(data)]),
         parameters=metadata["parameters"],
-        versions=versions,
+        recipe=", ".join(_facts(metadata["recipe"])),
+        versions=", ".join(f"{k} {v}" for k, v in metadata["versions"].items()),
         wall_time=metadata["wall_time_seconds"],
-        best_epoch=metadata["metric"]["epoch"],
-        **recipe,
+        epoch=metric["epoch"],
+        flatters=flatters if metric["part"] == "validation" else ".",
     )
+
+
+def _facts(values: dict) -> list[str]:
+    return [
+        f"{name.replace('_', ' ')} {value:,}"
+        if isinstance(value, int) and not isinstance(value, bool)
+        else f"{name.replace('_', ' ')} {value}"
+        for name, value in values.items()
+        if value is not None
+    ]

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import inspect
 import os
+import re
 import sys
 from collections.abc import Sequence
 
 from zoo.errors import UserError, ZooError
 
+_KINDS = {"int": int, "float": float, "str": str}
 EPILOG = """\
 examples:
   bptt-zoo train char-lm --out runs/topics
   bptt-zoo train char-lm --dataset tiny-shakespeare --out runs/shakespeare
   bptt-zoo train char-lm --data my.txt --units 128 --epochs 10 --out runs/mine
+  bptt-zoo train music --dataset jsb-chorales --data-dir DIR --out runs/jsb
+  bptt-zoo train forecasting --data my.csv --horizon 12 --out runs/table
+  bptt-zoo resume runs/mine
   bptt-zoo generate runs/topics --prompt "The " --temperature 0.8
   bptt-zoo evaluate runs/topics
   bptt-zoo report runs/topics
@@ -62,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
+    _add_resume(commands)
     _add_generate(commands)
     _add_evaluate(commands)
     _add_report(commands)
@@ -77,43 +85,44 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add_train(commands) -> None:
-    from zoo.tasks import TASKS, char_lm
+    from zoo.tasks import TASKS
 
     parser = commands.add_parser(
         "train",
         help="train a model; writes history, plots and a preset",
-        description="Trains a model and writes history.csv, history.json, loss.png, "
-        "grad_norm.png, looks.json, sample.txt and the folder preset/ below --out. "
-        "Options that are left out come from the recipe of the task and data set.",
+        description="Trains a model. Each task has options of its own: bptt-zoo train "
+        "TASK --help.",
     )
-    parser.add_argument("task", choices=TASKS, help="what to learn: %(choices)s")
+    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
+    for task in TASKS.values():
+        _add_task(tasks, task)
+
+
+def _add_task(tasks, task) -> None:
+    parser = tasks.add_parser(
+        task.NAME,
+        help=task.SUMMARY,
+        description=f"{task.SUMMARY[0].upper()}{task.SUMMARY[1:]}. Writes history.csv, "
+        "history.json, plots, looks.json and the folder preset/ below --out. Options "
+        "that are left out come from the recipe of the data set.",
+    )
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder for everything written"
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="allow an --out that is not empty"
     )
-    _add_data(parser, char_lm.DATASETS, default="python-topics")
+    _add_data(parser, task, default=task.DATASETS[0])
     group = parser.add_argument_group("recipe")
-    for name, kind, text in (
-        ("epochs", int, "passes over the training part"),
-        ("embedding", int, "width of a character's vector"),
-        ("units", int, "units of each LSTM layer"),
-        ("layers", int, "number of LSTM layers"),
-        ("embedding-dropout", float, "dropout rate on the embedding"),
-        ("dropout", float, "dropout rate on the output of each LSTM layer"),
-        ("window", int, "characters that gradients flow back through"),
-        ("batch-size", int, "streams that are read side by side"),
-        ("learning-rate", float, "peak learning rate"),
-        ("weight-decay", float, "decoupled weight decay of AdamW"),
-        ("clip", float, "largest global gradient norm; 0: no clipping"),
-        ("seed", int, "seed of weights and dropout"),
-    ):
+    fields = dataclasses.fields(task.recipe_for(None))
+    words = _words(type(task.recipe_for(None)))
+    for field in fields:
+        kind = _KINDS[field.type.split(" ")[0]]
         group.add_argument(
-            f"--{name}",
+            f"--{field.name.replace('_', '-')}",
             type=kind,
-            metavar="N" if kind is int else "X",
-            help=f"{text} (default: {_default(name.replace('-', '_'))})",
+            metavar={int: "N", float: "X", str: "NAME"}[kind],
+            help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
     group.add_argument(
         "--jit",
@@ -123,32 +132,56 @@ def _add_train(commands) -> None:
     )
 
 
-def _default(name: str) -> str:
+def _words(recipe_class) -> dict[str, str]:
+    """First sentences of what the docstrings of a recipe say of its values."""
+    words = {}
+    for kind in reversed(recipe_class.__mro__[:-1]):
+        lines = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")[2]
+        entries = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", lines, re.MULTILINE)
+        for name, text in entries:
+            sentence = re.split(r"[.;](?:\s|$)", " ".join(text.split()))[0]
+            # argparse formats help texts with %.
+            words[name] = (sentence[0].lower() + sentence[1:]).replace("%", "%%")
+    return words
+
+
+def _default(task, name: str) -> str:
     """A recipe's value, and the data sets whose recipe has another."""
-    from zoo.tasks import char_lm
-
-    usual = getattr(char_lm.recipe_for(None), name)
+    usual = getattr(task.recipe_for(None), name)
     others = [
-        f"{dataset} {getattr(recipe, name):g}"
-        for dataset, recipe in char_lm.RECIPES.items()
-        if getattr(recipe, name) != usual
+        f"{dataset} {getattr(task.recipe_for(dataset), name)}"
+        for dataset in task.DATASETS
+        if getattr(task.recipe_for(dataset), name) != usual
     ]
-    return "; ".join([f"{usual:g}", *others])
+    return "; ".join([str(usual), *others])
 
 
-def _add_data(parser, names, *, default: str) -> None:
+def _add_data(parser, task, *, default: str) -> None:
     group = parser.add_argument_group("data")
     either = group.add_mutually_exclusive_group()
     either.add_argument(
-        "--dataset", choices=names, help=f"one of: %(choices)s (default: {default})"
+        "--dataset",
+        choices=task.DATASETS,
+        help=f"one of: %(choices)s (default: {default})",
     )
-    either.add_argument("--data", metavar="FILE", help="a text file of your own, UTF-8")
+    if task.OWN_DATA is not None:
+        either.add_argument("--data", metavar="PATH", help=f"your own: {task.OWN_DATA}")
     group.add_argument(
         "--data-dir",
         metavar="DIR",
-        help="where the data set's file is, such as a folder that has "
-        "tinyshakespeare/input.txt (default: $BPTT_ZOO_DATA, else a download)",
+        help="folder with a local copy of the data set's files (default: "
+        "$BPTT_ZOO_DATA, else a download)",
     )
+
+
+def _add_resume(commands) -> None:
+    parser = commands.add_parser(
+        "resume",
+        help="go on with a training that was interrupted",
+        description="Goes on after the last epoch that was finished, with the same "
+        "result as without the interruption.",
+    )
+    parser.add_argument("run", metavar="RUN", help="the --out folder of a training")
 
 
 def _add_generate(commands) -> None:
@@ -175,15 +208,24 @@ def _add_generate(commands) -> None:
 
 
 def _add_evaluate(commands) -> None:
-    from zoo.tasks import char_lm
-
     parser = commands.add_parser(
         "evaluate",
-        help="measure a trained model on a validation part",
-        description="Prints the cross-entropy of the last 10 % of a text.",
+        help="measure a trained model on a held-out part",
+        description="Prints the metric of a preset: on the test part of its data set, "
+        "or the validation part where there is no other.",
     )
     _add_preset(parser)
-    _add_data(parser, char_lm.DATASETS, default="the one it was trained on")
+    group = parser.add_argument_group("data")
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="a data set of the same task (default: its own)",
+    )
+    either.add_argument("--data", metavar="PATH", help="data of your own")
+    group.add_argument(
+        "--data-dir", metavar="DIR", help="folder with a local copy of the files"
+    )
 
 
 def _add_report(commands) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 from zoo import datasets
 from zoo.errors import UserError
 from zoo.preset_folder import find_preset
 from zoo.quiet import import_tensorflow
+from zoo.report import cells, headings, result_table
 from zoo.tasks import TASKS
 
 JIT = {"auto": "auto", "on": True, "off": False}
-SAMPLE_LENGTH = 300
 
 
 def train(arguments) -> None:
@@ -19,24 +20,55 @@ def train(arguments) -> None:
     from zoo.files import prepare_output
 
     task = TASKS[arguments.task]
-    if arguments.dataset is None and arguments.data is None:
-        arguments.dataset = task.DATASETS[0]
-    recipe = _recipe(task, arguments)
+    own = getattr(arguments, "data", None)
+    dataset = None if own is not None else arguments.dataset or task.DATASETS[0]
+    recipe = _recipe(task, dataset, arguments)
     out = prepare_output(arguments.out, overwrite=arguments.overwrite)
     import_tensorflow()
-    text = _text(arguments)
+    origin = {"dataset": dataset, "data": own, "data_dir": arguments.data_dir}
+    data = _load(task, recipe, **origin)
 
     from zoo.training import WRITTEN, Run
 
-    task.check(text, recipe)
+    task.check(data, recipe)
     prepare_output(out, overwrite=True, names=WRITTEN)
-    run = Run(task, text, recipe, out, jit=JIT[arguments.jit])
+    run = Run(task, data, recipe, out, jit=JIT[arguments.jit], origin=origin)
+    _fit(run)
+
+
+def resume(arguments) -> None:
+    """Goes on with a training that was interrupted."""
+    from zoo.checkpoint import read_state
+
+    state = read_state(arguments.run)
+    try:
+        task = TASKS[state["origin"]["task"]]
+        recipe = task.recipe_from(state["recipe"])
+        places = {k: state["origin"][k] for k in ("dataset", "data", "data_dir")}
+        jit = state["origin"]["jit"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"The checkpoint in {arguments.run} is damaged: {error}"
+        ) from None
+    import_tensorflow()
+    data = _load(task, recipe, **places)
+
+    from zoo.training import Run
+
+    run = Run(task, data, recipe, Path(arguments.run), jit=jit, origin=places)
+    _fit(run)
+
+
+def _fit(run) -> None:
     _announce(run)
     try:
         preset = run.fit()
     except KeyboardInterrupt:
         if run.preset_folder.exists():
-            print(f"\nInterrupted. The best model so far is in {run.preset_folder}")
+            print(
+                f"\nInterrupted. The best model so far is in {run.preset_folder}; "
+                f"go on with: bptt-zoo resume {run.out}"
+            )
         raise
     _conclude(run, preset)
 
@@ -59,37 +91,44 @@ def generate(arguments) -> None:
 
 
 def evaluate(arguments) -> None:
-    """Prints the cross-entropy of a preset on a validation part."""
+    """Prints the metric of a preset on a held-out part."""
     find_preset(arguments.preset)
     import_tensorflow()
-    from zoo.evaluation import evaluate as cross_entropy
+    from zoo.evaluation import evaluate as measured
     from zoo.preset import load_preset
-    from zoo.report import bits
 
     preset = load_preset(arguments.preset)
-    known = preset.metadata["data"]
-    if arguments.dataset is None and arguments.data is None:
-        if known["name"] not in TASKS[preset.metadata["task"]].DATASETS:
+    task, known = TASKS[preset.metadata["task"]], preset.metadata["data"]
+    dataset, own = arguments.dataset, arguments.data
+    if dataset is None and own is None:
+        if known["name"] not in task.DATASETS:
             raise UserError(
-                f"This preset was trained on a text of its own, {known['name']}. Name "
-                "that text, or another, with --data FILE."
+                f"This preset was trained on data of its own, {known['name']}. Name "
+                "them, or others, with --data."
             )
-        arguments.dataset = known["name"]
-    text = _text(arguments)
-    value = cross_entropy(preset, text)
+        dataset = known["name"]
+    if dataset is not None and dataset not in task.DATASETS:
+        raise UserError(
+            f"--dataset must be one of {task.NAME}: {', '.join(task.DATASETS)}. "
+            f"Received: {dataset}"
+        )
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    data = _load(task, recipe, dataset=dataset, data=own, data_dir=arguments.data_dir)
+    part = task.parts(data)[-1]
+    value = measured(preset, data, part)
+    stored = preset.metadata["metric"]
+    columns = headings(preset.metadata)
+    shown = zip(cells(value, len(columns)), columns, strict=True)
     print(
-        f"{text.name}, {len(text.validation):,} validation characters: "
-        f"{value:.4f} nats/char, {bits(value):.4f} bits/char"
+        f"{data.name}, {part} part: {task.METRIC.name} "
+        + ", ".join(f"{v} {column}" for v, column in shown)
     )
-    if text.sha256 == known["sha256"]:
-        stored = preset.metadata["metric"]["value"]
-        print(f"stored in the preset, same text: {stored:.4f} nats/char")
+    if data.describe() == known:
+        print(f"stored in the preset, same data: {stored['value']:.4f}")
         return
-    print(f"The preset was trained on another text: {known['name']}.")
-    missing = preset.vocabulary.missing(text.validation)
-    if missing:
-        share = sum(c in missing for c in text.validation) / len(text.validation)
-        print(f"{share:.2%} of the characters are unknown to it, and cost it dearly.")
+    print(f"The preset was trained on other data: {known['name']}.")
+    for line in task.remarks(data, preset):
+        print(line)
 
 
 def report(arguments) -> None:
@@ -106,58 +145,57 @@ def show(arguments) -> None:
     for task in TASKS.values():
         print(f"  {task.NAME:18}{task.SUMMARY}")
     print("\ndata sets")
-    for name in dict.fromkeys(n for task in TASKS.values() for n in task.DATASETS):
-        print(f"  {name:18}{datasets.DATASETS[name].summary}")
-    print("  --data FILE       a text of your own, in UTF-8")
+    for task in TASKS.values():
+        for name in task.DATASETS:
+            row = datasets.DATASETS.get(name)
+            words = row.summary if row else task.source_of(name)
+            print(f"  {name:18}{task.NAME:16}{words}")
+        if task.OWN_DATA is not None:
+            print(f"  {'--data PATH':18}{task.NAME:16}{task.OWN_DATA}")
 
 
-def _recipe(task, arguments):
+def _recipe(task, dataset, arguments):
     """The default recipe, changed where an option was given."""
-    recipe = task.recipe_for(arguments.dataset)
+    recipe = task.recipe_for(dataset)
     names = {field.name for field in dataclasses.fields(recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
-    if given.get("clip") == 0:
-        given["clip"] = None
+    for name in ("clip", "window"):
+        # 0: none at all.
+        if given.get(name) == 0:
+            given[name] = None
     try:
         return dataclasses.replace(recipe, **given)
     except ValueError as error:
         raise UserError(str(error)) from None
 
 
-def _text(arguments) -> datasets.Text:
-    if arguments.data is None:
-        return datasets.load(arguments.dataset, data_dir=arguments.data_dir)
-    if arguments.data_dir is not None:
+def _load(task, recipe, *, dataset, data, data_dir):
+    """Data by name, or the user's own."""
+    if data is None:
+        return task.load(dataset, data_dir, recipe)
+    if data_dir is not None:
         raise UserError("`--data-dir` goes with --dataset, not with --data.")
-    return datasets.from_file(arguments.data)
+    return task.from_file(data, recipe)
 
 
 def _announce(run) -> None:
-    data, levels = run.facts["data"], run.facts["baselines"]
-    print(
-        f"{run.task.NAME} on {data['name']}: {data['train_characters']:,} characters "
-        f"to learn, {data['validation_characters']:,} to validate, "
-        f"{data['vocabulary_size']} ids"
+    facts = run.facts
+    levels = ", ".join(f"{k} {v:.4g}" for k, v in facts["baselines"].items())
+    sizes = ", ".join(
+        f"{k.replace('_', ' ')} {v:,}"
+        for k, v in facts["data"].items()
+        if isinstance(v, int)
     )
-    print(
-        f"to beat, in nats per character: bigram {levels['bigram']:.3f}, unigram "
-        f"{levels['unigram']:.3f}, chance {levels['uniform']:.3f}"
-    )
+    metric = run.task.METRIC
+    unit = f", in {metric.unit}" if metric.unit else ""
+    print(f"{run.task.NAME} on {run.data.name}: {sizes}")
+    print(f"to beat ({metric.name}{unit}): {levels}")
 
 
 def _conclude(run, preset) -> None:
-    from zoo.files import write_text
-    from zoo.report import result_table
-    from zoo.run_report import SAMPLE
-    from zoo.sampling import generate
-
     print(f"\n{result_table(preset.metadata)}")
-    prompt = run.task.SAMPLE_PROMPT
-    if preset.vocabulary.missing(prompt):
-        prompt = run.text.validation[:1]
-    sample = generate(preset, prompt, length=SAMPLE_LENGTH, temperature=0.8)
-    write_text(run.out / SAMPLE, prompt + sample)
-    print(f"\na sample, at temperature 0.8:\n{'-' * 72}\n{sample.strip()}\n{'-' * 72}")
+    run.task.conclude(run, preset)
     print(f"\nhistory and plots: {run.out}\npreset:            {run.preset_folder}")
-    print(f"continue a text:   bptt-zoo generate {run.preset_folder} --prompt TEXT")
+    for words, command in run.task.next_steps(run.preset_folder):
+        print(f"{words + ':':19}{command}")
     print(f"see how it went:   bptt-zoo report {run.out}")

@@ -1,50 +1,51 @@
-"""How well a character model predicts a text."""
+"""How good a model is on a held-out part."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-import bptt_keras as bk
-from zoo.datasets.text import Text
+import keras
+
 from zoo.preset import Preset
+from zoo.recipe import Recipe
 from zoo.tasks import TASKS
+from zoo.tasks.task import Task
 
-STREAMS = 16
 
-
-def validation_streams(ids: np.ndarray, window: int):
-    """A validation text as batches.
-
-    Up to 16 streams, fewer for a short text: each starts without a past, so each
-    costs a little, and side by side they are fast. The last `(n - 1) % streams`
-    characters are not scored.
+def measure(
+    task: Task, model: keras.Model, data: Any, recipe: Recipe, part: str
+) -> float:
+    """The task's metric on a part of its data.
 
     Args:
-        ids: Array `(n,)`, n >= 2.
-        window: Timesteps of a batch, fewer for a very short text.
+        task: The task.
+        model: A trained model.
+        data: What the task loaded.
+        recipe: The recipe.
+        part: "validation" or "test".
 
     Returns:
-        A `tf.data.Dataset`, as `bptt_keras.data.streams` makes it.
+        The metric, in the task's unit.
     """
-    window = min(window, len(ids) - 1)
-    streams = max(1, min(STREAMS, (len(ids) - 1) // window))
-    return bk.data.streams(ids, batch_size=streams, window=window)
+    trainer = task.build_trainer(model, recipe)
+    trainer.compile("sgd", task.build_loss(), metrics=task.build_metrics() or None)
+    batches = task.held_out(data, recipe, part)
+    logs = trainer.evaluate(batches, verbose=0, return_dict=True)
+    return task.METRIC.factor * float(logs[task.METRIC.log])
 
 
-def evaluate(preset: Preset, text: Text) -> float:
-    """Cross-entropy of the validation part of a text.
+def evaluate(preset: Preset, data: Any, part: str = "validation") -> float:
+    """The metric of a preset on data that its task loaded.
 
     Args:
-        preset: A character model.
-        text: Any text; characters outside the model's vocabulary count as unknown
-            ones, which the model all but rules out.
+        preset: A preset.
+        data: Data of its task; those of a text may have characters outside the
+            model's vocabulary, which count as unknown ones.
+        part: "validation" or "test".
 
     Returns:
-        Nats per character.
+        The metric, in the task's unit.
     """
-    window = preset.metadata["recipe"]["window"]
     task = TASKS[preset.metadata["task"]]
-    trainer = bk.TruncatedBPTT(preset.model, window=window)
-    trainer.compile(optimizer="sgd", loss=task.build_loss())
-    data = validation_streams(preset.vocabulary.encode(text.validation), window)
-    return trainer.evaluate(data, verbose=0, return_dict=True)["loss"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    return measure(task, preset.model, task.adapted(data, preset), recipe, part)

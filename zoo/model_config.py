@@ -26,13 +26,17 @@ LAYERS: dict[str, tuple[Callable, list[str]]] = {
     "bptt_keras>LSTM": (bk.layers.LSTM, RECURRENT),
     "bptt_keras>GRU": (bk.layers.GRU, RECURRENT),
     "bptt_keras>SimpleRNN": (bk.layers.SimpleRNN, RECURRENT),
+    "bptt_keras>LayerNormLSTM": (bk.layers.LayerNormLSTM, RECURRENT),
+    "bptt_keras>IndRNN": (bk.layers.IndRNN, RECURRENT),
+    "bptt_keras>MinGRU": (bk.layers.MinGRU, RECURRENT),
+    "bptt_keras>LRU": (bk.layers.LRU, RECURRENT),
 }
 LARGEST = 100_000_000  # weights; a size in a file must not fill the memory
 PLAIN = (str, int, float, bool, type(None))
 
 
 def to_config(model: keras.Sequential) -> dict:
-    """The architecture of a model whose input is a sequence of ids.
+    """The architecture of a model of a sequence of ids, or of floats.
 
     Args:
         model: A `keras.Sequential` of layers that are in `LAYERS`.
@@ -69,7 +73,10 @@ def to_config(model: keras.Sequential) -> dict:
                     f"as it is no number or name. Received: {key}={value!r}"
                 )
         rows.append({"class_name": name, "config": config})
-    return {"class_name": "Sequential", "layers": rows}
+    config = {"class_name": "Sequential", "layers": rows}
+    if rows and rows[0]["class_name"] != "Embedding":
+        config["features"] = model.input_shape[-1]
+    return config
 
 
 def from_config(config: dict) -> keras.Sequential:
@@ -79,7 +86,8 @@ def from_config(config: dict) -> keras.Sequential:
         config: What `to_config` returned, perhaps read from a file.
 
     Returns:
-        A built `keras.Sequential` on ids of shape `(batch, time)`.
+        A built `keras.Sequential` on ids of shape `(batch, time)`, or on floats of
+        shape `(batch, time, features)`.
 
     Raises:
         ValueError: If the config is not one, names a layer or an argument that is not
@@ -92,12 +100,15 @@ def from_config(config: dict) -> keras.Sequential:
             _check(row["class_name"], row["config"])
         if config["class_name"] != "Sequential" or not rows:
             raise ValueError("not a Sequential model with layers")
-        if _weights_at_most(rows) > LARGEST:
+        features = config.get("features")
+        if features is not None and not (type(features) is int and features >= 1):
+            raise ValueError(f"`features` is no number of features: {features!r}")
+        if _weights_at_most(rows, features) > LARGEST:
             raise ValueError(f"more than {LARGEST:,} weights")
         model = keras.Sequential(
             [LAYERS[row["class_name"]][0](**row["config"]) for row in rows]
         )
-        model.build((None, None))
+        model.build((None, None) if features is None else (None, None, features))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The model's config is no good: {error}") from None
     return model
@@ -113,9 +124,9 @@ def _check(name: str, config: dict) -> None:
             raise ValueError(f"argument {key!r} of {name} is no plain value")
 
 
-def _weights_at_most(rows: list[dict]) -> int:
+def _weights_at_most(rows: list[dict], features: int | None) -> int:
     """A bound on the number of weights, before any memory is taken for them."""
-    total, width = 0, 1
+    total, width = 0, features or 1
     for row in rows:
         config = row["config"]
         if row["class_name"] == "Embedding":

@@ -5,16 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from zoo.files import write_json, write_text
-from zoo.report import bits
-
-TOKENS_PER_SECOND = "tokens/s"
 
 
 class Summary(keras.callbacks.Callback):
@@ -34,50 +30,26 @@ class Summary(keras.callbacks.Callback):
             self.model.summary()
 
 
-class Meter(keras.callbacks.Callback):
-    """Adds bits per character and characters per second to Keras' logs.
+class Derived(keras.callbacks.Callback):
+    """Adds a task's derived numbers, such as bits per character, to Keras' logs.
 
-    The progress bar and the history show what stands in the logs. `bpc` is
-    `loss / ln 2`, `val_bpc` likewise. `tokens/s` counts training alone: not the
-    compilation at the first batch, and not validation.
+    The progress bar and the history show what stands in the logs.
 
     Args:
-        streams: Batch rows.
-        window: Characters of a full batch row.
-        length: Characters of a stream: the last batch of an epoch may be shorter.
+        task: A `Task`.
     """
 
-    def __init__(self, *, streams: int, window: int, length: int):
+    def __init__(self, task):
         super().__init__()
-        self.streams = streams
-        self.window = window
-        self.length = length
-        self._start = self._skipped = self._rate = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        """Starts the clock."""
-        self._start, self._skipped = time.perf_counter(), 0
+        self.task = task
 
     def on_train_batch_end(self, batch, logs=None):
-        """Adds the two numbers for the epoch so far."""
-        seen = self.streams * min((batch + 1) * self.window, self.length)
-        now = time.perf_counter()
-        if self._rate is None:
-            self._start, self._skipped, self._rate = now, seen, 0.0
-        elif now > self._start:
-            self._rate = (seen - self._skipped) / (now - self._start)
-        self._add(logs)
+        """Adds them for the epoch so far."""
+        logs.update(self.task.derived(logs))
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds them again: Keras makes new logs for the end of an epoch."""
-        self._add(logs)
-
-    def _add(self, logs):
-        logs["bpc"] = bits(logs["loss"])
-        if "val_loss" in logs:
-            logs["val_bpc"] = bits(logs["val_loss"])
-        # Whole numbers: the progress bar would show four digits behind the point.
-        logs[TOKENS_PER_SECOND] = round(self._rate)
+        logs.update(self.task.derived(logs))
 
 
 class Recorder(keras.callbacks.Callback):
@@ -94,15 +66,19 @@ class Recorder(keras.callbacks.Callback):
         self.grad_norms: list[float] = []
         self._sum = 0.0
 
+    def restore(self, history: dict, grad_norms: list[float]) -> None:
+        """Goes on from what was recorded before a kill."""
+        self.history = {name: list(values) for name, values in history.items()}
+        self.grad_norms = list(grad_norms)
+
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the sum of gradient norms."""
         self._sum = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
-        """Records the gradient norm of this update.
+        """Records the gradient norm of this batch, the mean over its updates.
 
-        Keras' logs hold the mean over the epoch so far. A batch of a stream is one
-        window, so the growth of the sum is the norm of this batch's update.
+        Keras' logs hold the mean over the epoch so far.
         """
         total = (batch + 1) * logs["grad_norm"]
         self.grad_norms.append(total - self._sum)
@@ -127,19 +103,24 @@ class Recorder(keras.callbacks.Callback):
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Calls `save(epoch, val_loss)` after each epoch with the lowest loss so far.
+    """Calls `save(epoch, value)` after each epoch with the best validation so far.
 
     Args:
-        save: Receives the epoch, counted from 1, and its validation loss.
+        metric: The task's `Metric`.
+        save: Receives the epoch, counted from 1, and its validation metric.
     """
 
-    def __init__(self, save: Callable[[int, float], None]):
+    def __init__(self, metric, save: Callable[[int, float], None]):
         super().__init__()
+        self.metric = metric
         self.save = save
-        self.best = float("inf")
+        self.best = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves if this epoch is the best."""
-        if logs["val_loss"] < self.best:
-            self.best = logs["val_loss"]
-            self.save(epoch + 1, float(self.best))
+        value = self.metric.factor * float(logs[f"val_{self.metric.log}"])
+        if math.isnan(value):
+            return
+        if self.best is None or self.metric.better(value, self.best):
+            self.best = value
+            self.save(epoch + 1, value)

@@ -9,35 +9,31 @@ from zoo.files import atomic_path
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#777777"
 
 
-def plot_loss(path: str | os.PathLike, history: dict, lines: dict, title: str) -> None:
-    """Training and validation loss by epoch, with baselines as horizontal lines.
+def plot_metric(
+    path: str | os.PathLike, history: dict, metric, lines: dict, title: str
+) -> None:
+    """A task's metric by epoch, in training and validation, with levels as lines.
 
     Args:
         path: A PNG file, replaced if it exists.
-        history: Lists by name: `epoch`, `loss`, `val_loss`, in nats per character.
-        lines: Levels by name, in nats per character.
+        history: Lists by name: `epoch`, and the metric's log with and without `val_`.
+        metric: The task's `Metric`.
+        lines: Levels by name, in the metric's unit.
         title: Title of the picture.
     """
     figure, axes = _figure(title)
-    axes.plot(
-        history["epoch"],
-        history["loss"],
-        "o-",
-        color=BLUE,
-        markersize=4,
-        label="training",
-    )
-    axes.plot(
-        history["epoch"],
-        history["val_loss"],
-        "s-",
-        color=ORANGE,
-        markersize=4,
-        label="validation",
-    )
+    for name, style, color, label in (
+        (metric.log, "o-", BLUE, "training"),
+        (f"val_{metric.log}", "s-", ORANGE, "validation"),
+    ):
+        values = [metric.factor * value for value in history[name]]
+        axes.plot(
+            history["epoch"], values, style, color=color, markersize=4, label=label
+        )
     for name, level in lines.items():
-        _level(axes, level, f"{name} {level:.2f}")
-    axes.set(xlabel="epoch", ylabel="cross-entropy (nats per character)")
+        _level(axes, level, f"{name} {level:.3g}")
+    unit = f" ({metric.unit})" if metric.unit else ""
+    axes.set(xlabel="epoch", ylabel=f"{metric.name}{unit}")
     axes.xaxis.get_major_locator().set_params(integer=True)
     _finish(figure, axes, path)
 
@@ -45,11 +41,11 @@ def plot_loss(path: str | os.PathLike, history: dict, lines: dict, title: str) -
 def plot_grad_norm(
     path: str | os.PathLike, norms: list[float], clip: float | None, title: str
 ) -> None:
-    """Gradient norm by weight update, with the clipping threshold as a line.
+    """Gradient norm by batch, with the clipping threshold as a line.
 
     Args:
         path: A PNG file, replaced if it exists.
-        norms: Global norm before clipping, one per update.
+        norms: Global norm before clipping, one a batch.
         clip: The threshold; None if nothing is clipped.
         title: Title of the picture.
     """
@@ -57,7 +53,7 @@ def plot_grad_norm(
     axes.plot(range(1, len(norms) + 1), norms, color=BLUE, linewidth=0.7)
     if clip is not None:
         _level(axes, clip, f"clipped above {clip:g}")
-    axes.set(xlabel="weight update", ylabel="global gradient norm before clipping")
+    axes.set(xlabel="batch", ylabel="global gradient norm before clipping")
     axes.set_yscale("log")
     _finish(figure, axes, path)
 

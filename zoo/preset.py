@@ -19,7 +19,7 @@ from zoo.files import replace_folder, write_json, write_text
 from zoo.model_config import from_config, to_config
 from zoo.preset_folder import CONFIG, METADATA, WEIGHTS, find_preset, read_json
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +27,10 @@ class Preset:
     """A trained model and what belongs to it.
 
     Args:
-        model: A plain `keras.Sequential` from ids `(batch, time)` to logits
-            `(batch, time, vocabulary.size)`.
-        vocabulary: The characters behind the ids.
+        model: A plain `keras.Sequential` from ids `(batch, time)`, or from floats
+            `(batch, time, features)`.
+        processing: Plain values by which the model reads data: `vocabulary`, the
+            characters behind its ids; `mean` and `deviation` of its features; ...
         metadata: Task, metric, data, recipe and versions; see `metadata.json`.
 
     Example:
@@ -39,14 +40,26 @@ class Preset:
 
         vocabulary = Vocabulary.of("to be or not to be")
         model = build_model(vocabulary.size, Recipe(units=8))
-        preset = zoo.Preset(model, vocabulary, metadata={})
+        processing = {"vocabulary": "".join(vocabulary.characters)}
+        preset = zoo.Preset(model, processing, metadata={})
         ids = preset.vocabulary.encode("not")[None]
         assert preset.model(ids).shape == (1, 3, vocabulary.size)
     """
 
     model: keras.Sequential
-    vocabulary: Vocabulary
+    processing: dict
     metadata: dict
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The characters behind the ids of a model of text.
+
+        Raises:
+            ValueError: If it is no such model.
+        """
+        if "vocabulary" not in self.processing:
+            raise ValueError("This preset is no model of text: it has no vocabulary.")
+        return Vocabulary(self.processing["vocabulary"])
 
 
 def save_preset(folder: str | os.PathLike, preset: Preset) -> None:
@@ -65,7 +78,7 @@ def save_preset(folder: str | os.PathLike, preset: Preset) -> None:
     config = {
         "format": FORMAT,
         "model": to_config(preset.model),
-        "vocabulary": "".join(preset.vocabulary.characters),
+        "processing": preset.processing,
     }
     write_json(new / CONFIG, config)
     write_json(new / METADATA, metadata)
@@ -97,19 +110,20 @@ def load_preset(folder: str | os.PathLike) -> Preset:
         )
     try:
         model = from_config(config["model"])
-        vocabulary = Vocabulary(config["vocabulary"])
+        preset = Preset(model, dict(config["processing"]), metadata)
+        ids = preset.vocabulary.size if "vocabulary" in preset.processing else None
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"The preset file {folder / CONFIG} is damaged: {error}"
         ) from None
-    ids = model.layers[0].get_config().get("input_dim"), model.output_shape[-1]
-    if ids != (vocabulary.size, vocabulary.size):
+    sizes = model.layers[0].get_config().get("input_dim"), model.output_shape[-1]
+    if ids is not None and sizes != (ids, ids):
         raise UserError(
-            f"The preset file {folder / CONFIG} is damaged: {vocabulary.size} ids in "
-            f"the vocabulary, {ids} in the model."
+            f"The preset file {folder / CONFIG} is damaged: {ids} ids in the "
+            f"vocabulary, {sizes} in the model."
         )
     _load_weights(model, folder / WEIGHTS, metadata.get("weights_sha256"))
-    return Preset(model, vocabulary, metadata)
+    return preset
 
 
 def _load_weights(model: keras.Sequential, path: Path, sha256: str | None) -> None:

@@ -10,34 +10,52 @@ def bits(nats: float) -> float:
     return nats / math.log(2.0)
 
 
-def result_rows(metadata: dict) -> list[tuple[str, float, float]]:
-    """The result, the published references and the baselines, best last.
+def result_rows(metadata: dict) -> list[tuple[str, float]]:
+    """The result, the published references and the baselines.
 
     Args:
         metadata: As in a preset's `metadata.json`.
 
     Returns:
-        Rows `(name, nats per character, bits per character)`.
+        Rows `(name, value of the metric)`.
     """
     rows = {
         "this model": metadata["metric"]["value"],
         **metadata["references"],
-        "bigram (order 2)": metadata["baselines"]["bigram"],
-        "unigram (order 1)": metadata["baselines"]["unigram"],
-        "uniform (chance)": metadata["baselines"]["uniform"],
+        **metadata["baselines"],
     }
-    return [(name, nats, bits(nats)) for name, nats in rows.items()]
+    return list(rows.items())
+
+
+def headings(metadata: dict) -> list[str]:
+    """Names of the columns beside a result: the metric's unit, and bits for nats."""
+    unit = metadata["metric"]["unit"]
+    if unit == "nats per character":
+        return ["nats/char", "bits/char"]
+    return [unit or metadata["metric"]["name"]]
+
+
+def cells(value: float, count: int) -> list[str]:
+    """A value in one column, or in nats and bits."""
+    return [f"{v:.4g}" if abs(v) < 1e-3 else f"{v:.4f}" for v in (value, bits(value))][
+        :count
+    ]
 
 
 def result_table(metadata: dict) -> str:
     """The rows of `result_rows` as aligned text with a heading."""
-    data = metadata["data"]
-    rows = result_rows(metadata)
-    width = max(len(name) for name, _, _ in rows)
+    columns = headings(metadata)
+    rows = [(name, *cells(v, len(columns))) for name, v in result_rows(metadata)]
+    width = max(len(name) for name, *_ in rows)
+    sizes = [max(len(c), *(len(r[i + 1]) for r in rows)) for i, c in enumerate(columns)]
+    metric = metadata["metric"]
     heading = (
-        f"{metadata['task']} on {data['name']}: {data['validation_characters']:,} "
-        "validation characters"
+        f"{metadata['task']} on {metadata['data']['name']}: {metric['name']}, "
+        f"{metric['part']} part"
     )
-    lines = [heading, f"  {'':{width}}  nats/char  bits/char"]
-    lines += [f"  {name:{width}}  {nats:9.4f}  {b:9.4f}" for name, nats, b in rows]
-    return "\n".join(lines)
+
+    def line(name, values):
+        padded = (f"{v:>{s}}" for v, s in zip(values, sizes, strict=True))
+        return f"  {name:{width}}  " + "  ".join(padded)
+
+    return "\n".join([heading, line("", columns), *(line(n, v) for n, *v in rows)])

@@ -83,7 +83,8 @@ def _results(metadata: dict) -> dict:
     metric = metadata["metric"]
     seconds = metadata["wall_time_seconds"]
     return {
-        f"{metric['name']} ({metric['unit']})": metric["value"],
+        f"{metric['name']} of the {metric['part']} part": metric["value"],
+        **({"unit": metric["unit"]} if metric["unit"] else {}),
         **{f"published: {k}": v for k, v in metadata.get("references", {}).items()},
         "parameters": metadata["parameters"],
         "wall time": f"{seconds:,.0f} s",

@@ -47,7 +47,8 @@ def generate(
 
         vocabulary = Vocabulary.of("to be or not to be")
         untrained = build_model(vocabulary.size, Recipe(units=8))
-        preset = zoo.Preset(untrained, vocabulary, metadata={})
+        processing = {"vocabulary": "".join(vocabulary.characters)}
+        preset = zoo.Preset(untrained, processing, metadata={})
         assert len(zoo.generate(preset, "to ", length=10, temperature=0.8)) == 10
     """
     check_options(length=length, temperature=temperature, seed=seed)

@@ -1,4 +1,4 @@
-"""One training run: data, `fit`, files, preset."""
+"""One training run: data, `fit`, files, preset; and how it goes on after a kill."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import dataclasses
 import importlib.metadata
 import math
 import platform
+import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
 
 import bptt_keras as bk
-from zoo import baselines
-from zoo.datasets import Text, Vocabulary
+from zoo.checkpoint import CHECKPOINT, Checkpoint
 from zoo.errors import ZooError
-from zoo.evaluation import validation_streams
-from zoo.monitoring import KeepBest, Meter, Recorder, Summary
-from zoo.plots import plot_grad_norm, plot_loss
+from zoo.monitoring import Derived, KeepBest, Recorder, Summary
+from zoo.plots import plot_grad_norm, plot_metric
 from zoo.preset import Preset, load_preset, save_preset
+from zoo.recipe import Recipe
 from zoo.run_report import HISTORY, LOOKS, REPORT, SAMPLE
+from zoo.tasks.task import Task
 
 PRESET = "preset"
 WRITTEN = (
@@ -32,55 +33,65 @@ WRITTEN = (
     LOOKS,
     SAMPLE,
     REPORT,
+    CHECKPOINT,
     PRESET,
 )
-# Rows and windows that a look at the gradients takes, and looks in a run.
-WATCHED_ROWS, WATCHED_WINDOWS, LOOKS_IN_A_RUN = 4, 3, 10
+LOOKS_IN_A_RUN = 10
 
 
 class Run:
     """A model, its data and the folder that the results go to.
 
     Args:
-        task: A module of `zoo.tasks`.
-        text: The text to learn.
+        task: A `Task`.
+        data: What the task loaded.
         recipe: A recipe of the task.
         out: An existing folder.
         jit: `"auto"`, True or False: whether XLA compiles, as in
             `TruncatedBPTT.compile`.
+        origin: What `resume` needs to load the data again, for JSON.
 
     Raises:
-        UserError: If the text is too short for the recipe.
+        UserError: If the data do not go with the recipe.
     """
 
-    def __init__(self, task, text: Text, recipe, out: Path, *, jit="auto"):
-        task.check(text, recipe)
+    def __init__(
+        self,
+        task: Task,
+        data: Any,
+        recipe: Recipe,
+        out: Path,
+        *,
+        jit="auto",
+        origin: dict | None = None,
+    ):
+        task.check(data, recipe)
         keras.utils.set_random_seed(recipe.seed)
         self.task = task
-        self.text = text
+        self.data = data
         self.recipe = recipe
         self.out = Path(out)
-        self.vocabulary = Vocabulary.of(text.train)
-        self.train_ids = self.vocabulary.encode(text.train)
-        self.validation_ids = self.vocabulary.encode(text.validation)
-        self.stream_length = (len(self.train_ids) - 1) // recipe.batch_size
-        self.model = task.build_model(self.vocabulary.size, recipe)
-        self.trainer = bk.TruncatedBPTT(self.model, window=recipe.window)
-        updates = recipe.epochs * math.ceil(self.stream_length / recipe.window)
+        self.origin = {**(origin or {}), "task": task.NAME, "jit": jit}
+        self.model = task.build_model(data, recipe)
+        self.trainer = task.build_trainer(self.model, recipe)
+        updates = recipe.epochs * task.updates_per_epoch(data, recipe)
         self.trainer.compile(
             optimizer=task.build_optimizer(recipe, updates),
             loss=task.build_loss(),
+            metrics=task.build_metrics() or None,
             jit_compile=jit,
         )
         self.recorder = Recorder(self.out)
+        self.keeper = KeepBest(task.METRIC, self._save)
         self.facts = self._collect_facts()
-        self._start = time.perf_counter()
+        self._seconds, self._start = 0.0, time.perf_counter()
 
     def fit(self) -> Preset:
         """Trains, and writes history, plots and the preset of the best epoch.
 
         The preset on disk is always complete and the best so far, whenever the run
-        is interrupted.
+        is interrupted; a checkpoint beside it lets `resume` go on. A run with a
+        checkpoint in its folder goes on from there.
 
         Returns:
             The `Preset` of the best epoch, as read back from disk.
@@ -88,89 +99,98 @@ class Run:
         Raises:
             ZooError: If the loss stops being a number.
         """
-        recipe = self.recipe
+        task, data, recipe = self.task, self.data, self.recipe
         self._start = time.perf_counter()
+        checkpoint = Checkpoint(self.out / CHECKPOINT, self)
+        epoch = checkpoint.restore()
         try:
-            self.trainer.fit(
-                bk.data.streams(
-                    self.train_ids, batch_size=recipe.batch_size, window=recipe.window
-                ),
-                validation_data=validation_streams(self.validation_ids, recipe.window),
-                epochs=recipe.epochs,
-                # One line an epoch where nobody watches the bar move, as in a log.
-                verbose=1 if sys.stdout.isatty() else 2,
-                callbacks=[
-                    Summary(),
-                    Meter(
-                        streams=recipe.batch_size,
-                        window=recipe.window,
-                        length=self.stream_length,
-                    ),
-                    self.recorder,
-                    KeepBest(self._save),
-                    *self._watch(),
-                    keras.callbacks.TerminateOnNaN(),
-                ],
-            )
+            if epoch < recipe.epochs:
+                self.trainer.fit(
+                    task.training(data, recipe, epoch),
+                    validation_data=task.held_out(data, recipe, "validation"),
+                    initial_epoch=epoch,
+                    epochs=recipe.epochs,
+                    # One line an epoch where nobody watches the bar move.
+                    verbose=1 if sys.stdout.isatty() else 2,
+                    callbacks=[
+                        Summary(),
+                        Derived(task),
+                        self.recorder,
+                        self.keeper,
+                        *self._watch(),
+                        checkpoint,
+                        keras.callbacks.TerminateOnNaN(),
+                    ],
+                )
         finally:
             self._plot()
-        last = self.recorder.history
-        if not math.isfinite(last["loss"][-1] + last["val_loss"][-1]):
+        history = self.recorder.history
+        if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
             raise ZooError(
-                f"The loss is no longer a number in epoch {last['epoch'][-1]}. Lower "
-                "--learning-rate or --clip."
+                f"The loss is no longer a number in epoch {history['epoch'][-1]}. "
+                "Lower --learning-rate or --clip."
             )
         return self._finish()
-
-    def _watch(self) -> list:
-        """The callback that diagnoses the run, if there is enough to look at."""
-        rows = min(WATCHED_ROWS, len(self.validation_ids) // 4)
-        length = WATCHED_WINDOWS * self.recipe.window
-        if rows:
-            length = min(length, (len(self.validation_ids) - 1) // rows)
-        if not rows or length < 3:
-            return []
-        places = np.arange(rows)[:, None] * length + np.arange(length)
-        sample = self.validation_ids[places], self.validation_ids[places + 1]
-        every = math.ceil(self.recipe.epochs / LOOKS_IN_A_RUN)
-        return [bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)]
 
     @property
     def preset_folder(self) -> Path:
         """Where the preset is once the first epoch has ended."""
         return self.out / PRESET
 
-    def _save(self, epoch: int, val_loss: float) -> None:
+    @property
+    def seconds(self) -> float:
+        """Time of training so far, those before a kill included."""
+        return self._seconds + time.perf_counter() - self._start
+
+    def took(self, seconds: float) -> None:
+        """Says how long the run took before it was killed."""
+        self._seconds = seconds
+
+    def _watch(self) -> list:
+        """The callback that diagnoses the run, if there is enough to look at."""
+        sample = self.task.watched(self.data, self.recipe)
+        if sample is None:
+            return []
+        every = math.ceil(self.recipe.epochs / LOOKS_IN_A_RUN)
+        return [bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)]
+
+    def _save(self, epoch: int, value: float) -> None:
         metric = {
-            "name": "cross-entropy of the validation part",
-            "unit": "nats per character",
-            "value": val_loss,
-            "bits_per_character": val_loss / math.log(2.0),
+            "name": self.task.METRIC.name,
+            "unit": self.task.METRIC.unit,
+            "part": "validation",
+            "value": value,
             "epoch": epoch,
         }
         metadata = {
             "task": self.task.NAME,
             "metric": metric,
             **self.facts,
-            "wall_time_seconds": round(time.perf_counter() - self._start, 1),
+            "wall_time_seconds": round(self.seconds, 1),
         }
-        preset = Preset(self.model, self.vocabulary, metadata)
-        save_preset(self.preset_folder, preset)
+        processing = self.task.processing(self.data)
+        save_preset(self.preset_folder, Preset(self.model, processing, metadata))
 
     def _finish(self) -> Preset:
-        """Puts the whole wall time into the preset, with the best weights."""
+        """Puts the wall time, and the test part's metric, into the preset."""
+        from zoo.evaluation import measure
+
         best = load_preset(self.preset_folder)
-        best.metadata["wall_time_seconds"] = round(time.perf_counter() - self._start, 1)
+        best.metadata["wall_time_seconds"] = round(self.seconds, 1)
+        if "test" in self.task.parts(self.data):
+            value = measure(self.task, best.model, self.data, self.recipe, "test")
+            metric = best.metadata["metric"]
+            metric |= {"part": "test", "validation": metric["value"], "value": value}
         save_preset(self.preset_folder, best)
+        shutil.rmtree(self.out / CHECKPOINT, ignore_errors=True)
         return best
 
     def _plot(self) -> None:
         history = self.recorder.history
-        title = f"{self.task.NAME} on {self.text.name}"
-        if len(history["epoch"]) > 0:
-            lines = {"bigram": self.facts["baselines"]["bigram"]}
-            lines["chance"] = self.facts["baselines"]["uniform"]
-            plot_loss(self.out / "loss.png", history, lines, title)
+        title = f"{self.task.NAME} on {self.data.name}"
+        if history["epoch"]:
+            levels = self.facts["baselines"]
+            plot_metric(self.out / "loss.png", history, self.task.METRIC, levels, title)
         if self.recorder.grad_norms:
             plot_grad_norm(
                 self.out / "grad_norm.png",
@@ -180,22 +200,10 @@ class Run:
             )
 
     def _collect_facts(self) -> dict:
-        train, validation = self.train_ids, self.validation_ids
-        size = self.vocabulary.size
         return {
-            "data": self.text.describe()
-            | {
-                "vocabulary_size": size,
-                "unknown_validation_characters": int(
-                    (validation == self.vocabulary.unknown_id).sum()
-                ),
-            },
-            "baselines": {
-                "bigram": baselines.bigram(train, validation, size),
-                "unigram": baselines.unigram(train, validation, size),
-                "uniform": baselines.uniform(size),
-            },
-            "references": dict(self.task.REFERENCES.get(self.text.name, {})),
+            "data": self.data.describe(),
+            "baselines": self.task.levels(self.data, self.recipe),
+            "references": self.task.references_for(self.data.name),
             "recipe": dataclasses.asdict(self.recipe),
             "seed": self.recipe.seed,
             "parameters": self.model.count_params(),

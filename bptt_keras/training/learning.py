@@ -90,7 +90,10 @@ class Learning:
         length, schedule = batch.length, self._schedule
         measured = self._measure(batch, state, warm_up)
         rate = tf.constant(1.0)
-        if schedule.random or not isinstance(length, int):
+        if schedule.window is None:
+            # Known while tracing, whatever the length is: nothing comes before it.
+            start = burn_in
+        elif schedule.random or not isinstance(length, int):
             with tf.control_dependencies(measured):
                 spans, rates = _planned(lambda n, _: [schedule.last(n)], length, 0)
             start, rate = tf.maximum(spans[0, 0], burn_in), rates[0]

@@ -129,3 +129,20 @@ def test_arguments_that_a_list_cannot_have_are_refused():
     x, _ = sequences(LENGTHS)
     with pytest.raises(ValueError, match="steps"):
         trainer_of(model_of()).predict(x, steps=1)
+
+
+@pytest.mark.parametrize("burn_in", [0, 2])
+def test_full_backpropagation_from_the_end_takes_all_lengths_under_xla(burn_in):
+    x, _ = sequences([3, 4, 7, 8, 11, 12, 5, 16])
+    y = np.random.default_rng(1).normal(size=(8, 2)).astype("float32")
+    batches = bk.data.RaggedBatches(x, y, batch_size=2, window=16, shuffle=False)
+    found = []
+    for xla in (True, False):
+        keras.utils.set_random_seed(3)
+        trainer = bk.TruncatedBPTT(model_of(False), None, burn_in=burn_in)
+        trainer.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=xla)
+        # The second epoch comes in lengths that the trace does not know.
+        trainer.fit(batches, epochs=2, verbose=0)
+        found.append(trainer.get_weights())
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

@@ -22,7 +22,13 @@ def untrained():
     recipe = Recipe(embedding=4, units=12, batch_size=2, window=10)
     metadata = {
         "task": "char-lm",
-        "metric": {"value": 1.5, "epoch": 3},
+        "metric": {
+            "name": "cross-entropy",
+            "unit": "nats per character",
+            "part": "validation",
+            "value": 1.5,
+            "epoch": 3,
+        },
         "data": text.describe(),
         "baselines": {"bigram": 2.0, "unigram": 3.0, "uniform": 3.5},
         "references": {"a paper": 1.4},
@@ -31,4 +37,5 @@ def untrained():
         "versions": {"python": "3.11.0", "keras": "3.12.0"},
         "wall_time_seconds": 12.0,
     }
-    return zoo.Preset(build_model(vocabulary.size, recipe), vocabulary, metadata)
+    processing = {"vocabulary": "".join(vocabulary.characters)}
+    return zoo.Preset(build_model(vocabulary.size, recipe), processing, metadata)

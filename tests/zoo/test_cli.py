@@ -75,7 +75,7 @@ def test_module_runs_as_the_command():
 def test_list_names_tasks_and_data_sets(run):
     code, out, _ = run("list")
     assert code == 0
-    for name in ("char-lm", "python-topics", "tiny-shakespeare", "--data FILE"):
+    for name in ("char-lm", "python-topics", "tiny-shakespeare", "--data PATH"):
         assert name in out
 
 
@@ -85,7 +85,9 @@ def test_list_names_tasks_and_data_sets(run):
         ([], "COMMAND"),
         (["fly"], "invalid choice: 'fly'"),
         (["train", "char-lm"], "--out"),
-        (["train", "word-lm", "--out", "x"], "invalid choice: 'word-lm'"),
+        (["train"], "TASK"),
+        (["train", "juggling", "--out", "x"], "invalid choice: 'juggling'"),
+        (["train", "adding", "--out", "x", "--data", "a"], "--data"),
         (["train", "char-lm", "--out", "x", "--units", "many"], "--units"),
         (["train", "char-lm", "--out", "x", "--data", "a", "--dataset", "b"], "--data"),
         (["generate", "x"], "--prompt"),
@@ -155,7 +157,7 @@ def test_no_network_is_a_failure(refused, monkeypatch, tmp_path):
 
 
 def test_preset_of_an_own_text_asks_for_the_text(refused, preset):
-    assert "--data FILE" in refused("evaluate", preset)
+    assert "with --data" in refused("evaluate", preset)
 
 
 def test_generate_prints_prompt_and_continuation(run, preset):
@@ -172,5 +174,5 @@ def test_evaluate_says_when_the_text_is_another(run, preset, tmp_path):
     code, out, _ = run("evaluate", preset, "--data", tmp_path / "other.txt")
     assert code == 0
     assert "nats/char" in out
-    assert "was trained on another text: a text" in out
+    assert "was trained on other data: a text" in out
     assert "of the characters are unknown to it" in out

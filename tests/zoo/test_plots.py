@@ -1,13 +1,15 @@
 import pytest
 
-from zoo.plots import plot_grad_norm, plot_loss
+from zoo.plots import plot_grad_norm, plot_metric
+from zoo.tasks.task import Metric
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def test_loss_plot_is_a_picture(tmp_path):
     history = {"epoch": [1, 2], "loss": [3.0, 2.0], "val_loss": [3.1, 2.2]}
-    plot_loss(tmp_path / "loss.png", history, {"bigram": 2.5}, "a title")
+    metric = Metric("cross-entropy", "nats")
+    plot_metric(tmp_path / "loss.png", history, metric, {"bigram": 2.5}, "a title")
     assert (tmp_path / "loss.png").read_bytes().startswith(SIGNATURE)
     assert len(list(tmp_path.iterdir())) == 1
 

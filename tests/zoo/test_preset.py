@@ -60,7 +60,7 @@ def test_saving_replaces_an_older_preset(folder, untrained):
 def test_saving_that_fails_leaves_the_older_preset(folder, untrained):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(KeyError):
-        zoo.save_preset(folder, zoo.Preset(untrained.model, untrained.vocabulary, {}))
+        zoo.save_preset(folder, zoo.Preset(untrained.model, untrained.processing, {}))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -70,7 +70,7 @@ def test_card_holds_result_baselines_and_data(folder, untrained):
         "# char-lm on a text",
         "| this model | 1.5000 | 2.1640 |",
         "| a paper | 1.4000 |",
-        "| bigram (order 2) | 2.0000 |",
+        "| bigram | 2.0000 |",
         untrained.metadata["data"]["sha256"],
         "python 3.11.0, keras 3.12.0",
     ):
@@ -102,9 +102,9 @@ def test_json_that_is_none_is_damaged(folder, name, content):
     "change",
     [
         lambda c: c.pop("model"),
-        lambda c: c.pop("vocabulary"),
-        lambda c: c.update(vocabulary="ba"),
-        lambda c: c.update(vocabulary="ab"),
+        lambda c: c.pop("processing"),
+        lambda c: c["processing"].update(vocabulary="ba"),
+        lambda c: c["processing"].update(vocabulary="ab"),
         lambda c: c["model"]["layers"][-1]["config"].update(units=7),
         lambda c: c["model"]["layers"][-1].update(class_name="Lambda"),
     ],
@@ -116,8 +116,8 @@ def test_config_that_fits_no_model_is_damaged(folder, change):
 
 
 def test_other_format_is_refused(folder):
-    rewrite(folder, "config.json", lambda c: c.update(format=2))
-    with pytest.raises(UserError, match="has format 2; this version reads format 1"):
+    rewrite(folder, "config.json", lambda c: c.update(format=3))
+    with pytest.raises(UserError, match="has format 3; this version reads format 2"):
         zoo.load_preset(folder)
 
 

@@ -9,7 +9,12 @@ from zoo.cli import main
 
 METADATA = {
     "task": "char-lm",
-    "metric": {"name": "cross-entropy", "unit": "nats per character", "value": 1.5},
+    "metric": {
+        "name": "cross-entropy",
+        "unit": "nats per character",
+        "part": "validation",
+        "value": 1.5,
+    },
     "references": {"somebody (2024)": 1.4},
     "parameters": 12345,
     "wall_time_seconds": 61.4,
@@ -34,7 +39,7 @@ def test_the_page_tells_of_the_run(run):
     text = zoo.write_run_report(run).read_text()
     for part in (
         "<h1>char-lm on my.txt</h1>",
-        "cross-entropy (nats per character)",
+        "cross-entropy of the validation part",
         "published: somebody (2024)",
         "12,345",
         "61 s",

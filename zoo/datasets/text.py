@@ -78,6 +78,24 @@ def from_file(path: str | os.PathLike) -> Text:
         UserError: If the file is missing, unreadable, not UTF-8 text, or shorter
             than 100 characters.
     """
+    path, text = Path(path), read_text(path)
+    if len(text) < SHORTEST:
+        raise UserError(
+            f"`--data` needs at least {SHORTEST} characters, but {path} has "
+            f"{len(text)}."
+        )
+    return Text.cut(path.name, text, source="own file")
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """A text file of the user's own, as it stands.
+
+    Args:
+        path: A file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        UserError: If the file is missing, unreadable, or not UTF-8 text.
+    """
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -90,15 +108,9 @@ def from_file(path: str | os.PathLike) -> Text:
     if b"\0" in content:
         raise UserError(f"`--data` must be a text file, but {path} is binary.")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"`--data` must be text in UTF-8, but {path} is not at byte {error.start}. "
             "Convert it first, for example with iconv."
         ) from None
-    if len(text) < SHORTEST:
-        raise UserError(
-            f"`--data` needs at least {SHORTEST} characters, but {path} has "
-            f"{len(text)}."
-        )
-    return Text.cut(path.name, text, source="own file")

@@ -1,12 +1,26 @@
-"""Tasks of the zoo by name. A new one is a module and one row here.
-
-A task's module has `NAME`, `SUMMARY`, `DATASETS`, `REFERENCES`, `SAMPLE_PROMPT`,
-`Recipe`, `recipe_for`, `check`, `build_model`, `build_optimizer` and `build_loss`;
-`char_lm` shows what each is.
-"""
+"""Tasks of the zoo by name. A new one is a file and one row here."""
 
 from __future__ import annotations
 
-from zoo.tasks import char_lm
+from zoo.tasks.adding import Adding
+from zoo.tasks.char_lm import CharLM
+from zoo.tasks.classification import Classification
+from zoo.tasks.copy_memory import CopyMemory
+from zoo.tasks.delayed_echo import DelayedEcho
+from zoo.tasks.forecasting import Forecasting
+from zoo.tasks.mnist import SequentialMnist
+from zoo.tasks.music import Music
 
-TASKS = {char_lm.NAME: char_lm}
+TASKS = {
+    task.NAME: task
+    for task in (
+        CharLM(),
+        Music(),
+        Forecasting(),
+        Classification(),
+        SequentialMnist(),
+        Adding(),
+        CopyMemory(),
+        DelayedEcho(),
+    )
+}

@@ -7,21 +7,21 @@ import pytest
 from zoo.datasets import Text
 from zoo.errors import UserError
 from zoo.tasks import TASKS, char_lm
-from zoo.tasks.char_lm import Recipe
+from zoo.tasks.char_lm import Characters, Recipe
 
+TASK = TASKS["char-lm"]
 SMALL = Recipe(embedding=4, units=6, batch_size=2, window=5)
 
 
 def test_task_and_its_data_sets_are_listed():
     from zoo.datasets import DATASETS
 
-    assert TASKS["char-lm"] is char_lm
-    assert set(char_lm.DATASETS) <= set(DATASETS)
+    assert set(TASK.DATASETS) <= set(DATASETS)
 
 
-@pytest.mark.parametrize("name", [None, *char_lm.RECIPES])
+@pytest.mark.parametrize("name", [None, *TASK.RECIPES])
 def test_default_recipes_clip(name):
-    assert char_lm.recipe_for(name).clip is not None
+    assert TASK.recipe_for(name).clip is not None
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -31,13 +31,13 @@ def test_model_gives_logits_of_every_character(layers):
 
 
 def test_loss_is_in_nats_per_character():
-    loss = char_lm.build_loss()(np.zeros((2, 3), "int32"), np.zeros((2, 3, 7)))
+    loss = TASK.build_loss()(np.zeros((2, 3), "int32"), np.zeros((2, 3, 7)))
     np.testing.assert_allclose(loss, np.log(7), rtol=1e-6)
 
 
 def test_learning_rate_rises_from_a_tenth_and_falls_to_a_hundredth():
     recipe = dataclasses.replace(SMALL, learning_rate=0.5, clip=2.0)
-    optimizer = char_lm.build_optimizer(recipe, updates=1000)
+    optimizer = TASK.build_optimizer(recipe, updates=1000)
     schedule = optimizer._learning_rate
     rates = np.array([float(schedule(i)) for i in (0, 10, 20, 510, 1000)])
     np.testing.assert_allclose(rates, [0.05, 0.275, 0.5, 0.2525, 0.005], rtol=1e-4)
@@ -46,7 +46,7 @@ def test_learning_rate_rises_from_a_tenth_and_falls_to_a_hundredth():
 
 def test_weight_decay_leaves_biases_alone():
     model = char_lm.build_model(11, SMALL)
-    optimizer = char_lm.build_optimizer(SMALL, updates=10)
+    optimizer = TASK.build_optimizer(SMALL, updates=10)
     optimizer.build(model.trainable_variables)
     decayed = [optimizer._use_weight_decay(v) for v in model.trainable_variables]
     assert decayed == [v.name != "bias" for v in model.trainable_variables]
@@ -75,6 +75,6 @@ def test_recipe_refuses_values_out_of_range(name, value):
 
 
 def test_text_shorter_than_a_window_per_stream_is_refused():
-    char_lm.check(Text("x", "a" * 11, "a"), SMALL)
+    TASK.check(Characters.of(Text("x", "a" * 11, "a")), SMALL)
     with pytest.raises(UserError, match="Lower --batch-size or --window"):
-        char_lm.check(Text("x", "a" * 10, "a"), SMALL)
+        TASK.check(Characters.of(Text("x", "a" * 10, "a")), SMALL)

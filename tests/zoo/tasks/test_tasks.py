@@ -1,0 +1,198 @@
+"""What holds for every task: joining `TASKS` is enough to be tested here."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo.evaluation import evaluate, measure
+from zoo.tasks import TASKS
+from zoo.training import Run
+
+EVERY = [(task.NAME, name) for task in TASKS.values() for name in task.DATASETS]
+QUICK = ("classification", "delayed-echo")
+# Small enough to be trained in seconds. What a task does not have is passed over.
+SMALL = {
+    "units": 6,
+    "embedding": 4,
+    "epochs": 2,
+    "updates": 3,
+    "steps": 12,
+    "length": 64,
+    "horizon": 3,
+    "seed": 5,
+}
+
+
+def small_recipe(task, dataset, **changes):
+    recipe = task.recipe_for(dataset)
+    names = {field.name for field in dataclasses.fields(recipe)}
+    values = {k: v for k, v in (SMALL | changes).items() if k in names}
+    return dataclasses.replace(recipe, **values)
+
+
+def few(data):
+    """Of many digits some; other data as they are."""
+    if not hasattr(data, "images"):
+        return data
+    return dataclasses.replace(
+        data,
+        images={part: x[:200] for part, x in data.images.items()},
+        labels={part: y[:200] for part, y in data.labels.items()},
+    )
+
+
+def first_batch(batches):
+    x, y, *_ = batches[0] if hasattr(batches, "__getitem__") else next(iter(batches))
+    inputs = x["inputs"] if isinstance(x, dict) else x
+    return np.asarray(inputs), np.asarray(y)
+
+
+@pytest.fixture(scope="module")
+def loaded(shared_data, tmp_path_factory):
+    """Data of a task, loaded once; `own_cache` is per test and too slow for it."""
+    known = {}
+
+    def load(name, dataset):
+        if (name, dataset) not in known:
+            task = TASKS[name]
+            recipe = small_recipe(task, dataset)
+            with_files = dataset not in _generated(task)
+            place = str(shared_data) if with_files else None
+            known[name, dataset] = few(task.load(dataset, place, recipe))
+        return known[name, dataset]
+
+    return load
+
+
+def _generated(task):
+    from zoo.datasets import DATASETS
+
+    # MNIST's forms and the texts with files come from a folder.
+    return {
+        name
+        for name in task.DATASETS
+        if task.source_of(name) == "generated"
+        and (name not in DATASETS or name == "python-topics")
+    }
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_says_what_it_is(name):
+    task = TASKS[name]
+    assert task.SUMMARY and task.METRIC.name and task.__doc__
+    assert set(task.REFERENCES) <= set(task.DATASETS)
+    for dataset in (None, *task.DATASETS):
+        recipe = task.recipe_for(dataset)
+        assert recipe.clip is not None
+        assert task.recipe_from(dataclasses.asdict(recipe)) == recipe
+    with pytest.raises(ValueError, match="must be"):
+        task.recipe_from({"units": 0})
+
+
+@pytest.mark.parametrize(("name", "dataset"), EVERY)
+def test_data_model_and_loss_go_together(loaded, name, dataset):
+    task, data = TASKS[name], loaded(name, dataset)
+    recipe = small_recipe(task, dataset)
+    task.check(data, recipe)
+    json.dumps([data.describe(), task.processing(data)], allow_nan=False)
+    assert data.describe()["name"] == data.name == dataset
+    model = task.build_model(data, recipe)
+    for batches in (
+        task.training(data, recipe),
+        *(task.held_out(data, recipe, part) for part in task.parts(data)),
+    ):
+        x, y = first_batch(batches)
+        loss = task.build_loss()(y, model(x))
+        assert math.isfinite(float(loss))
+
+
+@pytest.mark.parametrize(("name", "dataset"), EVERY)
+def test_levels_are_those_of_the_held_out_data(loaded, name, dataset):
+    task, data = TASKS[name], loaded(name, dataset)
+    levels = task.levels(data, small_recipe(task, dataset))
+    assert levels and all(math.isfinite(level) for level in levels.values())
+
+
+@pytest.mark.parametrize(("name", "dataset"), EVERY)
+def test_the_order_follows_from_seed_and_epoch(loaded, name, dataset):
+    task, data = TASKS[name], loaded(name, dataset)
+    recipe = small_recipe(task, dataset)
+    first = [first_batch(task.training(data, recipe))[0] for _ in range(2)]
+    np.testing.assert_array_equal(*first)
+    batches = task.training(data, recipe)
+    if hasattr(batches, "on_epoch_end"):
+        batches.on_epoch_end()
+    later = first_batch(task.training(data, recipe, epoch=1))[0]
+    np.testing.assert_array_equal(first_batch(batches)[0], later)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # The others take half a minute and more.
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in TASKS
+    ],
+)
+def test_it_trains_and_its_preset_scores_the_same_again(loaded, name, tmp_path):
+    task = TASKS[name]
+    dataset = {"char-lm": "python-topics", "music": "jsb-chorales"}.get(
+        name, task.DATASETS[-1]
+    )
+    data, recipe = loaded(name, dataset), small_recipe(task, dataset, epochs=1)
+    preset = Run(task, data, recipe, tmp_path, jit=False).fit()
+    metric = preset.metadata["metric"]
+    part = task.parts(data)[-1]
+    assert metric["part"] == part and metric["unit"] == task.METRIC.unit
+    again = zoo.load_preset(tmp_path)
+    assert evaluate(again, data, part) == pytest.approx(metric["value"], rel=1e-5)
+    validation = measure(task, again.model, data, recipe, "validation")
+    best = metric.get("validation", metric["value"])
+    assert validation == pytest.approx(best, rel=1e-4)
+    assert not (tmp_path / "checkpoint").exists()
+    assert (tmp_path / "loss.png").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "adding",
+        pytest.param("char-lm", marks=pytest.mark.slow),
+        pytest.param("music", marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_training_ends_as_it_would_have_ended(loaded, name, tmp_path):
+    task = TASKS[name]
+    dataset = "jsb-chorales" if name == "music" else task.DATASETS[0]
+    data = loaded(name, dataset)
+    recipe = small_recipe(task, dataset, epochs=3, dropout=0.5, batch_size=64)
+    whole, halved = tmp_path / "whole", tmp_path / "halved"
+    for folder in (whole, halved):
+        folder.mkdir()
+    expected = Run(task, data, recipe, whole, jit=False).fit()
+
+    run = Run(task, data, recipe, halved, jit=False)
+    begin = run.recorder.on_epoch_begin
+
+    def killed(epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        begin(epoch, logs)
+
+    run.recorder.on_epoch_begin = killed
+    with pytest.raises(KeyboardInterrupt):
+        run.fit()
+    preset = Run(task, data, recipe, halved, jit=False).fit()
+    for a, b in zip(preset.model.weights, expected.model.weights, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-6)
+    histories = [
+        json.loads((folder / "history.json").read_text()) for folder in (whole, halved)
+    ]
+    assert histories[0]["epoch"] == histories[1]["epoch"] == [1, 2, 3]
+    np.testing.assert_allclose(
+        histories[0]["val_loss"], histories[1]["val_loss"], rtol=1e-4
+    )

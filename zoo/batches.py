@@ -1,0 +1,104 @@
+"""Batches whose order, and whose content, follows from a seed and the epoch alone.
+
+So a training that was killed goes on exactly as it would have gone on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+
+class ShuffledArrays(keras.utils.PyDataset):
+    """Rows of arrays, in another order each epoch.
+
+    Args:
+        x: Array `(rows, ...)`.
+        y: Array `(rows, ...)`.
+        batch_size: Rows of a batch; the last one may be smaller.
+        seed: Of the orders. None: the rows as they stand.
+        epoch: Epoch that comes first, counted from 0.
+    """
+
+    def __init__(self, x, y, batch_size: int, seed: int | None, epoch: int = 0):
+        super().__init__()
+        self._x, self._y = x, y
+        self._batch_size = batch_size
+        self._seed = seed
+        self._begin(epoch)
+
+    def __len__(self) -> int:
+        return -(-len(self._x) // self._batch_size)
+
+    def __getitem__(self, index: int):
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        return self._x[rows], self._y[rows]
+
+    def on_epoch_end(self) -> None:
+        """Draws the order of the next epoch."""
+        self._begin(self._epoch + 1)
+
+    def _begin(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._order = np.arange(len(self._x))
+        if self._seed is not None:
+            np.random.default_rng([self._seed, epoch]).shuffle(self._order)
+
+
+class Generated(keras.utils.PyDataset):
+    """Batches that are drawn, new ones each epoch.
+
+    Args:
+        draw: Function `(rng, rows) -> (x, y)`.
+        batches: Batches of an epoch.
+        batch_size: Rows of a batch.
+        seed: Of all draws.
+        epoch: Epoch that comes first, counted from 0.
+    """
+
+    def __init__(
+        self, draw: Callable, batches: int, batch_size: int, seed: int, epoch: int = 0
+    ):
+        super().__init__()
+        self._draw = draw
+        self._batches = batches
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __getitem__(self, index: int):
+        rng = np.random.default_rng([self._seed, self._epoch, index])
+        return self._draw(rng, self._batch_size)
+
+    def on_epoch_end(self) -> None:
+        """Goes on to the next epoch."""
+        self._epoch += 1
+
+
+class WeighedStream(keras.utils.PyDataset):
+    """One long series as one row, window after window, with a weight a timestep.
+
+    Args:
+        x: Array `(timesteps, features)`.
+        y: Array `(timesteps, ...)`.
+        weights: Array `(timesteps,)`.
+        window: Timesteps of a batch; the last one may be shorter.
+    """
+
+    def __init__(self, x, y, weights, window: int):
+        super().__init__()
+        self._arrays = x, y, weights
+        self._window = window
+
+    def __len__(self) -> int:
+        return -(-len(self._arrays[0]) // self._window)
+
+    def __getitem__(self, index: int):
+        steps = slice(index * self._window, (index + 1) * self._window)
+        x, y, weights = (array[None, steps] for array in self._arrays)
+        return {"inputs": x, "reset": np.array([index == 0])}, y, weights

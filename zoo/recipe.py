@@ -1,0 +1,64 @@
+"""How a model of the zoo is built and trained: what all tasks have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+
+LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a model is built and trained.
+
+    Args:
+        layer: Recurrent layer: lstm, gru, simple-rnn, layer-norm-lstm, ind-rnn,
+            min-gru or lru.
+        units: Units of each recurrent layer.
+        layers: Number of recurrent layers.
+        dropout: Rate on the output of each recurrent layer, in `[0, 1)`.
+        batch_size: Rows of a batch, or streams that are read side by side.
+        window: Timesteps that gradients flow back through; None: all of a sequence.
+        epochs: Passes over the training part, or over as many generated batches.
+        learning_rate: Peak of the schedule: a linear rise over the first 2 % of the
+            updates, from a tenth, then a cosine down to 1 % of the peak.
+        clip: Largest global gradient norm, > 0; None leaves gradients as they are.
+        weight_decay: Decoupled, as a fraction of the learning rate (AdamW), on
+            matrices alone.
+        seed: Of weights, dropout, order and generated data.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    layer: str = "lstm"
+    units: int = 128
+    layers: int = 1
+    dropout: float = 0.0
+    batch_size: int = 32
+    window: int | None = None
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    clip: float | None = 1.0
+    weight_decay: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self):
+        big = float("inf")
+        known = ", ".join(LAYERS)
+        self.require("layer", self.layer in LAYERS, f"one of: {known}")
+        for name in ("units", "layers", "batch_size", "epochs"):
+            self.require(name, getattr(self, name) >= 1, "at least 1")
+        self.require("window", self.window is None or self.window >= 1, "at least 1")
+        self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        self.require("learning_rate", 0 < self.learning_rate < big, "positive")
+        self.require("clip", self.clip is None or 0 < self.clip < big, "positive")
+        self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
+        self.require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
+
+    def require(self, name: str, holds: bool, rule: str) -> None:
+        """Raises `ValueError` unless a value keeps its rule."""
+        if not holds:
+            raise ValueError(
+                f"`{name}` must be {rule}. Received: {name}={getattr(self, name)}"
+            )

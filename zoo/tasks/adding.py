@@ -1,0 +1,103 @@
+"""Add the two marked numbers of a long sequence."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.recipe import Recipe
+from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.task import Metric
+
+
+@dataclasses.dataclass(frozen=True)
+class AddingRecipe(Recipe):
+    """`Recipe`, and how long the sequences are.
+
+    Args:
+        steps: Timesteps T of a sequence, at least 2.
+        updates: Batches of an epoch.
+    """
+
+    steps: int = 200
+    updates: int = 500
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require("steps", self.steps >= 2, "at least 2")
+        self.require("updates", self.updates >= 1, "at least 1")
+
+
+class Adding(GeneratedTask):
+    """The adding problem.
+
+    A timestep has a number, uniform in [0, 1], and a mark. Two timesteps, anywhere in
+    the sequence, are marked with 1, all others with 0. At the end the sum of the two
+    marked numbers is asked for. Whoever always answers 1 has a mean squared error of
+    1/6, the variance of that sum.
+
+    Source: Hochreiter & Schmidhuber (1997), experiment 4; places of the marks as in
+    Bai, Kolter & Koltun (2018).
+    """
+
+    NAME = "adding"
+    SUMMARY = "add the two marked numbers of a sequence (mean squared error)"
+    DATASETS = ("adding-200", "adding-600")
+    METRIC = Metric("mean squared error", "")
+    RECIPES = {
+        "adding-200": AddingRecipe(
+            units=128, batch_size=64, epochs=10, learning_rate=2e-3, steps=200
+        ),
+        "adding-600": AddingRecipe(
+            units=128, batch_size=64, epochs=12, learning_rate=2e-3, steps=600
+        ),
+    }
+    # 70,000 weights.
+    REFERENCES = {
+        "adding-600": {
+            "LSTM (Bai et al. 2018)": 0.164,
+            "GRU (Bai et al. 2018)": 5.3e-5,
+        }
+    }
+
+    def draw(self, recipe, rng, rows):
+        """`(x, y)`: `(rows, steps, 2)` and `(rows, 1)`."""
+        x = np.zeros((rows, recipe.steps, 2), np.float32)
+        x[..., 0] = rng.uniform(size=(rows, recipe.steps))
+        # Two places of each row, without repetition.
+        first = rng.integers(recipe.steps, size=rows)
+        second = (first + rng.integers(1, recipe.steps, size=rows)) % recipe.steps
+        every = np.arange(rows)
+        x[every, first, 1] = x[every, second, 1] = 1
+        y = x[every, first, 0] + x[every, second, 0]
+        return x, y[:, None]
+
+    def check(self, data, recipe):
+        if recipe.window is not None and recipe.window < recipe.steps:
+            raise UserError(
+                "The answer stands at the end, so the window must reach all "
+                f"{recipe.steps} timesteps. Leave --window out."
+            )
+
+    def levels(self, data, recipe):
+        return {"always 1": 1 / 6}
+
+    def build_model(self, data, recipe):
+        import keras
+
+        from zoo.tasks.layers import recurrent_stack
+
+        return keras.Sequential(
+            [
+                keras.layers.Input((None, 2)),
+                *recurrent_stack(recipe, return_sequences=False, steps=recipe.steps),
+                keras.layers.Dense(1, dtype="float32"),
+            ]
+        )
+
+    def build_loss(self):
+        import keras
+
+        return keras.losses.MeanSquaredError()

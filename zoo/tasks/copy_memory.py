@@ -1,0 +1,103 @@
+"""Recall ten symbols after a long blank."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.recipe import Recipe
+from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.task import Metric
+
+SYMBOLS, RECALLED, BLANK, GO = 8, 10, 0, 9
+IDS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class CopyRecipe(Recipe):
+    """`Recipe`, and how long the blank is.
+
+    Args:
+        steps: Blank timesteps T, at least 1; a sequence has T + 20.
+        updates: Batches of an epoch.
+    """
+
+    steps: int = 100
+    updates: int = 500
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require("steps", self.steps >= 1, "at least 1")
+        self.require("updates", self.updates >= 1, "at least 1")
+
+
+class CopyMemory(GeneratedTask):
+    """The copy memory task.
+
+    Ten symbols of 1 to 8, then blanks (0), then for the last ten timesteps the signal
+    to recall (9). The output is blank until then, and the ten symbols in order after
+    it: one answer a timestep, T + 20 of them. Who knows when to answer but not what
+    pays 10 ln 8 / (T + 20) nats a timestep.
+
+    Source: Arjovsky, Shah & Bengio (2016), section 5.1; Bai, Kolter & Koltun (2018).
+    """
+
+    NAME = "copy-memory"
+    SUMMARY = "recall ten symbols after a blank (cross-entropy in nats per timestep)"
+    DATASETS = ("copy-100",)
+    METRIC = Metric("cross-entropy", "nats per timestep")
+    RECIPES = {
+        "copy-100": CopyRecipe(
+            units=128, batch_size=64, epochs=20, learning_rate=2e-3, steps=100
+        )
+    }
+    # 16,000 weights.
+    REFERENCES = {}
+
+    def draw(self, recipe, rng, rows):
+        """`(x, y)` of ids, `(rows, steps + 20)` each."""
+        symbols = rng.integers(1, SYMBOLS + 1, size=(rows, RECALLED))
+        x = np.zeros((rows, recipe.steps + 2 * RECALLED), np.int32)
+        x[:, :RECALLED] = symbols
+        x[:, -RECALLED:] = GO
+        y = np.zeros_like(x)
+        y[:, -RECALLED:] = symbols
+        return x, y
+
+    def check(self, data, recipe):
+        length = recipe.steps + 2 * RECALLED
+        if recipe.window is not None and recipe.window < length:
+            raise UserError(
+                f"What is recalled lies {recipe.steps + RECALLED} timesteps back, so "
+                f"the window must reach all {length}. Leave --window out."
+            )
+
+    def levels(self, data, recipe):
+        steps = data.recipe.steps
+        return {
+            "no memory": RECALLED * np.log(SYMBOLS) / (steps + 2 * RECALLED),
+            "uniform (chance)": float(np.log(IDS)),
+        }
+
+    def build_model(self, data, recipe):
+        import keras
+
+        from zoo.tasks.layers import recurrent_stack
+
+        steps = recipe.steps + RECALLED
+        model = keras.Sequential(
+            [
+                keras.layers.Embedding(IDS, IDS, embeddings_initializer="identity"),
+                *recurrent_stack(recipe, return_sequences=True, steps=steps),
+                keras.layers.Dense(IDS, dtype="float32"),
+            ]
+        )
+        model.build((None, None))
+        return model
+
+    def build_loss(self):
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -1,0 +1,135 @@
+"""Repeat a bit that came some timesteps ago: carried state at work."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.recipe import Recipe
+from zoo.tasks.task import Metric, Task
+
+
+@dataclasses.dataclass(frozen=True)
+class EchoRecipe(Recipe):
+    """`Recipe`, and how far back the answer lies.
+
+    Args:
+        delay: Timesteps d, at least 1.
+        length: Timesteps of a training stream in an epoch.
+    """
+
+    delay: int = 8
+    length: int = 2000
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require("delay", self.delay >= 1, "at least 1")
+        self.require("length", self.length >= 1, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bits:
+    """Random bits as endless streams."""
+
+    name: str
+    recipe: EchoRecipe
+
+    def describe(self) -> dict:
+        """Facts for the metadata of a model."""
+        return {"name": self.name, "source": "generated", "delay": self.recipe.delay}
+
+
+class DelayedEcho(Task):
+    """Delayed echo.
+
+    The input is a stream of random bits, the target at time t is the bit of time
+    t - d. With windows of w >= d timesteps the last w - d answers of a window lie
+    inside it; the first d lie in the window before, and only the carried state knows
+    them. Starting each window afresh costs ln 2 for each of those.
+    """
+
+    NAME = "delayed-echo"
+    SUMMARY = "repeat the bit of d timesteps ago (accuracy); needs carried state"
+    DATASETS = ("echo-8",)
+    METRIC = Metric("accuracy", "", log="binary_accuracy", higher=True)
+    RECIPES = {
+        "echo-8": EchoRecipe(
+            units=64, batch_size=32, window=16, epochs=10, learning_rate=3e-3
+        )
+    }
+
+    def load(self, dataset, data_dir, recipe):
+        if data_dir is not None:
+            raise UserError(f"`--data-dir` is not possible: {self.NAME} makes its own.")
+        return Bits(dataset, recipe)
+
+    def check(self, data, recipe):
+        if recipe.window is None or recipe.window > recipe.length:
+            raise UserError(
+                f"--window must be given, and at most --length {recipe.length}."
+            )
+        if recipe.window < recipe.delay:
+            raise UserError(
+                f"A window of {recipe.window} never sees a bit and its echo, "
+                f"{recipe.delay} timesteps later. Raise --window or lower --delay."
+            )
+
+    def training(self, data, recipe, epoch=0):
+        return self._streams(recipe, [recipe.seed, 0], recipe.length)
+
+    def held_out(self, data, recipe, part):
+        return self._streams(recipe, [{"validation": 1, "test": 2}[part]], 1000)
+
+    def _streams(self, recipe, seed, length):
+        import bptt_keras as bk
+
+        count = recipe.batch_size * length
+        bits = np.random.default_rng(seed).integers(2, size=count + recipe.delay)
+        x = bits[recipe.delay :].astype(np.float32)[:, None]
+        y = bits[:count].astype(np.float32)[:, None]
+        return bk.data.streams(
+            x, batch_size=recipe.batch_size, window=recipe.window, targets=y
+        )
+
+    def watched(self, data, recipe):
+        bits = np.random.default_rng(3).integers(2, size=(4, 4 * recipe.window))
+        bits = bits.astype(np.float32)[..., None]
+        # What is echoed before the first bit is 0.
+        echo = np.pad(bits, ((0, 0), (recipe.delay, 0), (0, 0)))[:, : bits.shape[1]]
+        return bits, echo
+
+    def updates_per_epoch(self, data, recipe):
+        return math.ceil(recipe.length / recipe.window)
+
+    def levels(self, data, recipe):
+        # Of the answers of a window, those whose bit lies in the window before.
+        recipe = data.recipe
+        unseen = min(recipe.delay, recipe.window) / recipe.window
+        return {"without carried state": 1 - unseen / 2, "chance": 0.5}
+
+    def build_model(self, data, recipe):
+        import keras
+
+        from zoo.tasks.layers import recurrent_stack
+
+        return keras.Sequential(
+            [
+                keras.layers.Input((None, 1)),
+                *recurrent_stack(recipe, return_sequences=True),
+                keras.layers.Dense(1, dtype="float32"),
+            ]
+        )
+
+    def build_loss(self):
+        import keras
+
+        return keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def build_metrics(self):
+        import keras
+
+        # On logits.
+        return [keras.metrics.BinaryAccuracy(threshold=0.0)]

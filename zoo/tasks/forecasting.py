@@ -1,0 +1,280 @@
+"""Forecast a series: the next values from all that came before."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.recipe import Recipe
+from zoo.tasks.task import Metric, Task
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class ForecastRecipe(Recipe):
+    """`Recipe`, and what is forecast.
+
+    Args:
+        horizon: Timesteps that are forecast at once, at least 1.
+        season: Timesteps of a season, for the naive forecast; at least 1, which repeats
+            the last value.
+        target: Name of the forecast column; None: all columns.
+    """
+
+    horizon: int = 24
+    season: int = 24
+    target: str | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require("horizon", self.horizon >= 1, "at least 1")
+        self.require("season", self.season >= 1, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """A table of values over time, cut into three parts.
+
+    Args:
+        name: What reports call it.
+        columns: Names of the columns.
+        values: `(timesteps, columns)`.
+        ends: Timesteps where the training, validation and test parts end.
+        targets: Places of the forecast columns.
+        source: Where it comes from.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    values: np.ndarray
+    ends: tuple[int, int, int]
+    targets: tuple[int, ...]
+    source: str
+
+    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each column, of the training part."""
+        train = self.values[: self.ends[0]]
+        return train.mean(axis=0), np.maximum(train.std(axis=0), 1e-9)
+
+    def scaled(self) -> np.ndarray:
+        """All values, standardised by the training part."""
+        mean, deviation = self.scaling()
+        return (self.values - mean) / deviation
+
+    def span(self, part: str) -> tuple[int, int]:
+        """First timestep of a part, and the one after its last."""
+        index = PARTS.index(part)
+        return (0, *self.ends)[index], self.ends[index]
+
+    def describe(self) -> dict:
+        """Facts for the metadata of a model."""
+        sizes = {f"{p}_timesteps": int(np.diff(self.span(p))[0]) for p in PARTS}
+        return {
+            "name": self.name,
+            "source": self.source,
+            "columns": list(self.columns),
+            "forecast": [self.columns[i] for i in self.targets],
+            **sizes,
+        }
+
+
+class Forecasting(Task):
+    """Forecasting.
+
+    The series is one stream of standardised values. After each timestep t the values
+    at t + 1 ... t + horizon of the forecast columns are predicted, from the carried
+    state. The metric is the mean squared error over all of them, in units of the
+    training part's variance: 1 for who always says the mean.
+
+    The seasonal naive forecast repeats the last season: for t + k the value of the
+    latest timestep, not after t, that is whole seasons before it.
+    """
+
+    NAME = "forecasting"
+    SUMMARY = "forecast the next values of a series (mean squared error)"
+    DATASETS = ("etth1", "sunspots")
+    METRIC = Metric("mean squared error", "training variances")
+    RECIPES = {
+        None: ForecastRecipe(
+            units=64,
+            dropout=0.2,
+            batch_size=16,
+            window=96,
+            epochs=30,
+            learning_rate=2e-3,
+            weight_decay=0.05,
+        ),
+        "etth1": ForecastRecipe(
+            units=64,
+            dropout=0.3,
+            batch_size=16,
+            window=96,
+            epochs=20,
+            learning_rate=1e-3,
+            weight_decay=0.1,
+            horizon=24,
+            season=24,
+        ),
+        "sunspots": ForecastRecipe(
+            units=32,
+            dropout=0.2,
+            batch_size=8,
+            window=60,
+            epochs=60,
+            learning_rate=2e-3,
+            weight_decay=0.05,
+            horizon=12,
+            season=132,
+        ),
+    }
+    # Both with attention, horizon 24.
+    REFERENCES = {"etth1": {"LSTMa (Zhou et al. 2021)": 0.650}}
+    OWN_DATA = "a CSV file with a heading, oldest row first"
+
+    def load(self, dataset, data_dir, recipe):
+        from zoo.datasets.builder import load_parts
+        from zoo.datasets.series import EttH1, Sunspots
+
+        builder = {"etth1": EttH1, "sunspots": Sunspots}[dataset]
+        (table,) = load_parts(builder, data_dir)["series"]
+        columns = [name.decode("utf-8") for name in table["columns"]]
+        if dataset == "etth1":
+            # 12, 4 and 4 months of 30 days.
+            ends = tuple(30 * 24 * months for months in (12, 16, 20))
+        else:
+            ends = _shares(len(table["values"]))
+        source = builder.FILES[0].url
+        return _series(dataset, columns, table["values"], ends, recipe, source)
+
+    def from_file(self, path, recipe):
+        from zoo.datasets.own_table import read_table
+
+        name, columns, values = read_table(path)
+        ends = _shares(len(values))
+        return _series(name, columns, values, ends, recipe, "own file")
+
+    def check(self, data, recipe):
+        if recipe.window is None:
+            raise UserError("--window must be given for forecasting.")
+        length = self._stream_length(data, recipe)
+        if length < recipe.window:
+            raise UserError(
+                f"{data.name} is too short: {data.ends[0]:,} timesteps to learn from, "
+                f"in {recipe.batch_size} streams, leave {max(length, 0)} to each, less "
+                f"than one window of {recipe.window}. Lower --batch-size, --window or "
+                "--horizon."
+            )
+        for part in PARTS[1:]:
+            first, end = data.span(part)
+            if end - first < recipe.horizon + 1:
+                raise UserError(
+                    f"{data.name} is too short: its {part} part has {end - first} "
+                    f"timesteps, the horizon is {recipe.horizon}. Lower --horizon."
+                )
+
+    def _stream_length(self, data, recipe):
+        return (data.ends[0] - recipe.horizon) // recipe.batch_size
+
+    def training(self, data, recipe, epoch=0):
+        import bptt_keras as bk
+
+        x, y = self._pairs(data, recipe, 0, data.ends[0])
+        return bk.data.streams(
+            x, batch_size=recipe.batch_size, window=recipe.window, targets=y
+        )
+
+    def held_out(self, data, recipe, part):
+        """One stream, with all before the part to warm up, unscored."""
+        from zoo.batches import WeighedStream
+
+        first, end = data.span(part)
+        # Whole windows: the first, unscored timesteps make up for it.
+        start = (end - recipe.horizon) % recipe.window
+        x, y = self._pairs(data, recipe, start, end)
+        # From the last timestep before the part on, all that is forecast lies in it.
+        weights = (np.arange(start, start + len(x)) >= first - 1).astype(np.float32)
+        return WeighedStream(x, y, weights, window=recipe.window)
+
+    def _pairs(self, data, recipe, first, end):
+        """Inputs, and what is to be forecast from each: `(n, horizon * targets)`."""
+        values = data.scaled()[first:end].astype(np.float32)
+        count = len(values) - recipe.horizon
+        targets = values[:, list(data.targets)]
+        ahead = [targets[k + 1 : k + 1 + count] for k in range(recipe.horizon)]
+        return values[:count], np.stack(ahead, axis=1).reshape(count, -1)
+
+    def watched(self, data, recipe):
+        x, y = self._pairs(data, recipe, *data.span("validation"))
+        steps = min(len(x), 3 * recipe.window)
+        return (x[None, :steps], y[None, :steps]) if steps > 2 else None
+
+    def updates_per_epoch(self, data, recipe):
+        return -(-self._stream_length(data, recipe) // recipe.window)
+
+    def levels(self, data, recipe):
+        """Errors of the naive forecasts on the test part."""
+        first, end = data.span("test")
+        _, y = self._pairs(data, recipe, 0, end)
+        known = data.scaled()[:, list(data.targets)]
+        places = np.arange(first - 1, len(y))
+        errors = {}
+        for name, season in (
+            ("seasonal naive", recipe.season),
+            ("last value", 1),
+        ):
+            steps = np.arange(1, recipe.horizon + 1)
+            back = -(-steps // season) * season
+            guess = known[places[:, None] + (steps - back)[None]]
+            error = (guess.reshape(len(places), -1) - y[places]) ** 2
+            errors[name] = float(error.mean())
+        errors["mean of the training part"] = float((y[places] ** 2).mean())
+        return errors
+
+    def processing(self, data):
+        mean, deviation = data.scaling()
+        return {
+            "columns": list(data.columns),
+            "forecast": [data.columns[i] for i in data.targets],
+            "mean": mean.tolist(),
+            "deviation": deviation.tolist(),
+        }
+
+    def build_model(self, data, recipe):
+        import keras
+
+        from zoo.tasks.layers import recurrent_stack
+
+        outputs = recipe.horizon * len(data.targets)
+        return keras.Sequential(
+            [
+                keras.layers.Input((None, len(data.columns))),
+                *recurrent_stack(recipe, return_sequences=True),
+                keras.layers.Dense(outputs, dtype="float32"),
+            ]
+        )
+
+    def build_loss(self):
+        import keras
+
+        return keras.losses.MeanSquaredError()
+
+
+def _shares(length: int) -> tuple[int, int, int]:
+    """70, 10 and 20 % of a series."""
+    return round(0.7 * length), round(0.8 * length), length
+
+
+def _series(name, columns, values, ends, recipe, source) -> Series:
+    if recipe.target is None:
+        targets = tuple(range(len(columns)))
+    elif recipe.target in columns:
+        targets = (list(columns).index(recipe.target),)
+    else:
+        raise UserError(
+            f"--target names no column of {name}: {recipe.target!r}. There are: "
+            f"{', '.join(columns)}."
+        )
+    return Series(name, tuple(columns), np.asarray(values), ends, targets, source)

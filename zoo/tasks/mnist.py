@@ -1,0 +1,160 @@
+"""Tell a handwritten digit that is read row by row or pixel by pixel."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.recipe import Recipe
+from zoo.tasks.task import Metric, Task
+
+HELD_OUT = 5000  # of the 60,000, for validation
+PERMUTATION_SEED = 92916  # any, but always the same
+
+
+@dataclasses.dataclass(frozen=True)
+class Digits:
+    """Digits as sequences `(n, timesteps, features)` of bytes, and their labels."""
+
+    name: str
+    images: dict
+    labels: dict
+
+    def describe(self) -> dict:
+        """Facts for the metadata of a model."""
+        train = self.images["train"]
+        return {
+            "name": self.name,
+            "timesteps": train.shape[1],
+            "features": train.shape[2],
+            **{f"{part}_digits": len(x) for part, x in self.images.items()},
+        }
+
+
+class SequentialMnist(Task):
+    """Sequential MNIST.
+
+    The 784 pixels of a digit come one by one (or, for all to be learned in minutes, in
+    28 rows of 28), the digit is asked for at the end. In the permuted form all digits
+    are read in one fixed random order.
+
+    Source: Le, Jaitly & Hinton (2015); Bai, Kolter & Koltun (2018).
+    """
+
+    NAME = "mnist"
+    SUMMARY = "tell a digit that is read row by row or pixel by pixel (accuracy)"
+    DATASETS = ("mnist-rows", "mnist-pixels", "mnist-permuted")
+    METRIC = Metric("accuracy", "", log="sparse_categorical_accuracy", higher=True)
+    RECIPES = {
+        "mnist-rows": Recipe(
+            units=128, batch_size=100, epochs=10, learning_rate=3e-3, dropout=0.2
+        ),
+        "mnist-pixels": Recipe(
+            layer="gru", units=128, batch_size=100, epochs=10, learning_rate=2e-3
+        ),
+        "mnist-permuted": Recipe(
+            layer="gru", units=128, batch_size=100, epochs=10, learning_rate=2e-3
+        ),
+    }
+    # 70,000 weights.
+    REFERENCES = {
+        "mnist-pixels": {
+            "LSTM (Bai et al. 2018)": 0.872,
+            "GRU (Bai et al. 2018)": 0.962,
+        },
+        "mnist-permuted": {
+            "LSTM (Bai et al. 2018)": 0.857,
+            "GRU (Bai et al. 2018)": 0.873,
+        },
+    }
+
+    def source_of(self, dataset):
+        return {
+            "mnist-rows": "70,000 digits, 28 timesteps of 28 pixels",
+            "mnist-pixels": "70,000 digits, 784 timesteps of a pixel",
+            "mnist-permuted": "the same in one fixed random order",
+        }[dataset]
+
+    def load(self, dataset, data_dir, recipe):
+        from zoo.datasets.builder import load_parts, stacked
+        from zoo.datasets.mnist import Mnist
+
+        parts = load_parts(Mnist, data_dir)
+
+        def joined(part, name):
+            blocks = stacked(parts[part], name)
+            return blocks.reshape(-1, *blocks.shape[2:])
+
+        images = {part: joined(part, "images") for part in ("train", "test")}
+        labels = {part: joined(part, "labels") for part in ("train", "test")}
+        images = {part: self._sequences(dataset, x) for part, x in images.items()}
+        for of_part in (images, labels):
+            of_part["validation"] = of_part["train"][-HELD_OUT:]
+            of_part["train"] = of_part["train"][:-HELD_OUT]
+        labels = {part: y.astype(np.int32) for part, y in labels.items()}
+        return Digits(dataset, images, labels)
+
+    def _sequences(self, dataset, images):
+        if dataset == "mnist-rows":
+            return images
+        pixels = images.reshape(len(images), 784)
+        if dataset == "mnist-permuted":
+            order = np.random.default_rng(PERMUTATION_SEED).permutation(784)
+            pixels = pixels[:, order]
+        return pixels[..., None]
+
+    def check(self, data, recipe):
+        steps = data.images["train"].shape[1]
+        if recipe.window is not None and recipe.window < steps:
+            raise UserError(
+                f"The digit is asked for at the end, so the window must reach all "
+                f"{steps} timesteps. Leave --window out."
+            )
+
+    def training(self, data, recipe, epoch=0):
+        return self._batches(data, "train", recipe.batch_size, recipe.seed, epoch)
+
+    def held_out(self, data, recipe, part):
+        return self._batches(data, part, 250, None)
+
+    def _batches(self, data, part, size, seed, epoch=0):
+        from zoo.batches import ShuffledArrays
+
+        x = data.images[part].astype(np.float32) / 255
+        return ShuffledArrays(x, data.labels[part], size, seed, epoch)
+
+    def watched(self, data, recipe):
+        x = data.images["validation"][:4].astype(np.float32) / 255
+        return x, data.labels["validation"][:4]
+
+    def updates_per_epoch(self, data, recipe):
+        return -(-len(data.images["train"]) // recipe.batch_size)
+
+    def levels(self, data, recipe):
+        return {"chance": 0.1}
+
+    def build_model(self, data, recipe):
+        import keras
+
+        from zoo.tasks.layers import recurrent_stack
+
+        features = data.images["train"].shape[2]
+        return keras.Sequential(
+            [
+                keras.layers.Input((None, features)),
+                *recurrent_stack(recipe, return_sequences=False),
+                keras.layers.Dense(10, dtype="float32"),
+            ]
+        )
+
+    def build_loss(self):
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def build_metrics(self):
+        import keras
+
+        return [keras.metrics.SparseCategoricalAccuracy()]

@@ -1,0 +1,217 @@
+"""What every task of the zoo has: data, model, loss, metric, levels, recipes."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Any
+
+from zoo.errors import UserError
+from zoo.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """What a task is judged by.
+
+    Args:
+        name: As in reports, such as "accuracy".
+        unit: Such as "nats per character", or "" for a plain number.
+        log: Name in the logs of `fit`, without `val_`.
+        factor: Metric = factor times the logged value.
+        higher: Whether higher is better.
+        bits: Whether it is shown in bits beside nats.
+    """
+
+    name: str
+    unit: str
+    log: str = "loss"
+    factor: float = 1.0
+    higher: bool = False
+    bits: bool = False
+
+    def better(self, value: float, than: float) -> bool:
+        """Whether a value beats another; NaN beats nothing."""
+        return value > than if self.higher else value < than
+
+
+class Task(abc.ABC):
+    """One task. A subclass is one file; `zoo.tasks` has a row for each.
+
+    Attributes:
+        NAME: As on the command line.
+        SUMMARY: One line.
+        DATASETS: Names of its data sets; the first is the default.
+        METRIC: `Metric`.
+        RECIPES: `{data set name, or None for the user's own data: Recipe}`.
+        REFERENCES: `{data set name: {who: published value of the metric}}`.
+        OWN_DATA: What `--data` takes, in words, or None if the task has its own data
+            only.
+    """
+
+    NAME: str
+    SUMMARY: str
+    DATASETS: tuple[str, ...]
+    METRIC: Metric
+    RECIPES: dict[str | None, Recipe]
+    REFERENCES: dict[str, dict[str, float]] = {}
+    OWN_DATA: str | None = None
+
+    def recipe_for(self, dataset: str | None) -> Recipe:
+        """The default recipe of a data set; None: of the user's own data."""
+        if dataset in self.RECIPES:
+            return self.RECIPES[dataset]
+        return self.RECIPES[None if None in self.RECIPES else self.DATASETS[0]]
+
+    def recipe_from(self, values: dict) -> Recipe:
+        """The recipe that a preset's metadata or a checkpoint tells of.
+
+        Raises:
+            ValueError: If it is none of this task.
+        """
+        kind = type(self.recipe_for(None))
+        names = {field.name for field in dataclasses.fields(kind)}
+        try:
+            return kind(**{k: v for k, v in values.items() if k in names})
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"this is no recipe of {self.NAME}: {error}") from None
+
+    def source_of(self, dataset: str) -> str:
+        """Where a data set comes from that is none of `zoo.datasets`, in words."""
+        return "generated"
+
+    def references_for(self, dataset: str) -> dict[str, float]:
+        """Published values of the metric, by who published them."""
+        return dict(self.REFERENCES.get(dataset, {}))
+
+    # --- Data ---------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def load(self, dataset: str, data_dir: str | None, recipe: Recipe) -> Any:
+        """The data of a name.
+
+        Returns:
+            Data of the task's own kind, with `name` and `describe()`, a dict for JSON.
+
+        Raises:
+            ZooError: If they cannot be had.
+        """
+
+    def from_file(self, path: str, recipe: Recipe) -> Any:
+        """The user's own data.
+
+        Raises:
+            UserError: If the task takes none, or the file does not fit.
+        """
+        raise UserError(f"`--data` is not possible: {self.NAME} makes its own data.")
+
+    @abc.abstractmethod
+    def check(self, data: Any, recipe: Recipe) -> None:
+        """Refuses data that do not go with a recipe.
+
+        Raises:
+            UserError: Says what to change.
+        """
+
+    @abc.abstractmethod
+    def training(self, data: Any, recipe: Recipe, epoch: int = 0) -> Any:
+        """The first argument of `fit`: batches, in an order that the seed fixes.
+
+        Args:
+            data: The task's data.
+            recipe: The recipe.
+            epoch: Epoch that comes first, counted from 0.
+        """
+
+    @abc.abstractmethod
+    def held_out(self, data: Any, recipe: Recipe, part: str) -> Any:
+        """Batches of the part "validation" or "test", for `evaluate`."""
+
+    @abc.abstractmethod
+    def updates_per_epoch(self, data: Any, recipe: Recipe) -> int:
+        """Weight updates of an epoch, for the schedule of the learning rate."""
+
+    def parts(self, data: Any) -> tuple[str, ...]:
+        """The parts that are held out: "validation", and "test" if there is one."""
+        return ("validation", "test")
+
+    def watched(self, data: Any, recipe: Recipe) -> Any:
+        """A few rows for a `TrainingWatch`, or None if they cannot be had."""
+        return None
+
+    @abc.abstractmethod
+    def levels(self, data: Any, recipe: Recipe) -> dict[str, float]:
+        """What the metric is without any learning: simple rules, and chance."""
+
+    def processing(self, data: Any) -> dict:
+        """Plain values that a trained model needs to read data: a dict for JSON."""
+        return {}
+
+    def adapted(self, data: Any, preset: Any) -> Any:
+        """Data as a preset's model reads them: by its vocabulary, its scaling.
+
+        Raises:
+            UserError: If the model cannot read them.
+        """
+        return data
+
+    # --- Model --------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def build_model(self, data: Any, recipe: Recipe) -> Any:
+        """A built `keras.Sequential`."""
+
+    @abc.abstractmethod
+    def build_loss(self) -> Any:
+        """The loss of one timestep, or of the sequence's end."""
+
+    def build_metrics(self) -> list:
+        """Keras metrics to compile with, fresh ones."""
+        return []
+
+    def build_optimizer(self, recipe: Recipe, updates: int) -> Any:
+        """AdamW with a warm-up and a cosine, clipped by global norm.
+
+        Args:
+            recipe: The recipe.
+            updates: Weight updates of the whole training.
+        """
+        import keras
+
+        warmup = max(1, updates // 50)
+        schedule = keras.optimizers.schedules.CosineDecay(
+            recipe.learning_rate / 10,
+            decay_steps=max(1, updates - warmup),
+            alpha=0.01,
+            warmup_target=recipe.learning_rate,
+            warmup_steps=warmup,
+        )
+        optimizer = keras.optimizers.AdamW(
+            schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        return optimizer
+
+    def build_trainer(self, model: Any, recipe: Recipe) -> Any:
+        """The `TruncatedBPTT` that trains the model, not compiled."""
+        import bptt_keras as bk
+
+        return bk.TruncatedBPTT(model, window=recipe.window)
+
+    def derived(self, logs: dict) -> dict[str, float]:
+        """More numbers for the logs, made of those that are there."""
+        return {}
+
+    # --- What a user sees ---------------------------------------------------------
+
+    def remarks(self, data: Any, preset: Any) -> list[str]:
+        """What to know of a metric on data that a preset was not trained on."""
+        return []
+
+    def conclude(self, run: Any, preset: Any) -> None:
+        """Shows, after a training, what the model makes: prints, writes files."""
+        return None
+
+    def next_steps(self, folder: Any) -> list[tuple[str, str]]:
+        """What can be done with a preset: pairs of words and a command."""
+        return [("measure it", f"bptt-zoo evaluate {folder}")]
