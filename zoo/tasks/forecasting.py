@@ -21,17 +21,21 @@ class ForecastRecipe(Recipe):
         horizon: Timesteps that are forecast at once, at least 1.
         season: Timesteps of a season, for the naive forecast; at least 1, which repeats
             the last value.
+        base: Naive forecast that the model corrects: `season`, or `last` for the last
+            value.
         target: Name of the forecast column; None: all columns.
     """
 
     horizon: int = 24
     season: int = 24
+    base: str = "season"
     target: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
         self.require("horizon", self.horizon >= 1, "at least 1")
         self.require("season", self.season >= 1, "at least 1")
+        self.require("base", self.base in ("season", "last"), "season or last")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +90,9 @@ class Forecasting(Task):
 
     The series is one stream of standardised values. After each timestep t the values
     at t + 1 ... t + horizon of the forecast columns are predicted, from the carried
-    state. The metric is the mean squared error over all of them, in units of the
-    training part's variance: 1 for who always says the mean.
+    state: as corrections of a naive forecast, the last season or the last value. The
+    metric is the mean squared error over all of them, in units of the training part's
+    variance.
 
     The seasonal naive forecast repeats the last season: for t + k the value of the
     latest timestep, not after t, that is whole seasons before it.
@@ -128,6 +133,7 @@ class Forecasting(Task):
             weight_decay=0.05,
             horizon=12,
             season=132,
+            base="last",
         ),
     }
     # Both with attention, horizon 24.
@@ -199,12 +205,28 @@ class Forecasting(Task):
         return WeighedStream(x, y, weights, window=recipe.window)
 
     def _pairs(self, data, recipe, first, end):
-        """Inputs, and what is to be forecast from each: `(n, horizon * targets)`."""
-        values = data.scaled()[first:end].astype(np.float32)
-        count = len(values) - recipe.horizon
-        targets = values[:, list(data.targets)]
-        ahead = [targets[k + 1 : k + 1 + count] for k in range(recipe.horizon)]
-        return values[:count], np.stack(ahead, axis=1).reshape(count, -1)
+        """Inputs, and the correction that is asked for: `(n, horizon * targets)`."""
+        season = recipe.season if recipe.base == "season" else 1
+        places = np.arange(first, end - recipe.horizon)
+        y = self._ahead(data, recipe, places) - self._naive(
+            data, recipe, places, season
+        )
+        x = data.scaled()[places]
+        return x.astype(np.float32), y.astype(np.float32)
+
+    def _ahead(self, data, recipe, places):
+        """The values after timesteps: `(n, horizon * targets)`."""
+        known = data.scaled()[:, list(data.targets)]
+        steps = np.arange(1, recipe.horizon + 1)
+        return known[places[:, None] + steps].reshape(len(places), -1)
+
+    def _naive(self, data, recipe, places, season):
+        """What the latest season says of them; before the first, the first value."""
+        known = data.scaled()[:, list(data.targets)]
+        steps = np.arange(1, recipe.horizon + 1)
+        back = -(-steps // season) * season
+        found = np.maximum(places[:, None] + steps - back, 0)
+        return known[found].reshape(len(places), -1)
 
     def watched(self, data, recipe):
         x, y = self._pairs(data, recipe, *data.span("validation"))
@@ -217,21 +239,14 @@ class Forecasting(Task):
     def levels(self, data, recipe):
         """Errors of the naive forecasts on the test part."""
         first, end = data.span("test")
-        _, y = self._pairs(data, recipe, 0, end)
-        known = data.scaled()[:, list(data.targets)]
-        places = np.arange(first - 1, len(y))
-        errors = {}
-        for name, season in (
-            ("seasonal naive", recipe.season),
-            ("last value", 1),
-        ):
-            steps = np.arange(1, recipe.horizon + 1)
-            back = -(-steps // season) * season
-            guess = known[places[:, None] + (steps - back)[None]]
-            error = (guess.reshape(len(places), -1) - y[places]) ** 2
-            errors[name] = float(error.mean())
-        errors["mean of the training part"] = float((y[places] ** 2).mean())
-        return errors
+        places = np.arange(first - 1, end - recipe.horizon)
+        y = self._ahead(data, recipe, places)
+        guesses = {
+            "seasonal naive": self._naive(data, recipe, places, recipe.season),
+            "last value": self._naive(data, recipe, places, 1),
+            "mean of the training part": 0.0,
+        }
+        return {k: float(((v - y) ** 2).mean()) for k, v in guesses.items()}
 
     def processing(self, data):
         mean, deviation = data.scaling()

@@ -80,15 +80,21 @@ def series(steps=200, columns=2):
     return Series("x", names, values, (140, 160, steps), (1,), "made")
 
 
-def test_what_is_forecast_are_the_next_values():
+@pytest.mark.parametrize("base", ["season", "last"])
+def test_what_is_forecast_is_how_the_next_values_differ_from_the_naive_ones(base):
     task, data = TASKS["forecasting"], series()
-    recipe = ForecastRecipe(horizon=4, window=10, batch_size=1)
+    recipe = ForecastRecipe(horizon=4, season=6, base=base, window=10, batch_size=1)
     scaled = data.scaled()
     x, y = task._pairs(data, recipe, 0, 140)
     assert x.shape == (136, 2) and y.shape == (136, 4)
     for t in (0, 50, 135):
         np.testing.assert_allclose(x[t], scaled[t], rtol=1e-5)
-        np.testing.assert_allclose(y[t], scaled[t + 1 : t + 5, 1], rtol=1e-5)
+        if base == "last":
+            naive = scaled[t, 1]
+        else:
+            naive = scaled[np.maximum(np.arange(t - 5, t - 1), 0), 1]
+        expected = scaled[t + 1 : t + 5, 1] - naive
+        np.testing.assert_allclose(y[t], expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(scaled[:140].mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(scaled[:140].std(axis=0), 1, rtol=1e-9)
 
@@ -113,7 +119,7 @@ def test_naive_forecasts_repeat_the_season_and_the_last_value():
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_a_part_is_scored_from_its_first_value_on_and_warmed_up_before(part):
     task, data = TASKS["forecasting"], series()
-    recipe = ForecastRecipe(horizon=4, window=10, batch_size=1)
+    recipe = ForecastRecipe(horizon=4, base="last", window=10, batch_size=1)
     batches = task.held_out(data, recipe, part)
     weights = np.concatenate([batches[i][2] for i in range(len(batches))], axis=1)[0]
     first, end = data.span(part)
@@ -121,9 +127,8 @@ def test_a_part_is_scored_from_its_first_value_on_and_warmed_up_before(part):
     assert weights.sum() == end - first - 3
     assert len(weights) % 10 == 0
     scored = np.concatenate([batches[i][1] for i in range(len(batches))], axis=1)[0]
-    np.testing.assert_allclose(
-        scored[weights > 0][0], data.scaled()[first : first + 4, 1], rtol=1e-5
-    )
+    expected = data.scaled()[first : first + 4, 1] - data.scaled()[first - 1, 1]
+    np.testing.assert_allclose(scored[weights > 0][0], expected, rtol=1e-4)
 
 
 def test_a_column_can_be_chosen_and_must_exist(tmp_path):
