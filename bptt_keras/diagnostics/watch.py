@@ -178,6 +178,6 @@ def _clips(optimizer):
     clipped = find_clipped(optimizer)
     if clipped is not None:
         return bool(clipped.clipping)
-    inner = innermost(optimizer)
+    optimizer = innermost(optimizer)
     names = ("clipnorm", "global_clipnorm", "clipvalue")
-    return any(getattr(inner, name, None) is not None for name in names)
+    return any(getattr(optimizer, name, None) is not None for name in names)
