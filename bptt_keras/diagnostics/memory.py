@@ -62,9 +62,9 @@ def memory(
         ])
         x = np.zeros((16, 50, 1), "float32")
         use = bk.diagnostics.memory(
-            model, (x, x), [400, 800, 1600], loss="mse", methods=["full"]
+            model, (x, x), [100, 200, 400], loss="mse", methods="windows", window=50
         )
-        print(use)                         # how fast it grows, and what fits into 8 GiB
+        print(use)                         # with "full": what fits into 8 GiB
 
     Source: Chen, Xu, Zhang & Guestrin, "Training deep nets with sublinear memory cost"
     (2016), for the square root.

@@ -43,6 +43,7 @@ def test_each_method_grows_as_its_law_says():
 
 
 @NEEDS_MEASURE
+@pytest.mark.slow
 def test_training_goes_on_as_if_nothing_had_been_measured():
     x, y = data()
     weights = []

@@ -58,6 +58,7 @@ def test_influence_balancing_is_flagged_before_the_loss_blows_up():
     assert not history["loss"][-1] < 1e3
 
 
+@pytest.mark.slow
 def test_a_window_that_is_long_enough_is_not_flagged():
     trainer = trainer_of(200, 1e-3)
     sample = np.zeros((1, 400, 1), "float32")
@@ -115,6 +116,7 @@ def test_a_window_far_beyond_the_horizon_is_told():
     assert "note (vanishing): Gradients vanish" in said
 
 
+@pytest.mark.slow
 def test_it_looks_before_training_and_every_few_epochs():
     _, watch = watched(trainer_for(), epochs=5, every=2)
     # The last epoch is looked at in any case.
@@ -127,6 +129,7 @@ def test_it_looks_before_training_and_every_few_epochs():
     assert [look.bias.windows.tolist() for look in watch.looks] == [[10, 40]] * 4
 
 
+@pytest.mark.slow
 def test_what_it_sees_is_what_the_functions_measure():
     trainer = trainer_for()
     _, watch = watched(trainer, longest=12)
@@ -188,6 +191,7 @@ def test_full_backpropagation_and_long_windows_have_no_bias_to_measure():
         assert all(look.bias is None for look in watch.looks)
 
 
+@pytest.mark.slow
 def test_overlapping_windows_have_no_bias_to_measure():
     trainer = trainer_of(60, 1e-3, stride=1)
     x = np.zeros((1, 400, 1), "float32")
@@ -196,6 +200,7 @@ def test_overlapping_windows_have_no_bias_to_measure():
     assert all("wrong way" not in kinds(look) for look in watch.looks)
 
 
+@pytest.mark.slow
 def test_an_adaptive_window_is_judged_as_it_is_now():
     schedule = bk.truncation.AdaptiveWindow(20, longest=30, tolerance=0.5, multiple=1)
     _, watch = watched(trainer_for(window=schedule), epochs=2)
@@ -204,6 +209,7 @@ def test_an_adaptive_window_is_judged_as_it_is_now():
     assert watch.looks[-1].bias.windows[0] == schedule.window
 
 
+@pytest.mark.slow
 def test_a_stream_is_joined_until_the_window_can_be_judged():
     series = np.random.default_rng(0).normal(size=(2 * 600, 2)).astype("float32")
     stream = bk.data.streams(series, batch_size=2, window=128, targets=series[:, :1])
@@ -218,6 +224,7 @@ def test_data_no_longer_than_the_window_are_told():
     assert "(not judged): The data are 40 timesteps long and the window is 40" in said
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_keeps_its_looks():
     x, y = data()
     trainer = trainer_for()
@@ -229,6 +236,7 @@ def test_a_training_that_goes_on_keeps_its_looks():
     assert [look.epoch for look in watch.looks] == [0, 1]
 
 
+@pytest.mark.slow
 def test_metrics_of_several_numbers_are_left_out():
     trainer = trainer_for()
     trainer.compile("sgd", "mse", metrics=[keras.metrics.F1Score()], jit_compile=False)

@@ -13,7 +13,7 @@ from zoo.tasks import TASKS
 from zoo.training import Run
 
 EVERY = [(task.NAME, name) for task in TASKS.values() for name in task.DATASETS]
-QUICK = ("classification", "delayed-echo")
+QUICK = ("classification",)
 # Small enough to be trained in seconds. What a task does not have is passed over.
 SMALL = {
     "units": 6,
