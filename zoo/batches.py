@@ -10,6 +10,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+import bptt_keras as bk
+
 
 class ShuffledArrays(keras.utils.PyDataset):
     """Rows of arrays, in another order each epoch.
@@ -78,6 +80,30 @@ class Generated(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Goes on to the next epoch."""
         self._epoch += 1
+
+
+def ragged_batches(x, y, recipe, *, window: int, shuffle: bool, epoch: int = 0):
+    """Sequences of several lengths, in the order of an epoch.
+
+    Args:
+        x: List of sequences.
+        y: Targets, as `bptt_keras.data.RaggedBatches` takes them.
+        recipe: Says how many rows a batch has, and the seed of the orders.
+        window: As `bptt_keras.data.RaggedBatches` takes it.
+        shuffle: Whether rows are shuffled.
+        epoch: Epoch that comes first, counted from 0.
+    """
+    batches = bk.data.RaggedBatches(
+        x,
+        y,
+        batch_size=recipe.batch_size,
+        window=window,
+        shuffle=shuffle,
+        seed=recipe.seed if shuffle else None,
+    )
+    for _ in range(epoch):
+        batches.on_epoch_end()
+    return batches
 
 
 class WeighedStream(keras.utils.PyDataset):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.diagnostics.data import map_timed, tensors, timed_shape
-from bptt_keras.diagnostics.problem import Problem, check_valid
+from bptt_keras.diagnostics.problem import Problem
 from bptt_keras.training.parts import split_inputs
 from bptt_keras.truncation.arguments import whole
 
@@ -196,7 +196,7 @@ class _Borders:
                 f"All batches must have as many rows. Received: {problem.rows} and "
                 f"{rows}."
             )
-        check_valid(problem.step, x)
+        problem.check_valid(x)
         reset = self._flags(reset)
         # The last batch of a stream may be shorter than the others.
         if length >= steps:

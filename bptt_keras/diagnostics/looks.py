@@ -2,13 +2,13 @@
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from bptt_keras.diagnostics.activity import Activity, LayerActivity
+from bptt_keras.diagnostics.files import write_whole
 from bptt_keras.diagnostics.findings import Finding
 from bptt_keras.diagnostics.flow import GradientFlow
 from bptt_keras.diagnostics.trade_off import TruncationBias
@@ -48,13 +48,9 @@ def write_looks(path, looks):
         path: File that is written.
         looks: List of `Look`.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
     # A look a line: indented, each of the many numbers would have a line.
     lines = [json.dumps(_plain(look), allow_nan=False) for look in looks]
-    temporary.write_text("[" + ",\n".join(lines) + "]\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, "[" + ",\n".join(lines) + "]\n")
 
 
 def read_looks(path):

@@ -47,7 +47,9 @@ class Problem:
         self.rows, self.length = timed_shape(self.step.model, self.x)
         self.timed = self._has_time()
         self._check_targets()
-        check_valid(self.step, self.x)
+        # Traced: run as it is, it would run the whole model for a mask.
+        self._mask = tf.function(self.step.mask, autograph=False)
+        self.check_valid(self.x)
         # Run as they are, layers loop over time step by step.
         self._run = tf.function(self.step, autograph=False, reduce_retracing=True)
 
@@ -58,6 +60,20 @@ class Problem:
     def advance(self, start, stop, state):
         """The state after some timesteps, from the state before them."""
         return self._run(self.inputs(start, stop), state)[1] if stop > start else state
+
+    def check_valid(self, x):
+        """Raises `ValueError` if a mask of the model's own switches timesteps off.
+
+        Args:
+            x: Inputs, structure of tensors.
+        """
+        mask = self._mask(x)
+        if mask is not None and not bool(tf.reduce_all(mask)):
+            raise ValueError(
+                "Diagnoses take timesteps that are all valid. Received: data of which "
+                "the model masks some, as padding. Cut the sequences to a common "
+                "length."
+            )
 
     def targets(self, start, stop):
         """Their targets: all there are where targets have no time axis."""
@@ -140,21 +156,6 @@ class Problem:
 def inner(model):
     """The model that a trainer trains, or the model itself."""
     return model.model if isinstance(model, TruncatedBPTT) else model
-
-
-def check_valid(step, x):
-    """Raises if a mask of the model's own switches timesteps off.
-
-    Args:
-        step: `PureStep` of the model.
-        x: Inputs, structure of tensors.
-    """
-    mask = step.mask(x)
-    if mask is not None and not bool(tf.reduce_all(mask)):
-        raise ValueError(
-            "Diagnoses take timesteps that are all valid. Received: data of which the "
-            "model masks some, as padding. Cut the sequences to a common length."
-        )
 
 
 def _merged(tensor):

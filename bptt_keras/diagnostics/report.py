@@ -4,12 +4,11 @@ import base64
 import html
 import io
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 
 from bptt_keras.diagnostics import report_figures as figures
+from bptt_keras.diagnostics.files import write_whole
 from bptt_keras.diagnostics.findings import news
 
 _STYLE = """
@@ -95,12 +94,7 @@ def write_report(
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body>\n" + "\n".join(filter(None, parts)) + "\n</body>\n</html>\n"
     )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    return write_whole(path, page)
 
 
 def _checked(history):

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 
-from zoo.errors import UserError
 from zoo.recipe import Recipe
 from zoo.tasks.generated import GeneratedTask
 from zoo.tasks.task import Metric
@@ -75,11 +74,7 @@ class Adding(GeneratedTask):
         return x, y[:, None]
 
     def check(self, data, recipe):
-        if recipe.window is not None and recipe.window < recipe.steps:
-            raise UserError(
-                "The answer stands at the end, so the window must reach all "
-                f"{recipe.steps} timesteps. Leave --window out."
-            )
+        self.require_reach(recipe, recipe.steps, "The answer stands at the end")
 
     def levels(self, data, recipe):
         return {"always 1": 1 / 6}

@@ -208,8 +208,10 @@ class CharLM(Task):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def derived(self, logs):
+        from zoo.report import bits
+
         return {
-            prefix + "bpc": logs[prefix + "loss"] / math.log(2)
+            prefix + "bpc": bits(logs[prefix + "loss"])
             for prefix in ("", "val_")
             if prefix + "loss" in logs
         }

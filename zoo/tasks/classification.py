@@ -132,36 +132,24 @@ class Classification(Task):
                 "could validate."
             )
         longest = data.describe()["longest"]
-        if recipe.window is not None and recipe.window < longest:
-            raise UserError(
-                f"The class is asked for at the end, so the window must reach all "
-                f"{longest} timesteps. Leave --window out."
-            )
+        self.require_reach(recipe, longest, "The class is asked for at the end")
 
     def training(self, data, recipe, epoch=0):
-        batches = self._batches(data, data.train, recipe, shuffle=True)
-        for _ in range(epoch):
-            batches.on_epoch_end()
-        return batches
+        return self._batches(data, data.train, recipe, shuffle=True, epoch=epoch)
 
     def held_out(self, data, recipe, part):
         return self._batches(data, getattr(data, part), recipe, shuffle=False)
 
-    def _batches(self, data, part, recipe, *, shuffle):
-        import bptt_keras as bk
+    def _batches(self, data, part, recipe, *, shuffle, epoch=0):
+        from zoo.batches import ragged_batches
 
         mean, deviation = data.scaling()
         series, labels = part
         scaled = [((s - mean) / deviation).astype(np.float32) for s in series]
         # One length for all: a handful of timesteps more, and one program.
         longest = max(map(len, (*data.train[0], *data.test[0])))
-        return bk.data.RaggedBatches(
-            scaled,
-            labels,
-            batch_size=recipe.batch_size,
-            window=longest,
-            shuffle=shuffle,
-            seed=recipe.seed if shuffle else None,
+        return ragged_batches(
+            scaled, labels, recipe, window=longest, shuffle=shuffle, epoch=epoch
         )
 
     def updates_per_epoch(self, data, recipe):

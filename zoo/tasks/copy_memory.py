@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 
-from zoo.errors import UserError
 from zoo.recipe import Recipe
 from zoo.tasks.generated import GeneratedTask
 from zoo.tasks.task import Metric
@@ -53,8 +52,6 @@ class CopyMemory(GeneratedTask):
             units=128, batch_size=64, epochs=20, learning_rate=2e-3, steps=100
         )
     }
-    # 16,000 weights.
-    REFERENCES = {}
 
     def draw(self, recipe, rng, rows):
         """`(x, y)` of ids, `(rows, steps + 20)` each."""
@@ -68,11 +65,8 @@ class CopyMemory(GeneratedTask):
 
     def check(self, data, recipe):
         length = recipe.steps + 2 * RECALLED
-        if recipe.window is not None and recipe.window < length:
-            raise UserError(
-                f"What is recalled lies {recipe.steps + RECALLED} timesteps back, so "
-                f"the window must reach all {length}. Leave --window out."
-            )
+        why = f"What is recalled lies {recipe.steps + RECALLED} timesteps back"
+        self.require_reach(recipe, length, why)
 
     def levels(self, data, recipe):
         steps = data.recipe.steps

@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 
-from zoo.errors import UserError
 from zoo.recipe import Recipe
 from zoo.tasks.task import Metric, Task
 
@@ -107,11 +106,7 @@ class SequentialMnist(Task):
 
     def check(self, data, recipe):
         steps = data.images["train"].shape[1]
-        if recipe.window is not None and recipe.window < steps:
-            raise UserError(
-                f"The digit is asked for at the end, so the window must reach all "
-                f"{steps} timesteps. Leave --window out."
-            )
+        self.require_reach(recipe, steps, "The digit is asked for at the end")
 
     def training(self, data, recipe, epoch=0):
         return self._batches(data, "train", recipe.batch_size, recipe.seed, epoch)

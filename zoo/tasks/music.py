@@ -122,20 +122,17 @@ class Music(Task):
         return self._batches(getattr(data, part), recipe, shuffle=False)
 
     def _batches(self, pieces, recipe, *, shuffle, epoch=0):
-        import bptt_keras as bk
+        from zoo.batches import ragged_batches
 
         pieces = [piece.astype(np.float32) for piece in pieces if len(piece) > 1]
-        batches = bk.data.RaggedBatches(
+        return ragged_batches(
             [piece[:-1] for piece in pieces],
             [piece[1:] for piece in pieces],
-            batch_size=recipe.batch_size,
+            recipe,
             window=recipe.window,
             shuffle=shuffle,
-            seed=recipe.seed if shuffle else None,
+            epoch=epoch,
         )
-        for _ in range(epoch):
-            batches.on_epoch_end()
-        return batches
 
     def watched(self, data, recipe):
         piece = max(data.validation, key=len).astype(np.float32)

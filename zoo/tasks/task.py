@@ -113,6 +113,18 @@ class Task(abc.ABC):
             UserError: Says what to change.
         """
 
+    def require_reach(self, recipe: Recipe, steps: int, why: str) -> None:
+        """Refuses a window that is shorter than a sequence.
+
+        Raises:
+            UserError: Begins with `why`, and says what to change.
+        """
+        if recipe.window is not None and recipe.window < steps:
+            raise UserError(
+                f"{why}, so the window must reach all {steps} timesteps. Leave "
+                "--window out."
+            )
+
     @abc.abstractmethod
     def training(self, data: Any, recipe: Recipe, epoch: int = 0) -> Any:
         """The first argument of `fit`: batches, in an order that the seed fixes.
