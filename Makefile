@@ -1,7 +1,7 @@
 # Everything works on a fresh machine with Python >= 3.10 (with venv) and make.
 # Overridable: PYTHON (builds the environment), VENV (where it lies),
 # DEVICE (cpu or gpu: which TensorFlow is installed), PYTEST (more pytest flags),
-# WORKERS (processes that share the quick tests; each takes up to 3 GB),
+# WORKERS (processes that share the tests; each takes up to 3 GB),
 # BENCH (flags of the benchmark), TORCH and JAX (Python programs that have them).
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,6 +15,7 @@ JAX ?= .venv-bench-jax/bin/python
 bin := $(VENV)/bin
 demo_ready := $(VENV)/.ready-demo-$(DEVICE)
 test_ready := $(VENV)/.ready-test-$(DEVICE)
+parallel := -n $(WORKERS) --dist worksteal
 # Environments of the benchmark's peers, but for those that were given.
 peers := $(filter .venv-bench-%,$(TORCH) $(JAX))
 peers_ready := $(peers:%/bin/python=%/.ready)
@@ -34,13 +35,13 @@ demo: $(demo_ready) ## Train a small character model on embedded text and show i
 	@echo 'Go on: $(bin)/bptt-zoo generate runs/demo --prompt "The "'
 
 test: $(test_ready) ## Lint and the tests that are quick.
-	$(bin)/python -m pytest -q -m "not slow" -n $(WORKERS) --dist worksteal $(PYTEST)
+	$(bin)/python -m pytest -q -m "not slow" $(parallel) $(PYTEST)
 
 test-slow: $(test_ready) ## The slow tests alone.
-	$(bin)/python -m pytest -q -m slow $(PYTEST)
+	$(bin)/python -m pytest -q -m slow $(parallel) $(PYTEST)
 
 test-all: $(test_ready) ## Lint and every test.
-	$(bin)/python -m pytest -q $(PYTEST)
+	$(bin)/python -m pytest -q $(parallel) $(PYTEST)
 
 # As root on Debian and its kin; elsewhere it says what to do.
 browser: ## Install Chromium, which the tests of the HTML report look with.

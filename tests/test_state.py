@@ -327,6 +327,16 @@ def test_return_state_gives_the_model_its_own_outputs():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_a_dry_run_tells_whether_a_mask_reaches_all_recurrent_layers(both):
+    a, b = keras.Input((None, 2)), keras.Input((None, 2))
+    branches = [keras.layers.Masking()(a), keras.layers.Masking()(b) if both else b]
+    hidden = [keras.layers.SimpleRNN(2)(branch) for branch in branches]
+    model = keras.Model([a, b], keras.layers.Add()(hidden))
+    spec = tf.TensorSpec([None, None, 2], tf.float32)
+    assert discover(bk.PureStep(model), [spec, spec]).all_masked is both
+
+
 def test_a_dry_run_tells_outputs_with_time_from_those_without():
     spec = tf.TensorSpec([None, None, 5], tf.float32)
     for return_sequences in (True, False):

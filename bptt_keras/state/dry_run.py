@@ -120,10 +120,10 @@ def _dry_run(step, specs, length, training):
     def run(inputs):
         trainable = step.model.trainable_variables
         with Buffers([], [], trainable) as scope:
-            outputs, _, masks = step._run(inputs, training=training)
+            outputs, _, calls = step._run(inputs, training=training)
         found["changed"] = scope.changed
-        found["all_masked"] = bool(masks) and all(
-            mask is not None for mask in masks.values()
+        found["all_masked"] = bool(calls) and all(
+            call.mask is not None for call in calls.values()
         )
         found["added_losses"] = len(scope.losses)
         found["outputs"] = tf.nest.map_structure(
