@@ -37,6 +37,11 @@ class ForecastRecipe(Recipe):
         self.require("season", self.season >= 1, "at least 1")
         self.require("base", self.base in ("season", "last"), "season or last")
 
+    @property
+    def period(self) -> int:
+        """Timesteps that the naive forecast repeats, to be corrected by the model."""
+        return self.season if self.base == "season" else 1
+
 
 @dataclasses.dataclass(frozen=True)
 class Series:
@@ -206,27 +211,13 @@ class Forecasting(Task):
 
     def _pairs(self, data, recipe, first, end):
         """Inputs, and the correction that is asked for: `(n, horizon * targets)`."""
-        season = recipe.season if recipe.base == "season" else 1
+        scaled = data.scaled()
+        known = scaled[:, list(data.targets)]
         places = np.arange(first, end - recipe.horizon)
-        y = self._ahead(data, recipe, places) - self._naive(
-            data, recipe, places, season
-        )
-        x = data.scaled()[places]
-        return x.astype(np.float32), y.astype(np.float32)
-
-    def _ahead(self, data, recipe, places):
-        """The values after timesteps: `(n, horizon * targets)`."""
-        known = data.scaled()[:, list(data.targets)]
-        steps = np.arange(1, recipe.horizon + 1)
-        return known[places[:, None] + steps].reshape(len(places), -1)
-
-    def _naive(self, data, recipe, places, season):
-        """What the latest season says of them; before the first, the first value."""
-        known = data.scaled()[:, list(data.targets)]
-        steps = np.arange(1, recipe.horizon + 1)
-        back = -(-steps // season) * season
-        found = np.maximum(places[:, None] + steps - back, 0)
-        return known[found].reshape(len(places), -1)
+        y = _ahead(known, places, recipe.horizon)
+        y = y - naive_forecast(known, places, recipe.horizon, recipe.period)
+        y = y.reshape(len(places), -1)
+        return scaled[places].astype(np.float32), y.astype(np.float32)
 
     def watched(self, data, recipe):
         x, y = self._pairs(data, recipe, *data.span("validation"))
@@ -240,10 +231,13 @@ class Forecasting(Task):
         """Errors of the naive forecasts on the test part."""
         first, end = data.span("test")
         places = np.arange(first - 1, end - recipe.horizon)
-        y = self._ahead(data, recipe, places)
+        known = data.scaled()[:, list(data.targets)]
+        y = _ahead(known, places, recipe.horizon)
         guesses = {
-            "seasonal naive": self._naive(data, recipe, places, recipe.season),
-            "last value": self._naive(data, recipe, places, 1),
+            "seasonal naive": naive_forecast(
+                known, places, recipe.horizon, recipe.season
+            ),
+            "last value": naive_forecast(known, places, recipe.horizon, 1),
             "mean of the training part": 0.0,
         }
         return {k: float(((v - y) ** 2).mean()) for k, v in guesses.items()}
@@ -275,6 +269,34 @@ class Forecasting(Task):
         import keras
 
         return keras.losses.MeanSquaredError()
+
+
+def naive_forecast(
+    known: np.ndarray, places: np.ndarray, horizon: int, season: int
+) -> np.ndarray:
+    """What the latest season says of the values after some timesteps.
+
+        f(t + k) = known(t + k - ceil(k / season) season),  k = 1 ... horizon
+
+    and the first value for what lies before it.
+
+    Args:
+        known: Values `(timesteps, targets)`.
+        places: Timesteps t, `(n,)`.
+        horizon: Timesteps that are forecast.
+        season: Timesteps of a season; 1 repeats the last value.
+
+    Returns:
+        `(n, horizon, targets)`.
+    """
+    steps = np.arange(1, horizon + 1)
+    back = -(-steps // season) * season
+    return known[np.maximum(places[:, None] + steps - back, 0)]
+
+
+def _ahead(known, places, horizon):
+    """The values after timesteps: `(n, horizon, targets)`."""
+    return known[places[:, None] + np.arange(1, horizon + 1)]
 
 
 def _shares(length: int) -> tuple[int, int, int]:
