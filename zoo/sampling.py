@@ -1,7 +1,11 @@
-"""Continues a text, one character at a time, with the state carried along."""
+"""Continues a text, or any sequence, step by step with the state carried along."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import keras
+import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
@@ -53,16 +57,25 @@ def generate(
     """
     check_options(length=length, temperature=temperature, seed=seed)
     check_prompt(preset, prompt)
-    ids = preset.vocabulary.encode(prompt)[None]
-    sampled = _sample(
-        bk.PureStep(preset.model),
-        tf.constant(ids),
-        tf.constant(length),
-        tf.constant(temperature, tf.float32),
-        tf.constant(seed, tf.int64),
-        unknown_id=preset.vocabulary.unknown_id,
+    unknown_id = preset.vocabulary.unknown_id
+
+    def draw(logits, noise, temperature):
+        known = tf.range(tf.shape(logits)[-1]) != unknown_id
+        logits = tf.where(known, logits, -float("inf"))
+        # The largest of logits + temperature * Gumbel noise is a draw from
+        # softmax(logits / temperature), and with temperature 0 the likeliest.
+        gumbel = -tf.math.log(-tf.math.log(noise))
+        return tf.argmax(logits + temperature * gumbel, -1, tf.int32)
+
+    sampled = sample(
+        preset.model,
+        preset.vocabulary.encode(prompt),
+        draw,
+        length=length,
+        temperature=temperature,
+        seed=seed,
     )
-    return preset.vocabulary.decode(sampled.numpy())
+    return preset.vocabulary.decode(sampled)
 
 
 def check_options(*, length: int, temperature: float, seed: int) -> None:
@@ -91,31 +104,50 @@ def check_prompt(preset: Preset, prompt: str) -> None:
         )
 
 
-def _sample(step, prompt, length, temperature, seed, *, unknown_id):
+def sample(
+    model: keras.Model,
+    prompt: np.ndarray,
+    draw: Callable,
+    *,
+    length: int,
+    temperature: float,
+    seed: int,
+) -> np.ndarray:
+    """Draws timesteps one after the other, each from the model's answer to all before.
+
+    Args:
+        model: From `(batch, time, ...)` to logits `(batch, time, n)`.
+        prompt: What comes before, `(time, ...)`, at least one timestep.
+        draw: Function `(logits, noise, temperature) -> steps` with logits `(1, n)`,
+            noise `(1, n)` uniform in (0, 1), and steps `(1, ...)` of the dtype of
+            `prompt`.
+        length: How many timesteps to draw.
+        temperature: Handed to `draw`.
+        seed: Of the noise; step i has the same noise whatever the length.
+
+    Returns:
+        The drawn timesteps, `(length, ...)`.
+    """
+    step = bk.PureStep(model)
+
     @tf.function(autograph=False)
     def run(prompt, length, temperature, seed):
-        def advance(ids, state):
-            logits, state = step(ids, state)
-            logits = tf.cast(logits[:, -1], tf.float32)
-            known = tf.range(tf.shape(logits)[-1]) != unknown_id
-            return tf.where(known, logits, -float("inf")), state
+        def advance(inputs, state):
+            logits, state = step(inputs, state)
+            return tf.cast(logits[:, -1], tf.float32), state
 
-        def draw(i, logits):
+        def body(i, logits, state, drawn):
             noise = tf.random.stateless_uniform(
                 tf.shape(logits), seed=[seed, tf.cast(i, tf.int64)], minval=1e-20
             )
-            # The largest of logits + temperature * Gumbel noise is a draw from
-            # softmax(logits / temperature), and with temperature 0 the likeliest.
-            gumbel = -tf.math.log(-tf.math.log(noise))
-            return tf.argmax(logits + temperature * gumbel, -1, tf.int32)
-
-        def body(i, logits, state, drawn):
-            chosen = draw(i, logits)
+            chosen = draw(logits, noise, temperature)
             logits, state = advance(chosen[:, None], state)
             return i + 1, logits, state, drawn.write(i, chosen[0])
 
         logits, state = advance(prompt, step.initial_state(1))
-        drawn = tf.TensorArray(tf.int32, size=length, element_shape=())
+        drawn = tf.TensorArray(
+            prompt.dtype, size=length, element_shape=prompt.shape[2:]
+        )
         *_, drawn = tf.while_loop(
             lambda i, *_: i < length,
             body,
@@ -124,4 +156,9 @@ def _sample(step, prompt, length, temperature, seed, *, unknown_id):
         )
         return drawn.stack()
 
-    return run(prompt, length, temperature, seed)
+    return run(
+        tf.constant(prompt[None]),
+        tf.constant(length),
+        tf.constant(temperature, tf.float32),
+        tf.constant(seed, tf.int64),
+    ).numpy()
