@@ -8,6 +8,9 @@ or in Python
     import zoo
     preset = zoo.load_preset("runs/topics")
     print(zoo.generate(preset, "The ", length=200))
+
+A preset of music composes (`generate_music`, `write_midi`), one of forecasting goes on
+from the end of a table (`forecast`).
 """
 
 from __future__ import annotations
@@ -18,17 +21,25 @@ import importlib
 _PUBLIC = {
     "Preset": "zoo.preset",
     "evaluate": "zoo.evaluation",
+    "forecast": "zoo.forecasts",
     "generate": "zoo.sampling",
+    "generate_music": "zoo.composing",
     "load_preset": "zoo.preset",
+    "read_midi": "zoo.midi",
     "save_preset": "zoo.preset",
+    "write_midi": "zoo.midi",
     "write_run_report": "zoo.run_report",
 }
 __all__ = [
     "Preset",
     "evaluate",
+    "forecast",
     "generate",
+    "generate_music",
     "load_preset",
+    "read_midi",
     "save_preset",
+    "write_midi",
     "write_run_report",
 ]
 

@@ -61,6 +61,18 @@ class Preset:
             raise ValueError("This preset is no model of text: it has no vocabulary.")
         return Vocabulary(self.processing["vocabulary"])
 
+    def require_task(self, name: str) -> None:
+        """Refuses a preset of another task.
+
+        Raises:
+            UserError: If `metadata` names another one, or none.
+        """
+        if self.metadata.get("task") != name:
+            raise UserError(
+                f"`preset` must be one of the task {name}. Received one of: "
+                f"{self.metadata.get('task')}"
+            )
+
 
 def save_preset(folder: str | os.PathLike, preset: Preset) -> None:
     """Writes the preset folder, complete or not at all; an older one is replaced.

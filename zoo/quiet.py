@@ -8,7 +8,12 @@ import tempfile
 
 from zoo.errors import ZooError
 
-EXTRAS = {"tensorflow": "cpu", "tensorflow_datasets": "zoo", "matplotlib": "zoo"}
+EXTRAS = {
+    "tensorflow": "cpu",
+    "tensorflow_datasets": "zoo",
+    "matplotlib": "zoo",
+    "mido": "zoo",
+}
 
 
 def import_tensorflow() -> None:
@@ -27,6 +32,7 @@ def import_tensorflow() -> None:
         os.dup2(notes.fileno(), 2)
         try:
             import matplotlib  # noqa: F401
+            import mido  # noqa: F401
             import tensorflow  # noqa: F401
             import tensorflow_datasets  # noqa: F401
         except ModuleNotFoundError as error:

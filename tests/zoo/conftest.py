@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 
@@ -39,3 +40,86 @@ def untrained():
     }
     processing = {"vocabulary": "".join(vocabulary.characters)}
     return zoo.Preset(build_model(vocabulary.size, recipe), processing, metadata)
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command; returns its exit code, standard output and standard error."""
+    from zoo.cli import main
+
+    def call(*arguments):
+        code = main([str(a) for a in arguments])
+        return (code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def refused(run):
+    """Runs a command that must fail with one clear line; returns the line."""
+
+    def call(*arguments, code=2):
+        received, _, err = run(*arguments)
+        assert received == code
+        assert err.count("\n") == 1
+        assert "Traceback" not in err
+        return err
+
+    return call
+
+
+def _metadata(task, recipe, name, baselines):
+    metric = task.METRIC
+    return {
+        "task": task.NAME,
+        "metric": {
+            "name": metric.name,
+            "unit": metric.unit,
+            "part": "test",
+            "value": 0.5,
+            "epoch": 1,
+        },
+        "data": {"name": name},
+        "baselines": baselines,
+        "references": {},
+        "recipe": dataclasses.asdict(recipe),
+        "parameters": 1,
+        "versions": {},
+        "wall_time_seconds": 1.0,
+    }
+
+
+@pytest.fixture
+def composer():
+    """A small preset of music, whose keys depend on the frames before."""
+    import zoo
+    from zoo.tasks import TASKS
+
+    task = TASKS["music"]
+    recipe = dataclasses.replace(task.recipe_for(None), units=8)
+    model = task.build_model(None, recipe)
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(0).normal(size=weight.shape))
+    return zoo.Preset(model, {}, _metadata(task, recipe, "nottingham", {}))
+
+
+@pytest.fixture
+def forecaster():
+    """Makes a small preset that forecasts; returns it with the series it is for."""
+    import zoo
+    from zoo.tasks import TASKS
+    from zoo.tasks.forecasting import ForecastRecipe, Series
+
+    def make(base="season", **changes):
+        task, rng = TASKS["forecasting"], np.random.default_rng(1)
+        values = 50 + 9 * rng.normal(size=(60, 3)).cumsum(axis=0)
+        data = Series("x", ("a", "b", "c"), values, (40, 50, 60), (2, 0), "made")
+        recipe = ForecastRecipe(
+            units=6, window=7, batch_size=1, horizon=4, season=6, base=base
+        )
+        recipe = dataclasses.replace(recipe, **changes)
+        model = task.build_model(data, recipe)
+        metadata = _metadata(task, recipe, "x", {"seasonal naive": 0.75})
+        return zoo.Preset(model, task.processing(data), metadata), data
+
+    return make

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from zoo.plots import plot_grad_norm, plot_metric
+from zoo.plots import plot_forecast, plot_grad_norm, plot_metric, plot_roll
 from zoo.tasks.task import Metric
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -23,3 +24,28 @@ def test_gradient_plot_is_a_picture_with_and_without_clipping(tmp_path, clip):
 def test_gradients_that_are_no_numbers_can_be_drawn(tmp_path):
     plot_grad_norm(tmp_path / "norm.png", [0.5, float("nan")], 1.0, "a title")
     assert (tmp_path / "norm.png").exists()
+
+
+@pytest.mark.parametrize("begin", [0, 2, 5])
+def test_rolls_are_drawn_with_and_without_notes(tmp_path, begin):
+    roll = np.zeros((5, 88))
+    for keys in ([], [0], [40, 87]):
+        roll[:, keys] = 1
+        path = tmp_path / "roll.png"
+        plot_roll(path, roll, begin=begin, frames_per_beat=2, title="a title")
+        assert path.read_bytes().startswith(SIGNATURE)
+
+
+@pytest.mark.parametrize(("horizon", "columns"), [(1, 1), (4, 9)])
+def test_forecasts_are_drawn(tmp_path, horizon, columns):
+    ahead = np.ones((horizon, columns))
+    plot_forecast(
+        tmp_path / "a.png",
+        np.zeros((6, columns)),
+        ahead,
+        2 * ahead,
+        names=list("abcdefghi")[:columns],
+        rule="last value",
+        title="a title",
+    )
+    assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)

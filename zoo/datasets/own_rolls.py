@@ -43,7 +43,7 @@ def _of_folder(folder: Path):
     parts = {part: [] for part in PARTS}
     for place, file in enumerate(files):
         part = {9: "test", 8: "validation"}.get(place % 10, "train")
-        parts[part].append(_piece(file))
+        parts[part].append(read_piece(file))
     if not all(parts.values()):
         raise UserError(
             f"`--data` needs at least 10 files .npz or .mat, one a piece, of which two "
@@ -52,7 +52,12 @@ def _of_folder(folder: Path):
     return tuple(parts.values())
 
 
-def _piece(file: Path) -> np.ndarray:
+def read_piece(file: Path) -> np.ndarray:
+    """One piece, `(frames, 88)` of 0 and 1, of a file `.npz` or `.mat`.
+
+    Raises:
+        UserError: If it cannot be read, or holds something else.
+    """
     try:
         if file.suffix == ".npz":
             with np.load(file, allow_pickle=False) as archive:

