@@ -22,6 +22,8 @@ examples:
   bptt-zoo train forecasting --data my.csv --horizon 12 --out runs/table
   bptt-zoo resume runs/mine
   bptt-zoo generate runs/topics --prompt "The " --temperature 0.8
+  bptt-zoo generate runs/jsb --out tune.mid
+  bptt-zoo forecast runs/table --data my.csv
   bptt-zoo evaluate runs/topics
   bptt-zoo report runs/topics
 """
@@ -71,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_resume(commands)
     _add_generate(commands)
+    _add_forecast(commands)
     _add_evaluate(commands)
     _add_report(commands)
     commands.add_parser("list", help="show the tasks and the data sets")
@@ -187,23 +190,67 @@ def _add_resume(commands) -> None:
 def _add_generate(commands) -> None:
     parser = commands.add_parser(
         "generate",
-        help="continue a text with a trained model",
-        description="Prints the prompt and what the model adds to it.",
+        help="continue a text, or compose music, with a trained model",
+        description="Text: prints the prompt and what the model adds to it. Music: "
+        "writes both as a MIDI file, and beside it a PNG picture of the piano roll.",
     )
     _add_preset(parser)
-    parser.add_argument("--prompt", required=True, metavar="TEXT", help="how it begins")
     parser.add_argument(
-        "--length", type=int, default=500, metavar="N", help="characters (%(default)s)"
+        "--prompt",
+        metavar="TEXT|FILE",
+        help="how it begins: a text; or a piece of music, .mid, .npz or .mat (default: "
+        "one chord)",
+    )
+    parser.add_argument(
+        "--length",
+        type=int,
+        metavar="N",
+        help="what is added (default: 500 characters, or 128 frames of music)",
     )
     parser.add_argument(
         "--temperature",
         type=float,
         default=1.0,
         metavar="X",
-        help="below 1: safer, above 1: wilder, 0: always the likeliest (%(default)s)",
+        help="below 1: safer, and music thinner; above 1: wilder; 0: always the "
+        "likeliest (%(default)s)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the draws (%(default)s)"
+    )
+    group = parser.add_argument_group("music")
+    group.add_argument("--out", metavar="FILE.mid", help="the MIDI file; required")
+    group.add_argument(
+        "--tempo", type=float, metavar="BPM", help="beats a minute (default: 100)"
+    )
+    group.add_argument(
+        "--frames-per-beat",
+        type=int,
+        metavar="N",
+        help="frames of a quarter note, in --prompt too (default: that of the data "
+        "set, 1 for your own)",
+    )
+
+
+def _add_forecast(commands) -> None:
+    parser = commands.add_parser(
+        "forecast",
+        help="forecast what comes after the end of a table",
+        description="Writes the next values as a CSV file, and beside it a PNG plot of "
+        "them, of the end of the table, and of the naive forecast that the model "
+        "corrects.",
+    )
+    _add_preset(parser)
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="FILE.csv",
+        help="with the columns that the preset was trained on, oldest row first",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.csv",
+        help="the forecast (default: NAME-forecast.csv in this folder)",
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from zoo import datasets
+from zoo import datasets, products
 from zoo.errors import UserError
-from zoo.preset_folder import find_preset
+from zoo.preset_folder import find_preset, task_name
 from zoo.quiet import import_tensorflow
 from zoo.report import cells, headings, result_table
 from zoo.tasks import TASKS
@@ -74,20 +74,43 @@ def _fit(run) -> None:
 
 
 def generate(arguments) -> None:
+    """Continues a text or a piece of music, whatever the preset was trained for."""
+    name = task_name(arguments.preset)
+    kind = getattr(TASKS.get(name), "CONTINUES", None)
+    if kind is None:
+        able = ", ".join(task.NAME for task in TASKS.values() if task.CONTINUES)
+        raise UserError(
+            f"This preset is one of {name}, which generates nothing. Presets of these "
+            f"tasks do: {able}."
+        )
+    {"text": _continue_text, "music": products.compose}[kind](arguments)
+
+
+def _continue_text(arguments) -> None:
     """Prints a prompt and its continuation."""
-    find_preset(arguments.preset)
+    for option in ("out", "tempo", "frames_per_beat"):
+        if getattr(arguments, option) is not None:
+            option = option.replace("_", "-")
+            raise UserError(f"`--{option}` is for music, and this preset makes text.")
+    if arguments.prompt is None:
+        raise UserError("`--prompt` must say how the text begins.")
     import_tensorflow()
     from zoo import sampling
     from zoo.preset import load_preset
 
     options = {
-        "length": arguments.length,
+        "length": 500 if arguments.length is None else arguments.length,
         "temperature": arguments.temperature,
         "seed": arguments.seed,
     }
     sampling.check_options(**options)
     preset = load_preset(arguments.preset)
     print(arguments.prompt + sampling.generate(preset, arguments.prompt, **options))
+
+
+def forecast(arguments) -> None:
+    """Writes what comes after the end of a table."""
+    products.forecast(arguments)
 
 
 def evaluate(arguments) -> None:

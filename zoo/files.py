@@ -63,6 +63,34 @@ def replace_folder(new: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def output_file(
+    out: str | os.PathLike, suffixes: tuple[str, ...], *, keep: str | os.PathLike | None
+) -> Path:
+    """Checks the name of a file that a command will write, before it works for it.
+
+    Args:
+        out: The name.
+        suffixes: Those that it may have.
+        keep: A file that the command reads, and that is not to be replaced.
+
+    Returns:
+        The name as a path.
+
+    Raises:
+        UserError: If it has another suffix, its folder is missing, or it is a folder
+            or `keep`.
+    """
+    out = Path(out)
+    if out.suffix not in suffixes:
+        raise UserError(f"`--out` must be a file {' or '.join(suffixes)}: {out}")
+    if out.is_dir() or not out.parent.is_dir():
+        what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
+        raise UserError(f"`--out` {what}: {out}")
+    if keep is not None and out.resolve() == Path(keep).resolve():
+        raise UserError(f"`--out` would replace the file that is read: {out}")
+    return out
+
+
 def prepare_output(
     out: str | os.PathLike, *, overwrite: bool, names: Iterable[str] = ()
 ) -> Path:

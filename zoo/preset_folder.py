@@ -26,6 +26,19 @@ def find_preset(folder: str | os.PathLike) -> Path:
     )
 
 
+def task_name(folder: str | os.PathLike) -> str:
+    """The task that a preset was trained for, read without TensorFlow.
+
+    Raises:
+        UserError: If there is no preset, or it does not say.
+    """
+    path = find_preset(folder) / METADATA
+    name = read_json(path).get("task")
+    if not isinstance(name, str):
+        raise UserError(f"The preset file {path} is damaged: it names no task.")
+    return name
+
+
 def read_json(path: Path) -> dict:
     """A JSON object of a preset.
 

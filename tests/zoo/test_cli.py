@@ -4,34 +4,8 @@ import sys
 import pytest
 
 import zoo
-from zoo.cli import main
 
 TEXT = "to be or not to be, that is the question: " * 100
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command; returns its exit code, standard output and standard error."""
-
-    def call(*arguments):
-        code = main([str(a) for a in arguments])
-        return (code, *capsys.readouterr())
-
-    return call
-
-
-@pytest.fixture
-def refused(run):
-    """Runs a command that must fail with one clear line; returns the line."""
-
-    def call(*arguments, code=2):
-        received, _, err = run(*arguments)
-        assert received == code
-        assert err.count("\n") == 1
-        assert "Traceback" not in err
-        return err
-
-    return call
 
 
 @pytest.fixture
@@ -50,7 +24,8 @@ def preset(tmp_path, untrained):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["generate", "--help"]]
+    "arguments",
+    [["--help"], ["train", "--help"], ["generate", "--help"], ["forecast", "--help"]],
 )
 def test_help_is_shown_without_tensorflow(arguments):
     code = f"import sys; sys.argv = ['bptt-zoo', *{arguments}]\n" + (
@@ -90,7 +65,9 @@ def test_list_names_tasks_and_data_sets(run):
         (["train", "adding", "--out", "x", "--data", "a"], "--data"),
         (["train", "char-lm", "--out", "x", "--units", "many"], "--units"),
         (["train", "char-lm", "--out", "x", "--data", "a", "--dataset", "b"], "--data"),
-        (["generate", "x"], "--prompt"),
+        (["generate"], "PRESET"),
+        (["generate", "x", "--tempo", "fast"], "--tempo"),
+        (["forecast", "x"], "--data"),
     ],
 )
 def test_wrong_usage_is_one_line(refused, arguments, message):
@@ -141,6 +118,7 @@ def test_missing_presets_are_refused(refused, tmp_path):
 def test_bad_prompts_and_temperatures_are_refused(refused, preset):
     assert "'%'" in refused("generate", preset, "--prompt", "to be%")
     assert "`prompt`" in refused("generate", preset, "--prompt", "")
+    assert "`--prompt` must say" in refused("generate", preset)
     error = refused("generate", preset, "--prompt", "to", "--temperature", "-1")
     assert "`temperature`" in error
 

@@ -116,6 +116,7 @@ class CharLM(Task):
         },
     }
     OWN_DATA = "a text file, UTF-8"
+    CONTINUES = "text"
     SAMPLE_PROMPT = "\n"
 
     def load(self, dataset, data_dir, recipe):

@@ -270,6 +270,10 @@ class Forecasting(Task):
 
         return keras.losses.MeanSquaredError()
 
+    def next_steps(self, folder):
+        command = f"bptt-zoo forecast {folder} --data FILE.csv"
+        return [("forecast", command), *super().next_steps(folder)]
+
 
 def naive_forecast(
     known: np.ndarray, places: np.ndarray, horizon: int, season: int

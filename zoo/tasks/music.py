@@ -93,6 +93,9 @@ class Music(Task):
         },
     }
     OWN_DATA = "a folder of piano rolls, .npz or .mat, or one .mat with three parts"
+    CONTINUES = "music"
+    # Chorales: quarter notes; tunes: eighths.
+    FRAMES_PER_BEAT = {"jsb-chorales": 1, "nottingham": 2}
 
     def load(self, dataset, data_dir, recipe):
         from zoo.datasets.builder import load_parts
@@ -174,3 +177,7 @@ class Music(Task):
 
         # The mean over the keys; `METRIC.factor` makes it the sum.
         return keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def next_steps(self, folder):
+        command = f"bptt-zoo generate {folder} --out tune.mid"
+        return [("compose", command), *super().next_steps(folder)]

@@ -47,6 +47,8 @@ class Task(abc.ABC):
         REFERENCES: `{data set name: {who: published value of the metric}}`.
         OWN_DATA: What `--data` takes, in words, or None if the task has its own data
             only.
+        CONTINUES: What `bptt-zoo generate` makes with its models: "text", "music", or
+            None for nothing.
     """
 
     NAME: str
@@ -56,6 +58,7 @@ class Task(abc.ABC):
     RECIPES: dict[str | None, Recipe]
     REFERENCES: dict[str, dict[str, float]] = {}
     OWN_DATA: str | None = None
+    CONTINUES: str | None = None
 
     def recipe_for(self, dataset: str | None) -> Recipe:
         """The default recipe of a data set; None: of the user's own data."""

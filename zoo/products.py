@@ -1,0 +1,141 @@
+"""The commands that write what a model makes: a piece of music, a forecast."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.files import output_file, write_text
+from zoo.midi import check_speed, write_midi
+from zoo.preset_folder import task_name
+from zoo.quiet import import_tensorflow
+from zoo.tasks import TASKS
+
+SHOWN = 12, 6  # timesteps and columns of a printed forecast
+
+
+def compose(arguments) -> None:
+    """Writes a piece of music and its continuation as MIDI file and picture."""
+    if arguments.out is None:
+        raise UserError("`--out` must name the MIDI file to write, such as tune.mid.")
+    out = output_file(arguments.out, (".mid", ".midi"), keep=arguments.prompt)
+    given = {"tempo": arguments.tempo, "frames_per_beat": arguments.frames_per_beat}
+    speed = {name: value for name, value in given.items() if value is not None}
+    check_speed(**speed)
+    import_tensorflow()
+    from zoo.composing import generate_music, read_prompt, start_chord
+    from zoo.plots import plot_roll
+    from zoo.preset import load_preset
+
+    preset = load_preset(arguments.preset)
+    name = preset.metadata["data"]["name"]
+    speed.setdefault("frames_per_beat", TASKS["music"].FRAMES_PER_BEAT.get(name, 1))
+    per_beat = speed["frames_per_beat"]
+    if arguments.prompt is None:
+        prompt = start_chord()
+    else:
+        prompt = read_prompt(arguments.prompt, per_beat)
+    added = generate_music(
+        preset,
+        prompt,
+        length=128 if arguments.length is None else arguments.length,
+        temperature=arguments.temperature,
+        seed=arguments.seed,
+    )
+    roll = np.concatenate([prompt, added])
+    picture = out.with_suffix(".png")
+    write_midi(out, roll, **speed)
+    plot_roll(
+        picture,
+        roll,
+        begin=len(prompt),
+        frames_per_beat=per_beat,
+        title=f"a model of {name}, temperature {arguments.temperature:g}, seed "
+        f"{arguments.seed}",
+    )
+    if len(added):
+        keys = added.sum(axis=1)
+        print(
+            f"{len(added)} frames added to {len(prompt)}: {keys.mean():.1f} keys a "
+            f"frame, {np.mean(keys == 0):.0%} silent"
+        )
+    print(f"MIDI file: {out}\npicture:   {picture}")
+
+
+def forecast(arguments) -> None:
+    """Writes what comes after the end of a table as CSV and picture, and prints it."""
+    task = task_name(arguments.preset)
+    if task != "forecasting":
+        raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
+    name = f"{Path(arguments.data).stem}-forecast.csv"
+    out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
+    import_tensorflow()
+    from zoo import forecasts
+    from zoo.datasets.own_table import read_table
+    from zoo.plots import plot_forecast
+    from zoo.preset import load_preset
+
+    preset = load_preset(arguments.preset)
+    data, columns, values = read_table(arguments.data)
+    values = forecasts.arranged(preset, columns, values)
+    ahead, naive = (f(preset, values) for f in (forecasts.forecast, forecasts.naive))
+    names = preset.processing["forecast"]
+    picture = out.with_suffix(".png")
+    write_text(out, _csv(names, ahead))
+    recipe = TASKS["forecasting"].recipe_from(preset.metadata["recipe"])
+    period = recipe.period
+    rule = "last value" if period == 1 else f"last {period} timesteps again"
+    targets = [preset.processing["columns"].index(name) for name in names]
+    plot_forecast(
+        picture,
+        values[-max(3 * recipe.horizon, 2 * period) :, targets],
+        ahead,
+        naive,
+        names=names,
+        rule=rule,
+        title=f"forecast of {data}",
+    )
+    print(f"{data}: the {len(ahead)} timesteps after its {len(values):,}")
+    print(_table(names, ahead))
+    print(_trust(preset.metadata))
+    print(f"table:   {out}\npicture: {picture}")
+
+
+def _trust(metadata: dict) -> str:
+    """How good the model was on what it was measured on, beside naive forecasts."""
+    metric = metadata["metric"]
+    errors = {"this model": metric["value"], **metadata["baselines"]}
+    return (
+        f"{metric['name']} on the {metric['part']} part of {metadata['data']['name']}: "
+        + ", ".join(f"{name} {error:.4g}" for name, error in errors.items())
+    )
+
+
+def _csv(names: list[str], values: np.ndarray) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["step", *names])
+    for step, row in enumerate(values, start=1):
+        writer.writerow([step, *(f"{value:.7g}" for value in row)])
+    return text.getvalue()
+
+
+def _table(names: list[str], values: np.ndarray) -> str:
+    """The first rows and columns, aligned, and how many there are besides."""
+    rows, columns = SHOWN
+    lines = [["step", *names[:columns]]] + [
+        [str(step), *(f"{value:.5g}" for value in row[:columns])]
+        for step, row in enumerate(values[:rows], start=1)
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = "\n".join(
+        "  " + "  ".join(f"{v:>{w}}" for v, w in zip(line, widths, strict=True))
+        for line in lines
+    )
+    if len(values) > rows or len(names) > columns:
+        text += f"\n  ... ({len(values)} timesteps, {len(names)} columns)"
+    return text
