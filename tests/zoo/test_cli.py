@@ -1,9 +1,12 @@
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 import zoo
+from zoo.cli import build_parser
+from zoo.tasks import TASKS
 
 TEXT = "to be or not to be, that is the question: " * 100
 
@@ -154,3 +157,21 @@ def test_evaluate_says_when_the_text_is_another(run, preset, tmp_path):
     assert "nats/char" in out
     assert "was trained on other data: a text" in out
     assert "of the characters are unknown to it" in out
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_steps_after_a_training_are_commands_that_exist(name):
+    steps = TASKS[name].next_steps("runs/a")
+    for _, command in steps:
+        program, *arguments = shlex.split(command)
+        assert program == "bptt-zoo"
+        assert build_parser().parse_args(arguments).preset == "runs/a"
+    can = {command.split()[1] for _, command in steps}
+    assert ("generate" in can) == (TASKS[name].CONTINUES is not None)
+    assert ("forecast" in can) == (name == "forecasting")
+
+
+def test_a_preset_that_names_no_task_is_refused(refused, preset):
+    (preset / "metadata.json").write_text("{}")
+    error = refused("generate", preset, "--prompt", "a")
+    assert "is damaged: it names no task" in error
