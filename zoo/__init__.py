@@ -6,7 +6,7 @@
 or in Python
 
     import zoo
-    preset = zoo.load_preset("runs/topics")
+    preset = zoo.from_preset("runs/topics")
     print(zoo.generate(preset, "The ", length=200))
 """
 
@@ -18,17 +18,23 @@ import importlib
 _PUBLIC = {
     "Preset": "zoo.preset",
     "evaluate": "zoo.evaluation",
+    "export_preset": "zoo.publishing",
+    "from_preset": "zoo.hub",
     "generate": "zoo.sampling",
-    "load_preset": "zoo.preset",
-    "save_preset": "zoo.preset",
+    "list_presets": "zoo.index",
+    "publish": "zoo.publishing",
+    "save_to_preset": "zoo.preset",
     "write_run_report": "zoo.run_report",
 }
 __all__ = [
     "Preset",
     "evaluate",
+    "export_preset",
+    "from_preset",
     "generate",
-    "load_preset",
-    "save_preset",
+    "list_presets",
+    "publish",
+    "save_to_preset",
     "write_run_report",
 ]
 

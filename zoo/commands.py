@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
-from zoo import datasets
 from zoo.errors import UserError
-from zoo.preset_folder import find_preset
+from zoo.hub import locate
 from zoo.quiet import import_tensorflow
 from zoo.report import cells, headings, result_table
 from zoo.tasks import TASKS
@@ -75,7 +75,7 @@ def _fit(run) -> None:
 
 def generate(arguments) -> None:
     """Prints a prompt and its continuation."""
-    find_preset(arguments.preset)
+    folder = locate(arguments.preset)
     import_tensorflow()
     from zoo import sampling
     from zoo.preset import load_preset
@@ -86,18 +86,18 @@ def generate(arguments) -> None:
         "seed": arguments.seed,
     }
     sampling.check_options(**options)
-    preset = load_preset(arguments.preset)
+    preset = load_preset(folder)
     print(arguments.prompt + sampling.generate(preset, arguments.prompt, **options))
 
 
 def evaluate(arguments) -> None:
     """Prints the metric of a preset on a held-out part."""
-    find_preset(arguments.preset)
+    folder = locate(arguments.preset)
     import_tensorflow()
     from zoo.evaluation import evaluate as measured
     from zoo.preset import load_preset
 
-    preset = load_preset(arguments.preset)
+    preset = load_preset(folder)
     task, known = TASKS[preset.metadata["task"]], preset.metadata["data"]
     dataset, own = arguments.dataset, arguments.data
     if dataset is None and own is None:
@@ -117,13 +117,19 @@ def evaluate(arguments) -> None:
     part = task.parts(data)[-1]
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
+    same = data.describe() == known
+    if arguments.json:
+        found = {"data": data.name, "part": part, "metric": task.METRIC.name}
+        found |= {"unit": task.METRIC.unit, "value": value, "trained_on_these": same}
+        print(json.dumps(found, indent=2))
+        return
     columns = headings(preset.metadata)
     shown = zip(cells(value, len(columns)), columns, strict=True)
     print(
         f"{data.name}, {part} part: {task.METRIC.name} "
         + ", ".join(f"{v} {column}" for v, column in shown)
     )
-    if data.describe() == known:
+    if same:
         print(f"stored in the preset, same data: {stored['value']:.4f}")
         return
     print(f"The preset was trained on other data: {known['name']}.")
@@ -137,21 +143,6 @@ def report(arguments) -> None:
     from zoo.run_report import write_run_report
 
     print(write_run_report(arguments.run, arguments.out))
-
-
-def show(arguments) -> None:
-    """Prints the tasks and the data sets."""
-    print("tasks")
-    for task in TASKS.values():
-        print(f"  {task.NAME:18}{task.SUMMARY}")
-    print("\ndata sets")
-    for task in TASKS.values():
-        for name in task.DATASETS:
-            row = datasets.DATASETS.get(name)
-            words = row.summary if row else task.source_of(name)
-            print(f"  {name:18}{task.NAME:16}{words}")
-        if task.OWN_DATA is not None:
-            print(f"  {'--data PATH':18}{task.NAME:16}{task.OWN_DATA}")
 
 
 def _recipe(task, dataset, arguments):
