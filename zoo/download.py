@@ -1,4 +1,4 @@
-"""Files from the network: checked, resumed, and given up in seconds where they must be."""
+"""Files from the network: checked, resumed, or given up in seconds."""
 
 from __future__ import annotations
 

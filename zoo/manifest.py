@@ -1,4 +1,4 @@
-"""The list of a preset's files, by which what arrives is known to be what was published.
+"""The list of a preset's files: what arrives must be what was published.
 
 `manifest.json` lies beside the files and names each with its size and checksum. The
 checksum of the manifest stands for all of them: who knows it can take the files from
@@ -93,7 +93,7 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
     """The content of the manifest of a preset folder.
 
     Raises:
-        UserError: If one of the four files is missing, or larger than a preset's may be.
+        UserError: If one of the four files is missing or larger than may be.
     """
     rows = {}
     for name in FILES:
@@ -103,7 +103,8 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
         size = path.stat().st_size
         if size > LARGEST[name]:
             raise UserError(
-                f"{path} has {size:,} bytes; at most {LARGEST[name]:,} can be published."
+                f"{path} has {size:,} bytes; at most {LARGEST[name]:,} can be "
+                "published."
             )
         rows[name] = {"size": size, "sha256": sha256_of(path)}
     text = json.dumps({"format": FORMAT, "files": rows}, indent=2)

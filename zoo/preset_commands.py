@@ -93,7 +93,7 @@ def pull(arguments) -> None:
     if arguments.out is not None:
         folder = _copy(folder, Path(arguments.out))
     if arguments.json:
-        files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+        files = {name: (folder / name).stat().st_size for name in FILES}
         _print_json({"preset": arguments.preset, "folder": str(folder), "files": files})
     else:
         print(folder)

@@ -1,4 +1,4 @@
-"""How good the presets are: measured again from their files, beside published numbers."""
+"""How good the presets are, measured again, beside published numbers."""
 
 from __future__ import annotations
 
@@ -61,10 +61,7 @@ def measure_result(name: str, preset, data_dir=None) -> dict:
     recipe = task.recipe_from(metadata["recipe"])
     data = task.load(metadata["data"]["name"], data_dir, recipe)
     part = metadata["metric"]["part"]
-    seeds = metadata.get("seeds") or {
-        str(metadata["seed"]): metadata["metric"]["value"]
-    }
-    values = list(seeds.values())
+    values = list(metadata.get("seeds", {}).values()) or [metadata["metric"]["value"]]
     return {
         "preset": name,
         "task": task.NAME,
@@ -115,6 +112,10 @@ def to_markdown(rows: Sequence[dict]) -> str:
         mean = _shown(row, row["mean"])
         if row["deviation"] is not None:
             mean += f" ± {row['deviation']:.2g}"
+        published, levels = (
+            _listed({name: _shown(row, value) for name, value in row[key].items()})
+            for key in ("published", "without_learning")
+        )
         lines.append(
             [
                 f"`{row['preset']}`",
@@ -123,10 +124,8 @@ def to_markdown(rows: Sequence[dict]) -> str:
                 f"{mean} ({row['seeds']})",
                 f"{row['parameters']:,}",
                 f"{row['wall_time_seconds'] / 60:.1f}",
-                _listed({k: _shown(row, v) for k, v in row["published"].items()}),
-                _listed(
-                    {k: _shown(row, v) for k, v in row["without_learning"].items()}
-                ),
+                published,
+                levels,
             ]
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
