@@ -6,7 +6,7 @@
 or in Python
 
     import zoo
-    preset = zoo.load_preset("runs/topics")
+    preset = zoo.from_preset("runs/topics")
     print(zoo.generate(preset, "The ", length=200))
 
 A preset of music composes (`generate_music`, `write_midi`), one of forecasting goes on
@@ -21,24 +21,30 @@ import importlib
 _PUBLIC = {
     "Preset": "zoo.preset",
     "evaluate": "zoo.evaluation",
+    "export_preset": "zoo.publishing",
     "forecast": "zoo.forecasts",
+    "from_preset": "zoo.hub",
     "generate": "zoo.sampling",
     "generate_music": "zoo.composing",
-    "load_preset": "zoo.preset",
+    "list_presets": "zoo.index",
+    "publish": "zoo.publishing",
     "read_midi": "zoo.midi",
-    "save_preset": "zoo.preset",
+    "save_to_preset": "zoo.preset",
     "write_midi": "zoo.midi",
     "write_run_report": "zoo.run_report",
 }
 __all__ = [
     "Preset",
     "evaluate",
+    "export_preset",
     "forecast",
+    "from_preset",
     "generate",
     "generate_music",
-    "load_preset",
+    "list_presets",
+    "publish",
     "read_midi",
-    "save_preset",
+    "save_to_preset",
     "write_midi",
     "write_run_report",
 ]

@@ -26,7 +26,7 @@ A model trained with truncated backpropagation through time.
 or in Python
 
     import zoo
-    preset = zoo.load_preset("FOLDER")
+    preset = zoo.from_preset("FOLDER")
     preset.model      # a plain keras.Sequential
 
 ## Limits

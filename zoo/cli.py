@@ -26,6 +26,10 @@ examples:
   bptt-zoo forecast runs/table --data my.csv
   bptt-zoo evaluate runs/topics
   bptt-zoo report runs/topics
+  bptt-zoo pull NAME --from https://HOST/PATH
+
+where PRESET is asked for, give a name of `bptt-zoo list`, a preset folder, the --out
+folder of a training, or an address: https://HOST/PATH, hf://OWNER/REPOSITORY
 """
 
 
@@ -36,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; None: those of the process.
 
     Returns:
-        The exit code: 0, 1 for a failure, 2 for a request that cannot be served, 130
-        for an interruption.
+        The exit code: 0, 1 for a failure such as no network, 2 for a request that
+        cannot be served, 130 for an interruption.
     """
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character must not end a training.
@@ -45,8 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         arguments = build_parser().parse_args(argv)
-        run = _command(arguments.command)
-        run(arguments)
+        return _command(arguments.command)(arguments) or 0
     except UserError as error:
         return _report(error, 2)
     except BrokenPipeError:  # the reader, such as `head`, has gone
@@ -58,7 +61,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except SystemExit as error:  # argparse: --help and wrong options
         return error.code or 0
-    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -76,7 +78,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_forecast(commands)
     _add_evaluate(commands)
     _add_report(commands)
-    commands.add_parser("list", help="show the tasks and the data sets")
+    _add_list(commands)
+    _add_show(commands)
+    _add_pull(commands)
+    _add_export(commands)
+    _add_publish(commands)
+    _add_results(commands)
+    _add_completion(commands)
     return parser
 
 
@@ -273,6 +281,7 @@ def _add_evaluate(commands) -> None:
     group.add_argument(
         "--data-dir", metavar="DIR", help="folder with a local copy of the files"
     )
+    _add_json(parser)
 
 
 def _add_report(commands) -> None:
@@ -289,16 +298,148 @@ def _add_report(commands) -> None:
     )
 
 
-def _add_preset(parser) -> None:
+def _add_list(commands) -> None:
+    parser = commands.add_parser(
+        "list",
+        help="show the tasks, the data sets and the presets",
+        description="Shows the tasks, the data sets and the presets.",
+    )
+    _add_server(parser, "show the presets of a release on a server instead")
+    _add_json(parser)
+
+
+def _add_show(commands) -> None:
+    parser = commands.add_parser(
+        "show",
+        help="show what is known of a preset",
+        description="Shows the result of a preset beside published numbers, and how it "
+        "was trained.",
+    )
+    _add_preset(parser)
+    _add_json(parser)
+
+
+def _add_pull(commands) -> None:
+    parser = commands.add_parser(
+        "pull",
+        help="download a preset, checked file by file",
+        description="Downloads a preset into the cache ($BPTT_ZOO_CACHE, default "
+        "~/.cache/bptt_zoo) and prints its folder. What is there already is checked "
+        "and not downloaded again; a broken transfer is resumed. With "
+        "BPTT_ZOO_OFFLINE=1 no connection is opened.",
+    )
     parser.add_argument(
-        "preset", metavar="PRESET", help="a preset folder, or the --out of a training"
+        "preset",
+        metavar="PRESET",
+        help="a name, https://HOST/PATH/NAME, or hf://OWNER/REPOSITORY[/FOLDER]"
+        "[@REVISION]",
+    )
+    _add_server(
+        parser, "release folder that has it (default: $BPTT_ZOO_MIRRORS, in order)"
+    )
+    parser.add_argument(
+        "--sha256", metavar="HEX", help="checksum that its manifest must have"
+    )
+    parser.add_argument("--out", metavar="DIR", help="copy it to a new folder as well")
+    _add_json(parser)
+
+
+def _add_export(commands) -> None:
+    parser = commands.add_parser(
+        "export-preset",
+        help="write the best of several trainings as a preset",
+        description="Of trainings that differ by their seeds the one that validates "
+        "best is written, with what all of them reached.",
+    )
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="the --out folders of trainings"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="the preset folder")
+    parser.add_argument(
+        "--half", action="store_true", help="store weights in half precision"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a preset that is there"
     )
 
 
-def _command(name: str):
-    from zoo import commands
+def _add_publish(commands) -> None:
+    parser = commands.add_parser(
+        "publish",
+        help="make a release folder that any static host can serve",
+        description="Copies presets into a folder, writes a manifest of checksums for "
+        "each and index.json for all. A release that is there is extended.",
+    )
+    parser.add_argument("folder", metavar="DIR", help="the release folder")
+    parser.add_argument(
+        "presets",
+        nargs="*",
+        metavar="PRESET",
+        help="names, preset folders or runs (default: the package's presets)",
+    )
+    parser.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        dest="mirrors",
+        metavar="URL",
+        help="where the release will be, for its index; again for more, in order",
+    )
+    _add_json(parser)
 
-    return commands.show if name == "list" else getattr(commands, name)
+
+def _add_results(commands) -> None:
+    parser = commands.add_parser(
+        "results",
+        help="measure presets again and print a table",
+        description="Evaluates presets from their files and prints a Markdown table: "
+        "value, mean over seeds, published numbers, levels without learning.",
+    )
+    parser.add_argument(
+        "presets",
+        nargs="*",
+        metavar="PRESET",
+        help="which ones (default: all that `bptt-zoo list` shows)",
+    )
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="folder with local copies of the files"
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write the table as CSV as well")
+    _add_json(parser)
+
+
+def _add_completion(commands) -> None:
+    parser = commands.add_parser(
+        "completion",
+        help="print a script that completes commands and options in a shell",
+        description="Prints a script for your shell. For bash: bptt-zoo completion "
+        "bash > ~/.local/share/bash-completion/completions/bptt-zoo",
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def _add_preset(parser) -> None:
+    parser.add_argument(
+        "preset",
+        metavar="PRESET",
+        help="a name of `bptt-zoo list`, a preset folder, the --out of a training, or "
+        "an address",
+    )
+
+
+def _add_server(parser, words: str) -> None:
+    parser.add_argument("--from", dest="server", metavar="URL", help=words)
+
+
+def _add_json(parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _command(name: str):
+    from zoo import commands, preset_commands
+
+    name = {"list": "list_all"}.get(name, name.replace("-", "_"))
+    return getattr(commands, name, None) or getattr(preset_commands, name)
 
 
 def _report(error: Exception, code: int) -> int:

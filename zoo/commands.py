@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
-from zoo import datasets, products
+from zoo import products
 from zoo.errors import UserError
-from zoo.preset_folder import find_preset, task_name
+from zoo.hub import locate
+from zoo.preset_folder import task_name
 from zoo.quiet import import_tensorflow
 from zoo.report import cells, headings, result_table
 from zoo.tasks import TASKS
@@ -75,7 +77,8 @@ def _fit(run) -> None:
 
 def generate(arguments) -> None:
     """Continues a text or a piece of music, whatever the preset was trained for."""
-    name = task_name(arguments.preset)
+    folder = locate(arguments.preset)
+    name = task_name(folder)
     kind = getattr(TASKS.get(name), "CONTINUES", None)
     if kind is None:
         able = ", ".join(task.NAME for task in TASKS.values() if task.CONTINUES)
@@ -83,10 +86,10 @@ def generate(arguments) -> None:
             f"This preset is one of {name}, which generates nothing. Presets of these "
             f"tasks do: {able}."
         )
-    {"text": _continue_text, "music": products.compose}[kind](arguments)
+    {"text": _continue_text, "music": products.compose}[kind](folder, arguments)
 
 
-def _continue_text(arguments) -> None:
+def _continue_text(folder, arguments) -> None:
     """Prints a prompt and its continuation."""
     for option in ("out", "tempo", "frames_per_beat"):
         if getattr(arguments, option) is not None:
@@ -104,23 +107,23 @@ def _continue_text(arguments) -> None:
         "seed": arguments.seed,
     }
     sampling.check_options(**options)
-    preset = load_preset(arguments.preset)
+    preset = load_preset(folder)
     print(arguments.prompt + sampling.generate(preset, arguments.prompt, **options))
 
 
 def forecast(arguments) -> None:
     """Writes what comes after the end of a table."""
-    products.forecast(arguments)
+    products.forecast(locate(arguments.preset), arguments)
 
 
 def evaluate(arguments) -> None:
     """Prints the metric of a preset on a held-out part."""
-    find_preset(arguments.preset)
+    folder = locate(arguments.preset)
     import_tensorflow()
     from zoo.evaluation import evaluate as measured
     from zoo.preset import load_preset
 
-    preset = load_preset(arguments.preset)
+    preset = load_preset(folder)
     task, known = TASKS[preset.metadata["task"]], preset.metadata["data"]
     dataset, own = arguments.dataset, arguments.data
     if dataset is None and own is None:
@@ -140,13 +143,19 @@ def evaluate(arguments) -> None:
     part = task.parts(data)[-1]
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
+    same = data.describe() == known
+    if arguments.json:
+        found = {"data": data.name, "part": part, "metric": task.METRIC.name}
+        found |= {"unit": task.METRIC.unit, "value": value, "trained_on_these": same}
+        print(json.dumps(found, indent=2))
+        return
     columns = headings(preset.metadata)
     shown = zip(cells(value, len(columns)), columns, strict=True)
     print(
         f"{data.name}, {part} part: {task.METRIC.name} "
         + ", ".join(f"{v} {column}" for v, column in shown)
     )
-    if data.describe() == known:
+    if same:
         print(f"stored in the preset, same data: {stored['value']:.4f}")
         return
     print(f"The preset was trained on other data: {known['name']}.")
@@ -160,21 +169,6 @@ def report(arguments) -> None:
     from zoo.run_report import write_run_report
 
     print(write_run_report(arguments.run, arguments.out))
-
-
-def show(arguments) -> None:
-    """Prints the tasks and the data sets."""
-    print("tasks")
-    for task in TASKS.values():
-        print(f"  {task.NAME:18}{task.SUMMARY}")
-    print("\ndata sets")
-    for task in TASKS.values():
-        for name in task.DATASETS:
-            row = datasets.DATASETS.get(name)
-            words = row.summary if row else task.source_of(name)
-            print(f"  {name:18}{task.NAME:16}{words}")
-        if task.OWN_DATA is not None:
-            print(f"  {'--data PATH':18}{task.NAME:16}{task.OWN_DATA}")
 
 
 def _recipe(task, dataset, arguments):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 import os
 import shutil
@@ -11,13 +10,15 @@ from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from zoo.card import card
 from zoo.datasets.vocabulary import Vocabulary
 from zoo.errors import UserError
 from zoo.files import replace_folder, write_json, write_text
+from zoo.manifest import sha256_of
 from zoo.model_config import from_config, to_config
-from zoo.preset_folder import CONFIG, METADATA, WEIGHTS, find_preset, read_json
+from zoo.preset_folder import CARD, CONFIG, METADATA, WEIGHTS, find_preset, read_json
 
 FORMAT = 2
 
@@ -74,19 +75,38 @@ class Preset:
             )
 
 
-def save_preset(folder: str | os.PathLike, preset: Preset) -> None:
+def save_to_preset(
+    folder: str | os.PathLike, preset: Preset, *, half: bool = False
+) -> None:
     """Writes the preset folder, complete or not at all; an older one is replaced.
 
     Args:
         folder: Its name. The folder above must exist.
         preset: What to write. To its metadata the checksum of the weights is added.
+        half: Whether weights are stored in half precision: half the size, 11 bits each.
+            A loaded model computes as before.
+
+    Raises:
+        ValueError: If `half` is True and a weight is above 65,504, the largest number
+            of half precision.
+
+    Example:
+        import pathlib, tempfile
+        import zoo
+
+        preset = zoo.from_preset("echo-8")
+        folder = pathlib.Path(tempfile.mkdtemp()) / "copy"
+        zoo.save_to_preset(folder, preset)
+        assert zoo.from_preset(folder).processing == preset.processing
     """
     folder = Path(folder)
     new = folder.with_name(f".new.{folder.name}")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     preset.model.save_weights(new / WEIGHTS)
-    metadata = {**preset.metadata, "weights_sha256": _sha256(new / WEIGHTS)}
+    if half:
+        _halve(new / WEIGHTS)
+    metadata = {**preset.metadata, "weights_sha256": sha256_of(new / WEIGHTS)}
     config = {
         "format": FORMAT,
         "model": to_config(preset.model),
@@ -94,8 +114,34 @@ def save_preset(folder: str | os.PathLike, preset: Preset) -> None:
     }
     write_json(new / CONFIG, config)
     write_json(new / METADATA, metadata)
-    write_text(new / "README.md", card(metadata))
+    write_text(new / CARD, card(metadata))
     replace_folder(new, folder)
+
+
+def _halve(path: Path) -> None:
+    """Writes the floats of a file of weights again, in half precision."""
+    single = path.with_name(f".{path.name}")
+    os.replace(path, single)
+    with h5py.File(single, "r") as source, h5py.File(path, "w") as halved:
+
+        def copy(name, item):
+            if isinstance(item, h5py.Group):
+                target = halved.require_group(name)
+            else:
+                value = item[()]
+                if value.dtype == np.float32:
+                    if not np.all(np.abs(value) <= np.finfo(np.float16).max):
+                        raise ValueError(
+                            f"Half precision cannot hold all weights of {name}: the "
+                            f"largest is {np.abs(value).max()}."
+                        )
+                    value = value.astype(np.float16)
+                target = halved.create_dataset(name, data=value)
+            target.attrs.update(item.attrs)
+
+        halved.attrs.update(source.attrs)
+        source.visititems(copy)
+    single.unlink()
 
 
 def load_preset(folder: str | os.PathLike) -> Preset:
@@ -141,7 +187,7 @@ def load_preset(folder: str | os.PathLike) -> Preset:
 def _load_weights(model: keras.Sequential, path: Path, sha256: str | None) -> None:
     if not path.is_file():
         raise UserError(f"The preset file {path} is missing.")
-    if _sha256(path) != sha256:
+    if sha256_of(path) != sha256:
         raise UserError(
             f"The preset file {path} is damaged: its checksum is not that of "
             f"{METADATA}."
@@ -173,10 +219,6 @@ def _check_values(path: Path, *, at_most: int) -> None:
         file.visititems(visit)
     if values > at_most:
         raise ValueError(f"{values:,} values for {at_most:,} weights")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _size(model: keras.Model) -> int:

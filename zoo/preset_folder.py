@@ -9,6 +9,7 @@ from pathlib import Path
 from zoo.errors import UserError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+CARD = "README.md"
 
 
 def find_preset(folder: str | os.PathLike) -> Path:

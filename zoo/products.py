@@ -18,7 +18,7 @@ from zoo.tasks import TASKS
 SHOWN = 12, 6  # timesteps and columns of a printed forecast
 
 
-def compose(arguments) -> None:
+def compose(folder: Path, arguments) -> None:
     """Writes a piece of music and its continuation as MIDI file and picture."""
     if arguments.out is None:
         raise UserError("`--out` must name the MIDI file to write, such as tune.mid.")
@@ -31,7 +31,7 @@ def compose(arguments) -> None:
     from zoo.plots import plot_roll
     from zoo.preset import load_preset
 
-    preset = load_preset(arguments.preset)
+    preset = load_preset(folder)
     name = preset.metadata["data"]["name"]
     speed.setdefault("frames_per_beat", TASKS["music"].FRAMES_PER_BEAT.get(name, 1))
     per_beat = speed["frames_per_beat"]
@@ -66,9 +66,9 @@ def compose(arguments) -> None:
     print(f"MIDI file: {out}\npicture:   {picture}")
 
 
-def forecast(arguments) -> None:
+def forecast(folder: Path, arguments) -> None:
     """Writes what comes after the end of a table as CSV and picture, and prints it."""
-    task = task_name(arguments.preset)
+    task = task_name(folder)
     if task != "forecasting":
         raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
     name = f"{Path(arguments.data).stem}-forecast.csv"
@@ -79,7 +79,7 @@ def forecast(arguments) -> None:
     from zoo.plots import plot_forecast
     from zoo.preset import load_preset
 
-    preset = load_preset(arguments.preset)
+    preset = load_preset(folder)
     data, columns, values = read_table(arguments.data)
     values = forecasts.arranged(preset, columns, values)
     ahead, naive = (f(preset, values) for f in (forecasts.forecast, forecasts.naive))

@@ -19,7 +19,7 @@ from zoo.checkpoint import CHECKPOINT, Checkpoint
 from zoo.errors import ZooError
 from zoo.monitoring import Derived, KeepBest, Recorder, Summary
 from zoo.plots import plot_grad_norm, plot_metric
-from zoo.preset import Preset, load_preset, save_preset
+from zoo.preset import Preset, load_preset, save_to_preset
 from zoo.recipe import Recipe
 from zoo.run_report import HISTORY, LOOKS, REPORT, SAMPLE
 from zoo.tasks.task import Task
@@ -169,7 +169,7 @@ class Run:
             "wall_time_seconds": round(self.seconds, 1),
         }
         processing = self.task.processing(self.data)
-        save_preset(self.preset_folder, Preset(self.model, processing, metadata))
+        save_to_preset(self.preset_folder, Preset(self.model, processing, metadata))
 
     def _finish(self) -> Preset:
         """Puts the wall time, and the test part's metric, into the preset."""
@@ -181,7 +181,7 @@ class Run:
             value = measure(self.task, best.model, self.data, self.recipe, "test")
             metric = best.metadata["metric"]
             metric |= {"part": "test", "validation": metric["value"], "value": value}
-        save_preset(self.preset_folder, best)
+        save_to_preset(self.preset_folder, best)
         shutil.rmtree(self.out / CHECKPOINT, ignore_errors=True)
         return best
 

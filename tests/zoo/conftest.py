@@ -3,12 +3,31 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.zoo.faulty_server import FaultyServer
+from zoo import download
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     """No test reads or fills the user's cache, or sees their settings."""
     monkeypatch.setenv("BPTT_ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.delenv("BPTT_ZOO_DATA", raising=False)
+    for name in ("BPTT_ZOO_DATA", "BPTT_ZOO_OFFLINE", "BPTT_ZOO_MIRRORS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server(tmp_path_factory):
+    """A `FaultyServer` of an empty folder."""
+    server = FaultyServer(tmp_path_factory.mktemp("served"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Downloads that give up early, for servers that do not answer."""
+    monkeypatch.setattr(download, "TIMEOUT", 0.3)
+    monkeypatch.setattr(download, "PAUSE", 0.01)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def file(tmp_path):
 @pytest.fixture
 def preset(tmp_path, untrained):
     """A preset folder."""
-    zoo.save_preset(tmp_path / "preset", untrained)
+    zoo.save_to_preset(tmp_path / "preset", untrained)
     return tmp_path / "preset"
 
 

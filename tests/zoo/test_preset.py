@@ -12,7 +12,7 @@ from zoo.errors import UserError
 @pytest.fixture
 def folder(tmp_path, untrained):
     """An untrained preset on disk."""
-    zoo.save_preset(tmp_path / "preset", untrained)
+    zoo.save_to_preset(tmp_path / "preset", untrained)
     return tmp_path / "preset"
 
 
@@ -43,7 +43,7 @@ def test_folder_holds_four_files(folder):
 
 @pytest.mark.parametrize("place", [".", ".."])
 def test_loaded_preset_gives_the_same_logits(folder, untrained, place):
-    loaded = zoo.load_preset(folder / place)
+    loaded = zoo.from_preset(folder / place)
     np.testing.assert_array_equal(logits(loaded), logits(untrained))
     assert loaded.vocabulary.characters == untrained.vocabulary.characters
     assert loaded.metadata.items() >= untrained.metadata.items()
@@ -52,15 +52,17 @@ def test_loaded_preset_gives_the_same_logits(folder, untrained, place):
 def test_saving_replaces_an_older_preset(folder, untrained):
     for weight in untrained.model.weights:
         weight.assign(weight + 1.0)
-    zoo.save_preset(folder, untrained)
-    np.testing.assert_array_equal(logits(zoo.load_preset(folder)), logits(untrained))
+    zoo.save_to_preset(folder, untrained)
+    np.testing.assert_array_equal(logits(zoo.from_preset(folder)), logits(untrained))
     assert [path.name for path in folder.parent.iterdir()] == ["preset"]
 
 
 def test_saving_that_fails_leaves_the_older_preset(folder, untrained):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(KeyError):
-        zoo.save_preset(folder, zoo.Preset(untrained.model, untrained.processing, {}))
+        zoo.save_to_preset(
+            folder, zoo.Preset(untrained.model, untrained.processing, {})
+        )
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -81,13 +83,13 @@ def test_card_holds_result_baselines_and_data(folder, untrained):
 def test_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(UserError, match=f"{name} is missing"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)
 
 
 def test_folder_without_a_preset_is_named(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UserError, match="There is no preset in"):
-            zoo.load_preset(path)
+            zoo.from_preset(path)
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b"null"])
@@ -95,7 +97,7 @@ def test_folder_without_a_preset_is_named(tmp_path):
 def test_json_that_is_none_is_damaged(folder, name, content):
     (folder / name).write_bytes(content)
     with pytest.raises(UserError, match=f"{name} is damaged"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)
 
 
 @pytest.mark.parametrize(
@@ -112,13 +114,13 @@ def test_json_that_is_none_is_damaged(folder, name, content):
 def test_config_that_fits_no_model_is_damaged(folder, change):
     rewrite(folder, "config.json", change)
     with pytest.raises(UserError, match="config.json is damaged"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)
 
 
 def test_other_format_is_refused(folder):
     rewrite(folder, "config.json", lambda c: c.update(format=3))
     with pytest.raises(UserError, match="has format 3; this version reads format 2"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)
 
 
 @pytest.mark.parametrize(
@@ -129,14 +131,14 @@ def test_weights_that_were_changed_are_refused(folder, damage):
     content = damage(path.read_bytes())
     path.write_bytes(content if content != path.read_bytes() else content + b" ")
     with pytest.raises(UserError, match="its checksum is not that of metadata.json"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)
 
 
 def test_file_that_is_not_hdf5_is_refused(folder):
     (folder / "model.weights.h5").write_bytes(b"no weights")
     with_right_checksum(folder)
     with pytest.raises(UserError, match="does not hold this model's weights"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)
 
 
 def test_weights_of_another_shape_are_refused(folder):
@@ -146,7 +148,7 @@ def test_weights_of_another_shape_are_refused(folder):
         lambda c: c["model"]["layers"][2]["config"].update(units=13),
     )
     with pytest.raises(UserError, match="does not hold this model's weights"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)
 
 
 def test_file_that_claims_terabytes_is_refused_unread(folder):
@@ -154,7 +156,7 @@ def test_file_that_claims_terabytes_is_refused_unread(folder):
         file.create_dataset("bomb", shape=(10**12,), dtype="float32", chunks=(1024,))
     with_right_checksum(folder)
     with pytest.raises(UserError, match="1,000,000,00\\d,\\d+ values for"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)
 
 
 def test_file_that_refers_to_another_file_is_refused(folder, tmp_path):
@@ -165,4 +167,4 @@ def test_file_that_refers_to_another_file_is_refused(folder, tmp_path):
         )
     with_right_checksum(folder)
     with pytest.raises(UserError, match="refers to other files"):
-        zoo.load_preset(folder)
+        zoo.from_preset(folder)

@@ -18,7 +18,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def music(composer):
     """The name of a preset of music."""
-    zoo.save_preset("music", composer)
+    zoo.save_to_preset("music", composer)
     return "music"
 
 
@@ -26,7 +26,7 @@ def music(composer):
 def table(forecaster):
     """The name of a preset that forecasts `my.csv`, and what it should say."""
     preset, data = forecaster()
-    zoo.save_preset("table", preset)
+    zoo.save_to_preset("table", preset)
     write_csv("my.csv", ["day", "c", "b", "a"], data.values[:, ::-1])
     return "table", zoo.forecast(preset, data.values)
 
@@ -92,7 +92,7 @@ def test_wrong_options_of_music_are_refused(refused, music, tmp_path, options, m
 
 @pytest.mark.parametrize("option", ["--out", "--tempo", "--frames-per-beat"])
 def test_options_of_music_are_refused_for_a_text(refused, untrained, option):
-    zoo.save_preset("text", untrained)
+    zoo.save_to_preset("text", untrained)
     error = refused("generate", "text", "--prompt", "to be", option, "3")
     assert f"`{option}` is for music, and this preset makes text" in error
 
@@ -124,7 +124,7 @@ def test_a_forecast_is_written_as_table_and_picture(run, table, tmp_path):
 
 def test_a_long_forecast_is_printed_in_part(run, forecaster):
     preset, data = forecaster(horizon=15)
-    zoo.save_preset("long", preset)
+    zoo.save_to_preset("long", preset)
     write_csv("my.csv", ["day", "a", "b", "c"], data.values)
     _, out, _ = run("forecast", "long", "--data", "my.csv")
     assert "   12  " in out and "   13  " not in out

@@ -88,7 +88,7 @@ def test_metadata_says_how_the_preset_came_about(trained, metadata, history):
     assert set(metadata["versions"]) == {"python", "tensorflow", "keras", "bptt_keras"}
     assert metadata["wall_time_seconds"] > 0
     assert metadata["parameters"] == sum(
-        math.prod(w.shape) for w in zoo.load_preset(trained / "out").model.weights
+        math.prod(w.shape) for w in zoo.from_preset(trained / "out").model.weights
     )
 
 
@@ -189,7 +189,7 @@ def test_interrupted_training_leaves_the_best_model_so_far(
     monkeypatch.setattr(Recorder, "on_epoch_begin", interrupt)
     assert train(tmp_path, "--epochs", "9") == 130
     assert "The best model so far is in" in capsys.readouterr().out
-    preset = zoo.load_preset(tmp_path / "out")
+    preset = zoo.from_preset(tmp_path / "out")
     assert preset.metadata["metric"]["epoch"] in (1, 2)
     assert (tmp_path / "out" / "loss.png").exists()
 
@@ -205,5 +205,5 @@ def test_loss_that_is_no_number_is_a_failure_that_says_so(tmp_path, capsys):
 @pytest.mark.slow  # a training of its own for one number
 def test_characters_that_only_validation_has_are_counted_as_unknown(tmp_path):
     assert train(tmp_path, "--epochs", "1", text=TEXT + "Ω%" * 5) == 0
-    metadata = zoo.load_preset(tmp_path / "out").metadata
+    metadata = zoo.from_preset(tmp_path / "out").metadata
     assert metadata["data"]["unknown_validation_characters"] == 10

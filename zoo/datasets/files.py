@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from zoo.datasets.cache import cache_folder
-from zoo.datasets.download import download
+from zoo.download import download
 from zoo.errors import UserError, ZooError
 
 VARIABLE = "BPTT_ZOO_DATA"
@@ -99,7 +99,8 @@ def _fetch(file: File, path: Path) -> None:
             file.url,
             path,
             limit=file.size,
-            check=lambda content: _check(file, content, file.url),
+            check=lambda part: _check(file, part.read_bytes(), file.url),
+            label=file.name,
         )
     except ZooError as error:
         raise ZooError(

@@ -148,7 +148,7 @@ def test_it_trains_and_its_preset_scores_the_same_again(loaded, name, tmp_path):
     metric = preset.metadata["metric"]
     part = task.parts(data)[-1]
     assert metric["part"] == part and metric["unit"] == task.METRIC.unit
-    again = zoo.load_preset(tmp_path)
+    again = zoo.from_preset(tmp_path)
     assert evaluate(again, data, part) == pytest.approx(metric["value"], rel=1e-5)
     validation = measure(task, again.model, data, recipe, "validation")
     best = metric.get("validation", metric["value"])

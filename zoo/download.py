@@ -1,0 +1,257 @@
+"""Files from the network: checked, resumed, or given up in seconds."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from zoo.errors import ZooError
+
+OFFLINE = "BPTT_ZOO_OFFLINE"
+TIMEOUT = 10.0  # seconds until a connection, and between two pieces
+ATTEMPTS = 3  # at each address, of a transfer that broke off
+PAUSE = 0.5  # seconds before the second attempt; twice that before the third
+SLOWEST = 1000  # bytes per second
+PIECE = 2**16
+
+
+def download(
+    urls: str | Sequence[str],
+    path: str | os.PathLike,
+    *,
+    limit: int,
+    check: Callable[[Path], object],
+    size: int | None = None,
+    label: str | None = None,
+    again: bool = False,
+) -> Path:
+    """Fetches a file whose content is known beforehand.
+
+    A transfer that breaks off is resumed, at once and by a later call; an address that
+    refuses, or sends another file, is followed by the next one. Several processes take
+    turns, and find the file that the first one fetched.
+
+    Args:
+        urls: Where the file is: one address, or mirrors in the order of trial.
+        path: Where it goes. A file is there only once it has been checked.
+        limit: Bytes that are read, at most.
+        check: Function of a path that raises `ZooError` if it is not the file.
+        size: Bytes of the file, where they are known.
+        label: Name beside a progress bar, which only a terminal shows; None: no bar.
+        again: Whether it is fetched from its beginning even if it is there.
+
+    Returns:
+        The path.
+
+    Raises:
+        ZooError: If no address has the file, each with its reason, or if the
+            environment variable BPTT_ZOO_OFFLINE forbids to look.
+    """
+    urls = [urls] if isinstance(urls, str) else list(urls)
+    path = Path(path)
+    if is_offline():
+        raise ZooError(
+            f"{path.name} is not here, and {OFFLINE} is set: nothing is downloaded."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    reasons = []
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        if again:
+            part.unlink(missing_ok=True)
+        elif _is_there(path, check):
+            return path
+        for url in urls:
+            transfer = _Transfer(url, part, limit, size, label)
+            reason = _attempts(transfer, check)
+            if reason is None:
+                os.replace(part, path)
+                return path
+            reasons.append(f"{url} cannot be downloaded ({reason})")
+    raise ZooError("; ".join(reasons) + ".")
+
+
+def is_offline() -> bool:
+    """Whether the environment forbids to open connections."""
+    return os.environ.get(OFFLINE, "0") not in ("", "0")
+
+
+def _is_there(path: Path, check) -> bool:
+    """Whether another process has fetched the file meanwhile; a bad one is deleted."""
+    if not path.exists():
+        return False
+    try:
+        check(path)
+    except ZooError:
+        path.unlink()
+        return False
+    return True
+
+
+def _attempts(transfer: _Transfer, check) -> str | None:
+    """Why an address does not give the file, or None once its part is complete."""
+    reason = None
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE * 2 ** (attempt - 1))
+        resumed = transfer.received > 0
+        try:
+            transfer.run()
+        except _Refused as error:
+            return str(error)
+        except (OSError, http.client.HTTPException) as error:
+            reason = str(error) or type(error).__name__
+            continue
+        try:
+            check(transfer.part)
+        except ZooError as error:
+            transfer.discard()
+            reason = str(error).rstrip(".")
+            if resumed:  # the first half may have been another file's
+                continue
+            return reason
+        return None
+    return reason
+
+
+class _Refused(Exception):
+    """Trying again would not help."""
+
+
+class _OutOfRange(OSError):
+    """The part here is longer than the file there."""
+
+
+class _Transfer:
+    """One address and the part of its file that is here."""
+
+    def __init__(self, url, part, limit, size, label):
+        self.url = url
+        self.part = part
+        self.limit = limit if size is None else size
+        self.size = size
+        self.label = label
+
+    @property
+    def received(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def discard(self) -> None:
+        self.part.unlink(missing_ok=True)
+
+    def run(self) -> None:
+        """Appends to the part until it is complete."""
+        if self.size is not None and self.received == self.size:
+            return
+        try:
+            answer = _open(self.url, self.received)
+        except _OutOfRange:
+            self.discard()
+            raise
+        with answer as response:
+            start = self._begin(response)
+            expected = self.size
+            length = response.headers.get("Content-Length")
+            if expected is None and length is not None:
+                expected = start + int(length)
+            if expected is not None and expected > self.limit:
+                raise _Refused(f"{expected:,} bytes, more than {self.limit:,}")
+            self._copy(response, expected)
+
+    def _begin(self, response) -> int:
+        """The byte that the answer begins with; 0 where the server starts over."""
+        start = self.received
+        partial = getattr(response, "status", None) == 206
+        given = response.headers.get("Content-Range", "")
+        if start and not (partial and given.startswith(f"bytes {start}-")):
+            self.discard()
+            if partial:
+                raise OSError(f"an answer to another range: {given!r}")
+            start = 0
+        return start
+
+    def _copy(self, response, expected: int | None) -> None:
+        began, before = time.monotonic(), self.received
+        bar = tqdm(
+            total=expected,
+            initial=before,
+            desc=self.label,
+            unit="B",
+            unit_scale=True,
+            leave=False,
+            # None: only where somebody watches.
+            disable=True if self.label is None else None,
+        )
+        with bar, open(self.part, "ab") as file:
+            received = before
+            # `read1` gives what is there; `read` would wait for a whole piece.
+            while piece := response.read1(min(PIECE, self.limit + 1 - received)):
+                received += len(piece)
+                if received > self.limit:
+                    self.discard()
+                    raise _Refused(f"more than {self.limit:,} bytes")
+                file.write(piece)
+                bar.update(len(piece))
+                seconds = time.monotonic() - began
+                if seconds > 2 * TIMEOUT and received - before < SLOWEST * seconds:
+                    raise TimeoutError(f"less than {SLOWEST:,} bytes a second")
+        if expected is not None and received < expected:
+            raise OSError(f"it ended after {received:,} of {expected:,} bytes")
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirections, but not from https to anything less."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
+        if new not in ("http", "https") or (old, new) == ("https", "http"):
+            raise _Refused(f"it redirects to {newurl}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(url: str, start: int):
+    """An open answer.
+
+    Raises:
+        _Refused: If there is no answer, or no such file.
+        OSError: If the server has a failure of its own, which may pass.
+    """
+    headers = {"Accept-Encoding": "identity", "User-Agent": "bptt_keras"}
+    if start:
+        headers["Range"] = f"bytes={start}-"
+    outcome = []
+
+    def connect():
+        try:
+            request = urllib.request.Request(url, headers=headers)
+            opener = urllib.request.build_opener(_Redirects())
+            outcome.append(opener.open(request, timeout=TIMEOUT))
+        except Exception as error:
+            outcome.append(error)
+
+    # Looking up a host name knows no timeout of its own, hence the thread.
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(2 * TIMEOUT)
+    if not outcome:
+        raise _Refused(f"no answer within {2 * TIMEOUT:.0f} s")
+    (found,) = outcome
+    if isinstance(found, urllib.error.HTTPError):
+        found.close()
+        kind = {416: _OutOfRange, 408: OSError, 429: OSError}.get(found.code, _Refused)
+        kind = OSError if found.code >= 500 else kind
+        raise kind(f"{found.code} {found.reason}")
+    if isinstance(found, Exception):
+        # URLError wraps the reason; a timeout does not.
+        raise _Refused(str(getattr(found, "reason", found)) or type(found).__name__)
+    return found

@@ -1,0 +1,283 @@
+"""From a name, a folder or an address to the checked files of a preset."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from zoo.datasets.cache import cache_folder
+from zoo.download import OFFLINE, download, is_offline
+from zoo.errors import UserError, ZooError
+from zoo.files import write_text
+from zoo.index import INDEX, LARGEST, SHIPPED, Index, Listed, own_index, read_index
+from zoo.manifest import (
+    LARGEST_MANIFEST,
+    MANIFEST,
+    Manifest,
+    is_sha256,
+    read_manifest,
+    sha256_of,
+)
+from zoo.preset_folder import find_preset
+
+MIRRORS = "BPTT_ZOO_MIRRORS"
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+def from_preset(
+    source: str | os.PathLike,
+    *,
+    sha256: str | None = None,
+    mirrors: Sequence[str] = (),
+):
+    """A trained model, by name, from a folder or from an address.
+
+    Files from the network are checked against their checksums when they arrive and
+    each time they are used again, and kept in `$BPTT_ZOO_CACHE/presets` (default:
+    `~/.cache/bptt_zoo/presets`). Nothing in them is run. With BPTT_ZOO_OFFLINE=1 in
+    the environment no connection is opened.
+
+    Args:
+        source: A name of `list_presets()`; a preset folder, or the folder of a
+            training run; `https://HOST/PATH`, a folder that `bptt-zoo publish` made;
+            `hf://OWNER/REPOSITORY[/FOLDER][@REVISION]`, such a folder on the Hugging
+            Face hub. A name comes before a folder of the same name: write `./name`.
+        sha256: Checksum that the preset's manifest must have, in hexadecimal digits.
+            None: that of the index for a name, any for an address or a folder.
+        mirrors: Addresses of release folders that are tried for a name, in order,
+            before those of the environment variable BPTT_ZOO_MIRRORS and of the index.
+
+    Returns:
+        A `Preset`.
+
+    Raises:
+        UserError: If there is no such preset, or its files are damaged.
+        ZooError: If it cannot be downloaded, or is not what was published.
+
+    Example:
+        import zoo
+
+        preset = zoo.from_preset("echo-8")
+        print(preset.metadata["metric"], preset.model.count_params())
+    """
+    folder = locate(source, sha256=sha256, mirrors=mirrors)
+    from zoo.preset import load_preset
+
+    return load_preset(folder)
+
+
+def locate(
+    source: str | os.PathLike,
+    *,
+    sha256: str | None = None,
+    mirrors: Sequence[str] = (),
+) -> Path:
+    """The folder with the checked files of a preset; see `from_preset`."""
+    source = os.fspath(source)
+    if sha256 is not None and not is_sha256(sha256):
+        raise UserError(f"`sha256` must be 64 hexadecimal digits. Received: {sha256!r}")
+    mirrors = [*mirrors, *os.environ.get(MIRRORS, "").split()]
+    if "://" in source:
+        return _fetch([_address(source)], sha256, source)
+    found, found_at = _look_up(source, mirrors)
+    if found is not None:
+        if sha256 not in (None, found.manifest_sha256):
+            raise ZooError(
+                f"The preset {source} has another checksum than the one given: "
+                f"{found.manifest_sha256}, not {sha256}."
+            )
+        return _by_name(found, found_at)
+    folder = find_preset(source)
+    if sha256 is not None:
+        _check_folder(folder, sha256)
+    return folder
+
+
+def index_at(mirror: str) -> Index:
+    """The index of a release folder on a server.
+
+    Raises:
+        ZooError: If there is none, or it cannot be read.
+    """
+    url = _joined(_address(mirror), INDEX)
+    _require_secure(url)
+    path = cache_folder() / "presets" / "indexes" / f"{_key(url)}.json"
+    _refresh(url, path, LARGEST)
+    return read_index(path.read_bytes(), url)
+
+
+def _look_up(name: str, mirrors: list[str]) -> tuple[Listed | None, list[str]]:
+    """What the package's index says of a name, or else those of the mirrors."""
+    index = own_index()
+    if name in index.presets:
+        return index.presets[name], [*mirrors, *index.mirrors]
+    if os.sep in name or (os.path.isdir(name) and not mirrors):
+        return None, []
+    for mirror in mirrors:
+        found = index_at(mirror).presets.get(name)
+        if found is not None:
+            return found, [mirror]
+    return None, []
+
+
+def _by_name(found: Listed, mirrors: list[str]) -> Path:
+    shipped = SHIPPED / found.name
+    if shipped.is_dir():
+        try:
+            _check_folder(shipped, found.manifest_sha256)
+        except (OSError, ZooError) as error:
+            raise UserError(
+                f"The preset {found.name} that came with the package is damaged: "
+                f"{error} Install bptt_keras again."
+            ) from None
+        return shipped
+    folder = _folder(found.manifest_sha256)
+    if not mirrors and not (folder / MANIFEST).exists():
+        raise UserError(
+            f"The preset {found.name} comes by download, and no server is known that "
+            f"has it. Name one with --from, `mirrors=` or {MIRRORS}."
+        )
+    addresses = [_joined(_address(mirror), found.name) for mirror in mirrors]
+    return _fetch(addresses, found.manifest_sha256, found.name)
+
+
+def _fetch(addresses: list[str], sha256: str | None, label: str) -> Path:
+    """The folder of a manifest in the cache, filled up from the first good address.
+
+    A file that is there is used only if it is the one of the manifest, and deleted
+    otherwise.
+    """
+    for address in addresses:
+        _require_secure(address, pinned=sha256 is not None)
+    if sha256 is None:
+        (address,) = addresses
+        sha256 = _current(address)
+    folder = _folder(sha256)
+    _fetch_file(
+        [_joined(address, MANIFEST) for address in addresses],
+        folder / MANIFEST,
+        check=lambda path: _check_manifest(path, sha256),
+        limit=LARGEST_MANIFEST,
+    )
+    manifest = read_manifest((folder / MANIFEST).read_bytes(), label)
+    for name, entry in manifest.files.items():
+        _fetch_file(
+            [_joined(address, name) for address in addresses],
+            folder / name,
+            check=lambda path, name=name: manifest.check(name, path),
+            limit=entry.size,
+            size=entry.size,
+            label=f"{label.rstrip('/').rpartition('/')[2]}/{name}",
+        )
+    return folder
+
+
+def _fetch_file(urls: list[str], path: Path, *, check, **options) -> None:
+    if path.exists():
+        try:
+            check(path)
+            return
+        except ZooError:
+            path.unlink()
+    download(urls, path, check=check, **options)
+
+
+def _current(address: str) -> str:
+    """Checksum of the manifest that an address has now; offline: that it had last."""
+    url = _joined(address, MANIFEST)
+    path = cache_folder() / "presets" / "addresses" / f"{_key(url)}.json"
+    _refresh(url, path, LARGEST_MANIFEST)
+    content = path.read_bytes()
+    manifest = read_manifest(content, url)
+    folder = _folder(manifest.sha256)
+    if not (folder / MANIFEST).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / MANIFEST, content.decode("utf-8"))
+    return manifest.sha256
+
+
+def _refresh(url: str, path: Path, limit: int) -> None:
+    """Reads a small file again, as it may have changed; offline: keeps the last one."""
+    if is_offline():
+        if not path.exists():
+            raise ZooError(f"{url} was never read, and {OFFLINE} is set.")
+        return
+    download(url, path, limit=limit, check=lambda path: None, again=True)
+
+
+def _check_folder(folder: Path, sha256: str) -> Manifest:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UserError(f"{folder} has no {MANIFEST} to compare with the checksum.")
+    _check_manifest(path, sha256)
+    manifest = read_manifest(path.read_bytes(), str(path))
+    for name in manifest.files:
+        manifest.check(name, folder / name)
+    return manifest
+
+
+def _check_manifest(path: Path, sha256: str) -> None:
+    received = sha256_of(path)
+    if received != sha256:
+        raise ZooError(
+            f"this is not the manifest that was published: expected sha256 {sha256}, "
+            f"received {received}."
+        )
+
+
+def _address(source: str) -> str:
+    """The http address of a source.
+
+    Raises:
+        UserError: If it is none.
+    """
+    if source.startswith("hf://"):
+        return _on_hugging_face(source)
+    parts = urlsplit(source)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(
+            "An address must begin with https://, http:// or hf://. Received: "
+            f"{source!r}"
+        )
+    if parts.query or parts.fragment:
+        raise UserError(
+            f"An address must be that of a folder, without ? or #. Received: {source!r}"
+        )
+    return source
+
+
+def _on_hugging_face(source: str) -> str:
+    path, _, revision = source.removeprefix("hf://").partition("@")
+    parts = path.rstrip("/").split("/")
+    if len(parts) < 2 or not all(parts):
+        raise UserError(
+            "An address on the Hugging Face hub must be "
+            f"hf://OWNER/REPOSITORY[/FOLDER][@REVISION]. Received: {source!r}"
+        )
+    host = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    return "/".join([host, *parts[:2], "resolve", revision or "main", *parts[2:]])
+
+
+def _require_secure(address: str, *, pinned: bool = False) -> None:
+    """Refuses a plain http address that anybody on the way could answer for."""
+    parts = urlsplit(address)
+    if parts.scheme == "http" and parts.hostname not in _HERE and not pinned:
+        raise UserError(
+            f"{address} is not protected against changes on the way. Use https://, or "
+            "give the checksum that the preset must have (`sha256`)."
+        )
+
+
+def _joined(address: str, name: str) -> str:
+    return f"{address.rstrip('/')}/{name}"
+
+
+def _folder(manifest_sha256: str) -> Path:
+    return cache_folder() / "presets" / manifest_sha256
+
+
+def _key(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:32]

@@ -1,0 +1,174 @@
+"""The list of a release: which presets there are, and by which checksums."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+from zoo.errors import UserError, ZooError
+from zoo.manifest import is_sha256
+
+INDEX = "index.json"
+FORMAT = 1
+LARGEST = 10**6  # bytes
+# The presets that come with the package, and the index of all that belong to it.
+SHIPPED = Path(__file__).parent / "presets"
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """What an index says of a preset.
+
+    Args:
+        name: By which it is asked for.
+        manifest_sha256: Checksum of its manifest, and so of all its files.
+        size: Bytes of its files.
+        task: Task that it was trained on.
+        data: Data set.
+        metric: Name of the metric.
+        unit: Its unit, or "".
+        part: Part of the data that it was measured on.
+        value: The metric.
+        parameters: Number of weights.
+    """
+
+    name: str
+    manifest_sha256: str
+    size: int
+    task: str
+    data: str
+    metric: str
+    unit: str
+    part: str
+    value: float
+    parameters: int
+
+    @property
+    def shipped(self) -> bool:
+        """Whether its files came with the package."""
+        return (SHIPPED / self.name).is_dir()
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """Presets by name, and where the files of a release are.
+
+    Args:
+        presets: `{name: Listed}`.
+        mirrors: Addresses of the release, in the order of trial.
+    """
+
+    presets: dict[str, Listed]
+    mirrors: tuple[str, ...] = ()
+
+
+def is_name(value) -> bool:
+    """Whether a preset can be called so: it is a folder, and a part of an address."""
+    pattern = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def require_name(name: str) -> None:
+    """Raises `UserError` unless a preset can be called so."""
+    if not is_name(name):
+        raise UserError(
+            "The name of a preset must be small letters and digits, with single dots, "
+            f"dashes or underscores between them. Received: {name!r}"
+        )
+
+
+def own_index() -> Index:
+    """The index that came with the package."""
+    path = SHIPPED / INDEX
+    return read_index(path.read_bytes(), str(path)) if path.is_file() else Index({})
+
+
+def list_presets() -> list[Listed]:
+    """The presets that `from_preset` knows by name.
+
+    Returns:
+        A list of `Listed`, by task and name.
+
+    Example:
+        import zoo
+
+        for preset in zoo.list_presets():
+            print(preset.name, preset.task, preset.metric, preset.value)
+    """
+    return sorted(own_index().presets.values(), key=lambda p: (p.task, p.name))
+
+
+def read_index(content: bytes, origin: str) -> Index:
+    """An index from the content of its file.
+
+    Args:
+        content: Bytes, perhaps from elsewhere.
+        origin: Where they come from, for the error.
+
+    Raises:
+        ZooError: If it is none.
+    """
+    try:
+        value = json.loads(content)
+        if value["format"] != FORMAT:
+            raise ValueError(f"format {value['format']!r}, not {FORMAT}")
+        presets = {name: _listed(name, row) for name, row in value["presets"].items()}
+        mirrors = tuple(value.get("mirrors", ()))
+        if not all(isinstance(mirror, str) for mirror in mirrors):
+            raise ValueError("a mirror that is no address")
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ZooError(f"{origin} is no index of presets: {error}.") from None
+    return Index(presets, mirrors)
+
+
+def to_json(index: Index) -> dict:
+    """What `read_index` reads, as plain values."""
+    rows = {}
+    for name in sorted(index.presets):
+        rows[name] = dataclasses.asdict(index.presets[name])
+        del rows[name]["name"]
+    return {"format": FORMAT, "mirrors": list(index.mirrors), "presets": rows}
+
+
+def listed(name: str, metadata: dict, manifest) -> Listed:
+    """The entry of a preset.
+
+    Args:
+        name: Its name.
+        metadata: Its metadata.
+        manifest: Its `Manifest`.
+
+    Raises:
+        UserError: If the name is none, or the metadata are not complete.
+    """
+    require_name(name)
+    try:
+        metric = metadata["metric"]
+        row = {
+            "manifest_sha256": manifest.sha256,
+            "size": manifest.size,
+            "task": metadata["task"],
+            "data": metadata["data"]["name"],
+            "metric": metric["name"],
+            "unit": metric["unit"],
+            "part": metric["part"],
+            "value": metric["value"],
+            "parameters": metadata["parameters"],
+        }
+        return _listed(name, row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"The metadata of preset {name} lack: {error}.") from None
+
+
+def _listed(name: str, row: dict) -> Listed:
+    kinds = {"int": int, "float": (int, float), "str": str}
+    entry = Listed(name=name, **row)
+    for field in dataclasses.fields(Listed):
+        value = getattr(entry, field.name)
+        if not isinstance(value, kinds[field.type]) or isinstance(value, bool):
+            raise ValueError(f"{field.name}={value!r}")
+    if not is_name(name) or not is_sha256(entry.manifest_sha256):
+        raise ValueError(f"the name {name!r} or its checksum")
+    return entry

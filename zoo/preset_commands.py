@@ -1,0 +1,197 @@
+"""What the commands of `bptt-zoo` about presets do, after their options are read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from zoo import datasets, hub
+from zoo.errors import UserError, ZooError
+from zoo.files import write_text
+from zoo.index import list_presets
+from zoo.manifest import FILES, MANIFEST
+from zoo.preset_folder import METADATA, read_json
+from zoo.quiet import import_tensorflow
+from zoo.report import cells, headings, result_table
+from zoo.tasks import TASKS
+
+
+def list_all(arguments) -> None:
+    """Prints the tasks, the data sets and the presets."""
+    if arguments.server is None:
+        presets = list_presets()
+    else:
+        presets = list(hub.index_at(arguments.server).presets.values())
+    sets = [
+        (name, task.NAME, row.summary if row else task.source_of(name))
+        for task in TASKS.values()
+        for name in task.DATASETS
+        for row in [datasets.DATASETS.get(name)]
+    ]
+    if arguments.json:
+        _print_json(
+            {
+                "tasks": {t.NAME: t.SUMMARY for t in TASKS.values()},
+                "data_sets": [
+                    {"name": n, "task": t, "summary": words} for n, t, words in sets
+                ],
+                "presets": [
+                    {**dataclasses.asdict(p), "shipped": p.shipped} for p in presets
+                ],
+            }
+        )
+        return
+    print("tasks")
+    for task in TASKS.values():
+        print(f"  {task.NAME:20}{task.SUMMARY}")
+    print("\ndata sets")
+    for name, task, words in sets:
+        print(f"  {name:20}{task:20}{words}")
+    for task in TASKS.values():
+        if task.OWN_DATA is not None:
+            print(f"  {'--data PATH':20}{task.NAME:20}{task.OWN_DATA}")
+    print("\npresets" + ("" if presets else ": none"))
+    for preset in presets:
+        where = "" if preset.shipped else f", by download, {_size(preset.size)}"
+        value = f"{preset.metric} {_shown(vars(preset), preset.value)}"
+        print(f"  {preset.name:20}{preset.task:20}{value}{where}")
+
+
+def show(arguments) -> None:
+    """Prints what is known of a preset."""
+    folder = hub.locate(arguments.preset)
+    metadata = read_json(folder / METADATA)
+    if arguments.json:
+        _print_json({"folder": str(folder), **metadata})
+        return
+    try:
+        lines = [result_table(metadata), ""]
+        for name in ("data", "recipe", "versions", "seeds"):
+            if metadata.get(name):
+                facts = ", ".join(f"{k} {v}" for k, v in metadata[name].items())
+                lines.append(f"{name}: {facts}")
+        lines += [
+            f"weights: {metadata['parameters']:,}",
+            f"trained in {metadata['wall_time_seconds']:,.0f} s",
+            f"folder: {folder}",
+        ]
+        task = TASKS[metadata["task"]]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / METADATA} is damaged: {error!r}") from None
+    print("\n".join(lines))
+    for words, command in task.next_steps(arguments.preset):
+        print(f"{words}: {command}")
+
+
+def pull(arguments) -> None:
+    """Downloads a preset, checked, and prints where it is."""
+    mirrors = [] if arguments.server is None else [arguments.server]
+    folder = hub.locate(arguments.preset, sha256=arguments.sha256, mirrors=mirrors)
+    if arguments.out is not None:
+        folder = _copy(folder, Path(arguments.out))
+    if arguments.json:
+        files = {name: (folder / name).stat().st_size for name in FILES}
+        _print_json({"preset": arguments.preset, "folder": str(folder), "files": files})
+    else:
+        print(folder)
+
+
+def export_preset(arguments) -> None:
+    """Writes the best of several runs as a preset."""
+    import_tensorflow()
+    from zoo import publishing
+
+    out = Path(arguments.out)
+    if out.exists() and not arguments.overwrite:
+        raise UserError(f"{out} is there already. Add --overwrite to replace it.")
+    metadata = publishing.export_preset(arguments.runs, out, half=arguments.half)
+    seeds = ", ".join(
+        f"seed {seed}: {_shown(metadata['metric'], value)}"
+        for seed, value in metadata["seeds"].items()
+    )
+    print(f"{seeds}\nwritten: {out}, weights of seed {metadata['seed']}")
+
+
+def publish(arguments) -> None:
+    """Makes or extends a release folder."""
+    import_tensorflow()
+    from zoo import publishing
+
+    index = publishing.publish(
+        arguments.folder, arguments.presets, mirrors=arguments.mirrors
+    )
+    if arguments.json:
+        _print_json({p.name: dataclasses.asdict(p) for p in index.presets.values()})
+        return
+    for preset in index.presets.values():
+        print(f"{preset.name:20}{_size(preset.size):>10}  {preset.manifest_sha256}")
+    print(
+        f"Serve {arguments.folder} as it is, by any static host; users then write:\n"
+        "  bptt-zoo list --from https://HOST/PATH\n"
+        "  bptt-zoo pull NAME --from https://HOST/PATH"
+    )
+
+
+def results(arguments) -> int:
+    """Measures presets again and prints a table; 1 if one could not be measured."""
+    import_tensorflow()
+    from zoo.results import measure_results, to_csv, to_markdown
+
+    names = arguments.presets or [preset.name for preset in list_presets()]
+    rows, failed = [], 0
+    for name in names:
+        print(f"measuring {name}", file=sys.stderr)
+        try:
+            rows += measure_results([name], arguments.data_dir)
+        except ZooError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+            failed = 1
+    if arguments.csv is not None:
+        write_text(arguments.csv, to_csv(rows))
+    if arguments.json:
+        _print_json(rows)
+    else:
+        print(to_markdown(rows), end="")
+    return failed
+
+
+def completion(arguments) -> None:
+    """Prints a script that completes commands and options in a shell."""
+    try:
+        import shtab
+    except ModuleNotFoundError:
+        raise ZooError(
+            "shtab is not installed. Install it with: pip install 'bptt_keras[zoo]'"
+        ) from None
+    from zoo.cli import build_parser
+
+    print(shtab.complete(build_parser(), shell=arguments.shell))
+
+
+def _copy(folder: Path, out: Path) -> Path:
+    if out.exists():
+        raise UserError(f"{out} is there already. Name a new folder with --out.")
+    out.mkdir(parents=True)
+    for name in (*FILES, MANIFEST):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, out / name)
+    return out
+
+
+def _shown(metric: dict, value: float) -> str:
+    """A value in the units of its metric."""
+    metric = {"name": metric.get("metric", metric.get("name")), "unit": metric["unit"]}
+    columns = headings({"metric": metric})
+    pairs = zip(cells(value, len(columns)), columns, strict=True)
+    return ", ".join(f"{v} {c}" if metric["unit"] else v for v, c in pairs)
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _print_json(value) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,156 @@
+"""Presets for others: export from runs, and release folders for any static host."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.errors import UserError
+from zoo.files import replace_folder, write_json, write_text
+from zoo.hub import locate
+from zoo.index import (
+    INDEX,
+    Index,
+    listed,
+    own_index,
+    read_index,
+    to_json,
+)
+from zoo.manifest import FILES, MANIFEST, make_manifest, read_manifest
+from zoo.preset import load_preset, save_to_preset
+from zoo.preset_folder import CONFIG
+from zoo.tasks import TASKS
+
+
+def export_preset(
+    runs: Sequence[str | os.PathLike], folder: str | os.PathLike, *, half: bool = False
+) -> dict:
+    """Writes the best of several trainings of a recipe as one preset.
+
+    Best by validation; the metadata say what each seed reached on the part that is
+    reported.
+
+    Args:
+        runs: Preset folders, or folders of training runs, that differ by nothing but
+            their seeds.
+        folder: The preset to write; its parents are made.
+        half: Whether weights are stored in half precision.
+
+    Returns:
+        The metadata that were written.
+
+    Raises:
+        UserError: If a run has no preset, or they are trainings of several recipes.
+    """
+    if not runs:
+        raise UserError("At least one run must be given.")
+    presets = [load_preset(locate(run)) for run in runs]
+    try:
+        best = _best(presets)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"The metadata of a run lack {error}.") from None
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    save_to_preset(folder, best, half=half)
+    return best.metadata
+
+
+def publish(
+    folder: str | os.PathLike,
+    presets: Sequence[str | os.PathLike] = (),
+    *,
+    mirrors: Sequence[str] = (),
+) -> Index:
+    """Makes a release folder, which any static host can serve.
+
+    Each preset becomes a folder with a manifest of checksums, and `index.json` lists
+    them all. A release that is there gets the presets added, or replaced.
+
+    Args:
+        folder: The release folder.
+        presets: What to add: preset folders, which keep their names, or names of the
+            package's presets. None at all: those of the package, for a new release.
+        mirrors: Addresses where the release will be, in the order of trial, for its
+            index. None: those that the index has.
+
+    Returns:
+        The `Index` that was written.
+
+    Raises:
+        UserError: If a preset is missing, damaged, or has no good name.
+    """
+    folder = Path(folder)
+    there = {p.name: p for p in sorted(folder.glob("*")) if (p / CONFIG).is_file()}
+    sources = {_name_of(source): locate(source) for source in presets}
+    if not sources and not there:
+        sources = {name: locate(name) for name in own_index().presets}
+    # All of them are read before anything is written.
+    rows, manifests = {}, {}
+    for name, source in sorted({**there, **sources}.items()):
+        metadata = load_preset(source).metadata
+        manifests[name] = content = make_manifest(source)
+        rows[name] = listed(name, metadata, read_manifest(content, name))
+    index = Index(rows, tuple(mirrors) or _mirrors_of(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in sources.items():
+        if source.resolve() != (folder / name).resolve():
+            _copy(source, folder / name)
+    for name, content in manifests.items():
+        write_text(folder / name / MANIFEST, content.decode())
+    write_json(folder / INDEX, to_json(index))
+    return index
+
+
+def _best(presets):
+    """The preset that validates best, with what all seeds reached."""
+    first = presets[0].metadata
+    task = TASKS[first["task"]]
+
+    def same(metadata):
+        recipe = {k: v for k, v in metadata["recipe"].items() if k != "seed"}
+        return metadata["task"], metadata["data"], recipe
+
+    def validation(preset):
+        metric = preset.metadata["metric"]
+        return metric.get("validation", metric["value"])
+
+    seeds = {}
+    best = presets[0]
+    for preset in presets:
+        if same(preset.metadata) != same(first):
+            raise UserError(
+                "The runs must differ by nothing but their seeds. Other task, data or "
+                f"recipe: {preset.metadata['recipe']} beside {first['recipe']}."
+            )
+        seed = str(preset.metadata["seed"])
+        if seed in seeds:
+            raise UserError(f"Two runs have the same seed, {seed}.")
+        seeds[seed] = preset.metadata["metric"]["value"]
+        if task.METRIC.better(validation(preset), validation(best)):
+            best = preset
+    best.metadata["seeds"] = seeds
+    return best
+
+
+def _name_of(source: str | os.PathLike) -> str:
+    path = Path(source)
+    # The `preset` of a run is called by the run.
+    return path.parent.name if path.name == "preset" else path.name
+
+
+def _copy(source: Path, folder: Path) -> None:
+    new = folder.with_name(f".new.{folder.name}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    for name in FILES:
+        shutil.copyfile(source / name, new / name)
+    replace_folder(new, folder)
+
+
+def _mirrors_of(folder: Path) -> tuple[str, ...]:
+    path = folder / INDEX
+    if not path.is_file():
+        return ()
+    return read_index(path.read_bytes(), str(path)).mirrors

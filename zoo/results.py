@@ -1,0 +1,142 @@
+"""How good the presets are, measured again, beside published numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import statistics
+from collections.abc import Iterable, Sequence
+
+from zoo.evaluation import evaluate
+from zoo.hub import locate
+from zoo.preset import load_preset
+from zoo.report import cells, headings
+from zoo.tasks import TASKS
+
+COLUMNS = (
+    "preset",
+    "task",
+    "data",
+    "part",
+    "metric",
+    "unit",
+    "value",
+    "mean",
+    "deviation",
+    "seeds",
+    "parameters",
+    "wall_time_seconds",
+    "published",
+    "without_learning",
+)
+
+
+def measure_results(
+    presets: Iterable[str | os.PathLike], data_dir: str | os.PathLike | None = None
+):
+    """Evaluates presets from their files.
+
+    Args:
+        presets: Names, folders or addresses, as `zoo.from_preset` takes them.
+        data_dir: Folder with local copies of the data sets' files, or None.
+
+    Yields:
+        For each preset a dict with the keys of `COLUMNS`. `value` is measured now;
+        `mean` and `deviation` (of the sample; None for one seed) are over the seeds
+        that its metadata tell of. `published` and `without_learning` are dicts.
+
+    Raises:
+        ZooError: If a preset or its data cannot be had.
+    """
+    for source in presets:
+        folder = locate(source)
+        yield measure_result(os.fspath(source), load_preset(folder), data_dir)
+
+
+def measure_result(name: str, preset, data_dir=None) -> dict:
+    """One row of `measure_results`."""
+    metadata = preset.metadata
+    task = TASKS[metadata["task"]]
+    recipe = task.recipe_from(metadata["recipe"])
+    data = task.load(metadata["data"]["name"], data_dir, recipe)
+    part = metadata["metric"]["part"]
+    values = list(metadata.get("seeds", {}).values()) or [metadata["metric"]["value"]]
+    return {
+        "preset": name,
+        "task": task.NAME,
+        "data": data.name,
+        "part": part,
+        "metric": task.METRIC.name,
+        "unit": task.METRIC.unit,
+        "value": evaluate(preset, data, part),
+        "mean": statistics.fmean(values),
+        "deviation": statistics.stdev(values) if len(values) > 1 else None,
+        "seeds": len(values),
+        "parameters": preset.model.count_params(),
+        "wall_time_seconds": metadata["wall_time_seconds"],
+        "published": task.references_for(data.name),
+        "without_learning": task.levels(data, recipe),
+    }
+
+
+def to_csv(rows: Sequence[dict]) -> str:
+    """The rows as CSV, published values and baselines as `name value; name value`."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {
+                key: _listed(value, "{:.5g}") if isinstance(value, dict) else value
+                for key, value in row.items()
+            }
+        )
+    return text.getvalue()
+
+
+def to_markdown(rows: Sequence[dict]) -> str:
+    """The rows as a table for people."""
+    heading = (
+        "preset",
+        "metric",
+        "value",
+        "mean ± deviation (seeds)",
+        "weights",
+        "minutes",
+        "published",
+        "without learning",
+    )
+    lines = [heading, ["---"] * len(heading)]
+    for row in rows:
+        mean = _shown(row, row["mean"])
+        if row["deviation"] is not None:
+            mean += f" ± {row['deviation']:.2g}"
+        published, levels = (
+            _listed({name: _shown(row, value) for name, value in row[key].items()})
+            for key in ("published", "without_learning")
+        )
+        lines.append(
+            [
+                f"`{row['preset']}`",
+                ", ".join(filter(None, [row["metric"], row["unit"], row["part"]])),
+                _shown(row, row["value"]),
+                f"{mean} ({row['seeds']})",
+                f"{row['parameters']:,}",
+                f"{row['wall_time_seconds'] / 60:.1f}",
+                published,
+                levels,
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _shown(row: dict, value: float) -> str:
+    """A value, and what reports show beside it (bits, perplexity)."""
+    columns = headings({"metric": {"unit": row["unit"], "name": row["metric"]}})
+    first, *others = zip(cells(value, len(columns)), columns, strict=True)
+    return first[0] + "".join(f" ({v} {column})" for v, column in others)
+
+
+def _listed(values: dict, form: str = "{}") -> str:
+    return "; ".join(f"{name} {form.format(value)}" for name, value in values.items())
