@@ -123,6 +123,7 @@ def test_completion_is_a_script_of_the_shell(shell, capsys, tmp_path):
 def test_the_light_commands_need_no_tensorflow():
     code = (
         "import sys; from zoo.cli import main; main(['list']);"
-        "main(['show', 'echo-8']); main(['pull', 'echo-8']); assert 'tensorflow' not in sys.modules"
+        "main(['show', 'echo-8']); main(['pull', 'echo-8']);"
+        "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
