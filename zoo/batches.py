@@ -107,24 +107,26 @@ def ragged_batches(x, y, recipe, *, window: int, shuffle: bool, epoch: int = 0):
 
 
 class WeighedStream(keras.utils.PyDataset):
-    """One long series as one row, window after window, with a weight a timestep.
+    """Long series side by side, window after window, with a weight a timestep.
 
     Args:
-        x: Array `(timesteps, features)`.
-        y: Array `(timesteps, ...)`.
+        x: Array `(rows, timesteps, features)`.
+        y: Array `(rows, timesteps, ...)`.
         weights: Array `(timesteps,)`.
         window: Timesteps of a batch; the last one may be shorter.
     """
 
     def __init__(self, x, y, weights, window: int):
         super().__init__()
-        self._arrays = x, y, weights
+        rows = np.broadcast_to(weights, (len(x), len(weights)))
+        self._arrays = x, y, rows
         self._window = window
 
     def __len__(self) -> int:
-        return -(-len(self._arrays[0]) // self._window)
+        return -(-self._arrays[0].shape[1] // self._window)
 
     def __getitem__(self, index: int):
         steps = slice(index * self._window, (index + 1) * self._window)
-        x, y, weights = (array[None, steps] for array in self._arrays)
-        return {"inputs": x, "reset": np.array([index == 0])}, y, weights
+        x, y, weights = (array[:, steps] for array in self._arrays)
+        reset = np.full(len(x), index == 0)
+        return {"inputs": x, "reset": reset}, y, weights

@@ -8,9 +8,8 @@ import tensorflow as tf
 import bptt_keras as bk
 from zoo.errors import UserError
 from zoo.preset import Preset
-from zoo.recipe import Recipe
 from zoo.tasks import TASKS
-from zoo.tasks.forecasting import naive_forecast
+from zoo.tasks.forecasting import ForecastRecipe, model_inputs, naive_forecast
 
 CHUNK = 4096  # timesteps of a call, which bounds the memory of long series
 
@@ -55,9 +54,12 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
     """
     base = naive(preset, values)
     mean, deviation = (np.array(preset.processing[k]) for k in ("mean", "deviation"))
-    inputs = ((values - mean) / deviation).astype(np.float32)
-    corrections = _last_output(preset.model, inputs).reshape(base.shape)
-    return base + deviation[_targets(preset)] * corrections
+    targets = _targets(preset)
+    inputs = model_inputs((values - mean) / deviation, targets, _recipe(preset))
+    # One row of all columns, or a row for each.
+    outputs = _last_output(preset.model, inputs)
+    corrections = outputs.reshape(base.shape) if len(outputs) == 1 else outputs.T
+    return base + deviation[targets] * corrections
 
 
 def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
@@ -74,7 +76,7 @@ def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
         UserError: As `forecast`.
     """
     preset.require_task("forecasting")
-    recipe = TASKS["forecasting"].recipe_from(preset.metadata["recipe"])
+    recipe = _recipe(preset)
     values = np.asarray(values)
     _check(preset, values, recipe)
     last = np.array([len(values) - 1])
@@ -109,12 +111,16 @@ def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarr
     return values[:, [columns.index(name) for name in wanted]]
 
 
+def _recipe(preset: Preset) -> ForecastRecipe:
+    return TASKS["forecasting"].recipe_from(preset.metadata["recipe"])
+
+
 def _targets(preset: Preset) -> list[int]:
     columns = preset.processing["columns"]
     return [columns.index(name) for name in preset.processing["forecast"]]
 
 
-def _check(preset: Preset, values: np.ndarray, recipe: Recipe) -> None:
+def _check(preset: Preset, values: np.ndarray, recipe: ForecastRecipe) -> None:
     columns = preset.processing["columns"]
     if values.ndim != 2 or values.shape[1] != len(columns):
         raise UserError(
@@ -136,10 +142,10 @@ def _check(preset: Preset, values: np.ndarray, recipe: Recipe) -> None:
 
 
 def _last_output(model, inputs: np.ndarray) -> np.ndarray:
-    """The model's output after the last of the timesteps `(timesteps, features)`."""
+    """The model's outputs after the last of the timesteps, `(rows, ...)`."""
     step = bk.PureStep(model)
     run = tf.function(step, reduce_retracing=True)
-    state = step.initial_state(1)
-    for start in range(0, len(inputs), CHUNK):
-        outputs, state = run(inputs[None, start : start + CHUNK], state)
-    return outputs[0, -1].numpy().astype(float)
+    state = step.initial_state(len(inputs))
+    for start in range(0, inputs.shape[1], CHUNK):
+        outputs, state = run(inputs[:, start : start + CHUNK], state)
+    return outputs[:, -1].numpy().astype(float)

@@ -25,9 +25,11 @@ def test_it_is_the_model_over_the_prefix_added_to_the_naive_forecast(forecaster,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("columns", ["together", "apart"])
+@pytest.mark.parametrize("inputs", ["values", "changes"])
 @pytest.mark.parametrize("base", ["season", "last"])
-def test_its_errors_are_those_of_the_evaluation(forecaster, base):
-    preset, data = forecaster(base, horizon=8)
+def test_its_errors_are_those_of_the_evaluation(forecaster, base, inputs, columns):
+    preset, data = forecaster(base, horizon=8, inputs=inputs, columns=columns)
     deviation = data.scaling()[1][[2, 0]]
     errors = []
     # All timesteps whose next eight lie in the test part.

@@ -1,10 +1,12 @@
 """What tasks make and read, against definitions."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+import zoo
 from zoo.datasets.own_cases import read_cases
 from zoo.datasets.own_rolls import read_rolls
 from zoo.datasets.own_table import read_table
@@ -85,7 +87,7 @@ def test_what_is_forecast_is_how_the_next_values_differ_from_the_naive_ones(base
     task, data = TASKS["forecasting"], series()
     recipe = ForecastRecipe(horizon=4, season=6, base=base, window=10, batch_size=1)
     scaled = data.scaled()
-    x, y = task._pairs(data, recipe, 0, 140)
+    (x,), (y,) = task._pairs(data, recipe, 0, 140)
     assert x.shape == (136, 2) and y.shape == (136, 4)
     for t in (0, 50, 135):
         np.testing.assert_allclose(x[t], scaled[t], rtol=1e-5)
@@ -97,6 +99,47 @@ def test_what_is_forecast_is_how_the_next_values_differ_from_the_naive_ones(base
         np.testing.assert_allclose(y[t], expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(scaled[:140].mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(scaled[:140].std(axis=0), 1, rtol=1e-9)
+
+
+@pytest.mark.parametrize("columns", ["together", "apart"])
+def test_changes_are_from_a_season_before_and_from_the_last_value(columns):
+    task, data = TASKS["forecasting"], series(columns=3)
+    data = dataclasses.replace(data, targets=(2, 0))
+    recipe = ForecastRecipe(horizon=4, season=6, inputs="changes", columns=columns)
+    scaled = data.scaled()
+    x, y = task._pairs(data, recipe, 0, 140)
+    together = columns == "together"
+    assert x.shape == ((1, 136, 6) if together else (2, 136, 2))
+    assert y.shape == ((1, 136, 8) if together else (2, 136, 4))
+    for t in (0, 3, 50, 135):
+        season, last = (scaled[t] - scaled[max(t - k, 0)] for k in (6, 1))
+        ahead = scaled[t + 1 : t + 5] - scaled[np.maximum(np.arange(t - 5, t - 1), 0)]
+        if together:
+            expected = np.stack([season, last], axis=1).ravel()
+            np.testing.assert_allclose(x[0, t], expected, atol=1e-5)
+            np.testing.assert_allclose(y[0, t], ahead[:, [2, 0]].ravel(), atol=1e-5)
+        else:
+            for row, place in enumerate((2, 0)):
+                expected = [season[place], last[place]]
+                np.testing.assert_allclose(x[row, t], expected, atol=1e-5)
+                np.testing.assert_allclose(y[row, t], ahead[:, place], atol=1e-5)
+    shape = task.build_model(data, recipe).output_shape
+    assert shape == (None, None, y.shape[-1])
+
+
+def test_a_preset_reads_other_data_by_its_own_scaling():
+    task, known = TASKS["forecasting"], series()
+    preset = zoo.Preset(None, task.processing(known), {"task": "forecasting"})
+    other = dataclasses.replace(
+        known, columns=("b", "a"), values=5 + 3 * known.values[:, ::-1], targets=(0, 1)
+    )
+    read = task.adapted(other, preset)
+    assert read.columns == ("a", "b") and read.targets == (1,)
+    mean, deviation = known.scaling()
+    expected = (5 + 3 * known.values - mean) / deviation
+    np.testing.assert_allclose(read.scaled(), expected, rtol=1e-9)
+    with pytest.raises(UserError, match="Lacking: b"):
+        task.adapted(dataclasses.replace(other, columns=("c", "a")), preset)
 
 
 def test_naive_forecasts_repeat_the_season_and_the_last_value():
