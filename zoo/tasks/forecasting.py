@@ -111,9 +111,9 @@ class Forecasting(Task):
     """Forecasting.
 
     The series is one stream. After each timestep t the values at t + 1 ... t + horizon
-    of the forecast columns are predicted, from the carried state: as corrections of a naive forecast, the last season or the last value. The
-    metric is the mean squared error over all of them, in units of the training part's
-    variance.
+    of the forecast columns are predicted, from the carried state: as corrections of a
+    naive forecast, the last season or the last value. The metric is the mean squared
+    error over all of them, in units of the training part's variance.
 
     The seasonal naive forecast repeats the last season: for t + k the value of the
     latest timestep, not after t, that is whole seasons before it.
