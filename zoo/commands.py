@@ -9,7 +9,7 @@ from zoo import datasets
 from zoo.errors import UserError
 from zoo.preset_folder import find_preset
 from zoo.quiet import import_tensorflow
-from zoo.report import cells, headings, result_table
+from zoo.report import SECOND, cells, headings, result_table
 from zoo.tasks import TASKS
 
 JIT = {"auto": "auto", "on": True, "off": False}
@@ -118,7 +118,7 @@ def evaluate(arguments) -> None:
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
     columns = headings(preset.metadata)
-    shown = zip(cells(value, len(columns)), columns, strict=True)
+    shown = zip(cells(value, task.METRIC.unit), columns, strict=True)
     print(
         f"{data.name}, {part} part: {task.METRIC.name} "
         + ", ".join(f"{v} {column}" for v, column in shown)
@@ -143,15 +143,15 @@ def show(arguments) -> None:
     """Prints the tasks and the data sets."""
     print("tasks")
     for task in TASKS.values():
-        print(f"  {task.NAME:18}{task.SUMMARY}")
+        print(f"  {task.NAME:21}{task.SUMMARY}")
     print("\ndata sets")
     for task in TASKS.values():
         for name in task.DATASETS:
             row = datasets.DATASETS.get(name)
             words = row.summary if row else task.source_of(name)
-            print(f"  {name:18}{task.NAME:16}{words}")
+            print(f"  {name:18}{task.NAME:21}{words}")
         if task.OWN_DATA is not None:
-            print(f"  {'--data PATH':18}{task.NAME:16}{task.OWN_DATA}")
+            print(f"  {'--data PATH':18}{task.NAME:21}{task.OWN_DATA}")
 
 
 def _recipe(task, dataset, arguments):
@@ -159,7 +159,7 @@ def _recipe(task, dataset, arguments):
     recipe = task.recipe_for(dataset)
     names = {field.name for field in dataclasses.fields(recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
-    for name in ("clip", "window"):
+    for name in ("clip", "window", "mean_window", "average_after"):
         # 0: none at all.
         if given.get(name) == 0:
             given[name] = None
@@ -180,16 +180,23 @@ def _load(task, recipe, *, dataset, data, data_dir):
 
 def _announce(run) -> None:
     facts = run.facts
-    levels = ", ".join(f"{k} {v:.4g}" for k, v in facts["baselines"].items())
+    metric = run.task.METRIC
+    levels = ", ".join(_level(k, v, metric) for k, v in facts["baselines"].items())
     sizes = ", ".join(
         f"{k.replace('_', ' ')} {v:,}"
         for k, v in facts["data"].items()
         if isinstance(v, int)
     )
-    metric = run.task.METRIC
     unit = f", in {metric.unit}" if metric.unit else ""
     print(f"{run.task.NAME} on {run.data.name}: {sizes}")
     print(f"to beat ({metric.name}{unit}): {levels}")
+
+
+def _level(name, value, metric) -> str:
+    shown, second = f"{name} {value:.4g}", SECOND.get(metric.unit)
+    if second is None:
+        return shown
+    return f"{shown} ({cells(value, metric.unit)[1]} {second.name})"
 
 
 def _conclude(run, preset) -> None:
