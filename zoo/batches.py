@@ -128,3 +128,19 @@ class WeighedStream(keras.utils.PyDataset):
         steps = slice(index * self._window, (index + 1) * self._window)
         x, y, weights = (array[None, steps] for array in self._arrays)
         return {"inputs": x, "reset": np.array([index == 0])}, y, weights
+
+
+class DrawnWindows(keras.callbacks.Callback):
+    """Lets the random windows of a `TruncatedBPTT` follow from seed and epoch, too.
+
+    Args:
+        seed: Of the draws.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Draws the epoch's windows anew."""
+        self.model.truncation.reseed(f"{self._seed}, {epoch}")

@@ -193,7 +193,11 @@ def _add_generate(commands) -> None:
     _add_preset(parser)
     parser.add_argument("--prompt", required=True, metavar="TEXT", help="how it begins")
     parser.add_argument(
-        "--length", type=int, default=500, metavar="N", help="characters (%(default)s)"
+        "--length",
+        type=int,
+        default=500,
+        metavar="N",
+        help="characters, or words (%(default)s)",
     )
     parser.add_argument(
         "--temperature",

@@ -10,11 +10,13 @@ from zoo.tasks.delayed_echo import DelayedEcho
 from zoo.tasks.forecasting import Forecasting
 from zoo.tasks.mnist import SequentialMnist
 from zoo.tasks.music import Music
+from zoo.tasks.word_lm import WordLM
 
 TASKS = {
     task.NAME: task
     for task in (
         CharLM(),
+        WordLM(),
         Music(),
         Forecasting(),
         Classification(),
