@@ -45,7 +45,7 @@ class WordRecipe(Recipe):
     dropout: float = 0.35
     batch_size: int = 32
     window: int | None = 35
-    epochs: int = 30
+    epochs: int = 25
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     embedding: int = 256

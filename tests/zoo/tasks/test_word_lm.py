@@ -159,8 +159,14 @@ def test_windows_vary_around_the_recipes_and_batches_hold_several():
 # --- Training -----------------------------------------------------------------------
 
 
+@pytest.fixture
+def unwatched(monkeypatch):
+    """Runs that are not diagnosed, which takes most of their time."""
+    monkeypatch.setattr(TASK.__class__, "watched", lambda *_: None)
+
+
 @pytest.mark.slow
-def test_perplexity_stands_beside_the_loss(tmp_path):
+def test_perplexity_stands_beside_the_loss(tmp_path, unwatched):
     run = run_of(tmp_path, SMALL)
     preset = run.fit()
     TASK.conclude(run, preset)
@@ -202,7 +208,7 @@ FULL = {
 
 
 @pytest.mark.slow
-def test_a_killed_averaged_training_ends_as_it_would_have_ended(tmp_path):
+def test_a_killed_averaged_training_ends_as_it_would_have_ended(tmp_path, unwatched):
     recipe = small(**FULL)
     whole = run_of(tmp_path / "whole", recipe)
     expected = whole.fit()
@@ -236,7 +242,7 @@ def test_a_killed_averaged_training_ends_as_it_would_have_ended(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_preset_has_the_averages_that_were_validated(tmp_path):
+def test_the_preset_has_the_averages_that_were_validated(tmp_path, unwatched):
     run = run_of(tmp_path, small(**FULL))
     saved = []
     save = run.keeper.save
