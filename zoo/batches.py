@@ -130,3 +130,19 @@ class WeighedStream(keras.utils.PyDataset):
         x, y, weights = (array[:, steps] for array in self._arrays)
         reset = np.full(len(x), index == 0)
         return {"inputs": x, "reset": reset}, y, weights
+
+
+class DrawnWindows(keras.callbacks.Callback):
+    """Lets the random windows of a `TruncatedBPTT` follow from seed and epoch, too.
+
+    Args:
+        seed: Of the draws.
+    """
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Draws the epoch's windows anew."""
+        self.model.truncation.reseed(f"{self._seed}, {epoch}")

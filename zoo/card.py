@@ -47,7 +47,7 @@ def card(metadata: dict) -> str:
     metric, data = metadata["metric"], dict(metadata["data"])
     columns = headings(metadata)
     rows = "\n".join(
-        f"| {name} | {' | '.join(cells(value, len(columns)))} |"
+        f"| {name} | {' | '.join(cells(value, metric['unit']))} |"
         for name, value in result_rows(metadata)
     )
     name = data.pop("name")

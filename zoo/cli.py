@@ -213,7 +213,7 @@ def _add_generate(commands) -> None:
         "--length",
         type=int,
         metavar="N",
-        help="what is added (default: 500 characters, or 128 frames of music)",
+        help="what is added (default: 500 characters or words, 128 frames of music)",
     )
     parser.add_argument(
         "--temperature",

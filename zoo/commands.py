@@ -11,7 +11,7 @@ from zoo.errors import UserError
 from zoo.hub import locate
 from zoo.preset_folder import task_name
 from zoo.quiet import import_tensorflow
-from zoo.report import cells, headings, result_table
+from zoo.report import SECOND, cells, headings, result_table
 from zoo.tasks import TASKS
 
 JIT = {"auto": "auto", "on": True, "off": False}
@@ -150,7 +150,7 @@ def evaluate(arguments) -> None:
         print(json.dumps(found, indent=2))
         return
     columns = headings(preset.metadata)
-    shown = zip(cells(value, len(columns)), columns, strict=True)
+    shown = zip(cells(value, task.METRIC.unit), columns, strict=True)
     print(
         f"{data.name}, {part} part: {task.METRIC.name} "
         + ", ".join(f"{v} {column}" for v, column in shown)
@@ -176,7 +176,7 @@ def _recipe(task, dataset, arguments):
     recipe = task.recipe_for(dataset)
     names = {field.name for field in dataclasses.fields(recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
-    for name in ("clip", "window"):
+    for name in ("clip", "window", "mean_window", "average_after"):
         # 0: none at all.
         if given.get(name) == 0:
             given[name] = None
@@ -197,16 +197,23 @@ def _load(task, recipe, *, dataset, data, data_dir):
 
 def _announce(run) -> None:
     facts = run.facts
-    levels = ", ".join(f"{k} {v:.4g}" for k, v in facts["baselines"].items())
+    metric = run.task.METRIC
+    levels = ", ".join(_level(k, v, metric) for k, v in facts["baselines"].items())
     sizes = ", ".join(
         f"{k.replace('_', ' ')} {v:,}"
         for k, v in facts["data"].items()
         if isinstance(v, int)
     )
-    metric = run.task.METRIC
     unit = f", in {metric.unit}" if metric.unit else ""
     print(f"{run.task.NAME} on {run.data.name}: {sizes}")
     print(f"to beat ({metric.name}{unit}): {levels}")
+
+
+def _level(name, value, metric) -> str:
+    shown, second = f"{name} {value:.4g}", SECOND.get(metric.unit)
+    if second is None:
+        return shown
+    return f"{shown} ({cells(value, metric.unit)[1]} {second.name})"
 
 
 def _conclude(run, preset) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import keras
 
 from zoo.preset import Preset
-from zoo.recipe import Recipe
+from zoo.recipe import Training
 from zoo.tasks import TASKS
 from zoo.tasks.task import Task
 
 
 def measure(
-    task: Task, model: keras.Model, data: Any, recipe: Recipe, part: str
+    task: Task, model: keras.Model, data: Any, recipe: Training, part: str
 ) -> float:
     """The task's metric on a part of its data.
 

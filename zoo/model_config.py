@@ -12,6 +12,7 @@ from collections.abc import Callable
 import keras
 
 import bptt_keras as bk
+from zoo.layers import Influence, TiedLogits, WordEmbedding
 
 RECURRENT = (
     "units use_bias activation recurrent_activation reset_after dropout "
@@ -21,7 +22,11 @@ RECURRENT = (
 # (initialisers, regularisers, constraints) is left out: the weights are there.
 LAYERS: dict[str, tuple[Callable, list[str]]] = {
     "Embedding": (keras.layers.Embedding, ["input_dim", "output_dim", "mask_zero"]),
+    "zoo>WordEmbedding": (WordEmbedding, ["input_dim", "output_dim", "dropout"]),
+    # Its argument, the embedding, is the model's first layer.
+    "zoo>TiedLogits": (TiedLogits, []),
     "Dropout": (keras.layers.Dropout, ["rate"]),
+    "SpatialDropout1D": (keras.layers.SpatialDropout1D, ["rate"]),
     "Dense": (keras.layers.Dense, ["units", "use_bias", "activation"]),
     "bptt_keras>LSTM": (bk.layers.LSTM, RECURRENT),
     "bptt_keras>GRU": (bk.layers.GRU, RECURRENT),
@@ -30,7 +35,17 @@ LAYERS: dict[str, tuple[Callable, list[str]]] = {
     "bptt_keras>IndRNN": (bk.layers.IndRNN, RECURRENT),
     "bptt_keras>MinGRU": (bk.layers.MinGRU, RECURRENT),
     "bptt_keras>LRU": (bk.layers.LRU, RECURRENT),
+    "bptt_keras>WeightDropLSTM": (
+        bk.layers.WeightDropLSTM,
+        [*RECURRENT, "weight_dropout"],
+    ),
+    "bptt_keras>ActivationRegularization": (
+        bk.layers.ActivationRegularization,
+        ["alpha", "beta"],
+    ),
+    "zoo>Influence": (Influence, []),
 }
+EMBEDDINGS = ("Embedding", "zoo>WordEmbedding")
 LARGEST = 100_000_000  # weights; a size in a file must not fill the memory
 PLAIN = (str, int, float, bool, type(None))
 
@@ -74,7 +89,7 @@ def to_config(model: keras.Sequential) -> dict:
                 )
         rows.append({"class_name": name, "config": config})
     config = {"class_name": "Sequential", "layers": rows}
-    if rows and rows[0]["class_name"] != "Embedding":
+    if rows and rows[0]["class_name"] not in EMBEDDINGS:
         config["features"] = model.input_shape[-1]
     return config
 
@@ -105,13 +120,20 @@ def from_config(config: dict) -> keras.Sequential:
             raise ValueError(f"`features` is no number of features: {features!r}")
         if _weights_at_most(rows, features) > LARGEST:
             raise ValueError(f"more than {LARGEST:,} weights")
-        model = keras.Sequential(
-            [LAYERS[row["class_name"]][0](**row["config"]) for row in rows]
-        )
+        model = keras.Sequential(_layers(rows))
         model.build((None, None) if features is None else (None, None, features))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The model's config is no good: {error}") from None
     return model
+
+
+def _layers(rows: list[dict]) -> list:
+    layers = []
+    for row in rows:
+        kind = LAYERS[row["class_name"]][0]
+        first = layers[:1] if kind is TiedLogits else []
+        layers.append(kind(*first, **row["config"]))
+    return layers
 
 
 def _check(name: str, config: dict) -> None:
@@ -129,9 +151,10 @@ def _weights_at_most(rows: list[dict], features: int | None) -> int:
     total, width = 0, features or 1
     for row in rows:
         config = row["config"]
-        if row["class_name"] == "Embedding":
+        if row["class_name"] in EMBEDDINGS:
             width = config["output_dim"]
-            total += config["input_dim"] * width
+            # And a bias, if logits are tied to it.
+            total += config["input_dim"] * (width + 1)
         elif "units" in config:
             units = config["units"]
             total += 4 * units * (width + units + 2)

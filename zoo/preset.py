@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.card import card
 from zoo.datasets.vocabulary import Vocabulary
+from zoo.datasets.words import Words
 from zoo.errors import UserError
 from zoo.files import replace_folder, write_json, write_text
 from zoo.manifest import sha256_of
@@ -30,8 +31,9 @@ class Preset:
     Args:
         model: A plain `keras.Sequential` from ids `(batch, time)`, or from floats
             `(batch, time, features)`.
-        processing: Plain values by which the model reads data: `vocabulary`, the
-            characters behind its ids; `mean` and `deviation` of its features; ...
+        processing: Plain values by which the model reads data: `vocabulary` or
+            `words`, the characters or words behind its ids; `mean` and `deviation` of
+            its features; ...
         metadata: Task, metric, data, recipe and versions; see `metadata.json`.
 
     Example:
@@ -52,15 +54,17 @@ class Preset:
     metadata: dict
 
     @property
-    def vocabulary(self) -> Vocabulary:
-        """The characters behind the ids of a model of text.
+    def vocabulary(self) -> Vocabulary | Words:
+        """The characters or words behind the ids of a model of text.
 
         Raises:
             ValueError: If it is no such model.
         """
-        if "vocabulary" not in self.processing:
-            raise ValueError("This preset is no model of text: it has no vocabulary.")
-        return Vocabulary(self.processing["vocabulary"])
+        if "vocabulary" in self.processing:
+            return Vocabulary(self.processing["vocabulary"])
+        if "words" in self.processing:
+            return Words(self.processing["words"])
+        raise ValueError("This preset is no model of text: it has no vocabulary.")
 
     def require_task(self, name: str) -> None:
         """Refuses a preset of another task.
@@ -169,7 +173,8 @@ def load_preset(folder: str | os.PathLike) -> Preset:
     try:
         model = from_config(config["model"])
         preset = Preset(model, dict(config["processing"]), metadata)
-        ids = preset.vocabulary.size if "vocabulary" in preset.processing else None
+        is_text = not {"vocabulary", "words"}.isdisjoint(preset.processing)
+        ids = preset.vocabulary.size if is_text else None
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"The preset file {folder / CONFIG} is damaged: {error}"

@@ -185,7 +185,7 @@ def _shown(metric: dict, value: float) -> str:
     """A value in the units of its metric."""
     metric = {"name": metric.get("metric", metric.get("name")), "unit": metric["unit"]}
     columns = headings({"metric": metric})
-    pairs = zip(cells(value, len(columns)), columns, strict=True)
+    pairs = zip(cells(value, metric["unit"]), columns, strict=True)
     return ", ".join(f"{v} {c}" if metric["unit"] else v for v, c in pairs)
 
 

@@ -8,15 +8,10 @@ LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", 
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How a model is built and trained.
+class Training:
+    """How a model is trained, whatever model it is.
 
     Args:
-        layer: Recurrent layer: lstm, gru, simple-rnn, layer-norm-lstm, ind-rnn,
-            min-gru or lru.
-        units: Units of each recurrent layer.
-        layers: Number of recurrent layers.
-        dropout: Rate on the output of each recurrent layer, in `[0, 1)`.
         batch_size: Rows of a batch, or streams that are read side by side.
         window: Timesteps that gradients flow back through; None: all of a sequence.
         epochs: Passes over the training part, or over as many generated batches.
@@ -31,10 +26,6 @@ class Recipe:
         ValueError: If a value is out of its range.
     """
 
-    layer: str = "lstm"
-    units: int = 128
-    layers: int = 1
-    dropout: float = 0.0
     batch_size: int = 32
     window: int | None = None
     epochs: int = 10
@@ -45,12 +36,9 @@ class Recipe:
 
     def __post_init__(self):
         big = float("inf")
-        known = ", ".join(LAYERS)
-        self.require("layer", self.layer in LAYERS, f"one of: {known}")
-        for name in ("units", "layers", "batch_size", "epochs"):
+        for name in ("batch_size", "epochs"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("window", self.window is None or self.window >= 1, "at least 1")
-        self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
         self.require("learning_rate", 0 < self.learning_rate < big, "positive")
         self.require("clip", self.clip is None or 0 < self.clip < big, "positive")
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
@@ -62,3 +50,32 @@ class Recipe:
             raise ValueError(
                 f"`{name}` must be {rule}. Received: {name}={getattr(self, name)}"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(Training):
+    """`Training`, and a model of recurrent layers.
+
+    Args:
+        layer: Recurrent layer: lstm, gru, simple-rnn, layer-norm-lstm, ind-rnn,
+            min-gru or lru.
+        units: Units of each recurrent layer.
+        layers: Number of recurrent layers.
+        dropout: Rate on the output of each recurrent layer, in `[0, 1)`.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    layer: str = "lstm"
+    units: int = 128
+    layers: int = 1
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        known = ", ".join(LAYERS)
+        self.require("layer", self.layer in LAYERS, f"one of: {known}")
+        for name in ("units", "layers"):
+            self.require(name, getattr(self, name) >= 1, "at least 1")
+        self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")

@@ -3,11 +3,63 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 
 def bits(nats: float) -> float:
     """Nats to bits: `nats / ln 2`."""
     return nats / math.log(2.0)
+
+
+def perplexity(nats: float) -> float:
+    """Among how many equally likely words one would guess as badly: `exp(nats)`."""
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
+
+
+class Second(NamedTuple):
+    """A second scale that a metric is shown on.
+
+    Fields:
+        unit: Heading of the metric's own column.
+        name: Heading of the second one.
+        log: Its name in the logs of `fit`, without `val_`.
+        of: Function of the metric's value.
+        digits: Decimals that are shown.
+    """
+
+    unit: str
+    name: str
+    log: str
+    of: Callable[[float], float]
+    digits: int
+
+
+SECOND = {
+    "nats per character": Second("nats/char", "bits/char", "bpc", bits, 4),
+    "nats per word": Second("nats/word", "perplexity", "ppl", perplexity, 2),
+}
+
+
+def derived(logs: dict, metric) -> dict[str, float]:
+    """A metric's second scale, for logs of `fit`.
+
+    Args:
+        logs: Logs, in which the metric may be missing.
+        metric: A task's `Metric`.
+
+    Returns:
+        As many values as `logs` has of the metric; none for a metric of one scale.
+    """
+    second = SECOND.get(metric.unit)
+    return {
+        prefix + second.log: second.of(metric.factor * logs[prefix + metric.log])
+        for prefix in ("", "val_")
+        if second and prefix + metric.log in logs
+    }
 
 
 def result_rows(metadata: dict) -> list[tuple[str, float]]:
@@ -28,27 +80,33 @@ def result_rows(metadata: dict) -> list[tuple[str, float]]:
 
 
 def headings(metadata: dict) -> list[str]:
-    """Names of the columns beside a result: the metric's unit, and bits for nats."""
+    """Names of the columns beside a result: the metric's unit, and its second scale."""
     unit = metadata["metric"]["unit"]
-    if unit == "nats per character":
-        return ["nats/char", "bits/char"]
+    if unit in SECOND:
+        return [SECOND[unit].unit, SECOND[unit].name]
     return [unit or metadata["metric"]["name"]]
 
 
-def cells(value: float, count: int) -> list[str]:
-    """A value in one column, or in nats and bits."""
-    return [f"{v:.4g}" if abs(v) < 1e-3 else f"{v:.4f}" for v in (value, bits(value))][
-        :count
-    ]
+def cells(value: float, unit: str) -> list[str]:
+    """A value as it stands in the columns of `headings`.
+
+    Args:
+        value: Of the metric.
+        unit: The metric's.
+    """
+    shown = [f"{value:.4g}" if abs(value) < 1e-3 else f"{value:.4f}"]
+    if unit in SECOND:
+        second = SECOND[unit]
+        shown.append(f"{second.of(value):.{second.digits}f}")
+    return shown
 
 
 def result_table(metadata: dict) -> str:
     """The rows of `result_rows` as aligned text with a heading."""
-    columns = headings(metadata)
-    rows = [(name, *cells(v, len(columns))) for name, v in result_rows(metadata)]
+    columns, metric = headings(metadata), metadata["metric"]
+    rows = [(name, *cells(v, metric["unit"])) for name, v in result_rows(metadata)]
     width = max(len(name) for name, *_ in rows)
     sizes = [max(len(c), *(len(r[i + 1]) for r in rows)) for i, c in enumerate(columns)]
-    metric = metadata["metric"]
     heading = (
         f"{metadata['task']} on {metadata['data']['name']}: {metric['name']}, "
         f"{metric['part']} part"

@@ -9,6 +9,7 @@ from pathlib import Path
 import bptt_keras as bk
 from zoo.errors import UserError
 from zoo.preset_folder import METADATA, read_json
+from zoo.report import cells, headings
 
 HISTORY, LOOKS, SAMPLE, REPORT = (
     "history.json",
@@ -81,10 +82,12 @@ def _results(metadata: dict) -> dict:
     if not metadata:
         return {}
     metric = metadata["metric"]
+    second = cells(metric["value"], metric["unit"])[1:]
     seconds = metadata["wall_time_seconds"]
     return {
         f"{metric['name']} of the {metric['part']} part": metric["value"],
         **({"unit": metric["unit"]} if metric["unit"] else {}),
+        **dict(zip(headings(metadata)[1:], second, strict=True)),
         **{f"published: {k}": v for k, v in metadata.get("references", {}).items()},
         "parameters": metadata["parameters"],
         "wall time": f"{seconds:,.0f} s",

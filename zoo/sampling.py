@@ -25,24 +25,25 @@ def generate(
 
         c_t ~ softmax(logits_t / temperature),  logits_t = model(c_<t)
 
-    The prompt goes through the model in one call; every later character in one step
-    from the carried state, so the cost of a character does not grow. The unknown
-    character is never drawn.
+    where c are characters or words, whichever the model knows. The prompt goes through
+    the model in one call; every later one in one step from the carried state, so the
+    cost of a step does not grow. The unknown one is never drawn.
 
     Args:
-        preset: A character model.
-        prompt: The text to continue, at least one character.
-        length: How many characters to add, >= 0.
-        temperature: > 0. Below 1 likely characters become likelier; 0 means that the
+        preset: A model of text.
+        prompt: The text to continue, at least one character or word.
+        length: How many characters or words to add, >= 0.
+        temperature: > 0. Below 1 likely ones become likelier; 0 means that the
             likeliest is always taken, whatever the seed.
         seed: Non-negative integer below 2**63. The same seed gives the same text.
 
     Returns:
-        The continuation, `length` characters, without the prompt.
+        The continuation, without the prompt: `length` characters, or as many words,
+        each after a space; the end of a line is a word.
 
     Raises:
-        UserError: If a value is out of its range, or the prompt has characters that
-            the model does not know.
+        UserError: If a value is out of its range, or the prompt has characters or
+            words that the model does not know.
 
     Example:
         import zoo
@@ -92,15 +93,18 @@ def check_options(*, length: int, temperature: float, seed: int) -> None:
 
 
 def check_prompt(preset: Preset, prompt: str) -> None:
-    """Raises `UserError` for an empty prompt or one with unknown characters."""
-    if not prompt:
-        raise UserError("`prompt` must have at least one character. Received: ''")
-    missing = preset.vocabulary.missing(prompt)
+    """Raises `UserError` for an empty prompt or one with unknown parts."""
+    vocabulary = preset.vocabulary
+    unit = vocabulary.UNIT
+    if not len(vocabulary.encode(prompt)):
+        raise UserError(
+            f"`prompt` must have at least one {unit[:-1]}. Received: {prompt!r}"
+        )
+    missing = vocabulary.missing(prompt)
     if missing:
         raise UserError(
-            "`prompt` has characters that are not in this model's vocabulary: "
-            f"{' '.join(repr(c) for c in missing)}. It knows: "
-            f"{''.join(preset.vocabulary.characters)!r}"
+            f"`prompt` has {unit} that are not in this model's vocabulary: "
+            f"{' '.join(map(repr, missing))}. It knows: {vocabulary.known}"
         )
 
 

@@ -20,7 +20,7 @@ from zoo.errors import ZooError
 from zoo.monitoring import Derived, KeepBest, Recorder, Summary
 from zoo.plots import plot_grad_norm, plot_metric
 from zoo.preset import Preset, load_preset, save_to_preset
-from zoo.recipe import Recipe
+from zoo.recipe import Training
 from zoo.run_report import HISTORY, LOOKS, REPORT, SAMPLE
 from zoo.tasks.task import Task
 
@@ -59,7 +59,7 @@ class Run:
         self,
         task: Task,
         data: Any,
-        recipe: Recipe,
+        recipe: Training,
         out: Path,
         *,
         jit="auto",
@@ -117,6 +117,7 @@ class Run:
                         Derived(task),
                         self.recorder,
                         self.keeper,
+                        *task.build_callbacks(self),
                         *self._watch(),
                         checkpoint,
                         keras.callbacks.TerminateOnNaN(),

@@ -104,6 +104,10 @@ class ARTBP:
             1 / (1 - self.cut_probability(d)) for d in range(1, self.longest)
         ]
 
+    def reseed(self, seed):
+        """Goes on with the draws of a schedule that was made with this seed."""
+        self._random.seed(seed)
+
     def draw(self):
         """A length, in timesteps."""
         length = 1

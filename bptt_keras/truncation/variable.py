@@ -100,6 +100,10 @@ class VariableWindow:
         base = self.window * (self.full + (1 - self.full) / 2)
         return (base + 1) / 2
 
+    def reseed(self, seed):
+        """Goes on with the draws of a schedule that was made with this seed."""
+        self._random.seed(seed)
+
     def draw(self):
         """A length, in timesteps."""
         base = self.window

@@ -105,6 +105,8 @@ def test_a_seed_repeats_the_draws_and_none_takes_pythons(kind):
     assert kind(20).spans(500) == one
     schedule = kind(20, seed=1)
     assert schedule.spans(500) != schedule.spans(500)
+    schedule.reseed(2)
+    assert schedule.spans(500) == kind(20, seed=2).spans(500)
 
 
 @pytest.mark.parametrize(("alpha", "p99"), [(3, 139), (4, 116), (6, 90)])

@@ -13,6 +13,9 @@ RECURRENT = [
     bk.layers.LSTM(5, return_sequences=True, dropout=0.3, use_bias=False),
     bk.layers.GRU(5, return_sequences=True, reset_after=False),
     bk.layers.SimpleRNN(5, return_sequences=True, activation="relu"),
+    bk.layers.WeightDropLSTM(5, 0.4, return_sequences=True),
+    bk.layers.ActivationRegularization(alpha=2.0, beta=1.0),
+    keras.layers.SpatialDropout1D(0.3),
 ]
 
 

@@ -10,9 +10,18 @@ import platform
 from zoo.datasets.cache import cache_folder
 from zoo.datasets.text import Text, from_file, sha256
 from zoo.datasets.vocabulary import Vocabulary
+from zoo.datasets.words import Words
 from zoo.errors import UserError, ZooError
 
-__all__ = ["DATASETS", "Text", "Vocabulary", "describe", "from_file", "load"]
+__all__ = [
+    "DATASETS",
+    "Text",
+    "Vocabulary",
+    "Words",
+    "describe",
+    "from_file",
+    "load",
+]
 
 
 @dataclasses.dataclass(frozen=True)

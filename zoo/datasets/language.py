@@ -115,11 +115,3 @@ def as_characters(text: str) -> str:
     the Penn Treebank has 5,017,482, 393,042 and 442,423.
     """
     return "".join(f"{line.strip()}\n" for line in text.splitlines())
-
-
-def as_words(text: str) -> list[str]:
-    """The words of a text, `<eos>` at the end of each line, empty ones included."""
-    words = []
-    for line in text.splitlines():
-        words += [*line.split(), "<eos>"]
-    return words

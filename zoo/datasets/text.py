@@ -53,8 +53,8 @@ class Text:
         }
 
 
-def split(text: str) -> tuple[str, str]:
-    """The first 90 % of the characters, rounded down, and the rest."""
+def split(text):
+    """The first 90 % of the characters, or of a list's words, and the rest."""
     cut = int(TRAIN_FRACTION * len(text))
     return text[:cut], text[cut:]
 

@@ -31,6 +31,8 @@ class Vocabulary:
         assert vocabulary.decode([1, 0]) == "he"
     """
 
+    UNIT = "characters"
+
     def __init__(self, characters: Iterable[str]):
         self.characters = tuple(characters)
         if not self.characters or any(
@@ -62,6 +64,11 @@ class Vocabulary:
     def size(self) -> int:
         """Number of ids: the distinct characters, and the unknown one."""
         return len(self.characters) + 1
+
+    @property
+    def known(self) -> str:
+        """What it knows, in words."""
+        return repr("".join(self.characters))
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of a text.

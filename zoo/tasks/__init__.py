@@ -8,13 +8,16 @@ from zoo.tasks.classification import Classification
 from zoo.tasks.copy_memory import CopyMemory
 from zoo.tasks.delayed_echo import DelayedEcho
 from zoo.tasks.forecasting import Forecasting
+from zoo.tasks.influence_balancing import InfluenceBalancing
 from zoo.tasks.mnist import SequentialMnist
 from zoo.tasks.music import Music
+from zoo.tasks.word_lm import WordLM
 
 TASKS = {
     task.NAME: task
     for task in (
         CharLM(),
+        WordLM(),
         Music(),
         Forecasting(),
         Classification(),
@@ -22,5 +25,6 @@ TASKS = {
         Adding(),
         CopyMemory(),
         DelayedEcho(),
+        InfluenceBalancing(),
     )
 }

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from zoo.recipe import Recipe
-from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.generated import DrawnTask
 from zoo.tasks.task import Metric
 
 
@@ -29,7 +29,7 @@ class AddingRecipe(Recipe):
         self.require("updates", self.updates >= 1, "at least 1")
 
 
-class Adding(GeneratedTask):
+class Adding(DrawnTask):
     """The adding problem.
 
     A timestep has a number, uniform in [0, 1], and a mark. Two timesteps, anywhere in

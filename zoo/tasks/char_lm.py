@@ -5,14 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import numpy as np
-
-from zoo.errors import UserError
 from zoo.recipe import Recipe as Common
-from zoo.tasks.task import Metric, Task
-
-STREAMS = 16  # rows that evaluation reads side by side
-SAMPLE_LENGTH = 300
+from zoo.tasks.language import LanguageTask
+from zoo.tasks.task import Metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +67,10 @@ class Characters:
         """What reports call it."""
         return self.text.name
 
+    def units(self, part) -> str:
+        """The characters of a part."""
+        return getattr(self.text, part)
+
     def describe(self) -> dict:
         """Facts for the metadata of a model."""
         unknown = self.ids["validation"] == self.vocabulary.unknown_id
@@ -81,17 +80,16 @@ class Characters:
         }
 
 
-class CharLM(Task):
+class CharLM(LanguageTask):
     """Character model: from the characters so far, the next one.
 
-    A text is read as several streams side by side. Characters that the training part
-    does not have count as one more, unknown one.
+    Characters that the training part does not have count as one more, unknown one.
     """
 
     NAME = "char-lm"
     SUMMARY = "predict the next character of a text (nats and bits per character)"
     DATASETS = ("python-topics", "tiny-shakespeare", "penn-treebank")
-    METRIC = Metric("cross-entropy", "nats per character", bits=True)
+    METRIC = Metric("cross-entropy", "nats per character")
     RECIPES = {
         None: Recipe(),
         # With less decay and input dropout it overfits from epoch 25 on (1.458 nats).
@@ -115,9 +113,9 @@ class CharLM(Task):
             "GRU, 3 M (Bai et al. 2018)": 1.37 * math.log(2),
         },
     }
-    OWN_DATA = "a text file, UTF-8"
-    CONTINUES = "text"
-    SAMPLE_PROMPT = "\n"
+    UNIT = "characters"
+    STREAMS = 16
+    SAMPLE_LENGTH = 300
 
     def load(self, dataset, data_dir, recipe):
         from zoo import datasets
@@ -130,117 +128,19 @@ class CharLM(Task):
 
         return Characters.of(from_file(path))
 
-    def check(self, data, recipe):
-        if recipe.window is None:
-            raise UserError("--window must be given for a text.")
-        length = self._stream_length(data, recipe)
-        if length < recipe.window:
-            raise UserError(
-                f"{data.name} is too short: its {len(data.ids['train']):,} training "
-                f"characters in {recipe.batch_size} streams leave {length} to each, "
-                f"less than one window of {recipe.window}. Lower --batch-size or "
-                "--window."
-            )
-
-    def parts(self, data):
-        return tuple(part for part in data.ids if part != "train")
-
-    def training(self, data, recipe, epoch=0):
-        import bptt_keras as bk
-
-        return bk.data.streams(
-            data.ids["train"], batch_size=recipe.batch_size, window=recipe.window
-        )
-
-    def held_out(self, data, recipe, part):
-        """Up to 16 streams, fewer for a short text.
-
-        Each starts without a past, so each costs a little, and side by side they are
-        fast. The last `(n - 1) % streams` characters are not scored.
-        """
-        import bptt_keras as bk
-
-        ids = data.ids[part]
-        window = min(recipe.window, len(ids) - 1)
-        streams = max(1, min(STREAMS, (len(ids) - 1) // window))
-        return bk.data.streams(ids, batch_size=streams, window=window)
-
-    def watched(self, data, recipe):
-        ids = data.ids["validation"]
-        rows = min(4, len(ids) // 4)
-        length = 3 * recipe.window
-        if rows:
-            length = min(length, (len(ids) - 1) // rows)
-        if not rows or length < 3:
-            return None
-        places = np.arange(rows)[:, None] * length + np.arange(length)
-        return ids[places], ids[places + 1]
-
-    def updates_per_epoch(self, data, recipe):
-        return math.ceil(self._stream_length(data, recipe) / recipe.window)
-
-    def _stream_length(self, data, recipe):
-        return (len(data.ids["train"]) - 1) // recipe.batch_size
-
     def levels(self, data, recipe):
         from zoo import baselines
 
         part = "test" if "test" in data.ids else "validation"
         train, held_out = data.ids["train"], data.ids[part]
-        size = data.vocabulary.size
-        return {
-            "bigram (order 2)": baselines.bigram(train, held_out, size),
-            "unigram (order 1)": baselines.unigram(train, held_out, size),
-            "uniform (chance)": baselines.uniform(size),
-        }
+        pairs = baselines.bigram(train, held_out, data.vocabulary.size)
+        return {"bigram (order 2)": pairs, **super().levels(data, recipe)}
 
     def processing(self, data):
         return {"vocabulary": "".join(data.vocabulary.characters)}
 
-    def adapted(self, data, preset):
-        return Characters.of(data.text, preset.vocabulary)
-
     def build_model(self, data, recipe):
         return build_model(data.vocabulary.size, recipe)
-
-    def build_loss(self):
-        import keras
-
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-    def derived(self, logs):
-        from zoo.report import bits
-
-        return {
-            prefix + "bpc": bits(logs[prefix + "loss"])
-            for prefix in ("", "val_")
-            if prefix + "loss" in logs
-        }
-
-    def remarks(self, data, preset):
-        missing = preset.vocabulary.missing(data.text.validation)
-        if not missing:
-            return []
-        share = sum(c in missing for c in data.text.validation)
-        share /= len(data.text.validation)
-        return [f"{share:.2%} of the characters are unknown to it, and cost it dearly."]
-
-    def conclude(self, run, preset):
-        from zoo.files import write_text
-        from zoo.run_report import SAMPLE
-        from zoo.sampling import generate
-
-        prompt = self.SAMPLE_PROMPT
-        if preset.vocabulary.missing(prompt):
-            prompt = run.data.text.validation[:1]
-        sample = generate(preset, prompt, length=SAMPLE_LENGTH, temperature=0.8)
-        write_text(run.out / SAMPLE, prompt + sample)
-        rule = "-" * 72
-        print(f"\na sample, at temperature 0.8:\n{rule}\n{sample.strip()}\n{rule}")
-
-    def next_steps(self, folder):
-        command = f"bptt-zoo generate {folder} --prompt TEXT"
-        return [("continue a text", command)]
 
 
 def build_model(size: int, recipe: Recipe):

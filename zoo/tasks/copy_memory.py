@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from zoo.recipe import Recipe
-from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.generated import DrawnTask
 from zoo.tasks.task import Metric
 
 SYMBOLS, RECALLED, BLANK, GO = 8, 10, 0, 9
@@ -32,7 +32,7 @@ class CopyRecipe(Recipe):
         self.require("updates", self.updates >= 1, "at least 1")
 
 
-class CopyMemory(GeneratedTask):
+class CopyMemory(DrawnTask):
     """The copy memory task.
 
     Ten symbols of 1 to 8, then blanks (0), then for the last ten timesteps the signal

@@ -9,7 +9,8 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.recipe import Recipe
-from zoo.tasks.task import Metric, Task
+from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.task import Metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,19 +31,7 @@ class EchoRecipe(Recipe):
         self.require("length", self.length >= 1, "at least 1")
 
 
-@dataclasses.dataclass(frozen=True)
-class Bits:
-    """Random bits as endless streams."""
-
-    name: str
-    recipe: EchoRecipe
-
-    def describe(self) -> dict:
-        """Facts for the metadata of a model."""
-        return {"name": self.name, "source": "generated", "delay": self.recipe.delay}
-
-
-class DelayedEcho(Task):
+class DelayedEcho(GeneratedTask):
     """Delayed echo.
 
     The input is a stream of random bits, the target at time t is the bit of time
@@ -60,11 +49,6 @@ class DelayedEcho(Task):
             units=64, batch_size=32, window=16, epochs=10, learning_rate=3e-3
         )
     }
-
-    def load(self, dataset, data_dir, recipe):
-        if data_dir is not None:
-            raise UserError(f"`--data-dir` is not possible: {self.NAME} makes its own.")
-        return Bits(dataset, recipe)
 
     def check(self, data, recipe):
         if recipe.window is None or recipe.window > recipe.length:

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from zoo.recipe import Recipe
+from zoo.recipe import Training
 from zoo.tasks.task import Task
 
 # Seeds of the parts that are never trained on, and their rows.
@@ -19,26 +19,17 @@ class GeneratedData:
     """The name of generated data, and the recipe that says what they look like."""
 
     name: str
-    recipe: Recipe
+    recipe: Training
 
     def describe(self) -> dict:
         """Facts for the metadata of a model."""
-        facts = {"name": self.name, "source": "generated"}
-        if hasattr(self.recipe, "steps"):
-            facts["steps"] = self.recipe.steps
-        return facts
+        values = vars(self.recipe)
+        facts = {name: values[name] for name in ("steps", "delay") if name in values}
+        return {"name": self.name, "source": "generated", **facts}
 
 
 class GeneratedTask(Task):
-    """A task that draws its sequences.
-
-    Validation and test data are drawn by seeds of their own, the same for every
-    recipe's seed.
-    """
-
-    @abc.abstractmethod
-    def draw(self, recipe: Recipe, rng: np.random.Generator, rows: int):
-        """`(x, y)` of so many rows."""
+    """A task that makes its data, as its recipe says."""
 
     def load(self, dataset, data_dir, recipe):
         from zoo.errors import UserError
@@ -49,6 +40,18 @@ class GeneratedTask(Task):
                 f"makes its own. Received: --data-dir {data_dir}"
             )
         return GeneratedData(dataset, recipe)
+
+
+class DrawnTask(GeneratedTask):
+    """A task that draws its sequences.
+
+    Validation and test data are drawn by seeds of their own, the same for every
+    recipe's seed.
+    """
+
+    @abc.abstractmethod
+    def draw(self, recipe: Training, rng: np.random.Generator, rows: int):
+        """`(x, y)` of so many rows."""
 
     def training(self, data, recipe, epoch=0):
         from zoo.batches import Generated

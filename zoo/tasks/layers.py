@@ -25,14 +25,29 @@ def recurrent_stack(
     for index in range(recipe.layers):
         last = index == recipe.layers - 1
         layers.append(
-            _layer(recipe.layer, recipe.units, return_sequences or not last, steps)
+            recurrent_layer(
+                recipe.layer,
+                recipe.units,
+                return_sequences=return_sequences or not last,
+                steps=steps,
+            )
         )
         if recipe.dropout:
             layers.append(keras.layers.Dropout(recipe.dropout))
     return layers
 
 
-def _layer(name: str, units: int, return_sequences: bool, steps: int | None):
+def recurrent_layer(
+    name: str, units: int, *, return_sequences: bool, steps: int | None = None
+):
+    """One recurrent layer.
+
+    Args:
+        name: As in `zoo.recipe.LAYERS`.
+        units: Its units.
+        return_sequences: Whether it has an output at each timestep.
+        steps: As for `recurrent_stack`.
+    """
     import bptt_keras as bk
 
     options = {"return_sequences": return_sequences}

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from zoo.errors import UserError
-from zoo.recipe import Recipe
+from zoo.recipe import Training
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Metric:
 
     Args:
         name: As in reports, such as "accuracy".
-        unit: Such as "nats per character", or "" for a plain number.
+        unit: Such as "nats per character", or "" for a plain number. Some units have
+            a second scale that is shown beside them: see `zoo.report.SECOND`.
         log: Name in the logs of `fit`, without `val_`.
         factor: Metric = factor times the logged value.
         higher: Whether higher is better.
-        bits: Whether it is shown in bits beside nats.
     """
 
     name: str
@@ -28,7 +28,6 @@ class Metric:
     log: str = "loss"
     factor: float = 1.0
     higher: bool = False
-    bits: bool = False
 
     def better(self, value: float, than: float) -> bool:
         """Whether a value beats another; NaN beats nothing."""
@@ -43,7 +42,7 @@ class Task(abc.ABC):
         SUMMARY: One line.
         DATASETS: Names of its data sets; the first is the default.
         METRIC: `Metric`.
-        RECIPES: `{data set name, or None for the user's own data: Recipe}`.
+        RECIPES: `{data set name, or None for the user's own data: Training}`.
         REFERENCES: `{data set name: {who: published value of the metric}}`.
         OWN_DATA: What `--data` takes, in words, or None if the task has its own data
             only.
@@ -55,18 +54,18 @@ class Task(abc.ABC):
     SUMMARY: str
     DATASETS: tuple[str, ...]
     METRIC: Metric
-    RECIPES: dict[str | None, Recipe]
+    RECIPES: dict[str | None, Training]
     REFERENCES: dict[str, dict[str, float]] = {}
     OWN_DATA: str | None = None
     CONTINUES: str | None = None
 
-    def recipe_for(self, dataset: str | None) -> Recipe:
+    def recipe_for(self, dataset: str | None) -> Training:
         """The default recipe of a data set; None: of the user's own data."""
         if dataset in self.RECIPES:
             return self.RECIPES[dataset]
         return self.RECIPES[None if None in self.RECIPES else self.DATASETS[0]]
 
-    def recipe_from(self, values: dict) -> Recipe:
+    def recipe_from(self, values: dict) -> Training:
         """The recipe that a preset's metadata or a checkpoint tells of.
 
         Raises:
@@ -90,7 +89,7 @@ class Task(abc.ABC):
     # --- Data ---------------------------------------------------------------------
 
     @abc.abstractmethod
-    def load(self, dataset: str, data_dir: str | None, recipe: Recipe) -> Any:
+    def load(self, dataset: str, data_dir: str | None, recipe: Training) -> Any:
         """The data of a name.
 
         Returns:
@@ -100,7 +99,7 @@ class Task(abc.ABC):
             ZooError: If they cannot be had.
         """
 
-    def from_file(self, path: str, recipe: Recipe) -> Any:
+    def from_file(self, path: str, recipe: Training) -> Any:
         """The user's own data.
 
         Raises:
@@ -109,14 +108,14 @@ class Task(abc.ABC):
         raise UserError(f"`--data` is not possible: {self.NAME} makes its own data.")
 
     @abc.abstractmethod
-    def check(self, data: Any, recipe: Recipe) -> None:
+    def check(self, data: Any, recipe: Training) -> None:
         """Refuses data that do not go with a recipe.
 
         Raises:
             UserError: Says what to change.
         """
 
-    def require_reach(self, recipe: Recipe, steps: int, why: str) -> None:
+    def require_reach(self, recipe: Training, steps: int, why: str) -> None:
         """Refuses a window that is shorter than a sequence.
 
         Raises:
@@ -129,7 +128,7 @@ class Task(abc.ABC):
             )
 
     @abc.abstractmethod
-    def training(self, data: Any, recipe: Recipe, epoch: int = 0) -> Any:
+    def training(self, data: Any, recipe: Training, epoch: int = 0) -> Any:
         """The first argument of `fit`: batches, in an order that the seed fixes.
 
         Args:
@@ -139,23 +138,23 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def held_out(self, data: Any, recipe: Recipe, part: str) -> Any:
+    def held_out(self, data: Any, recipe: Training, part: str) -> Any:
         """Batches of the part "validation" or "test", for `evaluate`."""
 
     @abc.abstractmethod
-    def updates_per_epoch(self, data: Any, recipe: Recipe) -> int:
+    def updates_per_epoch(self, data: Any, recipe: Training) -> int:
         """Weight updates of an epoch, for the schedule of the learning rate."""
 
     def parts(self, data: Any) -> tuple[str, ...]:
         """The parts that are held out: "validation", and "test" if there is one."""
         return ("validation", "test")
 
-    def watched(self, data: Any, recipe: Recipe) -> Any:
+    def watched(self, data: Any, recipe: Training) -> Any:
         """A few rows for a `TrainingWatch`, or None if they cannot be had."""
         return None
 
     @abc.abstractmethod
-    def levels(self, data: Any, recipe: Recipe) -> dict[str, float]:
+    def levels(self, data: Any, recipe: Training) -> dict[str, float]:
         """What the metric is without any learning: simple rules, and chance."""
 
     def processing(self, data: Any) -> dict:
@@ -173,7 +172,7 @@ class Task(abc.ABC):
     # --- Model --------------------------------------------------------------------
 
     @abc.abstractmethod
-    def build_model(self, data: Any, recipe: Recipe) -> Any:
+    def build_model(self, data: Any, recipe: Training) -> Any:
         """A built `keras.Sequential`."""
 
     @abc.abstractmethod
@@ -184,7 +183,7 @@ class Task(abc.ABC):
         """Keras metrics to compile with, fresh ones."""
         return []
 
-    def build_optimizer(self, recipe: Recipe, updates: int) -> Any:
+    def build_optimizer(self, recipe: Training, updates: int) -> Any:
         """AdamW with a warm-up and a cosine, clipped by global norm.
 
         Args:
@@ -207,15 +206,24 @@ class Task(abc.ABC):
         optimizer.exclude_from_weight_decay(var_names=["bias"])
         return optimizer
 
-    def build_trainer(self, model: Any, recipe: Recipe) -> Any:
+    def build_trainer(self, model: Any, recipe: Training) -> Any:
         """The `TruncatedBPTT` that trains the model, not compiled."""
         import bptt_keras as bk
 
         return bk.TruncatedBPTT(model, window=recipe.window)
 
+    def build_callbacks(self, run: Any) -> list:
+        """Keras callbacks of the task's own for a `Run` that is about to train.
+
+        They come after the preset is saved and before the checkpoint is written.
+        """
+        return []
+
     def derived(self, logs: dict) -> dict[str, float]:
         """More numbers for the logs, made of those that are there."""
-        return {}
+        from zoo.report import derived
+
+        return derived(logs, self.METRIC)
 
     # --- What a user sees ---------------------------------------------------------
 

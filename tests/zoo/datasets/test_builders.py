@@ -5,6 +5,7 @@ import pytest
 
 from zoo import datasets
 from zoo.datasets import language
+from zoo.datasets.words import as_words
 from zoo.errors import UserError
 
 
@@ -25,10 +26,10 @@ def test_every_data_set_says_where_it_comes_from():
 
 def test_the_penn_treebank_has_its_words(load):
     text = load("penn-treebank")
-    parts = [language.as_words(part) for part in (text.train, text.validation)]
+    parts = [as_words(part) for part in (text.train, text.validation)]
     # Words and one <eos> a line.
     assert [len(part) for part in parts] == [929_589, 73_760]
-    assert len(language.as_words(text.test)) == 82_430
+    assert len(as_words(text.test)) == 82_430
     assert len(set(parts[0])) == 10_000
     assert not set(parts[1]) - set(parts[0])
 
@@ -44,7 +45,7 @@ def test_the_penn_treebank_has_its_characters(load):
 
 def test_wikitext_2_has_its_words(load):
     text = load("wikitext-2")
-    words = [language.as_words(p) for p in (text.train, text.validation, text.test)]
+    words = [as_words(p) for p in (text.train, text.validation, text.test)]
     assert [len(part) for part in words] == [2_088_628, 217_646, 245_569]
     assert len(set(words[0])) == 33_278
 
@@ -115,7 +116,7 @@ def test_an_unknown_name_is_refused():
 
 
 def test_words_end_their_lines():
-    assert language.as_words(" a b \n\n c \n") == [
+    assert as_words(" a b \n\n c \n") == [
         "a",
         "b",
         "<eos>",

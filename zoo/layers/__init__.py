@@ -1,0 +1,7 @@
+"""Keras layers that tasks of the zoo need and that no library has."""
+
+from zoo.layers.influence import Influence
+from zoo.layers.tied_logits import TiedLogits
+from zoo.layers.word_embedding import WordEmbedding
+
+__all__ = ["Influence", "TiedLogits", "WordEmbedding"]

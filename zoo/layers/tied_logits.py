@@ -1,0 +1,76 @@
+"""Logits by the transposed matrix of an embedding."""
+
+from __future__ import annotations
+
+import keras
+
+from zoo.layers.word_embedding import WordEmbedding
+
+
+class TiedLogits(keras.layers.Layer):
+    """Scores each word of an embedding by its own vector.
+
+        logits = h E^T + b              E: the embedding's, b: one number a word
+
+    `E` stays a weight of the embedding alone, and both uses train it; `b` belongs to
+    this layer. Words that the embedding drops are not dropped here.
+
+    Args:
+        embedding: A `WordEmbedding`, which comes before this layer in the model.
+        **kwargs: `name` and `dtype`.
+
+    Call arguments:
+        inputs: Floats `(batch, time, output_dim of the embedding)`.
+
+    Returns:
+        Logits `(batch, time, input_dim of the embedding)`.
+
+    Raises:
+        TypeError: If `embedding` is no `WordEmbedding`.
+        ValueError: If the inputs are not as wide as a word's vector.
+
+    Example:
+        from zoo.layers import TiedLogits, WordEmbedding
+
+        embedding = WordEmbedding(100, 8)
+        vectors = embedding(np.array([[3, 7]]))
+        logits = TiedLogits(embedding)(vectors)
+        np.testing.assert_allclose(
+            logits, vectors @ tf.transpose(embedding.embeddings), rtol=1e-4, atol=1e-6
+        )
+
+    Source: Inan, Khosravi & Socher (2017); Press & Wolf (2017).
+    """
+
+    def __init__(self, embedding, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(embedding, WordEmbedding):
+            raise TypeError(
+                "`embedding` must be a WordEmbedding. Received: "
+                f"embedding={embedding!r}"
+            )
+        # Past Keras' attribute tracking: the embedding is no layer inside this one.
+        self.__dict__["embedding"] = embedding
+
+    def build(self, inputs_shape):
+        if inputs_shape[-1] != self.embedding.output_dim:
+            raise ValueError(
+                "The inputs must be as wide as a word's vector, "
+                f"{self.embedding.output_dim}. Received: inputs of shape "
+                f"{tuple(inputs_shape)}"
+            )
+        self.bias = self.add_weight(
+            shape=(self.embedding.input_dim,), initializer="zeros", name="bias"
+        )
+
+    def call(self, inputs):
+        matrix = keras.ops.cast(self.embedding.embeddings, self.compute_dtype)
+        return keras.ops.matmul(inputs, keras.ops.transpose(matrix)) + self.bias
+
+    def get_config(self):
+        # Without the embedding, which belongs to the model: `zoo.model_config` gives
+        # it back.
+        return super().get_config()
+
+    def compute_output_shape(self, inputs_shape):
+        return (*inputs_shape[:-1], self.embedding.input_dim)

@@ -1,0 +1,135 @@
+"""Find a weight whose short-term influence is the opposite of its long-term one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from zoo.recipe import Training
+from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.task import Metric
+
+OPTIMUM, START = -1 / 6, 1 / 2
+# By then s has settled, wherever it started: the chain halves what is left of it.
+SETTLED = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class InfluenceRecipe(Training):
+    """`Training`, and how windows are drawn.
+
+    Args:
+        window: Timesteps that gradients flow back through, at most if there is a
+            `mean_window`.
+        learning_rate: Of plain SGD, constant; half the paper's, as the squared error
+            is not halved.
+        mean_window: Mean length of windows that are cut at random, their gradients
+            reweighted so that they are right on average (ARTBP); None makes all the
+            same.
+        steps: Timesteps of an epoch.
+    """
+
+    batch_size: int = 1
+    window: int | None = 150
+    clip: float | None = None
+    learning_rate: float = 5e-4
+    epochs: int = 8
+    mean_window: float | None = None
+    steps: int = 30_000
+
+    def __post_init__(self):
+        super().__post_init__()
+        mean, longest = self.mean_window, self.window or 0
+        drawn = mean is None or 1 < mean <= longest
+        self.require("mean_window", drawn, f"above 1, and at most window={longest}")
+        self.require("steps", self.steps >= 1, "at least 1")
+
+
+class InfluenceBalancing(GeneratedTask):
+    """Influence balancing.
+
+    One weight theta drives a chain of 23 units, and the first unit is to stay at 1
+    (`zoo.layers.Influence`). Raising theta lifts it for some timesteps and lowers it
+    for good, so gradients of short windows have the wrong sign and drive theta away
+    from its optimum, -1/6, until the loss is no number any more: windows of 100 do.
+    Windows of 120 find it, and so do random ones of 16 on average whose gradient is
+    right on average (`--mean-window 16 --window 256`).
+
+    Source: Tallec & Ollivier (2017), section 5.
+    """
+
+    NAME = "influence-balancing"
+    SUMMARY = "find a weight that short windows drive away (distance from optimum)"
+    DATASETS = ("influence-23",)
+    # Once s has settled, the unit is off by six times as much as theta.
+    METRIC = Metric(
+        "|theta - optimum|", "", log="mean_absolute_error", factor=abs(OPTIMUM)
+    )
+    RECIPES = {"influence-23": InfluenceRecipe()}
+
+    def check(self, data, recipe):
+        return None
+
+    def training(self, data, recipe, epoch=0):
+        return self._batch(recipe.batch_size, recipe.steps)
+
+    def held_out(self, data, recipe, part):
+        return self._batch(1, SETTLED)
+
+    def _batch(self, rows, steps):
+        from zoo.batches import ShuffledArrays
+
+        x = np.zeros((rows, SETTLED + steps, 1), np.float32)
+        return ShuffledArrays(x, np.ones_like(x), rows, seed=None)
+
+    def watched(self, data, recipe):
+        return self._batch(1, SETTLED)[0]
+
+    def updates_per_epoch(self, data, recipe):
+        return -(-recipe.steps // (recipe.mean_window or recipe.window or recipe.steps))
+
+    def levels(self, data, recipe):
+        return {"theta as it starts": START - OPTIMUM}
+
+    def build_model(self, data, recipe):
+        import keras
+
+        from zoo.layers import Influence
+
+        return keras.Sequential([keras.layers.Input((None, 1)), Influence()])
+
+    def build_loss(self):
+        import keras
+
+        return keras.losses.MeanSquaredError()
+
+    def build_metrics(self):
+        import keras
+
+        return [keras.metrics.MeanAbsoluteError()]
+
+    def build_optimizer(self, recipe, updates):
+        import keras
+
+        return keras.optimizers.SGD(
+            recipe.learning_rate,
+            weight_decay=recipe.weight_decay or None,
+            global_clipnorm=recipe.clip,
+        )
+
+    def build_trainer(self, model, recipe):
+        import bptt_keras as bk
+
+        window = recipe.window
+        if recipe.mean_window is not None:
+            window = bk.truncation.ARTBP(
+                recipe.mean_window, longest=window, seed=recipe.seed
+            )
+        return bk.TruncatedBPTT(model, window, burn_in=SETTLED, shards=1)
+
+    def build_callbacks(self, run):
+        from zoo.batches import DrawnWindows
+
+        drawn = run.recipe.mean_window is not None
+        return [DrawnWindows(run.recipe.seed)] if drawn else []

@@ -1,0 +1,295 @@
+"""Predict the next word of a text."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from zoo.recipe import Recipe
+from zoo.tasks.language import LanguageTask
+from zoo.tasks.task import Metric
+
+# Random windows end with the batch, so a batch holds several.
+WINDOWS_A_BATCH = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class WordRecipe(Recipe):
+    """`Recipe`, and what AWD-LSTM adds to it.
+
+    Args:
+        units: Units of each recurrent layer but the last one.
+        embedding: Width of a word's vector, and units of the last recurrent layer,
+            which logits are made from by the same vectors.
+        dropout: Rate on the output of the last recurrent layer. One mask serves a row
+            for a window, as for the next two.
+        input_dropout: Rate on the words' vectors.
+        hidden_dropout: Rate between recurrent layers.
+        word_dropout: Part of the vocabulary that is dropped from a window.
+        weight_dropout: Part of each recurrent kernel that is dropped in a window (lstm
+            alone).
+        alpha: Weight of the squared output of the last layer, after dropout (AR).
+        beta: Weight of its squared change from timestep to timestep (TAR).
+        window_deviation: Standard deviation of the length of windows, of which one in
+            twenty has half the length; 0 makes all the same.
+        learning_rate: Peak of the schedule as in `Recipe`; constant with
+            `average_after`.
+        weight_decay: Decoupled, as a fraction of the learning rate, on matrices alone.
+        average_after: Plain SGD, whose weights are averaged once validation has not
+            improved for so many epochs; None takes AdamW.
+        min_count: Words that occur less often in the training part become `<unk>`.
+    """
+
+    units: int = 512
+    layers: int = 2
+    dropout: float = 0.35
+    batch_size: int = 32
+    window: int | None = 35
+    epochs: int = 25
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    embedding: int = 256
+    input_dropout: float = 0.3
+    hidden_dropout: float = 0.2
+    word_dropout: float = 0.05
+    weight_dropout: float = 0.2
+    alpha: float = 0.0
+    beta: float = 0.0
+    window_deviation: float = 0.0
+    average_after: int | None = None
+    min_count: int = 1
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("embedding", "min_count"):
+            self.require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("input", "hidden", "word", "weight"):
+            rate = getattr(self, f"{name}_dropout")
+            self.require(f"{name}_dropout", 0 <= rate < 1, "in [0, 1)")
+        for name in ("alpha", "beta", "window_deviation"):
+            self.require(name, 0 <= getattr(self, name) < math.inf, "at least 0")
+        serves = self.weight_dropout == 0 or self.layer == "lstm"
+        self.require("weight_dropout", serves, f"0 with layer={self.layer}")
+        after = self.average_after
+        self.require("average_after", after is None or after >= 1, "at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class WordText:
+    """A text as ids of its words.
+
+    Args:
+        text: `zoo.datasets.Text`.
+        vocabulary: `zoo.datasets.Words` of its training part.
+        ids: `{part: array (words,)}`.
+    """
+
+    text: object
+    vocabulary: object
+    ids: dict
+
+    @classmethod
+    def of(cls, text, vocabulary=None, *, min_count=1):
+        """A text, encoded by its own vocabulary or by another."""
+        from zoo.datasets import Words
+
+        parts = _words_of(text)
+        vocabulary = vocabulary or Words.of(parts["train"], min_count)
+        ids = {part: vocabulary.encode(words) for part, words in parts.items()}
+        return cls(text, vocabulary, ids)
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.text.name
+
+    def units(self, part) -> list[str]:
+        """The words of a part."""
+        return _words_of(self.text)[part]
+
+    def describe(self) -> dict:
+        """Facts for the metadata of a model."""
+        unknown = self.ids["validation"] == self.vocabulary.unknown_id
+        return {
+            "name": self.name,
+            "sha256": self.text.sha256,
+            **{f"{part}_words": len(ids) for part, ids in self.ids.items()},
+            "vocabulary_size": self.vocabulary.size,
+            "unknown_validation_words": int(unknown.sum()),
+            **self.text.details,
+        }
+
+
+class WordLM(LanguageTask):
+    """Word model: from the words so far, the next one.
+
+    Words are what white space separates, the end of a line is a word, and words
+    without an id are `<unk>`, which counts like any other. The model is an AWD-LSTM:
+    layers with dropout of whole words, locked dropout and dropout of recurrent
+    weights, and logits that are tied to the embedding. The loss of training has AR and
+    TAR in it, and so has its perplexity; those of validation and test have not.
+
+    The recipe of the paper, with 24 M weights, is `--embedding 400 --units 1150
+    --layers 3 --dropout 0.4 --input-dropout 0.4 --hidden-dropout 0.25 --word-dropout
+    0.1 --weight-dropout 0.5 --alpha 2 --beta 1 --window 70 --window-deviation 5
+    --average-after 5 --learning-rate 30 --clip 0.25 --weight-decay 1.2e-6 --epochs
+    500`. The default is smaller and takes AdamW, whose learning rate falls.
+
+    Source: Merity, Keskar & Socher, "Regularizing and optimizing LSTM language models"
+    (2018). There the mask of recurrent weights and words is one for all rows; where the
+    trainer cuts a window into shards, each has its own.
+    """
+
+    NAME = "word-lm"
+    SUMMARY = "predict the next word of a text (nats per word, and perplexity)"
+    DATASETS = ("penn-treebank", "wikitext-2")
+    METRIC = Metric("cross-entropy", "nats per word")
+    RECIPES = {
+        None: WordRecipe(min_count=3),
+        "penn-treebank": WordRecipe(),
+        "wikitext-2": WordRecipe(),
+    }
+    # Test perplexities 78.93 and 57.3, 65.8; 13 M, 24 M and 33 M weights.
+    REFERENCES = {
+        "penn-treebank": {
+            "LSTM, 13 M (Bai et al. 2018)": math.log(78.93),
+            "AWD-LSTM, 24 M (Merity et al. 2018)": math.log(57.3),
+        },
+        "wikitext-2": {"AWD-LSTM, 33 M (Merity et al. 2018)": math.log(65.8)},
+    }
+    UNIT = "words"
+    STREAMS = 10
+    SAMPLE_LENGTH = 100
+
+    def load(self, dataset, data_dir, recipe):
+        from zoo import datasets
+
+        text = datasets.load(dataset, data_dir=data_dir)
+        return WordText.of(text, min_count=recipe.min_count)
+
+    def from_file(self, path, recipe):
+        from zoo.datasets import from_file
+
+        return WordText.of(from_file(path), min_count=recipe.min_count)
+
+    def training(self, data, recipe, epoch=0):
+        import bptt_keras as bk
+
+        steps = recipe.window
+        if recipe.window_deviation:
+            steps *= WINDOWS_A_BATCH
+            steps = min(steps, self.stream_length(data, recipe))
+        return bk.data.streams(
+            data.ids["train"], batch_size=recipe.batch_size, window=steps
+        )
+
+    def processing(self, data):
+        return {"words": list(data.vocabulary.words)}
+
+    def build_model(self, data, recipe):
+        return build_model(data.vocabulary.size, recipe)
+
+    def build_trainer(self, model, recipe):
+        import bptt_keras as bk
+
+        window = recipe.window
+        if recipe.window_deviation:
+            window = bk.truncation.VariableWindow(
+                window, deviation=recipe.window_deviation, seed=recipe.seed
+            )
+        return bk.TruncatedBPTT(model, window=window)
+
+    def build_optimizer(self, recipe, updates):
+        if recipe.average_after is None:
+            return super().build_optimizer(recipe, updates)
+        from zoo.averaging import AveragedSGD
+
+        optimizer = AveragedSGD(
+            recipe.learning_rate,
+            weight_decay=recipe.weight_decay or None,
+            global_clipnorm=recipe.clip,
+        )
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+        return optimizer
+
+    def build_callbacks(self, run):
+        from zoo.averaging import NonMonotone
+        from zoo.batches import DrawnWindows
+
+        callbacks, recipe = [], run.recipe
+        if recipe.window_deviation:
+            callbacks.append(DrawnWindows(recipe.seed))
+        if recipe.average_after is not None:
+            losses = run.recorder.history
+            callbacks.append(
+                NonMonotone(recipe.average_after, lambda: losses["val_loss"])
+            )
+        return callbacks
+
+
+def build_model(size: int, recipe: WordRecipe):
+    """Embedding, recurrent layers with locked dropout, and tied logits.
+
+    Args:
+        size: Number of ids.
+        recipe: The recipe.
+
+    Returns:
+        A built `keras.Sequential` from ids `(batch, time)` to logits
+        `(batch, time, size)`.
+    """
+    import keras
+
+    import bptt_keras as bk
+    from zoo.layers import TiedLogits, WordEmbedding
+    from zoo.tasks.layers import recurrent_layer
+
+    def locked(rate):
+        return [keras.layers.SpatialDropout1D(rate)] if rate else []
+
+    def recurrent(units):
+        if recipe.weight_dropout:
+            return bk.layers.WeightDropLSTM(
+                units, recipe.weight_dropout, return_sequences=True
+            )
+        return recurrent_layer(recipe.layer, units, return_sequences=True)
+
+    def penalty(**weight):
+        kind = bk.layers.ActivationRegularization
+        return [kind(**weight)] if any(weight.values()) else []
+
+    embedding = WordEmbedding(
+        size,
+        recipe.embedding,
+        recipe.word_dropout,
+        embeddings_initializer=keras.initializers.RandomUniform(-0.1, 0.1),
+    )
+    layers = [embedding, *locked(recipe.input_dropout)]
+    for _ in range(recipe.layers - 1):
+        layers += [recurrent(recipe.units), *locked(recipe.hidden_dropout)]
+    model = keras.Sequential(
+        [
+            *layers,
+            recurrent(recipe.embedding),
+            *penalty(beta=recipe.beta),
+            *locked(recipe.dropout),
+            *penalty(alpha=recipe.alpha),
+            # Logits stay in float32 where a mixed policy computes in less.
+            TiedLogits(embedding, dtype="float32"),
+        ]
+    )
+    model.build((None, None))
+    return model
+
+
+def _words_of(text) -> dict[str, list[str]]:
+    """The words of a text's parts; nine tenths of the words train where it has two."""
+    from zoo.datasets.text import split
+    from zoo.datasets.words import as_words
+
+    if text.test:
+        whole = {"train": text.train, "validation": text.validation, "test": text.test}
+        return {part: as_words(content) for part, content in whole.items()}
+    # A cut between characters could go through a word.
+    train, validation = split(as_words(text.train + text.validation))
+    return {"train": train, "validation": validation}
