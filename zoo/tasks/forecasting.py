@@ -159,6 +159,7 @@ class Forecasting(Task):
             horizon=12,
             season=132,
             base="last",
+            inputs="changes",
         ),
     }
     # Both with attention, horizon 24.
