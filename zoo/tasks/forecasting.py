@@ -132,6 +132,7 @@ class Forecasting(Task):
             epochs=30,
             learning_rate=2e-3,
             weight_decay=0.05,
+            inputs="changes",
         ),
         # Reading values, and all columns together, it learns nothing beyond the season
         # (0.425): the test part has other levels than the training part.
