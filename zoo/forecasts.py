@@ -85,7 +85,7 @@ def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
 
 
 def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarray:
-    """The columns of a table in the order of a preset.
+    """The columns of a preset, in its order, from a table that may have others.
 
     Args:
         preset: A preset of the task `forecasting`.
@@ -93,20 +93,15 @@ def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarr
         values: `(timesteps, columns)`.
 
     Raises:
-        UserError: If the table has not exactly the columns of the preset.
+        UserError: If the table has not each of the preset's columns once.
     """
     preset.require_task("forecasting")
     wanted = preset.processing["columns"]
-    if columns == wanted:
-        return values
-    if sorted(columns) != sorted(wanted) or len(set(columns)) < len(columns):
-        lacking = [name for name in wanted if name not in columns]
-        others = [name for name in columns if name not in wanted]
+    if any(columns.count(name) != 1 for name in wanted):
         raise UserError(
-            f"`--data` must have the columns that the preset was trained on: "
-            f"{', '.join(wanted)}. Lacking: {', '.join(lacking) or 'none'}. Not "
-            f"among them: {', '.join(others) or 'none'}. (Columns whose first value "
-            "is no number, such as dates, do not count.)"
+            f"`--data` must have each column once that the preset was trained on: "
+            f"{', '.join(wanted)}. It has: {', '.join(columns)}. (Columns whose first "
+            "value is no number, such as dates, do not count.)"
         )
     return values[:, [columns.index(name) for name in wanted]]
 

@@ -140,7 +140,7 @@ def test_tables_that_do_not_fit_are_refused(refused, table):
     )
     assert "must be a file .csv" in refused(*command, "my.csv", "--out", "a.txt")
     write_csv("other.csv", ["day", "a", "b", "d"], np.ones((9, 3)))
-    assert "Lacking: c. Not among them: d." in refused(*command, "other.csv")
+    assert "It has: a, b, d." in refused(*command, "other.csv")
     write_csv("short.csv", ["day", "a", "b", "c"], np.ones((5, 3)))
     assert "at least 6 timesteps" in refused(*command, "short.csv")
     gap = np.ones((9, 3))

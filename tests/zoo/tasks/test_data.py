@@ -138,7 +138,7 @@ def test_a_preset_reads_other_data_by_its_own_scaling():
     mean, deviation = known.scaling()
     expected = (5 + 3 * known.values - mean) / deviation
     np.testing.assert_allclose(read.scaled(), expected, rtol=1e-9)
-    with pytest.raises(UserError, match="Lacking: b"):
+    with pytest.raises(UserError, match="It has: c, a"):
         task.adapted(dataclasses.replace(other, columns=("c", "a")), preset)
 
 
