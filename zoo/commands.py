@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo import products
 from zoo.errors import UserError
 from zoo.hub import locate
-from zoo.preset_folder import task_name
+from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.report import SECOND, cells, headings, result_table
 from zoo.tasks import TASKS
@@ -78,8 +78,8 @@ def _fit(run) -> None:
 def generate(arguments) -> None:
     """Continues a text or a piece of music, whatever the preset was trained for."""
     folder = locate(arguments.preset)
-    name = task_name(folder)
-    kind = getattr(TASKS.get(name), "CONTINUES", None)
+    name = read_metadata(folder)["task"]
+    kind = TASKS[name].CONTINUES
     if kind is None:
         able = ", ".join(task.NAME for task in TASKS.values() if task.CONTINUES)
         raise UserError(

@@ -19,7 +19,15 @@ from zoo.errors import UserError
 from zoo.files import replace_folder, write_json, write_text
 from zoo.manifest import sha256_of
 from zoo.model_config import from_config, to_config
-from zoo.preset_folder import CARD, CONFIG, METADATA, WEIGHTS, find_preset, read_json
+from zoo.preset_folder import (
+    CARD,
+    CONFIG,
+    METADATA,
+    WEIGHTS,
+    find_preset,
+    read_json,
+    read_metadata,
+)
 
 FORMAT = 2
 
@@ -164,7 +172,7 @@ def load_preset(folder: str | os.PathLike) -> Preset:
     """
     folder = find_preset(folder)
     config = read_json(folder / CONFIG)
-    metadata = read_json(folder / METADATA)
+    metadata = read_metadata(folder)
     if config.get("format") != FORMAT:
         raise UserError(
             f"The preset {folder} has format {config.get('format')!r}; this version "

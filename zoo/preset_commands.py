@@ -13,7 +13,7 @@ from zoo.errors import UserError, ZooError
 from zoo.files import write_text
 from zoo.index import list_presets
 from zoo.manifest import FILES, MANIFEST
-from zoo.preset_folder import METADATA, read_json
+from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.report import cells, headings, result_table
 from zoo.tasks import TASKS
@@ -63,26 +63,19 @@ def list_all(arguments) -> None:
 def show(arguments) -> None:
     """Prints what is known of a preset."""
     folder = hub.locate(arguments.preset)
-    metadata = read_json(folder / METADATA)
+    metadata = read_metadata(folder)
     if arguments.json:
         _print_json({"folder": str(folder), **metadata})
         return
-    try:
-        lines = [result_table(metadata), ""]
-        for name in ("data", "recipe", "versions", "seeds"):
-            if metadata.get(name):
-                facts = ", ".join(f"{k} {v}" for k, v in metadata[name].items())
-                lines.append(f"{name}: {facts}")
-        lines += [
-            f"weights: {metadata['parameters']:,}",
-            f"trained in {metadata['wall_time_seconds']:,.0f} s",
-            f"folder: {folder}",
-        ]
-        task = TASKS[metadata["task"]]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / METADATA} is damaged: {error!r}") from None
-    print("\n".join(lines))
-    for words, command in task.next_steps(arguments.preset):
+    print(f"{result_table(metadata)}\n")
+    for name in ("data", "recipe", "versions", "seeds"):
+        if metadata.get(name):
+            facts = ", ".join(f"{k} {v}" for k, v in metadata[name].items())
+            print(f"{name}: {facts}")
+    print(f"weights: {metadata['parameters']:,}")
+    print(f"trained in {metadata['wall_time_seconds']:,.0f} s")
+    print(f"folder: {folder}")
+    for words, command in TASKS[metadata["task"]].next_steps(arguments.preset):
         print(f"{words}: {command}")
 
 

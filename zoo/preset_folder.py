@@ -27,17 +27,49 @@ def find_preset(folder: str | os.PathLike) -> Path:
     )
 
 
-def task_name(folder: str | os.PathLike) -> str:
-    """The task that a preset was trained for, read without TensorFlow.
+def read_metadata(folder: str | os.PathLike) -> dict:
+    """The metadata of a preset, read without TensorFlow.
+
+    Returns:
+        What `metadata.json` holds: with a task of this zoo, its recipe, a metric, data
+        with a name, and the numbers that a card shows.
 
     Raises:
-        UserError: If there is no preset, or it does not say.
+        UserError: If there is no preset, or its metadata are not of this kind.
     """
     path = find_preset(folder) / METADATA
-    name = read_json(path).get("task")
-    if not isinstance(name, str):
-        raise UserError(f"The preset file {path} is damaged: it names no task.")
-    return name
+    metadata = read_json(path)
+    try:
+        _check(metadata)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        words = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise UserError(f"The preset file {path} is damaged: {words}.") from None
+    return metadata
+
+
+def _check(metadata: dict) -> None:
+    from zoo.tasks import TASKS
+
+    def require(holds, what):
+        if not holds:
+            raise ValueError(f"{what} is not what it must be")
+
+    def number(value):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    name, metric = metadata["task"], metadata["metric"]
+    if not isinstance(name, str) or name not in TASKS:
+        raise ValueError(f"there is no task {name!r} here")
+    TASKS[name].recipe_from(metadata["recipe"])
+    for key in ("name", "unit", "part"):
+        require(isinstance(metric[key], str), f"metric: {key}")
+    require(number(metric["value"]), "metric: value")
+    require(isinstance(metadata["data"]["name"], str), "data: name")
+    for key in ("parameters", "wall_time_seconds"):
+        require(number(metadata[key]), key)
+    for key in ("baselines", "references", "seeds"):
+        require(all(map(number, metadata.get(key, {}).values())), key)
+    require(isinstance(metadata["versions"], dict), "versions")
 
 
 def read_json(path: Path) -> dict:

@@ -11,7 +11,7 @@ import numpy as np
 from zoo.errors import UserError
 from zoo.files import output_file, write_text
 from zoo.midi import check_speed, write_midi
-from zoo.preset_folder import task_name
+from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.tasks import TASKS
 
@@ -68,7 +68,7 @@ def compose(folder: Path, arguments) -> None:
 
 def forecast(folder: Path, arguments) -> None:
     """Writes what comes after the end of a table as CSV and picture, and prints it."""
-    task = task_name(folder)
+    task = read_metadata(folder)["task"]
     if task != "forecasting":
         raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
     name = f"{Path(arguments.data).stem}-forecast.csv"

@@ -174,4 +174,4 @@ def test_the_steps_after_a_training_are_commands_that_exist(name):
 def test_a_preset_that_names_no_task_is_refused(refused, preset):
     (preset / "metadata.json").write_text("{}")
     error = refused("generate", preset, "--prompt", "a")
-    assert "is damaged: it names no task" in error
+    assert "is damaged: 'task' is missing" in error

@@ -7,6 +7,7 @@ import pytest
 
 import zoo
 from zoo.errors import UserError
+from zoo.preset_folder import read_metadata
 
 
 @pytest.fixture
@@ -168,3 +169,27 @@ def test_file_that_refers_to_another_file_is_refused(folder, tmp_path):
     with_right_checksum(folder)
     with pytest.raises(UserError, match="refers to other files"):
         zoo.from_preset(folder)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda m: m.pop("task"), "'task' is missing"),
+        (lambda m: m.update(task="new"), "no task 'new' here"),
+        (lambda m: m.update(task=["char-lm"]), "no task .* here"),
+        (lambda m: m.pop("metric"), "'metric' is missing"),
+        (lambda m: m["metric"].update(value="1.5"), "metric: value"),
+        (lambda m: m["metric"].update(unit=None), "metric: unit"),
+        (lambda m: m.update(data=[]), "list indices"),
+        (lambda m: m["recipe"].update(units=-1), "`units` must be at least 1"),
+        (lambda m: m.update(recipe=[1]), "no recipe of char-lm"),
+        (lambda m: m.update(references={"who": "1"}), "references"),
+        (lambda m: m.update(parameters="many"), "parameters"),
+        (lambda m: m.pop("versions"), "'versions' is missing"),
+    ],
+)
+def test_metadata_that_commands_cannot_work_with_are_refused(folder, change, words):
+    rewrite(folder, "metadata.json", change)
+    for read in (zoo.from_preset, read_metadata):
+        with pytest.raises(UserError, match=f"metadata.json is damaged: .*{words}"):
+            read(folder)
