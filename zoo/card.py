@@ -16,7 +16,7 @@ A model trained with truncated backpropagation through time.
 - **Data:** {data}.
 - **Model:** {parameters:,} weights; the layers are in `config.json`.
 - **Training:** {recipe}; {wall_time:,.0f} s. The weights are those of epoch
-  {epoch}, the best by validation{flatters}
+  {epoch}, the best by validation{flatters}{seeds}
 - **Made with:** {versions}.
 
 ## Use
@@ -66,7 +66,18 @@ def card(metadata: dict) -> str:
         wall_time=metadata["wall_time_seconds"],
         epoch=metric["epoch"],
         flatters=flatters if metric["part"] == "validation" else ".",
+        seeds=_seeds(metadata),
     )
+
+
+def _seeds(metadata: dict) -> str:
+    """What the other trainings of the recipe reached, if there were any."""
+    values = metadata.get("seeds", {})
+    if len(values) < 2:
+        return ""
+    unit = metadata["metric"]["unit"]
+    reached = ", ".join(f"{k}: {cells(v, unit)[0]}" for k, v in values.items())
+    return f"\n- **Seeds:** {reached}."
 
 
 def _facts(values: dict) -> list[str]:

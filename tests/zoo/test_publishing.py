@@ -32,6 +32,8 @@ def test_the_run_that_validates_best_is_exported(runs, tmp_path):
     metadata = zoo.export_preset(runs, tmp_path / "new" / "best")
     assert metadata["seed"] == 1
     assert metadata["seeds"] == {"0": 1.5, "1": 1.25, "2": 1.75}
+    card = (tmp_path / "new" / "best" / "README.md").read_text("utf-8")
+    assert "- **Seeds:** 0: 1.5000, 1: 1.2500, 2: 1.7500." in card
     written = zoo.from_preset(tmp_path / "new" / "best").metadata
     assert written["seeds"] == metadata["seeds"]
 
