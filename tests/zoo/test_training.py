@@ -174,6 +174,7 @@ def test_overwriting_removes_what_the_earlier_run_wrote(tmp_path, monkeypatch):
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_interrupted_training_leaves_the_best_model_so_far(
     tmp_path, monkeypatch, capsys
 ):
@@ -194,6 +195,7 @@ def test_interrupted_training_leaves_the_best_model_so_far(
     assert (tmp_path / "out" / "loss.png").exists()
 
 
+@pytest.mark.slow
 def test_loss_that_is_no_number_is_a_failure_that_says_so(tmp_path, capsys):
     options = "--epochs 3 --learning-rate 1e30 --clip 0".split()
     assert train(tmp_path, *options) == 1
