@@ -128,7 +128,8 @@ def to_markdown(rows: Sequence[dict]) -> str:
                 levels,
             ]
         )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    rows = ([cell.replace("|", r"\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 
 def _shown(row: dict, value: float) -> str:

@@ -12,7 +12,7 @@ ROW = {
     "task": "char-lm",
     "data": "a text",
     "part": "test",
-    "metric": "cross-entropy",
+    "metric": "|cross-entropy|",
     "unit": "nats per character",
     "value": 1.5,
     "mean": 1.6,
@@ -34,7 +34,7 @@ def test_a_row_has_all_that_a_reader_compares():
     table = to_markdown([ROW, {**ROW, "preset": "other", "deviation": None}])
     _, _, mine, other = table.splitlines()
     for words in (
-        "| `mine` |",
+        r"| `mine` | \|cross-entropy\|, nats per character, test |",
         "| 1.5000 (2.1640 bits/char) |",
         "± 0.1 (3) |",
         "| 1,234,567 | 1.5 |",
