@@ -111,7 +111,7 @@ def test_a_server_that_only_drips_is_given_up(server, url, path):
     start = time.monotonic()
     with pytest.raises(ZooError, match="less than 1,000 bytes a second"):
         fetch(url, path)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 20
 
 
 def test_redirections_are_followed(server, url, path):
@@ -142,11 +142,11 @@ def test_a_silent_server_is_given_up(path, impatient):
         start = time.monotonic()
         with pytest.raises(ZooError, match="cannot be downloaded"):
             fetch(url, path)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
 
 
 def test_a_look_up_that_hangs_is_given_up(path, impatient, monkeypatch):
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: time.sleep(3))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: time.sleep(6))
     with pytest.raises(ZooError, match="no answer within"):
         fetch("http://example.org/", path)
 
