@@ -124,10 +124,13 @@ def _best(presets):
                 "The runs must differ by nothing but their seeds. Other task, data or "
                 f"recipe: {preset.metadata['recipe']} beside {first['recipe']}."
             )
-        seed = str(preset.metadata["seed"])
-        if seed in seeds:
-            raise UserError(f"Two runs have the same seed, {seed}.")
-        seeds[seed] = preset.metadata["metric"]["value"]
+        own = {str(preset.metadata["seed"]): preset.metadata["metric"]["value"]}
+        # A preset that was exported before knows of other seeds, too.
+        known = preset.metadata.get("seeds", own)
+        if known.keys() & seeds.keys():
+            twice = ", ".join(known.keys() & seeds.keys())
+            raise UserError(f"Two runs have the same seed, {twice}.")
+        seeds |= known
         if task.METRIC.better(validation(preset), validation(best)):
             best = preset
     best.metadata["seeds"] = seeds

@@ -36,6 +36,8 @@ def test_the_run_that_validates_best_is_exported(runs, tmp_path):
     assert "- **Seeds:** 0: 1.5000, 1: 1.2500, 2: 1.7500." in card
     written = zoo.from_preset(tmp_path / "new" / "best").metadata
     assert written["seeds"] == metadata["seeds"]
+    again = zoo.export_preset([tmp_path / "new" / "best"], tmp_path / "again")
+    assert again["seeds"] == metadata["seeds"] and again["seed"] == 1
 
 
 def test_validation_and_not_the_test_part_chooses(runs, tmp_path):
