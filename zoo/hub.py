@@ -11,8 +11,17 @@ from urllib.parse import urlsplit
 from zoo.datasets.cache import cache_folder
 from zoo.download import OFFLINE, download, is_offline
 from zoo.errors import UserError, ZooError
-from zoo.files import write_text
-from zoo.index import INDEX, LARGEST, SHIPPED, Index, Listed, own_index, read_index
+from zoo.files import atomic_path
+from zoo.index import (
+    INDEX,
+    LARGEST,
+    SHIPPED,
+    Index,
+    Listed,
+    is_name,
+    own_index,
+    read_index,
+)
 from zoo.manifest import (
     LARGEST_MANIFEST,
     MANIFEST,
@@ -79,9 +88,14 @@ def locate(
     source = os.fspath(source)
     if sha256 is not None and not is_sha256(sha256):
         raise UserError(f"`sha256` must be 64 hexadecimal digits. Received: {sha256!r}")
+    if "://" in source or not is_name(source):
+        if mirrors:
+            raise UserError(f"A mirror goes with a name. Received: {source!r}")
+        if "://" in source:
+            return _fetch([_address(source)], sha256, source)
+    elif source not in own_index().presets and os.path.isdir(source) and not mirrors:
+        return _checked_folder(source, sha256)
     mirrors = [*mirrors, *os.environ.get(MIRRORS, "").split()]
-    if "://" in source:
-        return _fetch([_address(source)], sha256, source)
     found, found_at = _look_up(source, mirrors)
     if found is not None:
         if sha256 not in (None, found.manifest_sha256):
@@ -90,10 +104,7 @@ def locate(
                 f"{found.manifest_sha256}, not {sha256}."
             )
         return _by_name(found, found_at)
-    folder = find_preset(source)
-    if sha256 is not None:
-        _check_folder(folder, sha256)
-    return folder
+    return _checked_folder(source, sha256)
 
 
 def index_at(mirror: str) -> Index:
@@ -105,8 +116,15 @@ def index_at(mirror: str) -> Index:
     url = _joined(_address(mirror), INDEX)
     _require_secure(url)
     path = cache_folder() / "presets" / "indexes" / f"{_key(url)}.json"
-    _refresh(url, path, LARGEST)
+    _refresh(url, path, LARGEST, lambda part: read_index(part.read_bytes(), url))
     return read_index(path.read_bytes(), url)
+
+
+def _checked_folder(source: str, sha256: str | None) -> Path:
+    folder = find_preset(source)
+    if sha256 is not None:
+        _check_folder(folder, sha256)
+    return folder
 
 
 def _look_up(name: str, mirrors: list[str]) -> tuple[Listed | None, list[str]]:
@@ -114,12 +132,21 @@ def _look_up(name: str, mirrors: list[str]) -> tuple[Listed | None, list[str]]:
     index = own_index()
     if name in index.presets:
         return index.presets[name], [*mirrors, *index.mirrors]
-    if os.sep in name or (os.path.isdir(name) and not mirrors):
+    if not is_name(name):
         return None, []
-    for mirror in mirrors:
-        found = index_at(mirror).presets.get(name)
-        if found is not None:
-            return found, [mirror]
+    failures = []
+    for place, mirror in enumerate(mirrors):
+        try:
+            release = index_at(mirror)
+        except ZooError as error:
+            failures.append(error)
+            continue
+        if name in release.presets:
+            # Its checksum is known now, so it may come from anywhere.
+            others = [*mirrors[place + 1 :], *release.mirrors]
+            return release.presets[name], [mirror, *others]
+    if failures:
+        raise failures[0]
     return None, []
 
 
@@ -189,23 +216,26 @@ def _current(address: str) -> str:
     """Checksum of the manifest that an address has now; offline: that it had last."""
     url = _joined(address, MANIFEST)
     path = cache_folder() / "presets" / "addresses" / f"{_key(url)}.json"
-    _refresh(url, path, LARGEST_MANIFEST)
+    _refresh(
+        url, path, LARGEST_MANIFEST, lambda part: read_manifest(part.read_bytes(), url)
+    )
     content = path.read_bytes()
     manifest = read_manifest(content, url)
     folder = _folder(manifest.sha256)
     if not (folder / MANIFEST).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / MANIFEST, content.decode("utf-8"))
+        with atomic_path(folder / MANIFEST) as temporary:
+            temporary.write_bytes(content)
     return manifest.sha256
 
 
-def _refresh(url: str, path: Path, limit: int) -> None:
+def _refresh(url: str, path: Path, limit: int, check) -> None:
     """Reads a small file again, as it may have changed; offline: keeps the last one."""
     if is_offline():
         if not path.exists():
             raise ZooError(f"{url} was never read, and {OFFLINE} is set.")
         return
-    download(url, path, limit=limit, check=lambda path: None, again=True)
+    download(url, path, limit=limit, check=check, again=True)
 
 
 def _check_folder(folder: Path, sha256: str) -> Manifest:
@@ -236,7 +266,10 @@ def _address(source: str) -> str:
     """
     if source.startswith("hf://"):
         return _on_hugging_face(source)
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise UserError(f"This is no address: {source!r} ({error}).") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UserError(
             "An address must begin with https://, http:// or hf://. Received: "

@@ -84,7 +84,13 @@ def read_manifest(content: bytes, origin: str) -> Manifest:
         if set(value["files"]) != set(FILES):
             raise ValueError(f"files {sorted(value['files'])}, not {sorted(FILES)}")
         files = {name: _entry(name, row) for name, row in value["files"].items()}
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise ZooError(f"{origin} is no manifest of a preset: {error}.") from None
     return Manifest(files, hashlib.sha256(content).hexdigest())
 

@@ -47,6 +47,7 @@ LAYERS: dict[str, tuple[Callable, list[str]]] = {
 }
 EMBEDDINGS = ("Embedding", "zoo>WordEmbedding")
 LARGEST = 100_000_000  # weights; a size in a file must not fill the memory
+DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 PLAIN = (str, int, float, bool, type(None))
 
 
@@ -144,6 +145,8 @@ def _check(name: str, config: dict) -> None:
             raise ValueError(f"{name} has no argument {key!r} here")
         if not isinstance(value, PLAIN):
             raise ValueError(f"argument {key!r} of {name} is no plain value")
+    if config.get("dtype", "float32") not in DTYPES:
+        raise ValueError(f"{name} cannot compute in {config['dtype']!r}")
 
 
 def _weights_at_most(rows: list[dict], features: int | None) -> int:
@@ -155,6 +158,8 @@ def _weights_at_most(rows: list[dict], features: int | None) -> int:
             width = config["output_dim"]
             # And a bias, if logits are tied to it.
             total += config["input_dim"] * (width + 1)
+        elif row["class_name"] == "zoo>TiedLogits":
+            width = rows[0]["config"]["input_dim"]
         elif "units" in config:
             units = config["units"]
             total += 4 * units * (width + units + 2)

@@ -99,7 +99,7 @@ def save_to_preset(
             A loaded model computes as before.
 
     Raises:
-        ValueError: If `half` is True and a weight is above 65,504, the largest number
+        UserError: If `half` is True and a weight is above 65,504, the largest number
             of half precision.
 
     Example:
@@ -143,7 +143,7 @@ def _halve(path: Path) -> None:
                 value = item[()]
                 if value.dtype == np.float32:
                     if not np.all(np.abs(value) <= np.finfo(np.float16).max):
-                        raise ValueError(
+                        raise UserError(
                             f"Half precision cannot hold all weights of {name}: the "
                             f"largest is {np.abs(value).max()}."
                         )
@@ -208,7 +208,7 @@ def _load_weights(model: keras.Sequential, path: Path, sha256: str | None) -> No
     try:
         _check_values(path, at_most=_size(model))
         model.load_weights(path)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise UserError(
             f"The preset file {path} does not hold this model's weights: {error}"
         ) from None
@@ -217,19 +217,28 @@ def _load_weights(model: keras.Sequential, path: Path, sha256: str | None) -> No
 def _check_values(path: Path, *, at_most: int) -> None:
     """Refuses a file that claims more values than the model has, before any is read.
 
-    A few bytes of HDF5 can stand for terabytes, or for a part of another file.
+    A few bytes of HDF5 can stand for terabytes, or for another file.
     """
-    values = 0
 
-    def visit(_, item):
-        nonlocal values
-        if isinstance(item, h5py.Dataset):
+    def count(group) -> int:
+        values = 0
+        for name in group:
+            # A link to another file must not even be followed.
+            if type(group.get(name, getlink=True)) is not h5py.HardLink:
+                raise ValueError(f"{name} is a link")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                values += count(item)
+                continue
             if item.is_virtual or item.external:
                 raise ValueError("it refers to other files")
+            if item.dtype.kind not in "fiu" or item.dtype.itemsize > 8:
+                raise ValueError(f"{name} holds no numbers")
             values += item.size
+        return values
 
     with h5py.File(path, "r") as file:
-        file.visititems(visit)
+        values = count(file)
     if values > at_most:
         raise ValueError(f"{values:,} values for {at_most:,} weights")
 

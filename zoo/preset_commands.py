@@ -65,7 +65,7 @@ def show(arguments) -> None:
     folder = hub.locate(arguments.preset)
     metadata = read_metadata(folder)
     if arguments.json:
-        _print_json({"folder": str(folder), **metadata})
+        _print_json({**metadata, "folder": str(folder)})
         return
     print(f"{result_table(metadata)}\n")
     for name in ("data", "recipe", "versions", "seeds"):
@@ -100,6 +100,8 @@ def export_preset(arguments) -> None:
     out = Path(arguments.out)
     if out.exists() and not arguments.overwrite:
         raise UserError(f"{out} is there already. Add --overwrite to replace it.")
+    if out.exists() and not _is_preset_alone(out):
+        raise UserError(f"{out} is no preset folder, and is not replaced.")
     metadata = publishing.export_preset(arguments.runs, out, half=arguments.half)
     seeds = ", ".join(
         f"seed {seed}: {_shown(metadata['metric'], value)}"
@@ -162,6 +164,12 @@ def completion(arguments) -> None:
     from zoo.cli import build_parser
 
     print(shtab.complete(build_parser(), shell=arguments.shell))
+
+
+def _is_preset_alone(folder: Path) -> bool:
+    """Whether a folder has a preset's files, and none besides."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return folder.resolve() != Path.cwd() and names <= {*FILES, MANIFEST}
 
 
 def _copy(folder: Path, out: Path) -> Path:

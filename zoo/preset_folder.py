@@ -67,8 +67,9 @@ def _check(metadata: dict) -> None:
     require(isinstance(metadata["data"]["name"], str), "data: name")
     for key in ("parameters", "wall_time_seconds"):
         require(number(metadata[key]), key)
-    for key in ("baselines", "references", "seeds"):
-        require(all(map(number, metadata.get(key, {}).values())), key)
+    for key in ("baselines", "references"):
+        require(all(map(number, metadata[key].values())), key)
+    require(all(map(number, metadata.get("seeds", {}).values())), "seeds")
     require(isinstance(metadata["versions"], dict), "versions")
 
 
@@ -82,7 +83,7 @@ def read_json(path: Path) -> dict:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"The preset file {path} is missing.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise UserError(f"The preset file {path} is damaged: {error}") from None
     if not isinstance(value, dict):
         raise UserError(f"The preset file {path} is damaged: it is not a JSON object.")

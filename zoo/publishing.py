@@ -13,9 +13,11 @@ from zoo.hub import locate
 from zoo.index import (
     INDEX,
     Index,
+    is_name,
     listed,
     own_index,
     read_index,
+    require_name,
     to_json,
 )
 from zoo.manifest import FILES, MANIFEST, make_manifest, read_manifest
@@ -82,7 +84,16 @@ def publish(
         UserError: If a preset is missing, damaged, or has no good name.
     """
     folder = Path(folder)
-    there = {p.name: p for p in sorted(folder.glob("*")) if (p / CONFIG).is_file()}
+    there = {
+        path.name: path
+        for path in sorted(folder.glob("*"))
+        if is_name(path.name) and (path / CONFIG).is_file()
+    }
+    names = [_name_of(source) for source in presets]
+    for name in names:
+        require_name(name)
+        if names.count(name) > 1:
+            raise UserError(f"Two presets have the same name, {name}.")
     sources = {_name_of(source): locate(source) for source in presets}
     if not sources and not there:
         sources = {name: locate(name) for name in own_index().presets}

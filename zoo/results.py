@@ -8,6 +8,7 @@ import os
 import statistics
 from collections.abc import Iterable, Sequence
 
+from zoo.errors import UserError
 from zoo.evaluation import evaluate
 from zoo.hub import locate
 from zoo.preset import load_preset
@@ -59,7 +60,10 @@ def measure_result(name: str, preset, data_dir=None) -> dict:
     metadata = preset.metadata
     task = TASKS[metadata["task"]]
     recipe = task.recipe_from(metadata["recipe"])
-    data = task.load(metadata["data"]["name"], data_dir, recipe)
+    dataset = metadata["data"]["name"]
+    if dataset not in task.DATASETS:
+        raise UserError(f"It was trained on data of its own, {dataset}.")
+    data = task.load(dataset, data_dir, recipe)
     part = metadata["metric"]["part"]
     values = list(metadata.get("seeds", {}).values()) or [metadata["metric"]["value"]]
     return {

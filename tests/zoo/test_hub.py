@@ -138,12 +138,12 @@ def test_a_file_that_went_bad_in_the_cache_is_replaced(known, name, monkeypatch)
 
 
 def test_offline_the_cache_serves_and_no_socket_is_opened(
-    known, monkeypatch, no_sockets, request
+    known, monkeypatch, no_sockets
 ):
     monkeypatch.setenv("BPTT_ZOO_OFFLINE", "1")
-    for source in ("small", f"{known.url}/small"):
+    for source, mirrors in (("small", [known.url]), (f"{known.url}/small", [])):
         with pytest.raises(ZooError, match="BPTT_ZOO_OFFLINE is set"):
-            hub.locate(source, mirrors=[known.url])
+            hub.locate(source, mirrors=mirrors)
     monkeypatch.undo()
 
 
@@ -161,7 +161,7 @@ def test_a_checksum_that_was_given_must_hold(known):
     assert same(hub.locate(known.folder / "small", sha256=right), known)
     for source in (f"{known.url}/small", known.folder / "small", "small"):
         with pytest.raises(ZooError, match="checksum|expected sha256"):
-            hub.locate(source, sha256=wrong, mirrors=[known.url])
+            hub.locate(source, sha256=wrong)
     with pytest.raises(UserError, match="64 hexadecimal digits"):
         hub.locate("small", sha256="12")
 
@@ -176,6 +176,7 @@ def test_a_checksum_that_was_given_must_hold(known):
         (lambda m: m["files"]["config.json"].update(sha256="?"), "no sha256"),
         (lambda m: m.update(format=9), "format 9"),
         (lambda m: m.update(files=[]), "files"),
+        (lambda m: m.update(files=list(FILES)), "list"),
     ],
 )
 def test_a_manifest_that_asks_for_anything_else_is_refused(release, change, reason):
@@ -209,6 +210,7 @@ def test_an_index_may_not_name_folders_elsewhere(release):
         ("file:///small", "must begin with https"),
         ("https:///small", "must begin with https"),
         ("https://host/small?x=1", "without"),
+        ("https://[host/small", "no address"),
         ("http://host.example/small", "not protected"),
         ("hf://small", "hf://OWNER/REPOSITORY"),
         ("hf:///small/", "hf://OWNER/REPOSITORY"),
@@ -248,6 +250,36 @@ def test_a_server_that_is_gone_is_named(known, tmp_path):
     with pytest.raises(ZooError, match=f"{gone.url}/small/manifest.json cannot be"):
         hub.locate("small", mirrors=[gone.url])
     assert same(hub.locate("small", mirrors=[gone.url, known.url]), known)
+
+
+def test_mirrors_are_tried_in_order_for_a_foreign_name_too(release):
+    (release.folder / "bare").mkdir()
+    content = (release.folder / "index.json").read_bytes()
+    (release.folder / "bare" / "index.json").write_bytes(content)
+    for first in ("nowhere", "bare"):
+        mirrors = [f"{release.url}/{first}", release.url]
+        assert same(hub.locate("small", mirrors=mirrors), release)
+    with pytest.raises(ZooError, match="nowhere/index.json cannot be downloaded"):
+        hub.locate("small", mirrors=[f"{release.url}/nowhere"])
+
+
+def test_a_folder_needs_no_mirror_and_takes_none(release, monkeypatch, tmp_path):
+    monkeypatch.setenv("BPTT_ZOO_MIRRORS", f"{release.url}/nowhere")
+    monkeypatch.chdir(tmp_path)
+    assert hub.locate("small").samefile(tmp_path / "small")
+    assert hub.locate("./small").samefile(tmp_path / "small")
+    assert release.requests == []
+    with pytest.raises(UserError, match="A mirror goes with a name"):
+        hub.locate("./small", mirrors=[release.url])
+
+
+def test_what_is_no_index_does_not_replace_a_good_one(release, monkeypatch):
+    hub.index_at(release.url)
+    (release.folder / "index.json").write_text("<html>Log in</html>")
+    with pytest.raises(ZooError, match="is no index"):
+        hub.index_at(release.url)
+    monkeypatch.setenv("BPTT_ZOO_OFFLINE", "1")
+    assert "small" in hub.index_at(release.url).presets
 
 
 def test_a_damaged_package_says_so(known, tmp_path):

@@ -76,6 +76,10 @@ def damaged(change):
         (lambda c: c["layers"][1]["config"].update(units=-1), "no good"),
         (lambda c: c["layers"][1]["config"].update(units="6"), "no good"),
         (lambda c: c["layers"][1]["config"].update(units=10**9), "more than 100,000"),
+        (
+            lambda c: c["layers"][1]["config"].update(dtype="string"),
+            "cannot compute in",
+        ),
         (lambda c: c["layers"][0]["config"].update(input_dim=10**9), "more than"),
         (lambda c: c["layers"][1]["config"].update(trainable=True), "no argument"),
         (
@@ -91,3 +95,14 @@ def damaged(change):
 def test_configs_that_to_config_did_not_write_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         from_config(damaged(change))
+
+
+def test_logits_as_wide_as_a_vocabulary_count():
+    layers = [
+        ("zoo>WordEmbedding", {"input_dim": 4_000_000, "output_dim": 1}),
+        ("zoo>TiedLogits", {}),
+        ("Dense", {"units": 600}),
+    ]
+    rows = [{"class_name": name, "config": config} for name, config in layers]
+    with pytest.raises(ValueError, match="more than 100,000,000 weights"):
+        from_config({"class_name": "Sequential", "layers": rows})

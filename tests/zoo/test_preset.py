@@ -193,3 +193,19 @@ def test_metadata_that_commands_cannot_work_with_are_refused(folder, change, wor
     for read in (zoo.from_preset, read_metadata):
         with pytest.raises(UserError, match=f"metadata.json is damaged: .*{words}"):
             read(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.__setitem__("x", h5py.ExternalLink("/nowhere", "/x")),
+        lambda file: file.__setitem__("x", h5py.SoftLink("/layers")),
+        lambda file: file.create_dataset("x", (2,), "S200000000"),
+    ],
+)
+def test_weights_that_are_links_or_no_numbers_are_refused(folder, change):
+    with h5py.File(folder / "model.weights.h5", "a") as file:
+        change(file)
+    with_right_checksum(folder)
+    with pytest.raises(UserError, match="is a link|holds no numbers"):
+        zoo.from_preset(folder)

@@ -91,6 +91,12 @@ def test_pull_and_export_replace_nothing_unasked(tmp_path, capsys):
     assert main(["export-preset", "echo-8", "--out", str(there)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert list(there.iterdir()) == []
+    photos = tmp_path / "other" / "photos"
+    photos.mkdir(parents=True)
+    command = ["export-preset", "echo-8", "--out", str(photos.parent), "--overwrite"]
+    assert main(command) == 2
+    assert "is no preset folder, and is not replaced" in capsys.readouterr().err
+    assert photos.is_dir()
     command = ["export-preset", "echo-8", "--out", str(there), "--overwrite", "--half"]
     assert "seed 0: 0.9956, seed 1:" in printed(capsys, *command)
     assert {p.name for p in there.iterdir()} == set(FILES)

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import h5py
 import numpy as np
@@ -87,7 +88,7 @@ def test_half_precision_takes_half_the_room_and_computes_alike(untrained, tmp_pa
 def test_what_half_precision_cannot_hold_is_refused(untrained, tmp_path, value):
     kernel = untrained.model.layers[-1].kernel
     kernel.assign(np.full(kernel.shape, value))
-    with pytest.raises(ValueError, match="Half precision cannot hold"):
+    with pytest.raises(UserError, match="Half precision cannot hold"):
         zoo.save_to_preset(tmp_path / "half", untrained, half=True)
     assert not (tmp_path / "half").exists()
 
@@ -103,6 +104,17 @@ def test_a_release_is_extended_and_keeps_its_mirrors(runs, tmp_path):
     files = {path.name for path in (release / "run-1").iterdir()}
     assert files == {*FILES, "manifest.json"}
     assert not second.presets["one"].shipped
+
+
+def test_names_are_not_given_twice_and_leftovers_do_not_matter(runs, tmp_path):
+    release = tmp_path / "release"
+    zoo.publish(release, [runs[0]])
+    shutil.copytree(release / "run-0", release / ".new.run-0")
+    assert set(zoo.publish(release).presets) == {"run-0"}
+    (tmp_path / "b").mkdir()
+    shutil.copytree(runs[0], tmp_path / "b" / "run-0")
+    with pytest.raises(UserError, match="have the same name, run-0"):
+        zoo.publish(release, [runs[0], tmp_path / "b" / "run-0"])
 
 
 def test_a_release_without_names_has_the_presets_of_the_package(tmp_path):
