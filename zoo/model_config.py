@@ -159,7 +159,7 @@ def _weights_at_most(rows: list[dict], features: int | None) -> int:
             # And a bias, if logits are tied to it.
             total += config["input_dim"] * (width + 1)
         elif row["class_name"] == "zoo>TiedLogits":
-            width = rows[0]["config"]["input_dim"]
+            width = rows[0]["config"].get("input_dim", width)
         elif "units" in config:
             units = config["units"]
             total += 4 * units * (width + units + 2)
