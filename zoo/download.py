@@ -43,7 +43,8 @@ def download(
 
     Args:
         urls: Where the file is: one address, or mirrors in the order of trial.
-        path: Where it goes. A file is there only once it has been checked.
+        path: Where it goes. A file is there only once it has been checked, and one that
+            is there already is checked again.
         limit: Bytes that are read, at most.
         check: Function of a path that raises `ZooError` if it is not the file.
         size: Bytes of the file, where they are known.
@@ -59,6 +60,8 @@ def download(
     """
     urls = [urls] if isinstance(urls, str) else list(urls)
     path = Path(path)
+    if not again and _is_there(path, check):
+        return path
     if is_offline():
         raise ZooError(
             f"{path.name} is not here, and {OFFLINE} is set: nothing is downloaded."
@@ -69,7 +72,7 @@ def download(
     with FileLock(path.with_name(f".{path.name}.lock")):
         if again:
             part.unlink(missing_ok=True)
-        elif _is_there(path, check):
+        elif _is_there(path, check):  # another process has fetched it meanwhile
             return path
         for url in urls:
             transfer = _Transfer(url, part, limit, size, label)
@@ -87,7 +90,7 @@ def is_offline() -> bool:
 
 
 def _is_there(path: Path, check) -> bool:
-    """Whether another process has fetched the file meanwhile; a bad one is deleted."""
+    """Whether the file is there; a bad one is deleted."""
     if not path.exists():
         return False
     try:

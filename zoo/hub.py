@@ -25,7 +25,6 @@ from zoo.index import (
 from zoo.manifest import (
     LARGEST_MANIFEST,
     MANIFEST,
-    Manifest,
     is_sha256,
     read_manifest,
     sha256_of,
@@ -88,14 +87,12 @@ def locate(
     source = os.fspath(source)
     if sha256 is not None and not is_sha256(sha256):
         raise UserError(f"`sha256` must be 64 hexadecimal digits. Received: {sha256!r}")
-    if "://" in source or not is_name(source):
+    if not is_name(source):
         if mirrors:
             raise UserError(f"A mirror goes with a name. Received: {source!r}")
         if "://" in source:
             return _fetch([_address(source)], sha256, source)
-    elif source not in own_index().presets and os.path.isdir(source) and not mirrors:
         return _checked_folder(source, sha256)
-    mirrors = [*mirrors, *os.environ.get(MIRRORS, "").split()]
     found, found_at = _look_up(source, mirrors)
     if found is not None:
         if sha256 not in (None, found.manifest_sha256):
@@ -127,12 +124,16 @@ def _checked_folder(source: str, sha256: str | None) -> Path:
     return folder
 
 
-def _look_up(name: str, mirrors: list[str]) -> tuple[Listed | None, list[str]]:
-    """What the package's index says of a name, or else those of the mirrors."""
+def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]:
+    """What the package's index says of a name, or else those of the mirrors.
+
+    A folder of that name is nobody's, unless mirrors were asked for.
+    """
     index = own_index()
+    mirrors = [*asked, *os.environ.get(MIRRORS, "").split()]
     if name in index.presets:
         return index.presets[name], [*mirrors, *index.mirrors]
-    if not is_name(name):
+    if not asked and os.path.isdir(name):
         return None, []
     failures = []
     for place, mirror in enumerate(mirrors):
@@ -183,7 +184,7 @@ def _fetch(addresses: list[str], sha256: str | None, label: str) -> Path:
         (address,) = addresses
         sha256 = _current(address)
     folder = _folder(sha256)
-    _fetch_file(
+    download(
         [_joined(address, MANIFEST) for address in addresses],
         folder / MANIFEST,
         check=lambda path: _check_manifest(path, sha256),
@@ -191,7 +192,7 @@ def _fetch(addresses: list[str], sha256: str | None, label: str) -> Path:
     )
     manifest = read_manifest((folder / MANIFEST).read_bytes(), label)
     for name, entry in manifest.files.items():
-        _fetch_file(
+        download(
             [_joined(address, name) for address in addresses],
             folder / name,
             check=lambda path, name=name: manifest.check(name, path),
@@ -200,16 +201,6 @@ def _fetch(addresses: list[str], sha256: str | None, label: str) -> Path:
             label=f"{label.rstrip('/').rpartition('/')[2]}/{name}",
         )
     return folder
-
-
-def _fetch_file(urls: list[str], path: Path, *, check, **options) -> None:
-    if path.exists():
-        try:
-            check(path)
-            return
-        except ZooError:
-            path.unlink()
-    download(urls, path, check=check, **options)
 
 
 def _current(address: str) -> str:
@@ -238,7 +229,7 @@ def _refresh(url: str, path: Path, limit: int, check) -> None:
     download(url, path, limit=limit, check=check, again=True)
 
 
-def _check_folder(folder: Path, sha256: str) -> Manifest:
+def _check_folder(folder: Path, sha256: str) -> None:
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} has no {MANIFEST} to compare with the checksum.")
@@ -246,7 +237,6 @@ def _check_folder(folder: Path, sha256: str) -> Manifest:
     manifest = read_manifest(path.read_bytes(), str(path))
     for name in manifest.files:
         manifest.check(name, folder / name)
-    return manifest
 
 
 def _check_manifest(path: Path, sha256: str) -> None:

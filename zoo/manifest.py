@@ -12,9 +12,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 from zoo.errors import UserError, ZooError
+from zoo.files import replace_folder
 from zoo.preset_folder import CARD, CONFIG, METADATA, WEIGHTS
 
 MANIFEST = "manifest.json"
@@ -115,6 +117,18 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
         rows[name] = {"size": size, "sha256": sha256_of(path)}
     text = json.dumps({"format": FORMAT, "files": rows}, indent=2)
     return f"{text}\n".encode()
+
+
+def copy_preset(source: Path, folder: Path) -> None:
+    """Copies the files of a preset, all at once; an older one is replaced."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = folder.with_name(f".new.{folder.name}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    for name in (*FILES, MANIFEST):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, new / name)
+    replace_folder(new, folder)
 
 
 def sha256_of(path: str | os.PathLike) -> str:

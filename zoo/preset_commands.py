@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from zoo import datasets, hub
 from zoo.errors import UserError, ZooError
 from zoo.files import write_text
 from zoo.index import list_presets
-from zoo.manifest import FILES, MANIFEST
+from zoo.manifest import FILES, MANIFEST, copy_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.report import cells, headings, result_table
@@ -84,7 +83,11 @@ def pull(arguments) -> None:
     mirrors = [] if arguments.server is None else [arguments.server]
     folder = hub.locate(arguments.preset, sha256=arguments.sha256, mirrors=mirrors)
     if arguments.out is not None:
-        folder = _copy(folder, Path(arguments.out))
+        out = Path(arguments.out)
+        if out.exists():
+            raise UserError(f"{out} is there already. Name a new folder with --out.")
+        copy_preset(folder, out)
+        folder = out
     if arguments.json:
         files = {name: (folder / name).stat().st_size for name in FILES}
         _print_json({"preset": arguments.preset, "folder": str(folder), "files": files})
@@ -133,14 +136,14 @@ def publish(arguments) -> None:
 def results(arguments) -> int:
     """Measures presets again and prints a table; 1 if one could not be measured."""
     import_tensorflow()
-    from zoo.results import measure_results, to_csv, to_markdown
+    from zoo.results import measure, to_csv, to_markdown
 
     names = arguments.presets or [preset.name for preset in list_presets()]
     rows, failed = [], 0
     for name in names:
         print(f"measuring {name}", file=sys.stderr)
         try:
-            rows += measure_results([name], arguments.data_dir)
+            rows.append(measure(name, arguments.data_dir))
         except ZooError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
             failed = 1
@@ -170,16 +173,6 @@ def _is_preset_alone(folder: Path) -> bool:
     """Whether a folder has a preset's files, and none besides."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     return folder.resolve() != Path.cwd() and names <= {*FILES, MANIFEST}
-
-
-def _copy(folder: Path, out: Path) -> Path:
-    if out.exists():
-        raise UserError(f"{out} is there already. Name a new folder with --out.")
-    out.mkdir(parents=True)
-    for name in (*FILES, MANIFEST):
-        if (folder / name).is_file():
-            shutil.copyfile(folder / name, out / name)
-    return out
 
 
 def _shown(metric: dict, value: float) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.errors import UserError
-from zoo.files import replace_folder, write_json, write_text
+from zoo.files import write_json, write_text
 from zoo.hub import locate
 from zoo.index import (
     INDEX,
@@ -20,7 +19,7 @@ from zoo.index import (
     require_name,
     to_json,
 )
-from zoo.manifest import FILES, MANIFEST, make_manifest, read_manifest
+from zoo.manifest import MANIFEST, copy_preset, make_manifest, read_manifest
 from zoo.preset import load_preset, save_to_preset
 from zoo.preset_folder import CONFIG
 from zoo.tasks import TASKS
@@ -94,7 +93,7 @@ def publish(
         require_name(name)
         if names.count(name) > 1:
             raise UserError(f"Two presets have the same name, {name}.")
-    sources = {_name_of(source): locate(source) for source in presets}
+    sources = dict(zip(names, map(locate, presets), strict=True))
     if not sources and not there:
         sources = {name: locate(name) for name in own_index().presets}
     # All of them are read before anything is written.
@@ -107,7 +106,7 @@ def publish(
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in sources.items():
         if source.resolve() != (folder / name).resolve():
-            _copy(source, folder / name)
+            copy_preset(source, folder / name)
     for name, content in manifests.items():
         write_text(folder / name / MANIFEST, content.decode())
     write_json(folder / INDEX, to_json(index))
@@ -152,15 +151,6 @@ def _name_of(source: str | os.PathLike) -> str:
     path = Path(source)
     # The `preset` of a run is called by the run.
     return path.parent.name if path.name == "preset" else path.name
-
-
-def _copy(source: Path, folder: Path) -> None:
-    new = folder.with_name(f".new.{folder.name}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    for name in FILES:
-        shutil.copyfile(source / name, new / name)
-    replace_folder(new, folder)
 
 
 def _mirrors_of(folder: Path) -> tuple[str, ...]:

@@ -6,12 +6,11 @@ import csv
 import io
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from zoo.errors import UserError
 from zoo.evaluation import evaluate
-from zoo.hub import locate
-from zoo.preset import load_preset
+from zoo.hub import from_preset
 from zoo.report import cells, headings
 from zoo.tasks import TASKS
 
@@ -33,30 +32,24 @@ COLUMNS = (
 )
 
 
-def measure_results(
-    presets: Iterable[str | os.PathLike], data_dir: str | os.PathLike | None = None
-):
-    """Evaluates presets from their files.
+def measure(
+    source: str | os.PathLike, data_dir: str | os.PathLike | None = None
+) -> dict:
+    """Evaluates a preset from its files.
 
     Args:
-        presets: Names, folders or addresses, as `zoo.from_preset` takes them.
+        source: A name, a folder or an address, as `zoo.from_preset` takes them.
         data_dir: Folder with local copies of the data sets' files, or None.
 
-    Yields:
-        For each preset a dict with the keys of `COLUMNS`. `value` is measured now;
-        `mean` and `deviation` (of the sample; None for one seed) are over the seeds
-        that its metadata tell of. `published` and `without_learning` are dicts.
+    Returns:
+        A dict with the keys of `COLUMNS`. `value` is measured now; `mean` and
+        `deviation` (of the sample; None for one seed) are over the seeds that its
+        metadata tell of. `published` and `without_learning` are dicts.
 
     Raises:
-        ZooError: If a preset or its data cannot be had.
+        ZooError: If the preset or its data cannot be had.
     """
-    for source in presets:
-        folder = locate(source)
-        yield measure_result(os.fspath(source), load_preset(folder), data_dir)
-
-
-def measure_result(name: str, preset, data_dir=None) -> dict:
-    """One row of `measure_results`."""
+    preset = from_preset(source)
     metadata = preset.metadata
     task = TASKS[metadata["task"]]
     recipe = task.recipe_from(metadata["recipe"])
@@ -67,7 +60,7 @@ def measure_result(name: str, preset, data_dir=None) -> dict:
     part = metadata["metric"]["part"]
     values = list(metadata.get("seeds", {}).values()) or [metadata["metric"]["value"]]
     return {
-        "preset": name,
+        "preset": os.fspath(source),
         "task": task.NAME,
         "data": data.name,
         "part": part,
