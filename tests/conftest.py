@@ -8,8 +8,14 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+# Several processes of tests share a GPU.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+
 import keras
 import pytest
+import tensorflow as tf
+
+from bptt_keras.backend import has_gpu
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,3 +50,14 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip("needs the data folder ../shared/data, which is not here")
     return folder
+
+
+@pytest.fixture
+def gpu():
+    """A GPU that multiplies in whole float32; absent on most machines."""
+    if not has_gpu():
+        pytest.skip("needs a GPU, and there is none here")
+    rounds = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    yield "GPU:0"
+    tf.config.experimental.enable_tensor_float_32_execution(rounds)

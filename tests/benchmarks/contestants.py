@@ -35,12 +35,15 @@ TABLE = {
     "jax": ("jax_scan", {}, {}),
 }
 YARDSTICKS = ("numpy", "tensorflow")
-# All on the processor, whatever else the machine has.
-_ENV = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "JAX_PLATFORMS": "cpu",
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
+_ENV = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+# What keeps every library on a device, whatever else the machine has; several share
+# the memory of a GPU.
+DEVICES = {
+    "cpu": {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
+    "gpu": {
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    },
 }
 
 
@@ -63,7 +66,7 @@ def choose(patterns):
     ]
 
 
-def contestants(names, shape, interpreters):
+def contestants(names, shape, interpreters, device="cpu"):
     """A `Contestant` for each name.
 
     Args:
@@ -71,25 +74,32 @@ def contestants(names, shape, interpreters):
         shape: `Shape` that they train.
         interpreters: `{"torch": path, "jax": path}` of Python programs; the others run
             in this one.
+        device: `"cpu"` or `"gpu"`: where they work.
     """
-    return [_contestant(name, shape, interpreters, *TABLE[name]) for name in names]
-
-
-def yardsticks(shape):
-    """Contestants whose window is one big matrix product; a turn takes four."""
-    shape = dataclasses.replace(shape, windows=4, batch_windows=1)
+    common = _ENV | DEVICES[device]
     return [
-        _contestant(
-            f"product-{library}", shape, {}, "product", {"library": library}, {}
-        )
-        for library in YARDSTICKS
+        _contestant(name, shape, interpreters, common, *TABLE[name]) for name in names
     ]
 
 
-def _contestant(name, shape, interpreters, module, options, env):
+def yardsticks(shape, device="cpu"):
+    """Contestants whose window is one big matrix product; a turn takes four."""
+    shape = dataclasses.replace(shape, windows=4, batch_windows=1)
+    common = _ENV | DEVICES[device]
+    return [
+        _contestant(
+            f"product-{library}", shape, {}, common, "product", {"library": library}, {}
+        )
+        for library in YARDSTICKS
+        # NumPy knows no GPU.
+        if device == "cpu" or library != "numpy"
+    ]
+
+
+def _contestant(name, shape, interpreters, common, module, options, env):
     python = interpreters.get(module.split("_")[0], sys.executable)
     # The shell that started us may be in another folder than the project's root.
     python = os.path.abspath(python) if os.sep in python else python
     work = json.dumps(dataclasses.asdict(shape)), json.dumps(options)
     command = (python, "-m", f"tests.benchmarks.peers.{module}", *work)
-    return Contestant(name, command, {**_ENV, **env})
+    return Contestant(name, command, {**common, **env})

@@ -7,7 +7,7 @@ import time
 
 
 def describe_machine():
-    """Processor, cores and versions, in one line."""
+    """Processor, cores, GPUs that TensorFlow may use and versions, in one line."""
     import keras
     import tensorflow as tf
 
@@ -18,8 +18,13 @@ def describe_machine():
                 line.split(":")[1].strip() for line in file if "model name" in line
             ]
         name = names[0] if names else name
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    name = ", ".join([name, f"{os.cpu_count()} cores", *gpus])
     return (
-        f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"{name}, Python {platform.python_version()}, "
         f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
     )
 

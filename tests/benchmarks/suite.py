@@ -25,7 +25,13 @@ import os
 from pathlib import Path
 
 from tests.benchmarks import tables
-from tests.benchmarks.contestants import TABLE, choose, contestants, yardsticks
+from tests.benchmarks.contestants import (
+    DEVICES,
+    TABLE,
+    choose,
+    contestants,
+    yardsticks,
+)
 from tests.benchmarks.rounds import race
 from tests.benchmarks.shapes import PRODUCT_SIDE, SHAPES
 
@@ -44,6 +50,9 @@ def parse(arguments=None):
     parser.add_argument("--rounds", type=int, help="default: 5; 2 with --quick")
     parser.add_argument(
         "--quick", action="store_true", help="little work a turn: does it run at all?"
+    )
+    parser.add_argument(
+        "--device", choices=DEVICES, default="cpu", help="default: cpu"
     )
     parser.add_argument(
         "--timeout", type=float, default=900, help="seconds for a turn (default: 900)"
@@ -70,9 +79,10 @@ def measure(shape, args):
         A dict, ready for JSON: `shape`, `product_gflops`, `rows`, `results`,
         `yardsticks`.
     """
+    interpreters = {"torch": args.torch, "jax": args.jax}
     everyone = [
-        *yardsticks(shape),
-        *contestants(args.contestants, shape, {"torch": args.torch, "jax": args.jax}),
+        *yardsticks(shape, args.device),
+        *contestants(args.contestants, shape, interpreters, args.device),
     ]
     results = race(everyone, args.rounds, timeout=args.timeout)
     products = {n: results.pop(n) for n in list(results) if n.startswith("product-")}
@@ -95,6 +105,7 @@ def main(arguments=None):
         "rounds": args.rounds,
         "quick": args.quick,
         "cores": os.cpu_count(),
+        "device": args.device,
         "shapes": {},
     }
     for name in args.shapes:
