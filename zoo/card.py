@@ -16,7 +16,7 @@ A model trained with truncated backpropagation through time.
 - **Data:** {data}.
 - **Model:** {parameters:,} weights; the layers are in `config.json`.
 - **Training:** {recipe}; {wall_time:,.0f} s. The weights are those of epoch
-  {epoch}, the best by validation{flatters}{seeds}
+  {epoch}, the best by validation{flatters}{stopped}{seeds}
 - **Made with:** {versions}.
 
 ## Use
@@ -66,7 +66,18 @@ def card(metadata: dict) -> str:
         wall_time=metadata["wall_time_seconds"],
         epoch=metric["epoch"],
         flatters=flatters if metric["part"] == "validation" else ".",
+        stopped=_stopped(metadata),
         seeds=_seeds(metadata),
+    )
+
+
+def _stopped(metadata: dict) -> str:
+    """How much of the recipe was done, where it was not all."""
+    epochs = metadata.get("stopped_after")
+    if epochs is None:
+        return ""
+    return (
+        f" It was stopped after\n  {epochs} of {metadata['recipe']['epochs']} epochs."
     )
 
 

@@ -193,6 +193,12 @@ def _add_resume(commands) -> None:
         "result as without the interruption.",
     )
     parser.add_argument("run", metavar="RUN", help="the --out folder of a training")
+    parser.add_argument(
+        "--stop",
+        action="store_true",
+        help="end the training where it stands: measure the best model so far, write "
+        "plots and metadata that tell of it",
+    )
 
 
 def _add_generate(commands) -> None:

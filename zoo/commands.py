@@ -58,13 +58,13 @@ def resume(arguments) -> None:
     from zoo.training import Run
 
     run = Run(task, data, recipe, Path(arguments.run), jit=jit, origin=places)
-    _fit(run)
+    _fit(run, stop=arguments.stop)
 
 
-def _fit(run) -> None:
+def _fit(run, *, stop: bool = False) -> None:
     _announce(run)
     try:
-        preset = run.fit()
+        preset = run.fit(stop=stop)
     except KeyboardInterrupt:
         if run.preset_folder.exists():
             print(

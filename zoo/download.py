@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import threading
 import time
 import urllib.error
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from zoo.errors import ZooError
@@ -22,6 +23,7 @@ TIMEOUT = 10.0  # seconds until a connection, and between two pieces
 ATTEMPTS = 3  # at each address, of a transfer that broke off
 PAUSE = 0.5  # seconds before the second attempt; twice that before the third
 SLOWEST = 1000  # bytes per second
+WAIT = 900  # seconds, for another process that fetches the same file
 PIECE = 2**16
 
 
@@ -60,27 +62,41 @@ def download(
     """
     urls = [urls] if isinstance(urls, str) else list(urls)
     path = Path(path)
-    if not again and _is_there(path, check):
+    if not again and _is_good(path, check):
         return path
-    if is_offline():
+    if is_offline() and not path.exists():
         raise ZooError(
             f"{path.name} is not here, and {OFFLINE} is set: nothing is downloaded."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
+    lock = path.with_name(f".{path.name}.lock")
     reasons = []
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        if again:
-            part.unlink(missing_ok=True)
-        elif _is_there(path, check):  # another process has fetched it meanwhile
-            return path
-        for url in urls:
-            transfer = _Transfer(url, part, limit, size, label)
-            reason = _attempts(transfer, check)
-            if reason is None:
-                os.replace(part, path)
+    try:
+        with FileLock(lock, timeout=WAIT):
+            if again:
+                part.unlink(missing_ok=True)
+            elif _is_good(path, check):  # another process has fetched it meanwhile
                 return path
-            reasons.append(f"{url} cannot be downloaded ({reason})")
+            else:
+                path.unlink(missing_ok=True)
+            if is_offline():
+                raise ZooError(
+                    f"{path.name} here is not the file that was published, and "
+                    f"{OFFLINE} is set: nothing is downloaded."
+                )
+            for url in urls:
+                transfer = _Transfer(url, part, limit, size, label)
+                reason = _attempts(transfer, check)
+                if reason is None:
+                    os.replace(part, path)
+                    return path
+                reasons.append(f"{url} cannot be downloaded ({reason})")
+    except Timeout:
+        raise ZooError(
+            f"Another process has been fetching {path.name} for {WAIT} s. If none is, "
+            f"remove {lock}."
+        ) from None
     raise ZooError("; ".join(reasons) + ".")
 
 
@@ -89,14 +105,11 @@ def is_offline() -> bool:
     return os.environ.get(OFFLINE, "0") not in ("", "0")
 
 
-def _is_there(path: Path, check) -> bool:
-    """Whether the file is there; a bad one is deleted."""
-    if not path.exists():
-        return False
+def _is_good(path: Path, check) -> bool:
+    """Whether the file is there, and is the right one."""
     try:
         check(path)
-    except ZooError:
-        path.unlink()
+    except (FileNotFoundError, ZooError):
         return False
     return True
 
@@ -131,6 +144,10 @@ class _Refused(Exception):
     """Trying again would not help."""
 
 
+class _Stuck(TimeoutError):
+    """Something did not end in time, and a thread may still wait for it."""
+
+
 class _OutOfRange(OSError):
     """The part here is longer than the file there."""
 
@@ -161,15 +178,21 @@ class _Transfer:
         except _OutOfRange:
             self.discard()
             raise
-        with answer as response:
-            start = self._begin(response)
+        try:
+            start = self._begin(answer)
             expected = self.size
-            length = response.headers.get("Content-Length")
-            if expected is None and length is not None:
+            length = answer.headers.get("Content-Length") or ""
+            if expected is None and re.fullmatch("[0-9]{1,15}", length):
                 expected = start + int(length)
             if expected is not None and expected > self.limit:
                 raise _Refused(f"{expected:,} bytes, more than {self.limit:,}")
-            self._copy(response, expected)
+            self._copy(answer, expected)
+        except _Stuck:
+            raise  # a thread reads on, and closing would wait for it
+        except BaseException:
+            answer.close()
+            raise
+        answer.close()
 
     def _begin(self, response) -> int:
         """The byte that the answer begins with; 0 where the server starts over."""
@@ -198,7 +221,7 @@ class _Transfer:
         with bar, open(self.part, "ab") as file:
             received = before
             # `read1` gives what is there; `read` would wait for a whole piece.
-            while piece := response.read1(min(PIECE, self.limit + 1 - received)):
+            while piece := self._next(response, self.limit + 1 - received):
                 received += len(piece)
                 if received > self.limit:
                     self.discard()
@@ -210,6 +233,10 @@ class _Transfer:
                     raise TimeoutError(f"less than {SLOWEST:,} bytes a second")
         if expected is not None and received < expected:
             raise OSError(f"it ended after {received:,} of {expected:,} bytes")
+
+    def _next(self, response, at_most: int) -> bytes:
+        # What frames the pieces can drip without end while no piece comes.
+        return _within(2 * TIMEOUT, lambda: response.read1(min(PIECE, at_most)))
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -232,29 +259,48 @@ def _open(url: str, start: int):
     headers = {"Accept-Encoding": "identity", "User-Agent": "bptt_keras"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    outcome = []
 
     def connect():
-        try:
-            request = urllib.request.Request(url, headers=headers)
-            opener = urllib.request.build_opener(_Redirects())
-            outcome.append(opener.open(request, timeout=TIMEOUT))
-        except Exception as error:
-            outcome.append(error)
+        request = urllib.request.Request(url, headers=headers)
+        opener = urllib.request.build_opener(_Redirects())
+        return opener.open(request, timeout=TIMEOUT)
 
-    # Looking up a host name knows no timeout of its own, hence the thread.
-    thread = threading.Thread(target=connect, daemon=True)
-    thread.start()
-    thread.join(2 * TIMEOUT)
-    if not outcome:
-        raise _Refused(f"no answer within {2 * TIMEOUT:.0f} s")
-    (found,) = outcome
-    if isinstance(found, urllib.error.HTTPError):
-        found.close()
-        kind = {416: _OutOfRange, 408: OSError, 429: OSError}.get(found.code, _Refused)
-        kind = OSError if found.code >= 500 else kind
-        raise kind(f"{found.code} {found.reason}")
-    if isinstance(found, Exception):
+    try:
+        # Looking up a host name knows no timeout of its own.
+        return _within(2 * TIMEOUT, connect)
+    except _Stuck as error:
+        raise _Refused(str(error)) from None
+    except urllib.error.HTTPError as error:
+        error.close()
+        kind = {416: _OutOfRange, 408: OSError, 429: OSError}.get(error.code, _Refused)
+        kind = OSError if error.code >= 500 else kind
+        raise kind(f"{error.code} {error.reason}") from None
+    except Exception as error:
         # URLError wraps the reason; a timeout does not.
-        raise _Refused(str(getattr(found, "reason", found)) or type(found).__name__)
-    return found
+        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        raise _Refused(reason) from None
+
+
+def _within(seconds: float, function: Callable[[], object]):
+    """What a function returns or raises, in a thread of its own.
+
+    Raises:
+        _Stuck: If it has not come to an end after so many seconds.
+    """
+    outcome = []
+
+    def run():
+        try:
+            outcome.append((function(), None))
+        except Exception as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not outcome:
+        raise _Stuck(f"no answer within {seconds:.0f} s")
+    ((value, error),) = outcome
+    if error is not None:
+        raise error
+    return value

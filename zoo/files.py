@@ -50,6 +50,34 @@ def write_json(path: str | os.PathLike, value) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """An empty folder beside `path` that takes its place when the block ends well.
+
+    Args:
+        path: The folder to write; an older one is replaced. The folder above must
+            exist.
+
+    Yields:
+        A path in the same folder, to write to; it is gone if the block fails.
+
+    Example:
+        from zoo.files import new_folder
+
+        with new_folder("results") as new:
+            (new / "loss.txt").write_text("0.1")
+    """
+    path = Path(path)
+    new = path.with_name(f".new.{path.name}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        yield new
+        replace_folder(new, path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
 def replace_folder(new: Path, path: Path) -> None:
     """Puts the complete folder `new` in the place of `path`, which may exist.
 
@@ -64,7 +92,11 @@ def replace_folder(new: Path, path: Path) -> None:
 
 
 def output_file(
-    out: str | os.PathLike, suffixes: tuple[str, ...], *, keep: str | os.PathLike | None
+    out: str | os.PathLike,
+    suffixes: tuple[str, ...],
+    *,
+    keep: str | os.PathLike | None = None,
+    option: str = "--out",
 ) -> Path:
     """Checks the name of a file that a command will write, before it works for it.
 
@@ -72,6 +104,7 @@ def output_file(
         out: The name.
         suffixes: Those that it may have.
         keep: A file that the command reads, and that is not to be replaced.
+        option: Name of the option, for the error.
 
     Returns:
         The name as a path.
@@ -82,12 +115,12 @@ def output_file(
     """
     out = Path(out)
     if out.suffix not in suffixes:
-        raise UserError(f"`--out` must be a file {' or '.join(suffixes)}: {out}")
+        raise UserError(f"`{option}` must be a file {' or '.join(suffixes)}: {out}")
     if out.is_dir() or not out.parent.is_dir():
         what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
-        raise UserError(f"`--out` {what}: {out}")
+        raise UserError(f"`{option}` {what}: {out}")
     if keep is not None and out.resolve() == Path(keep).resolve():
-        raise UserError(f"`--out` would replace the file that is read: {out}")
+        raise UserError(f"`{option}` would replace the file that is read: {out}")
     return out
 
 

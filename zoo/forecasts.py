@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
 from zoo.errors import UserError
 from zoo.preset import Preset
+from zoo.preset_folder import is_number
 from zoo.tasks import TASKS
-from zoo.tasks.forecasting import ForecastRecipe, model_inputs, naive_forecast
+from zoo.tasks.forecasting import (
+    ForecastRecipe,
+    model_inputs,
+    model_sizes,
+    naive_forecast,
+)
 
 CHUNK = 4096  # timesteps of a call, which bounds the memory of long series
 
@@ -77,6 +85,7 @@ def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
     """
     preset.require_task("forecasting")
     recipe = _recipe(preset)
+    _require_whole(preset, recipe)
     values = np.asarray(values)
     _check(preset, values, recipe)
     last = np.array([len(values) - 1])
@@ -96,6 +105,7 @@ def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarr
         UserError: If the table has not each of the preset's columns once.
     """
     preset.require_task("forecasting")
+    _require_whole(preset, _recipe(preset))
     wanted = preset.processing["columns"]
     if any(columns.count(name) != 1 for name in wanted):
         raise UserError(
@@ -113,6 +123,41 @@ def _recipe(preset: Preset) -> ForecastRecipe:
 def _targets(preset: Preset) -> list[int]:
     columns = preset.processing["columns"]
     return [columns.index(name) for name in preset.processing["forecast"]]
+
+
+def _require_whole(preset: Preset, recipe: ForecastRecipe) -> None:
+    """Refuses a preset whose columns, scaling, recipe and model do not fit together."""
+
+    def texts(value):
+        return isinstance(value, list) and all(isinstance(v, str) for v in value)
+
+    def numbers(value, least):
+        return isinstance(value, list) and all(
+            is_number(v) and v >= least for v in value
+        )
+
+    columns, chosen, mean, deviation = (
+        preset.processing.get(k) for k in ("columns", "forecast", "mean", "deviation")
+    )
+    whole = (
+        texts(columns)
+        and texts(chosen)
+        and len(set(columns)) == len(columns) > 0
+        and 0 < len(set(chosen)) == len(chosen)
+        and set(chosen) <= set(columns)
+        and numbers(mean, -math.inf)
+        and numbers(deviation, 0)
+        and len(mean) == len(deviation) == len(columns)
+    )
+    if whole:
+        sizes = model_sizes(len(columns), len(chosen), recipe)
+        model = preset.model
+        whole = (model.input_shape[-1], model.output_shape[-1]) == sizes
+    if not whole:
+        raise UserError(
+            "The preset is damaged: its columns, its scaling, its recipe and its model "
+            "do not fit together."
+        )
 
 
 def _check(preset: Preset, values: np.ndarray, recipe: ForecastRecipe) -> None:

@@ -148,6 +148,11 @@ def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]
             return release.presets[name], [mirror, *others]
     if failures:
         raise failures[0]
+    if mirrors:
+        raise UserError(
+            f"There is no preset {name} at {', '.join(mirrors)}. What there is: "
+            "bptt-zoo list --from ADDRESS"
+        )
     return None, []
 
 

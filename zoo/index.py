@@ -8,11 +8,13 @@ import re
 from pathlib import Path
 
 from zoo.errors import UserError, ZooError
-from zoo.manifest import is_sha256
+from zoo.manifest import MANIFEST, is_sha256, sha256_of
+from zoo.preset_folder import is_number, require_plain
 
 INDEX = "index.json"
 FORMAT = 1
 LARGEST = 10**6  # bytes
+LONGEST_NAME = 64
 # The presets that come with the package, and the index of all that belong to it.
 SHIPPED = Path(__file__).parent / "presets"
 
@@ -48,7 +50,8 @@ class Listed:
     @property
     def shipped(self) -> bool:
         """Whether its files came with the package."""
-        return (SHIPPED / self.name).is_dir()
+        path = SHIPPED / self.name / MANIFEST
+        return path.is_file() and sha256_of(path) == self.manifest_sha256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +70,14 @@ class Index:
 def is_name(value) -> bool:
     """Whether a preset can be called so: it is a folder, and a part of an address."""
     pattern = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
-    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    return (
+        isinstance(value, str)
+        and len(value) <= LONGEST_NAME
+        and re.fullmatch(pattern, value) is not None
+        # Windows keeps these for devices, whatever follows after a dot.
+        and re.fullmatch("con|prn|aux|nul|com[0-9]|lpt[0-9]", value.split(".")[0])
+        is None
+    )
 
 
 def require_name(name: str) -> None:
@@ -75,7 +85,8 @@ def require_name(name: str) -> None:
     if not is_name(name):
         raise UserError(
             "The name of a preset must be small letters and digits, with single dots, "
-            f"dashes or underscores between them. Received: {name!r}"
+            f"dashes or underscores between them, at most {LONGEST_NAME} in all, and "
+            f"no device of Windows. Received: {name!r}"
         )
 
 
@@ -163,12 +174,17 @@ def listed(name: str, metadata: dict, manifest) -> Listed:
 
 
 def _listed(name: str, row: dict) -> Listed:
-    kinds = {"int": int, "float": (int, float), "str": str}
     entry = Listed(name=name, **row)
+    require_plain(row)
     for field in dataclasses.fields(Listed):
         value = getattr(entry, field.name)
-        if not isinstance(value, kinds[field.type]) or isinstance(value, bool):
-            raise ValueError(f"{field.name}={value!r}")
+        known = {
+            "int": type(value) is int and 0 <= value < 2**53,
+            "float": is_number(value),
+            "str": isinstance(value, str),
+        }
+        if not known[field.type]:
+            raise ValueError(f"{field.name}={value!r:.100}")
     if not is_name(name) or not is_sha256(entry.manifest_sha256):
         raise ValueError(f"the name {name!r} or its checksum")
     return entry

@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 from zoo.errors import UserError, ZooError
-from zoo.files import replace_folder
+from zoo.files import new_folder
 from zoo.preset_folder import CARD, CONFIG, METADATA, WEIGHTS
 
 MANIFEST = "manifest.json"
@@ -122,13 +122,10 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
 def copy_preset(source: Path, folder: Path) -> None:
     """Copies the files of a preset, all at once; an older one is replaced."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new = folder.with_name(f".new.{folder.name}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    for name in (*FILES, MANIFEST):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, new / name)
-    replace_folder(new, folder)
+    with new_folder(folder) as new:
+        for name in (*FILES, MANIFEST):
+            if (source / name).is_file():
+                shutil.copyfile(source / name, new / name)
 
 
 def sha256_of(path: str | os.PathLike) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import shutil
 from pathlib import Path
 
 import h5py
@@ -16,7 +15,7 @@ from zoo.card import card
 from zoo.datasets.vocabulary import Vocabulary
 from zoo.datasets.words import Words
 from zoo.errors import UserError
-from zoo.files import replace_folder, write_json, write_text
+from zoo.files import new_folder, write_json, write_text
 from zoo.manifest import sha256_of
 from zoo.model_config import from_config, to_config
 from zoo.preset_folder import (
@@ -111,23 +110,19 @@ def save_to_preset(
         zoo.save_to_preset(folder, preset)
         assert zoo.from_preset(folder).processing == preset.processing
     """
-    folder = Path(folder)
-    new = folder.with_name(f".new.{folder.name}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    preset.model.save_weights(new / WEIGHTS)
-    if half:
-        _halve(new / WEIGHTS)
-    metadata = {**preset.metadata, "weights_sha256": sha256_of(new / WEIGHTS)}
     config = {
         "format": FORMAT,
         "model": to_config(preset.model),
         "processing": preset.processing,
     }
-    write_json(new / CONFIG, config)
-    write_json(new / METADATA, metadata)
-    write_text(new / CARD, card(metadata))
-    replace_folder(new, folder)
+    with new_folder(folder) as new:
+        preset.model.save_weights(new / WEIGHTS)
+        if half:
+            _halve(new / WEIGHTS)
+        metadata = {**preset.metadata, "weights_sha256": sha256_of(new / WEIGHTS)}
+        write_json(new / CONFIG, config)
+        write_json(new / METADATA, metadata)
+        write_text(new / CARD, card(metadata))
 
 
 def _halve(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo import datasets, hub
 from zoo.errors import UserError, ZooError
-from zoo.files import write_text
+from zoo.files import output_file, write_text
 from zoo.index import list_presets
 from zoo.manifest import FILES, MANIFEST, copy_preset
 from zoo.preset_folder import read_metadata
@@ -72,7 +72,9 @@ def show(arguments) -> None:
             facts = ", ".join(f"{k} {v}" for k, v in metadata[name].items())
             print(f"{name}: {facts}")
     print(f"weights: {metadata['parameters']:,}")
-    print(f"trained in {metadata['wall_time_seconds']:,.0f} s")
+    epochs = metadata.get("stopped_after")
+    stopped = "" if epochs is None else f", stopped after {epochs} epochs"
+    print(f"trained in {metadata['wall_time_seconds']:,.0f} s{stopped}")
     print(f"folder: {folder}")
     for words, command in TASKS[metadata["task"]].next_steps(arguments.preset):
         print(f"{words}: {command}")
@@ -105,6 +107,8 @@ def export_preset(arguments) -> None:
         raise UserError(f"{out} is there already. Add --overwrite to replace it.")
     if out.exists() and not _is_preset_alone(out):
         raise UserError(f"{out} is no preset folder, and is not replaced.")
+    if out.resolve() in {hub.locate(run).resolve() for run in arguments.runs}:
+        raise UserError(f"`--out` would replace a run that is read: {out}")
     metadata = publishing.export_preset(arguments.runs, out, half=arguments.half)
     seeds = ", ".join(
         f"seed {seed}: {_shown(metadata['metric'], value)}"
@@ -138,6 +142,8 @@ def results(arguments) -> int:
     import_tensorflow()
     from zoo.results import measure, to_csv, to_markdown
 
+    if arguments.csv is not None:
+        output_file(arguments.csv, (".csv",), option="--csv")
     names = arguments.presets or [preset.name for preset in list_presets()]
     rows, failed = [], 0
     for name in names:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import unicodedata
 from pathlib import Path
 
 from zoo.errors import UserError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD = "README.md"
+# Parts of a data set that a preset may have been measured on.
+PARTS = ("train", "validation", "test")
 
 
 def find_preset(folder: str | os.PathLike) -> Path:
@@ -54,23 +58,50 @@ def _check(metadata: dict) -> None:
         if not holds:
             raise ValueError(f"{what} is not what it must be")
 
-    def number(value):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-
+    require_plain(metadata)
     name, metric = metadata["task"], metadata["metric"]
     if not isinstance(name, str) or name not in TASKS:
         raise ValueError(f"there is no task {name!r} here")
     TASKS[name].recipe_from(metadata["recipe"])
     for key in ("name", "unit", "part"):
         require(isinstance(metric[key], str), f"metric: {key}")
-    require(number(metric["value"]), "metric: value")
+    require(metric["part"] in PARTS, "metric: part")
+    require(is_number(metric["value"]), "metric: value")
     require(isinstance(metadata["data"]["name"], str), "data: name")
     for key in ("parameters", "wall_time_seconds"):
-        require(number(metadata[key]), key)
+        require(is_number(metadata[key]), key)
     for key in ("baselines", "references"):
-        require(all(map(number, metadata[key].values())), key)
-    require(all(map(number, metadata.get("seeds", {}).values())), "seeds")
+        require(all(map(is_number, metadata[key].values())), key)
+    require(all(map(is_number, metadata.get("seeds", {}).values())), "seeds")
     require(isinstance(metadata["versions"], dict), "versions")
+    require(is_number(metadata.get("stopped_after", 1)), "stopped_after")
+
+
+def is_number(value) -> bool:
+    """Whether a value of a JSON file is a finite number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        return False
+
+
+def require_plain(value) -> None:
+    """Refuses text that does more to a terminal than to be shown.
+
+    Raises:
+        ValueError: If a string in a value of JSON has a control character.
+    """
+    if isinstance(value, str):
+        if any(unicodedata.category(c) == "Cc" for c in value):
+            raise ValueError(f"{value!r:.100} has a control character")
+    elif isinstance(value, dict):
+        for item in value.items():
+            require_plain(list(item))
+    elif isinstance(value, list):
+        for item in value:
+            require_plain(item)
 
 
 def read_json(path: Path) -> dict:

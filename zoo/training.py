@@ -86,12 +86,16 @@ class Run:
         self.facts = self._collect_facts()
         self._seconds, self._start = 0.0, time.perf_counter()
 
-    def fit(self) -> Preset:
+    def fit(self, *, stop: bool = False) -> Preset:
         """Trains, and writes history, plots and the preset of the best epoch.
 
         The preset on disk is always complete and the best so far, whenever the run
         is interrupted; a checkpoint beside it lets `resume` go on. A run with a
         checkpoint in its folder goes on from there.
+
+        Args:
+            stop: Whether the run ends where its checkpoint stands: what is there is
+                measured, and nothing is trained. The metadata tell of it.
 
         Returns:
             The `Preset` of the best epoch, as read back from disk.
@@ -104,7 +108,7 @@ class Run:
         checkpoint = Checkpoint(self.out / CHECKPOINT, self)
         epoch = checkpoint.restore()
         try:
-            if epoch < recipe.epochs:
+            if epoch < recipe.epochs and not stop:
                 self.trainer.fit(
                     task.training(data, recipe, epoch),
                     validation_data=task.held_out(data, recipe, "validation"),
@@ -131,7 +135,7 @@ class Run:
                 f"The loss is no longer a number in epoch {history['epoch'][-1]}. "
                 "Lower --learning-rate or --clip."
             )
-        return self._finish()
+        return self._finish(history["epoch"][-1])
 
     @property
     def preset_folder(self) -> Path:
@@ -172,12 +176,14 @@ class Run:
         processing = self.task.processing(self.data)
         save_to_preset(self.preset_folder, Preset(self.model, processing, metadata))
 
-    def _finish(self) -> Preset:
+    def _finish(self, epochs: int) -> Preset:
         """Puts the wall time, and the test part's metric, into the preset."""
         from zoo.evaluation import measure
 
         best = load_preset(self.preset_folder)
         best.metadata["wall_time_seconds"] = round(self.seconds, 1)
+        if epochs < self.recipe.epochs:
+            best.metadata["stopped_after"] = epochs
         if "test" in self.task.parts(self.data):
             value = measure(self.task, best.model, self.data, self.recipe, "test")
             metric = best.metadata["metric"]

@@ -51,9 +51,7 @@ def parse(arguments=None):
     parser.add_argument(
         "--quick", action="store_true", help="little work a turn: does it run at all?"
     )
-    parser.add_argument(
-        "--device", choices=DEVICES, default="cpu", help="default: cpu"
-    )
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="default: cpu")
     parser.add_argument(
         "--timeout", type=float, default=900, help="seconds for a turn (default: 900)"
     )

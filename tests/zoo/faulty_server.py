@@ -12,8 +12,9 @@ class FaultyServer:
     after the other: a status such as 404; "truncate" ends after half of the bytes;
     "stall" keeps the connection open after half of them; "drip" sends one byte at a
     time; "wrong" sends other bytes; "long" sends more than was said; "whole" ignores
-    the asked range; "shifted" answers with another range; a tuple (302, address)
-    redirects.
+    the asked range; "shifted" answers with another range; "unnumbered" says a length
+    that is no number; "trailers" ends a chunked answer with lines that never end; a
+    tuple (302, address) redirects.
     """
 
     def __init__(self, folder):
@@ -74,9 +75,18 @@ class FaultyServer:
             first = start + (fault == "shifted")
             place = f"bytes {first}-{len(content) - 1}/{len(content)}"
             handler.send_header("Content-Range", place)
-        if fault != "long":
+        if fault == "unnumbered":
+            handler.send_header("Content-Length", "many")
+        elif fault == "trailers":
+            handler.send_header("Transfer-Encoding", "chunked")
+        elif fault != "long":
             handler.send_header("Content-Length", str(len(rest)))
         handler.end_headers()
+        if fault == "trailers":
+            handler.wfile.write(b"1\r\n" + rest[:1] + b"\r\n0\r\n")
+            while not self.stop.wait(0.2):
+                handler.wfile.write(b"X-More: 1\r\n")
+            return
         if fault in ("truncate", "stall"):
             rest = rest[: len(rest) // 2]
         if fault == "long":

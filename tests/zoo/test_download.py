@@ -3,6 +3,7 @@ import threading
 import time
 
 import pytest
+from filelock import FileLock
 
 from zoo.download import download
 from zoo.errors import ZooError
@@ -114,6 +115,30 @@ def test_a_server_that_only_drips_is_given_up(server, url, path):
     assert time.monotonic() - start < 20
 
 
+def test_a_server_that_never_ends_its_answer_is_given_up(server, url, path):
+    server.faults["/file"] = ["trailers"] * 3
+    start = time.monotonic()
+    with pytest.raises(ZooError, match="no answer within 3 s"):
+        fetch(url, path, size=None)
+    assert time.monotonic() - start < 20
+
+
+def test_a_length_that_is_no_number_says_nothing(server, url, path):
+    server.faults["/file"] = ["unnumbered"]
+    fetch(url, path, size=None)
+    assert path.read_bytes() == CONTENT
+
+
+def test_another_process_that_does_not_end_is_not_waited_for(url, path, monkeypatch):
+    monkeypatch.setattr("zoo.download.WAIT", 0.1)
+    path.parent.mkdir()
+    with (
+        FileLock(path.with_name(".file.lock")),
+        pytest.raises(ZooError, match="Another process has been fetching file"),
+    ):
+        fetch(url, path)
+
+
 def test_redirections_are_followed(server, url, path):
     server.faults["/a"] = [(302, "/b")]
     server.faults["/b"] = [(307, "/file")]
@@ -163,8 +188,14 @@ def test_two_at_once_fetch_it_once(server, url, path):
 
 def test_offline_no_connection_is_opened(server, url, path, monkeypatch):
     monkeypatch.setenv("BPTT_ZOO_OFFLINE", "1")
-    with pytest.raises(ZooError, match="BPTT_ZOO_OFFLINE is set"):
+    with pytest.raises(ZooError, match="is not here, and BPTT_ZOO_OFFLINE is set"):
         fetch(url, path)
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    path.write_bytes(b"bad")
+    with pytest.raises(ZooError, match="is not the file .* BPTT_ZOO_OFFLINE is set"):
+        fetch(url, path)
+    assert not path.exists()
     assert server.requests == []
 
 

@@ -5,7 +5,13 @@ import stat
 import pytest
 
 from zoo.errors import UserError
-from zoo.files import atomic_path, prepare_output, replace_folder, write_json
+from zoo.files import (
+    atomic_path,
+    new_folder,
+    prepare_output,
+    replace_folder,
+    write_json,
+)
 
 
 def test_file_appears_only_when_it_is_complete(tmp_path):
@@ -36,6 +42,14 @@ def test_folder_takes_the_place_of_an_older_one(tmp_path, exists):
         "preset",
         "preset/now",
     ]
+
+
+def test_a_folder_that_fails_leaves_nothing(tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(KeyError), new_folder(tmp_path / "out") as new:
+        (new / "half").write_text("done")
+        raise KeyError
+    assert [p.name for p in tmp_path.rglob("*")] == ["out"]
 
 
 def test_output_folder_is_created_with_its_parents(tmp_path):

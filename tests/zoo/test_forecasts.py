@@ -99,6 +99,35 @@ def test_gaps_and_other_shapes_and_presets_are_refused(forecaster, untrained):
         zoo.forecast(untrained, values)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"columns": None},
+        {"columns": ["a", "b"]},
+        {"columns": ["a", "b", "b"]},
+        {"forecast": ["x"]},
+        {"forecast": []},
+        {"mean": [0.0, "1", 0.0]},
+        {"deviation": [1.0, float("inf"), 1.0]},
+    ],
+)
+def test_processing_that_does_not_fit_is_refused(forecaster, change):
+    preset, data = forecaster()
+    broken = zoo.Preset(preset.model, preset.processing | change, preset.metadata)
+    with pytest.raises(UserError, match="The preset is damaged"):
+        zoo.forecast(broken, data.values)
+
+
+@pytest.mark.parametrize("change", [{"horizon": 10**9}, {"columns": "apart"}])
+def test_a_recipe_that_does_not_fit_is_refused(forecaster, change):
+    preset, data = forecaster()
+    recipe = preset.metadata["recipe"] | change
+    metadata = preset.metadata | {"recipe": recipe}
+    broken = zoo.Preset(preset.model, preset.processing, metadata)
+    with pytest.raises(UserError, match="The preset is damaged"):
+        zoo.forecast(broken, data.values)
+
+
 def test_columns_are_found_by_name(forecaster):
     preset, data = forecaster()
     mixed = forecasts.arranged(

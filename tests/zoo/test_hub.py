@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import socket
 
@@ -8,6 +9,7 @@ import zoo
 from tests.zoo.faulty_server import FaultyServer
 from zoo import hub, index
 from zoo.errors import UserError, ZooError
+from zoo.index import list_presets
 from zoo.manifest import FILES, sha256_of
 
 
@@ -196,11 +198,45 @@ def test_what_is_no_index_is_refused(release, content):
         hub.index_at(release.url)
 
 
-def test_an_index_may_not_name_folders_elsewhere(release):
+@pytest.mark.parametrize("name", ["../small", "x" * 65, "con", "nul.x", ""])
+def test_an_index_may_not_name_what_is_no_folder(release, name):
     path = release.folder / "index.json"
-    path.write_text(path.read_text("utf-8").replace('"small"', '"../small"'), "utf-8")
+    path.write_text(path.read_text("utf-8").replace('"small"', f'"{name}"'), "utf-8")
     with pytest.raises(ZooError, match="is no index of presets"):
         hub.index_at(release.url)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": 10**400},
+        {"value": float("nan")},
+        {"size": 10**400},
+        {"size": -1},
+        {"parameters": 1.5},
+        {"parameters": True},
+        {"task": "\x1b[2J"},
+        {"manifest_sha256": "0"},
+    ],
+)
+def test_an_index_of_impossible_values_is_refused(release, change):
+    path = release.folder / "index.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["presets"]["small"].update(change)
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(ZooError, match="is no index of presets"):
+        hub.index_at(release.url)
+
+
+def test_a_name_that_a_server_lacks_is_told_with_the_server(release):
+    with pytest.raises(UserError, match=f"no preset other at {release.url}"):
+        hub.locate("other", mirrors=[release.url])
+
+
+def test_another_preset_of_a_shipped_name_is_not_shipped():
+    own = list_presets()[0]
+    assert own.shipped
+    assert not dataclasses.replace(own, manifest_sha256="0" * 64).shipped
 
 
 @pytest.mark.parametrize(

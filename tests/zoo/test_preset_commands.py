@@ -100,6 +100,15 @@ def test_pull_and_export_replace_nothing_unasked(tmp_path, capsys):
     command = ["export-preset", "echo-8", "--out", str(there), "--overwrite", "--half"]
     assert "seed 0: 0.9956, seed 1:" in printed(capsys, *command)
     assert {p.name for p in there.iterdir()} == set(FILES)
+    command = ["export-preset", str(there), "--out", str(there), "--overwrite"]
+    assert main(command) == 2
+    assert "would replace a run that is read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["nowhere/results.csv", "results.txt"])
+def test_results_look_where_the_table_goes_before_they_measure(name, capsys, tmp_path):
+    assert main(["results", "nothing", "--csv", str(tmp_path / name)]) == 2
+    assert "`--csv`" in capsys.readouterr().err
 
 
 def test_results_measure_again_and_say_what_they_leave_out(capsys, tmp_path):

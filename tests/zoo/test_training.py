@@ -193,6 +193,16 @@ def test_interrupted_training_leaves_the_best_model_so_far(
     preset = zoo.from_preset(tmp_path / "out")
     assert preset.metadata["metric"]["epoch"] in (1, 2)
     assert (tmp_path / "out" / "loss.png").exists()
+    # Ended where it stands, it is measured as a whole training is.
+    assert main(["resume", str(tmp_path / "out"), "--stop"]) == 0
+    stopped = zoo.from_preset(tmp_path / "out")
+    assert stopped.metadata["stopped_after"] == 2
+    assert stopped.metadata["metric"] == preset.metadata["metric"]
+    assert (
+        "stopped after\n  2 of 9 epochs"
+        in (tmp_path / "out" / "preset" / "README.md").read_text()
+    )
+    assert main(["resume", str(tmp_path / "out")]) == 2
 
 
 @pytest.mark.slow

@@ -10,10 +10,13 @@ import warnings
 
 import numpy as np
 import tensorflow_datasets as tfds
+from filelock import FileLock, Timeout
 
 from zoo.datasets import files
 from zoo.datasets.cache import cache_folder
-from zoo.errors import UserError
+from zoo.errors import UserError, ZooError
+
+WAIT = 900  # seconds, for another process that prepares the same data set
 
 
 class ZooBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -89,7 +92,8 @@ def load_parts(builder_class, data_dir: str | os.PathLike | None) -> dict:
     Raises:
         UserError: If a named place has not the registered files, or the cache folder
             cannot be used.
-        ZooError: If they can neither be found nor downloaded.
+        ZooError: If they can neither be found nor downloaded, or another process
+            does not come to an end with them.
     """
     named = [files.find(file, data_dir) for file in builder_class.FILES]
     folder = cache_folder()
@@ -102,13 +106,19 @@ def load_parts(builder_class, data_dir: str | os.PathLike | None) -> dict:
         if not prepared or any(named):
             contents = {f.path: files.read(f, data_dir) for f in builder_class.FILES}
         if not prepared:
-            with quiet():
+            # One process prepares, and those that came later find it done.
+            with FileLock(folder / f".{builder.name}.lock", timeout=WAIT), quiet():
                 builder = builder_class(contents=contents, data_dir=folder / "datasets")
                 builder.download_and_prepare(download_dir=folder / "downloads")
+    except Timeout:
+        raise ZooError(
+            f"Another process has been preparing {builder.name} for {WAIT} s. If none "
+            f"is, remove {folder / f'.{builder.name}.lock'}."
+        ) from None
     except OSError as error:
         raise UserError(
-            f"The cache folder {folder} cannot be used ({error.strerror}). Name "
-            "another with the environment variable BPTT_ZOO_CACHE."
+            f"The cache folder {folder} cannot be used ({error.strerror or error}). "
+            "Name another with the environment variable BPTT_ZOO_CACHE."
         ) from None
     # One file after the other: pieces and lines keep their order.
     read = tfds.ReadConfig(interleave_cycle_length=1)

@@ -98,7 +98,12 @@ class CharLM(LanguageTask):
         ),
         "python-topics": Recipe(batch_size=32, window=64, epochs=10),
         "penn-treebank": Recipe(
-            units=800, embedding_dropout=0.1, dropout=0.3, batch_size=128, epochs=20
+            units=800,
+            embedding_dropout=0.1,
+            dropout=0.3,
+            batch_size=64,
+            epochs=16,
+            learning_rate=2e-3,
         ),
     }
     # Tiny Shakespeare: validation, 90/10 split. Penn Treebank: test, 3 M weights.

@@ -299,10 +299,7 @@ class Forecasting(Task):
 
         from zoo.tasks.layers import recurrent_stack
 
-        together = recipe.columns == "together"
-        outputs = recipe.horizon * (len(data.targets) if together else 1)
-        features = len(data.columns) if together else 1
-        features *= 2 if recipe.inputs == "changes" else 1
+        features, outputs = model_sizes(len(data.columns), len(data.targets), recipe)
         return keras.Sequential(
             [
                 keras.layers.Input((None, features)),
@@ -319,6 +316,19 @@ class Forecasting(Task):
     def next_steps(self, folder):
         command = f"bptt-zoo forecast {folder} --data FILE.csv"
         return [("forecast", command), *super().next_steps(folder)]
+
+
+def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int, int]:
+    """Numbers that the model reads and that it answers with, a timestep.
+
+    Args:
+        columns: Number of columns.
+        targets: Number of forecast columns.
+        recipe: Says what is read, and how far ahead is forecast.
+    """
+    together = recipe.columns == "together"
+    features = (columns if together else 1) * (2 if recipe.inputs == "changes" else 1)
+    return features, recipe.horizon * (targets if together else 1)
 
 
 def model_inputs(

@@ -72,9 +72,13 @@ class Task(abc.ABC):
             ValueError: If it is none of this task.
         """
         kind = type(self.recipe_for(None))
-        names = {field.name for field in dataclasses.fields(kind)}
+        types = {field.name: field.type for field in dataclasses.fields(kind)}
         try:
-            return kind(**{k: v for k, v in values.items() if k in names})
+            known = {k: v for k, v in values.items() if k in types}
+            for name, value in known.items():
+                if not _is_of_type(value, types[name]):
+                    raise TypeError(f"{name} is not {types[name]}")
+            return kind(**known)
         except (TypeError, AttributeError) as error:
             raise ValueError(f"this is no recipe of {self.NAME}: {error}") from None
 
@@ -238,3 +242,11 @@ class Task(abc.ABC):
     def next_steps(self, folder: Any) -> list[tuple[str, str]]:
         """What can be done with a preset: pairs of words and a command."""
         return [("measure it", f"bptt-zoo evaluate {folder}")]
+
+
+def _is_of_type(value, annotation: str) -> bool:
+    """Whether a value of JSON is what a recipe's field, such as `int | None`, takes."""
+    kinds = {"int": int, "float": int | float, "str": str, "None": type(None)}
+    return not isinstance(value, bool) and any(
+        isinstance(value, kinds[name]) for name in annotation.split(" | ")
+    )

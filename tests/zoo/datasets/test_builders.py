@@ -1,5 +1,9 @@
 """Each data set, made of its real files, against facts that are known of it."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -125,3 +129,20 @@ def test_words_end_their_lines():
         "<eos>",
     ]
     assert language.as_characters(" a b \n c \n") == "a b\nc\n"
+
+
+def test_two_processes_prepare_a_data_set_once(shared_data, tmp_path):
+    command = [
+        sys.executable,
+        "-c",
+        "from zoo import datasets; print(len(datasets.load('penn-treebank').train))",
+    ]
+    env = os.environ | {
+        "BPTT_ZOO_CACHE": str(tmp_path),
+        "BPTT_ZOO_DATA": str(shared_data),
+    }
+    pair = [
+        subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [p.communicate()[0].split() for p in pair] == [["5101618"]] * 2
