@@ -15,7 +15,7 @@ A model trained with truncated backpropagation through time.
 
 - **Data:** {data}.
 - **Model:** {parameters:,} weights; the layers are in `config.json`.
-- **Training:** {recipe}; {wall_time:,.0f} s. The weights are those of epoch
+- **Training:** {recipe}; {wall_time:,.0f} s{machine}. The weights are those of epoch
   {epoch}, the best by validation{flatters}{stopped}{seeds}
 - **Made with:** {versions}.
 
@@ -64,11 +64,17 @@ def card(metadata: dict) -> str:
         recipe=", ".join(_facts(metadata["recipe"])),
         versions=", ".join(f"{k} {v}" for k, v in metadata["versions"].items()),
         wall_time=metadata["wall_time_seconds"],
+        machine=on_machine(metadata),
         epoch=metric["epoch"],
         flatters=flatters if metric["part"] == "validation" else ".",
         stopped=_stopped(metadata),
         seeds=_seeds(metadata),
     )
+
+
+def on_machine(metadata: dict) -> str:
+    """Where the training ran, as the end of a sentence, if it is known."""
+    return f" on {metadata['machine']}" if metadata.get("machine") else ""
 
 
 def _stopped(metadata: dict) -> str:

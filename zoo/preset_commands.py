@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from zoo import datasets, hub
+from zoo.card import on_machine
 from zoo.errors import UserError, ZooError
 from zoo.files import output_file, write_text
 from zoo.index import list_presets
@@ -74,7 +75,8 @@ def show(arguments) -> None:
     print(f"weights: {metadata['parameters']:,}")
     epochs = metadata.get("stopped_after")
     stopped = "" if epochs is None else f", stopped after {epochs} epochs"
-    print(f"trained in {metadata['wall_time_seconds']:,.0f} s{stopped}")
+    seconds = f"{metadata['wall_time_seconds']:,.0f} s"
+    print(f"trained in {seconds}{on_machine(metadata)}{stopped}")
     print(f"folder: {folder}")
     for words, command in TASKS[metadata["task"]].next_steps(arguments.preset):
         print(f"{words}: {command}")

@@ -75,6 +75,7 @@ def _check(metadata: dict) -> None:
     require(all(map(is_number, metadata.get("seeds", {}).values())), "seeds")
     require(isinstance(metadata["versions"], dict), "versions")
     require(is_number(metadata.get("stopped_after", 1)), "stopped_after")
+    require(isinstance(metadata.get("machine", ""), str), "machine")
 
 
 def is_number(value) -> bool:

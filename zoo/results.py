@@ -8,6 +8,7 @@ import os
 import statistics
 from collections.abc import Sequence
 
+from zoo.card import on_machine
 from zoo.errors import UserError
 from zoo.evaluation import evaluate
 from zoo.hub import from_preset
@@ -27,6 +28,7 @@ COLUMNS = (
     "seeds",
     "parameters",
     "wall_time_seconds",
+    "machine",
     "published",
     "without_learning",
 )
@@ -72,6 +74,7 @@ def measure(
         "seeds": len(values),
         "parameters": preset.model.count_params(),
         "wall_time_seconds": metadata["wall_time_seconds"],
+        "machine": metadata.get("machine", ""),
         "published": task.references_for(data.name),
         "without_learning": task.levels(data, recipe),
     }
@@ -120,7 +123,7 @@ def to_markdown(rows: Sequence[dict]) -> str:
                 _shown(row, row["value"]),
                 f"{mean} ({row['seeds']})",
                 f"{row['parameters']:,}",
-                f"{row['wall_time_seconds'] / 60:.1f}",
+                f"{row['wall_time_seconds'] / 60:.1f}{on_machine(row)}",
                 published,
                 levels,
             ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 import math
+import os
 import platform
 import shutil
 import sys
@@ -215,7 +216,19 @@ class Run:
             "seed": self.recipe.seed,
             "parameters": self.model.count_params(),
             "versions": versions(),
+            "machine": machine(),
         }
+
+
+def machine() -> str:
+    """What TensorFlow computes on: the GPUs, or else the cores."""
+    import tensorflow as tf
+
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "a GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    return ", ".join(gpus) or f"{os.cpu_count()} CPU cores"
 
 
 def versions() -> dict[str, str]:

@@ -20,6 +20,7 @@ ROW = {
     "seeds": 3,
     "parameters": 1234567,
     "wall_time_seconds": 90.0,
+    "machine": "2 CPU cores",
     "published": {"LSTM (A, B 2020)": 1.25},
     "without_learning": {"unigram": 3.0, "chance": 3.5},
 }
@@ -37,7 +38,7 @@ def test_a_row_has_all_that_a_reader_compares():
         r"| `mine` | \|cross-entropy\|, nats per character, test |",
         "| 1.5000 (2.1640 bits/char) |",
         "± 0.1 (3) |",
-        "| 1,234,567 | 1.5 |",
+        "| 1,234,567 | 1.5 on 2 CPU cores |",
         "LSTM (A, B 2020) 1.2500 (1.8034 bits/char)",
         "chance 3.5000",
     ):

@@ -87,6 +87,7 @@ def test_metadata_says_how_the_preset_came_about(trained, metadata, history):
     assert metadata["recipe"]["clip"] == 0.5
     assert set(metadata["versions"]) == {"python", "tensorflow", "keras", "bptt_keras"}
     assert metadata["wall_time_seconds"] > 0
+    assert metadata["machine"]
     assert metadata["parameters"] == sum(
         math.prod(w.shape) for w in zoo.from_preset(trained / "out").model.weights
     )
