@@ -70,6 +70,7 @@ class Engine:
         self.learning = None
         self.weighs_classes = False
         self.keeps_memory = False
+        self._element_spec = None
         # A state that was restored before there is a carry to hold it.
         self._restored = None
 
@@ -272,6 +273,32 @@ class Engine:
         )
 
     # --- What is made at the first batch --------------------------------------
+
+    def notice(self, element_spec):
+        """Remembers what the data of the call that begins say of their batches."""
+        self._element_spec = element_spec
+
+    def prepare(self, name):
+        """Makes what `"fit"`, `"evaluate"` or `"predict"` needs, before its first batch.
+
+        TensorFlow traces a function twice if its first trace makes variables. Without
+        word from the data, they are made then all the same.
+        """
+        element_spec, self._element_spec = self._element_spec, None
+        if (
+            name in self.uses
+            or self.trainer.run_eagerly
+            or not all(
+                isinstance(spec, tf.TensorSpec)
+                for spec in tf.nest.flatten(element_spec)
+            )
+        ):
+            return
+        with tf.__internal__.FuncGraph("prepare").as_default():
+            data = tf.nest.map_structure(
+                lambda s: tf.compat.v1.placeholder(s.dtype, s.shape), element_spec
+            )
+            self._enter(name, data)
 
     def _enter(self, name, data):
         """The batch as checked tensors, and the state that it starts in."""

@@ -14,10 +14,12 @@ class PromptStrategy:
 
     Args:
         strategy: `tf.distribute.Strategy`, which does all the rest.
+        notice: Function that is told the specification of each dataset's elements.
     """
 
-    def __init__(self, strategy):
+    def __init__(self, strategy, notice):
         self._strategy = strategy
+        self._notice = notice
 
     def __getattr__(self, name):
         return getattr(self._strategy, name)
@@ -26,6 +28,7 @@ class PromptStrategy:
         """As the strategy does it, with tuning off unless the dataset asks for it."""
         if isinstance(dataset, tf.data.Dataset):
             dataset = untuned(dataset)
+            self._notice(dataset.element_spec)
         return self._strategy.experimental_distribute_dataset(dataset, *args, **kwargs)
 
 

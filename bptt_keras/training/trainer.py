@@ -379,7 +379,22 @@ class TruncatedBPTT(keras.Model):
     @property
     def distribute_strategy(self):
         """Keras' strategy; by it, Keras makes the iterators of its data."""
-        return PromptStrategy(super().distribute_strategy)
+        return PromptStrategy(super().distribute_strategy, self._engine.notice)
+
+    def make_train_function(self, force=False):
+        """Keras' function of a step, with all variables made before it is traced."""
+        self._engine.prepare("fit")
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        """As `make_train_function`."""
+        self._engine.prepare("evaluate")
+        return super().make_test_function(force)
+
+    def make_predict_function(self, force=False):
+        """As `make_train_function`."""
+        self._engine.prepare("predict")
+        return super().make_predict_function(force)
 
     def evaluate(
         self,

@@ -47,3 +47,25 @@ def test_every_kind_of_data_is_untuned(kind, monkeypatch):
     monkeypatch.setattr(tf.data.Dataset, "__iter__", noted)
     trainer.fit(*data, verbose=0)
     assert seen and not any(seen)
+
+
+def test_a_step_is_traced_once(monkeypatch):
+    traced = []
+    for name in ("train_step", "test_step", "predict_step"):
+        original = getattr(bk.TruncatedBPTT, name)
+
+        def noted(self, data, name=name, original=original):
+            traced.append(name)
+            return original(self, data)
+
+        monkeypatch.setattr(bk.TruncatedBPTT, name, noted)
+    layer = bk.layers.SimpleRNN(2, return_sequences=True)
+    trainer = bk.TruncatedBPTT(
+        keras.Sequential([layer, keras.layers.Dense(1)]), window=3
+    )
+    trainer.compile("adam", "mse", metrics=["mae"])
+    arrays = X, X[..., :1]
+    trainer.fit(*arrays, validation_data=arrays, batch_size=4, epochs=2, verbose=0)
+    trainer.evaluate(*arrays, batch_size=4, verbose=0)
+    trainer.predict(X, batch_size=4, verbose=0)
+    assert traced == ["train_step", "test_step", "predict_step"]

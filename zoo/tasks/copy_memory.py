@@ -48,8 +48,9 @@ class CopyMemory(DrawnTask):
     DATASETS = ("copy-100",)
     METRIC = Metric("cross-entropy", "nats per timestep")
     RECIPES = {
+        # With a learning rate of 2e-3 it remembers half of the symbols (0.05).
         "copy-100": CopyRecipe(
-            units=128, batch_size=64, epochs=20, learning_rate=2e-3, steps=100
+            units=128, batch_size=64, epochs=20, learning_rate=1.6e-2, steps=100
         )
     }
 
