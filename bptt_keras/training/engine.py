@@ -279,7 +279,7 @@ class Engine:
         self._element_spec = element_spec
 
     def prepare(self, name):
-        """Makes what `"fit"`, `"evaluate"` or `"predict"` needs, before its first batch.
+        """Makes what `"fit"`, `"evaluate"` or `"predict"` needs, before any batch.
 
         TensorFlow traces a function twice if its first trace makes variables. Without
         word from the data, they are made then all the same.
