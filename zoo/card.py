@@ -45,7 +45,7 @@ def card(metadata: dict) -> str:
         The text of the card.
     """
     metric, data = metadata["metric"], dict(metadata["data"])
-    columns = headings(metadata)
+    columns = headings(metric["unit"], metric["name"])
     rows = "\n".join(
         f"| {name} | {' | '.join(cells(value, metric['unit']))} |"
         for name, value in result_rows(metadata)

@@ -341,7 +341,9 @@ def _add_pull(commands) -> None:
         "[@REVISION]",
     )
     _add_server(
-        parser, "release folder that has it (default: $BPTT_ZOO_MIRRORS, in order)"
+        parser,
+        "release folder that has it (default: $BPTT_ZOO_MIRRORS, in order); not "
+        "asked for what came with the package",
     )
     parser.add_argument(
         "--sha256", metavar="HEX", help="checksum that its manifest must have"

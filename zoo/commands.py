@@ -11,7 +11,7 @@ from zoo.errors import UserError
 from zoo.hub import locate
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
-from zoo.report import SECOND, cells, headings, result_table
+from zoo.report import SECOND, cells, result_table, worded
 from zoo.tasks import TASKS
 
 JIT = {"auto": "auto", "on": True, "off": False}
@@ -149,14 +149,11 @@ def evaluate(arguments) -> None:
         found |= {"unit": task.METRIC.unit, "value": value, "trained_on_these": same}
         print(json.dumps(found, indent=2))
         return
-    columns = headings(preset.metadata)
-    shown = zip(cells(value, task.METRIC.unit), columns, strict=True)
-    print(
-        f"{data.name}, {part} part: {task.METRIC.name} "
-        + ", ".join(f"{v} {column}" for v, column in shown)
-    )
+    shown = worded(value, task.METRIC.unit)
+    print(f"{data.name}, {part} part: {task.METRIC.name} {shown}")
     if same:
-        print(f"stored in the preset, same data: {stored['value']:.4f}")
+        before = worded(stored["value"], task.METRIC.unit)
+        print(f"stored in the preset, same data: {before}")
         return
     print(f"The preset was trained on other data: {known['name']}.")
     for line in task.remarks(data, preset):

@@ -15,7 +15,7 @@ from zoo.index import list_presets
 from zoo.manifest import FILES, MANIFEST, copy_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
-from zoo.report import cells, headings, result_table
+from zoo.report import result_table, worded
 from zoo.tasks import TASKS
 
 
@@ -56,7 +56,7 @@ def list_all(arguments) -> None:
     print("\npresets" + ("" if presets else ": none"))
     for preset in presets:
         where = "" if preset.shipped else f", by download, {_size(preset.size)}"
-        value = f"{preset.metric} {_shown(vars(preset), preset.value)}"
+        value = f"{preset.metric} {worded(preset.value, preset.unit)}"
         print(f"  {preset.name:20}{preset.task:20}{value}{where}")
 
 
@@ -113,7 +113,7 @@ def export_preset(arguments) -> None:
         raise UserError(f"`--out` would replace a run that is read: {out}")
     metadata = publishing.export_preset(arguments.runs, out, half=arguments.half)
     seeds = ", ".join(
-        f"seed {seed}: {_shown(metadata['metric'], value)}"
+        f"seed {seed}: {worded(value, metadata['metric']['unit'])}"
         for seed, value in metadata["seeds"].items()
     )
     print(f"{seeds}\nwritten: {out}, weights of seed {metadata['seed']}")
@@ -181,14 +181,6 @@ def _is_preset_alone(folder: Path) -> bool:
     """Whether a folder has a preset's files, and none besides."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     return folder.resolve() != Path.cwd() and names <= {*FILES, MANIFEST}
-
-
-def _shown(metric: dict, value: float) -> str:
-    """A value in the units of its metric."""
-    metric = {"name": metric.get("metric", metric.get("name")), "unit": metric["unit"]}
-    columns = headings({"metric": metric})
-    pairs = zip(cells(value, metric["unit"]), columns, strict=True)
-    return ", ".join(f"{v} {c}" if metric["unit"] else v for v, c in pairs)
 
 
 def _size(size: int) -> str:

@@ -79,12 +79,16 @@ def result_rows(metadata: dict) -> list[tuple[str, float]]:
     return list(rows.items())
 
 
-def headings(metadata: dict) -> list[str]:
-    """Names of the columns beside a result: the metric's unit, and its second scale."""
-    unit = metadata["metric"]["unit"]
+def headings(unit: str, name: str) -> list[str]:
+    """Names of the columns beside a result: the metric's unit, and its second scale.
+
+    Args:
+        unit: The metric's, or "".
+        name: The metric's, for one without a unit.
+    """
     if unit in SECOND:
         return [SECOND[unit].unit, SECOND[unit].name]
-    return [unit or metadata["metric"]["name"]]
+    return [unit or name]
 
 
 def cells(value: float, unit: str) -> list[str]:
@@ -101,9 +105,16 @@ def cells(value: float, unit: str) -> list[str]:
     return shown
 
 
+def worded(value: float, unit: str) -> str:
+    """A value with its unit, and on its second scale."""
+    pairs = zip(cells(value, unit), headings(unit, ""), strict=True)
+    return ", ".join(f"{shown} {column}".rstrip() for shown, column in pairs)
+
+
 def result_table(metadata: dict) -> str:
     """The rows of `result_rows` as aligned text with a heading."""
-    columns, metric = headings(metadata), metadata["metric"]
+    metric = metadata["metric"]
+    columns = headings(metric["unit"], metric["name"])
     rows = [(name, *cells(v, metric["unit"])) for name, v in result_rows(metadata)]
     width = max(len(name) for name, *_ in rows)
     sizes = [max(len(c), *(len(r[i + 1]) for r in rows)) for i, c in enumerate(columns)]

@@ -134,7 +134,7 @@ def to_markdown(rows: Sequence[dict]) -> str:
 
 def _shown(row: dict, value: float) -> str:
     """A value, and what reports show beside it (bits, perplexity)."""
-    columns = headings({"metric": {"unit": row["unit"], "name": row["metric"]}})
+    columns = headings(row["unit"], row["metric"])
     first, *others = zip(cells(value, row["unit"]), columns, strict=True)
     return first[0] + "".join(f" ({v} {column})" for v, column in others)
 

@@ -87,7 +87,7 @@ def _results(metadata: dict) -> dict:
     return {
         f"{metric['name']} of the {metric['part']} part": metric["value"],
         **({"unit": metric["unit"]} if metric["unit"] else {}),
-        **dict(zip(headings(metadata)[1:], second, strict=True)),
+        **dict(zip(headings(metric["unit"], metric["name"])[1:], second, strict=True)),
         **{f"published: {k}": v for k, v in metadata.get("references", {}).items()},
         "parameters": metadata["parameters"],
         "wall time": f"{seconds:,.0f} s",

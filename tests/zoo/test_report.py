@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from zoo.report import cells, derived, headings, perplexity, result_table
+from zoo.report import cells, derived, headings, perplexity, result_table, worded
 from zoo.tasks import TASKS
 
 METADATA = {
@@ -23,7 +23,9 @@ def test_perplexity_is_the_exponential_and_never_fails():
 
 def test_results_of_words_show_perplexity_beside_nats():
     metadata = METADATA | {"metric": METADATA["metric"] | {"value": 4.5}}
-    assert headings(metadata) == ["nats/word", "perplexity"]
+    assert headings("nats per word", "any") == ["nats/word", "perplexity"]
+    assert worded(4.5, "nats per word") == "4.5000 nats/word, 90.02 perplexity"
+    assert worded(0.5, "") == "0.5000"
     lines = [line.split() for line in result_table(metadata).splitlines()[2:]]
     assert lines == [
         ["this", "model", "4.5000", "90.02"],
