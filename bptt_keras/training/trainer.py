@@ -518,6 +518,7 @@ class TruncatedBPTT(keras.Model):
                 yield
         except BaseException:
             self.train_function = self.test_function = self.predict_function = None
+            self._engine.notice(None)
             raise
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
