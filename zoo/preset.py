@@ -126,7 +126,7 @@ def save_to_preset(
 
 
 def _halve(path: Path) -> None:
-    """Writes the floats of a file of weights again, in half precision."""
+    """Writes the floats of a file of weights again, packed, in half precision."""
     single = path.with_name(f".{path.name}")
     os.replace(path, single)
     with h5py.File(single, "r") as source, h5py.File(path, "w") as halved:
@@ -143,7 +143,9 @@ def _halve(path: Path) -> None:
                             f"largest is {np.abs(value).max()}."
                         )
                     value = value.astype(np.float16)
-                target = halved.create_dataset(name, data=value)
+                # Not scalars, which cannot be packed.
+                packed = {"compression": "gzip", "shuffle": True} if value.shape else {}
+                target = halved.create_dataset(name, data=value, **packed)
             target.attrs.update(item.attrs)
 
         halved.attrs.update(source.attrs)
