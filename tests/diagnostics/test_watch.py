@@ -33,7 +33,9 @@ def watched(trainer, *, epochs=1, sample=None, **options):
     watch = bk.callbacks.TrainingWatch(
         (x, y) if sample is None else sample, print_fn=said.append, **options
     )
-    trainer.fit(x, y, epochs=epochs, verbose=0, callbacks=[watch])
+    outputs = len(trainer.model.outputs)
+    targets = y if outputs == 1 else [y] * outputs
+    trainer.fit(x, targets, epochs=epochs, verbose=0, callbacks=[watch])
     return "".join(said), watch
 
 

@@ -332,4 +332,5 @@ def test_presets_of_the_package_are_what_its_index_says(preset):
     metric = loaded.metadata["metric"]
     assert (metric["value"], metric["part"]) == (preset.value, preset.part)
     assert loaded.model.count_params() == preset.parameters
-    assert preset.shipped and preset.size < 3.1e6
+    # In the repository; what is above 3 MB is left out of the wheel.
+    assert preset.shipped and preset.size <= 10e6

@@ -129,7 +129,10 @@ def test_changes_are_from_a_season_before_and_from_the_last_value(columns):
 
 def test_a_preset_reads_other_data_by_its_own_scaling():
     task, known = TASKS["forecasting"], series()
-    preset = zoo.Preset(None, task.processing(known), {"task": "forecasting"})
+    recipe = ForecastRecipe(units=1)
+    metadata = {"task": "forecasting", "recipe": dataclasses.asdict(recipe)}
+    model = task.build_model(known, recipe)
+    preset = zoo.Preset(model, task.processing(known), metadata)
     other = dataclasses.replace(
         known, columns=("b", "a"), values=5 + 3 * known.values[:, ::-1], targets=(0, 1)
     )
