@@ -19,9 +19,10 @@ def peak_memory(function, *, repeats=3):
 
     On a CPU that is the highest resident memory during a call less what the process
     holds before it; freed memory goes back to the system meanwhile, which makes calls
-    slower. Where TensorFlow runs oneDNN, whose allocator keeps what is freed, it is that
-    or what tensors take, whichever is more. On a GPU it is what TensorFlow allocates
-    there. Run the function once before, so that nothing is traced or compiled.
+    slower. Where TensorFlow runs oneDNN, whose allocator keeps what is freed, it is
+    that or what tensors take, whichever is more. On a GPU it is what TensorFlow
+    allocates there. Run the function once before, so that nothing is traced or
+    compiled.
 
     Args:
         function: A function without arguments.
