@@ -20,9 +20,10 @@ def peak_memory(function, *, repeats=3):
     On a CPU that is the highest resident memory during a call less what the process
     holds before it; freed memory goes back to the system meanwhile, which makes calls
     slower. Where TensorFlow runs oneDNN, whose allocator keeps what is freed, it is
-    that or what tensors take, whichever is more. On a GPU it is what TensorFlow
-    allocates there. Run the function once before, so that nothing is traced or
-    compiled.
+    that or what tensors take, whichever is more, and tensors count with their blocks,
+    which may be twice as large: TF_ENABLE_ONEDNN_OPTS=0 in the environment measures
+    closer. On a GPU it is what TensorFlow allocates there. Run the function once
+    before, so that nothing is traced or compiled.
 
     Args:
         function: A function without arguments.

