@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 
 import keras
 
 from zoo.errors import UserError
-from zoo.files import replace_folder, write_json
+from zoo.files import new_folder, write_json
 
 CHECKPOINT = "checkpoint"
 WEIGHTS, STATE = "trainer.weights.h5", "state.json"
@@ -35,11 +34,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the checkpoint."""
-        run, folder = self.run, self.folder
-        new = folder.with_name(f".new.{folder.name}")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        run.trainer.save_weights(new / WEIGHTS)
+        run = self.run
         state = {
             "origin": run.origin,
             "recipe": dataclasses.asdict(run.recipe),
@@ -50,8 +45,9 @@ class Checkpoint(keras.callbacks.Callback):
             "seeds": [seed.numpy().tolist() for seed in _seeds(run.model)],
             "seconds": run.seconds,
         }
-        write_json(new / STATE, state)
-        replace_folder(new, folder)
+        with new_folder(self.folder) as new:
+            run.trainer.save_weights(new / WEIGHTS)
+            write_json(new / STATE, state)
 
     def restore(self) -> int:
         """Puts the run where the checkpoint stands.

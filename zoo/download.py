@@ -13,17 +13,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from zoo.errors import ZooError
+from zoo.files import one_at_a_time
 
 OFFLINE = "BPTT_ZOO_OFFLINE"
 TIMEOUT = 10.0  # seconds until a connection, and between two pieces
 ATTEMPTS = 3  # at each address, of a transfer that broke off
 PAUSE = 0.5  # seconds before the second attempt; twice that before the third
 SLOWEST = 1000  # bytes per second
-WAIT = 900  # seconds, for another process that fetches the same file
 PIECE = 2**16
 
 
@@ -72,31 +71,25 @@ def download(
     part = path.with_name(f".{path.name}.part")
     lock = path.with_name(f".{path.name}.lock")
     reasons = []
-    try:
-        with FileLock(lock, timeout=WAIT):
-            if again:
-                part.unlink(missing_ok=True)
-            elif _is_good(path, check):  # another process has fetched it meanwhile
+    with one_at_a_time(lock, f"fetching {path.name}"):
+        if again:
+            part.unlink(missing_ok=True)
+        elif _is_good(path, check):  # another process has fetched it meanwhile
+            return path
+        else:
+            path.unlink(missing_ok=True)
+        if is_offline():
+            raise ZooError(
+                f"{path.name} here is not the file that was published, and {OFFLINE} "
+                "is set: nothing is downloaded."
+            )
+        for url in urls:
+            transfer = _Transfer(url, part, limit, size, label)
+            reason = _attempts(transfer, check)
+            if reason is None:
+                os.replace(part, path)
                 return path
-            else:
-                path.unlink(missing_ok=True)
-            if is_offline():
-                raise ZooError(
-                    f"{path.name} here is not the file that was published, and "
-                    f"{OFFLINE} is set: nothing is downloaded."
-                )
-            for url in urls:
-                transfer = _Transfer(url, part, limit, size, label)
-                reason = _attempts(transfer, check)
-                if reason is None:
-                    os.replace(part, path)
-                    return path
-                reasons.append(f"{url} cannot be downloaded ({reason})")
-    except Timeout:
-        raise ZooError(
-            f"Another process has been fetching {path.name} for {WAIT} s. If none is, "
-            f"remove {lock}."
-        ) from None
+            reasons.append(f"{url} cannot be downloaded ({reason})")
     raise ZooError("; ".join(reasons) + ".")
 
 

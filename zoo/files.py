@@ -10,7 +10,42 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from zoo.errors import UserError
+from filelock import FileLock, Timeout
+
+from zoo.errors import UserError, ZooError
+
+WAIT = 900  # seconds, for another process that does the same
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
+    """Within: no other process is here with the same lock; those that come wait.
+
+    Args:
+        lock: A file, whose folder exists.
+        doing: What is done, for the error.
+
+    Raises:
+        ZooError: If another process does not come to an end.
+
+    Example:
+        from pathlib import Path
+        from zoo.files import one_at_a_time
+
+        with one_at_a_time(Path(".results.lock"), "writing results"):
+            Path("results.txt").write_text("0.1")
+    """
+    taken = FileLock(lock, timeout=WAIT)
+    try:
+        taken.acquire()
+    except Timeout:
+        raise ZooError(
+            f"Another process has been {doing} for {WAIT} s. If none is, remove {lock}."
+        ) from None
+    try:
+        yield
+    finally:
+        taken.release()
 
 
 @contextlib.contextmanager

@@ -109,8 +109,6 @@ def export_preset(arguments) -> None:
         raise UserError(f"{out} is there already. Add --overwrite to replace it.")
     if out.exists() and not _is_preset_alone(out):
         raise UserError(f"{out} is no preset folder, and is not replaced.")
-    if out.resolve() in {hub.locate(run).resolve() for run in arguments.runs}:
-        raise UserError(f"`--out` would replace a run that is read: {out}")
     metadata = publishing.export_preset(arguments.runs, out, half=arguments.half)
     seeds = ", ".join(
         f"seed {seed}: {worded(value, metadata['metric']['unit'])}"

@@ -12,8 +12,6 @@ from zoo.errors import UserError
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD = "README.md"
-# Parts of a data set that a preset may have been measured on.
-PARTS = ("train", "validation", "test")
 
 
 def find_preset(folder: str | os.PathLike) -> Path:
@@ -53,6 +51,7 @@ def read_metadata(folder: str | os.PathLike) -> dict:
 
 def _check(metadata: dict) -> None:
     from zoo.tasks import TASKS
+    from zoo.tasks.task import PARTS
 
     def require(holds, what):
         if not holds:

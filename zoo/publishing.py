@@ -43,16 +43,20 @@ def export_preset(
         The metadata that were written.
 
     Raises:
-        UserError: If a run has no preset, or they are trainings of several recipes.
+        UserError: If a run has no preset, they are trainings of several recipes, or
+            the folder is one of them.
     """
     if not runs:
         raise UserError("At least one run must be given.")
-    presets = [load_preset(locate(run)) for run in runs]
+    folder = Path(folder)
+    places = [locate(run) for run in runs]
+    if folder.resolve() in {place.resolve() for place in places}:
+        raise UserError(f"The preset would replace a run that is read: {folder}")
+    presets = [load_preset(place) for place in places]
     try:
         best = _best(presets)
     except (KeyError, TypeError) as error:
         raise UserError(f"The metadata of a run lack {error}.") from None
-    folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     save_to_preset(folder, best, half=half)
     return best.metadata

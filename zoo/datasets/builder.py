@@ -10,13 +10,11 @@ import warnings
 
 import numpy as np
 import tensorflow_datasets as tfds
-from filelock import FileLock, Timeout
 
 from zoo.datasets import files
 from zoo.datasets.cache import cache_folder
-from zoo.errors import UserError, ZooError
-
-WAIT = 900  # seconds, for another process that prepares the same data set
+from zoo.errors import UserError
+from zoo.files import one_at_a_time
 
 
 class ZooBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -107,14 +105,10 @@ def load_parts(builder_class, data_dir: str | os.PathLike | None) -> dict:
             contents = {f.path: files.read(f, data_dir) for f in builder_class.FILES}
         if not prepared:
             # One process prepares, and those that came later find it done.
-            with FileLock(folder / f".{builder.name}.lock", timeout=WAIT), quiet():
+            lock = folder / f".{builder.name}.lock"
+            with one_at_a_time(lock, f"preparing {builder.name}"), quiet():
                 builder = builder_class(contents=contents, data_dir=folder / "datasets")
                 builder.download_and_prepare(download_dir=folder / "downloads")
-    except Timeout:
-        raise ZooError(
-            f"Another process has been preparing {builder.name} for {WAIT} s. If none "
-            f"is, remove {folder / f'.{builder.name}.lock'}."
-        ) from None
     except OSError as error:
         raise UserError(
             f"The cache folder {folder} cannot be used ({error.strerror or error}). "

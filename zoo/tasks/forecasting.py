@@ -8,9 +8,7 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.recipe import Recipe
-from zoo.tasks.task import Metric, Task
-
-PARTS = ("train", "validation", "test")
+from zoo.tasks.task import PARTS, Metric, Task
 
 
 @dataclasses.dataclass(frozen=True)

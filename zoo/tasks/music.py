@@ -8,10 +8,9 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.recipe import Recipe
-from zoo.tasks.task import Metric, Task
+from zoo.tasks.task import PARTS, Metric, Task
 
 KEYS = 88
-PARTS = ("train", "validation", "test")
 
 
 @dataclasses.dataclass(frozen=True)

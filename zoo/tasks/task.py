@@ -9,6 +9,9 @@ from typing import Any
 from zoo.errors import UserError
 from zoo.recipe import Training
 
+# Of a data set; a preset is measured on one of them.
+PARTS = ("train", "validation", "test")
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
