@@ -26,14 +26,13 @@ def trainer_for(layer=None, window=10, optimizer=None, **options):
     return trainer
 
 
-def watched(trainer, *, epochs=1, sample=None, **options):
+def watched(trainer, *, epochs=1, sample=None, outputs=1, **options):
     """What a watch said in a `fit`, and the watch."""
     said = []
     x, y = data()
     watch = bk.callbacks.TrainingWatch(
         (x, y) if sample is None else sample, print_fn=said.append, **options
     )
-    outputs = len(trainer.model.outputs)
     targets = y if outputs == 1 else [y] * outputs
     trainer.fit(x, targets, epochs=epochs, verbose=0, callbacks=[watch])
     return "".join(said), watch
@@ -311,7 +310,7 @@ def test_what_cannot_be_diagnosed_is_refused_before_training(model, sample, mess
         trainer = bk.TruncatedBPTT(model(), window=10)
         trainer.compile("sgd", ["mse", "mse"] if model is two_outputs else "mse")
     with pytest.raises(ValueError, match=message):
-        watched(trainer, sample=sample)
+        watched(trainer, sample=sample, outputs=2 if model is two_outputs else 1)
 
 
 def test_every_must_be_a_number_of_epochs():
