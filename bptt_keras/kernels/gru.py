@@ -1,5 +1,7 @@
 """The recurrence of a GRU, with a backward pass written by hand."""
 
+import functools
+
 import tensorflow as tf
 
 from bptt_keras.kernels.feature_major import (
@@ -19,6 +21,7 @@ from bptt_keras.kernels.feature_major import (
     weight_gradient,
     wide,
 )
+from bptt_keras.kernels.forward import forward
 from bptt_keras.kernels.scan import only_once
 
 
@@ -32,6 +35,7 @@ def gru(
     *,
     mask=None,
     reset=None,
+    training=True,
 ):
     """Run a GRU along time.
 
@@ -58,6 +62,8 @@ def gru(
         recurrent_bias: `(3 * units,)`, b_r, or None for zeros.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
+        training: False: nothing is kept for the way back, which then runs the forward
+            pass again. Default: True.
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
@@ -85,31 +91,40 @@ def gru(
 
     @tf.custom_gradient
     def recurrence(x, h_0, kernel, recurrent_kernel, bias, recurrent_bias):
-        scale = _scale(recurrent_kernel)
-        x = swap_to_front(x, mask)
-        weights = [tf.transpose(w * scale) for w in (kernel, recurrent_kernel)]
-        biases = [b * scale for b in (bias, recurrent_bias)]
-        h_T, (h_seq, gates) = _forward(x, h_0, weights, biases, mask, reset)
+        scale, flags = _scale(recurrent_kernel), {"mask": mask, "reset": reset}
+        scaled = [w * scale for w in (kernel, recurrent_kernel, bias, recurrent_bias)]
+
+        def run():
+            weights, biases = [tf.transpose(w) for w in scaled[:2]], scaled[2:]
+            return _forward(swap_to_front(x, mask), h_0, weights, biases, **flags)
+
+        if training:
+            h_T, saved = run()
+            outputs = swap_to_back(saved[0]), h_T
+        else:
+            step = functools.partial(_step, wide(scaled[3]))
+            outputs = forward(step, x, (h_0,), *scaled[:3], **flags)
 
         def gradient(d_h_seq, d_h_T):
+            h_seq, gates = saved if training else run()[1]
             h_prev = previous(h_seq, h_0, reset)
             d_h_0, (d_p, d_m_g, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T),
                 (gates, h_prev, mask, reset),
-                (kernel * scale, recurrent_kernel * scale),
+                scaled[:2],
             )
             d_m = tf.concat([d_p[: 2 * d_m_g.shape[0]], d_m_g], axis=0)
             gradients = (
                 swap_to_back(d_x),
                 d_h_0,
-                weight_gradient(x, d_p) * scale,
+                weight_gradient(swap_to_front(x, mask), d_p) * scale,
                 weight_gradient(h_prev, d_m) * scale,
                 tf.reduce_sum(d_p, axis=(1, 2)) * scale,
                 tf.reduce_sum(d_m, axis=(1, 2)) * scale,
             )
             return only_once(gradients, arguments)
 
-        return (swap_to_back(h_seq), h_T), gradient
+        return outputs, gradient
 
     return recurrence(*arguments)
 
@@ -119,6 +134,14 @@ def _scale(recurrent_kernel):
     units, dtype = recurrent_kernel.shape[0], recurrent_kernel.dtype
     parts = [tf.fill([units], tf.constant(s, dtype)) for s in (0.5, 0.5, 1.0)]
     return tf.concat(parts, axis=0)
+
+
+def _step(recurrent_bias, p, m, states):
+    """One step of the equations, for rows of features."""
+    p_z, p_r, p_g = tf.split(p, 3, axis=-1)
+    m_z, m_r, m_g = tf.split(m + recurrent_bias, 3, axis=-1)
+    z, r = (0.5 * tf.tanh(a) + 0.5 for a in (p_z + m_z, p_r + m_r))
+    return (z * states[0] + (1 - z) * tf.tanh(p_g + r * m_g),)
 
 
 def _forward(x, h_0, weights, biases, mask, reset):

@@ -20,10 +20,22 @@ from bptt_keras.kernels.feature_major import (
     weight_gradient,
     wide,
 )
+from bptt_keras.kernels.forward import forward
 from bptt_keras.kernels.scan import only_once
 
 
-def lstm(x, h_0, c_0, kernel, recurrent_kernel, bias=None, *, mask=None, reset=None):
+def lstm(
+    x,
+    h_0,
+    c_0,
+    kernel,
+    recurrent_kernel,
+    bias=None,
+    *,
+    mask=None,
+    reset=None,
+    training=True,
+):
     """Run an LSTM along time.
 
         z_t = x_t W + h_{t-1} U + b,          split into z_i, z_f, z_g, z_o
@@ -52,6 +64,8 @@ def lstm(x, h_0, c_0, kernel, recurrent_kernel, bias=None, *, mask=None, reset=N
         bias: `(4 * units,)`, b, or None for zeros.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
+        training: False: nothing is kept for the way back, which then runs the forward
+            pass again. Default: True.
 
     Returns:
         `(h_seq, h_T, c_T)` of shapes `(time, batch, units)`, `(batch, units)` and
@@ -82,25 +96,34 @@ def lstm(x, h_0, c_0, kernel, recurrent_kernel, bias=None, *, mask=None, reset=N
 
     @tf.custom_gradient
     def recurrence(x, h_0, c_0, kernel, recurrent_kernel, bias):
-        scale = _scale(recurrent_kernel)
-        x = swap_to_front(x, mask)
-        weights = stacked(kernel, recurrent_kernel) * scale[:, None], bias * scale
-        (h_T, c_T), (h_seq, gates, c_prev) = _forward(x, h_0, c_0, weights, mask, reset)
+        scale, flags = _scale(recurrent_kernel), {"mask": mask, "reset": reset}
+
+        def run():
+            weights = stacked(kernel, recurrent_kernel) * scale[:, None], bias * scale
+            return _forward(swap_to_front(x, mask), h_0, c_0, weights, **flags)
+
+        if training:
+            (h_T, c_T), saved = run()
+            outputs = swap_to_back(saved[0]), h_T, c_T
+        else:
+            weights = kernel * scale, recurrent_kernel * scale, bias * scale
+            outputs = forward(_step, x, (h_0, c_0), *weights, **flags)
 
         def gradient(d_h_seq, d_h_T, d_c_T):
+            h_seq, gates, c_prev = saved if training else run()[1]
             weights = tf.concat([kernel, recurrent_kernel], axis=0) * scale
             (d_h_0, d_c_0), (d_z, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T, d_c_T),
                 (gates, c_prev, mask, reset),
                 weights,
             )
-            d_kernel = weight_gradient(x, d_z) * scale
+            d_kernel = weight_gradient(swap_to_front(x, mask), d_z) * scale
             d_recurrent = weight_gradient(previous(h_seq, h_0, reset), d_z) * scale
             d_bias = tf.reduce_sum(d_z, axis=(1, 2)) * scale
             gradients = swap_to_back(d_x), d_h_0, d_c_0, d_kernel, d_recurrent, d_bias
             return only_once(gradients, arguments)
 
-        return (swap_to_back(h_seq), h_T, c_T), gradient
+        return outputs, gradient
 
     return recurrence(*arguments)
 
@@ -112,10 +135,17 @@ def _scale(recurrent_kernel):
     return tf.concat(parts, axis=0)
 
 
-def _gates(a):
+def _gates(a, axis=0):
     """Gates i, f, g, o from the values of tanh."""
-    i, f, g, o = tf.split(a, 4)
+    i, f, g, o = tf.split(a, 4, axis)
     return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
+
+
+def _step(p, m, states):
+    """One step of the equations, for rows of features."""
+    i, f, g, o = _gates(tf.tanh(p + m), axis=-1)
+    c = f * states[1] + i * g
+    return o * tf.tanh(c), c
 
 
 def _forward(x, h_0, c_0, weights, mask, reset):

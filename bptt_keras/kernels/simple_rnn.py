@@ -1,5 +1,7 @@
 """The recurrence of a simple RNN, with a backward pass written by hand."""
 
+import functools
+
 import tensorflow as tf
 
 from bptt_keras.kernels.feature_major import (
@@ -19,6 +21,7 @@ from bptt_keras.kernels.feature_major import (
     weight_gradient,
     wide,
 )
+from bptt_keras.kernels.forward import forward
 from bptt_keras.kernels.scan import only_once
 
 # Each activation, and its derivative as a function of its value.
@@ -39,6 +42,7 @@ def simple_rnn(
     activation="tanh",
     mask=None,
     reset=None,
+    training=True,
 ):
     """Run a simple (Elman) RNN along time.
 
@@ -61,6 +65,8 @@ def simple_rnn(
         activation: "tanh", "relu" or "linear".
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
+        training: False: nothing is kept for the way back, which then runs the forward
+            pass again. Default: True.
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
@@ -93,26 +99,42 @@ def simple_rnn(
 
     @tf.custom_gradient
     def recurrence(x, h_0, kernel, recurrent_kernel, bias):
-        x = swap_to_front(x, mask)
-        weights = stacked(kernel, recurrent_kernel), bias
-        h_T, h_seq = _forward(x, h_0, weights, activation, mask, reset)
+        flags = {"mask": mask, "reset": reset}
+
+        def run():
+            weights = stacked(kernel, recurrent_kernel), bias
+            return _forward(swap_to_front(x, mask), h_0, weights, activation, **flags)
+
+        if training:
+            h_T, saved = run()
+            outputs = swap_to_back(saved), h_T
+        else:
+            step = functools.partial(_step, activation)
+            outputs = forward(step, x, (h_0,), kernel, recurrent_kernel, bias, **flags)
 
         def gradient(d_h_seq, d_h_T):
+            h_seq = saved if training else run()[1]
             d_h_0, (d_z, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T),
                 (h_seq, mask, reset),
                 tf.concat([kernel, recurrent_kernel], axis=0),
                 activation,
             )
-            d_kernel = weight_gradient(x, d_z)
+            d_kernel = weight_gradient(swap_to_front(x, mask), d_z)
             d_recurrent = weight_gradient(previous(h_seq, h_0, reset), d_z)
             d_bias = tf.reduce_sum(d_z, axis=(1, 2))
             gradients = swap_to_back(d_x), d_h_0, d_kernel, d_recurrent, d_bias
             return only_once(gradients, arguments)
 
-        return (swap_to_back(h_seq), h_T), gradient
+        return outputs, gradient
 
     return recurrence(*arguments)
+
+
+def _step(activation, p, m, states):
+    """One step of the equation, for rows of features."""
+    activate, _ = ACTIVATIONS[activation]
+    return (activate(p + m),)
 
 
 def _forward(x, h_0, weights, activation, mask, reset):

@@ -93,6 +93,7 @@ class GRU(FusedRecurrence, keras.layers.GRU):
             recurrent_bias,
             mask=mask,
             reset=reset,
+            training=training,
         )
 
     def _bias_row(self, row):

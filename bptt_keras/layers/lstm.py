@@ -95,4 +95,5 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
             bias,
             mask=mask,
             reset=reset,
+            training=training,
         )

@@ -82,4 +82,5 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
             activation=self._activation_name(),
             mask=mask,
             reset=reset,
+            training=training,
         )

@@ -84,6 +84,11 @@ class Batch(NamedTuple):
             inputs, targets, weights, reset, valid=valid, constants=self.constants
         )
 
+    def without_places(self):
+        """The batch without what only says how it continues the one before it."""
+        reset = self.reset if self.resets_inside else None
+        return self._replace(reset=reset, position=None, key=None)
+
     def first_steps(self, length):
         """The first `length` timesteps of a window, without targets."""
         window = self._replace(targets=None, weights=None)

@@ -209,14 +209,25 @@ def require_valid_window(result):
     Returns:
         List of operations for `tf.control_dependencies`.
     """
-    return require_ids(result.ids_valid) + [
-        require(
-            term.labels_valid,
-            "`y` must hold class labels from 0 to the number of the model's outputs "
-            "minus 1. Received: a label outside.",
-        )
-        for term in result.terms
-    ]
+    found = window_checks(result)
+    return [require(valid, message) for message, valid in found.items()]
+
+
+def window_checks(result):
+    """What must hold before a window may change anything.
+
+    Args:
+        result: `programs.Window`.
+
+    Returns:
+        `{message: scalar boolean tensor}`.
+    """
+    labels = (
+        "`y` must hold class labels from 0 to the number of the model's outputs minus "
+        "1. Received: a label outside."
+    )
+    valid = tf.reduce_all([term.labels_valid for term in result.terms])
+    return {**_id_checks(result.ids_valid), labels: valid}
 
 
 def require_ids(ids_valid):
@@ -228,14 +239,16 @@ def require_ids(ids_valid):
     Returns:
         List of operations for `tf.control_dependencies`.
     """
-    return [
-        require(
-            valid,
-            f"Ids must lie in the vocabulary of layer `{name}`, from 0 to `input_dim` "
-            f"- 1. Received: an id outside.",
-        )
+    found = _id_checks(ids_valid)
+    return [require(valid, message) for message, valid in found.items()]
+
+
+def _id_checks(ids_valid):
+    return {
+        f"Ids must lie in the vocabulary of layer `{name}`, from 0 to `input_dim` - 1. "
+        f"Received: an id outside.": valid
         for name, valid in ids_valid.items()
-    ]
+    }
 
 
 def _is_array(value):

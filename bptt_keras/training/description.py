@@ -137,10 +137,13 @@ def _known_use(engine):
 
 
 def _shards(engine):
-    if engine.shards is None:
+    if not engine.uses:
         return _LATER
-    reason = engine.shards_reason
-    return f"{engine.shards}" + (f": {reason}" if reason else "")
+    use = _known_use(engine)
+    count, reason, _ = use.shards
+    in_one = "one program runs all windows of a batch" if use.in_one else None
+    words = ", ".join(text for text in (reason, in_one) if text)
+    return f"{count}: {words}" if words else f"{count}"
 
 
 def _memory(engine):

@@ -1,5 +1,6 @@
 """What runs under `TruncatedBPTT`: the windows of a batch, one after the other."""
 
+import functools
 import warnings
 from typing import Any, NamedTuple
 
@@ -15,13 +16,17 @@ from bptt_keras.training.building import build_model, symbolic, symbolic_inputs
 from bptt_keras.training.carry import Carry
 from bptt_keras.training.inputs import Inputs
 from bptt_keras.training.learning import Learning
+from bptt_keras.training.one_program import OneProgram
 from bptt_keras.training.parts import split_inputs
-from bptt_keras.training.programs import Programs
+from bptt_keras.training.programs import Programs, Window
 from bptt_keras.training.shards import choose_shards, run_sharded
 from bptt_keras.training.targets import fit_targets, spread_weights
 from bptt_keras.training.updates import Updates
-from bptt_keras.training.xla import compiles
+from bptt_keras.training.xla import why_batch_refused, why_window_refused
 from bptt_keras.truncation import AdaptiveWindow
+
+# Of batches whose number of rows tracing does not know: Keras' default.
+_USUAL_ROWS = 32
 
 
 class Use(NamedTuple):
@@ -29,13 +34,17 @@ class Use(NamedTuple):
 
     Fields:
         programs: `Programs`, compiled or not as their own probe says.
+        shards: `Shards`.
         carry: `Carry`, the state between two batches.
         refusal: `None`, or why XLA does not compile the programs.
+        in_one: `OneProgram` that runs the batches of known length, or `None`.
     """
 
     programs: Any
+    shards: Any
     carry: Any
     refusal: Any
+    in_one: Any
 
 
 class Engine:
@@ -53,8 +62,7 @@ class Engine:
         inputs: `Inputs` of the model, likewise.
         findings: `state.Findings` of the model, likewise.
         unchecked: `None`, or why cutting its time was not tried out.
-        shards: Number of shards that run.
-        shards_reason: `None`, or why there is only one.
+        batch_size: What the call that runs was given, or `None`.
         weighs_classes: True while data come with `class_weight`.
         uses: `{"fit" | "evaluate" | "predict": Use}`, as far as they have been used.
         keeps_memory: True if memory that a window frees is kept for the next one.
@@ -65,7 +73,7 @@ class Engine:
         self.trainer = trainer
         self.jit_compile = jit_compile
         self.step = self.inputs = self.findings = self.unchecked = None
-        self.shards = self.shards_reason = None
+        self.batch_size = None
         self.uses = {}
         self.learning = None
         self.weighs_classes = False
@@ -127,7 +135,7 @@ class Engine:
 
         if self.findings.sequence_output:
             batch, state = self._burn_in(whole, state, warm_up)
-            state, resume = self.learning.train(batch, state, lead)
+            state, resume = self.learning.train(batch, state, lead, use.in_one)
         else:
             burn_in = self.trainer.burn_in
             state = self._beyond_burn_in(whole, state)
@@ -148,14 +156,19 @@ class Engine:
         programs, size = use.programs, self.schedule.evaluation_window
 
         def body(window, state):
-            return self._test_window(programs, window, state)
+            result = self._evaluated(programs, window, state)
+            with tf.control_dependencies(checks.require_valid_window(result)):
+                return self._counted(programs, window, result)
 
         def warm_up(lead, state):
             return self._warm_up(programs.predict, programs, lead, state)
 
         if self.findings.sequence_output:
             rest, state = self._burn_in(batch, state, warm_up)
-            state = loop.each_window(rest, state, size, body)
+            if use.in_one is not None and rest.known_length is not None:
+                state = use.in_one(rest, state)
+            else:
+                state = loop.each_window(rest, state, size, body)
         else:
             lead, last = loop.before_last(batch, _last_start(batch.length, size))
             state = body(last, state if lead is None else warm_up(lead, state))
@@ -170,9 +183,12 @@ class Engine:
             return self._forward_window(programs.predict, programs, window, state)
 
         if self.findings.sequence_output:
-            outputs, state = loop.collect_windows(
-                batch, state, size, body, self.findings.outputs
-            )
+            if use.in_one is not None and batch.known_length is not None:
+                outputs, state = use.in_one(batch, state)
+            else:
+                outputs, state = loop.collect_windows(
+                    batch, state, size, body, self.findings.outputs
+                )
         else:
             lead, last = loop.before_last(batch, _last_start(batch.length, size))
             if lead is not None:
@@ -211,18 +227,19 @@ class Engine:
 
     # --- One window -----------------------------------------------------------
 
-    def _test_window(self, programs, window, state):
+    def _evaluated(self, programs, window, state):
         buffers = programs.buffer_values()
-        result = run_sharded(programs.evaluate, window, state, buffers, self.shards)
-        with tf.control_dependencies(checks.require_valid_window(result)):
-            programs.keep_buffers(result.buffers)
-            self._count(window, result)
+        return run_sharded(programs.evaluate, window, state, buffers, programs.shards)
+
+    def _counted(self, programs, window, result):
+        programs.keep_buffers(result.buffers)
+        self._count(window, result)
         return result.state
 
     def _forward_window(self, program, programs, window, state):
         buffers = programs.buffer_values()
         outputs, state, buffers, ids_valid = run_sharded(
-            program, window, state, buffers, self.shards
+            program, window, state, buffers, programs.shards
         )
         with tf.control_dependencies(checks.require_ids(ids_valid)):
             programs.keep_buffers(buffers)
@@ -347,7 +364,6 @@ class Engine:
         )
         self.unchecked = check_by_running(step, specs)
         self.findings = discover(step, specs)
-        self.shards, self.shards_reason = choose_shards(trainer.shards, self.findings)
         self.step = step
 
     def _build_losses(self, batch):
@@ -375,50 +391,91 @@ class Engine:
         self.keeps_memory = keep_freed_memory()
         if training:
             checks.check_options(trainer, self.findings)
-
-        def programs(xla):
-            return Programs(
-                self.step,
-                self.inputs,
-                self.findings,
-                trainer._compile_loss,
-                # Keras sets it in `compile`, which prediction does not need.
-                getattr(trainer, "optimizer", None),
-                needs_outputs=trainer._compile_metrics is not None,
-                apart=training and self._gradients_apart(),
-                xla=xla,
-                eagerly=trainer.run_eagerly,
-            )
-
-        chosen = programs(self.jit_compile in (True, "auto"))
+        rows = batch.inputs[0].shape[0] or self.batch_size or _USUAL_ROWS
+        shards = choose_shards(trainer.shards, self.findings, trainer.model, rows, name)
+        xla = self.jit_compile in (True, "auto")
+        programs = self._make_programs(name, xla, shards)
+        in_one = self._make_in_one(name, programs, batch) if shards.in_one else None
         refusal = None
-        if self.jit_compile == "auto" and chosen.xla:
+        if self.jit_compile == "auto" and programs.xla and in_one is None:
             size = self.schedule.evaluation_window
-            refusal = compiles(chosen, self.step, batch, size, name, self.shards)
-            chosen = chosen if refusal is None else programs(False)
+            refusal = why_window_refused(programs, self.step, batch, size, name)
+            if refusal is not None:
+                programs = self._make_programs(name, False, shards)
         overlaps = training and self.findings.sequence_output and not trainer.burn_in
         carry = Carry(
             self.step, batch, reaches_back=overlaps and self.schedule.lead > 0
         )
+        if training and self._restored is not None:
+            carry.restore(self._restored)
+            self._restored = None
+        return Use(programs, shards, carry, refusal, in_one)
+
+    def _make_programs(self, name, xla, shards):
+        """`Programs`, and for training the `Learning` that runs them."""
+        trainer, training = self.trainer, name == "fit"
+        programs = Programs(
+            self.step,
+            self.inputs,
+            self.findings,
+            trainer._compile_loss,
+            # Keras sets it in `compile`, which prediction does not need.
+            getattr(trainer, "optimizer", None),
+            needs_outputs=trainer._compile_metrics is not None,
+            apart=training and self._gradients_apart(),
+            xla=xla,
+            eagerly=trainer.run_eagerly,
+            shards=shards.count,
+        )
         if training:
             self.learning = Learning(
-                chosen,
+                programs,
                 self.schedule,
                 trainer._recomputation,
-                Updates(chosen, trainer.update, trainer._live),
-                shards=self.shards,
+                Updates(programs, trainer.update, trainer._live),
                 perturb=trainer._perturbation,
                 count=self._count,
             )
-            if self._restored is not None:
-                carry.restore(self._restored)
-                self._restored = None
-        return Use(chosen, carry, refusal)
+        return programs
+
+    def _make_in_one(self, name, programs, batch):
+        """The `OneProgram` of a batch, or `None` where it cannot be one."""
+        length, size = batch.known_length, self.schedule.evaluation_window
+        if not (length and programs.xla and self.findings.sequence_output):
+            return None
+        burn_in = 0 if name == "predict" else self.trainer.burn_in
+        if name == "fit":
+            in_one = self.learning.in_one
+        elif name == "evaluate":
+            run = functools.partial(self._evaluated, programs)
+            take = functools.partial(self._counted, programs)
+            in_one = OneProgram(programs, size, run, take)
+        else:
+            run = functools.partial(_predicted, programs)
+            take = functools.partial(_passed_on, programs)
+            specs = self.findings.outputs
+            in_one = OneProgram(programs, size, run, take, collected=specs)
+        if in_one is None or length <= burn_in:
+            return None
+        refused = why_batch_refused(in_one, self.step, batch, length - burn_in)
+        return None if refused else in_one
 
     def _gradients_apart(self):
         """True if averages over several windows need the outputs one by one."""
         several = len(tf.nest.flatten(self.findings.outputs)) > 1
         return several and self.trainer.update != "window"
+
+
+def _predicted(programs, window, state):
+    outputs, state, buffers, ids_valid = programs.predict(
+        window, state, programs.buffer_values()
+    )
+    return Window(None, None, [], outputs, None, state, buffers, ids_valid)
+
+
+def _passed_on(programs, window, result):
+    programs.keep_buffers(result.buffers)
+    return result.state
 
 
 def _last_start(length, size):

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.training import checks, loop
+from bptt_keras.training.one_program import OneProgram
 from bptt_keras.training.poison import clean
 from bptt_keras.training.segments import gradient_norms, step_by_step
 from bptt_keras.training.sources import SegmentedGradients, WholeGradients
@@ -19,13 +20,24 @@ class Learning:
         schedule: Schedule of windows, from `bptt_keras.truncation`.
         recomputation: `truncation.Segments`, `truncation.Revolve` or `None`.
         updates: `Updates`.
-        shards: Parts that the rows of a window are spread over.
         perturb: Function of the state that a window hands on.
         count: Function `(window, result)` that adds a window to what is reported.
+
+    Attributes:
+        updates: As passed in.
+        in_one: `OneProgram` of the windows of a batch, or `None` where the schedule
+            draws or overlaps them.
     """
 
     def __init__(
-        self, programs, schedule, recomputation, updates, *, shards, perturb, count
+        self,
+        programs,
+        schedule,
+        recomputation,
+        updates,
+        *,
+        perturb,
+        count,
     ):
         self._programs = programs
         self._schedule = schedule
@@ -35,27 +47,33 @@ class Learning:
         method = schedule if isinstance(schedule, ARTBP) else recomputation
         if method is not None:
             window = schedule.window
-            self._gradients = SegmentedGradients(programs, method, window, shards)
+            self._gradients = SegmentedGradients(programs, method, window)
             self._full = self._short = self._gradients
         else:
-            self._gradients = WholeGradients(programs, programs.gradients, shards)
+            self._gradients = WholeGradients(programs, programs.gradients)
             # Not compiled: each of these windows has another length.
-            self._short = WholeGradients(programs, programs.plain_gradients, shards)
+            self._short = WholeGradients(programs, programs.plain_gradients)
+        self.in_one = None
+        if isinstance(schedule, FixedWindow) and not schedule.lead:
+            self.in_one = OneProgram(
+                programs, schedule.window, self._gradients, self._take
+            )
         self._flush = programs.compiled(updates.flush, xla=False)
         self._decay = programs.compiled(self._gradient_norms)
         self._clean = programs.compiled(clean)
         self._resumes_inside = method is None and schedule.lead > 0
         if self._resumes_inside:
             program = programs.gradients_resuming(schedule.stride)
-            self._full = WholeGradients(programs, program, shards)
+            self._full = WholeGradients(programs, program)
 
-    def train(self, batch, state, lead):
+    def train(self, batch, state, lead, in_one=None):
         """Learns from the windows of a batch with a loss at every timestep.
 
         Args:
             batch: `Batch`.
             state: Named state at its first timestep.
             lead: Timesteps of its inputs that come before its first target.
+            in_one: The `OneProgram` above, to be used if the batch's length is known.
 
         Returns:
             `(state, resume)`: the state for the next batch, and the timestep where it
@@ -64,7 +82,12 @@ class Learning:
         schedule = self._schedule
         measured = self._measure(batch, state, warm_up=None)
         if isinstance(schedule, FixedWindow) and not schedule.lead:
-            state = loop.each_window(batch, state, schedule.window, self._next_window)
+            if in_one is not None and batch.known_length is not None:
+                state = in_one(batch, state)
+            else:
+                state = loop.each_window(
+                    batch, state, schedule.window, self._next_window
+                )
             resume = batch.length
         else:
             # Nothing else says that windows are planned after the measurement.
@@ -226,7 +249,11 @@ class Learning:
         """
         result = gradients(window, state)
         with tf.control_dependencies(checks.require_valid_window(result)):
-            self.updates.add(result, rate)
+            return self._take(window, result, rate, kept)
+
+    def _take(self, window, result, rate=None, kept=None):
+        """Updates weights, buffers and metrics; returns the state to go on from."""
+        self.updates.add(result, tf.constant(1.0) if rate is None else rate)
         state, buffers = result.state if kept is None else kept, result.buffers
         if self.updates.skips:
             initial = self._programs.step.initial_state(window.rows)

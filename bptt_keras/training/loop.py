@@ -176,6 +176,8 @@ def _any_rows(value):
     # go, which `tf.while_loop` refuses.
     if isinstance(value, tf.TensorArray):
         return None
+    if value.shape.rank == 0:
+        return value.shape
     return tf.TensorShape([None, *value.shape[1:]])
 
 

@@ -55,6 +55,7 @@ class Programs:
             averages have not the same weights.
         xla: True or False: compile with XLA or not.
         eagerly: True: no graph at all.
+        shards: Number of programs that the rows of a window are spread over.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Programs:
         apart,
         xla,
         eagerly,
+        shards,
     ):
         self.step = step
         self.inputs = inputs
@@ -81,6 +83,7 @@ class Programs:
         self.apart = apart
         self.xla = xla and not eagerly
         self._eagerly = eagerly
+        self.shards = shards
         self.variables = list(step.model.trainable_variables)
         self.gradients = self.compiled(self._gradients)
         self.plain_gradients = self.compiled(self._gradients, xla=False)

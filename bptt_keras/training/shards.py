@@ -1,49 +1,93 @@
 """One window as several programs side by side, each with some of the rows.
 
 XLA runs one program on a CPU step by step, and the small products of a recurrence
-don't fill several cores. Two programs don't wait for each other.
+don't fill several cores. Two programs don't wait for each other. Where a step is
+soon done, starting two takes longer than they save.
 """
 
+import math
 import numbers
 import os
+from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
 from bptt_keras.backend import has_gpu
 from bptt_keras.training.averages import Term
 from bptt_keras.training.programs import Window
 
+# Rows times weights that are multiplied in a timestep: below that many, two programs were
+# not faster than one for a whole batch (`tests.benchmarks.shards`).
+_SMALL = {"fit": 1_000_000, "evaluate": 250_000, "predict": 250_000}
+
 # Seeds of the shards differ by multiples of this, so they draw different masks.
 _SEED_STRIDE = 1_000_003
 
 
-def choose_shards(requested, findings):
-    """Number of programs that a window is spread over.
+class Shards(NamedTuple):
+    """Over how many programs windows are spread.
+
+    Fields:
+        count: Number of programs.
+        reason: `None`, or why there is only one.
+        in_one: Whether that one should run all windows of a batch.
+    """
+
+    count: int
+    reason: str | None
+    in_one: bool
+
+
+def choose_shards(requested, findings, model, rows, use):
+    """How a window is spread, by what was asked for, the model and the machine.
 
     Args:
         requested: `"auto"` or an integer >= 1.
         findings: `state.Findings` of the model.
+        model: The built `keras.Model`.
+        rows: Rows of a batch, an integer.
+        use: `"fit"`, `"evaluate"` or `"predict"`.
 
     Returns:
-        `(shards, reason)`: the reason is `None`, or says why there is only one.
+        `Shards`.
 
     Raises:
         ValueError: If several were asked for, but rows of this model depend on one
             another.
     """
+    small = rows * _multiplied(model) < _SMALL[use] and not has_gpu()
     reason = None
     if findings.why_rows_depend:
         reason = f"rows depend on one another: {findings.why_rows_depend}"
     if requested == "auto":
         if reason is None and has_gpu():
             reason = "a GPU fills itself"
-        return (1 if reason else min(2, os.cpu_count() or 1)), reason
+        elif reason is None and small:
+            reason = "a timestep is little work"
+        count = 1 if reason else min(2, os.cpu_count() or 1)
+        return Shards(count, reason, small and count == 1)
     if requested > 1 and reason:
         raise ValueError(
             f"The batch of this model cannot be cut into shards: {reason}. Received: "
             f"shards={requested}. Leave it at 'auto'."
         )
-    return requested, reason
+    return Shards(requested, reason, small and requested == 1)
+
+
+def _multiplied(model):
+    """Number of a model's weights that each row is multiplied by in a timestep."""
+    tables = {
+        id(weight)
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.Embedding)
+        for weight in layer.weights
+    }
+    return sum(
+        math.prod(weight.shape)
+        for weight in model.weights
+        if len(weight.shape) > 1 and id(weight) not in tables
+    )
 
 
 def run_sharded(program, window, state, buffers, shards, *extra):

@@ -13,18 +13,16 @@ class WholeGradients:
     Args:
         programs: The trainer's `Programs`.
         program: One of its programs for gradients.
-        shards: Parts that the rows are spread over.
     """
 
-    def __init__(self, programs, program, shards):
+    def __init__(self, programs, program):
         self._programs = programs
         self._program = program
-        self._shards = shards
 
     def __call__(self, window, state):
         """`programs.Window` of a `Batch` of one window."""
         buffers = self._programs.buffer_values()
-        return run_sharded(self._program, window, state, buffers, self._shards)
+        return run_sharded(self._program, window, state, buffers, self._programs.shards)
 
 
 class SegmentedGradients:
@@ -38,14 +36,12 @@ class SegmentedGradients:
         method: `truncation.Segments`, `truncation.Revolve`, or `truncation.ARTBP`,
             which runs step by step.
         window: Timesteps of a full window, or `None` where it is the whole batch.
-        shards: Parts that the rows are spread over.
     """
 
-    def __init__(self, programs, method, window, shards):
+    def __init__(self, programs, method, window):
         self._programs = programs
         self._method = method
         self._window = window
-        self._shards = shards
         self._stops_early = isinstance(method, ARTBP)
         self._program = programs.compiled(self._run)
 
@@ -71,7 +67,7 @@ class SegmentedGradients:
             window,
             state,
             programs.buffer_values(),
-            self._shards,
+            programs.shards,
             *extra,
         )
         if window is given or result.outputs is None or not programs.sequence_output:

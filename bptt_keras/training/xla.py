@@ -9,11 +9,8 @@ import tensorflow as tf
 _SOME_STEPS, _SOME_ROWS = 8, 2
 
 
-def compiles(programs, step, batch, size, use, shards):
-    """Lowers the program of one window to XLA's language.
-
-    The window is like those to come wherever their sizes are known, so that its trace
-    serves for them, too.
+def why_window_refused(programs, step, batch, size, use):
+    """Tries XLA on the program of one window.
 
     Args:
         programs: `Programs`, made with `xla=True`.
@@ -21,16 +18,45 @@ def compiles(programs, step, batch, size, use, shards):
         batch: `Batch` that the programs are meant for.
         size: Timesteps of a window, or `None`: all of a batch.
         use: `"fit"`, `"evaluate"` or `"predict"`.
-        shards: Number of programs that the rows are spread over.
 
     Returns:
         `None` if it compiles, else the reason in one line.
     """
-    length, known_rows = batch.known_length, batch.inputs[0].shape[0]
-    rows = known_rows or _SOME_ROWS
-    if known_rows and known_rows >= shards:
-        rows = known_rows // shards
+    length, rows = batch.known_length, batch.inputs[0].shape[0]
+    if rows and rows >= programs.shards:
+        rows //= programs.shards
     steps = min(length or size or _SOME_STEPS, size or length or _SOME_STEPS)
+    window, state = _example(batch, step, rows, steps)
+    program = {
+        "fit": programs.gradients,
+        "evaluate": programs.evaluate,
+        "predict": programs.predict,
+    }[use]
+    return _why_refused(program, window, state, programs.buffer_values())
+
+
+def why_batch_refused(in_one, step, batch, steps):
+    """Tries XLA on the program of all windows of a batch.
+
+    Args:
+        in_one: `OneProgram`.
+        step: The model's `PureStep`.
+        batch: `Batch` that it is meant for, of a known length.
+        steps: Timesteps of a batch that it runs.
+
+    Returns:
+        `None` if it compiles, else the reason in one line.
+    """
+    rows = batch.inputs[0].shape[0]
+    return _why_refused(in_one.program, *_example(batch, step, rows, steps))
+
+
+def _example(batch, step, rows, steps):
+    """A batch of zeros, like those to come wherever their sizes are known, and a state.
+
+    Its trace serves for them, too.
+    """
+    rows, length = rows or _SOME_ROWS, batch.known_length
 
     def example(tensor):
         if tensor is None:
@@ -40,22 +66,15 @@ def compiles(programs, step, batch, size, use, shards):
             shape[1] = steps
         return tf.zeros(shape, tensor.dtype)
 
-    program = {
-        "fit": programs.gradients,
-        "evaluate": programs.evaluate,
-        "predict": programs.predict,
-    }[use]
-    inside = batch.reset is not None and batch.reset.shape.rank == 2
-    window = batch._replace(
-        reset=batch.reset if inside else None, position=None, key=None
-    )
-    window = tf.nest.map_structure(example, window)
-    state = step.initial_state(rows)
+    batch = tf.nest.map_structure(example, batch.without_places())
+    return batch, step.initial_state(rows)
+
+
+def _why_refused(program, *args):
+    """Lowers a program to XLA's language; `None`, or why that is impossible."""
 
     def trace():
-        return program.experimental_get_compiler_ir(
-            window, state, programs.buffer_values()
-        )
+        return program.experimental_get_compiler_ir(*args)
 
     # Tracing stands outside: what it refuses, it refuses with XLA and without. It has
     # a thread of its own because `tf.init_scope`, which this runs in, stops tapes: a

@@ -50,7 +50,7 @@ def bare_loop(trainer, dataset):
     trainer.fit(dataset.take(1), verbose=0)
     engine = trainer._engine
     programs = engine.uses["fit"].programs
-    gradients = WholeGradients(programs, programs.gradients, engine.shards)
+    gradients = WholeGradients(programs, programs.gradients)
 
     def update(gradients):
         programs.optimizer.apply(gradients, programs.variables)

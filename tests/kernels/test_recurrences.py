@@ -37,10 +37,14 @@ def given_projections(kernel, states):
     return run
 
 
-def simple(activation, reference):
+def keeping_nothing(kernel):
+    return functools.partial(kernel, training=False)
+
+
+def simple(activation, reference, **options):
     return Kernel(
         given_projections(
-            functools.partial(kernels.simple_rnn, activation=activation), 1
+            functools.partial(kernels.simple_rnn, activation=activation, **options), 1
         ),
         functools.partial(references.simple_rnn, activation=reference),
         gates=1,
@@ -70,6 +74,20 @@ KERNELS = {
     "simple_rnn tanh": simple("tanh", np.tanh),
     "simple_rnn relu": simple("relu", lambda x: np.maximum(x, 0)),
     "simple_rnn linear": simple("linear", lambda x: x),
+    "lstm, keeping nothing": Kernel(
+        given_projections(keeping_nothing(kernels.lstm), 2),
+        references.lstm,
+        gates=4,
+        states=2,
+    ),
+    "gru, keeping nothing": Kernel(
+        given_projections(keeping_nothing(kernels.gru), 1),
+        references.gru,
+        gates=3,
+        states=1,
+        biases=1,
+    ),
+    "simple_rnn, keeping nothing": simple("tanh", np.tanh, training=False),
 }
 
 
