@@ -1,9 +1,15 @@
 """A recurrence run forwards alone: nothing is kept for a way back."""
 
 import tensorflow as tf
+from tensorflow.python.eager import record
 
 from bptt_keras.kernels.feature_major import wide
 from bptt_keras.kernels.scan import clear_rows, hold_rows, scan
+
+
+def is_recorded():
+    """Whether a tape is there that may ask for gradients of what runs now."""
+    return record.could_possibly_record()
 
 
 def forward(step, x, states, kernel, recurrent_kernel, bias, *, mask=None, reset=None):

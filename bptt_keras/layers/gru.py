@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.kernels.forward import is_recorded
 from bptt_keras.kernels.gru import gru
 from bptt_keras.layers._fused import FusedRecurrence
 
@@ -93,7 +94,7 @@ class GRU(FusedRecurrence, keras.layers.GRU):
             recurrent_bias,
             mask=mask,
             reset=reset,
-            training=training,
+            keep=training or is_recorded(),
         )
 
     def _bias_row(self, row):

@@ -2,6 +2,7 @@
 
 import keras
 
+from bptt_keras.kernels.forward import is_recorded
 from bptt_keras.kernels.simple_rnn import ACTIVATIONS, simple_rnn
 from bptt_keras.layers._fused import FusedRecurrence
 
@@ -82,5 +83,5 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
             activation=self._activation_name(),
             mask=mask,
             reset=reset,
-            training=training,
+            keep=training or is_recorded(),
         )

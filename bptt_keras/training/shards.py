@@ -17,9 +17,9 @@ from bptt_keras.backend import has_gpu
 from bptt_keras.training.averages import Term
 from bptt_keras.training.programs import Window
 
-# Rows times weights that are multiplied in a timestep: below that many, two programs were
-# not faster than one for a whole batch (`tests.benchmarks.shards`).
-_SMALL = {"fit": 1_000_000, "evaluate": 250_000, "predict": 250_000}
+# Rows times weights that are multiplied in a timestep: below that many, two programs
+# were not faster than one for a whole batch (`tests.benchmarks.shards`).
+_SMALL = {"fit": 1_000_000, "evaluate": 400_000, "predict": 400_000}
 
 # Seeds of the shards differ by multiples of this, so they draw different masks.
 _SEED_STRIDE = 1_000_003

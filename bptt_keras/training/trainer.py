@@ -354,6 +354,7 @@ class TruncatedBPTT(keras.Model):
             stops=self._stops_on_skipped(),
         )
         self._engine.weighs_classes = class_weight is not None
+        self._engine.batch_size = batch_size
         with self._recovering():
             return super().fit(
                 x,
@@ -416,6 +417,7 @@ class TruncatedBPTT(keras.Model):
             )
             y = sample_weight = batch_size = None
         self._engine.clear("evaluate")
+        self._engine.batch_size = batch_size
         with self._recovering():
             return super().evaluate(
                 x,
@@ -442,6 +444,7 @@ class TruncatedBPTT(keras.Model):
                 )
             batches = as_batches(self, x, batch_size=batch_size, shuffle=False)
             return predicted(self, batches, verbose)
+        self._engine.batch_size = batch_size
         with self._recovering():
             return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
 

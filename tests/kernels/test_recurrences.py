@@ -38,7 +38,7 @@ def given_projections(kernel, states):
 
 
 def keeping_nothing(kernel):
-    return functools.partial(kernel, training=False)
+    return functools.partial(kernel, keep=False)
 
 
 def simple(activation, reference, **options):
@@ -87,7 +87,7 @@ KERNELS = {
         states=1,
         biases=1,
     ),
-    "simple_rnn, keeping nothing": simple("tanh", np.tanh, training=False),
+    "simple_rnn, keeping nothing": simple("tanh", np.tanh, keep=False),
 }
 
 
