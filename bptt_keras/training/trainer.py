@@ -103,9 +103,10 @@ class TruncatedBPTT(keras.Model):
         state_dropout: Part of the carried state that is dropped between two windows,
             in training, from 0 to below 1. Default: 0.
         shards: Parts that the rows of a batch are cut into, whose gradients are made
-            side by side and summed: `"auto"` (default, see `summary()`) or an integer
-            >= 1. The result is the same up to the order of summation; dropout draws
-            other masks.
+            side by side and summed: an integer >= 1, or `"auto"` (default): two on a
+            CPU, or one where a timestep is little work, as `summary()` says. A small
+            model's single program runs all windows of a batch of known length. The
+            result is the same up to the order of summation; dropout draws other masks.
         live_metrics: `True` (default): the logs of `fit` tell of gradients, state and
             speed, too, see above. `False`: of losses and metrics alone, which makes a
             noticeable difference to models of a few units.
