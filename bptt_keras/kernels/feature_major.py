@@ -10,6 +10,8 @@ import tensorflow as tf
 from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.ops import control_flow_util
 
+from bptt_keras.kernels.tapes import unrecorded
+
 
 def swap_to_front(x, mask=None):
     """`(time, batch, features)` as `(features, time, batch)`, zeros where masked."""
@@ -179,9 +181,10 @@ def walk(step, sequences, carry, outputs, *, reverse=False):
         return count + 1, at(ahead), new, arrays
 
     start = (0, at(length - 1 if reverse else 0), carry, tuple(s.new() for s in stores))
-    _, _, carry, arrays = tf.while_loop(
-        lambda count, *_: count < length, body, start, maximum_iterations=length
-    )
+    with unrecorded():
+        _, _, carry, arrays = tf.while_loop(
+            lambda count, *_: count < length, body, start, maximum_iterations=length
+        )
     done = tuple(s.read(a) for s, a in zip(stores, arrays, strict=True))
     return carry, done
 

@@ -1,15 +1,10 @@
 """A recurrence run forwards alone: nothing is kept for a way back."""
 
 import tensorflow as tf
-from tensorflow.python.eager import record
 
 from bptt_keras.kernels.feature_major import wide
 from bptt_keras.kernels.scan import clear_rows, hold_rows, scan
-
-
-def is_recorded():
-    """Whether a tape is there that may ask for gradients of what runs now."""
-    return record.could_possibly_record()
+from bptt_keras.kernels.tapes import unrecorded
 
 
 def forward(step, x, states, kernel, recurrent_kernel, bias, *, mask=None, reset=None):
@@ -48,16 +43,17 @@ def forward(step, x, states, kernel, recurrent_kernel, bias, *, mask=None, reset
         p, keep, fresh = sequences
         h, *others = (clear_rows(fresh, s) for s in states)
         m = tf.matmul(h, recurrent_kernel)
-        new_h, *new = step(wide(p), wide(m), (wide(h), *others))
-        new = (tf.cast(new_h, dtype), *new)
-        new = tuple(
-            hold_rows(keep, n, o) for n, o in zip(new, (h, *others), strict=True)
+        new, *rest = step(wide(p), wide(m), (wide(h), *others))
+        pairs = zip((tf.cast(new, dtype), *rest), (h, *others), strict=True)
+        # The number of rows may be known to one tensor and not to another.
+        after = tuple(
+            tf.ensure_shape(hold_rows(keep, new, old), old.shape) for new, old in pairs
         )
-        return new, (new[0],)
+        return after, (after[0],)
 
     # h is what the next product reads; what else is carried adds up over the steps.
     h, *others = states
-    last, (h_seq,) = scan(
-        at_t, (p, mask, reset), (h, *map(wide, others)), widths=(h.shape[-1],)
-    )
+    carry = h, *map(wide, others)
+    with unrecorded():
+        last, (h_seq,) = scan(at_t, (p, mask, reset), carry, widths=(h.shape[-1],))
     return h_seq, *(tf.cast(s, dtype) for s in last)

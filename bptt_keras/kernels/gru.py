@@ -35,7 +35,7 @@ def gru(
     *,
     mask=None,
     reset=None,
-    keep=True,
+    save=True,
 ):
     """Run a GRU along time.
 
@@ -62,8 +62,8 @@ def gru(
         recurrent_bias: `(3 * units,)`, b_r, or None for zeros.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
-        keep: Whether what the way back needs is kept. False: it runs the way there once
-            more, which without it is faster. Default: True.
+        save: Whether to save what the way back needs. False: the way there is faster
+            (on a CPU), and the way back runs it once more. Default: True.
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
@@ -98,7 +98,7 @@ def gru(
             weights, biases = [tf.transpose(w) for w in scaled[:2]], scaled[2:]
             return _forward(swap_to_front(x, mask), h_0, weights, biases, **flags)
 
-        if keep:
+        if save:
             h_T, saved = run()
             outputs = swap_to_back(saved[0]), h_T
         else:
@@ -106,7 +106,7 @@ def gru(
             outputs = forward(step, x, (h_0,), *scaled[:3], **flags)
 
         def gradient(d_h_seq, d_h_T):
-            h_seq, gates = saved if keep else run()[1]
+            h_seq, gates = saved if save else run()[1]
             h_prev = previous(h_seq, h_0, reset)
             d_h_0, (d_p, d_m_g, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T),

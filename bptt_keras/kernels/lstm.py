@@ -34,7 +34,7 @@ def lstm(
     *,
     mask=None,
     reset=None,
-    keep=True,
+    save=True,
 ):
     """Run an LSTM along time.
 
@@ -64,8 +64,8 @@ def lstm(
         bias: `(4 * units,)`, b, or None for zeros.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
-        keep: Whether what the way back needs is kept. False: it runs the way there once
-            more, which without it is faster. Default: True.
+        save: Whether to save what the way back needs. False: the way there is faster
+            (on a CPU), and the way back runs it once more. Default: True.
 
     Returns:
         `(h_seq, h_T, c_T)` of shapes `(time, batch, units)`, `(batch, units)` and
@@ -102,7 +102,7 @@ def lstm(
             weights = stacked(kernel, recurrent_kernel) * scale[:, None], bias * scale
             return _forward(swap_to_front(x, mask), h_0, c_0, weights, **flags)
 
-        if keep:
+        if save:
             (h_T, c_T), saved = run()
             outputs = swap_to_back(saved[0]), h_T, c_T
         else:
@@ -110,7 +110,7 @@ def lstm(
             outputs = forward(_step, x, (h_0, c_0), *weights, **flags)
 
         def gradient(d_h_seq, d_h_T, d_c_T):
-            h_seq, gates, c_prev = saved if keep else run()[1]
+            h_seq, gates, c_prev = saved if save else run()[1]
             weights = tf.concat([kernel, recurrent_kernel], axis=0) * scale
             (d_h_0, d_c_0), (d_z, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T, d_c_T),

@@ -10,6 +10,7 @@ from bptt_keras.kernels.scan import (
     recurrent_gradient,
     scan,
 )
+from bptt_keras.kernels.tapes import unrecorded
 
 
 def recurrence(
@@ -80,9 +81,10 @@ def recurrence(
         states, rest = rest[:count], rest[count:]
         kernel = rest[0] if linked else None
         weights = rest[1:] if linked else rest
-        last, (h_seq, *others) = _forward(
-            step, (x_proj, extra, mask, reset), states, kernel, weights
-        )
+        with unrecorded():
+            last, (h_seq, *others) = _forward(
+                step, (x_proj, extra, mask, reset), states, kernel, weights
+            )
 
         def gradient(d_h_seq, *d_last):
             prev = (previous(h_seq, states[0], reset), *others)

@@ -42,7 +42,7 @@ def simple_rnn(
     activation="tanh",
     mask=None,
     reset=None,
-    keep=True,
+    save=True,
 ):
     """Run a simple (Elman) RNN along time.
 
@@ -65,8 +65,8 @@ def simple_rnn(
         activation: "tanh", "relu" or "linear".
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
-        keep: Whether what the way back needs is kept. False: it runs the way there once
-            more, which without it is faster. Default: True.
+        save: Whether to save what the way back needs. False: the way there is faster
+            (on a CPU), and the way back runs it once more. Default: True.
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
@@ -105,7 +105,7 @@ def simple_rnn(
             weights = stacked(kernel, recurrent_kernel), bias
             return _forward(swap_to_front(x, mask), h_0, weights, activation, **flags)
 
-        if keep:
+        if save:
             h_T, saved = run()
             outputs = swap_to_back(saved), h_T
         else:
@@ -113,7 +113,7 @@ def simple_rnn(
             outputs = forward(step, x, (h_0,), kernel, recurrent_kernel, bias, **flags)
 
         def gradient(d_h_seq, d_h_T):
-            h_seq = saved if keep else run()[1]
+            h_seq = saved if save else run()[1]
             d_h_0, (d_z, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T),
                 (h_seq, mask, reset),

@@ -8,6 +8,7 @@ import tensorflow as tf
 from bptt_keras.backend import has_gpu
 from bptt_keras.kernels.feature_major import compiled_by_xla
 from bptt_keras.kernels.loop import cell_loop
+from bptt_keras.kernels.tapes import is_recorded
 from bptt_keras.layers._flags import checked_mask, checked_reset
 
 # 1 and 2 are Keras' own: how its loop forms the products of a step.
@@ -231,6 +232,14 @@ class FusedRecurrence:
             h_seq = tf.where(mask[..., None], h_seq, tf.zeros_like(h_seq))
         outputs = h_seq if self.return_sequences else h_seq[-1:]
         return h_seq[-1], tf.transpose(outputs, (1, 0, 2)), states
+
+    def _saves(self, training):
+        """Whether a kernel saves what its way back needs.
+
+        In training without a tape as well: states that are made ahead, or twice, must
+        be those of the run that gradients come from, to the last digit.
+        """
+        return training or is_recorded()
 
     def _dropped_kernel(self, recurrent_kernel, training):
         """Overridden where a part of the recurrent kernel is dropped in training."""

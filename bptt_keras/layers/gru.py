@@ -3,7 +3,6 @@
 import keras
 import tensorflow as tf
 
-from bptt_keras.kernels.forward import is_recorded
 from bptt_keras.kernels.gru import gru
 from bptt_keras.layers._fused import FusedRecurrence
 
@@ -94,7 +93,7 @@ class GRU(FusedRecurrence, keras.layers.GRU):
             recurrent_bias,
             mask=mask,
             reset=reset,
-            keep=training or is_recorded(),
+            save=self._saves(training),
         )
 
     def _bias_row(self, row):

@@ -2,7 +2,6 @@
 
 import keras
 
-from bptt_keras.kernels.forward import is_recorded
 from bptt_keras.kernels.lstm import lstm
 from bptt_keras.layers._forget_gate import check_forget_gate
 from bptt_keras.layers._fused import FusedRecurrence
@@ -96,5 +95,5 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
             bias,
             mask=mask,
             reset=reset,
-            keep=training or is_recorded(),
+            save=self._saves(training),
         )

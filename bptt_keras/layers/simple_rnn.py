@@ -2,7 +2,6 @@
 
 import keras
 
-from bptt_keras.kernels.forward import is_recorded
 from bptt_keras.kernels.simple_rnn import ACTIVATIONS, simple_rnn
 from bptt_keras.layers._fused import FusedRecurrence
 
@@ -83,5 +82,5 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
             activation=self._activation_name(),
             mask=mask,
             reset=reset,
-            keep=training or is_recorded(),
+            save=self._saves(training),
         )

@@ -163,8 +163,14 @@ class Carry:
             lead: Timesteps of the previous batch that it starts with.
             resume: Timestep where the next window starts; default: the end.
         """
+        values = tf.nest.flatten(state)
+        # A batch that was refused leaves nothing, not its place either.
+        with tf.control_dependencies(values):
+            self._leave(values, batch, lead, resume)
+
+    def _leave(self, values, batch, lead, resume):
         for variable, value in zip(
-            tf.nest.flatten(self._kept["state"]), tf.nest.flatten(state), strict=True
+            tf.nest.flatten(self._kept["state"]), values, strict=True
         ):
             variable.assign(value)
         if batch.position is None:

@@ -64,6 +64,20 @@ def check_data(x, y, model, *, shuffle):
         _check_reset_shape(reset, arrays[0])
 
 
+def rows_of_batches(x, batch_size):
+    """Rows of the batches that Keras makes of the data.
+
+    Args:
+        x: As for `fit`.
+        batch_size: As for `fit`.
+
+    Returns:
+        An integer, or `None` where the data come in batches.
+    """
+    batches = tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType
+    return None if isinstance(x, batches) else batch_size or 32
+
+
 def check_fit(x, y, class_weight, steps_per_epoch):
     """Raises if arguments of `fit` contradict what the data are.
 

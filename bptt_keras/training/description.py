@@ -140,10 +140,10 @@ def _shards(engine):
     if not engine.uses:
         return _LATER
     use = _known_use(engine)
-    count, reason, _ = use.shards
-    in_one = "one program runs all windows of a batch" if use.in_one else None
-    words = ", ".join(text for text in (reason, in_one) if text)
-    return f"{count}: {words}" if words else f"{count}"
+    in_one = getattr(use.windows.in_one, "on", False)
+    words = [use.why_one_shard, "one program runs all windows of a batch" * in_one]
+    words = ", ".join(text for text in words if text)
+    return f"{use.programs.shards}" + (f": {words}" if words else "")
 
 
 def _memory(engine):

@@ -1,6 +1,5 @@
 """What runs under `TruncatedBPTT`: the windows of a batch, one after the other."""
 
-import functools
 import warnings
 from typing import Any, NamedTuple
 
@@ -14,37 +13,35 @@ from bptt_keras.training.assertions import require
 from bptt_keras.training.batch import make_batch, tensors
 from bptt_keras.training.building import build_model, symbolic, symbolic_inputs
 from bptt_keras.training.carry import Carry
+from bptt_keras.training.evaluation import Evaluation, Prediction, run_forward
 from bptt_keras.training.inputs import Inputs
 from bptt_keras.training.learning import Learning
-from bptt_keras.training.one_program import OneProgram
 from bptt_keras.training.parts import split_inputs
-from bptt_keras.training.programs import Programs, Window
-from bptt_keras.training.shards import choose_shards, run_sharded
+from bptt_keras.training.programs import Programs
+from bptt_keras.training.shards import choose_shards, is_small
 from bptt_keras.training.targets import fit_targets, spread_weights
 from bptt_keras.training.updates import Updates
 from bptt_keras.training.xla import why_batch_refused, why_window_refused
 from bptt_keras.truncation import AdaptiveWindow
-
-# Of batches whose number of rows tracing does not know: Keras' default.
-_USUAL_ROWS = 32
 
 
 class Use(NamedTuple):
     """What training, evaluation and prediction each have of their own.
 
     Fields:
-        programs: `Programs`, compiled or not as their own probe says.
-        shards: `Shards`.
+        programs: `Programs`, compiled or not as their own probe says, or that of a
+            whole batch.
+        windows: `Learning`, `Evaluation` or `Prediction`, which runs them.
+        why_one_shard: `None`, or why there is only one.
         carry: `Carry`, the state between two batches.
         refusal: `None`, or why XLA does not compile the programs.
-        in_one: `OneProgram` that runs the batches of known length, or `None`.
     """
 
     programs: Any
-    shards: Any
-    carry: Any
-    refusal: Any
-    in_one: Any
+    windows: Any
+    why_one_shard: Any
+    carry: Any = None
+    refusal: Any = None
 
 
 class Engine:
@@ -62,7 +59,8 @@ class Engine:
         inputs: `Inputs` of the model, likewise.
         findings: `state.Findings` of the model, likewise.
         unchecked: `None`, or why cutting its time was not tried out.
-        batch_size: What the call that runs was given, or `None`.
+        rows: Rows of the batches of the call that runs, or `None` where only their
+            tensors know.
         weighs_classes: True while data come with `class_weight`.
         uses: `{"fit" | "evaluate" | "predict": Use}`, as far as they have been used.
         keeps_memory: True if memory that a window frees is kept for the next one.
@@ -73,7 +71,7 @@ class Engine:
         self.trainer = trainer
         self.jit_compile = jit_compile
         self.step = self.inputs = self.findings = self.unchecked = None
-        self.batch_size = None
+        self.rows = None
         self.uses = {}
         self.learning = None
         self.weighs_classes = False
@@ -135,7 +133,7 @@ class Engine:
 
         if self.findings.sequence_output:
             batch, state = self._burn_in(whole, state, warm_up)
-            state, resume = self.learning.train(batch, state, lead, use.in_one)
+            state, resume = self.learning.train(batch, state, lead)
         else:
             burn_in = self.trainer.burn_in
             state = self._beyond_burn_in(whole, state)
@@ -155,23 +153,17 @@ class Engine:
         use, batch, state, _ = self._enter("evaluate", data)
         programs, size = use.programs, self.schedule.evaluation_window
 
-        def body(window, state):
-            result = self._evaluated(programs, window, state)
-            with tf.control_dependencies(checks.require_valid_window(result)):
-                return self._counted(programs, window, result)
-
         def warm_up(lead, state):
             return self._warm_up(programs.predict, programs, lead, state)
 
         if self.findings.sequence_output:
             rest, state = self._burn_in(batch, state, warm_up)
-            if use.in_one is not None and rest.known_length is not None:
-                state = use.in_one(rest, state)
-            else:
-                state = loop.each_window(rest, state, size, body)
+            state = use.windows(rest, state)
         else:
             lead, last = loop.before_last(batch, _last_start(batch.length, size))
-            state = body(last, state if lead is None else warm_up(lead, state))
+            if lead is not None:
+                state = warm_up(lead, state)
+            state = use.windows.window(last, state)
         use.carry.leave(state, batch)
 
     def predict(self, data):
@@ -179,21 +171,13 @@ class Engine:
         use, batch, state, _ = self._enter("predict", data)
         programs, size = use.programs, self.schedule.evaluation_window
 
-        def body(window, state):
-            return self._forward_window(programs.predict, programs, window, state)
-
         if self.findings.sequence_output:
-            if use.in_one is not None and batch.known_length is not None:
-                outputs, state = use.in_one(batch, state)
-            else:
-                outputs, state = loop.collect_windows(
-                    batch, state, size, body, self.findings.outputs
-                )
+            outputs, state = use.windows(batch, state)
         else:
             lead, last = loop.before_last(batch, _last_start(batch.length, size))
             if lead is not None:
                 state = self._warm_up(programs.predict, programs, lead, state)
-            outputs, state = body(last, state)
+            outputs, state = use.windows.window(last, state)
         use.carry.leave(state, batch)
         return outputs
 
@@ -227,31 +211,11 @@ class Engine:
 
     # --- One window -----------------------------------------------------------
 
-    def _evaluated(self, programs, window, state):
-        buffers = programs.buffer_values()
-        return run_sharded(programs.evaluate, window, state, buffers, programs.shards)
-
-    def _counted(self, programs, window, result):
-        programs.keep_buffers(result.buffers)
-        self._count(window, result)
-        return result.state
-
-    def _forward_window(self, program, programs, window, state):
-        buffers = programs.buffer_values()
-        outputs, state, buffers, ids_valid = run_sharded(
-            program, window, state, buffers, programs.shards
-        )
-        with tf.control_dependencies(checks.require_ids(ids_valid)):
-            programs.keep_buffers(buffers)
-            if outputs is not None:
-                outputs = tf.nest.map_structure(tf.identity, outputs)
-        return outputs, state
-
     def _warm_up(self, program, programs, lead, state):
         """State after the timesteps that come before the first loss."""
 
         def body(window, state):
-            return self._forward_window(program, programs, window, state)[1]
+            return run_forward(program, programs, window, state)[1]
 
         return loop.each_window(lead, state, self.schedule.evaluation_window, body)
 
@@ -391,29 +355,51 @@ class Engine:
         self.keeps_memory = keep_freed_memory()
         if training:
             checks.check_options(trainer, self.findings)
-        rows = batch.inputs[0].shape[0] or self.batch_size or _USUAL_ROWS
-        shards = choose_shards(trainer.shards, self.findings, trainer.model, rows, name)
+        shards, reason = choose_shards(trainer.shards, self.findings)
         xla = self.jit_compile in (True, "auto")
-        programs = self._make_programs(name, xla, shards)
-        in_one = self._make_in_one(name, programs, batch) if shards.in_one else None
+        use = self._in_one(name, batch) if xla else None
         refusal = None
-        if self.jit_compile == "auto" and programs.xla and in_one is None:
-            size = self.schedule.evaluation_window
-            refusal = why_window_refused(programs, self.step, batch, size, name)
+        if use is None:
+            use = self._use(name, xla=xla, shards=shards, reason=reason)
+            if self.jit_compile == "auto" and use.programs.xla:
+                size = self.schedule.evaluation_window
+                refusal = why_window_refused(use.programs, self.step, batch, size, name)
             if refusal is not None:
-                programs = self._make_programs(name, False, shards)
+                use = self._use(name, xla=False, shards=shards, reason=reason)
         overlaps = training and self.findings.sequence_output and not trainer.burn_in
         carry = Carry(
             self.step, batch, reaches_back=overlaps and self.schedule.lead > 0
         )
-        if training and self._restored is not None:
-            carry.restore(self._restored)
-            self._restored = None
-        return Use(programs, shards, carry, refusal, in_one)
+        if training:
+            self.learning = use.windows
+            if self._restored is not None:
+                carry.restore(self._restored)
+                self._restored = None
+        return use._replace(carry=carry, refusal=refusal)
 
-    def _make_programs(self, name, xla, shards):
-        """`Programs`, and for training the `Learning` that runs them."""
-        trainer, training = self.trainer, name == "fit"
+    def _in_one(self, name, batch):
+        """The `Use` that runs a whole batch as one program, or `None`.
+
+        There is none where it would not be faster, or where XLA does not compile it.
+        """
+        trainer, length = self.trainer, batch.known_length
+        rows = batch.inputs[0].shape[0] or self.rows
+        wanted = trainer.shards in ("auto", 1) and self.findings.sequence_output
+        if not (wanted and length and is_small(trainer.model, rows, name)):
+            return None
+        reason = "a timestep is little work" if trainer.shards == "auto" else None
+        use = self._use(name, xla=True, shards=1, reason=reason)
+        burn_in = 0 if name == "predict" else trainer.burn_in
+        in_one = use.windows.in_one
+        if in_one is None or not use.programs.xla or length <= burn_in:
+            return None
+        if why_batch_refused(in_one, self.step, batch, length - burn_in):
+            return None
+        in_one.on = True
+        return use
+
+    def _use(self, name, *, xla, shards, reason):
+        trainer, size = self.trainer, self.schedule.evaluation_window
         programs = Programs(
             self.step,
             self.inputs,
@@ -422,13 +408,13 @@ class Engine:
             # Keras sets it in `compile`, which prediction does not need.
             getattr(trainer, "optimizer", None),
             needs_outputs=trainer._compile_metrics is not None,
-            apart=training and self._gradients_apart(),
+            apart=name == "fit" and self._gradients_apart(),
             xla=xla,
             eagerly=trainer.run_eagerly,
-            shards=shards.count,
+            shards=shards,
         )
-        if training:
-            self.learning = Learning(
+        if name == "fit":
+            windows = Learning(
                 programs,
                 self.schedule,
                 trainer._recomputation,
@@ -436,46 +422,16 @@ class Engine:
                 perturb=trainer._perturbation,
                 count=self._count,
             )
-        return programs
-
-    def _make_in_one(self, name, programs, batch):
-        """The `OneProgram` of a batch, or `None` where it cannot be one."""
-        length, size = batch.known_length, self.schedule.evaluation_window
-        if not (length and programs.xla and self.findings.sequence_output):
-            return None
-        burn_in = 0 if name == "predict" else self.trainer.burn_in
-        if name == "fit":
-            in_one = self.learning.in_one
         elif name == "evaluate":
-            run = functools.partial(self._evaluated, programs)
-            take = functools.partial(self._counted, programs)
-            in_one = OneProgram(programs, size, run, take)
+            windows = Evaluation(programs, size, self._count)
         else:
-            run = functools.partial(_predicted, programs)
-            take = functools.partial(_passed_on, programs)
-            specs = self.findings.outputs
-            in_one = OneProgram(programs, size, run, take, collected=specs)
-        if in_one is None or length <= burn_in:
-            return None
-        refused = why_batch_refused(in_one, self.step, batch, length - burn_in)
-        return None if refused else in_one
+            windows = Prediction(programs, size, self.findings.outputs)
+        return Use(programs, windows, reason)
 
     def _gradients_apart(self):
         """True if averages over several windows need the outputs one by one."""
         several = len(tf.nest.flatten(self.findings.outputs)) > 1
         return several and self.trainer.update != "window"
-
-
-def _predicted(programs, window, state):
-    outputs, state, buffers, ids_valid = programs.predict(
-        window, state, programs.buffer_values()
-    )
-    return Window(None, None, [], outputs, None, state, buffers, ids_valid)
-
-
-def _passed_on(programs, window, result):
-    programs.keep_buffers(result.buffers)
-    return result.state
 
 
 def _last_start(length, size):

@@ -26,7 +26,7 @@ class Learning:
     Attributes:
         updates: As passed in.
         in_one: `OneProgram` of the windows of a batch, or `None` where the schedule
-            draws or overlaps them.
+            draws them or overlaps them.
     """
 
     def __init__(
@@ -56,7 +56,11 @@ class Learning:
         self.in_one = None
         if isinstance(schedule, FixedWindow) and not schedule.lead:
             self.in_one = OneProgram(
-                programs, schedule.window, self._gradients, self._take
+                programs,
+                schedule.window,
+                self._gradients,
+                self._take,
+                finish=updates.end_sequence,
             )
         self._flush = programs.compiled(updates.flush, xla=False)
         self._decay = programs.compiled(self._gradient_norms)
@@ -66,14 +70,13 @@ class Learning:
             program = programs.gradients_resuming(schedule.stride)
             self._full = WholeGradients(programs, program)
 
-    def train(self, batch, state, lead, in_one=None):
+    def train(self, batch, state, lead):
         """Learns from the windows of a batch with a loss at every timestep.
 
         Args:
             batch: `Batch`.
             state: Named state at its first timestep.
             lead: Timesteps of its inputs that come before its first target.
-            in_one: The `OneProgram` above, to be used if the batch's length is known.
 
         Returns:
             `(state, resume)`: the state for the next batch, and the timestep where it
@@ -81,13 +84,10 @@ class Learning:
         """
         schedule = self._schedule
         measured = self._measure(batch, state, warm_up=None)
-        if isinstance(schedule, FixedWindow) and not schedule.lead:
-            if in_one is not None and batch.known_length is not None:
-                state = in_one(batch, state)
-            else:
-                state = loop.each_window(
-                    batch, state, schedule.window, self._next_window
-                )
+        if self.in_one is not None:
+            if self.in_one.serves(batch):
+                return self.in_one(batch, state), batch.length
+            state = loop.each_window(batch, state, schedule.window, self._next_window)
             resume = batch.length
         else:
             # Nothing else says that windows are planned after the measurement.

@@ -8,6 +8,7 @@ with updates and metrics inside: one start for each batch.
 import tensorflow as tf
 
 from bptt_keras.training import checks, loop
+from bptt_keras.training.updates import when
 
 
 class OneProgram:
@@ -22,25 +23,34 @@ class OneProgram:
         run: Function `(window, state) -> programs.Window`.
         take: Function `(window, result) -> state` that keeps what the window made:
             weights, buffers, metrics.
+        finish: `None`, or function without arguments, for what is kept after the last
+            window.
         collected: `None`, or structure of `tf.TensorSpec`, `(None, None, ...)`: the
             windows' outputs are joined along time.
 
     Attributes:
+        on: Whether it is in use; at first it is not.
         program: The compiled function `(batch, state)`, which returns what is made of
             the batch, and the number of the first check that failed, or -1.
     """
 
-    def __init__(self, programs, size, run, take, collected=None):
+    def __init__(self, programs, size, run, take, *, finish=None, collected=None):
         self._size = size
         self._run = run
         self._take = take
+        self._finish = finish
         self._collected = collected
         # Known once the program has been traced.
-        self._messages = []
+        self._messages = None
+        self.on = False
         self.program = programs.compiled(self._windows)
 
+    def serves(self, batch):
+        """Whether it runs a `Batch`: it is on, and tracing knows the length."""
+        return self.on and batch.known_length is not None
+
     def __call__(self, batch, state):
-        """Runs a batch whose length is known when it is traced.
+        """Runs a batch that it serves.
 
         Args:
             batch: `Batch`.
@@ -67,15 +77,18 @@ class OneProgram:
             )
             return result.outputs, (state, failed)
 
-        carried = state, tf.constant(-1)
+        carried, outputs = (state, tf.constant(-1)), None
         if self._collected is None:
-            return loop.each_window(
+            state, failed = loop.each_window(
                 batch, carried, self._size, lambda *args: body(*args)[1]
             )
-        outputs, (state, failed) = loop.collect_windows(
-            batch, carried, self._size, body, self._collected
-        )
-        return (outputs, state), failed
+        else:
+            outputs, (state, failed) = loop.collect_windows(
+                batch, carried, self._size, body, self._collected
+            )
+        if self._finish is not None:
+            when(failed < 0, self._finish)
+        return (state if outputs is None else (outputs, state)), failed
 
     def _first_failure(self, result):
         found = checks.window_checks(result)

@@ -8,7 +8,6 @@ soon done, starting two takes longer than they save.
 import math
 import numbers
 import os
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -25,69 +24,65 @@ _SMALL = {"fit": 1_000_000, "evaluate": 400_000, "predict": 400_000}
 _SEED_STRIDE = 1_000_003
 
 
-class Shards(NamedTuple):
-    """Over how many programs windows are spread.
-
-    Fields:
-        count: Number of programs.
-        reason: `None`, or why there is only one.
-        in_one: Whether that one should run all windows of a batch.
-    """
-
-    count: int
-    reason: str | None
-    in_one: bool
-
-
-def choose_shards(requested, findings, model, rows, use):
-    """How a window is spread, by what was asked for, the model and the machine.
+def choose_shards(requested, findings):
+    """Number of programs that a window is spread over.
 
     Args:
         requested: `"auto"` or an integer >= 1.
         findings: `state.Findings` of the model.
-        model: The built `keras.Model`.
-        rows: Rows of a batch, an integer.
-        use: `"fit"`, `"evaluate"` or `"predict"`.
 
     Returns:
-        `Shards`.
+        `(shards, reason)`: the reason is `None`, or says why there is only one.
 
     Raises:
         ValueError: If several were asked for, but rows of this model depend on one
             another.
     """
-    small = rows * _multiplied(model) < _SMALL[use] and not has_gpu()
     reason = None
     if findings.why_rows_depend:
         reason = f"rows depend on one another: {findings.why_rows_depend}"
     if requested == "auto":
         if reason is None and has_gpu():
             reason = "a GPU fills itself"
-        elif reason is None and small:
-            reason = "a timestep is little work"
-        count = 1 if reason else min(2, os.cpu_count() or 1)
-        return Shards(count, reason, small and count == 1)
+        return (1 if reason else min(2, os.cpu_count() or 1)), reason
     if requested > 1 and reason:
         raise ValueError(
             f"The batch of this model cannot be cut into shards: {reason}. Received: "
             f"shards={requested}. Leave it at 'auto'."
         )
-    return Shards(requested, reason, small and requested == 1)
+    return requested, reason
+
+
+def is_small(model, rows, use):
+    """Whether one program for a whole batch was measured to be faster than two shards.
+
+    Args:
+        model: A built `keras.Model`.
+        rows: Rows of a batch, an integer, or `None` where nobody knows.
+        use: `"fit"`, `"evaluate"` or `"predict"`.
+    """
+    weights = _multiplied(model)
+    if rows is None or weights is None or has_gpu():
+        return False
+    return rows * weights < _SMALL[use]
 
 
 def _multiplied(model):
-    """Number of a model's weights that each row is multiplied by in a timestep."""
+    """Number of a model's weights that a row is multiplied by in a timestep.
+
+    It is `None` where that is not the number of its weights: convolutions use each of
+    theirs at many places.
+    """
     tables = {
         id(weight)
         for layer in model._flatten_layers()
         if isinstance(layer, keras.layers.Embedding)
         for weight in layer.weights
     }
-    return sum(
-        math.prod(weight.shape)
-        for weight in model.weights
-        if len(weight.shape) > 1 and id(weight) not in tables
-    )
+    shapes = [tuple(w.shape) for w in model.weights if id(w) not in tables]
+    if any(len(shape) > 2 for shape in shapes):
+        return None
+    return sum(math.prod(shape) for shape in shapes if len(shape) == 2)
 
 
 def run_sharded(program, window, state, buffers, shards, *extra):

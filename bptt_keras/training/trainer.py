@@ -355,7 +355,7 @@ class TruncatedBPTT(keras.Model):
             stops=self._stops_on_skipped(),
         )
         self._engine.weighs_classes = class_weight is not None
-        self._engine.batch_size = batch_size
+        self._engine.rows = checks.rows_of_batches(x, batch_size)
         with self._recovering():
             return super().fit(
                 x,
@@ -418,7 +418,7 @@ class TruncatedBPTT(keras.Model):
             )
             y = sample_weight = batch_size = None
         self._engine.clear("evaluate")
-        self._engine.batch_size = batch_size
+        self._engine.rows = checks.rows_of_batches(x, batch_size)
         with self._recovering():
             return super().evaluate(
                 x,
@@ -445,7 +445,7 @@ class TruncatedBPTT(keras.Model):
                 )
             batches = as_batches(self, x, batch_size=batch_size, shuffle=False)
             return predicted(self, batches, verbose)
-        self._engine.batch_size = batch_size
+        self._engine.rows = checks.rows_of_batches(x, batch_size)
         with self._recovering():
             return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
 

@@ -45,10 +45,13 @@ def why_batch_refused(in_one, step, batch, steps):
         steps: Timesteps of a batch that it runs.
 
     Returns:
-        `None` if it compiles, else the reason in one line.
+        `None` if it compiles and does the same, else the reason in one line.
     """
-    rows = batch.inputs[0].shape[0]
-    return _why_refused(in_one.program, *_example(batch, step, rows, steps))
+    arguments = _example(batch, step, batch.inputs[0].shape[0], steps)
+    refused = _why_refused(in_one.program, *arguments)
+    if refused is None and _asserts(in_one.program, *arguments):
+        return "XLA has no assertions, and a metric or the optimizer has some"
+    return refused
 
 
 def _example(batch, step, rows, steps):
@@ -66,8 +69,17 @@ def _example(batch, step, rows, steps):
             shape[1] = steps
         return tf.zeros(shape, tensor.dtype)
 
-    batch = tf.nest.map_structure(example, batch.without_places())
-    return batch, step.initial_state(rows)
+    constants = [tf.zeros([rows, *c.shape[1:]], c.dtype) for c in batch.constants]
+    timed = batch.without_places()._replace(constants=())
+    timed = tf.nest.map_structure(example, timed)
+    return timed._replace(constants=constants), step.initial_state(rows)
+
+
+def _asserts(program, *args):
+    """Whether the program, or a function that it calls, makes an assertion."""
+    graph = program.get_concrete_function(*args).graph.as_graph_def()
+    nodes = [graph.node, *(function.node_def for function in graph.library.function)]
+    return any(node.op == "Assert" for part in nodes for node in part)
 
 
 def _why_refused(program, *args):

@@ -1,23 +1,23 @@
 """Where two programs side by side begin to be faster than one for a whole batch.
 
-python -m tests.benchmarks.shards [--rounds 7] [--use fit evaluate]
+python -m tests.benchmarks.shards [--rounds 7] [--use fit evaluate predict]
 
 ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96) in batches of 8 windows. The table
 says rows times weights that are multiplied in a timestep, by which `shards="auto"`
-chooses, and how much faster one program is than two. For training all windows are one
-program, in evaluation as well; it is so by force here, whatever the size.
+chooses, and how much faster one program for the 8 windows is than two for each of them,
+side by side. Here it is so by force, whatever the size.
 """
 
 import argparse
+import functools
 import statistics
 
 import keras
-import numpy as np
 
 import bptt_keras as bk
 from bptt_keras.training import shards
 from tests.benchmarks.machine import describe_machine, median_ratio, take_turns
-from tests.benchmarks.peers import bptt_keras_fit
+from tests.benchmarks.peers import bptt_keras_fit, data
 from tests.benchmarks.shapes import Shape
 
 SEVERAL = 8
@@ -40,28 +40,40 @@ def training(shape, count):
     return lambda: train(shape.windows)
 
 
-def evaluation(shape, count):
-    """A function that evaluates as many timesteps."""
+def without_gradients(method, shape, count):
+    """A function that evaluates or predicts all windows of a shape."""
     model = bptt_keras_fit.network(shape)
     trainer = bk.TruncatedBPTT(model, window=shape.window, shards=count)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     trainer.compile("sgd", loss)
-    steps = shape.window * shape.windows
-    x, y = np.random.default_rng(0).integers(0, 96, (2, shape.rows, steps))
-    return lambda: trainer.evaluate(x, y, batch_size=shape.rows, verbose=0)
+    inputs, targets = data.series(shape)
+    batches = bk.data.streams(
+        inputs,
+        targets=targets if method == "evaluate" else None,
+        batch_size=shape.rows,
+        window=shape.window * SEVERAL,
+    )
+    return lambda: getattr(trainer, method)(batches, verbose=0)
+
+
+PREPARE = {
+    "fit": training,
+    "evaluate": functools.partial(without_gradients, "evaluate"),
+    "predict": functools.partial(without_gradients, "predict"),
+}
 
 
 def main():
     """Prints a table for each use."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--use", nargs="*", default=["fit", "evaluate"])
+    parser.add_argument("--use", nargs="*", default=list(PREPARE), choices=PREPARE)
     args = parser.parse_args()
     print(describe_machine())
     print(f"{args.rounds} rounds in turn")
     shards._SMALL = dict.fromkeys(shards._SMALL, float("inf"))
     for use in args.use:
-        prepare = {"fit": training, "evaluate": evaluation}[use]
+        prepare = PREPARE[use]
         print(f"\n{use}")
         print(f"{'':24}{'rows x weights':>16}{'two ms':>10}{'one ms':>10}  faster")
         for shape in SIZES:

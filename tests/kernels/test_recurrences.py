@@ -37,8 +37,8 @@ def given_projections(kernel, states):
     return run
 
 
-def keeping_nothing(kernel):
-    return functools.partial(kernel, keep=False)
+def saving_nothing(kernel):
+    return functools.partial(kernel, save=False)
 
 
 def simple(activation, reference, **options):
@@ -74,20 +74,20 @@ KERNELS = {
     "simple_rnn tanh": simple("tanh", np.tanh),
     "simple_rnn relu": simple("relu", lambda x: np.maximum(x, 0)),
     "simple_rnn linear": simple("linear", lambda x: x),
-    "lstm, keeping nothing": Kernel(
-        given_projections(keeping_nothing(kernels.lstm), 2),
+    "lstm, saving nothing": Kernel(
+        given_projections(saving_nothing(kernels.lstm), 2),
         references.lstm,
         gates=4,
         states=2,
     ),
-    "gru, keeping nothing": Kernel(
-        given_projections(keeping_nothing(kernels.gru), 1),
+    "gru, saving nothing": Kernel(
+        given_projections(saving_nothing(kernels.gru), 1),
         references.gru,
         gates=3,
         states=1,
         biases=1,
     ),
-    "simple_rnn, keeping nothing": simple("tanh", np.tanh, keep=False),
+    "simple_rnn, saving nothing": simple("tanh", np.tanh, save=False),
 }
 
 
@@ -233,6 +233,38 @@ def test_gradient_inside_a_loop_over_windows(kernel, jit):
 
     expected = [2 * g for g in gradients(kernel, arguments, {})]
     assert_close(twice(), expected, 1e-10)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_persistent_tape_gets_the_same_gradients(kernel, jit):
+    arguments = [tf.constant(a) for a in arguments_of(kernel)]
+
+    @tf.function(jit_compile=jit)
+    def persistent():
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(arguments)
+            h_seq, *last = kernel.run(*arguments)
+            losses = [tf.reduce_sum(h_seq), tf.reduce_sum(tf.sin(last[0]))]
+        return [tape.gradient(loss, arguments) for loss in losses]
+
+    def single(loss_of):
+        with tf.GradientTape() as tape:
+            tape.watch(arguments)
+            loss = loss_of(*kernel.run(*arguments))
+        return tape.gradient(loss, arguments)
+
+    first, second = persistent()
+    assert_close(first, single(lambda h_seq, *last: tf.reduce_sum(h_seq)), 1e-10)
+    assert_close(
+        second, single(lambda h_seq, *last: tf.reduce_sum(tf.sin(last[0]))), 1e-10
+    )
+
+
+def test_rows_may_be_known_to_the_state_alone(kernel):
+    arguments = [tf.constant(a) for a in arguments_of(kernel, batch=2)]
+    x = tf.TensorSpec((None, None, arguments[0].shape[-1]), tf.float64)
+    function = tf.function(lambda x: kernel.run(x, *arguments[1:])[0], [x])
+    assert_close([function(arguments[0])], kernel.run(*arguments)[:1], 1e-12)
 
 
 def test_reset_row_equals_two_separate_sequences(kernel):

@@ -6,17 +6,28 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
+from bptt_keras.backend import has_gpu
 from bptt_keras.training import shards
 from tests.training.references import assert_same_weights, series
+
+pytestmark = pytest.mark.skipif(has_gpu(), reason="a GPU runs window by window")
 
 IDS = 7
 OPTIONS = {
     "resets inside": {"reset": "inside"},
+    "update after a sequence": {"update": "sequence"},
     "lengths and weights": {"lengths": True, "weights": True},
     "update": {"update": 2},
+    "burn_in": {"burn_in": 2},
     "recompute": {"recompute": "sqrt"},
+    "window": {"window": None},
     "skipping": {"optimizer": "skipping"},
+    "loss scale": {"optimizer": "loss scale"},
+    "learned initial state": {"learn_initial_state": True, "reset": "inside"},
+    "two outputs": {"outputs": 2, "update": 2},
+    "normalised": {"normalised": True},
 }
+QUICK = ("resets inside", "update after a sequence")
 
 
 @pytest.fixture
@@ -33,20 +44,29 @@ def window_by_window(monkeypatch):
 
 def trainer_of(metrics=("accuracy",), window=4, **options):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((None,)),
-            keras.layers.Embedding(IDS, 3),
-            bk.layers.LSTM(5, return_sequences=True),
-            keras.layers.Dense(IDS),
-        ]
-    )
+    learns = options.pop("learn_initial_state", False)
+    layer = bk.layers.LSTM(5, return_sequences=True, learn_initial_state=learns)
+    inputs = keras.Input((None,))
+    hidden = layer(keras.layers.Embedding(IDS, 3)(inputs))
+    if options.pop("normalised", False):
+        hidden = keras.layers.BatchNormalization()(hidden)
+    count = options.pop("outputs", 1)
+    outputs = [keras.layers.Dense(IDS)(hidden) for _ in range(count)]
+    model = keras.Model(inputs, outputs if count > 1 else outputs[0])
     optimizer = keras.optimizers.SGD(0.5)
-    if options.pop("optimizer", None) == "skipping":
+    kind = options.pop("optimizer", None)
+    if kind == "skipping":
         optimizer = bk.clipping.ClippedOptimizer(optimizer)
+    elif kind == "loss scale":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     trainer = bk.TruncatedBPTT(model, window=window, shards=1, **options)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    trainer.compile(optimizer, loss, weighted_metrics=list(metrics))
+    metrics = list(metrics)
+    trainer.compile(
+        optimizer,
+        loss if count == 1 else [loss] * count,
+        weighted_metrics=metrics if count == 1 else [metrics] * count,
+    )
     return trainer
 
 
@@ -57,14 +77,18 @@ def ids(rows=3, steps=11):
 
 
 def runs_in_one(trainer, use="fit"):
-    return trainer._engine.uses[use].in_one is not None
+    in_one = trainer._engine.uses[use].windows.in_one
+    return in_one is not None and in_one.on
 
 
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         ("plain", {}),
-        *(pytest.param(*row, marks=pytest.mark.slow) for row in OPTIONS.items()),
+        *(
+            row if row[0] in QUICK else pytest.param(*row, marks=pytest.mark.slow)
+            for row in OPTIONS.items()
+        ),
     ],
 )
 def test_it_trains_as_window_by_window(name, options, window_by_window):
@@ -77,14 +101,15 @@ def test_it_trains_as_window_by_window(name, options, window_by_window):
     if parts["lengths"]:
         inputs["lengths"] = np.array([11, 6, 2])
     weights = np.random.default_rng(2).random(x.shape) if parts["weights"] else None
+    targets = [y] * options["outputs"] if "outputs" in options else y
 
     def train():
         trainer = trainer_of(**options)
         history = trainer.fit(
             inputs,
-            y,
+            targets,
             sample_weight=weights,
-            validation_data=(x, y),
+            validation_data=(x, targets),
             batch_size=3,
             epochs=2,
             shuffle=False,
@@ -101,7 +126,8 @@ def test_it_trains_as_window_by_window(name, options, window_by_window):
         np.testing.assert_allclose(
             apart[1][logged], in_one[1][logged], rtol=1e-5, err_msg=logged
         )
-    np.testing.assert_allclose(apart[2], in_one[2], atol=1e-5)
+    for a, b in zip(*map(tf.nest.flatten, (apart[2], in_one[2])), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_its_state_goes_from_batch_to_batch(window_by_window):
@@ -115,6 +141,8 @@ def test_its_state_goes_from_batch_to_batch(window_by_window):
         return trainer
 
     apart, in_one = window_by_window(train), train()
+    assert runs_in_one(in_one)
+    assert not runs_in_one(apart)
     assert_same_weights(apart, in_one)
     for a, b in zip(
         tf.nest.flatten(apart.snapshot_state()),
@@ -124,24 +152,53 @@ def test_its_state_goes_from_batch_to_batch(window_by_window):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize("in_one", [True, False])
 @pytest.mark.parametrize(
     ("part", "message"), [("x", "Ids must lie in the vocab"), ("y", "class labels")]
 )
-def test_a_bad_window_changes_nothing_nor_does_any_after_it(part, message):
-    x, y = ids()
-    trainer, expected = trainer_of(), trainer_of()
-    expected.train_on_batch(x[:, :4], y[:, :4])
-    {"x": x, "y": y}[part][1, 5] = IDS
-    with pytest.raises(ValueError, match=message):
-        trainer.train_on_batch(x, y)
-    assert runs_in_one(trainer)
-    assert_same_weights(trainer, expected)
-    assert int(trainer.optimizer.iterations) == 1
-    # The next batch starts as if that one had not been.
-    {"x": x, "y": y}[part][1, 5] = 0
-    trainer.train_on_batch(x[:, :4], y[:, :4])
-    expected.train_on_batch(x[:, :4], y[:, :4])
-    assert_same_weights(trainer, expected)
+def test_a_bad_window_changes_nothing_nor_does_any_after_it(
+    part, message, in_one, window_by_window
+):
+    def check():
+        x, y = ids()
+        trainer, expected = trainer_of(), trainer_of()
+        expected.train_on_batch(x[:, :4], y[:, :4])
+        {"x": x, "y": y}[part][1, 5] = IDS
+        with pytest.raises(ValueError, match=message):
+            trainer.train_on_batch(x, y)
+        assert runs_in_one(trainer) is in_one
+        assert_same_weights(trainer, expected)
+        assert int(trainer.optimizer.iterations) == 1
+
+    check() if in_one else window_by_window(check)
+
+
+@pytest.mark.parametrize("in_one", [True, False])
+def test_a_refused_batch_leaves_state_and_place_as_they_were(in_one, window_by_window):
+    def check():
+        x, y = ids(steps=16)
+        trainer = trainer_of(update="sequence")
+
+        def train(start, reset):
+            cut = slice(start, start + 8)
+            flags = {"reset": np.full(3, reset), "position": np.full(3, start)}
+            trainer.train_on_batch({"inputs": x[:, cut], **flags}, y[:, cut])
+
+        train(0, True)
+        weights, state = trainer.get_weights(), trainer.snapshot_state()
+        y[1, 13] = IDS
+        with pytest.raises(ValueError, match="class labels"):
+            train(8, False)
+        assert runs_in_one(trainer) is in_one
+        for a, b in zip(weights, trainer.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        tf.nest.map_structure(
+            np.testing.assert_array_equal, state, trainer.snapshot_state()
+        )
+        y[1, 13] = 0
+        train(8, False)
+
+    check() if in_one else window_by_window(check)
 
 
 @pytest.mark.parametrize("method", ["evaluate", "predict"])
@@ -180,6 +237,41 @@ def test_a_metric_that_does_not_compile_stands_outside():
     assert history["counted"] == [y.size]
 
 
+class Asserting(keras.metrics.MeanMetricWrapper):
+    """A metric that stops the training by an assertion, which XLA leaves out."""
+
+    def __init__(self):
+        super().__init__(self._value, name="asserting")
+
+    @staticmethod
+    def _value(y_true, y_pred):
+        tf.debugging.assert_less(tf.reduce_max(y_true), tf.cast(IDS - 1, y_true.dtype))
+        return tf.cast(y_true, tf.float32)
+
+
+def test_assertions_of_a_metric_are_kept():
+    x, y = ids()
+    trainer = trainer_of(metrics=[Asserting()])
+    trainer.fit(x, y % 3, verbose=0)
+    assert not runs_in_one(trainer)
+    y[0, 0] = IDS - 1
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        trainer.fit(x, y, verbose=0)
+
+
+def test_a_metric_that_picks_timesteps_is_the_same(window_by_window):
+    class Picking(keras.metrics.Mean):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            picked = tf.boolean_mask(y_true, y_true > 2)
+            return super().update_state(tf.cast(picked, tf.float32))
+
+    def train():
+        trainer = trainer_of(metrics=[Picking(name="picking")])
+        return trainer.fit(*ids(), verbose=0).history["picking"]
+
+    np.testing.assert_allclose(train(), window_by_window(train))
+
+
 def test_batches_of_unknown_length_run_window_by_window():
     x, y = ids()
     data = tf.data.Dataset.from_generator(
@@ -197,49 +289,56 @@ def test_batches_of_unknown_length_run_window_by_window():
     assert_same_weights(trainer, expected)
 
 
-def test_the_summary_says_what_runs():
+def test_the_summary_says_what_runs(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     x, y = series(4, 8)
     words = []
-    for units in (4, 400):
-        model = keras.Sequential(
-            [
-                keras.Input((None, 3)),
-                bk.layers.LSTM(units, return_sequences=True),
-                keras.layers.Dense(2),
-            ]
-        )
-        trainer = bk.TruncatedBPTT(model, window=4)
+    for units, options in [(4, {}), (4, {"stride": 2}), (600, {})]:
+        trainer = bk.TruncatedBPTT(network(units), window=4, **options)
         trainer.compile("sgd", "mse")
         trainer.fit(x, y, verbose=0)
         lines = []
         trainer.summary(print_fn=lines.append)
         words.append("\n".join(lines))
-    small, large = words
+    small, overlapping, large = words
     assert "1: a timestep is little work, one program runs all windows" in small
-    assert "shards  2\n" in large
+    for text in (overlapping, large):
+        assert "shards  2\n" in text
 
 
 @pytest.mark.parametrize(
-    ("rows", "use", "count"), [(1, "fit", 1), (9000, "fit", 2), (3000, "predict", 2)]
+    ("rows", "use", "small"),
+    [
+        (1, "fit", True),
+        (9000, "fit", False),
+        (3000, "predict", False),
+        (None, "fit", 0),
+    ],
 )
-def test_rows_and_weights_say_whether_a_model_is_small(rows, use, count, monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    trainer = trainer_of()
-    trainer.train_on_batch(*ids())
+def test_rows_and_weights_say_whether_a_model_is_small(rows, use, small):
+    model = trainer_of().model
     # 3 * 20 and 5 * 20 of the LSTM, 5 * 7 of the Dense layer; none of the embedding.
-    assert shards._multiplied(trainer.model) == 195
-    engine = trainer._engine
-    chosen = shards.choose_shards("auto", engine.findings, trainer.model, rows, use)
-    assert (chosen.count, chosen.in_one) == (count, count == 1)
+    assert shards._multiplied(model) == 195
+    assert shards.is_small(model, rows, use) == small
 
 
-def test_the_batch_size_stands_for_rows_that_no_trace_knows():
-    x, y = series(4096, 1)
-    for size, in_one in [(1024, False), (64, True)]:
-        trainer = bk.TruncatedBPTT(network(20), window=4)
-        trainer.compile("sgd", "mse")
-        trainer.fit(x, y, batch_size=size, steps_per_epoch=1, verbose=0)
-        assert runs_in_one(trainer) is in_one
+def test_a_convolution_is_not_small():
+    model = keras.Sequential(
+        [
+            keras.Input((None, 32, 32, 1)),
+            keras.layers.ConvLSTM2D(2, 3, return_sequences=True),
+        ]
+    )
+    assert not shards.is_small(model, 1, "fit")
+
+
+@pytest.mark.parametrize(("size", "in_one"), [(1024, False), (64, True)])
+def test_the_batch_size_stands_for_rows_that_no_trace_knows(size, in_one):
+    x, y = series(2048, 1)
+    trainer = bk.TruncatedBPTT(network(20), window=4)
+    trainer.compile("sgd", "mse")
+    trainer.fit(x, y, batch_size=size, steps_per_epoch=1, verbose=0)
+    assert runs_in_one(trainer) is in_one
 
 
 def network(units):

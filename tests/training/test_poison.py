@@ -44,7 +44,7 @@ def state_of(trainer):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"update": 2}, pytest.param({"shards": 1}, marks=pytest.mark.slow)],
+    [{}, {"update": 2}, pytest.param({"shards": 2}, marks=pytest.mark.slow)],
     ids=str,
 )
 @pytest.mark.parametrize("jit_compile", [True, False])

@@ -1,4 +1,4 @@
-"""What the way back needs is kept where there is one, and nowhere else."""
+"""What the way back needs is saved for training and for tapes, and else is not."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import bptt_keras as bk
 
-# And how many sequences each keeps for the way back: h, and what its gates were.
+# And how many sequences each has for the way back: h, and what its gates were.
 LAYERS = {bk.layers.LSTM: 3, bk.layers.GRU: 2, bk.layers.SimpleRNN: 1}
 
 

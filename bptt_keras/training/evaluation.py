@@ -1,0 +1,125 @@
+"""How a batch is evaluated and predicted: its windows, without gradients."""
+
+import tensorflow as tf
+
+from bptt_keras.training import checks, loop
+from bptt_keras.training.one_program import OneProgram
+from bptt_keras.training.programs import Window
+from bptt_keras.training.shards import run_sharded
+
+
+class Evaluation:
+    """Evaluates batches window by window.
+
+    Args:
+        programs: The trainer's `Programs` for evaluation.
+        size: Timesteps of a window, or `None`: all of a batch.
+        count: Function `(window, result)` that adds a window to what is reported.
+
+    Attributes:
+        in_one: `OneProgram` of the windows of a batch.
+    """
+
+    def __init__(self, programs, size, count):
+        self._programs = programs
+        self._size = size
+        self._count = count
+        self.in_one = OneProgram(programs, size, self._run, self._take)
+
+    def __call__(self, batch, state):
+        """The state after all windows of a `Batch`."""
+        if self.in_one.serves(batch):
+            return self.in_one(batch, state)
+        return loop.each_window(batch, state, self._size, self.window)
+
+    def window(self, window, state):
+        """The state after one window."""
+        result = self._run(window, state)
+        with tf.control_dependencies(checks.require_valid_window(result)):
+            return self._take(window, result)
+
+    def _run(self, window, state):
+        programs = self._programs
+        buffers = programs.buffer_values()
+        return run_sharded(programs.evaluate, window, state, buffers, programs.shards)
+
+    def _take(self, window, result):
+        self._programs.keep_buffers(result.buffers)
+        self._count(window, result)
+        return result.state
+
+
+class Prediction:
+    """Predicts batches window by window.
+
+    Args:
+        programs: The trainer's `Programs` for prediction.
+        size: Timesteps of a window, or `None`: all of a batch.
+        outputs: Structure of `tf.TensorSpec` of the outputs.
+
+    Attributes:
+        in_one: `OneProgram` of the windows of a batch.
+    """
+
+    def __init__(self, programs, size, outputs):
+        self._programs = programs
+        self._size = size
+        self._outputs = outputs
+        self.in_one = OneProgram(
+            programs, size, self._run, self._take, collected=outputs
+        )
+
+    def __call__(self, batch, state):
+        """`(outputs, state)` of all windows of a `Batch`."""
+        if self.in_one.serves(batch):
+            return self.in_one(batch, state)
+        return loop.collect_windows(
+            batch, state, self._size, self.window, self._outputs
+        )
+
+    def window(self, window, state):
+        """`(outputs, state)` of one window."""
+        return run_forward(self._programs.predict, self._programs, window, state)
+
+    def _run(self, window, state):
+        programs = self._programs
+        outputs, state, buffers, ids_valid = programs.predict(
+            window, state, programs.buffer_values()
+        )
+        return Window(
+            gradients=None,
+            loss=None,
+            terms=[],
+            outputs=outputs,
+            masks=None,
+            state=state,
+            buffers=buffers,
+            ids_valid=ids_valid,
+        )
+
+    def _take(self, window, result):
+        self._programs.keep_buffers(result.buffers)
+        return result.state
+
+
+def run_forward(program, programs, window, state):
+    """Runs a program without targets on a window.
+
+    Args:
+        program: Function `(window, state, buffers) -> (outputs, state, buffers,
+            ids_valid)`.
+        programs: The `Programs` that it is one of.
+        window: `Batch`.
+        state: Named state.
+
+    Returns:
+        `(outputs, state)`.
+    """
+    outputs, state, buffers, ids_valid = run_sharded(
+        program, window, state, programs.buffer_values(), programs.shards
+    )
+    with tf.control_dependencies(checks.require_ids(ids_valid)):
+        programs.keep_buffers(buffers)
+        if outputs is not None:
+            outputs = tf.nest.map_structure(tf.identity, outputs)
+    return outputs, state
