@@ -357,7 +357,7 @@ class Engine:
             checks.check_options(trainer, self.findings)
         shards, reason = choose_shards(trainer.shards, self.findings)
         xla = self.jit_compile in (True, "auto")
-        use = self._in_one(name, batch) if xla else None
+        use = self._in_one(name, batch, reason) if xla else None
         refusal = None
         if use is None:
             use = self._use(name, xla=xla, shards=shards, reason=reason)
@@ -377,7 +377,7 @@ class Engine:
                 self._restored = None
         return use._replace(carry=carry, refusal=refusal)
 
-    def _in_one(self, name, batch):
+    def _in_one(self, name, batch, reason):
         """The `Use` that runs a whole batch as one program, or `None`.
 
         There is none where it would not be faster, or where XLA does not compile it.
@@ -387,7 +387,8 @@ class Engine:
         wanted = trainer.shards in ("auto", 1) and self.findings.sequence_output
         if not (wanted and length and is_small(trainer.model, rows, name)):
             return None
-        reason = "a timestep is little work" if trainer.shards == "auto" else None
+        if trainer.shards == "auto":
+            reason = reason or "a timestep is little work"
         use = self._use(name, xla=True, shards=1, reason=reason)
         burn_in = 0 if name == "predict" else trainer.burn_in
         in_one = use.windows.in_one

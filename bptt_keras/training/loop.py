@@ -1,8 +1,8 @@
 """The loop over the windows of a batch, as plain graph code.
 
-It is not compiled by XLA itself: the programs that it calls are. So a batch of any
-length reuses the program of the full window, and only a new length of the last,
-shorter window compiles a new one.
+It is not compiled by XLA itself, but for `OneProgram`: the programs that it calls are.
+So a batch of any length reuses the program of the full window, and only a new length of
+the last, shorter window compiles a new one.
 """
 
 import tensorflow as tf

@@ -1,6 +1,6 @@
 """The pieces of a step that are compiled: gradients of a window, update, forward.
 
-The loop over windows is plain graph code and calls these. Each is a function of
+The loop over windows calls these. Each is a function of
 tensors: what a model changes by itself (random seeds, moving averages) goes in and
 comes out as values, so that several can run side by side.
 """

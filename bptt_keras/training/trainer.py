@@ -104,9 +104,11 @@ class TruncatedBPTT(keras.Model):
             in training, from 0 to below 1. Default: 0.
         shards: Parts that the rows of a batch are cut into, whose gradients are made
             side by side and summed: an integer >= 1, or `"auto"` (default): two on a
-            CPU, or one where a timestep is little work, as `summary()` says. A small
-            model's single program runs all windows of a batch of known length. The
-            result is the same up to the order of summation; dropout draws other masks.
+            CPU. Where a timestep is little work, XLA compiles all windows of a batch
+            as one program instead, if they are `window` apart, their number is known
+            and each timestep has its loss. The first batch decides, and `summary()`
+            says what runs. The result is the same up to the order of summation;
+            random draws differ.
         live_metrics: `True` (default): the logs of `fit` tell of gradients, state and
             speed, too, see above. `False`: of losses and metrics alone, which makes a
             noticeable difference to models of a few units.
@@ -240,8 +242,7 @@ class TruncatedBPTT(keras.Model):
                 "Received: jit_compile=True. Leave one of them out."
             )
         check_reductions(loss)
-        # Keras would compile the whole step, the loop over windows included. Here
-        # the loop is plain graph code and its programs are compiled.
+        # Keras would compile the whole step with XLA; the engine chooses what of it.
         super().compile(
             optimizer=optimizer,
             loss=loss,
