@@ -141,7 +141,7 @@ def _shards(engine):
         return _LATER
     use = _known_use(engine)
     in_one = getattr(use.windows.in_one, "on", False)
-    words = [use.why_one_shard, "one program runs all windows of a batch" * in_one]
+    words = [use.why_one_shard, "one program runs many windows" * in_one]
     words = ", ".join(text for text in words if text)
     return f"{use.programs.shards}" + (f": {words}" if words else "")
 

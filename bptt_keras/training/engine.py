@@ -378,23 +378,28 @@ class Engine:
         return use._replace(carry=carry, refusal=refusal)
 
     def _in_one(self, name, batch, reason):
-        """The `Use` that runs a whole batch as one program, or `None`.
+        """The `Use` that runs many windows as one program, or `None`.
 
         There is none where it would not be faster, or where XLA does not compile it.
         """
         trainer, length = self.trainer, batch.known_length
         rows = batch.inputs[0].shape[0] or self.rows
-        wanted = trainer.shards in ("auto", 1) and self.findings.sequence_output
-        if not (wanted and length and is_small(trainer.model, rows, name)):
+        # Without a state nothing would wait for the checks.
+        serves = self.findings.sequence_output and self.step.layers
+        if not (serves and is_small(trainer.model, rows, name)):
+            return None
+        if trainer.shards not in ("auto", 1):
             return None
         if trainer.shards == "auto":
             reason = reason or "a timestep is little work"
         use = self._use(name, xla=True, shards=1, reason=reason)
-        burn_in = 0 if name == "predict" else trainer.burn_in
         in_one = use.windows.in_one
-        if in_one is None or not use.programs.xla or length <= burn_in:
+        if in_one is None or not use.programs.xla:
             return None
-        if why_batch_refused(in_one, self.step, batch, length - burn_in):
+        if length is not None and name != "predict":
+            length = max(length - trainer.burn_in, 0)
+        steps = in_one.steps(length)
+        if not steps or why_batch_refused(in_one, self.step, batch, steps):
             return None
         in_one.on = True
         return use

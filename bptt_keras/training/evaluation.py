@@ -28,8 +28,9 @@ class Evaluation:
 
     def __call__(self, batch, state):
         """The state after all windows of a `Batch`."""
-        if self.in_one.serves(batch):
-            return self.in_one(batch, state)
+        return self.in_one(batch, state, self._one_by_one)
+
+    def _one_by_one(self, batch, state):
         return loop.each_window(batch, state, self._size, self.window)
 
     def window(self, window, state):
@@ -71,8 +72,9 @@ class Prediction:
 
     def __call__(self, batch, state):
         """`(outputs, state)` of all windows of a `Batch`."""
-        if self.in_one.serves(batch):
-            return self.in_one(batch, state)
+        return self.in_one(batch, state, self._one_by_one)
+
+    def _one_by_one(self, batch, state):
         return loop.collect_windows(
             batch, state, self._size, self.window, self._outputs
         )

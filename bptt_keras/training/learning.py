@@ -56,11 +56,7 @@ class Learning:
         self.in_one = None
         if isinstance(schedule, FixedWindow) and not schedule.lead:
             self.in_one = OneProgram(
-                programs,
-                schedule.window,
-                self._gradients,
-                self._take,
-                finish=updates.end_sequence,
+                programs, schedule.window, self._gradients, self._take
             )
         self._flush = programs.compiled(updates.flush, xla=False)
         self._decay = programs.compiled(self._gradient_norms)
@@ -85,9 +81,7 @@ class Learning:
         schedule = self._schedule
         measured = self._measure(batch, state, warm_up=None)
         if self.in_one is not None:
-            if self.in_one.serves(batch):
-                return self.in_one(batch, state), batch.length
-            state = loop.each_window(batch, state, schedule.window, self._next_window)
+            state = self.in_one(batch, state, self._one_by_one)
             resume = batch.length
         else:
             # Nothing else says that windows are planned after the measurement.
@@ -95,7 +89,9 @@ class Learning:
                 spans, rates = _planned(schedule.spans, batch.length - lead, lead)
             state = self._each_span(batch, lead, spans, rates, state)
             resume = spans[-1, 3]
-        self.updates.end_sequence()
+        # After what is checked in the windows, which the state waits for.
+        with tf.control_dependencies(tf.nest.flatten(state)):
+            self.updates.end_sequence()
         return state, resume
 
     def train_end(self, batch, state, *, burn_in, warm_up):
@@ -134,6 +130,10 @@ class Learning:
         self._flush()
 
     # --- Windows ---------------------------------------------------------------
+
+    def _one_by_one(self, batch, state):
+        size = self._schedule.window
+        return loop.each_window(batch, state, size, self._next_window)
 
     def _next_window(self, window, state):
         return self._window(self._gradients, window, state, tf.constant(1.0))

@@ -1,4 +1,4 @@
-"""All windows of a batch as one program, for models whose windows are short work.
+"""Many windows as one program, for models whose windows are short work.
 
 XLA takes some 0.1 ms to start a program and to hand over what it made, more than a
 window of a few units takes to compute. So the loop over windows is compiled as well,
@@ -8,11 +8,14 @@ with updates and metrics inside: one start for each batch.
 import tensorflow as tf
 
 from bptt_keras.training import checks, loop
-from bptt_keras.training.updates import when
+
+# Windows of a program where the length of a batch is not known: as of a stream, whose
+# last batch is shorter.
+SEVERAL = 8
 
 
 class OneProgram:
-    """Runs the windows of a batch inside one compiled program.
+    """Runs the windows of a batch inside one compiled program, or 8 at a time.
 
     XLA knows no assertions. A window that fails a check changes nothing, nor does any
     that comes after it, and what failed is said when the program is done.
@@ -23,8 +26,6 @@ class OneProgram:
         run: Function `(window, state) -> programs.Window`.
         take: Function `(window, result) -> state` that keeps what the window made:
             weights, buffers, metrics.
-        finish: `None`, or function without arguments, for what is kept after the last
-            window.
         collected: `None`, or structure of `tf.TensorSpec`, `(None, None, ...)`: the
             windows' outputs are joined along time.
 
@@ -34,31 +35,62 @@ class OneProgram:
             the batch, and the number of the first check that failed, or -1.
     """
 
-    def __init__(self, programs, size, run, take, *, finish=None, collected=None):
+    def __init__(self, programs, size, run, take, *, collected=None):
         self._size = size
         self._run = run
         self._take = take
-        self._finish = finish
         self._collected = collected
         # Known once the program has been traced.
         self._messages = None
         self.on = False
         self.program = programs.compiled(self._windows)
 
-    def serves(self, batch):
-        """Whether it runs a `Batch`: it is on, and tracing knows the length."""
-        return self.on and batch.known_length is not None
+    def steps(self, length):
+        """Timesteps that one call of the program runs, `None` where it cannot.
 
-    def __call__(self, batch, state):
-        """Runs a batch that it serves.
+        Args:
+            length: Those of the batch, or `None` where tracing does not know.
+        """
+        if length is not None or self._size is None:
+            return length
+        return SEVERAL * self._size
+
+    def __call__(self, batch, state, one_by_one):
+        """Runs a batch.
 
         Args:
             batch: `Batch`.
             state: Named state at its start.
+            one_by_one: Function `(batch, state)` that runs windows without it: where
+                this is not on, or for a shorter window at the end.
 
         Returns:
             The state after it, or `(outputs, state)` if outputs are collected.
         """
+        steps = self.steps(batch.known_length)
+        if not self.on or steps is None:
+            return one_by_one(batch, state)
+        if batch.known_length is not None:
+            return self._at_once(batch, state)
+
+        def singly(batch, state):
+            return self._parts(batch, state, self._size, one_by_one)
+
+        return self._parts(batch, state, steps, singly)
+
+    def _parts(self, batch, state, steps, rest):
+        """Runs so many timesteps at once, and by another function what is left."""
+
+        def part(windows, state):
+            if windows.known_length != steps:
+                return rest(windows, state)
+            return self._at_once(_as_batch(windows), state)
+
+        if self._collected is None:
+            return loop.each_window(batch, state, steps, part)
+        return loop.collect_windows(batch, state, steps, part, self._collected)
+
+    def _at_once(self, batch, state):
         made, failed = self.program(batch.without_places(), state)
         found = [
             checks.require(tf.not_equal(failed, number), message)
@@ -86,8 +118,6 @@ class OneProgram:
             outputs, (state, failed) = loop.collect_windows(
                 batch, carried, self._size, body, self._collected
             )
-        if self._finish is not None:
-            when(failed < 0, self._finish)
         return (state if outputs is None else (outputs, state)), failed
 
     def _first_failure(self, result):
@@ -97,3 +127,11 @@ class OneProgram:
         for number, valid in reversed(list(enumerate(found.values()))):
             failed = tf.where(valid, failed, number)
         return failed
+
+
+def _as_batch(windows):
+    """Windows that `Batch.steps` has cut, as if they were a whole batch."""
+    if windows.reset is None or windows.resets_inside:
+        return windows
+    # Rows that start afresh there.
+    return windows._replace(reset=None, fresh=windows.reset)

@@ -105,10 +105,10 @@ class TruncatedBPTT(keras.Model):
         shards: Parts that the rows of a batch are cut into, whose gradients are made
             side by side and summed: an integer >= 1, or `"auto"` (default): two on a
             CPU. Where a timestep is little work, XLA compiles all windows of a batch
-            as one program instead, if they are `window` apart, their number is known
-            and each timestep has its loss. The first batch decides, and `summary()`
-            says what runs. The result is the same up to the order of summation;
-            random draws differ.
+            as one program instead (8 at a time if its length is not known), if they
+            are `window` apart and each timestep has its loss. The first batch
+            decides, and `summary()` says what runs. The result is the same up to the
+            order of summation; random draws differ.
         live_metrics: `True` (default): the logs of `fit` tell of gradients, state and
             speed, too, see above. `False`: of losses and metrics alone, which makes a
             noticeable difference to models of a few units.

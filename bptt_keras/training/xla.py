@@ -41,7 +41,7 @@ def why_batch_refused(in_one, step, batch, steps):
     Args:
         in_one: `OneProgram`.
         step: The model's `PureStep`.
-        batch: `Batch` that it is meant for, of a known length.
+        batch: `Batch` that it is meant for.
         steps: Timesteps of a batch that it runs.
 
     Returns:

@@ -8,6 +8,7 @@ import tensorflow as tf
 import bptt_keras as bk
 from bptt_keras.backend import has_gpu
 from bptt_keras.training import shards
+from bptt_keras.training.one_program import SEVERAL
 from tests.training.references import assert_same_weights, series
 
 pytestmark = pytest.mark.skipif(has_gpu(), reason="a GPU runs window by window")
@@ -272,21 +273,60 @@ def test_a_metric_that_picks_timesteps_is_the_same(window_by_window):
     np.testing.assert_allclose(train(), window_by_window(train))
 
 
-def test_batches_of_unknown_length_run_window_by_window():
-    x, y = ids()
+@pytest.mark.parametrize("steps", [3, 4, 7, 4 * SEVERAL, 4 * SEVERAL + 9])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"update": "sequence"},
+        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({"learn_initial_state": True}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_batches_of_unknown_length_run_several_windows_at_once(
+    steps, options, window_by_window
+):
+    x, y = ids(steps=steps)
+
+    def batches(*arrays):
+        data = tf.data.Dataset.from_tensors(arrays if len(arrays) > 1 else arrays[0])
+        spec = tf.nest.map_structure(
+            lambda s: tf.TensorSpec((3, None), s.dtype), data.element_spec
+        )
+        return tf.data.Dataset.from_generator(lambda: data, output_signature=spec)
+
+    def train():
+        trainer = trainer_of(**options)
+        data = batches(x, y)
+        trainer.fit(data, epochs=2, verbose=0)
+        return trainer, trainer.evaluate(data, verbose=0), trainer.predict(batches(x))
+
+    apart, in_one = window_by_window(train), train()
+    for use in ("fit", "evaluate", "predict"):
+        assert runs_in_one(in_one[0], use)
+        assert not runs_in_one(apart[0], use)
+    assert_same_weights(apart[0], in_one[0])
+    np.testing.assert_allclose(apart[1], in_one[1], rtol=1e-5)
+    assert in_one[2].shape == (3, steps, IDS)
+    np.testing.assert_allclose(apart[2], in_one[2], atol=1e-5)
+
+
+def test_a_bad_window_in_a_batch_of_unknown_length_is_refused():
+    x, y = ids(steps=4 * SEVERAL + 9)
     data = tf.data.Dataset.from_generator(
-        lambda: iter([(x, y), (x[:, :6], y[:, :6])]),
-        output_signature=(
-            tf.TensorSpec((None, None), tf.int64),
-            tf.TensorSpec((None, None), tf.int64),
-        ),
+        lambda: iter([(x, y)]),
+        output_signature=(tf.TensorSpec((3, None), tf.int64),) * 2,
     )
-    trainer, expected = trainer_of(), trainer_of()
-    trainer.fit(data, verbose=0)
-    assert not runs_in_one(trainer)
-    expected.train_on_batch(x, y)
-    expected.train_on_batch(x[:, :6], y[:, :6])
-    assert_same_weights(trainer, expected)
+    for place in (5, 4 * SEVERAL + 5):
+        trainer = trainer_of(update="sequence")
+        weights = trainer.get_weights()
+        y[0, place] = IDS
+        with pytest.raises(ValueError, match="class labels"):
+            trainer.fit(data, verbose=0)
+        assert runs_in_one(trainer)
+        for a, b in zip(weights, trainer.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        y[0, place] = 0
 
 
 def test_the_summary_says_what_runs(monkeypatch):
@@ -301,7 +341,7 @@ def test_the_summary_says_what_runs(monkeypatch):
         trainer.summary(print_fn=lines.append)
         words.append("\n".join(lines))
     small, overlapping, large = words
-    assert "1: a timestep is little work, one program runs all windows" in small
+    assert "1: a timestep is little work, one program runs many windows" in small
     for text in (overlapping, large):
         assert "shards  2\n" in text
 
