@@ -82,9 +82,8 @@ class OneProgram:
         """Runs so many timesteps at once, and by another function what is left."""
 
         def part(windows, state):
-            if windows.known_length != steps:
-                return rest(windows, state)
-            return self._at_once(_as_batch(windows), state)
+            run = self._at_once if windows.known_length == steps else rest
+            return run(_as_batch(windows), state)
 
         if self._collected is None:
             return loop.each_window(batch, state, steps, part)
