@@ -24,8 +24,10 @@ LENGTHS = (1_024, 2_048, 4_096, 8_192, 16_384)
 METHODS = ("none", "sqrt", "revolve")
 WINDOW = 64
 # Tensors of more than 64 KiB get pages of their own, which are given back when they are
-# freed: else what a process keeps for later hides what an update needs.
+# freed: else what a process keeps for later hides what an update needs. oneDNN's
+# allocator, which TensorFlow takes on some processors, keeps them.
 _RETURN_MEMORY = {
+    "TF_ENABLE_ONEDNN_OPTS": "0",
     "BPTT_KERAS_KEEP_MEMORY": "0",
     "MALLOC_MMAP_THRESHOLD_": "65536",
     "MALLOC_ARENA_MAX": "1",
