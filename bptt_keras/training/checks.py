@@ -9,8 +9,10 @@ import tensorflow as tf
 from bptt_keras.data.ragged import RaggedBatches
 from bptt_keras.training.assertions import require
 from bptt_keras.training.parts import split_inputs
+from bptt_keras.training.ragged import BATCH_SIZE
 from bptt_keras.truncation import ARTBP
 
+_IN_BATCHES = tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType
 # Values looked at in one go: a large array is checked without a copy of its size.
 _CHUNK = 1 << 22
 
@@ -41,7 +43,7 @@ def check_data(x, y, model, *, shuffle):
             "Rows with `reset` continue one another, so their order must be kept. "
             "Received: shuffle=True. Leave `shuffle` out, or pass `shuffle=False`."
         )
-    if isinstance(x, tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType):
+    if isinstance(x, _IN_BATCHES):
         return
     parts = split_inputs(x)
     inputs, reset = parts.inputs, parts.reset
@@ -74,8 +76,7 @@ def rows_of_batches(x, batch_size):
     Returns:
         An integer, or `None` where the data come in batches.
     """
-    batches = tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType
-    return None if isinstance(x, batches) else batch_size or 32
+    return None if isinstance(x, _IN_BATCHES) else batch_size or BATCH_SIZE
 
 
 def check_fit(x, y, class_weight, steps_per_epoch):

@@ -64,7 +64,6 @@ class Engine:
         weighs_classes: True while data come with `class_weight`.
         uses: `{"fit" | "evaluate" | "predict": Use}`, as far as they have been used.
         keeps_memory: True if memory that a window frees is kept for the next one.
-        learning: `Learning`, `None` before the first batch of training.
     """
 
     def __init__(self, trainer, jit_compile):
@@ -73,12 +72,16 @@ class Engine:
         self.step = self.inputs = self.findings = self.unchecked = None
         self.rows = None
         self.uses = {}
-        self.learning = None
         self.weighs_classes = False
         self.keeps_memory = False
         self._element_spec = None
         # A state that was restored before there is a carry to hold it.
         self._restored = None
+
+    @property
+    def learning(self):
+        """`Learning`, `None` before the first batch of training."""
+        return self.uses["fit"].windows if "fit" in self.uses else None
 
     @property
     def schedule(self):
@@ -356,12 +359,12 @@ class Engine:
         if training:
             checks.check_options(trainer, self.findings)
         shards, reason = choose_shards(trainer.shards, self.findings)
-        xla = self.jit_compile in (True, "auto")
+        xla = self.jit_compile in (True, "auto") and not trainer.run_eagerly
         use = self._in_one(name, batch, reason) if xla else None
         refusal = None
         if use is None:
             use = self._use(name, xla=xla, shards=shards, reason=reason)
-            if self.jit_compile == "auto" and use.programs.xla:
+            if self.jit_compile == "auto" and xla:
                 size = self.schedule.evaluation_window
                 refusal = why_window_refused(use.programs, self.step, batch, size, name)
             if refusal is not None:
@@ -370,11 +373,9 @@ class Engine:
         carry = Carry(
             self.step, batch, reaches_back=overlaps and self.schedule.lead > 0
         )
-        if training:
-            self.learning = use.windows
-            if self._restored is not None:
-                carry.restore(self._restored)
-                self._restored = None
+        if training and self._restored is not None:
+            carry.restore(self._restored)
+            self._restored = None
         return use._replace(carry=carry, refusal=refusal)
 
     def _in_one(self, name, batch, reason):
@@ -386,15 +387,14 @@ class Engine:
         rows = batch.inputs[0].shape[0] or self.rows
         # Without a state nothing would wait for the checks.
         serves = self.findings.sequence_output and self.step.layers
-        if not (serves and is_small(trainer.model, rows, name)):
-            return None
-        if trainer.shards not in ("auto", 1):
+        wanted = trainer.shards in ("auto", 1) and is_small(trainer.model, rows, name)
+        if not (serves and wanted):
             return None
         if trainer.shards == "auto":
             reason = reason or "a timestep is little work"
         use = self._use(name, xla=True, shards=1, reason=reason)
         in_one = use.windows.in_one
-        if in_one is None or not use.programs.xla:
+        if in_one is None:
             return None
         if length is not None and name != "predict":
             length = max(length - trainer.burn_in, 0)

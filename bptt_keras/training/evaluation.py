@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bptt_keras.training import checks, loop
+from bptt_keras.training import checks
 from bptt_keras.training.one_program import OneProgram
 from bptt_keras.training.programs import Window
 from bptt_keras.training.shards import run_sharded
@@ -22,16 +22,12 @@ class Evaluation:
 
     def __init__(self, programs, size, count):
         self._programs = programs
-        self._size = size
         self._count = count
-        self.in_one = OneProgram(programs, size, self._run, self._take)
+        self.in_one = OneProgram(programs, size, self._run, self._take, self.window)
 
     def __call__(self, batch, state):
         """The state after all windows of a `Batch`."""
-        return self.in_one(batch, state, self._one_by_one)
-
-    def _one_by_one(self, batch, state):
-        return loop.each_window(batch, state, self._size, self.window)
+        return self.in_one(batch, state)
 
     def window(self, window, state):
         """The state after one window."""
@@ -64,20 +60,13 @@ class Prediction:
 
     def __init__(self, programs, size, outputs):
         self._programs = programs
-        self._size = size
-        self._outputs = outputs
         self.in_one = OneProgram(
-            programs, size, self._run, self._take, collected=outputs
+            programs, size, self._run, self._take, self.window, collected=outputs
         )
 
     def __call__(self, batch, state):
         """`(outputs, state)` of all windows of a `Batch`."""
-        return self.in_one(batch, state, self._one_by_one)
-
-    def _one_by_one(self, batch, state):
-        return loop.collect_windows(
-            batch, state, self._size, self.window, self._outputs
-        )
+        return self.in_one(batch, state)
 
     def window(self, window, state):
         """`(outputs, state)` of one window."""

@@ -29,16 +29,7 @@ class Learning:
             draws them or overlaps them.
     """
 
-    def __init__(
-        self,
-        programs,
-        schedule,
-        recomputation,
-        updates,
-        *,
-        perturb,
-        count,
-    ):
+    def __init__(self, programs, schedule, recomputation, updates, *, perturb, count):
         self._programs = programs
         self._schedule = schedule
         self.updates = updates
@@ -56,7 +47,11 @@ class Learning:
         self.in_one = None
         if isinstance(schedule, FixedWindow) and not schedule.lead:
             self.in_one = OneProgram(
-                programs, schedule.window, self._gradients, self._take
+                programs,
+                schedule.window,
+                self._gradients,
+                self._take,
+                self._next_window,
             )
         self._flush = programs.compiled(updates.flush, xla=False)
         self._decay = programs.compiled(self._gradient_norms)
@@ -81,7 +76,7 @@ class Learning:
         schedule = self._schedule
         measured = self._measure(batch, state, warm_up=None)
         if self.in_one is not None:
-            state = self.in_one(batch, state, self._one_by_one)
+            state = self.in_one(batch, state)
             resume = batch.length
         else:
             # Nothing else says that windows are planned after the measurement.
@@ -130,10 +125,6 @@ class Learning:
         self._flush()
 
     # --- Windows ---------------------------------------------------------------
-
-    def _one_by_one(self, batch, state):
-        size = self._schedule.window
-        return loop.each_window(batch, state, size, self._next_window)
 
     def _next_window(self, window, state):
         return self._window(self._gradients, window, state, tf.constant(1.0))

@@ -26,6 +26,8 @@ class OneProgram:
         run: Function `(window, state) -> programs.Window`.
         take: Function `(window, result) -> state` that keeps what the window made:
             weights, buffers, metrics.
+        window: Function `(window, state)` that does both, and asserts between them:
+            for windows that the program does not serve.
         collected: `None`, or structure of `tf.TensorSpec`, `(None, None, ...)`: the
             windows' outputs are joined along time.
 
@@ -35,10 +37,11 @@ class OneProgram:
             the batch, and the number of the first check that failed, or -1.
     """
 
-    def __init__(self, programs, size, run, take, *, collected=None):
+    def __init__(self, programs, size, run, take, window, *, collected=None):
         self._size = size
         self._run = run
         self._take = take
+        self._window = window
         self._collected = collected
         # Known once the program has been traced.
         self._messages = None
@@ -55,28 +58,29 @@ class OneProgram:
             return length
         return SEVERAL * self._size
 
-    def __call__(self, batch, state, one_by_one):
-        """Runs a batch.
+    def __call__(self, batch, state):
+        """Runs a batch, by the program as far as that is on and fits.
 
         Args:
             batch: `Batch`.
             state: Named state at its start.
-            one_by_one: Function `(batch, state)` that runs windows without it: where
-                this is not on, or for a shorter window at the end.
 
         Returns:
             The state after it, or `(outputs, state)` if outputs are collected.
         """
         steps = self.steps(batch.known_length)
         if not self.on or steps is None:
-            return one_by_one(batch, state)
+            return self._one_by_one(batch, state)
         if batch.known_length is not None:
             return self._at_once(batch, state)
 
         def singly(batch, state):
-            return self._parts(batch, state, self._size, one_by_one)
+            return self._parts(batch, state, self._size, self._one_by_one)
 
         return self._parts(batch, state, steps, singly)
+
+    def _one_by_one(self, batch, state):
+        return self._loop(batch, state, self._size, self._window)
 
     def _parts(self, batch, state, steps, rest):
         """Runs so many timesteps at once, and by another function what is left."""
@@ -85,9 +89,12 @@ class OneProgram:
             run = self._at_once if windows.known_length == steps else rest
             return run(_as_batch(windows), state)
 
+        return self._loop(batch, state, steps, part)
+
+    def _loop(self, batch, carried, steps, body):
         if self._collected is None:
-            return loop.each_window(batch, state, steps, part)
-        return loop.collect_windows(batch, state, steps, part, self._collected)
+            return loop.each_window(batch, carried, steps, body)
+        return loop.collect_windows(batch, carried, steps, body, self._collected)
 
     def _at_once(self, batch, state):
         made, failed = self.program(batch.without_places(), state)
@@ -106,18 +113,14 @@ class OneProgram:
             state = tf.cond(
                 failed < 0, lambda: self._take(window, result), lambda: result.state
             )
-            return result.outputs, (state, failed)
+            carried = state, failed
+            return carried if self._collected is None else (result.outputs, carried)
 
-        carried, outputs = (state, tf.constant(-1)), None
+        made = self._loop(batch, (state, tf.constant(-1)), self._size, body)
         if self._collected is None:
-            state, failed = loop.each_window(
-                batch, carried, self._size, lambda *args: body(*args)[1]
-            )
-        else:
-            outputs, (state, failed) = loop.collect_windows(
-                batch, carried, self._size, body, self._collected
-            )
-        return (state if outputs is None else (outputs, state)), failed
+            return made
+        outputs, (state, failed) = made
+        return (outputs, state), failed
 
     def _first_failure(self, result):
         found = checks.window_checks(result)

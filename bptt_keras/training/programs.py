@@ -1,8 +1,8 @@
 """The pieces of a step that are compiled: gradients of a window, update, forward.
 
-The loop over windows calls these. Each is a function of
-tensors: what a model changes by itself (random seeds, moving averages) goes in and
-comes out as values, so that several can run side by side.
+The loop over windows calls these. Each is a function of tensors: what a model changes
+by itself (random seeds, moving averages) goes in and comes out as values, so that
+several can run side by side.
 """
 
 from typing import Any, NamedTuple

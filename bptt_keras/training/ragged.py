@@ -6,7 +6,7 @@ import tensorflow as tf
 from bptt_keras.data.ragged import RaggedBatches, is_ragged
 from bptt_keras.data.unpad import unpad
 
-_BATCH_SIZE = 32  # Keras' own default
+BATCH_SIZE = 32  # Keras' own default
 
 
 def is_sequences(model, x):
@@ -37,7 +37,7 @@ def as_batches(trainer, x, y=None, sample_weight=None, *, batch_size=None, shuff
     return RaggedBatches(
         x,
         y,
-        batch_size=batch_size or _BATCH_SIZE,
+        batch_size=batch_size or BATCH_SIZE,
         window=window,
         shuffle=shuffle,
         sample_weight=sample_weight,

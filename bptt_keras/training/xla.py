@@ -77,22 +77,16 @@ def _example(batch, step, rows, steps):
 
 def _asserts(program, *args):
     """Whether the program, or a function that it calls, makes an assertion."""
-    graph = program.get_concrete_function(*args).graph.as_graph_def()
+    function = _outside(lambda: program.get_concrete_function(*args))
+    graph = function.graph.as_graph_def()
     nodes = [graph.node, *(function.node_def for function in graph.library.function)]
     return any(node.op == "Assert" for part in nodes for node in part)
 
 
 def _why_refused(program, *args):
     """Lowers a program to XLA's language; `None`, or why that is impossible."""
-
-    def trace():
-        return program.experimental_get_compiler_ir(*args)
-
-    # Tracing stands outside: what it refuses, it refuses with XLA and without. It has
-    # a thread of its own because `tf.init_scope`, which this runs in, stops tapes: a
-    # trace without gradients would be kept and used for a batch of that many rows.
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        lower = executor.submit(trace).result()
+    # Tracing stands outside of the `try`: what it refuses, it refuses without XLA, too.
+    lower = _outside(lambda: program.experimental_get_compiler_ir(*args))
     try:
         lower(stage="hlo")
     except (ValueError, NotImplementedError, tf.errors.OpError) as error:
@@ -100,3 +94,13 @@ def _why_refused(program, *args):
         found = re.search(r"on XLA_\w+: (\w+)", first)
         return f"XLA has no {found.group(1)}" if found else first
     return None
+
+
+def _outside(trace):
+    """Runs a function that traces, outside of any `tf.init_scope`.
+
+    That stops tapes: a trace without gradients would be kept and used for a batch of
+    that many rows. A thread of its own has none.
+    """
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        return executor.submit(trace).result()

@@ -16,11 +16,11 @@ import keras
 
 import bptt_keras as bk
 from bptt_keras.training import shards
+from bptt_keras.training.one_program import SEVERAL
 from tests.benchmarks.machine import describe_machine, median_ratio, take_turns
 from tests.benchmarks.peers import bptt_keras_fit, data
 from tests.benchmarks.shapes import Shape
 
-SEVERAL = 8
 SIZES = [
     Shape(4, 20, 32, windows=512),
     Shape(4, 50, 64, windows=256),
