@@ -32,12 +32,11 @@ def forward(step, x, states, kernel, recurrent_kernel, bias, *, mask=None, reset
         `(h_seq, *states)` of shapes `(time, batch, units)` and `(batch, units)`, in the
         dtype of `x`.
     """
-    dtype, shape = x.dtype, tf.shape(x)
+    dtype = x.dtype
     if mask is not None:
         # What stands in a masked step may be NaN, and need not stay in its row.
         x = tf.where(mask[..., None], x, tf.zeros([], dtype))
-    rows = tf.matmul(tf.reshape(x, (-1, x.shape[-1])), kernel) + bias
-    p = tf.reshape(rows, tf.concat([shape[:2], kernel.shape[-1:]], 0))
+    p = tf.tensordot(x, kernel, 1) + bias
 
     def at_t(states, sequences):
         p, keep, fresh = sequences

@@ -96,17 +96,19 @@ def gru(
 
         def run():
             weights, biases = [tf.transpose(w) for w in scaled[:2]], scaled[2:]
-            return _forward(swap_to_front(x, mask), h_0, weights, biases, **flags)
+            front = swap_to_front(x, mask)
+            h_T, kept = _forward(front, h_0, weights, biases, **flags)
+            return h_T, (front, *kept)
 
         if save:
             h_T, saved = run()
-            outputs = swap_to_back(saved[0]), h_T
+            outputs = swap_to_back(saved[1]), h_T
         else:
             step = functools.partial(_step, wide(scaled[3]))
             outputs = forward(step, x, (h_0,), *scaled[:3], **flags)
 
         def gradient(d_h_seq, d_h_T):
-            h_seq, gates = saved if save else run()[1]
+            front, h_seq, gates = saved if save else run()[1]
             h_prev = previous(h_seq, h_0, reset)
             d_h_0, (d_p, d_m_g, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T),
@@ -117,7 +119,7 @@ def gru(
             gradients = (
                 swap_to_back(d_x),
                 d_h_0,
-                weight_gradient(swap_to_front(x, mask), d_p) * scale,
+                weight_gradient(front, d_p) * scale,
                 weight_gradient(h_prev, d_m) * scale,
                 tf.reduce_sum(d_p, axis=(1, 2)) * scale,
                 tf.reduce_sum(d_m, axis=(1, 2)) * scale,

@@ -100,24 +100,26 @@ def lstm(
 
         def run():
             weights = stacked(kernel, recurrent_kernel) * scale[:, None], bias * scale
-            return _forward(swap_to_front(x, mask), h_0, c_0, weights, **flags)
+            front = swap_to_front(x, mask)
+            last, kept = _forward(front, h_0, c_0, weights, **flags)
+            return last, (front, *kept)
 
         if save:
             (h_T, c_T), saved = run()
-            outputs = swap_to_back(saved[0]), h_T, c_T
+            outputs = swap_to_back(saved[1]), h_T, c_T
         else:
             weights = kernel * scale, recurrent_kernel * scale, bias * scale
             outputs = forward(_step, x, (h_0, c_0), *weights, **flags)
 
         def gradient(d_h_seq, d_h_T, d_c_T):
-            h_seq, gates, c_prev = saved if save else run()[1]
+            front, h_seq, gates, c_prev = saved if save else run()[1]
             weights = tf.concat([kernel, recurrent_kernel], axis=0) * scale
             (d_h_0, d_c_0), (d_z, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T, d_c_T),
                 (gates, c_prev, mask, reset),
                 weights,
             )
-            d_kernel = weight_gradient(swap_to_front(x, mask), d_z) * scale
+            d_kernel = weight_gradient(front, d_z) * scale
             d_recurrent = weight_gradient(previous(h_seq, h_0, reset), d_z) * scale
             d_bias = tf.reduce_sum(d_z, axis=(1, 2)) * scale
             gradients = swap_to_back(d_x), d_h_0, d_c_0, d_kernel, d_recurrent, d_bias

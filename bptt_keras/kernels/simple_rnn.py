@@ -103,24 +103,26 @@ def simple_rnn(
 
         def run():
             weights = stacked(kernel, recurrent_kernel), bias
-            return _forward(swap_to_front(x, mask), h_0, weights, activation, **flags)
+            front = swap_to_front(x, mask)
+            h_T, h_seq = _forward(front, h_0, weights, activation, **flags)
+            return h_T, (front, h_seq)
 
         if save:
             h_T, saved = run()
-            outputs = swap_to_back(saved), h_T
+            outputs = swap_to_back(saved[1]), h_T
         else:
             step = functools.partial(_step, activation)
             outputs = forward(step, x, (h_0,), kernel, recurrent_kernel, bias, **flags)
 
         def gradient(d_h_seq, d_h_T):
-            h_seq = saved if save else run()[1]
+            front, h_seq = saved if save else run()[1]
             d_h_0, (d_z, d_x) = _backward(
                 (swap_to_front(d_h_seq), d_h_T),
                 (h_seq, mask, reset),
                 tf.concat([kernel, recurrent_kernel], axis=0),
                 activation,
             )
-            d_kernel = weight_gradient(swap_to_front(x, mask), d_z)
+            d_kernel = weight_gradient(front, d_z)
             d_recurrent = weight_gradient(previous(h_seq, h_0, reset), d_z)
             d_bias = tf.reduce_sum(d_z, axis=(1, 2))
             gradients = swap_to_back(d_x), d_h_0, d_kernel, d_recurrent, d_bias
