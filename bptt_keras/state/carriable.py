@@ -103,14 +103,32 @@ def _is_cell(layer):
 def within_a_step(model):
     """Ids of the layers that another one applies to one timestep at a time.
 
-    Those in `TimeDistributed` and the cells of recurrent layers; and those that a
-    layer with the state protocol owns, whose state is that layer's affair.
+    Those in `TimeDistributed`, and those of `within_the_carried`.
     """
+    return within_the_carried(model) | within_time_distributed(model)
+
+
+def within_the_carried(model):
+    """Ids of the cells of recurrent layers, and of what is in them.
+
+    And of the layers that one with the state protocol owns, whose state is that
+    layer's affair.
+    """
+    return _within(
+        model, lambda x: isinstance(x, keras.layers.RNN) or follows_protocol(x)
+    )
+
+
+def within_time_distributed(model):
+    """Ids of the layers that stand in a `TimeDistributed`."""
+    return _within(model, lambda x: isinstance(x, keras.layers.TimeDistributed))
+
+
+def _within(model, is_outer):
     return {
         id(inner)
         for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.TimeDistributed | keras.layers.RNN)
-        or follows_protocol(layer)
+        if is_outer(layer)
         for inner in layer._flatten_layers(include_self=False)
     }
 

@@ -6,13 +6,16 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.state.buffers import Buffers
+from bptt_keras.state.carriable import within_time_distributed
 from bptt_keras.state.timed import with_sizes
 
+_SEED = "seed_generator_state"
 _SEVERAL = "each of several outputs has an average of its own"
 _SHARE_DRAWS = (
     keras.layers.RNN,
-    keras.layers.Dropout,
     keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
 )
 
 
@@ -29,6 +32,9 @@ class Findings(NamedTuple):
         why_not_in_parts: Why a window cannot be run in parts with the same result, or
             `None`: moving averages, losses added by layers, random draws that the
             parts would repeat.
+        why_padding_counts: Why padding that is added to a window, told by `valid`,
+            would change the result, or `None`: random draws for a whole window,
+            losses or moving averages of layers that cannot be told of it.
         all_masked: True if a mask reaches every recurrent layer.
     """
 
@@ -37,6 +43,7 @@ class Findings(NamedTuple):
     outputs: Any
     why_rows_depend: Any
     why_not_in_parts: Any
+    why_padding_counts: Any
     all_masked: Any
 
 
@@ -71,23 +78,25 @@ def discover(step, specs):
             f"{shapes[1]} for 7."
         )
     fixed = 2 if True in sequence else 1
-    specs = tf.nest.map_structure(
+    output_specs = tf.nest.map_structure(
         lambda s: tf.TensorSpec([None] * fixed + s.shape[fixed:], s.dtype), outputs[0]
     )
     shared = _why_timesteps_depend(buffers, traces[0]["added_losses"])
-    several = len(tf.nest.flatten(specs)) > 1
+    several = len(tf.nest.flatten(output_specs)) > 1
+    at_once = _why_parts_repeat(step.model, buffers)
     return Findings(
         buffers=buffers,
         sequence_output=True in sequence,
-        outputs=specs,
+        outputs=output_specs,
         why_rows_depend=shared or (_SEVERAL if several else None),
-        why_not_in_parts=shared or _why_parts_repeat(step.model, buffers),
+        why_not_in_parts=shared or at_once,
+        why_padding_counts=at_once or _why_padding_counts(step, specs),
         all_masked=traces[0]["all_masked"],
     )
 
 
 def _why_timesteps_depend(buffers, added_losses):
-    averages = [v.path for v in buffers if not v.path.endswith("seed_generator_state")]
+    averages = [v.path for v in buffers if not v.path.endswith(_SEED)]
     if averages:
         return f"the model updates {averages[0]} from the whole batch"
     if added_losses:
@@ -95,18 +104,29 @@ def _why_timesteps_depend(buffers, added_losses):
     return None
 
 
+def _why_padding_counts(step, specs):
+    found = [step.examined(specs, training) for training in (True, False)]
+    return next((f.why for f in found if f is not None and f.why is not None), None)
+
+
 def _why_parts_repeat(model, buffers):
     """Names a layer that would draw the same numbers in each part of a window.
 
     Dropout draws by timestep here; recurrent layers and `SpatialDropout1D` draw one
-    mask for all timesteps, which parts are meant to share.
+    mask for all timesteps, which parts are meant to share. Within `TimeDistributed`
+    timesteps are rows to those, and each has a mask of its own.
     """
+    rows = within_time_distributed(model)
+    seeds = {id(v) for v in buffers if v.path.endswith(_SEED)}
     for layer in model._flatten_layers():
-        own = {id(v) for v in layer.variables} & {id(v) for v in buffers}
+        inner = layer._flatten_layers(include_self=False)
+        others = {id(v) for other in inner for v in other.variables}
+        draws = ({id(v) for v in layer.variables} & seeds) - others
+        by_step = type(layer).call is keras.layers.Dropout.call
         shares = isinstance(layer, _SHARE_DRAWS) or hasattr(layer, "state_size")
         ours = type(layer).__module__.startswith("bptt_keras.")
-        holds_others = bool(layer._flatten_layers(include_self=False))
-        if own and not (shares or ours or holds_others):
+        once = id(layer) not in rows and (shares or ours)
+        if draws and not (by_step or once):
             return (
                 f"layer {layer.name!r} ({type(layer).__name__}) draws random numbers "
                 f"for a whole window at once"

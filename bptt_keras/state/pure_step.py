@@ -7,12 +7,24 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.kernels.dropout import dropout, starting_at
-from bptt_keras.layers import ActivationRegularization
-from bptt_keras.state.carriable import check_carriable, recurrent_layers
-from bptt_keras.state.carried import Pass, both
+from bptt_keras.state.carriable import (
+    check_carriable,
+    recurrent_layers,
+    within_the_carried,
+)
+from bptt_keras.state.carried import Pass
 from bptt_keras.state.carried_rnn import CarriedRNN
+from bptt_keras.state.examination import examine
+from bptt_keras.state.padding import (
+    is_foreign,
+    knowing_steps,
+    regularized_steps,
+    takes_flags,
+)
+from bptt_keras.state.place import Place
 from bptt_keras.state.protocol import CarriedLayer, follows_protocol
 from bptt_keras.state.replaced import LOCK, replaced_call
+from bptt_keras.state.time_distributed import merges_time, merging
 
 
 class PureStep:
@@ -26,7 +38,8 @@ class PureStep:
     Layers that take part: every `keras.layers.RNN` (`LSTM`, `GRU`, `SimpleRNN`,
     `RNN(cell)` with any cell, `StackedRNNCells`, `ConvLSTM1D/2D/3D`) and this
     package's own, in Sequential, Functional, nested and subclassed models. A layer
-    inside `TimeDistributed` works within one timestep and is left alone.
+    inside `TimeDistributed` works within one timestep: it keeps no state, and is called
+    once for all rows and timesteps, `(batch * time, ...)`.
 
     A layer of your own takes part if it has two methods, in place of the refusals
     below, whatever it is derived from:
@@ -55,11 +68,16 @@ class PureStep:
         valid: Boolean tensor `(batch, time)`, False where a row has no input: that
             step holds the state and repeats the output of the step before, in every
             carried layer, besides the steps that a mask of the model's own switches
-            off. The masks of the outputs stay as the model made them. Default
-            `None`: every step is valid.
+            off. Such a step counts neither in the averages of `BatchNormalization` nor
+            for an activity regularizer, and a layer of your own whose `call` has an
+            argument `mask` finds it there; where no step counts, that layer changes no
+            variable and adds no loss. The masks of the outputs stay as the model made
+            them. Default `None`: every step is valid.
         start: Index of the first timestep within its window, an integer or a scalar
             tensor. Dropout draws by timestep from it: a window in pieces, with one
             seed, drops what it drops in one call. Default 0.
+        losses_count: False where nobody uses what layers add to the loss or average
+            for later: padding that would count there is not refused. Default `True`.
 
     Returns:
         `(outputs, new_state)`: the model's outputs, and a dict
@@ -70,7 +88,9 @@ class PureStep:
         ValueError: If `model` is not built, or has a layer whose state cannot be
             carried over a cut in time: `Bidirectional`, `go_backwards=True`,
             `stateful=True`, attention, convolution or pooling over time, or a
-            recurrent layer that is called twice or given an `initial_state`.
+            recurrent layer that is called twice or given an `initial_state`. With
+            `valid`: if a layer adds a loss, or changes a variable, from its timesteps
+            and takes no `mask`, or has an activity regularizer to which zeros count.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -111,11 +131,17 @@ class PureStep:
             for layer in model._flatten_layers()
             if type(layer).call is keras.layers.Dropout.call
         ]
-        self._averaging = [
-            layer
-            for layer in model._flatten_layers()
-            if isinstance(layer, ActivationRegularization)
+        self._merging = [
+            layer for layer in model._flatten_layers() if merges_time(layer)
         ]
+        # What is inside a carried layer is that layer's own affair.
+        owned = within_the_carried(model)
+        self.own_layers = [x for x in model._flatten_layers() if id(x) not in owned]
+        self._averaging = [layer for layer in self.own_layers if takes_flags(layer)]
+        self._regularized = [
+            layer for layer in self.own_layers if layer.activity_regularizer is not None
+        ]
+        self._examined = {}
 
     @property
     def layers(self):
@@ -151,10 +177,24 @@ class PureStep:
         return {c.name: c.initial_state(batch_size) for c in self._layers}
 
     def __call__(
-        self, inputs, state=None, *, training=False, reset=None, valid=None, start=0
+        self,
+        inputs,
+        state=None,
+        *,
+        training=False,
+        reset=None,
+        valid=None,
+        start=0,
+        losses_count=True,
     ):
         outputs, new_state, _ = self._run(
-            inputs, state, training=training, reset=reset, valid=valid, start=start
+            inputs,
+            state,
+            training=training,
+            reset=reset,
+            valid=valid,
+            start=start,
+            losses_count=losses_count,
         )
         return outputs, new_state
 
@@ -193,8 +233,11 @@ class PureStep:
         reset=None,
         valid=None,
         start=0,
+        losses_count=True,
+        place=None,
         watched=None,
     ):
+        # `place`: what stands in for the `Place` of the pass, `valid` included.
         # `watched`: a context that stands innermost, around the model's call alone.
         first = tf.nest.flatten(inputs)[0]
         first = tf.convert_to_tensor(first)
@@ -202,7 +245,11 @@ class PureStep:
         state = initial if state is None else state
         self._check_state(state)
         reset = _flags("reset", reset, ranks={1: "(batch,)", 2: "(batch, time)"})
+        valid = valid if place is None else place.flags
         valid = _flags("valid", valid, ranks={2: "(batch, time)"})
+        if place is None:
+            known = self._known(inputs, valid, training, refuse=losses_count)
+            place = Place(valid, known)
         if reset is not None and reset.shape.rank == 1:
             state, reset = where_rows(reset, initial, state), None
         one_pass = Pass(state, dict(state), initial, training, reset, valid, called={})
@@ -210,14 +257,59 @@ class PureStep:
             for carried in self._layers:
                 replaced.enter_context(carried.replaced(one_pass))
             for layer in self._dropouts:
-                replaced.enter_context(_drawing_fast(layer))
+                replaced.enter_context(_drawing_fast(layer, place))
+            for layer in self._merging:
+                replaced.enter_context(merging(layer, place))
             for layer in self._averaging:
-                replaced.enter_context(_knowing_flags(layer, reset, valid))
+                replaced.enter_context(knowing_steps(layer, place, reset))
+            for layer in self._regularized:
+                replaced.enter_context(regularized_steps(layer, place))
             replaced.enter_context(starting_at(start))
             if watched is not None:
                 replaced.enter_context(watched)
             outputs = self.model(inputs, training=training)
         return outputs, one_pass.new_state, one_pass.called
+
+    def examined(self, specs, training):
+        """What padding would do to the model.
+
+        Args:
+            specs: As for `discover`.
+            training: Boolean.
+
+        Returns:
+            `Examination`, or `None` if no layer of the model has to know of padding.
+        """
+        concerned = self._averaging or self._regularized
+        if not concerned and not any(map(is_foreign, self.own_layers)):
+            return None
+        if training not in self._examined:
+            self._examined[training] = examine(self, specs, training)
+        return self._examined[training]
+
+    def _known(self, inputs, valid, training, *, refuse):
+        """What `Place` has to know.
+
+        Raises:
+            ValueError: If padding would count.
+        """
+        if valid is None:
+            return None
+
+        def spec(x):
+            x = tf.convert_to_tensor(x)
+            return tf.TensorSpec(x.shape, x.dtype)
+
+        found = self.examined(tf.nest.map_structure(spec, inputs), bool(training))
+        # A call that fails says why with its own lengths.
+        if found is None or found.fits is None:
+            return None
+        if refuse and found.why is not None:
+            raise ValueError(
+                f"Padding must count for nothing (`lengths`, `mask`, ragged data or "
+                f"lists of sequences), but {found.why}. {found.remedy}"
+            )
+        return found.fits
 
     def _check_state(self, state):
         expected = {c.name: c.names for c in self._layers}
@@ -261,25 +353,20 @@ def where_rows(rows, chosen, otherwise):
     return tf.nest.map_structure(select, chosen, otherwise)
 
 
-def _drawing_fast(layer):
+def _drawing_fast(layer, place):
     """Within: Keras' `Dropout` draws numbers that XLA makes fast on a CPU."""
 
     def call(inputs, training=False):
         if not training or layer.rate == 0:
             return inputs
-        seed = layer.seed_generator.next()
-        return dropout(inputs, layer.rate, seed, layer.noise_shape)
-
-    return replaced_call(layer, call)
-
-
-def _knowing_flags(layer, reset, valid):
-    """Within: a layer that averages over timesteps knows which of them count."""
-    original = layer.call
-
-    def call(inputs, training=False, mask=None):
-        if mask is None:
-            mask = getattr(inputs, "_keras_mask", None)
-        return original(inputs, training=training, mask=both(mask, valid), reset=reset)
+        seed, noise = layer.seed_generator.next(), layer.noise_shape
+        parted = place.parted(inputs) if place.sizes else None
+        if parted is None:
+            return dropout(inputs, layer.rate, seed, noise)
+        if noise is not None:
+            noise = (noise[0], None, None, *noise[1:])
+        dropped = tf.reshape(dropout(parted, layer.rate, seed, noise), tf.shape(inputs))
+        dropped.set_shape(inputs.shape)
+        return dropped
 
     return replaced_call(layer, call)

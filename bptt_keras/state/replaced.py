@@ -1,30 +1,42 @@
-"""A layer that runs another `call` for a while."""
+"""An object that runs another function under one of its names for a while."""
 
 import contextlib
 import threading
 
-# One model is traced at a time: the replaced `call` belongs to the layer object.
+# One model is traced at a time: what is replaced belongs to the layer object.
 LOCK = threading.RLock()
 
 
-@contextlib.contextmanager
 def replaced_call(layer, call):
     """Within: `layer` runs `call` for its own. One may stand inside another."""
-    outer = layer.__dict__.get("call")
-    original, owner = layer.call, threading.get_ident()
+    return replaced(layer, "call", call)
 
-    def call_of_owner(*args, **kwargs):
+
+@contextlib.contextmanager
+def replaced(owner, name, function):
+    """Within: `owner.name` is `function`. One may stand inside another.
+
+    Args:
+        owner: A layer or a variable.
+        name: Name of a method, or of an attribute that holds a function.
+        function: What takes its place.
+    """
+    missing = object()
+    outer = owner.__dict__.get(name, missing)
+    original, thread = getattr(owner, name), threading.get_ident()
+
+    def function_of_owner(*args, **kwargs):
         # Another thread may call the same model meanwhile: it gets the layer's own.
-        mine = threading.get_ident() == owner
-        return (call if mine else original)(*args, **kwargs)
+        mine = threading.get_ident() == thread
+        return (function if mine else original)(*args, **kwargs)
 
     # An entry of the instance dictionary hides the method; Keras' attribute tracking
     # is not meant for it.
-    layer.__dict__["call"] = call_of_owner
+    owner.__dict__[name] = function_of_owner
     try:
         yield
     finally:
-        if outer is None:
-            del layer.__dict__["call"]
+        if outer is missing:
+            del owner.__dict__[name]
         else:
-            layer.__dict__["call"] = outer
+            owner.__dict__[name] = outer

@@ -1,0 +1,113 @@
+"""Where a pass through a model stands: which leading axes are rows and timesteps."""
+
+import collections
+import contextlib
+import math
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+
+class Note(NamedTuple):
+    """A tensor that was asked about.
+
+    Fields:
+        layer: The layer that it enters or leaves.
+        shape: `tf.TensorShape`.
+        dtype: `tf.DType`.
+        fits: Whether its first axes are like those of the flags.
+        axis: The last axis of the flags.
+    """
+
+    layer: Any
+    shape: Any
+    dtype: Any
+    fits: Any
+    axis: Any
+
+
+class Place:
+    """What a layer has to know of where it stands in one pass.
+
+    Tensors have the axes `(batch, time, ...)`. Within `TimeDistributed` the two are
+    merged into one, `(batch * time, ...)`.
+
+    Args:
+        valid: Booleans `(batch, time)`, or `None`.
+        known: What `fits` answers outside of `TimeDistributed`, by key, or `None`.
+
+    Attributes:
+        flags: The steps that count: booleans `(batch, time)` or, within
+            `TimeDistributed`, `(batch * time,)`; `None` if all of them do.
+        sizes: Within `TimeDistributed` the sizes of the merged axes, integers where
+            they are known; else `None`.
+        notes: `{key: Note}` of all that was asked about.
+        handed: How often each layer was handed the flags, by id.
+    """
+
+    def __init__(self, valid, known=None):
+        self.flags = valid
+        self.sizes = None
+        self.notes = {}
+        self.handed = collections.Counter()
+        self._known = known
+        self._asked = collections.Counter()
+
+    @contextlib.contextmanager
+    def merged(self, sizes, flags):
+        """Within: rows and timesteps are one axis.
+
+        Args:
+            sizes: `[rows, timesteps]` of the axes that are merged.
+            flags: As the attribute will be.
+        """
+        outer = self.flags, self.sizes
+        self.flags, self.sizes = flags, [*(self.sizes or sizes[:1]), sizes[1]]
+        try:
+            yield
+        finally:
+            self.flags, self.sizes = outer
+
+    @property
+    def steps_a_row(self):
+        """How many rows of the merged axis come from one row of the batch."""
+        return math.prod(self.sizes[1:]) if self.sizes else 1
+
+    def fits(self, layer, what, tensor):
+        """Whether the first axes of a tensor are those of `flags`.
+
+        A feature axis may happen to be as long as the sequence. So what two traces
+        of other lengths have shown goes before what the shape says.
+
+        Args:
+            layer: The layer that the tensor enters or leaves.
+            what: `"inputs"` or `"outputs"`.
+            tensor: The tensor.
+        """
+        key = (id(layer), what, self._asked[id(layer), what])
+        self._asked[id(layer), what] += 1
+        rank = 0 if self.flags is None else self.flags.shape.rank
+        fits = rank > 0 and self.flags.shape.is_compatible_with(tensor.shape[:rank])
+        axis = 0 if self.sizes else 1
+        self.notes[key] = Note(layer, tensor.shape, tensor.dtype, fits, axis)
+        if fits and self._known is not None and not self.sizes:
+            return self._known.get(key, fits)
+        return fits
+
+    def parted(self, tensor):
+        """A tensor of the merged axis as `(batch, time, others merged, ...)`.
+
+        Returns:
+            A tensor, or `None` where the first axis is not the merged one.
+        """
+        known = all(isinstance(size, int) for size in self.sizes)
+        if tensor.shape[0] != (math.prod(self.sizes) if known else None):
+            return None
+        sizes = [*self.sizes[:2], math.prod(self.sizes[2:])]
+        return tf.reshape(tensor, tf.stack([*sizes, *axes_of(tensor)[1:]]))
+
+
+def axes_of(tensor):
+    """Sizes of the axes of a tensor, integers where they are known."""
+    dynamic = tf.shape(tensor)
+    return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]

@@ -1,0 +1,65 @@
+"""`TimeDistributed` in one call of the inner layer, for any number of timesteps.
+
+Keras calls the inner layer step by step, for as many steps (or rows) as there were
+when it was traced. Here rows and timesteps become one axis, `(batch * time, ...)`.
+"""
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.state.padding import expanded, joined
+from bptt_keras.state.place import axes_of
+from bptt_keras.state.replaced import replaced_call
+
+
+def merges_time(layer):
+    """Whether a layer is Keras' `TimeDistributed`, with Keras' own `call`."""
+    return type(layer).call is keras.layers.TimeDistributed.call
+
+
+def merging(layer, place):
+    """Within: the inner layer of a `TimeDistributed` is called once.
+
+    No mask goes to the inner layer by itself: a flag for each row of the merged axis
+    means nothing to a recurrent layer, say. Those to which it does find it in `place`.
+
+    Args:
+        layer: A `keras.layers.TimeDistributed`.
+        place: `Place` of the pass.
+    """
+    inner = layer.layer
+
+    def call(inputs, training=None, mask=None):
+        first = keras.tree.flatten(inputs)[0]
+        sizes = axes_of(first)[:2]
+        flags = None
+        if place.fits(layer, "inputs", first):
+            flags = expanded(place.flags, first, 2)
+        if mask is not None:
+            mask = tf.cast(keras.tree.flatten(mask)[0], tf.bool)
+        flags = joined(mask, flags)
+        options = {"training": training} if inner._call_has_training_arg else {}
+        with place.merged(sizes, None if flags is None else _merged(flags)):
+            outputs = inner.call(keras.tree.map_structure(_merged, inputs), **options)
+        return keras.tree.map_structure(
+            lambda tensor: _apart(tensor, sizes, first.shape[:2]), outputs
+        )
+
+    return replaced_call(layer, call)
+
+
+def _merged(tensor):
+    """`(batch, time, ...)` as `(batch * time, ...)`."""
+    rows, steps, *others = axes_of(tensor)
+    merged = tf.reshape(tensor, tf.stack([rows * steps, *others]))
+    rows, steps, *others = tensor.shape
+    known = None not in (rows, steps)
+    merged.set_shape([rows * steps if known else None, *others])
+    return merged
+
+
+def _apart(tensor, sizes, known):
+    """`(batch * time, ...)` as `(batch, time, ...)`."""
+    parted = tf.reshape(tensor, tf.stack([*sizes, *axes_of(tensor)[1:]]))
+    parted.set_shape([*known, *tensor.shape[1:]])
+    return parted
