@@ -151,8 +151,7 @@ class _Gradients:
         self._length = length
         self._variables = problem.step.model.trainable_variables
         self.paths = [v.path for v in self._variables]
-        self._program = tf.function(self._add, autograph=False, jit_compile=xla)
-        self._falls_back = xla
+        self._programs, self._xla = {}, xla
 
     def of(self, window):
         """List of tensors, one a trainable variable."""
@@ -167,19 +166,27 @@ class _Gradients:
             stop = min(start + window, end)
             x, y = problem.inputs(start, stop), problem.targets(start, stop)
             fresh = start == 0 and step.learns_initial_state
-            sums, state = self._run(x, y, None if fresh else state, sums)
+            state = None if fresh else state
+            sums, state = self._run(stop - start, x, y, state, sums)
         return sums
 
-    def _run(self, *arguments):
+    def _run(self, length, *arguments):
         try:
-            return self._program(*arguments)
+            return self._program(length)(*arguments)
         except (ValueError, NotImplementedError, tf.errors.OpError):
-            if not self._falls_back:
+            if not self._xla:
                 raise
             # If it is not XLA that fails, the plain program says so.
-            self._falls_back = False
-            self._program = tf.function(self._add, autograph=False)
-            return self._program(*arguments)
+            self._programs, self._xla = {}, False
+            return self._program(length)(*arguments)
+
+    def _program(self, length):
+        # One a length: TensorFlow warns of a function that is traced for many.
+        if length not in self._programs:
+            self._programs[length] = tf.function(
+                self._add, autograph=False, jit_compile=self._xla
+            )
+        return self._programs[length]
 
     def _add(self, x, y, state, sums):
         problem = self._problem

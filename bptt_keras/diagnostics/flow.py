@@ -143,31 +143,39 @@ class GradientFlow:
                 f"{longest} timesteps, or the model or its data hold NaN."
             )
         if kind == "none":
-            return "No gradient reaches back: the loss does not depend on the state."
+            return (
+                "No gradient reaches back, not even one step: on these data the loss "
+                "does not depend on the state."
+            )
+        # What is left at the last lag, of the gradient one step back.
+        left = self.norms[-1] / self.norms[0]
         if kind == "exploding":
-            times = self.norms[-1] / self.norms[0]
             return (
                 f"Gradients explode: by {self.decay:.3f} times a timestep, to "
-                f"{times:.3g} times within {longest}. Clip them, shorten the window, "
-                f"or use a cell with gates."
+                f"{left:.3g} times within {longest}, as measured on these data. Clip "
+                "them, or use a cell with gates or smaller recurrent weights."
             )
         if kind == "lasting":
-            left = self.norms[-1] / self.norms[0]
             return (
-                f"Gradients last: {left:.0%} is left after {longest} timesteps, and "
-                f"they change by {self.decay:.4f} times a timestep. Longer windows "
-                f"than that may still teach something; measure with a larger `longest`."
+                f"Gradients last: of the gradient one step back, {percent(left)} is "
+                f"left after {longest} timesteps of these data, and it changes by "
+                f"{self.decay:.4f} times a timestep. What reaches further was not "
+                "measured; a larger `longest` does."
             )
-        window = self.window()
-        words = (
-            f"{window} steps back hold all but 10 % of them, "
-            if window is not None
-            else ""
-        )
-        return (
-            f"Gradients vanish: half is gone after {_steps(self.half_life)}; {words}"
-            f"a reach above {self.horizon()} buys nothing (less than 1 % lies beyond)."
-        )
+        return f"Gradients vanish: {self._shares()}."
+
+    def _shares(self):
+        """How much of a vanishing gradient lies within how many timesteps."""
+        window, horizon, longest = self.window(), self.horizon(), len(self.norms)
+        parts = []
+        if self.half_life is not None:
+            parts.append(f"half is gone after {_steps(self.half_life)}")
+        if window is not None:
+            parts.append(f"{_steps(window)} back hold all but 10 % of them")
+        if horizon < longest:
+            parts.append(f"less than 1 % lies beyond {horizon}")
+        measured = f"gradients of single losses, at lags up to {longest} of these data"
+        return f"{'; '.join(parts)} ({measured})"
 
     def plot(self, path=None, title="Gradient flow"):
         """The norms by lag, layer by layer, on a logarithmic scale.
@@ -246,6 +254,15 @@ def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
     right.set_title("State passed on over k steps (Jacobian)", fontsize=10)
     left.legend(fontsize=8)
     return saved(figure, path)
+
+
+def percent(part):
+    """A part in percent, in words: `12 %`.
+
+    Args:
+        part: A number >= 0.
+    """
+    return f"{100 * part:.{0 if part >= 0.01 or not part else 1}f} %"
 
 
 def _steps(count):

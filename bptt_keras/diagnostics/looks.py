@@ -20,7 +20,8 @@ class Look(NamedTuple):
     Fields:
         epoch: Epochs that were done.
         flow: `GradientFlow`.
-        bias: `TruncationBias` of the trainer's window, or `None`.
+        bias: `TruncationBias` of the trainer's window, or `None`; of a shorter one
+            beside it where that may do.
         activity: `Activity`.
         logs: `{name: number}` of the epoch before, empty before training.
         findings: List of `Finding`.

@@ -8,8 +8,9 @@ import math
 import numpy as np
 
 from bptt_keras.diagnostics import report_figures as figures
+from bptt_keras.diagnostics.changes import spans, when
 from bptt_keras.diagnostics.files import write_whole
-from bptt_keras.diagnostics.findings import news
+from bptt_keras.diagnostics.findings import of_window
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -158,13 +159,28 @@ def _results(history, results):
 def _found(looks):
     if not looks:
         return ""
-    items = [
-        f'<li class="{html.escape(finding.severity)}"><span class="epoch">{when}:'
-        f"</span> <b>{html.escape(finding.kind)}</b>. {html.escape(finding.words)}</li>"
-        for when, finding in news(looks)
-    ]
-    body = f"<ul>{''.join(items)}</ul>" if items else "<p>Nothing to warn of.</p>"
-    return f"<h2>What was found</h2>\n{body}"
+    held = spans(looks)
+    now, past = (
+        _listed(s for s in held if s.holds is holds) for holds in (True, False)
+    )
+    if not now:
+        now = "<p>Nothing to warn of.</p>"
+    if past:
+        now = f"<p>At the last look, {when(looks[-1])}:</p>\n{now}"
+        past = f"\n<p>Before, and no longer:</p>\n{past}"
+    return f"<h2>What was found</h2>\n{now}{past}"
+
+
+def _listed(held):
+    items = []
+    for span in held:
+        kind, severity, words = map(html.escape, span.finding)
+        after = f" <i>{html.escape(span.after)}</i>" if span.after else ""
+        items.append(
+            f'<li class="{severity}"><span class="epoch">{span.time}:</span> '
+            f"<b>{kind}</b>. {words}{after}</li>"
+        )
+    return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
 def _curves(history):
@@ -201,8 +217,7 @@ def _clipping(history, config):
 def _flow(looks):
     if not looks:
         return ""
-    last = html.escape(looks[-1].flow.verdict())
-    words = f"<p>At the last look: {last}</p>"
+    words = _last(looks[-1], looks[-1].flow.verdict())
     picture = figures.heatmap(looks)
     return _section(
         "Gradient flow", picture, "Norm of the gradient by lag and epoch", words
@@ -212,12 +227,19 @@ def _flow(looks):
 def _window(looks):
     if not any(look.bias for look in looks):
         return ""
-    bias = [look.bias for look in looks if look.bias][-1]
-    words = f"<p>At the last look: {html.escape(bias.verdict())}</p>"
+    last = [look for look in looks if look.bias][-1]
+    words = _last(last, of_window(last.bias))
     picture = figures.direction(looks)
     return _section(
         "What the window is worth", picture, "Cosine to the full gradient", words
     )
+
+
+def _last(look, words):
+    """What the last look measured; a first one says little of what comes."""
+    if not look.epoch:
+        words += " This was before training, which changes it."
+    return f"<p>Measured {when(look)}: {html.escape(words)}</p>"
 
 
 def _samples(samples):

@@ -78,7 +78,7 @@ def heatmap(looks):
     ax.set(xlabel="epochs done", ylabel="lag (timesteps)")
     horizons = [_horizon(look.flow) for look in looks]
     ax.plot(range(len(looks)), horizons, "k.-", lw=1, label="horizon (1 % beyond)")
-    windows = {int(look.bias.windows[0]) for look in looks if look.bias}
+    windows = {int(look.bias.windows[-2]) for look in looks if look.bias}
     for window in windows:
         if window <= shortest:
             ax.axhline(window, color="0.25", ls="--", lw=1, label=f"window {window}")
@@ -97,9 +97,9 @@ def direction(looks):
     figure, (ax,) = panels("", 1)
     ax.axhline(0, color="0.6", lw=1)
     ax.axhline(1, color="0.6", lw=1, ls=":")
-    ax.plot(epochs, [look.bias.cosine[0] for look in seen], "o-", label="cosine")
+    ax.plot(epochs, [look.bias.cosine[-2] for look in seen], "o-", label="cosine")
     ax.plot(
-        epochs, [look.bias.norm_ratio[0] for look in seen], "s--", label="norm ratio"
+        epochs, [look.bias.norm_ratio[-2] for look in seen], "s--", label="norm ratio"
     )
     ax.set_xlabel("epochs done")
     ax.legend(fontsize=8)

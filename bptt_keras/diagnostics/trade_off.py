@@ -3,6 +3,7 @@
 import numpy as np
 
 from bptt_keras.diagnostics.figures import panels, positive, saved
+from bptt_keras.diagnostics.flow import percent
 from bptt_keras.truncation.arguments import real
 
 
@@ -88,32 +89,45 @@ class TruncationBias:
                 f"The gradient over {full} timesteps is zero or not finite: there is "
                 "nothing to compare windows with."
             )
-        words = []
-        if self.wrong_way:
-            worst = int(np.nanargmin(self.cosine))
-            words.append(
-                f"Windows up to {max(self.wrong_way)} point the wrong way: with "
-                f"{self.windows[worst]} the cosine to the gradient over {full} "
-                f"timesteps is {self.cosine[worst]:.2f}, and training moves weights "
-                "away from where they should go, until it diverges."
-            )
+        words = [self._astray()] if self.wrong_way else []
         chosen = self._advised()
         if chosen is None:
             best = len(self.windows) - 2
             words.append(
-                f"No window is near the gradient over {full} timesteps: the longest, "
-                f"{self.windows[best]}, is off by {_part(self.bias[best])}."
+                f"No window is near the gradient over {full} timesteps of these data, "
+                f"of those measured: the longest, {self.windows[best]}, is off by "
+                f"{percent(self.bias[best])}."
             )
         else:
             words.append(
                 f"A window of {self.windows[chosen]} is off by "
-                f"{_part(self.bias[chosen])} from the gradient over {full} "
-                f"timesteps{self._saving(chosen)}."
+                f"{percent(self.bias[chosen])} from the gradient over {full} timesteps "
+                f"of these data{self._saving(chosen)}."
             )
         return " ".join(words)
 
+    def _astray(self):
+        """Which windows point the wrong way, and how far."""
+        wrong, worst = self.wrong_way, int(np.nanargmin(self.cosine))
+        first = [int(w) for w in self.windows[: len(wrong)]]
+        which = (
+            f"up to {wrong[-1]}" if wrong == first else f"of {_listed(wrong)} timesteps"
+        )
+        return (
+            f"Windows {which} point the wrong way, of those measured: with "
+            f"{self.windows[worst]} the cosine to the gradient over "
+            f"{self.windows[-1]} timesteps of these data is {self.cosine[worst]:.2f}. "
+            "A small step by it raises the loss over them: training moves weights away "
+            "from where they should go."
+        )
+
     def _advised(self):
-        """Place of the shortest window within 10 %, or else within 50 %."""
+        """Place of the shortest window within 10 %, or else within 50 %.
+
+        Where one alone was measured there is nothing to choose.
+        """
+        if len(self.windows) == 2:
+            return 0
         for tolerance in (0.1, 0.5):
             window = self.window(tolerance)
             if window < self.windows[-1]:
@@ -178,6 +192,6 @@ class TruncationBias:
         return self.verdict()
 
 
-def _part(bias):
-    digits = 1 if bias < 0.01 else 0
-    return f"{100 * bias:.{digits}f} %"
+def _listed(numbers):
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} and {last}" if most else last

@@ -8,6 +8,7 @@ import numpy as np
 from bptt_keras.diagnostics import findings
 from bptt_keras.diagnostics.activity import prepare_activity
 from bptt_keras.diagnostics.bias import prepare_bias
+from bptt_keras.diagnostics.changes import news
 from bptt_keras.diagnostics.data import load, timed_shape
 from bptt_keras.diagnostics.looks import Look, write_looks
 from bptt_keras.diagnostics.measure import prepare_flow
@@ -28,8 +29,15 @@ class TrainingWatch(keras.callbacks.Callback):
     (`gradient_flow`), whether the gradient of a window points the wrong way
     (`truncation_bias` of the trainer's window, unless windows overlap or have random
     lengths), what units and gates do (`activity`), and what the logs tell of gradient
-    norms and clipping. What it finds is printed when it is new: each kind once, and
-    again if it was gone in between.
+    norms and clipping. What it finds is printed when it is new, each kind once, and
+    taken back when a later look does not find it any more.
+
+    Before training it tells what is broken already: gradients that explode, are not
+    finite or point the wrong way, units that are dead or saturated. How far gradients
+    reach, and so whether a window is too long or too short, changes as a network
+    learns: that is told after the first epoch (at once in a `fit` with
+    `initial_epoch`). It calls a window too long if a shorter one, measured beside it,
+    is within 10 % of the full gradient, and "biased" if it is off by 30 % or more.
 
     Args:
         data: `(x, y)`, arrays `(rows, time, ...)`, or a `tf.data.Dataset` of such
@@ -117,21 +125,25 @@ class TrainingWatch(keras.callbacks.Callback):
         epoch, logs = self._ended
         measure_flow, measure_bias, look_at_units = self._measures
         flow, activity, window = measure_flow(), look_at_units(), self._window()
-        bias = self._bias(measure_bias, window)
+        ends = measure_flow.ends
+        shorter = findings.shorter(flow, window, ends=ends) if epoch else None
+        bias = self._bias(measure_bias, window, shorter)
         before = self.looks[-1].logs if self.looks else {}
         found = [
-            *findings.of_flow(flow, window, ends=measure_flow.ends),
+            *findings.of_flow(flow, window, ends=ends, bias=bias),
             *([] if bias is None else findings.of_bias(bias)),
             *findings.of_activity(activity),
             *findings.of_logs(logs, before, _clips(self.model.optimizer)),
             *self._unjudged(window),
         ]
+        if not epoch:
+            found = findings.before_training(found)
         # Gradients and logs may tell of the same.
         found = list({finding.kind: finding for finding in reversed(found)}.values())
         found.reverse()
-        told = len(findings.news(self.looks))
+        told = len(news(self.looks))
         self.looks.append(Look(epoch, flow, bias, activity, logs, found))
-        for when, finding in findings.news(self.looks)[told:]:
+        for when, finding in news(self.looks)[told:]:
             # The progress bar's line is not finished yet.
             self.print_fn(f"\n{when}, {finding}")
         if self.path is not None:
@@ -146,12 +158,12 @@ class TrainingWatch(keras.callbacks.Callback):
         known = isinstance(schedule, FixedWindow | AdaptiveWindow)
         return schedule.window if known else None
 
-    def _bias(self, measure, window):
+    def _bias(self, measure, window, shorter):
         """`TruncationBias` of windows that stand side by side, else `None`."""
         overlaps = getattr(self.model, "stride", None) not in (None, window)
         if window is None or overlaps or window >= self._length:
             return None
-        return measure([window])
+        return measure([window] if shorter is None else [shorter, window])
 
     def _unjudged(self, window):
         if window is None or window < self._length:

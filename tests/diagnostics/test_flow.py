@@ -34,7 +34,11 @@ def test_half_life_horizon_and_window_of_a_geometric_decay():
         ),
         (geometric(0.5, 8), "vanishing", "half is gone after 1 step"),
         (geometric(1.1), "exploding", "by 1.100 times a timestep"),
-        (geometric(0.99), "lasting", "61% is left after 50 timesteps"),
+        (
+            geometric(0.99),
+            "lasting",
+            "of the gradient one step back, 61 % is left after 50 timesteps",
+        ),
         (GradientFlow(np.zeros(9)), "none", "No gradient reaches back"),
         (GradientFlow([1.0, np.inf, 2.0]), "not finite", "not finite"),
     ],
@@ -42,6 +46,20 @@ def test_half_life_horizon_and_window_of_a_geometric_decay():
 def test_a_flow_is_put_into_words(flow, kind, words):
     assert flow.kind() == kind
     assert words in flow.verdict() == str(flow)
+
+
+def test_words_say_up_to_which_lag_was_measured_and_on_which_data():
+    words = geometric(0.8).verdict()
+    assert "less than 1 % lies beyond 21" in words
+    assert "at lags up to 50 of these data" in words
+    assert "buys nothing" not in words
+
+
+def test_nothing_is_said_of_lags_beyond_those_measured():
+    # The last lag measured holds more than 1 % of all.
+    flow = GradientFlow([1.0, 0.1, 0.02])
+    assert flow.kind() == "vanishing" and flow.horizon() == 3
+    assert "beyond" not in flow.verdict()
 
 
 def test_what_does_not_decay_has_no_window_and_no_half_life():

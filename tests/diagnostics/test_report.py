@@ -19,7 +19,7 @@ from bptt_keras.diagnostics import (
     TruncationBias,
     write_report,
 )
-from bptt_keras.diagnostics.report_figures import curves
+from bptt_keras.diagnostics.report_figures import curves, direction
 
 HISTORY = {
     "loss": [2.0, 1.5, 1.25],
@@ -116,14 +116,48 @@ def test_numbers_stand_in_the_tables(tmp_path):
         assert f'<th scope="row">{name}</th>{value}' in text
 
 
-def test_each_kind_is_told_when_it_comes(tmp_path):
+def test_each_finding_is_told_with_its_time(tmp_path):
     text = page(tmp_path)
     assert text.count("<b>vanishing</b>") == 1
-    assert (
-        '<li class="warning"><span class="epoch">after epoch 1:</span> <b>exploding</b>'
-        in text
-    )
+    for item in (
+        '<li class="warning"><span class="epoch">after epoch 1:</span> <b>exploding',
+        '<span class="epoch">from the start to epoch 1:</span> <b>vanishing</b>',
+        "<i>No longer after epoch 3: Gradients vanish",
+    ):
+        assert item in text
     assert "Nothing to warn of" in page(tmp_path, looks=looks()[2:])
+
+
+def test_what_holds_at_the_end_is_first(tmp_path):
+    late = Finding("biased", "note", "A window of 10 is off by 44 %.")
+    seen = looks()
+    seen[2].findings.append(late)
+    text = page(tmp_path, looks=seen)
+    parts = [
+        "At the last look, after epoch 3:",
+        "<b>biased</b>. A window of 10 is off by 44 %.",
+        "Before, and no longer:",
+        "<b>exploding</b>",
+        "<b>vanishing</b>",
+    ]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_a_measurement_of_an_untrained_network_says_so(tmp_path):
+    words = "This was before training, which changes it."
+    assert page(tmp_path, looks=looks()[:1]).count(words) == 2
+    assert words not in page(tmp_path)
+
+
+def test_the_trainers_window_is_shown_and_not_a_shorter_one_beside_it(tmp_path):
+    bias = TruncationBias([4, 10, 100], [-0.2, 0.9, 1], [0.9, 0.9, 1])
+    seen = [look._replace(bias=bias) for look in looks()]
+    assert "A window of 10 is off by 44 % from the full gradient" in page(
+        tmp_path, looks=seen
+    )
+    (ax,) = direction(seen).axes
+    np.testing.assert_allclose(ax.lines[2].get_ydata(), 0.9)
 
 
 def test_what_was_not_recorded_is_left_out(tmp_path):

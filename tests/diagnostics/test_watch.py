@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 import bptt_keras as bk
-from bptt_keras.diagnostics import Activity, GradientFlow, Look, read_looks
+from bptt_keras.diagnostics import (
+    Activity,
+    GradientFlow,
+    Look,
+    TruncationBias,
+    read_looks,
+)
 from bptt_keras.diagnostics.looks import write_looks
 from tests.diagnostics.test_gradient_flow import data, two_outputs, untimed
 from tests.training.influence import OPTIMUM, trainer_of
@@ -53,7 +59,7 @@ def test_influence_balancing_is_flagged_before_the_loss_blows_up():
         x, np.ones_like(x), epochs=2, verbose=0, callbacks=[watch]
     ).history
     assert "at the start, warning (wrong way): Windows up to 10" in "".join(said)
-    assert "until it diverges" in "".join(said)
+    assert "raises the loss" in "".join(said)
     # And so it is: theta leaves for good, and the loss follows.
     assert not abs(float(trainer.model.trainable_variables[0]) - OPTIMUM) < 1
     assert not history["loss"][-1] < 1e3
@@ -112,9 +118,58 @@ def test_a_window_far_beyond_the_horizon_is_told():
         recurrent_initializer=keras.initializers.Identity(0.1),
         return_sequences=True,
     )
-    said, _ = watched(trainer_for(short, window=40))
-    assert "note (window too long): The window of 40 timesteps is far beyond" in said
-    assert "note (vanishing): Gradients vanish" in said
+    said, watch = watched(trainer_for(short, window=30))
+    words = "after epoch 1, note (window too long): The window of 30 timesteps is far"
+    assert words in said
+    # What a shorter one is worth was measured beside it.
+    shorter, *others = watch.looks[1].bias.windows
+    assert shorter < 15 and others == [30, 40]
+    assert f"One of {shorter} is off by 0." in said
+    assert "after epoch 1, note (vanishing): Gradients vanish" in said
+    assert watch.looks[0].findings == []
+
+
+def test_nothing_is_said_about_windows_before_training():
+    _, watch = watched(trainer_for(window=2))
+    assert watch.looks[0].findings == [] and watch.looks[0].bias is not None
+    assert {"vanishing", "window too short"} <= set(kinds(watch.looks[1]))
+
+
+def test_a_fit_that_goes_on_may_speak_about_windows_at_once():
+    x, y = data()
+    said = []
+    watch = bk.callbacks.TrainingWatch((x, y), print_fn=said.append)
+    trainer_for(window=2).fit(
+        x, y, initial_epoch=3, epochs=4, verbose=0, callbacks=[watch]
+    )
+    assert watch.looks[0].epoch == 3
+    assert "\nafter epoch 3, note (window too short): The window of 2" in said[1]
+    assert "at the start" not in "".join(said)
+
+
+def test_a_window_that_is_far_off_is_told_with_its_number(monkeypatch):
+    bias = TruncationBias([10, 40], [0.9, 1], [0.9, 1])
+    monkeypatch.setattr(bk.callbacks.TrainingWatch, "_bias", lambda *args: bias)
+    said, watch = watched(trainer_for())
+    assert "\nafter epoch 1, note (biased): A window of 10 is off by 44 %" in said
+    assert "biased" not in kinds(watch.looks[0])
+
+
+def test_what_no_longer_holds_is_taken_back(monkeypatch):
+    flows = iter([[1.0] * 40, [1.0] * 40, [0.5**k for k in range(40)]])
+
+    def prepared(*args, **kwargs):
+        def measure():
+            return GradientFlow(next(flows))
+
+        measure.ends = False
+        return measure
+
+    monkeypatch.setattr("bptt_keras.diagnostics.watch.prepare_flow", prepared)
+    monkeypatch.setattr(bk.callbacks.TrainingWatch, "_bias", lambda *args: None)
+    said, _ = watched(trainer_for(), epochs=2)
+    assert "after epoch 1, note (window too short): The window of 10" in said
+    assert "\nafter epoch 2, no longer (window too short): Gradients vanish" in said
 
 
 @pytest.mark.slow
@@ -144,7 +199,7 @@ def test_what_it_sees_is_what_the_functions_measure():
 
 def test_a_kind_is_told_once_as_long_as_it_lasts():
     said, watch = watched(trainer_for(window=40), epochs=3)
-    assert all("vanishing" in kinds(look) for look in watch.looks)
+    assert all("vanishing" in kinds(look) for look in watch.looks[1:])
     assert said.count("(vanishing)") == 1
 
 
@@ -160,7 +215,7 @@ def test_a_kind_that_comes_back_is_told_again(monkeypatch):
 
     monkeypatch.setattr("bptt_keras.diagnostics.watch.prepare_flow", prepared)
     said, _ = watched(trainer_for(window=60), epochs=4)
-    assert said.count("(vanishing)") == 2
+    assert said.count("note (vanishing)") == 2
 
 
 def test_a_model_without_weights_is_looked_at_after_its_first_batch():

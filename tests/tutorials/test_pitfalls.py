@@ -21,6 +21,7 @@ WORDS = {
     "window_too_long": [
         "(vanishing): Gradients vanish",
         "(window too long): The window of 400 timesteps is far beyond the horizon",
+        "timesteps for the backward pass in place of 400",
         "what shorter windows are worth: A window of",
     ],
     "explosion": [
