@@ -11,8 +11,8 @@ from bptt_keras.kernels.loop import cell_loop
 from bptt_keras.kernels.tapes import is_recorded
 from bptt_keras.layers._flags import checked_mask, checked_reset
 
-# 1 and 2 are Keras' own: how its loop forms the products of a step.
-IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 1, 2)
+# 0, 1 and 2 are Keras' own: how its loop forms the products of a step.
+IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 0, 1, 2)
 
 
 class RowFlags(NamedTuple):
@@ -110,7 +110,7 @@ class FusedRecurrence:
         return (
             self._has_cudnn
             and has_gpu()
-            and self.implementation in ("auto", 1, 2)
+            and self.implementation in ("auto", 0, 1, 2)
             and getattr(self, "use_cudnn", False) is not False
             and self.fused
             and self.cell.use_bias
@@ -120,14 +120,15 @@ class FusedRecurrence:
 
     def _chosen(self, implementation, kwargs):
         """Keras' arguments that say the same as `implementation`."""
-        # Not `in` alone: True is 1.
-        known = implementation in IMPLEMENTATIONS and implementation is not True
+        # Not `in` alone: False is 0, and True is 1.
+        known = implementation in IMPLEMENTATIONS
+        known = known and not isinstance(implementation, bool)
         if not known:
             raise ValueError(
                 f"`implementation` must be one of {IMPLEMENTATIONS}. Received: "
                 f"implementation={implementation!r}."
             )
-        if implementation in (1, 2):
+        if implementation in (0, 1, 2):
             return {**kwargs, "implementation": implementation}
         if implementation == "cudnn":
             if not self._has_cudnn or kwargs.get("use_cudnn", "auto") is False:

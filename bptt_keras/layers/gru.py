@@ -28,7 +28,7 @@ class GRU(FusedRecurrence, keras.layers.GRU):
         implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). With "auto"
             cuDNN runs on a GPU where XLA does not compile the layer, unless a sequence
             has a mask or resets; else the fused kernel, else Keras' loop; `kernel_of`
-            says which. 1 and 2 are "auto" with Keras' products. Default: "auto".
+            says which. 0, 1 and 2 are "auto" with Keras' products. Default: "auto".
         learn_initial_state: True: h starts from weights of the layer, zeros before
             training, and not from zeros. A reset row goes back to them; sequences with
             such resets run Keras' loop. Default: False.

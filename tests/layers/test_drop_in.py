@@ -41,6 +41,11 @@ OPTIONS = {
 }
 GATED = {
     "hard sigmoid": ({"recurrent_activation": "hard_sigmoid", **WIDE}, False),
+    "implementation 0": ({"implementation": 0, **WIDE}, True),
+    "implementation 0, dropout": (
+        {"implementation": 0, "dropout": 0.4, "seed": 3, **WIDE},
+        True,
+    ),
     "implementation 1": ({"implementation": 1, **WIDE}, True),
     # Without `use_cudnn=False` Keras itself fails here: a list of masks, one a gate.
     "implementation 1, dropout": (
@@ -407,3 +412,82 @@ def test_cudnn_on_demand_is_refused_like_keras_without_one(name):
         ours(inputs())
     with pytest.raises(ValueError, match="`reset` is not possible with cuDNN"):
         ours(inputs(), reset=reset())
+
+
+ARGUMENTS = {
+    "implementation": [0, 1, 2],
+    "time_major": [False, True],
+    "batch_shape": [(2, 5, 3)],
+    "batch_input_shape": [(2, 5, 3)],
+    "input_shape": [(5, 3)],
+    "input_dim": [3],
+    "weights": [[]],
+    "trainable": [False],
+    "autocast": [False],
+    "dtype": ["float64"],
+    "activation": [None, "linear", "relu", "swish", keras.activations.tanh],
+    "recurrent_activation": [None, "linear", "hard_sigmoid"],
+    "use_bias": [False],
+    "kernel_initializer": [None, "zeros"],
+    "recurrent_initializer": [None, "glorot_uniform"],
+    "bias_initializer": [None, "ones"],
+    "unit_forget_bias": [False],
+    "kernel_regularizer": ["l2"],
+    "recurrent_regularizer": [keras.regularizers.L1(0.1)],
+    "bias_regularizer": ["l1"],
+    "activity_regularizer": ["l2"],
+    "kernel_constraint": ["max_norm"],
+    "recurrent_constraint": ["non_neg"],
+    "bias_constraint": ["unit_norm"],
+    "dropout": [None, 1.0, 1.5, -0.5],
+    "recurrent_dropout": [None, 1.0],
+    "seed": [3],
+    "return_sequences": [True, 1, None],
+    "return_state": [True],
+    "go_backwards": [True],
+    "stateful": [True],
+    "unroll": [True, None],
+    "zero_output_for_mask": [True],
+    "reset_after": [False],
+    "use_cudnn": [False, None, "auto"],
+    "unknown": [1],
+}
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_what_keras_takes_is_taken_with_the_same_result(name, argument):
+    ours, theirs = LAYERS[name]
+    for value in ARGUMENTS[argument]:
+        found = [outcome(kind, (4,), {argument: value}) for kind in (ours, theirs)]
+        assert_same_outcome(*found)
+
+
+@pytest.mark.parametrize("units", [(4, "relu"), (4, None, False), (4.0,), (0,), ()])
+def test_arguments_by_position_mean_the_same(name, units):
+    found = [outcome(kind, units, {}) for kind in LAYERS[name]]
+    assert_same_outcome(*found)
+
+
+def outcome(kind, arguments, options):
+    """Outputs and configuration of a layer, or the type of error."""
+    x = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    keras.utils.set_random_seed(1)
+    try:
+        layer = kind(*arguments, **options)
+        return tf.nest.flatten(layer(x)), layer
+    except Exception as error:
+        return type(error), None
+
+
+def assert_same_outcome(ours, theirs):
+    (found, layer), (expected, keras_layer) = ours, theirs
+    if keras_layer is None or layer is None:
+        assert found == expected
+        return
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    config = keras_layer.get_config()
+    own = {"name": layer.name, "seed": config.get("seed")}
+    assert (layer.get_config() | own).items() >= (config | own).items()
+    again = type(layer).from_config(config).get_config()
+    assert again.items() >= config.items()
