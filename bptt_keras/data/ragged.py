@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.data.arguments import at_least_one, shuffling
-from bptt_keras.data.sequences import Sequences, holds_objects
-from bptt_keras.data.targets import Targets
+from bptt_keras.data.sequences import Sequences, holds_objects, is_table
+from bptt_keras.data.targets import Targets, require_finite
 
 
 class RaggedBatches(keras.utils.PyDataset):
@@ -63,8 +63,9 @@ class RaggedBatches(keras.utils.PyDataset):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a number is less than 1, a sequence is empty or holds NaN, or
-            dtypes, widths, structures or targets don't fit; names the sequence.
+        ValueError: If a number is less than 1, a sequence is empty or holds NaN, as do
+            targets whose weight is not 0, or widths, structures or targets don't fit;
+            names the sequence.
 
     Example:
         import numpy as np, bptt_keras as bk
@@ -108,6 +109,8 @@ class RaggedBatches(keras.utils.PyDataset):
             for name, values in given.items()
             if values is not None
         ]
+        if self._beside:
+            require_finite(*self._beside)
         cap = min(self.window, int(self.lengths.max()))
         self._short = [-(-cap // 4), -(-cap // 2), cap]
         self._epochs = itertools.count()
@@ -123,6 +126,11 @@ class RaggedBatches(keras.utils.PyDataset):
             "lengths": self.lengths[rows],
         }
         return (x, *(beside.padded(rows, steps) for beside in self._beside))
+
+    @property
+    def spec(self):
+        """`tf.TensorSpec` of all sequences `(n, None, ...)`, structured like one."""
+        return self._sequences.spec(len(self.lengths), None)
 
     @property
     def fill_rate(self):
@@ -187,8 +195,9 @@ def is_ragged(x, inputs=1, *, rank=None):
         each item has as many arrays as the model has inputs, and
         there are two or more items, or lists of numbers, which Keras does not take.
 
-    For a model with one input an item is thus an array, for one with several a dict or
-    tuple of arrays; the lengths of the items may differ or not. A single array in a
+    For a model with one input an item is thus an array, or a list or tuple of numbers
+    or of lists or tuples of them; for one with several it is a dict or tuple of arrays.
+    The lengths of the items may differ or not. A single array in a
     list, `[x]`, is ambiguous. It is read as Keras does, unless its rank shows that it
     lacks the batch axis. To have it read otherwise take `RaggedBatches`.
 
@@ -213,24 +222,25 @@ def is_ragged(x, inputs=1, *, rank=None):
         return True
     if not isinstance(x, list | tuple) or not x:
         return False
-    items = [_arrays_in(item) for item in x]
+    items = [_arrays_in(item, inputs) for item in x]
     ranks = [_rank(array) for arrays in items for array in arrays]
     if any(len(arrays) != inputs for arrays in items) or not all(ranks):
         return False
     if inputs == 1 and rank is not None:
         return rank - 1 in ranks
-    lists = any(isinstance(array, list) for arrays in items for array in arrays)
+    lists = any(isinstance(array, list | tuple) for arrays in items for array in arrays)
     return len(x) > 1 or lists or 1 in ranks
 
 
-def _arrays_in(item):
+def _arrays_in(item, inputs):
     if isinstance(item, dict):
         return list(item.values())
-    return list(item) if isinstance(item, tuple) else [item]
+    several = isinstance(item, tuple) and not (inputs == 1 and is_table(item))
+    return list(item) if several else [item]
 
 
 def _rank(value):
     """Number of axes of an array, or of lists in lists; 0 for all else."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return 1 + (_rank(value[0]) if value else 0)
     return len(getattr(value, "shape", ()))

@@ -6,8 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Timesteps looked at in one go, so that checking a memory map needs little memory.
-_CHUNK = 1 << 16
+from bptt_keras.data.finite import is_finite
 
 
 class Sequences:
@@ -18,9 +17,10 @@ class Sequences:
 
     Args:
         sequences: `tf.RaggedTensor` `(n, None, ...)`, or an iterable of sequences: an
-            array `(time,)` or `(time, ...)`, a list of numbers or of lists, or a dict
-            or tuple of these with one length.
+            array `(time,)` or `(time, ...)`, a list of numbers or of lists, a tuple of
+            numbers, or a dict or tuple of arrays or lists with one length.
         name: Name of the argument, for messages.
+        finite: Whether NaN and infinity are refused. Default: yes.
 
     Attributes:
         lengths: Timesteps of each sequence, `(n,)` int64.
@@ -34,8 +34,9 @@ class Sequences:
             widths or structures differ. The message names the sequence.
     """
 
-    def __init__(self, sequences, name="sequences"):
+    def __init__(self, sequences, name="sequences", *, finite=True):
         self._name = name
+        self._finite = finite
         items = _listed(sequences, name)
         if not items:
             raise ValueError(f"`{name}` must hold at least one sequence. Received: 0.")
@@ -126,6 +127,8 @@ class Sequences:
     def _array(self, index, value):
         try:
             array = np.asarray(value)
+            if array.dtype.kind == "O":
+                array = np.asarray(array.tolist())
         except ValueError as error:
             raise ValueError(
                 f"Each of `{self._name}` must be an array whose timesteps have one "
@@ -135,15 +138,13 @@ class Sequences:
             raise ValueError(
                 f"Each of `{self._name}` must have a time axis: shape (time,) or "
                 f"(time, features). Received: number {index} holds a single value of "
-                f"type {type(value).__name__}. One series is a list of one sequence; "
-                f"numbers of a sequence stand in a list, since a tuple stands for "
-                f"several arrays side by side."
+                f"type {type(value).__name__}. One series is a list of one sequence."
             )
-        if array.size and array.dtype.kind not in "iuf":
+        if array.size and not is_number(array.dtype):
             raise TypeError(
                 f"`{self._name}` must hold integers or floating-point numbers. "
                 f"Received: number {index} has the dtype {array.dtype}. Turn text into "
-                f"ids first, and booleans into numbers."
+                f"ids first."
             )
         return array
 
@@ -179,7 +180,7 @@ class Sequences:
                     f"Received: number {index} has the shape {array.shape}, number 0 "
                     f"{column[0].shape}; only the first axis, time, may differ."
                 )
-            if array.dtype.kind == "f" and not _finite(array):
+            if self._finite and not is_finite(array):
                 raise ValueError(
                     f"`{self._name}` must be finite. Received: NaN or infinity in "
                     f"number {index}. Fill the gaps, or leave the sequence out."
@@ -205,7 +206,20 @@ def _listed(sequences, name):
         raise ValueError(
             f"`{name}` must be a list of sequences. Received: a single value."
         )
-    return list(sequences)
+    # A tuple of numbers is no tuple of arrays side by side.
+    return [
+        list(item) if isinstance(item, tuple) and all(map(np.isscalar, item)) else item
+        for item in sequences
+    ]
+
+
+def is_table(value):
+    """Whether a list or tuple holds numbers, or lists or tuples of them."""
+    if not isinstance(value, list | tuple):
+        return False
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return np.isscalar(value) or isinstance(value, list | tuple)
 
 
 def _rows_of(ragged, name):
@@ -227,13 +241,13 @@ def _rows_of(ragged, name):
     ]
 
 
+def is_number(dtype):
+    """Whether a NumPy dtype is a real number: integer, boolean or any float."""
+    return dtype.kind in "iufb" or "float" in dtype.name
+
+
 def _dtype_out(dtype):
-    return keras.config.floatx() if dtype.kind == "f" else dtype.name
-
-
-def _finite(array):
-    starts = range(0, len(array), _CHUNK)
-    return all(np.isfinite(array[start : start + _CHUNK]).all() for start in starts)
+    return keras.config.floatx() if "float" in dtype.name else dtype.name
 
 
 def _kind(value):

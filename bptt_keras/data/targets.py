@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.data.sequences import Sequences, holds_objects
+from bptt_keras.data.finite import is_finite
+from bptt_keras.data.sequences import Sequences, holds_objects, is_number
 
 
 class Targets:
@@ -19,11 +20,11 @@ class Targets:
 
     Raises:
         TypeError: If they are no numbers.
-        ValueError: If their number or lengths differ from those of the sequences, or
-            they hold NaN or infinity.
+        ValueError: If their number or lengths differ from those of the sequences.
     """
 
     def __init__(self, values, name, sequences):
+        self._name = name
         self._keyed = isinstance(values, dict)
         parts = values if self._keyed else {name: values}
         self._parts = {
@@ -41,21 +42,79 @@ class Targets:
         }
         return parts if self._keyed else next(iter(parts.values()))
 
+    def with_weights(self, weights):
+        """`(name, part, weight)` of each output; `weights` are `Targets` or `None`."""
+        for key, part in self._parts.items():
+            name = f"{self._name}[{key!r}]" if self._keyed else self._name
+            yield name, part, None if weights is None else weights.of(key)
+
+    def of(self, key):
+        """The part for an output, or the one for all, or `None`."""
+        if not self._keyed:
+            return next(iter(self._parts.values()))
+        return self._parts.get(key)
+
+
+def require_finite(targets, weights=None):
+    """Raises if targets whose weight is not 0, or weights, hold NaN or infinity.
+
+    Args:
+        targets: `Targets`.
+        weights: `Targets` with their weights, or `None`.
+
+    Raises:
+        ValueError: Names the argument, and the sequence.
+    """
+    if weights is not None:
+        require_finite(weights)
+    for name, part, weight in targets.with_weights(weights):
+        where = _not_finite(part, weight, name)
+        if where is not None:
+            raise ValueError(
+                f"`{name}` must be finite. Received: NaN or infinity in {where}. Fill "
+                f"the gaps, and give them `sample_weight` 0 if they must not count."
+            )
+
+
+def _not_finite(part, weight, name):
+    """Where NaN or infinity counts, in words, or `None`."""
+    if isinstance(part, np.ndarray):
+        return None if is_finite(part, _counts(weight)) else name
+    for column in part.columns:
+        for index, array in enumerate(column):
+            if not is_finite(array, _counts(weight, index, len(array))):
+                return f"number {index}"
+    return None
+
+
+def _counts(weight, index=None, steps=None):
+    """Booleans: where the weight of all sequences, or of number `index`, is not 0."""
+    if weight is None:
+        return None
+    if isinstance(weight, np.ndarray):
+        counts = weight != 0
+        if index is None:
+            return counts
+        return np.broadcast_to(counts[index].reshape(-1)[:steps], (steps,))
+    if index is None:
+        return np.array([(column != 0).any() for column in weight.columns[0]])
+    return (weight.columns[0][index] != 0).reshape(steps, -1).any(axis=1)
+
 
 def _read(values, name, sequences):
     """`Sequences` of what comes for each timestep, else an array."""
     if not isinstance(values, tf.RaggedTensor | str | np.ndarray | tf.Tensor):
         values = list(values) if hasattr(values, "__iter__") else values
-    listed = isinstance(values, list) and not all(np.isscalar(v) for v in values)
+    listed = isinstance(values, list) and not all(np.ndim(v) == 0 for v in values)
     if listed or holds_objects(values) or isinstance(values, tf.RaggedTensor):
-        steps = Sequences(values, name)
+        steps = Sequences(values, name, finite=False)
         steps.require_lengths_of(sequences)
         return steps
     return _for_each_sequence(np.asarray(values), name, len(sequences))
 
 
 def _for_each_sequence(array, name, count):
-    if array.dtype.kind not in "iuf":
+    if not is_number(array.dtype):
         raise TypeError(
             f"`{name}` must hold numbers. Received: {name} of dtype {array.dtype}."
         )
@@ -65,10 +124,6 @@ def _for_each_sequence(array, name, count):
             f"list of one array for each sequence. Received: {name} of shape "
             f"{array.shape} for {count} sequences."
         )
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise ValueError(
-                f"`{name}` must be finite. Received: NaN or infinity in {name}."
-            )
+    if "float" in array.dtype.name:
         array = array.astype(keras.config.floatx(), copy=False)
     return array

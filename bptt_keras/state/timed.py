@@ -32,7 +32,7 @@ def timed_inputs(model, inputs):
         assert timed_inputs(model, x) == [True, False]
     """
     flat = tf.nest.flatten(inputs)
-    declared = _declared(model, inputs)
+    declared = declared_shapes(model, inputs)
     is_open = [shape is not None and shape[1:2] == (None,) for shape in declared]
     timed = [
         len(tensor.shape) > 1 and (shape is None or said or not any(is_open))
@@ -60,7 +60,7 @@ def with_sizes(model, specs, *, rows, length):
     return tf.nest.map_structure(sized, specs, timed_inputs(model, specs))
 
 
-def _declared(model, inputs):
+def declared_shapes(model, inputs):
     """Shape of the `keras.Input` behind each flat input; `None` where unknown."""
     flat = tf.nest.flatten(inputs)
     declared = getattr(model, "inputs", None) or []

@@ -171,5 +171,5 @@ def _kernel(layer, xla):
     if not hasattr(layer, "kernel_of"):
         return "Keras' loop"
     chosen = _KERNELS[layer.kernel_of(xla=xla)]
-    asked = getattr(layer, "implementation", "auto") not in ("auto", 1, 2)
+    asked = getattr(layer, "implementation", "auto") not in ("auto", 0, 1, 2)
     return f"{chosen}, as asked for" if asked else chosen

@@ -94,8 +94,8 @@ def collect_windows(batch, state, size, body, specs):
     parts = [[] for _ in flat_specs]
     if not isinstance(count, int) or count:
         arrays, state = _loop(count, full, (arrays, state))
-        for part, array in zip(parts, arrays, strict=True):
-            part.append(joined(array.stack()))
+        for part, array, spec in zip(parts, arrays, flat_specs, strict=True):
+            part.append(_stacked(array, batch, count, spec))
 
     def short():
         outputs, after = body(batch.steps(count * size, tail), state)
@@ -114,6 +114,18 @@ def collect_windows(batch, state, size, body, specs):
     return tf.nest.pack_sequence_as(specs, outputs), state
 
 
+def _stacked(array, batch, count, spec):
+    """The outputs of `count` windows, joined along time."""
+    if isinstance(count, int):
+        return joined(array.stack())
+    # An array without elements does not know how many rows they would have.
+    return tf.cond(
+        count > 0,
+        lambda: joined(array.stack()),
+        lambda: tf.zeros([batch.rows, 0, *spec.shape[2:]], spec.dtype),
+    )
+
+
 def before_last(batch, start):
     """Cuts a batch into what only warms the state up, and its last window.
 
@@ -128,7 +140,7 @@ def before_last(batch, start):
     last = batch.steps(start, batch.length - start, cut_targets=False)
     if isinstance(start, int) and start == 0:
         return None, last
-    lead = batch._replace(targets=None, weights=None).steps(0, start)
+    lead = batch.without_targets().steps(0, start)
     return lead, last
 
 

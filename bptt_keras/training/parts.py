@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from bptt_keras.training.assertions import require
+
 _KEYS = ("inputs", "reset", "position", "lengths", "mask", "key")
 
 
@@ -71,6 +73,7 @@ def check_flags(parts, first):
     grids = {
         "reset": ((1, 2), "(batch,) or (batch, time)"),
         "key": ((1, 2), "(batch,) or (batch, time)"),
+        "position": ((1,), "(batch,)"),
         "lengths": ((1,), "(batch,)"),
         "mask": ((2,), "(batch, time)"),
     }
@@ -78,7 +81,9 @@ def check_flags(parts, first):
         part = getattr(parts, name)
         if part is None:
             continue
-        shape = tf.TensorShape(tf.convert_to_tensor(part).shape)
+        if not hasattr(part, "shape"):
+            part = tf.convert_to_tensor(part)
+        shape = tf.TensorShape(part.shape)
         rank = shape.rank
         if rank not in ranks or not shape.is_compatible_with(first.shape[:rank]):
             raise ValueError(
@@ -98,7 +103,16 @@ def valid_steps(parts, first):
         return tf.cast(parts.mask, tf.bool)
     if parts.lengths is None:
         return None
-    valid = tf.sequence_mask(parts.lengths, tf.shape(first)[1])
+    steps = tf.shape(first)[1]
+    lengths = tf.convert_to_tensor(parts.lengths)
+    inside = (lengths >= 0) & (lengths <= tf.cast(steps, lengths.dtype))
+    check = require(
+        tf.reduce_all(inside),
+        "`lengths` must lie between 0 and the number of timesteps. Received: lengths "
+        "outside.",
+    )
+    with tf.control_dependencies([check]):
+        valid = tf.sequence_mask(lengths, steps)
     valid.set_shape(first.shape[:2])
     return valid
 

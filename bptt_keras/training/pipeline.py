@@ -14,12 +14,12 @@ class PromptStrategy:
 
     Args:
         strategy: `tf.distribute.Strategy`, which does all the rest.
-        notice: Function that is told the specification of each dataset's elements.
+        prepared: Function from each dataset to the one that is used in its place.
     """
 
-    def __init__(self, strategy, notice):
+    def __init__(self, strategy, prepared):
         self._strategy = strategy
-        self._notice = notice
+        self._prepared = prepared
 
     def __getattr__(self, name):
         return getattr(self._strategy, name)
@@ -27,8 +27,7 @@ class PromptStrategy:
     def experimental_distribute_dataset(self, dataset, *args, **kwargs):
         """As the strategy does it, with tuning off unless the dataset asks for it."""
         if isinstance(dataset, tf.data.Dataset):
-            dataset = untuned(dataset)
-            self._notice(dataset.element_spec)
+            dataset = untuned(self._prepared(dataset))
         return self._strategy.experimental_distribute_dataset(dataset, *args, **kwargs)
 
 

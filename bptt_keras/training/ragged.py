@@ -1,99 +1,111 @@
-"""Lists of sequences, as `fit`, `evaluate` and `predict` take them."""
+"""Outputs for sequences of different lengths, each as long as its sequence."""
+
+import itertools
+import types
 
 import keras
 import tensorflow as tf
 
-from bptt_keras.data.ragged import RaggedBatches, is_ragged
+from bptt_keras.data.ragged import RaggedBatches
 from bptt_keras.data.unpad import unpad
-
-BATCH_SIZE = 32  # Keras' own default
-
-
-def is_sequences(model, x):
-    """True if `x` holds sequences of different lengths, not an array of them.
-
-    Args:
-        model: The inner model.
-        x: As for `fit`.
-    """
-    declared = getattr(model, "inputs", None) or []
-    rank = len(declared[0].shape) if len(declared) == 1 else None
-    return is_ragged(x, max(len(declared), 1), rank=rank)
+from bptt_keras.training.ragged_tensors import holds_ragged, pad_batch
 
 
-def as_batches(trainer, x, y=None, sample_weight=None, *, batch_size=None, shuffle):
-    """Sequences as padded batches of a length that suits the trainer's window.
+def has_ragged_batches(x):
+    """Whether a dataset or `PyDataset` comes in batches with ragged tensors."""
+    if isinstance(x, tf.data.Dataset):
+        return holds_ragged(_inputs_of(x.element_spec))
+    if isinstance(x, keras.utils.PyDataset) and not isinstance(x, RaggedBatches):
+        return holds_ragged(_inputs_of(x[0]))
+    return False
+
+
+def peeked(x):
+    """A generator with ragged batches as an iterator of them; else `None`, and `x`.
 
     Args:
-        trainer: A `TruncatedBPTT`.
-        x: List of arrays, or `tf.RaggedTensor`.
-        y: Targets like `x`, or one for each sequence, or `None`.
-        sample_weight: Weights like the targets, or `None`.
-        batch_size: Sequences in a batch, or `None` for 32.
-        shuffle: Boolean.
-    """
-    # A schedule without a window takes whole batches: any multiple of one will do.
-    window = trainer.truncation.evaluation_window or _longest(x)
-    return RaggedBatches(
-        x,
-        y,
-        batch_size=batch_size or BATCH_SIZE,
-        window=window,
-        shuffle=shuffle,
-        sample_weight=sample_weight,
-    )
-
-
-def split_off(part, *lists):
-    """The first and the last sequences of lists that belong together, as Keras does.
-
-    Args:
-        part: Part of the sequences at the end, 0 to 1.
-        *lists: Lists, arrays, ragged tensors or `None`.
+        x: Anything that `predict` takes.
 
     Returns:
-        `(first, last)`, two tuples.
-
-    Raises:
-        ValueError: If one of them would be empty.
+        `(batches, x)`, one of which is to be used.
     """
-    count = len(lists[0]) if not hasattr(lists[0], "nrows") else int(lists[0].nrows())
-    at = int(count * (1 - part))
-    if not 0 < at < count:
-        raise ValueError(
-            f"`validation_split` must leave sequences on both sides. Received: "
-            f"validation_split={part} for {count} sequences."
-        )
-    pairs = [(None, None) if v is None else (v[:at], v[at:]) for v in lists]
-    return tuple(zip(*pairs, strict=True))
+    if not isinstance(x, types.GeneratorType):
+        return (x if has_ragged_batches(x) else None), x
+    first = list(itertools.islice(x, 1))
+
+    def again():
+        yield from first
+        yield from x
+
+    ragged = bool(first) and holds_ragged(_inputs_of(first[0]))
+    return (again() if ragged else None), again()
 
 
-def predicted(trainer, batches, verbose):
+def predicted(trainer, batches, verbose, *, steps=None, **others):
     """Outputs for each sequence, in order.
 
     Args:
         trainer: A `TruncatedBPTT`.
-        batches: `RaggedBatches` without targets and without shuffling.
+        batches: `RaggedBatches` without targets and without shuffling, or any other
+            batches with ragged tensors.
         verbose: As for `predict`.
+        steps: Number of batches, or `None` for all.
+        **others: What else `predict` got.
 
     Returns:
         List of arrays `(time, ...)`; an array `(n, ...)` where the model answers once
         for a sequence. For several outputs their structure of these.
+
+    Raises:
+        ValueError: If there are other arguments, or no batches.
     """
-    bar = keras.utils.Progbar(len(batches), verbose=1 if verbose == "auto" else verbose)
-    found, start = [], 0
-    for index in range(len(batches)):
-        x = batches[index][0]
-        rows = len(x["lengths"])
+    if others or (steps is not None and isinstance(batches, RaggedBatches)):
+        raise ValueError(
+            f"Sequences of different lengths are predicted batch by batch, without "
+            f"{sorted(others) or ['steps']}. Leave them out, or predict on "
+            f"`bptt_keras.data.RaggedBatches`."
+        )
+    count = _number_of(batches) if steps is None else steps
+    bar = keras.utils.Progbar(count, verbose=1 if verbose == "auto" else verbose)
+    window = trainer.truncation.evaluation_window
+    found = []
+    for index, batch in enumerate(itertools.islice(_all_of(batches), count)):
+        x = _inputs_of(batch)
+        if holds_ragged(x):
+            (x,) = pad_batch((x,), trainer.model, window)
         outputs = trainer.predict_on_batch(x)
         if trainer.answers_at_each_step:
-            outputs = unpad(outputs, batches.lengths[start : start + rows])
+            outputs = unpad(outputs, x["lengths"])
         found.append(outputs)
-        start += rows
         bar.update(index + 1)
+    if not found:
+        raise ValueError("`predict` needs at least one batch. Received: none.")
     if trainer.answers_at_each_step:
         return _joined_lists(found)
     return keras.tree.map_structure(lambda *parts: _concatenated(parts), *found)
+
+
+def _inputs_of(batch):
+    return keras.utils.unpack_x_y_sample_weight(batch)[0]
+
+
+def _number_of(batches):
+    if isinstance(batches, tf.data.Dataset):
+        count = int(batches.cardinality())
+        if count == tf.data.INFINITE_CARDINALITY:
+            raise ValueError(
+                "`predict` needs `steps` for a dataset without an end. Received: None."
+            )
+        return None if count < 0 else count
+    if isinstance(batches, keras.utils.PyDataset):
+        return batches.num_batches
+    return None
+
+
+def _all_of(batches):
+    if isinstance(batches, keras.utils.PyDataset):
+        return (batches[index] for index in itertools.count())
+    return batches
 
 
 def _joined_lists(found):
@@ -109,9 +121,3 @@ def _joined_lists(found):
 
 def _concatenated(parts):
     return tf.concat(parts, axis=0).numpy()
-
-
-def _longest(x):
-    if isinstance(x, tf.RaggedTensor):
-        return int(x.bounding_shape(axis=1))
-    return max((len(sequence) for sequence in x), default=1) or 1
