@@ -37,10 +37,10 @@ def loss_terms(losses, targets, outputs, weights, sequence_output):
     beyond `(batch, time)`.
 
     Args:
-        losses: The trainer's built `CompileLoss`.
-        targets: Targets `(batch, time, ...)`, structured like `outputs`.
+        losses: List of `losses.OutputLoss`.
+        targets: Flat list of targets `(batch, time, ...)`, an entry an output.
         outputs: The model's outputs.
-        weights: `None`, one `(batch, time)` tensor, or one for each output.
+        weights: `None`, or a list of `(batch, time)` tensors, an entry an output.
         sequence_output: False if outputs have no time axis; pairs are then rows.
 
     Returns:
@@ -49,11 +49,11 @@ def loss_terms(losses, targets, outputs, weights, sequence_output):
     Raises:
         ValueError: If a loss does not give one value for each pair.
     """
-    terms = []
-    for path, loss, _, _ in losses._flat_losses:
-        target, output = _at(path, targets), _at(path, outputs)
-        weight = _at(path, weights) if keras.tree.is_nested(weights) else weights
-        target, labels_valid = _checked_labels(loss, target, output)
+    terms, outputs = [], tf.nest.flatten(outputs)
+    for index, _, loss, *_ in losses:
+        output = outputs[index]
+        weight = None if weights is None else weights[index]
+        target, labels_valid = _checked_labels(loss, targets[index], output, weight)
         values, mask = _values(loss, target, output)
         values = _by_timestep(values, output, loss, sequence_output)
         weight = tf.ones_like(values) if weight is None else weight
@@ -70,38 +70,13 @@ def weighted_means(losses, terms):
     """Means of the terms times their `loss_weights`; their sum is minimised.
 
     Args:
-        losses: The trainer's built `CompileLoss`.
+        losses: List of `losses.OutputLoss`.
         terms: List of `Term`, from `loss_terms`.
 
     Returns:
         List of scalar tensors, in the unit of the loss.
     """
-    factors = [
-        1.0 if factor is None else factor for _, _, factor, _ in losses._flat_losses
-    ]
-    return [f * term.mean for f, term in zip(factors, terms, strict=True)]
-
-
-def merge_time(tree):
-    """Timesteps of all rows as rows: `(batch, time, ...)` to `(batch * time, ...)`.
-
-    Keras' metrics average over rows. So merged, they weigh each timestep alike, in
-    short windows and under masks too.
-
-    Args:
-        tree: Structure of tensors, or `None`. Masks that they carry are merged too.
-    """
-
-    def merge(tensor):
-        shape = tf.concat([[-1], tf.shape(tensor)[2:]], 0)
-        merged = tf.reshape(tensor, shape)
-        merged.set_shape([None, *tensor.shape[2:]])
-        mask = getattr(tensor, "_keras_mask", None)
-        if mask is not None:
-            merged._keras_mask = tf.reshape(mask, [-1])
-        return merged
-
-    return None if tree is None else tf.nest.map_structure(merge, tree)
+    return [own.factor * term.mean for own, term in zip(losses, terms, strict=True)]
 
 
 def check_reductions(loss):
@@ -149,7 +124,7 @@ def _by_timestep(values, output, loss, sequence_output):
     return tf.reduce_mean(values, axis=list(range(wanted, rank)))
 
 
-def _checked_labels(loss, target, output):
+def _checked_labels(loss, target, output, weight):
     """The class labels, those outside the model's classes set to 0, and a finding.
 
     XLA would turn them into NaN, and without XLA they would stop the program with an
@@ -165,10 +140,10 @@ def _checked_labels(loss, target, output):
     ignored = loss.get_config().get("ignore_class")
     if ignored is not None:
         valid |= tf.equal(target, tf.cast(ignored, target.dtype))
-    return tf.where(valid, target, tf.zeros_like(target)), tf.reduce_all(valid)
-
-
-def _at(path, tree):
-    for key in path:
-        tree = tree[key]
-    return tree
+    known = tf.where(valid, target, tf.zeros_like(target))
+    if weight is not None:
+        # What weighs nothing may have any label.
+        ones = [1] * (target.shape.rank - weight.shape.rank)
+        shape = tf.concat([tf.shape(weight), ones], 0)
+        valid |= tf.reshape(weight, shape) == 0
+    return known, tf.reduce_all(valid)

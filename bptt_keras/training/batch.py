@@ -16,8 +16,9 @@ class Batch(NamedTuple):
 
     Fields:
         inputs: List of tensors `(batch, time, ...)`.
-        targets: Structure like the model's outputs, or `None`.
-        weights: `None`, one tensor, or a structure like the targets.
+        targets: As they came; once fitted a flat list with an entry an output, `None`
+            for one without targets. Or `None`: no targets at all.
+        weights: As they came; then `None` or a list like the targets.
         reset: `None`, or boolean `(batch,)` or `(batch, time)`.
         position: `None`, or `(batch,)`: the first timestep's place in its stream.
         valid: `None`, or boolean `(batch, time)`: False where a row has no input.
@@ -25,6 +26,8 @@ class Batch(NamedTuple):
         fresh: `None`, or boolean `(batch,)`: rows that start from an initial state
             which is trained, so that it must be made where the tape sees it.
         constants: List of tensors `(batch, ...)`: inputs without a time axis.
+        counts: `None`, or a list of booleans like the weights: what metrics without
+            weights are shown.
     """
 
     inputs: Any
@@ -36,6 +39,7 @@ class Batch(NamedTuple):
     key: Any = None
     fresh: Any = None
     constants: Any = ()
+    counts: Any = None
 
     @property
     def known_length(self):
@@ -68,11 +72,11 @@ class Batch(NamedTuple):
         def cut(tree, start, length):
             return tf.nest.map_structure(lambda t: cut_time(t, start, length), tree)
 
-        targets, weights = self.targets, self.weights
+        beside = self.targets, self.weights, self.counts
         if cut_targets:
             new = length if new is None else new
             first_new = start + length - new - lead
-            targets, weights = (cut(t, first_new, new) for t in (targets, weights))
+            beside = [cut(t, first_new, new) for t in beside]
         # Flags of shape (batch,) hold at the start of the batch: `Carry.enter` has
         # done what they say, and later windows go on.
         reset = cut(self.reset, start, length) if self.resets_inside else None
@@ -80,9 +84,20 @@ class Batch(NamedTuple):
             fresh = self.fresh & tf.equal(start, 0)
             reset = _with_first(reset, fresh) if self.resets_inside else fresh
         inputs, valid = (cut(t, start, length) for t in (self.inputs, self.valid))
+        targets, weights, counts = beside
         return Batch(
-            inputs, targets, weights, reset, valid=valid, constants=self.constants
+            inputs,
+            targets,
+            weights,
+            reset,
+            valid=valid,
+            constants=self.constants,
+            counts=counts,
         )
+
+    def without_targets(self):
+        """The batch with its inputs alone, and what goes on."""
+        return self._replace(targets=None, weights=None, counts=None)
 
     def without_places(self):
         """The batch without what only says how it continues the one before it."""
@@ -91,7 +106,7 @@ class Batch(NamedTuple):
 
     def first_steps(self, length):
         """The first `length` timesteps of a window, without targets."""
-        window = self._replace(targets=None, weights=None)
+        window = self.without_targets()
         reset = self.reset
         if reset is not None and reset.shape.rank == 1:
             # It still stands before the first timestep.
@@ -102,42 +117,60 @@ class Batch(NamedTuple):
         """The last timesteps of a tensor `(batch, time, ...)`: those with targets."""
         if tensor is None or self.targets is None:
             return tensor
-        first = tf.nest.flatten(self.targets)[0]
-        known, length = tensor.shape[1], first.shape[1]
+        known, length = tensor.shape[1], steps_of(self.targets)
         if known is not None and known == length:
             return tensor
-        if None in (known, length):
-            return tensor[:, tf.shape(tensor)[1] - tf.shape(first)[1] :]
+        if known is None or not isinstance(length, int):
+            return tensor[:, tf.shape(tensor)[1] - length :]
         return cut_time(tensor, known - length, length)
 
-    def padded_to(self, length, *, timed_targets=True):
-        """The window with padding at its end, which is not valid and weighs nothing.
+    def padded_to(
+        self, length, *, new=None, rows=None, timed_targets=True, at_front=False
+    ):
+        """The window with padding, which is not valid and weighs nothing.
 
         Args:
-            length: Timesteps that it then has, an integer.
+            length: Timesteps that it then has, an integer or a scalar tensor.
+            new: Timesteps that its targets then have, likewise. Default: as many more
+                as the inputs get.
+            rows: Rows that it then has, likewise. Default: its own.
             timed_targets: False where the targets belong to the whole sequence.
+            at_front: Whether padding comes before the timesteps and not after them.
         """
+        first, targets = self.inputs[0], self.targets or []
+        of_rows = None if rows is None else (rows - self.rows, rows)
         missing = length - self.length
-        first = self.inputs[0]
-        weights, valid = self.weights, self.valid
+        of_time = _Padding(missing, length, at_front)
+        of_targets = None
+        if timed_targets and any(target is not None for target in targets):
+            given = steps_of(targets)
+            new = given + missing if new is None else new
+            of_targets = _Padding(new - given, new, at_front)
+
+        def ones_like(tensor, dtype):
+            if tensor is None:
+                return None
+            return tf.ones(tf.shape(tensor)[: 2 if timed_targets else 1], dtype)
+
+        def padded(tree, time):
+            return tf.nest.map_structure(lambda t: _padded(t, of_rows, time), tree)
+
+        weights, counts = (
+            given or [ones_like(target, dtype) for target in targets]
+            for given, dtype in ((self.weights, tf.float32), (self.counts, tf.bool))
+        )
+        valid = self.valid
         if valid is None:
             valid = tf.ones(tf.shape(first)[:2], tf.bool)
-        if weights is None and timed_targets and self.targets is not None:
-            targets = tf.nest.flatten(self.targets)[0]
-            weights = tf.ones(tf.shape(targets)[:2])
-
-        def pad(tree, length=length):
-            return tf.nest.map_structure(lambda t: pad_time(t, missing, length), tree)
-
-        def pad_targets(tree):
-            return pad(tree, None) if timed_targets else tree
-
         return self._replace(
-            inputs=pad(self.inputs),
-            targets=pad_targets(self.targets),
-            weights=pad_targets(weights),
-            reset=pad(self.reset) if self.resets_inside else self.reset,
-            valid=pad(valid),
+            inputs=padded(self.inputs, of_time),
+            targets=padded(self.targets, of_targets),
+            weights=padded(weights, of_targets) if targets else self.weights,
+            counts=padded(counts, of_targets) if targets else self.counts,
+            reset=padded(self.reset, of_time if self.resets_inside else None),
+            valid=padded(valid, of_time),
+            fresh=padded(self.fresh, None),
+            constants=padded(self.constants, None),
         )
 
     @property
@@ -167,21 +200,43 @@ def cut_time(tensor, start, length):
     )
 
 
-def pad_time(tensor, missing, length=None):
-    """The tensor `(batch, time, ...)` with `missing` zeros at the end of its time.
+class _Padding(NamedTuple):
+    """What an axis of time gets: how much, how long it then is, and where."""
+
+    missing: Any
+    length: Any
+    at_front: bool
+
+
+def _padded(tensor, rows, time):
+    """The tensor `(batch, time, ...)` with zeros around it.
 
     Args:
         tensor: The tensor, or `None`.
-        missing: Timesteps to add, an integer or a scalar tensor.
-        length: Timesteps that it then has, where that is known.
+        rows: `(missing, rows)` or `None`.
+        time: `_Padding` or `None`.
     """
     if tensor is None:
         return None
-    shape = tf.shape(tensor)
-    end = tf.zeros(tf.concat([[shape[0], missing], shape[2:]], 0), tensor.dtype)
-    padded = tf.concat([tensor, end], axis=1)
-    padded.set_shape([tensor.shape[0], length, *tensor.shape[2:]])
-    return padded
+    around = [[0, 0] for _ in tensor.shape]
+    shape = tensor.shape.as_list()
+    if rows is not None:
+        around[0], shape[0] = [0, rows[0]], _integer(rows[1])
+    if time is not None:
+        missing = time.missing
+        around[1] = [missing, 0] if time.at_front else [0, missing]
+        shape[1] = _integer(time.length)
+    return tf.ensure_shape(tf.pad(tensor, tf.convert_to_tensor(around)), shape)
+
+
+def _integer(size):
+    return size if isinstance(size, int) else None
+
+
+def steps_of(targets):
+    """Timesteps of the targets, an integer where it is known."""
+    first = next(target for target in targets if target is not None)
+    return first.shape[1] or tf.shape(first)[1]
 
 
 def _with_first(flags, first):
@@ -237,4 +292,6 @@ def make_batch(parts, inputs, targets=None, weights=None):
 
 def tensors(tree):
     """The structure with tensors for whatever can be one; `None` stays `None`."""
-    return None if tree is None else tf.nest.map_structure(tf.convert_to_tensor, tree)
+    return tf.nest.map_structure(
+        lambda part: None if part is None else tf.convert_to_tensor(part), tree
+    )

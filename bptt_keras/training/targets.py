@@ -1,62 +1,89 @@
-"""Targets and weights of a batch, fitted to the model's outputs."""
+"""Targets and weights of a batch, fitted to the model's outputs one by one."""
 
 import keras
 import tensorflow as tf
 
 
-def fit_targets(batch, findings):
-    """The batch with targets structured and ranked like the model's outputs.
+def fit_targets(batch, findings, names, partial):
+    """The batch with a flat list of targets and one of weights, an entry an output.
 
     Args:
-        batch: A `Batch` with targets, and perhaps weights.
+        batch: A `Batch` with targets, and perhaps weights, as the user gave them.
         findings: `state.Findings` of the model.
+        names: Names of the outputs, flat, or `None` where they have none.
+        partial: Indices of the outputs that have a loss, or `None` where all have:
+            targets that are fewer and have no names are meant for them.
 
     Returns:
-        The `Batch`. Lists and tuples are interchangeable; targets `(batch, time)` of
-        outputs `(batch, time, 1)` get their last axis.
+        The `Batch`. `targets` has `None` for an output without one, and targets
+        `(batch, time)` of outputs `(batch, time, 1)` got their last axis. `weights` is
+        `None` or such a list.
 
     Raises:
         ValueError: If structure, length or width don't fit; names the shapes.
     """
     outputs = findings.outputs
-    targets = _like_outputs(batch.targets, outputs)
-    batch = batch._replace(targets=targets, weights=_like_weights(batch, outputs))
-    _check_shapes(batch, outputs, findings.sequence_output)
+    targets = _by_output("y", batch.targets, outputs, names, partial)
+    weights = batch.weights
+    if tf.nest.is_nested(weights):
+        weights = _by_output("sample_weight", weights, outputs, names, partial)
+    elif weights is not None:
+        weights = [weights for _ in targets]
+    batch = batch._replace(targets=targets, weights=weights)
+    flat = tf.nest.flatten(outputs)
+    _check_shapes(batch, flat, findings.sequence_output)
+    return batch._replace(targets=list(map(_ranked_like, targets, flat)))
 
-    def rank_like(target, output):
-        squeezed = target.shape.rank == output.shape.rank - 1
-        return target[..., None] if squeezed and output.shape[-1] == 1 else target
 
-    return batch._replace(
-        targets=tf.nest.map_structure(rank_like, batch.targets, outputs)
+def _by_output(what, given, outputs, names, partial):
+    """What the user gave, flat, one entry an output; `None` where there is none."""
+    wanted = tf.nest.flatten(outputs)
+    keys = _keys(given, outputs, names)
+    if keys is not None:
+        unknown = sorted(set(given) - set(keys))
+        if not unknown:
+            return [given.get(key) for key in keys]
+    elif not (isinstance(given, dict) or isinstance(outputs, dict)):
+        flat = tf.nest.flatten(given)
+        if len(flat) == len(wanted):
+            return flat
+        if partial is not None and len(flat) == len(partial):
+            entries = dict(zip(partial, flat, strict=True))
+            return [entries.get(index) for index in range(len(wanted))]
+    else:
+        try:
+            tf.nest.assert_same_structure(given, outputs, check_types=False)
+            return tf.nest.flatten(given)
+        except (TypeError, ValueError):
+            pass
+    known = f" with the names {list(names)}" if names and len(wanted) > 1 else ""
+    raise ValueError(
+        f"`{what}` must have the structure of the model's outputs. Received: {what} "
+        f"as {_structure(given)} beside outputs as {_structure(outputs)}{known}."
     )
 
 
-def _like_outputs(targets, outputs):
-    """Targets packed as the outputs are: Keras' adapters turn lists into tuples."""
-    flat, wanted = tf.nest.flatten(targets), tf.nest.flatten(outputs)
-    both_keyed = isinstance(targets, dict) and isinstance(outputs, dict)
-    either_keyed = isinstance(targets, dict) or isinstance(outputs, dict)
-    same_keys = both_keyed and set(targets) == set(outputs)
-    if len(flat) != len(wanted) or (either_keyed and not same_keys):
-        raise ValueError(
-            f"`y` must have the structure of the model's outputs. Received: y as "
-            f"{_structure(targets)} beside outputs as {_structure(outputs)}."
-        )
-    return tf.nest.pack_sequence_as(outputs, flat)
+def _keys(given, outputs, names):
+    """By which keys a dict names the outputs, in flat order; `None`: it does not."""
+    if not isinstance(given, dict):
+        return None
+    if isinstance(outputs, dict):
+        deep = any(tf.nest.is_nested(output) for output in outputs.values())
+        return None if deep else sorted(outputs)
+    return names
 
 
-def _like_weights(batch, outputs):
-    several = tf.nest.is_nested(batch.weights)
-    return _like_outputs(batch.weights, outputs) if several else batch.weights
+def _ranked_like(target, output):
+    if target is None:
+        return None
+    squeezed = target.shape.rank == output.shape.rank - 1
+    return target[..., None] if squeezed and output.shape[-1] == 1 else target
 
 
 def _check_shapes(batch, outputs, sequence_output):
     time = batch.inputs[0].shape[1]
-    for target, output in zip(
-        tf.nest.flatten(batch.targets), tf.nest.flatten(outputs), strict=True
-    ):
-        if target.shape.rank is None:
+    for target, output in zip(batch.targets, outputs, strict=True):
+        if target is None or target.shape.rank is None:
             continue
         steps = target.shape[1] if target.shape.rank > 1 else "no"
         if sequence_output and steps not in (time, None) and time is not None:
@@ -86,7 +113,8 @@ def spread_weights(batch, sequence_output):
     """The batch with weights by timestep: `(batch,)` becomes `(batch, time)`.
 
     Args:
-        batch: A `Batch`; its weights are `(batch,)`, `(batch, 1)` or `(batch, time)`.
+        batch: A `Batch` from `fit_targets`; its weights are `(batch,)`, `(batch, 1)`
+            or `(batch, time)`.
         sequence_output: False leaves one weight for each row, `(batch,)`.
 
     Returns:
@@ -99,33 +127,38 @@ def spread_weights(batch, sequence_output):
         valid = None
     else:
         valid = batch.valid if sequence_output else tf.reduce_any(batch.valid, axis=1)
-        valid = tf.cast(valid, tf.float32)
-    if batch.weights is None:
-        return batch._replace(weights=valid)
+    if batch.weights is None and valid is None:
+        return batch
     first = batch.inputs[0]
-    grid = tf.shape(first)[:2]
+    grid = tf.shape(first)[: 2 if sequence_output else 1]
 
     def spread(weights):
+        if weights is None:
+            return tf.ones(grid) if valid is None else tf.cast(valid, tf.float32)
         weights = tf.cast(weights, tf.float32)
         rank = weights.shape.rank
         one_a_row = rank == 1 or (rank == 2 and weights.shape[1] == 1)
         one_a_step = rank == 2 and weights.shape[1] in (first.shape[1], None)
-        if sequence_output and (one_a_row or one_a_step):
+        if not (one_a_row or (sequence_output and one_a_step)):
+            allowed = "(batch,) or (batch, time)" if sequence_output else "(batch,)"
+            raise ValueError(
+                f"`sample_weight` must have the shape {allowed}. Received: "
+                f"sample_weight with shape {tuple(weights.shape)} beside inputs with "
+                f"shape {tuple(first.shape)}."
+            )
+        if sequence_output:
             weights = weights[:, None] if rank == 1 else weights
             weights = tf.broadcast_to(weights, grid)
-            weights.set_shape(first.shape[:2])
-            return weights if valid is None else weights * valid
-        if not sequence_output and one_a_row:
+        else:
             weights = tf.reshape(weights, [-1])
-            return weights if valid is None else weights * valid
-        allowed = "(batch,) or (batch, time)" if sequence_output else "(batch,)"
-        raise ValueError(
-            f"`sample_weight` must have the shape {allowed}. Received: sample_weight "
-            f"with shape {tuple(weights.shape)} beside inputs with shape "
-            f"{tuple(first.shape)}."
-        )
+        if valid is not None:
+            # What is not valid may weigh NaN.
+            weights = tf.where(valid, weights, tf.zeros_like(weights))
+        weights.set_shape(first.shape[: len(weights.shape)])
+        return weights
 
-    return batch._replace(weights=tf.nest.map_structure(spread, batch.weights))
+    given = batch.weights or [None] * len(batch.targets)
+    return batch._replace(weights=[spread(weights) for weights in given])
 
 
 def _structure(tree):

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
-from tests.training.references import model_of, series
+from bptt_keras.training import checks
+from tests.training.references import assert_same_weights, clone, model_of, series
 from tests.training.test_fit import Batches
 from tests.training.test_trainer import trainer_of
 
@@ -104,7 +105,7 @@ def test_ids_outside_the_vocabulary_are_refused(bad, jit_compile):
     dataset = tf.data.Dataset.from_tensors((wrong, ids))
     with pytest.raises(ValueError, match="vocabulary of layer `embedding"):
         trainer.fit(dataset, verbose=0)
-    with pytest.raises(ValueError, match="vocabulary of layer `embedding"):
+    with pytest.raises(ValueError, match="vocabulary of layer 'embedding"):
         trainer.predict(wrong, verbose=0)
     with pytest.raises(ValueError, match="class labels from 0"):
         trainer.fit(ids, wrong, verbose=0)
@@ -257,3 +258,266 @@ def test_an_empty_batch_is_refused():
         trainer_of(model_of(bk.layers.LSTM), 4).fit(*series(0, 8), verbose=0)
     with pytest.raises(ValueError, match="at least 1 timestep"):
         trainer_of(model_of(bk.layers.LSTM), 4).fit(*series(2, 0), verbose=0)
+
+
+def weighted_model(return_sequences=True):
+    return keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            bk.layers.GRU(4, return_sequences=return_sequences),
+            keras.layers.Dense(2),
+        ]
+    )
+
+
+def with_nan(array, *place):
+    array = array.copy()
+    array[place] = np.nan
+    return array
+
+
+def early(trainer, x, y=None, sample_weight=None):
+    """What `fit`, `evaluate` and `validation_data` look at before anything runs."""
+    checks.check_data(trainer, x, y, sample_weight)
+
+
+def harmless():
+    x, y = series(3, 6)
+    lengths, mask = np.array([6, 2, 4]), np.ones((3, 6), bool)
+    mask[1, 3] = False
+    weights = np.ones((3, 6))
+    weights[1, 3] = 0
+    rows = np.array([1, 0, 1])
+    nan_x, nan_y = with_nan(x, 1, 3), with_nan(y, 1, 3)
+    return {
+        "x beyond lengths": ({"inputs": nan_x, "lengths": lengths}, y),
+        "x under a mask": ({"inputs": nan_x, "mask": mask}, y),
+        "y beyond lengths": ({"inputs": x, "lengths": lengths}, nan_y),
+        "y under a mask": ({"inputs": x, "mask": mask}, nan_y),
+        "y of weight 0": (x, nan_y, weights),
+        "y in a row of weight 0": (x, nan_y, rows),
+        "y in a row of weight 0, (rows, 1)": (x, nan_y, rows[:, None]),
+        "a weight beyond lengths": (
+            {"inputs": x, "lengths": lengths},
+            y,
+            with_nan(weights, 1, 3),
+        ),
+    }
+
+
+@pytest.mark.parametrize("case", harmless())
+def test_nan_that_does_not_count_passes(case):
+    early(trainer_of(weighted_model(), 4), *harmless()[case])
+
+
+def harmful():
+    x, y = series(3, 6)
+    lengths = np.array([6, 4, 4])
+    weights = np.ones((3, 6))
+    weights[1, 2] = 0
+    nan_x, nan_y = with_nan(x, 1, 3), with_nan(y, 1, 3)
+    return {
+        "x": ({"inputs": nan_x, "lengths": lengths}, y),
+        "x of weight 0": (nan_x, y, np.array([1, 0, 1])),
+        "y": ({"inputs": x, "lengths": lengths}, nan_y),
+        "y beside another weight 0": (x, nan_y, weights),
+        "y in another row": (x, nan_y, np.array([0, 1, 0])),
+        "sample_weight": (x, y, with_nan(weights, 1, 3)),
+    }
+
+
+@pytest.mark.parametrize("case", harmful())
+def test_nan_that_counts_is_refused_everywhere(case):
+    x, y, *weights = harmful()[case]
+    trainer = trainer_of(weighted_model(), 4)
+    name = case.split()[0]
+    good = series(3, 6)
+    calls = [
+        lambda: trainer.fit(x, y, sample_weight=weights[0] if weights else None),
+        lambda: trainer.evaluate(x, y, sample_weight=weights[0] if weights else None),
+        lambda: trainer.fit(*good, validation_data=(x, y, *weights)),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"`{name}` must be finite"):
+            call()
+
+
+def test_nan_of_a_row_that_weighs_nothing_passes_with_one_target_a_row():
+    x, y = series(3, 6)
+    trainer = trainer_of(weighted_model(False), 4)
+    once = with_nan(y[:, 0], 1)
+    early(trainer, x, once, np.array([1, 0, 1]))
+    with pytest.raises(ValueError, match="`y` must be finite"):
+        early(trainer, x, once, np.array([0, 1, 0]))
+
+
+def test_nan_in_burn_in_counts_in_x_alone():
+    x, y = series(3, 6)
+    trainer = bk.TruncatedBPTT(weighted_model(), 4, burn_in=2)
+    early(trainer, x, with_nan(y, 0, 1))
+    with pytest.raises(ValueError, match="`y` must be finite"):
+        early(trainer, x, with_nan(y, 0, 2))
+    with pytest.raises(ValueError, match="`x` must be finite"):
+        early(trainer, with_nan(x, 0, 1), y)
+
+
+def misfits():
+    x, y = series(4, 9)
+    weights = np.ones((4, 9))
+    lists = [row[:n] for row, n in zip(x, (9, 5, 3, 4), strict=True)]
+
+    def beside(**parts):
+        return {"inputs": x, **parts}
+
+    return {
+        "other features": (x[..., :2], y, r"\(batch, time, 3\).*\(4, 9, 2\)"),
+        "no batch axis": (x[0], y[0], r"becomes a batch of one by `x\[None\]`"),
+        "an axis too many": (x[:, :, None], y, r"\(4, 9, 1, 3\)"),
+        "no features": (x[..., 0], y, r"\(4, 9\)"),
+        "x and y swapped": (y, x, r"\(batch, time, 3\).*\(4, 9, 2\)"),
+        "no rows": (x[:0], y[:0], "at least one row"),
+        "no timesteps": (x[:, :0], y[:, :0], "at least 1 timestep"),
+        "text": (x.astype(str), y, "real numbers.*string"),
+        "complex numbers": (x, y.astype("complex64"), "real numbers.*complex64"),
+        "a number for x": (3.0, y, "must be an array of numbers"),
+        "nothing for x": (None, y, "must hold an array"),
+        "lists without features": (
+            [row[:, 0] for row in lists],
+            y,
+            r"takes 1 array.*4, the first two of shapes \(9,\) and \(5,\)",
+        ),
+        "lists of other features": (
+            [row[:, :2] for row in lists],
+            [row[:, :2] for row in lists],
+            r"\(batch, time, 3\).*\(4, None, 2\)",
+        ),
+        "an array beside lists": (lists, y, r"\(4, 9, 2\) beside sequences of 3 to 9"),
+        "short lengths": (
+            beside(lengths=[9, 9, 9]),
+            y,
+            "`lengths` must have the shape",
+        ),
+        "long lengths": (beside(lengths=[9, 9, 9, 10]), y, "from 9 to 10"),
+        "negative lengths": (beside(lengths=[9, 9, 9, -1]), y, "from -1 to 9"),
+        "a short mask": (beside(mask=weights[:, 1:]), y, "`mask` must have the shape"),
+        "a mask of rows": (beside(mask=weights[:, 0]), y, "`mask` must have the shape"),
+        "few keys": (beside(key=[1, 2, 3]), y, "`key` must have the shape"),
+        "few places": (beside(position=[0, 0]), y, "`position` must have the shape"),
+    }
+
+
+@pytest.mark.parametrize("case", misfits())
+def test_data_that_do_not_fit_are_refused_by_every_method(case):
+    x, y, message = misfits()[case]
+    trainer = trainer_of(weighted_model(), 4)
+    calls = [trainer.fit, trainer.evaluate, trainer.train_on_batch]
+    if case not in ("complex numbers", "an array beside lists"):
+        calls += [
+            lambda x, y: trainer.predict(x),
+            lambda x, y: trainer.test_on_batch(x, y),
+        ]
+    if "lengths" in case and "short" not in case:
+        calls = [trainer.fit, trainer.evaluate]  # The others look at them in the graph.
+    for call in calls:
+        with pytest.raises((ValueError, TypeError), match=message):
+            call(x, y)
+
+
+@pytest.mark.parametrize("length", [-1, 10])
+def test_lengths_outside_are_refused_in_datasets(length):
+    x, y = series(2, 9)
+    dataset = tf.data.Dataset.from_tensors(({"inputs": x, "lengths": [9, length]}, y))
+    with pytest.raises(ValueError, match="`lengths` must lie between 0"):
+        trainer_of(weighted_model(), 4).fit(dataset, verbose=0)
+
+
+@pytest.mark.parametrize("kind", ["dataset", "PyDataset", "generator", "validation"])
+def test_batches_that_do_not_fit_are_refused_before_training(kind):
+    x, y = series(4, 9)
+    wrong = x[..., :2]
+    data = {
+        "dataset": tf.data.Dataset.from_tensors((wrong, y)),
+        "PyDataset": Batches([(wrong, y)] * 2),
+        "generator": ((wrong, y) for _ in range(2)),
+        "validation": tf.data.Dataset.from_tensors((x, y)),
+    }[kind]
+    validation = (wrong, y) if kind == "validation" else None
+    with pytest.raises(ValueError, match=r"must fit the model's input.*, 9, 2\)"):
+        trainer_of(weighted_model(), 4).fit(data, validation_data=validation)
+
+
+def test_a_subclassed_model_refuses_other_features_than_it_was_built_with():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.recurrent = bk.layers.GRU(4, return_sequences=True)
+            self.outer = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.outer(self.recurrent(x))
+
+    x, y = series(4, 9)
+    model = Own()
+    model(x)
+    with pytest.raises(ValueError, match=r"\(batch, time, 3\).*\(4, 9, 2\)"):
+        trainer_of(model, 4).fit(x[..., :2], y)
+
+
+def test_each_of_several_inputs_is_looked_at():
+    sequence, speaker = keras.Input((None, 3), name="a"), keras.Input((8,), name="b")
+    hidden = bk.layers.GRU(2, return_sequences=True)(sequence)
+    trainer = trainer_of(keras.Model([sequence, speaker], hidden), 4)
+    x, y = series(4, 9)
+    for wrong, message in {
+        "width": ([x, np.ones((4, 7))], r"`x\[1\]` must fit.*\(batch, 8\)"),
+        "keys": ({"a": x}, "for each input of the model"),
+        "number": (x, "takes 2 arrays"),
+        "rows": ([x, np.ones((3, 8))], "same number of rows"),
+    }.values():
+        with pytest.raises(ValueError, match=message):
+            trainer.fit(wrong, y)
+
+
+def test_weights_of_timesteps_are_refused_where_there_is_one_target():
+    x, y = series(4, 9)
+    with pytest.raises(
+        ValueError, match=r"must have the shape \(batch,\) or \(batch, 1\)"
+    ):
+        trainer_of(weighted_model(False), 4).fit(
+            x, y[:, 0], sample_weight=np.ones((4, 9))
+        )
+
+
+@pytest.mark.parametrize("kind", ["labels", "column", "one-hot", "list", "dataset"])
+def test_class_weights_are_the_sample_weights_that_they_stand_for(kind):
+    x, _ = series(4, 9)
+    labels, by_class = np.array([0, 1, 1, 0]), {0: 1.0, 1: 3.0}
+    weights = np.array([by_class[label] for label in labels])
+    y = {"column": labels[:, None], "one-hot": np.eye(2)[labels], "list": [0, 1, 1, 0]}
+    y = y.get(kind, labels)
+    name = "categorical" if kind == "one-hot" else "sparse_categorical"
+    model = weighted_model(False)
+    first, second = (
+        trainer_of(m, 9, loss=f"{name}_crossentropy") for m in (model, clone(model))
+    )
+    if kind == "dataset":
+        data = tf.data.Dataset.from_tensors((x, y))
+        found = first.fit(data, class_weight=by_class, verbose=0).history["loss"][0]
+    else:
+        found = first.train_on_batch(x, y, class_weight=by_class)[0]
+    expected = second.train_on_batch(x, np.asarray(y), sample_weight=weights)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert_same_weights(first.model, second.model)
+
+
+def test_class_weights_stay_refused_after_a_fit_with_sample_weights():
+    x, y = series(4, 9)
+    trainer = trainer_of(weighted_model(), 4)
+    trainer.fit(x, y, sample_weight=np.ones(4), verbose=0)
+    with pytest.raises(ValueError, match="`sample_weight` of shape"):
+        trainer.fit(x, y[..., 0], class_weight={0: 2.0}, verbose=0)
+
+
+def test_exporting_a_trainer_says_what_to_export():
+    with pytest.raises(NotImplementedError, match="`trainer.model.export"):
+        trainer_of(weighted_model(), 4).export("folder")
