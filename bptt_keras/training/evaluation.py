@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from bptt_keras.training import checks
 from bptt_keras.training.one_program import OneProgram
+from bptt_keras.training.padding import run_padded
 from bptt_keras.training.programs import Window
 from bptt_keras.training.shards import run_sharded
 
@@ -15,25 +16,35 @@ class Evaluation:
         programs: The trainer's `Programs` for evaluation.
         size: Timesteps of a window, or `None`: all of a batch.
         count: Function `(window, result)` that adds a window to what is reported.
+        collected: `None`, or structure of `tf.TensorSpec` of the outputs: they are
+            wanted for whole batches, too.
 
     Attributes:
         in_one: `OneProgram` of the windows of a batch.
     """
 
-    def __init__(self, programs, size, count):
+    def __init__(self, programs, size, count, collected=None):
         self._programs = programs
         self._count = count
-        self.in_one = OneProgram(programs, size, self._run, self._take, self.window)
+        self._collects = collected is not None
+        self.in_one = OneProgram(
+            programs, size, self._run, self._take, self.window, collected=collected
+        )
 
     def __call__(self, batch, state):
-        """The state after all windows of a `Batch`."""
-        return self.in_one(batch, state)
+        """`(outputs, state)` after all windows; outputs are `None` if not wanted."""
+        made = self.in_one(batch, state)
+        return made if self._collects else (None, made)
 
     def window(self, window, state):
-        """The state after one window."""
-        result = self._run(window, state)
+        """The state after one window, after its outputs where these are wanted."""
+        timed = self._programs.sequence_output
+        result = run_padded(
+            self._programs, self._run, window, state, timed=timed, at_front=not timed
+        )
         with tf.control_dependencies(checks.require_valid_window(result)):
-            return self._take(window, result)
+            state = self._take(window, result)
+        return (result.outputs, state) if self._collects else state
 
     def _run(self, window, state):
         programs = self._programs
@@ -106,8 +117,14 @@ def run_forward(program, programs, window, state):
     Returns:
         `(outputs, state)`.
     """
-    outputs, state, buffers, ids_valid = run_sharded(
-        program, window, state, programs.buffer_values(), programs.shards
+
+    def run(window, state):
+        buffers = programs.buffer_values()
+        return run_sharded(program, window, state, buffers, programs.shards)
+
+    timed = programs.sequence_output
+    outputs, state, buffers, ids_valid = run_padded(
+        programs, run, window, state, timed=timed, at_front=not timed
     )
     with tf.control_dependencies(checks.require_ids(ids_valid)):
         programs.keep_buffers(buffers)

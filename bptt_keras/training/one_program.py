@@ -8,6 +8,7 @@ with updates and metrics inside: one start for each batch.
 import tensorflow as tf
 
 from bptt_keras.training import checks, loop
+from bptt_keras.training.padding import with_rows
 
 # Windows of a program where the length of a batch is not known: as of a stream, whose
 # last batch is shorter.
@@ -33,11 +34,13 @@ class OneProgram:
 
     Attributes:
         on: Whether it is in use; at first it is not.
+        serves: Whether it can run the data that are being traced.
         program: The compiled function `(batch, state)`, which returns what is made of
             the batch, and the number of the first check that failed, or -1.
     """
 
     def __init__(self, programs, size, run, take, window, *, collected=None):
+        self._sizes = programs.sizes
         self._size = size
         self._run = run
         self._take = take
@@ -45,7 +48,7 @@ class OneProgram:
         self._collected = collected
         # Known once the program has been traced.
         self._messages = None
-        self.on = False
+        self.on, self.serves = False, True
         self.program = programs.compiled(self._windows)
 
     def steps(self, length):
@@ -69,7 +72,7 @@ class OneProgram:
             The state after it, or `(outputs, state)` if outputs are collected.
         """
         steps = self.steps(batch.known_length)
-        if not self.on or steps is None:
+        if not (self.on and self.serves) or steps is None:
             return self._one_by_one(batch, state)
         if batch.known_length is not None:
             return self._at_once(batch, state)
@@ -97,13 +100,29 @@ class OneProgram:
         return loop.collect_windows(batch, carried, steps, body, self._collected)
 
     def _at_once(self, batch, state):
-        made, failed = self.program(batch.without_places(), state)
+        made, failed = self._with_few_rows(batch.without_places(), state)
         found = [
             checks.require(tf.not_equal(failed, number), message)
             for number, message in enumerate(self._messages)
         ]
         with tf.control_dependencies(found):
             return tf.nest.map_structure(tf.identity, made)
+
+    def _with_few_rows(self, batch, state):
+        """What the program makes of a batch, which may get more rows first."""
+        _, rows = self._sizes.wanted(batch, steps=False)
+        if rows is None:
+            return self.program(batch, state)
+
+        def padded():
+            longer = batch.padded_to(batch.length, rows=rows)
+            more = with_rows(state, rows - batch.rows)
+            made, failed = self.program(longer, more)
+            return tf.nest.map_structure(lambda t: t[: batch.rows], made), failed
+
+        if batch.valid is not None:
+            return padded()
+        return tf.cond(rows > batch.rows, padded, lambda: self.program(batch, state))
 
     def _windows(self, batch, state):
         def body(window, carried):

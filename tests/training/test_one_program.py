@@ -221,8 +221,8 @@ class Counted(keras.metrics.Metric):
         self.total = self.add_variable((), "zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        rows = tf.shape(y_true)[0]
-        counted = tf.numpy_function(np.float32, [rows], tf.float32)
+        targets = tf.size(y_true)
+        counted = tf.numpy_function(np.float32, [targets], tf.float32)
         self.total.assign_add(tf.reshape(counted, []))
 
     def result(self):
