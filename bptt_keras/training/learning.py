@@ -22,6 +22,8 @@ class Learning:
         updates: `Updates`.
         perturb: Function of the state that a window hands on.
         count: Function `(window, result)` that adds a window to what is reported.
+        collected: `None`, or structure of `tf.TensorSpec` of the outputs: they are
+            wanted for whole batches, too.
 
     Attributes:
         updates: As passed in.
@@ -29,8 +31,19 @@ class Learning:
             draws them or overlaps them.
     """
 
-    def __init__(self, programs, schedule, recomputation, updates, *, perturb, count):
+    def __init__(
+        self,
+        programs,
+        schedule,
+        recomputation,
+        updates,
+        *,
+        perturb,
+        count,
+        collected=None,
+    ):
         self._programs = programs
+        self._collects = collected is not None
         self._schedule = schedule
         self.updates = updates
         self._perturb = perturb
@@ -39,27 +52,30 @@ class Learning:
         if method is not None:
             window = schedule.window
             self._gradients = SegmentedGradients(programs, method, window)
-            self._full = self._short = self._gradients
+            exactly = self._gradients
         else:
             self._gradients = WholeGradients(programs, programs.gradients)
-            # Not compiled: each of these windows has another length.
-            self._short = WholeGradients(programs, programs.plain_gradients)
+            exactly = self._gradients.exactly
         self.in_one = None
         if isinstance(schedule, FixedWindow) and not schedule.lead:
             self.in_one = OneProgram(
                 programs,
                 schedule.window,
-                self._gradients,
+                exactly,
                 self._take,
                 self._next_window,
+                collected=collected,
             )
         self._flush = programs.compiled(updates.flush, xla=False)
         self._decay = programs.compiled(self._gradient_norms)
         self._clean = programs.compiled(clean)
-        self._resumes_inside = method is None and schedule.lead > 0
-        if self._resumes_inside:
+        self._resuming, self._short = None, self._gradients
+        if method is None and schedule.lead > 0:
             program = programs.gradients_resuming(schedule.stride)
-            self._full = WholeGradients(programs, program)
+            self._resuming = WholeGradients(programs, program)
+            # Each of the short windows has another length: padded or not compiled.
+            plain = WholeGradients(programs, programs.plain_gradients)
+            self._short = self._at_end_of_full if programs.sizes.on else plain
 
     def train(self, batch, state, lead):
         """Learns from the windows of a batch with a loss at every timestep.
@@ -70,13 +86,16 @@ class Learning:
             lead: Timesteps of its inputs that come before its first target.
 
         Returns:
-            `(state, resume)`: the state for the next batch, and the timestep where it
-            stands.
+            `(state, resume, outputs)`: the state for the next batch, the timestep
+            where it stands, and the outputs of the batch, or `None`.
         """
         schedule = self._schedule
         measured = self._measure(batch, state, warm_up=None)
+        outputs = None
         if self.in_one is not None:
             state = self.in_one(batch, state)
+            if self._collects:
+                outputs, state = state
             resume = batch.length
         else:
             # Nothing else says that windows are planned after the measurement.
@@ -87,7 +106,7 @@ class Learning:
         # After what is checked in the windows, which the state waits for.
         with tf.control_dependencies(tf.nest.flatten(state)):
             self.updates.end_sequence()
-        return state, resume
+        return state, resume, outputs
 
     def train_end(self, batch, state, *, burn_in, warm_up):
         """Learns from the last window of a batch whose loss stands at its end.
@@ -116,18 +135,20 @@ class Learning:
         lead, last = loop.before_last(batch, start)
         if lead is not None:
             state = warm_up(lead, state)
-        state = self._window(self._gradients, last, state, rate)
+        state, _ = self._window(self._gradients, last, state, rate)
         self.updates.end_sequence()
         return state
 
     def flush(self):
         """Applies gradients that wait for more windows until an update."""
-        self._flush()
+        if self.updates.wait:
+            self._flush()
 
     # --- Windows ---------------------------------------------------------------
 
     def _next_window(self, window, state):
-        return self._window(self._gradients, window, state, tf.constant(1.0))
+        state, outputs = self._window(self._gradients, window, state, tf.constant(1.0))
+        return (outputs, state) if self._collects else state
 
     def _each_span(self, batch, lead, spans, rates, state):
         """The windows of a plan, each cut to what it needs."""
@@ -135,31 +156,39 @@ class Learning:
 
         def varying(start, first_new, stop, resume, rate, state):
             window = batch.steps(start, stop - start)
-            return self._window(self._gradients, window, state, rate)
+            return self._window(self._gradients, window, state, rate)[0]
 
         def overlapping(start, first_new, stop, resume, rate, state):
             length, new = stop - start, stop - first_new
             full = (length == schedule.window) & (new == schedule.stride)
 
-            def cut(length, new):
-                return batch.steps(start, length, new=new, lead=lead)
+            def run(length, new, gradients, steps):
+                window = batch.steps(start, length, new=new, lead=lead)
+                kept = None
+                if gradients not in (self._resuming, self._at_end_of_full):
+                    kept = self._state_after(steps, window, state)
+                return self._window(gradients, window, state, rate, kept)[0]
 
             def run_full():
-                window = cut(schedule.window, schedule.stride)
-                kept = None
-                if not self._resumes_inside:
-                    kept = self._state_after(schedule.stride, window, state)
-                return self._window(self._full, window, state, rate, kept)
+                gradients = self._resuming or self._gradients
+                return run(schedule.window, schedule.stride, gradients, schedule.stride)
 
             def run_short():
-                window = cut(length, new)
-                kept = self._state_after(resume - start, window, state)
-                return self._window(self._short, window, state, rate, kept)
+                return run(length, new, self._short, resume - start)
 
             return tf.cond(full, run_full, run_short)
 
         body = overlapping if schedule.lead else varying
         return loop.each_span(spans, rates, state, body)
+
+    def _at_end_of_full(self, window, state):
+        """A window at the start of a sequence, or at the end of a batch.
+
+        It runs at the end of a full one, so that the state after the stride is, as
+        there, the one to go on from.
+        """
+        schedule = self._schedule
+        return self._resuming.at_end_of(schedule.window, schedule.stride, window, state)
 
     # --- How far gradients reach -----------------------------------------------
 
@@ -178,18 +207,17 @@ class Learning:
             if warm_up is None:
                 window, start = batch.steps(0, length), state
                 weights = tf.one_hot(length - 1, length)[None]
-                if window.weights is not None:
-                    weights = tf.nest.map_structure(
-                        lambda w: w * weights, window.weights
-                    )
-                else:
-                    weights = tf.tile(weights, [batch.rows, 1])
-                window = window._replace(weights=weights)
+                given = window.weights or [tf.ones([batch.rows, 1])] * len(
+                    window.targets
+                )
+                window = window._replace(weights=[w * weights for w in given])
             else:
                 lead, window = loop.before_last(batch, batch.length - length)
                 start = state if lead is None else warm_up(lead, state)
             norms = self._decay(
-                window.padded_to(schedule.longest, timed_targets=warm_up is None),
+                window.padded_to(
+                    schedule.longest, timed_targets=warm_up is None
+                )._replace(counts=None),
                 start,
                 self._programs.buffer_values(),
                 length,
@@ -236,11 +264,12 @@ class Learning:
             kept: State that is handed on; default: the one that comes out.
 
         Returns:
-            State that the next window starts from.
+            `(state, outputs)`: the state that the next window starts from, and the
+            outputs at its new timesteps, or `None`.
         """
         result = gradients(window, state)
         with tf.control_dependencies(checks.require_valid_window(result)):
-            return self._take(window, result, rate, kept)
+            return self._take(window, result, rate, kept), result.outputs
 
     def _take(self, window, result, rate=None, kept=None):
         """Updates weights, buffers and metrics; returns the state to go on from."""

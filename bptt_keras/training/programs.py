@@ -5,6 +5,7 @@ by itself (random seeds, moving averages) goes in and comes out as values, so th
 several can run side by side.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -25,7 +26,7 @@ class Window(NamedTuple):
         terms: List of `averages.Term`.
         outputs: The model's outputs at the new timesteps, or `None` where nobody
             needs them.
-        masks: Masks of the outputs, flat.
+        masks: What the model itself masks of the outputs, flat.
         state: State after the window, or where the next one resumes.
         buffers: New values of the model's buffers.
         ids_valid: `{Embedding layer name: scalar boolean}`.
@@ -48,7 +49,7 @@ class Programs:
         step: `PureStep` of the model.
         inputs: `Inputs` of the model.
         findings: What `state.discover` found.
-        losses: The trainer's built `CompileLoss`, or `None` (prediction only).
+        losses: List of `losses.OutputLoss`, or `None` (prediction only).
         optimizer: Keras optimizer, built, or `None`.
         needs_outputs: True if compiled metrics read the training outputs.
         apart: True: gradients of several outputs are kept apart, because their
@@ -56,6 +57,9 @@ class Programs:
         xla: True or False: compile with XLA or not.
         eagerly: True: no graph at all.
         shards: Number of programs that the rows of a window are spread over.
+
+    Attributes:
+        sizes: `padding.Sizes`: those that windows are padded to.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Programs:
         xla,
         eagerly,
         shards,
+        sizes,
     ):
         self.step = step
         self.inputs = inputs
@@ -84,6 +89,7 @@ class Programs:
         self.xla = xla and not eagerly
         self._eagerly = eagerly
         self.shards = shards
+        self.sizes = sizes
         self.variables = list(step.model.trainable_variables)
         self.gradients = self.compiled(self._gradients)
         self.plain_gradients = self.compiled(self._gradients, xla=False)
@@ -104,6 +110,8 @@ class Programs:
         if self._eagerly:
             return function
         xla = self.xla if xla is None else xla
+        # Not the function itself: see `StepFunction`.
+        function = functools.partial(function)
         return tf.function(function, autograph=False, jit_compile=xla)
 
     def gradients_resuming(self, resume):
@@ -125,7 +133,7 @@ class Programs:
         for variable, value in zip(self.buffers, values, strict=True):
             variable.assign(value)
 
-    def forward(self, window, state, buffers, *, training, start=0):
+    def forward(self, window, state, buffers, *, training, start=0, losses_count=True):
         """Outputs, loss terms and state of one pass over a window or a part of it.
 
         Args:
@@ -134,6 +142,8 @@ class Programs:
             buffers: Values of the model's buffers.
             training: Boolean.
             start: Timesteps of the window that come before this part.
+            losses_count: False where the losses that layers add from their inputs
+                are not used.
 
         Returns:
             `(result, penalties)`: a `Window` without gradients and loss, and the list
@@ -141,7 +151,7 @@ class Programs:
         """
         scope = Buffers(self.buffers, buffers, self.variables)
         with scope, watched_ids(self.step.model) as ids_valid:
-            outputs, state = self._call(window, state, training, start)
+            outputs, state = self._call(window, state, training, start, losses_count)
             outputs, masks = self._new_steps(window, outputs)
             terms = loss_terms(
                 self.losses,
@@ -163,7 +173,7 @@ class Programs:
         )
         return result, penalties
 
-    def _call(self, window, state, training, start=0):
+    def _call(self, window, state, training, start=0, losses_count=True):
         return self.step(
             self.inputs.join(window.inputs, window.constants),
             state,
@@ -171,18 +181,15 @@ class Programs:
             reset=window.reset,
             valid=window.valid,
             start=start,
+            losses_count=losses_count,
         )
 
     def _new_steps(self, window, outputs):
-        """Outputs at the timesteps that have targets, masked where not valid."""
+        """Outputs at the timesteps that have targets, and the model's masks of them."""
         flat, masks = tf.nest.flatten(outputs), []
         for index, output in enumerate(flat):
             mask = getattr(output, "_keras_mask", None)
             if self.sequence_output:
-                if mask is None:
-                    mask = window.valid
-                elif window.valid is not None:
-                    mask = tf.logical_and(tf.cast(mask, tf.bool), window.valid)
                 output, mask = window.new_steps(output), window.new_steps(mask)
                 if mask is not None:
                     output._keras_mask = mask

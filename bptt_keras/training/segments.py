@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from bptt_keras.state import Buffers, floats, row_norms, shaped_like
 from bptt_keras.training.averages import weighted_means
+from bptt_keras.training.batch import steps_of
 from bptt_keras.training.loop import joined
 from bptt_keras.training.programs import as_arrays
 from bptt_keras.truncation import Segments
@@ -148,7 +149,7 @@ class _Run:
         # One more, for rows of the plan that keep nothing.
         count = self._layout.slots + 1
         slots = [_array(count, leaf) for leaf in tf.nest.flatten(state)]
-        weights = [tf.zeros([]) for _ in self._programs.losses._flat_losses]
+        weights = [tf.zeros([]) for _ in self._programs.losses]
         begin, end = self._turn.begin, self._turn.end
         rows = len(self._forward)
         if self._counted:
@@ -195,7 +196,12 @@ class _Run:
             start, length, cut_targets=self._programs.sequence_output
         )
         return self._programs.forward(
-            part, state, self._buffers, training=True, start=start
+            part,
+            state,
+            self._buffers,
+            training=True,
+            start=start,
+            losses_count=False,
         )
 
     # --- Backward --------------------------------------------------------------
@@ -413,15 +419,11 @@ def _weighed_everywhere(window, sequence_output):
     """The window with targets and weights for all its timesteps, old ones weigh 0."""
     if not sequence_output:
         return window
-    length = window.known_length
-    first = tf.nest.flatten(window.targets)[0]
-    new = first.shape[1] or tf.shape(first)[1]
-    weights = window.weights
-    if weights is None:
-        weights = tf.ones([window.rows, new])
+    length, new = window.known_length, steps_of(window.targets)
+    weights = window.weights or [tf.ones([window.rows, new]) for _ in window.targets]
 
     def padded(tensor):
-        if isinstance(new, int) and new == length:
+        if tensor is None or (isinstance(new, int) and new == length):
             return tensor
         shape = tf.shape(tensor)
         old = tf.zeros(

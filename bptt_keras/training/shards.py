@@ -101,6 +101,8 @@ def run_sharded(program, window, state, buffers, shards, *extra):
     Returns:
         What the program returns, as if it had been one.
     """
+    # For metrics, which stand outside.
+    window = window._replace(counts=None)
     known = window.inputs[0].shape[0]
     if shards == 1 or (known is not None and known < shards):
         return program(window, state, buffers, *extra)

@@ -1,7 +1,7 @@
 """Where the gradient of a window comes from: one run, recomputation, random cuts."""
 
-import tensorflow as tf
-
+from bptt_keras.training.batch import steps_of
+from bptt_keras.training.padding import cut_window, run_padded
 from bptt_keras.training.segments import Layout, segmented_gradients, step_by_step
 from bptt_keras.training.shards import run_sharded
 from bptt_keras.truncation import ARTBP
@@ -20,9 +20,30 @@ class WholeGradients:
         self._program = program
 
     def __call__(self, window, state):
-        """`programs.Window` of a `Batch` of one window."""
+        """`programs.Window` of a `Batch` of one window, of few sizes for XLA."""
+        timed = self._programs.sequence_output
+        return run_padded(
+            self._programs, self.exactly, window, state, timed=timed, at_front=not timed
+        )
+
+    def exactly(self, window, state):
+        """The same for a window of just this size."""
         buffers = self._programs.buffer_values()
         return run_sharded(self._program, window, state, buffers, self._programs.shards)
+
+    def at_end_of(self, length, new, window, state):
+        """The same for a short window, at the end of a full one.
+
+        Args:
+            length: Timesteps of a full window.
+            new: Those of its targets.
+            window: `Batch` with fewer of either.
+            state: Named state.
+        """
+        longer = window.padded_to(length, new=new, at_front=True)
+        result = self(longer, state)
+        given = steps_of(window.targets)
+        return cut_window(result, window.rows, given, timed=True, at_front=True)
 
 
 class SegmentedGradients:
@@ -72,12 +93,7 @@ class SegmentedGradients:
         )
         if window is given or result.outputs is None or not programs.sequence_output:
             return result
-        steps = tf.shape(tf.nest.flatten(given.targets)[0])[1]
-        outputs, masks = tf.nest.map_structure(
-            lambda t: None if t is None else t[:, :steps],
-            (result.outputs, result.masks),
-        )
-        return result._replace(outputs=outputs, masks=masks)
+        return cut_window(result, given.rows, steps_of(given.targets), timed=True)
 
     def _run(self, window, state, buffers, count=None):
         layout = self._layout(window.known_length)

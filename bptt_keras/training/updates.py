@@ -58,14 +58,19 @@ class Updates:
         self._add = programs.compiled(_add_weighted)
         self._finite = programs.compiled(all_finite)
         self._note = programs.compiled(self._note_state)
-        if self._every != 1:
+        if self.wait:
             self._make_sums(programs)
+
+    @property
+    def wait(self):
+        """Whether gradients may wait for those of more windows."""
+        return self._every != 1
 
     def _make_sums(self, programs):
         def zeros(shape=()):
             return tf.Variable(tf.zeros(shape), trainable=False)
 
-        groups = len(programs.losses._flat_losses) + 1 if self._apart else 1
+        groups = len(programs.losses) + 1 if self._apart else 1
         with tf.init_scope():
             self._sums = [
                 [zeros(v.shape) for v in self._variables] for _ in range(groups)
@@ -122,7 +127,7 @@ class Updates:
 
     def flush(self):
         """Applies what has been summed and not been applied yet, if anything."""
-        if self._every == 1:
+        if not self.wait:
             return
 
         def update():
@@ -146,7 +151,7 @@ class Updates:
 
     def clear(self):
         """Forgets what has been summed and not been applied."""
-        if self._every == 1:
+        if not self.wait:
             return
         for variable in [*sum(self._sums, []), *self._weights, self._rate, self._count]:
             variable.assign(tf.zeros_like(variable))

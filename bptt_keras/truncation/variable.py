@@ -15,8 +15,7 @@ class VariableWindow:
         rate    = length / window              (factor of the learning rate)
 
     So no timestep is always the first of its window, which would learn least. A
-    window at the end of a batch is as long as what is left. `multiple` keeps the
-    number of different lengths small: XLA compiles each of them once.
+    window at the end of a batch is as long as what is left.
 
     Evaluation and prediction use windows of the length `window`.
 

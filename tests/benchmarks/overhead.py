@@ -63,7 +63,7 @@ def bare_loop(trainer, dataset):
         apply(result.gradients)
         return result.state
 
-    windows = [Batch([inputs["inputs"]], targets) for inputs, targets in dataset]
+    windows = [Batch([inputs["inputs"]], [targets]) for inputs, targets in dataset]
 
     def run():
         state = engine.step.initial_state(windows[0].inputs[0].shape[0])
