@@ -33,7 +33,7 @@ class Carry:
                 "key": _rows_variable(tf.zeros([0], tf.int64)),
                 "rows": tf.Variable(0, trainable=False),
             }
-            if reaches_back and _continues(batch):
+            if reaches_back:
                 self._lead = Lead(batch)
                 self._kept["lead"] = self._lead.variables
 
@@ -73,6 +73,18 @@ class Carry:
         for variable, array in pairs:
             variable.assign(tf.cast(array, variable.dtype))
 
+    def adopt(self, snapshot):
+        """Keeps what the carry of other options held, as far as there is room for it.
+
+        Args:
+            snapshot: What `snapshot` returned, of the same model. Timesteps that later
+                windows reach may be missing from it, or be of no use here.
+        """
+        adopted = {name: snapshot[name] for name in snapshot if name in self._kept}
+        if self._lead is not None and "lead" not in adopted:
+            adopted["lead"] = self._lead.nothing(int(snapshot["rows"]))
+        self.restore(adopted)
+
     def enter(self, batch):
         """State in which a batch starts.
 
@@ -103,7 +115,7 @@ class Carry:
         else:
             same_rows, carried = tf.constant(False), initial
             fresh = tf.fill([batch.rows], True)
-        if self._lead is not None:
+        if self._lead is not None and _continues(batch):
             longer, lead = self._lead.prepend(_with_plane(batch, fresh), same_rows)
             return longer, carried, lead
         if self._step.learns_initial_state:

@@ -11,11 +11,19 @@ from bptt_keras.training import checks, loop
 from bptt_keras.training.allocator import keep_freed_memory
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batch import make_batch, tensors
-from bptt_keras.training.building import build_model, symbolic, symbolic_inputs
+from bptt_keras.training.building import build_model
 from bptt_keras.training.carry import Carry
+from bptt_keras.training.counting import only_what_counts
 from bptt_keras.training.evaluation import Evaluation, Prediction, run_forward
 from bptt_keras.training.inputs import Inputs
 from bptt_keras.training.learning import Learning
+from bptt_keras.training.losses import (
+    build_losses,
+    outputs_with_loss,
+    require_targets,
+)
+from bptt_keras.training.metrics import Metrics
+from bptt_keras.training.padding import Sizes
 from bptt_keras.training.parts import split_inputs
 from bptt_keras.training.programs import Programs
 from bptt_keras.training.shards import choose_shards, is_small
@@ -23,6 +31,9 @@ from bptt_keras.training.targets import fit_targets, spread_weights
 from bptt_keras.training.updates import Updates
 from bptt_keras.training.xla import why_batch_refused, why_window_refused
 from bptt_keras.truncation import AdaptiveWindow
+
+# Numbers of rows: those of full batches and of the last one.
+_FEW = 2
 
 
 class Use(NamedTuple):
@@ -53,30 +64,51 @@ class Engine:
     Args:
         trainer: The `TruncatedBPTT`: its model, optimizer, losses, metrics, options.
         jit_compile: True, False or `"auto"`.
+        loss: The `loss` that the trainer was compiled with.
 
     Attributes:
         step: `PureStep` of the model, `None` before the first batch.
         inputs: `Inputs` of the model, likewise.
         findings: `state.Findings` of the model, likewise.
+        losses: List of `losses.OutputLoss`, `None` before the first batch with targets.
+        metrics: `Metrics`, `None` before that, and if there are none.
         unchecked: `None`, or why cutting its time was not tried out.
         rows: Rows of the batches of the call that runs, or `None` where only their
             tensors know.
+        rows_seen: `{"fit" | "evaluate" | "predict": set}`: numbers of rows of batches,
+            as far as they were known beforehand.
         weighs_classes: True while data come with `class_weight`.
         uses: `{"fit" | "evaluate" | "predict": Use}`, as far as they have been used.
         keeps_memory: True if memory that a window frees is kept for the next one.
     """
 
-    def __init__(self, trainer, jit_compile):
+    def __init__(self, trainer, jit_compile, loss=None):
         self.trainer = trainer
         self.jit_compile = jit_compile
+        self._loss = loss
         self.step = self.inputs = self.findings = self.unchecked = None
+        self.losses = self.metrics = None
         self.rows = None
+        self.rows_seen = {name: set() for name in ("fit", "evaluate", "predict")}
         self.uses = {}
         self.weighs_classes = False
         self.keeps_memory = False
-        self._element_spec = None
+        # Where a window that is shown to metrics counts.
+        self._counted = None
         # A state that was restored before there is a carry to hold it.
         self._restored = None
+        # A state that another engine of the same trainer carried, likewise.
+        self._adopted = None
+
+    def renewed(self):
+        """An `Engine` that knows the same model, losses and state, and no programs."""
+        other = Engine(self.trainer, self.jit_compile, self._loss)
+        for name in ("step", "inputs", "findings", "unchecked", "losses", "metrics"):
+            setattr(other, name, getattr(self, name))
+        other.rows, other.weighs_classes = self.rows, self.weighs_classes
+        other.rows_seen = self.rows_seen
+        other._adopted = self.snapshot()
+        return other
 
     @property
     def learning(self):
@@ -95,7 +127,7 @@ class Engine:
         if use in self.uses:
             self.uses[use].carry.clear()
         if use == "fit":
-            self._restored = None
+            self._restored = self._adopted = None
             if self.learning is not None:
                 self.learning.updates.clear()
 
@@ -112,13 +144,13 @@ class Engine:
     def snapshot(self):
         """The state that training carries, or `None` if it carries none."""
         if "fit" not in self.uses:
-            return self._restored
+            return self._restored or self._adopted
         return self.uses["fit"].carry.snapshot()
 
     def restore(self, snapshot):
         """Lets training go on from a snapshot."""
         if "fit" not in self.uses:
-            self._restored = snapshot
+            self._restored, self._adopted = snapshot, None
         elif snapshot is None:
             self.clear("fit")
         else:
@@ -136,7 +168,8 @@ class Engine:
 
         if self.findings.sequence_output:
             batch, state = self._burn_in(whole, state, warm_up)
-            state, resume = self.learning.train(batch, state, lead)
+            state, resume, outputs = self.learning.train(batch, state, lead)
+            self._show_whole(batch, outputs)
         else:
             burn_in = self.trainer.burn_in
             state = self._beyond_burn_in(whole, state)
@@ -161,7 +194,8 @@ class Engine:
 
         if self.findings.sequence_output:
             rest, state = self._burn_in(batch, state, warm_up)
-            state = use.windows(rest, state)
+            outputs, state = use.windows(rest, state)
+            self._show_whole(rest, outputs)
         else:
             lead, last = loop.before_last(batch, _last_start(batch.length, size))
             if lead is not None:
@@ -190,7 +224,7 @@ class Engine:
         if steps == 0:
             return batch, state
         state = self._beyond_burn_in(batch, state)
-        first = batch._replace(targets=None, weights=None).steps(0, steps)
+        first = batch.without_targets().steps(0, steps)
         state = warm_up(first, state)
         return batch.steps(steps, batch.length - steps), state
 
@@ -237,50 +271,94 @@ class Engine:
         trainer = self.trainer
         weight = tf.add_n([term.weight for term in result.terms])
         trainer._loss_tracker.update_state(result.loss, sample_weight=weight)
-        # There are none if there is only one output.
-        for metric, term in zip(
-            trainer._compile_loss.metrics, result.terms, strict=False
-        ):
-            metric.update_state(term.mean, sample_weight=term.weight)
-        if trainer._compile_metrics is None:
+        for own, term in zip(self.losses, result.terms, strict=True):
+            if own.metric is not None:
+                own.metric.update_state(term.mean, sample_weight=term.weight)
+        if self.metrics is None:
             return
         outputs = tf.nest.flatten(result.outputs)
         for output, mask in zip(outputs, result.masks, strict=True):
             if mask is not None:
                 # A program hands back tensors alone: the mask is attached again.
                 output._keras_mask = mask
+        self._counted = window.counts
         trainer.compute_metrics(
             self.inputs.join(window.inputs, window.constants),
-            window.targets,
+            self._like_outputs(window.targets),
             result.outputs,
-            window.weights,
+            self._like_outputs(window.weights),
         )
+
+    def show_metrics(self, targets, outputs, weights):
+        """Shows a window to the metrics, what of it counts.
+
+        Args:
+            targets: Targets at the new timesteps, structured like the outputs.
+            outputs: The outputs there.
+            weights: Weights likewise, or `None`.
+        """
+        flat = tf.nest.flatten(outputs)
+        masks = [getattr(output, "_keras_mask", None) for output in flat]
+        targets = tf.nest.flatten(targets)
+        weights = None if weights is None else tf.nest.flatten(weights)
+        arguments = targets, flat, masks, weights, self._counted
+        self.metrics.update(*arguments)
+        if not self.findings.sequence_output:
+            self.metrics.update(*arguments, whole=True)
+        else:
+            self.metrics.require_unmasked(masks)
+
+    def _show_whole(self, batch, outputs):
+        """Shows whole sequences to the metrics that look along time."""
+        if outputs is not None:
+            flat = tf.nest.flatten(outputs)
+            self.metrics.update(
+                batch.targets,
+                flat,
+                [None for _ in flat],
+                batch.weights,
+                batch.counts,
+                whole=True,
+            )
+
+    def _like_outputs(self, flat):
+        outputs = self.findings.outputs
+        return None if flat is None else tf.nest.pack_sequence_as(outputs, flat)
 
     # --- What is made at the first batch --------------------------------------
 
-    def notice(self, element_spec):
-        """Remembers what the data of the call that begins say of their batches."""
-        self._element_spec = element_spec
+    def expect(self, name, rows):
+        """Notes the numbers of rows of the batches to come.
 
-    def prepare(self, name):
+        Args:
+            name: `"fit"`, `"evaluate"` or `"predict"`.
+            rows: List of integers, the usual number first; empty where nobody knows.
+        """
+        self.rows = rows[0] if rows else None
+        self.rows_seen[name] |= set(rows)
+
+    def rows_vary(self, name):
+        """Whether there are more numbers of rows than XLA should compile one by one."""
+        return len(self.rows_seen[name]) > _FEW
+
+    def prepare(self, name, spec):
         """Makes what `"fit"`, `"evaluate"` or `"predict"` needs, before any batch.
 
-        TensorFlow traces a function twice if its first trace makes variables. Without
-        word from the data, they are made then all the same.
+        TensorFlow traces a function twice if its first trace makes variables.
+
+        Args:
+            name: Which of the three.
+            spec: Structure of `tf.TensorSpec` of a batch as Keras hands it over.
         """
-        element_spec, self._element_spec = self._element_spec, None
-        if (
-            name in self.uses
-            or self.trainer.run_eagerly
-            or not all(
-                isinstance(spec, tf.TensorSpec)
-                for spec in tf.nest.flatten(element_spec)
-            )
-        ):
+        flat = [leaf for leaf in tf.nest.flatten(spec) if leaf is not None]
+        if not all(isinstance(leaf, tf.TensorSpec) for leaf in flat):
             return
         with tf.__internal__.FuncGraph("prepare").as_default():
             data = tf.nest.map_structure(
-                lambda s: tf.compat.v1.placeholder(s.dtype, s.shape), element_spec
+                lambda s: (
+                    None if s is None else tf.compat.v1.placeholder(s.dtype, s.shape)
+                ),
+                spec,
             )
             self._enter(name, data)
 
@@ -300,18 +378,48 @@ class Engine:
         batch = make_batch(parts, self.inputs, y, weights)
         with tf.init_scope():
             self._examine(batch)
+        sequence_output = self.findings.sequence_output
         if name != "predict":
-            batch = fit_targets(batch, self.findings)
+            batch = self._with_targets(batch)
+        batch = checks.same_lengths(batch, sequence_output)
+        if name != "predict":
+            batch = spread_weights(batch, sequence_output)
+        batch = only_what_counts(batch, sequence_output)
         with tf.init_scope():
-            if name != "predict":
-                self._build_losses(batch)
             if name not in self.uses:
                 self.uses[name] = self._make_use(name, batch)
-        batch = checks.same_lengths(batch, self.findings.sequence_output)
-        batch = spread_weights(batch, self.findings.sequence_output)
-        batch = checks.finite_inputs(batch)
         use = self.uses[name]
-        return use, *use.carry.enter(batch)
+        if use.windows.in_one is not None:
+            # What was found out of one kind of data need not hold for another.
+            selects = self.metrics is not None and self.metrics.select_from(batch)
+            use.windows.in_one.serves = not selects
+        batch, state, lead = use.carry.enter(batch)
+        use.programs.sizes.rows_vary = self.rows_vary(name)
+        use.programs.sizes.see(batch)
+        return use, batch, state, lead
+
+    def _with_targets(self, batch):
+        """The batch with targets and weights output by output; losses are built."""
+        trainer, outputs = self.trainer, self.findings.outputs
+        if trainer._compile_loss is None:
+            raise ValueError(
+                "There is nothing to minimise. Received: loss=None. Give `compile` a "
+                "`loss`."
+            )
+        if self.weighs_classes and self.findings.sequence_output:
+            raise ValueError(
+                "`class_weight` weighs rows, but these targets have a time axis. Give "
+                "`sample_weight` of shape (rows, time) instead."
+            )
+        names = trainer.output_names
+        partial = outputs_with_loss(self._loss, outputs, names)
+        batch = fit_targets(batch, self.findings, names, partial)
+        with tf.init_scope():
+            if self.losses is None:
+                _warn_of_short_batches(batch, self.schedule)
+                self._build_losses(batch.targets)
+        require_targets(self.losses, batch.targets)
+        return batch
 
     def _examine(self, batch):
         if tf.distribute.get_strategy().num_replicas_in_sync > 1:
@@ -333,25 +441,23 @@ class Engine:
         self.findings = discover(step, specs)
         self.step = step
 
-    def _build_losses(self, batch):
-        if self.trainer._compile_loss is None:
-            raise ValueError(
-                "There is nothing to minimise. Received: loss=None. Give `compile` a "
-                "`loss`."
+    def _build_losses(self, targets):
+        trainer, findings = self.trainer, self.findings
+        specs = [
+            None if target is None else tf.TensorSpec(target.shape, target.dtype)
+            for target in targets
+        ]
+        losses = build_losses(trainer._compile_loss, specs, findings.outputs)
+        if trainer._compile_metrics is not None:
+            self.metrics = Metrics(
+                trainer._compile_metrics,
+                specs,
+                findings.outputs,
+                findings.sequence_output,
             )
-        if self.weighs_classes and self.findings.sequence_output:
-            raise ValueError(
-                "`class_weight` weighs rows, but these targets have a time axis. Give "
-                "`sample_weight` of shape (rows, time) instead."
-            )
-        _warn_of_short_batches(batch, self.schedule)
-        parts = (batch.targets, batch.weights)
-        self.trainer._symbolic_build(
-            data_batch=(
-                symbolic_inputs(self.inputs, batch),
-                *(symbolic(part, batch.known_length) for part in parts),
-            )
-        )
+        if trainer.optimizer is not None and not trainer.optimizer.built:
+            trainer.optimizer.build(trainer.trainable_variables)
+        self.losses = losses
 
     def _make_use(self, name, batch):
         trainer, training = self.trainer, name == "fit"
@@ -375,7 +481,10 @@ class Engine:
         )
         if training and self._restored is not None:
             carry.restore(self._restored)
-            self._restored = None
+        elif training and self._adopted is not None:
+            carry.adopt(self._adopted)
+        if training:
+            self._restored = self._adopted = None
         return use._replace(carry=carry, refusal=refusal)
 
     def _in_one(self, name, batch, reason):
@@ -399,7 +508,11 @@ class Engine:
         if length is not None and name != "predict":
             length = max(length - trainer.burn_in, 0)
         steps = in_one.steps(length)
+        if self.metrics is not None:
+            self.metrics.selected = False
         if not steps or why_batch_refused(in_one, self.step, batch, steps):
+            return None
+        if self.metrics is not None and self.metrics.selected:
             return None
         in_one.on = True
         return use
@@ -410,15 +523,22 @@ class Engine:
             self.step,
             self.inputs,
             self.findings,
-            trainer._compile_loss,
+            self.losses,
             # Keras sets it in `compile`, which prediction does not need.
             getattr(trainer, "optimizer", None),
-            needs_outputs=trainer._compile_metrics is not None,
+            needs_outputs=self.metrics is not None,
             apart=name == "fit" and self._gradients_apart(),
             xla=xla,
             eagerly=trainer.run_eagerly,
             shards=shards,
+            sizes=Sizes(
+                size,
+                # Training alone has windows of random length.
+                getattr(self.schedule, "longest", size) if name == "fit" else size,
+                on=xla and self.findings.why_padding_counts is None,
+            ),
         )
+        collected = self._collected(name)
         if name == "fit":
             windows = Learning(
                 programs,
@@ -427,12 +547,27 @@ class Engine:
                 Updates(programs, trainer.update, trainer._live),
                 perturb=trainer._perturbation,
                 count=self._count,
+                collected=collected,
             )
         elif name == "evaluate":
-            windows = Evaluation(programs, size, self._count)
+            windows = Evaluation(programs, size, self._count, collected)
         else:
             windows = Prediction(programs, size, self.findings.outputs)
         return Use(programs, windows, reason)
+
+    def _collected(self, name):
+        """Specification of the outputs that metrics want of whole batches, if any."""
+        whole = self.metrics.whole if self.metrics is not None else []
+        if not whole or not self.findings.sequence_output:
+            return None
+        if name == "fit" and (self.schedule.random or self.schedule.lead):
+            raise ValueError(
+                f"Metrics that look along time need whole sequences, and windows that "
+                f"overlap or have random lengths have their outputs in pieces. "
+                f"Received: {whole}. Write them for single timesteps, or give them to "
+                f"a trainer that evaluates."
+            )
+        return self.findings.outputs
 
     def _gradients_apart(self):
         """True if averages over several windows need the outputs one by one."""

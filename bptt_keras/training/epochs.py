@@ -1,6 +1,9 @@
 """What has to happen between epochs, as a Keras callback."""
 
+import warnings
+
 import keras
+import numpy as np
 
 from bptt_keras.training.clipping.stop import StopOnSkipped
 
@@ -9,38 +12,53 @@ class Epochs(keras.callbacks.Callback):
     """Starts each epoch of a `fit` afresh, and finishes what the last one left.
 
     Args:
-        engine: The trainer's `Engine`.
+        trainer: The `TruncatedBPTT`.
         fresh: Whether each epoch starts from the initial state.
         keep_first: Whether the first epoch goes on from the state that there is.
     """
 
-    def __init__(self, engine, *, fresh, keep_first):
+    def __init__(self, trainer, *, fresh, keep_first):
         super().__init__()
-        self._engine = engine
+        self._trainer = trainer
         self._fresh = fresh
         self._keeps = keep_first
+        self._warned = False
 
     def on_epoch_begin(self, epoch, logs=None):
         """The data start again, so the rows do too."""
         if self._fresh and not self._keeps:
-            self._engine.clear("fit")
+            self._trainer._engine.clear("fit")
         self._keeps = False
-        self._engine.begin_epoch(epoch)
+        self._trainer._engine.begin_epoch(epoch)
 
     def on_test_begin(self, logs=None):
         """Validation sees the weights after all updates of the epoch."""
-        self._engine.flush()
+        self._trainer._engine.flush()
 
     def on_epoch_end(self, epoch, logs=None):
         """Windows that wait for more until an update are enough at the end."""
-        self._engine.flush()
+        self._trainer._engine.flush()
+        bad = [
+            name
+            for name in ("loss", "grad_norm")
+            if not np.isfinite((logs or {}).get(name, 0.0))
+        ]
+        if bad and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"Not finite in epoch {epoch + 1}: {' and '.join(bad)}. The weights "
+                f"are spoilt, or will be. Bound the gradients (`clipnorm` of the "
+                f"optimizer, or `bptt_keras.clipping`), lower the learning rate, or "
+                f"end such a training with `keras.callbacks.TerminateOnNaN`.",
+                stacklevel=2,
+            )
 
 
-def with_epochs(engine, callbacks, *, fresh, keep_first, stops):
+def with_epochs(trainer, callbacks, *, fresh, keep_first, stops):
     """The callbacks of a `fit`, with `Epochs` before them.
 
     Args:
-        engine: The trainer's `Engine`.
+        trainer: The `TruncatedBPTT`.
         callbacks: As for `fit`: `None`, a callback, a list, or a `CallbackList`.
         fresh: See `Epochs`.
         keep_first: See `Epochs`.
@@ -49,7 +67,7 @@ def with_epochs(engine, callbacks, *, fresh, keep_first, stops):
     Returns:
         The same, and ours.
     """
-    ours = [Epochs(engine, fresh=fresh, keep_first=keep_first)]
+    ours = [Epochs(trainer, fresh=fresh, keep_first=keep_first)]
     if stops:
         ours.append(StopOnSkipped())
     if isinstance(callbacks, keras.callbacks.CallbackList):

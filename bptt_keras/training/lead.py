@@ -1,6 +1,9 @@
 """The last timesteps of a batch, which windows of the next one still reach."""
 
+import numpy as np
 import tensorflow as tf
+
+from bptt_keras.training.assertions import require
 
 
 class Lead:
@@ -11,14 +14,22 @@ class Lead:
     """
 
     def __init__(self, batch):
-        self._specs = {"inputs": tf.nest.map_structure(_spec, batch.inputs)}
-        for name in ("reset",) if batch.valid is None else ("reset", "valid"):
-            self._specs[name] = tf.TensorSpec([None, None], tf.bool)
+        flags = tf.TensorSpec([None, None], tf.bool)
+        inputs = tf.nest.map_structure(_spec, batch.inputs)
+        self._specs = {"inputs": inputs, "reset": flags, "valid": flags}
         # Counted apart, as in `Carry`.
         self.variables = {
             "parts": tf.nest.map_structure(_variable, self._specs),
             "steps": tf.Variable(0, trainable=False),
         }
+
+    def nothing(self, rows):
+        """A snapshot of the variables that holds no timesteps."""
+        parts = tf.nest.map_structure(
+            lambda s: np.zeros([rows, 0, *s.shape[2:]], s.dtype.as_numpy_dtype),
+            self._specs,
+        )
+        return {"parts": parts, "steps": np.int32(0)}
 
     def prepend(self, batch, same_rows):
         """The batch with the kept timesteps before its own.
@@ -45,15 +56,28 @@ class Lead:
         before = tf.cond(same_rows, kept, nothing)
 
         def join(first, second):
-            joined = tf.concat([first, second], axis=1)
+            joined = tf.concat([tf.cast(first, second.dtype), second], axis=1)
             joined.set_shape([second.shape[0], None, *second.shape[2:]])
             return joined
 
-        parts = self._parts(batch)
-        parts = {
-            name: tf.nest.map_structure(join, before[name], part)
-            for name, part in parts.items()
-        }
+        parts = {"inputs": batch.inputs, "reset": batch.reset}
+        checks = []
+        if batch.valid is not None:
+            parts["valid"] = batch.valid
+        else:
+            checks = [
+                require(
+                    tf.reduce_all(before["valid"]),
+                    "A batch that continues one with padding must say which of its own "
+                    "timesteps are valid. Received: a batch without `mask` and "
+                    "`lengths` after one with them. Give them, all valid.",
+                )
+            ]
+        with tf.control_dependencies(checks):
+            parts = {
+                name: tf.nest.map_structure(join, before[name], part)
+                for name, part in parts.items()
+            }
         steps = tf.where(same_rows, self.variables["steps"].read_value(), 0)
         return batch._replace(**parts), steps
 
@@ -64,19 +88,17 @@ class Lead:
             tf.nest.flatten(self._parts(batch)),
             strict=True,
         ):
-            variable.assign(part[:, resume:])
+            variable.assign(tf.cast(part[:, resume:], variable.dtype))
         self.variables["steps"].assign(batch.length - resume)
 
     def _parts(self, batch):
         """What belongs to the timesteps of a batch, but for targets and weights."""
-        parts = {"inputs": batch.inputs, "reset": batch.reset, "valid": batch.valid}
-        parts = {name: part for name, part in parts.items() if part is not None}
-        if set(parts) != set(self._specs):
-            raise ValueError(
-                f"Batches that continue one another must have the same parts. "
-                f"Expected: {sorted(self._specs)}. Received: {sorted(parts)}."
-            )
-        return parts
+        grid = tf.shape(batch.inputs[0])[:2]
+        return {
+            "inputs": batch.inputs,
+            "reset": batch.reset if batch.resets_inside else tf.fill(grid, False),
+            "valid": tf.fill(grid, True) if batch.valid is None else batch.valid,
+        }
 
 
 def _spec(tensor):

@@ -7,31 +7,21 @@ import keras
 from bptt_keras.state import check_carriable
 from bptt_keras.training import checks
 from bptt_keras.training.assertions import plain_errors
-from bptt_keras.training.averages import check_reductions, merge_time
+from bptt_keras.training.averages import check_reductions
 from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.description import describe
 from bptt_keras.training.engine import Engine
 from bptt_keras.training.epochs import with_epochs
+from bptt_keras.training.handed import is_sequences, split_off, take, take_batch
 from bptt_keras.training.live import SKIPPED, Live
+from bptt_keras.training.options import ARGUMENTS, check_jit_compile, configured
 from bptt_keras.training.parts import split_inputs
-from bptt_keras.training.perturbation import Perturbation
 from bptt_keras.training.pipeline import PromptStrategy
-from bptt_keras.training.ragged import (
-    as_batches,
-    is_sequences,
-    predicted,
-    split_off,
-)
-from bptt_keras.training.shards import check_shards
-from bptt_keras.training.updates import check_update
-from bptt_keras.truncation.arguments import whole
-from bptt_keras.truncation.serialization import (
-    as_recomputation,
-    as_schedule,
-    check_recomputation,
-    from_config,
-    to_config,
-)
+from bptt_keras.training.ragged import peeked, predicted
+from bptt_keras.training.ragged_tensors import pad_dataset
+from bptt_keras.training.shapes import check_shapes
+from bptt_keras.training.steps import StepFunction
+from bptt_keras.truncation.serialization import from_config, to_config
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
@@ -162,41 +152,84 @@ class TruncatedBPTT(keras.Model):
         **kwargs,
     ):
         check_carriable(model)
-        truncation = as_schedule(window, stride)
-        recomputation = as_recomputation(recompute)
-        check_recomputation(recomputation, truncation)
-        check_update(update)
-        check_shards(shards)
-        burn_in = whole("burn_in", burn_in, least=0)
-        if not isinstance(live_metrics, bool):
-            raise TypeError(
-                f"`live_metrics` must be True or False. Received: "
-                f"live_metrics={live_metrics!r}."
-            )
-        perturbation = Perturbation(state_noise, state_dropout)
+        checks.check_overrides(self, model)
+        given = dict(
+            window=window,
+            stride=stride,
+            update=update,
+            burn_in=burn_in,
+            recompute=recompute,
+            state_noise=state_noise,
+            state_dropout=state_dropout,
+            shards=shards,
+            live_metrics=live_metrics,
+        )
+        options = configured(**given)
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(**kwargs)
         self.model = model
-        self.window = window
-        self.stride = stride
-        self.update = update
-        self.burn_in = burn_in
-        self.recompute = recompute
-        self.state_noise = perturbation.noise
-        self.state_dropout = perturbation.dropout
-        self.shards = shards
-        self.truncation = truncation
-        self._recomputation = recomputation
-        self._perturbation = perturbation
-        self.live_metrics = live_metrics
+        self._take_options(options)
         self._live = Live() if live_metrics else None
         # By this Keras finds and resets them.
         self._live_metrics = self._live.metrics if live_metrics else {}
         # True from `restore_state` until the next `fit`, which then goes on.
         self._keeps_state = False
+        self._steps = {}
         self._engine = Engine(self, "auto")
         if all(layer.built for layer in model._flatten_layers()):
             self.built = True
+
+    def _take_options(self, options):
+        for name, value in options.items():
+            super().__setattr__(name, value)
+
+    def __setattr__(self, name, value):
+        """Sets an attribute; an argument of the constructor takes effect at once.
+
+        Raises:
+            AttributeError: If it can only be chosen when a trainer is made.
+            TypeError: As the constructor.
+            ValueError: As the constructor.
+        """
+        made = "_engine" in self.__dict__
+        if made and name in ("model", "truncation", "live_metrics"):
+            raise AttributeError(
+                f"`{name}` is settled when a trainer is made. Make another "
+                f"`TruncatedBPTT`"
+                + (", or set `window` and `stride`." * (name == "truncation") or ".")
+            )
+        if made and name in ARGUMENTS:
+            given = {argument: getattr(self, argument) for argument in ARGUMENTS}
+            options = configured(**{**given, name: value})
+            self._engine.flush()
+            self._take_options(options)
+            self._renew()
+            return
+        super().__setattr__(name, value)
+        if made and name in ("optimizer", "run_eagerly"):
+            self._renew()
+
+    def _renew(self):
+        """Lets the next batch be traced anew, with options as they are now."""
+        self._engine = self._engine.renewed()
+        for steps in self._steps.values():
+            steps.clear()
+
+    @property
+    def jit_compile(self):
+        """Whether windows are compiled with XLA: True, False or `"auto"`."""
+        return self._engine.jit_compile
+
+    @jit_compile.setter
+    def jit_compile(self, value):
+        check_jit_compile(value, self.run_eagerly)
+        self._engine.jit_compile = value
+        self._renew()
+
+    @property
+    def output_names(self):
+        """Names of the model's outputs, where it has some, as in Keras."""
+        return getattr(self.model, "output_names", None)
 
     def compile(
         self,
@@ -231,16 +264,7 @@ class TruncatedBPTT(keras.Model):
             ValueError: If `jit_compile` is none of these, is `True` beside
                 `run_eagerly=True`, or if a loss has the reduction `"sum"` or `"none"`.
         """
-        if jit_compile not in (True, False, "auto"):
-            raise ValueError(
-                f"`jit_compile` must be True, False or 'auto'. Received: "
-                f"jit_compile={jit_compile!r}."
-            )
-        if jit_compile is True and run_eagerly:
-            raise ValueError(
-                "`run_eagerly=True` runs without a graph, so nothing can be compiled. "
-                "Received: jit_compile=True. Leave one of them out."
-            )
+        check_jit_compile(jit_compile, run_eagerly)
         check_reductions(loss)
         # Keras would compile the whole step with XLA; the engine chooses what of it.
         super().compile(
@@ -254,7 +278,7 @@ class TruncatedBPTT(keras.Model):
             jit_compile=False,
             auto_scale_loss=auto_scale_loss,
         )
-        self._engine = Engine(self, jit_compile)
+        self._engine = Engine(self, jit_compile, loss)
 
     def get_compile_config(self):
         """Arguments of `compile`, for saving."""
@@ -320,43 +344,36 @@ class TruncatedBPTT(keras.Model):
         Raises:
             ValueError: If the data cannot be trained on; the message says why.
         """
-        if is_sequences(self.model, x):
-            if validation_split:
-                (x, y, sample_weight), held_out = split_off(
-                    validation_split, x, y, sample_weight
-                )
-                validation_data, validation_split = held_out, 0.0
-            x = as_batches(
-                self,
-                x,
-                y,
-                sample_weight,
-                batch_size=batch_size,
-                shuffle=shuffle is not False,
+        if validation_split and is_sequences(self.model, x):
+            (x, y, sample_weight), validation_data = split_off(
+                validation_split, x, y, sample_weight
             )
-            y = sample_weight = batch_size = None
-            shuffle = False  # They draw their order themselves.
-        checks.check_data(x, y, self.model, shuffle=shuffle)
-        checks.check_fit(x, y, class_weight, steps_per_epoch)
-        if isinstance(validation_data, tuple | list):
-            if is_sequences(self.model, validation_data[0]):
-                validation_data = as_batches(self, *validation_data, shuffle=False)
-            else:
-                checks.check_data(*validation_data[:2], self.model, shuffle=None)
+            validation_split = 0.0
+        drawn = shuffle is not False
+        x, y, sample_weight, sequences = take(
+            self, x, y, sample_weight, batch_size=batch_size, shuffle=drawn
+        )
+        if sequences:
+            batch_size, shuffle = None, False  # They draw their order themselves.
+        checks.check_data(self, x, y, sample_weight, shuffle=shuffle)
+        checks.check_fit(
+            self, x, y, class_weight=class_weight, steps_per_epoch=steps_per_epoch
+        )
+        validation_data = self._taken_validation(validation_data)
         if shuffle is None:
             shuffle = not checks.order_is_fixed(x)
         keep_first, self._keeps_state = self._keeps_state, False
         if not keep_first:
             self.reset_state()
         callbacks = with_epochs(
-            self._engine,
+            self,
             callbacks,
             fresh=steps_per_epoch is None,
             keep_first=keep_first,
             stops=self._stops_on_skipped(),
         )
         self._engine.weighs_classes = class_weight is not None
-        self._engine.rows = checks.rows_of_batches(x, batch_size)
+        self._expect("fit", x, batch_size or checks.BATCH_SIZE)
         with self._recovering():
             return super().fit(
                 x,
@@ -375,6 +392,19 @@ class TruncatedBPTT(keras.Model):
                 **kwargs,
             )
 
+    def _taken_validation(self, data):
+        if data is None:
+            return None
+        whole = not isinstance(data, tuple | list)
+        x, y, weights = keras.utils.unpack_x_y_sample_weight((data,) if whole else data)
+        x, y, weights, sequences = take(self, x, y, weights)
+        checks.check_data(self, x, y, weights)
+        return (
+            x
+            if whole or sequences
+            else keras.utils.pack_x_y_sample_weight(x, y, weights)
+        )
+
     def _stops_on_skipped(self):
         clipped = find_clipped(getattr(self, "optimizer", None))
         return clipped is not None and clipped.stop_after is not None
@@ -382,22 +412,46 @@ class TruncatedBPTT(keras.Model):
     @property
     def distribute_strategy(self):
         """Keras' strategy; by it, Keras makes the iterators of its data."""
-        return PromptStrategy(super().distribute_strategy, self._engine.notice)
+        return PromptStrategy(super().distribute_strategy, self._padded)
+
+    def _padded(self, dataset):
+        """The dataset, checked, and padded where it is ragged."""
+        dataset = pad_dataset(dataset, self.model, self.truncation.evaluation_window)
+        data = keras.utils.unpack_x_y_sample_weight(dataset.element_spec)
+        check_shapes(self, *data)
+        return dataset
 
     def make_train_function(self, force=False):
-        """Keras' function of a step, with all variables made before it is traced."""
-        self._engine.prepare("fit")
-        return super().make_train_function(force)
+        """As in Keras: a function of an iterator, one trace a kind of data."""
+        if self.train_function is None or force:
+            self.train_function = self._function_of("fit", self.train_step)
+        return self.train_function
 
     def make_test_function(self, force=False):
         """As `make_train_function`."""
-        self._engine.prepare("evaluate")
-        return super().make_test_function(force)
+        if self.test_function is None or force:
+            self.test_function = self._function_of("evaluate", self.test_step)
+        return self.test_function
 
     def make_predict_function(self, force=False):
-        """As `make_train_function`."""
-        self._engine.prepare("predict")
-        return super().make_predict_function(force)
+        """As `make_train_function`, of a list of batches."""
+        if self.predict_function is None or force:
+            made = self._function_of("predict", self.predict_step)
+            self.predict_function = made.on_each
+        return self.predict_function
+
+    def _expect(self, use, x, batch_size):
+        self._engine.expect(use, checks.rows_of_batches(x, batch_size))
+
+    def _function_of(self, use, step):
+        self._steps[use] = StepFunction(
+            step,
+            lambda spec: self.run_eagerly or self._engine.prepare(use, spec),
+            repeats=lambda: self.steps_per_execution,
+            eager=lambda: self.run_eagerly,
+            variant=lambda: self._engine.rows_vary(use),
+        )
+        return self._steps[use]
 
     def evaluate(
         self,
@@ -413,13 +467,15 @@ class TruncatedBPTT(keras.Model):
         Training's state is not touched. Memory depends on the window, not on the
         length of the sequences. `x` and `y` may be lists of sequences, as for `fit`.
         """
-        if is_sequences(self.model, x):
-            x = as_batches(
-                self, x, y, sample_weight, batch_size=batch_size, shuffle=False
+        # Validation in `fit` brings what that has taken and checked.
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y, sample_weight, sequences = take(
+                self, x, y, sample_weight, batch_size=batch_size
             )
-            y = sample_weight = batch_size = None
+            batch_size = None if sequences else batch_size
+            checks.check_data(self, x, y, sample_weight)
         self._engine.clear("evaluate")
-        self._engine.rows = checks.rows_of_batches(x, batch_size)
+        self._expect("evaluate", x, batch_size or checks.BATCH_SIZE)
         with self._recovering():
             return super().evaluate(
                 x,
@@ -437,16 +493,12 @@ class TruncatedBPTT(keras.Model):
         the outputs at each timestep come as a list, too, each as long as its sequence.
         """
         self._engine.clear("predict")
-        if is_sequences(self.model, x):
-            if kwargs:
-                raise ValueError(
-                    f"A list of sequences is predicted batch by batch, without "
-                    f"{sorted(kwargs)}. Leave them out, or predict on "
-                    f"`bptt_keras.data.RaggedBatches`."
-                )
-            batches = as_batches(self, x, batch_size=batch_size, shuffle=False)
-            return predicted(self, batches, verbose)
-        self._engine.rows = checks.rows_of_batches(x, batch_size)
+        x, _, _, sequences = take(self, x, batch_size=batch_size)
+        batches, x = (x, None) if sequences else peeked(x)
+        if batches is not None:
+            return predicted(self, batches, verbose, **kwargs)
+        checks.check_data(self, x)
+        self._expect("predict", x, batch_size or checks.BATCH_SIZE)
         with self._recovering():
             return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
 
@@ -460,20 +512,29 @@ class TruncatedBPTT(keras.Model):
         self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
     ):
         """One batch of training, as in Keras: a whole sequence, window by window."""
-        checks.check_fit(x, y, class_weight, None)
+        checks.check_fit(self, x, y, class_weight=class_weight)
+        x, y, sample_weight = take_batch(self, x, y, sample_weight)
+        self._expect("fit", x, None)
         self._engine.weighs_classes = class_weight is not None
         with self._recovering():
             return super().train_on_batch(
                 x, y, sample_weight, class_weight, return_dict
             )
 
-    def test_on_batch(self, *args, **kwargs):
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """One batch of evaluation, as in Keras. `reset` flags say what continues."""
+        x, y, sample_weight = take_batch(self, x, y, sample_weight)
+        self._expect("evaluate", x, None)
         with self._recovering():
-            return super().test_on_batch(*args, **kwargs)
+            return super().test_on_batch(x, y, sample_weight, return_dict)
 
     def predict_on_batch(self, x):
-        """One batch of prediction, as in Keras. `reset` flags say what continues."""
+        """One batch of prediction, as in Keras. `reset` flags say what continues.
+
+        Of sequences of different lengths the outputs at each timestep come padded.
+        """
+        x, _, _ = take_batch(self, x)
+        self._expect("predict", x, None)
         with self._recovering():
             return super().predict_on_batch(x)
 
@@ -523,16 +584,13 @@ class TruncatedBPTT(keras.Model):
                 yield
         except BaseException:
             self.train_function = self.test_function = self.predict_function = None
-            self._engine.notice(None)
             raise
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Updates the compiled metrics, as in Keras, with timesteps for samples."""
-        if self._engine.findings.sequence_output:
-            y, y_pred, sample_weight = (
-                merge_time(tree) for tree in (y, y_pred, sample_weight)
-            )
-        return super().compute_metrics(x, y, y_pred, sample_weight)
+        if self._engine.metrics is not None:
+            self._engine.show_metrics(y, y_pred, sample_weight)
+        return self.get_metrics_result()
 
     def get_metrics_result(self):
         """Results of all metrics, as in Keras."""
@@ -601,6 +659,18 @@ class TruncatedBPTT(keras.Model):
                 "window": from_config(config["window"]),
                 "recompute": from_config(config.get("recompute")),
             }
+        )
+
+    def export(self, *args, **kwargs):
+        """Refuses: what is exported is the inner model, by `trainer.model.export`.
+
+        Raises:
+            NotImplementedError: Always.
+        """
+        raise NotImplementedError(
+            "A trainer is not exported, for it trains and holds no weights of its own. "
+            "Export its model: `trainer.model.export(...)`. That one starts each call "
+            "from the initial state, since no state is carried from call to call."
         )
 
     def train_step(self, data):

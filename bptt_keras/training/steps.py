@@ -1,0 +1,143 @@
+"""The function of a step that `fit`, `evaluate` and `predict` call.
+
+Keras traces one function for all data. When the rank of a part changes, as from flags
+of a row to flags of a timestep, TensorFlow gives up that rank, and nothing can be cut
+along time any more. So there is one function here for each kind of data, and within a
+kind only the numbers of rows and timesteps are given up.
+"""
+
+import functools
+
+import tensorflow as tf
+
+
+class StepFunction:
+    """Runs steps on the batches that Keras hands over.
+
+    Args:
+        step: Function of the data of one batch.
+        prepare: Function of the specification of such data, which is called before a
+            step on data of that kind is traced.
+        repeats: Function without arguments: batches of an iterator in one call.
+        eager: Function without arguments: whether no graph is made.
+        variant: Function without arguments: what else a trace depends on.
+    """
+
+    def __init__(self, step, prepare, *, repeats, eager, variant):
+        self._step = step
+        self._prepare = prepare
+        self._repeats = repeats
+        self._eager = eager
+        self._variant = variant
+        self.clear()
+
+    def clear(self):
+        """Forgets all traces: the next batch is traced anew."""
+        self._traced = {}
+        # The iterator of an epoch comes again with each of its batches.
+        self._iterator = self._of_iterator = None
+
+    def __call__(self, batches):
+        """The outputs of the last of some batches.
+
+        Args:
+            batches: `tf.data.Iterator`, or another iterator of batches.
+
+        Raises:
+            StopIteration: If no batch is left (or `tf.errors.OutOfRangeError`).
+        """
+        if not isinstance(batches, tf.data.Iterator):
+            return [self.on_data(data) for _, data in self._numbered(batches)][-1]
+        if self._eager():
+            outputs = self._run(next(batches))
+            for _ in range(self._repeats() - 1):
+                following = batches.get_next_as_optional()
+                if not following.has_value():
+                    break
+                outputs = self._run(following.get_value())
+            return outputs
+        if self._iterator is not batches:
+            repeats = self._repeats()
+            several = functools.partial(_several, self._run, repeats)
+            self._of_iterator = self._function(batches.element_spec, several, repeats)
+            self._iterator = batches
+        return self._of_iterator(batches)
+
+    def on_each(self, batches):
+        """The outputs of a list of batches, joined along their rows."""
+        outputs = [self.on_data(data) for data in batches]
+        if len(outputs) == 1:
+            return outputs[0]
+        return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *outputs)
+
+    def on_data(self, data):
+        """The outputs of one batch, a structure of arrays, tensors or `None`."""
+        data = tf.nest.map_structure(_tensor, data)
+        if self._eager():
+            return self._run(data)
+        spec = tf.nest.map_structure(_spec, data)
+        return self._function(spec, self._run, None)(data)
+
+    def _numbered(self, batches):
+        return zip(range(self._repeats()), batches, strict=False)
+
+    def _function(self, spec, function, repeats):
+        kind = repeats, self._variant(), _kind(spec)
+        if kind not in self._traced:
+            self._prepare(tf.nest.map_structure(_known, spec))
+            # TensorFlow counts traces by the code of a function, and a `partial` has
+            # none: else several models look to it like one that is traced again and
+            # again, and it warns.
+            self._traced[kind] = tf.function(
+                functools.partial(function), autograph=False, reduce_retracing=True
+            )
+        return self._traced[kind]
+
+    def _run(self, data):
+        return self._step(tf.nest.map_structure(_known, data))
+
+
+def _several(step, repeats, iterator):
+    """The outputs of the last of several steps, fewer where the data end."""
+    outputs = step(iterator.get_next())
+    if repeats == 1:
+        return outputs
+
+    def body(index, _, following):
+        outputs = step(following.get_value())
+        more = tf.cond(
+            index + 1 < repeats, iterator.get_next_as_optional, lambda: following
+        )
+        return index + 1, outputs, more
+
+    return tf.while_loop(
+        lambda index, _, following: (index < repeats) & following.has_value(),
+        body,
+        (tf.constant(1), outputs, iterator.get_next_as_optional()),
+    )[1]
+
+
+def _tensor(part):
+    kept = part is None or isinstance(part, tf.experimental.Optional)
+    return part if kept else tf.convert_to_tensor(part)
+
+
+def _spec(part):
+    return None if part is None else tf.type_spec_from_value(part)
+
+
+def _known(part):
+    """`None` for what Keras' generators put in the place of `None`."""
+    absent = isinstance(part, tf.experimental.Optional | tf.OptionalSpec)
+    return None if absent else part
+
+
+def _kind(spec):
+    """What functions differ by: structure, dtypes, ranks, sizes behind the time."""
+    leaves = [
+        (leaf.dtype.name, leaf.shape.rank, leaf.shape[2:])
+        if isinstance(leaf, tf.TensorSpec)
+        else repr(leaf)
+        for leaf in tf.nest.flatten(spec)
+    ]
+    return repr((tf.nest.map_structure(lambda _: "", spec), leaves))
