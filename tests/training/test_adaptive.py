@@ -9,6 +9,8 @@ import tensorflow as tf
 
 import bptt_keras as bk
 
+pytestmark = pytest.mark.both_ways
+
 
 class Leaky(keras.layers.Layer):
     """h_t = w h_{t-1} + x_t: the gradient falls by w a step."""

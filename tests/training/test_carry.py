@@ -14,6 +14,8 @@ from tests.training.references import (
     train_whole,
 )
 
+pytestmark = pytest.mark.both_ways
+
 
 class CountingCell(keras.layers.Layer):
     """The state is the sum of the inputs since the last reset, and so is the output."""

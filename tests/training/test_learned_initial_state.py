@@ -10,6 +10,8 @@ import tensorflow as tf
 import bptt_keras as bk
 from tests.training.references import series
 
+pytestmark = pytest.mark.both_ways
+
 LAYERS = [bk.layers.LSTM, bk.layers.GRU, bk.layers.SimpleRNN]
 
 

@@ -8,6 +8,8 @@ import tensorflow as tf
 import bptt_keras as bk
 from tests.state.models import MODELS, ROWS
 
+pytestmark = pytest.mark.both_ways
+
 WINDOW = 4
 # Outputs of one model with a time axis and without have no windows in common.
 MIXED = {"subclassed in subclassed", "static input, repeated", "last states"}

@@ -8,6 +8,8 @@ import tensorflow as tf
 import bptt_keras as bk
 from tests.training.references import assert_same_weights, clone
 
+pytestmark = pytest.mark.both_ways
+
 
 def sequences(lengths, seed=0):
     random = np.random.default_rng(seed)

@@ -15,6 +15,8 @@ from tests.training.references import (
     train_by_spans,
 )
 
+pytestmark = pytest.mark.both_ways
+
 
 def trainer_of(model, window, *, jit_compile=False, **options):
     options = {"shards": 1} | options

@@ -13,6 +13,8 @@ from tests.training.references import (
     train_by_spans,
 )
 
+pytestmark = pytest.mark.both_ways
+
 
 def trainer_of(model, window, **options):
     trainer = bk.TruncatedBPTT(model, window, shards=1, **options)
