@@ -114,10 +114,15 @@ class TruncatedBPTT(keras.Model):
     Attributes:
         truncation: The schedule that `window` and `stride` describe.
 
+    The arguments are attributes, too. All but `model` and `live_metrics` may be set
+    later, also by a callback, and take effect at the next batch; the carried state
+    stays.
+
     Raises:
         TypeError: If `model` is no `keras.Model`, or an argument of the wrong type.
         ValueError: If an argument is out of its bounds, two of them contradict each
-            other, or a layer cannot be cut in time.
+            other, a layer cannot be cut in time, or `model` overrides a step of Keras'
+            training, which would not run.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -251,7 +256,8 @@ class TruncatedBPTT(keras.Model):
             loss: As in Keras, with one value for each timestep. It is averaged over
                 valid timesteps.
             loss_weights: As in Keras.
-            metrics: As in Keras.
+            metrics: As in Keras. Each sees the timesteps that count and no others; one
+                that looks along time sees whole sequences, or is refused.
             weighted_metrics: As in Keras.
             run_eagerly: As in Keras.
             steps_per_execution: As in Keras.
@@ -322,7 +328,9 @@ class TruncatedBPTT(keras.Model):
                 `PyDataset` or generator of batches.
             y: Targets, `(rows, time, ...)`, or `(rows, ...)` for one target at the
                 end; beside a list of sequences a list of the same lengths, or one
-                target for each. `None` if `x` gives them.
+                target for each. For several outputs a dict by their names or a list
+                in their order; one without a loss may be left out. `None` if `x`
+                gives them.
             batch_size: As in Keras.
             epochs: As in Keras.
             verbose: As in Keras.
@@ -333,7 +341,9 @@ class TruncatedBPTT(keras.Model):
                 (`None`): yes, unless `x` has `reset`.
             class_weight: As in Keras, for one target at the end. For targets at each
                 timestep give `sample_weight` of shape (rows, time).
-            sample_weight: As in Keras: `(rows,)` or `(rows, time)`.
+            sample_weight: `(rows,)` or `(rows, 1)`, which holds for each timestep of a
+                row, or `(rows, time)`. For several outputs a dict or list like `y`;
+                an output that is left out weighs 1.
             initial_epoch: As in Keras.
             steps_per_epoch: As in Keras.
             **kwargs: The rest of Keras' arguments.
