@@ -52,7 +52,8 @@ def trainer_of(metrics=("accuracy",), window=4, **options):
     if options.pop("normalised", False):
         hidden = keras.layers.BatchNormalization()(hidden)
     count = options.pop("outputs", 1)
-    outputs = [keras.layers.Dense(IDS)(hidden) for _ in range(count)]
+    # The history's keys are the outputs' names, and two trainers are compared.
+    outputs = [keras.layers.Dense(IDS, name=f"out_{i}")(hidden) for i in range(count)]
     model = keras.Model(inputs, outputs if count > 1 else outputs[0])
     optimizer = keras.optimizers.SGD(0.5)
     kind = options.pop("optimizer", None)
