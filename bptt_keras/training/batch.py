@@ -118,10 +118,10 @@ class Batch(NamedTuple):
         if tensor is None or self.targets is None:
             return tensor
         known, length = tensor.shape[1], steps_of(self.targets)
-        if known is not None and known == length:
-            return tensor
         if known is None or not isinstance(length, int):
             return tensor[:, tf.shape(tensor)[1] - length :]
+        if known == length:
+            return tensor
         return cut_time(tensor, known - length, length)
 
     def padded_to(
