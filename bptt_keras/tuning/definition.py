@@ -1,0 +1,111 @@
+"""What a job is: a changed one is refused, and the change is named."""
+
+import hashlib
+
+import numpy as np
+
+
+class ChangedError(ValueError):
+    """A job's folder was begun with another space, objective, data or setting."""
+
+
+def describe_space(hyperparameters):
+    """The ranges of a `keras_tuner.HyperParameters`, for JSON.
+
+    Returns:
+        `{name: text}`, in the order of the space. A name that stands in the space more
+        than once, under several conditions, has all its ranges.
+    """
+    described = {}
+    for entry in hyperparameters.space:
+        text = _range(entry.get_config())
+        name = entry.name
+        described[name] = f"{described[name]}; {text}" if name in described else text
+    return described
+
+
+def _range(config):
+    if "values" in config:
+        text = f"one of {config['values']}"
+    elif "value" in config:
+        text = f"{config['value']}"
+    elif "min_value" in config:
+        text = f"{config['min_value']} to {config['max_value']}"
+        for name in ("step", "sampling"):
+            if config.get(name) not in (None, "linear"):
+                text += f", {name} {config[name]}"
+    else:
+        text = "true or false"
+    conditions = [
+        f"{c['config']['name']} in {c['config']['values']}"
+        for c in config.get("conditions", ())
+    ]
+    return text + (f" if {' and '.join(conditions)}" if conditions else "")
+
+
+def describe_data(value):
+    """What stands for data or an argument of `fit` in a definition, for JSON.
+
+    Numbers and texts stand for themselves, arrays for their shape, type and checksum,
+    anything else for its type.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): describe_data(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list) and not _is_numbers(value):
+        return [describe_data(entry) for entry in value]
+    if isinstance(value, np.ndarray | tuple | list) or hasattr(value, "__array__"):
+        array = np.ascontiguousarray(value)
+        content = hashlib.sha256(array.tobytes()).hexdigest()[:12]
+        return f"array {array.shape} {array.dtype} {content}"
+    return type(value).__name__
+
+
+def _is_numbers(value):
+    return bool(value) and all(isinstance(entry, int | float) for entry in value)
+
+
+def refuse_changes(old, new, *, extend, folder):
+    """Refuses a job that is not the one that its folder was begun with.
+
+    Args:
+        old: Definition that was stored: `{"space": {name: range}, ...: value}`.
+        new: Definition now.
+        extend: Whether the space may differ.
+        folder: Of the job, for the error.
+
+    Raises:
+        ChangedError: Names what differs, with the old and the new value.
+    """
+    fixed = _differences(_without_space(old), _without_space(new))
+    space = _differences(old.get("space", {}), new.get("space", {}))
+    if fixed:
+        raise ChangedError(
+            f"The job in {folder} was begun with something else: {'; '.join(fixed)}. "
+            "Its trials cannot be compared with new ones. Take another folder, or go "
+            "on as before."
+        )
+    if space and not extend:
+        raise ChangedError(
+            f"The job in {folder} was begun with another space: {'; '.join(space)}. "
+            "Take another folder, or extend the job on purpose (`extend=True`, "
+            "--extend)."
+        )
+
+
+def _without_space(definition):
+    return {key: value for key, value in definition.items() if key != "space"}
+
+
+def _differences(old, new, prefix=""):
+    found = []
+    for name in [*old, *(name for name in new if name not in old)]:
+        if name in old and name in new and old[name] == new[name]:
+            continue
+        before, after = old.get(name, "not there"), new.get(name, "not there")
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += _differences(before, after, f"{prefix}{name}.")
+        else:
+            found.append(f"{prefix}{name} was {before}, is {after}")
+    return found

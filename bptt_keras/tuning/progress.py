@@ -1,0 +1,136 @@
+"""What a worker says of its trial while it runs, and what it is told."""
+
+import threading
+import time
+
+import keras
+
+BEAT = 5.0
+
+
+class Interruption(BaseException):
+    """A trial ends here for no fault of its own. No `except Exception` stops it.
+
+    Attributes:
+        reason: `"budget"`, `"pruned"` or `"lost"`.
+    """
+
+    def __init__(self, reason):
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Progress:
+    """Reports of one attempt at a trial; a thread says that the worker is there.
+
+    Args:
+        oracle: `DurableOracle`, or the `Client` of one.
+        worker: The worker's name.
+        trial_id: The trial.
+
+    Attributes:
+        seconds: Time that the trial has taken, over all attempts.
+        seeds: Objective of each execution that is done.
+    """
+
+    def __init__(self, oracle, worker, trial_id):
+        self._oracle, self._worker, self._trial = oracle, worker, trial_id
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._before = 0.0
+        self._answer, self._deadline, self._error = {}, None, None
+        self._over = threading.Event()
+        self._curve, self.seeds = [], []
+        self._take(oracle.report(worker, trial_id, kind="begin"))
+        self._attempt = self._answer["attempt"]
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def seconds(self):
+        return self._before + time.monotonic() - self._began
+
+    def goes_on_after(self, seconds):
+        """Says how long the trial took before this attempt."""
+        self._before = seconds
+
+    def check(self):
+        """Ends the trial if it should end: call it often.
+
+        Raises:
+            Interruption: With the reason.
+        """
+        if self._error is not None:
+            raise self._error
+        reason = self._answer.get("stop")
+        if reason is None and self._deadline and time.monotonic() >= self._deadline:
+            reason = "budget"
+        if reason is not None:
+            raise Interruption(reason)
+
+    def epoch(self, curve):
+        """Reports the objective after each epoch of the first execution so far.
+
+        Args:
+            curve: All of them, those before a kill included.
+
+        Raises:
+            Interruption: If the trial should end here.
+        """
+        self._curve = list(curve)
+        self._say("epoch", curve=self._curve)
+        self.check()
+
+    def end(self, kind="end", **news):
+        """Reports how the attempt ended: `kind` is `"end"` or `"cut"`."""
+        self._say(kind, seeds=list(self.seeds), **news)
+
+    def _say(self, kind, **news):
+        # One call at a time: an answer must not overtake a later one.
+        with self._lock:
+            news |= {"seconds": round(self.seconds, 2)}
+            self._take(
+                self._oracle.report(
+                    self._worker, self._trial, self._attempt, kind=kind, **news
+                )
+            )
+
+    def _take(self, answer):
+        self._answer = answer
+        left = answer["left"]
+        self._deadline = None if left is None else time.monotonic() + left
+
+    def _beat(self):
+        while not self._over.wait(BEAT):
+            try:
+                self._say("beat")
+            except Exception as error:  # raised where the trial runs, by `check`
+                self._error = error
+                return
+
+
+class Watched(keras.callbacks.Callback):
+    """Lets a trial end at its next batch when its time is up.
+
+    Args:
+        progress: `Progress`.
+    """
+
+    def __init__(self, progress):
+        super().__init__()
+        self._progress = progress
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Ends the trial if it should end."""
+        self._progress.check()
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Ends the trial if it should end."""
+        self._progress.check()

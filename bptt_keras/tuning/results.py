@@ -1,0 +1,223 @@
+"""What a job has found so far: lines while it runs, the best values on disk."""
+
+import collections
+import json
+import math
+import time
+
+import keras_tuner
+
+from bptt_keras.tuning.store import replace_durably
+
+BEST = "best.json"
+
+
+class TuningError(RuntimeError):
+    """A job ended without a result, or cannot be run now."""
+
+
+class Results:
+    """Follows a job: prints lines, keeps `best.json`.
+
+    Args:
+        tuner: A `DurableTuner`.
+    """
+
+    def __init__(self, tuner):
+        self._tuner = tuner
+        self._told = {}
+        self._best = None
+        self.verbose = True
+        self.began_with = 0
+
+    @property
+    def _oracle(self):
+        return self._tuner.own_oracle
+
+    def begin(self):
+        """Says where a job stands that goes on."""
+        self._told = {name: row["status"] for name, row in self._by_name().items()}
+        self.began_with = sum(map(_ended, self.rows()))
+        if self.verbose and self._told:
+            print(f"The job goes on: {self.began_with} trials have ended.")
+        self.write()
+
+    def rows(self):
+        """The trials for a table, in the order of their names.
+
+        Returns:
+            List of dicts: `trial`, `status` ("waiting", "running", "completed",
+            "failed", "pruned"), `value` (the objective, or None), `seeds` (that of
+            each execution), `values` (of the hyperparameters), `curve` (the objective
+            after each epoch), `epoch` (the best one), `seconds`, `worker`, `cause`,
+            `attempts`.
+        """
+        oracle = self._oracle
+        running = {trial.trial_id for trial in oracle.ongoing_trials.values()}
+        found = []
+        for name, trial in sorted(oracle.trials.items()):
+            facts = oracle.facts[name]
+            status = _STATUS.get(trial.status, "waiting")
+            if status == "waiting" and name in running:
+                status = "running"
+            best = _best_of(facts["curve"], self.higher)
+            value = trial.score
+            complete = not facts["seeds"] or self._tuner.executions_per_trial == 1
+            if value is None and best is not None and status != "failed" and complete:
+                value = facts["curve"][best]
+            finite = value is not None and math.isfinite(value)
+            known = trial.hyperparameters.values
+            # In the order of the space, which the way to a worker and back loses.
+            names = dict.fromkeys(entry.name for entry in oracle.hyperparameters.space)
+            values = {
+                key: known[key]
+                for key in [*names, *(key for key in known if key not in names)]
+                if key in known and not key.startswith("tuner/")
+            }
+            found.append(
+                {
+                    "trial": name,
+                    "status": status,
+                    "value": value if finite and status != "failed" else None,
+                    "seeds": list(facts["seeds"]),
+                    "values": values,
+                    "curve": list(facts["curve"]),
+                    "epoch": None if best is None else best + 1,
+                    "seconds": facts["seconds"],
+                    "worker": facts["worker"],
+                    "cause": facts["cause"] if status == "failed" else "",
+                    "attempts": facts["attempts"],
+                }
+            )
+        return found
+
+    @property
+    def higher(self):
+        """Whether more of the objective is better."""
+        return self._oracle.objective.direction == "max"
+
+    @property
+    def best(self):
+        """The row of the best trial so far, or `None`."""
+        return best_row(self.rows(), self.higher, self._tuner.executions_per_trial)
+
+    def tell(self, event, name):
+        """Prints a line about a trial, and keeps what is best."""
+        self.look()
+
+    def look(self):
+        """Tells of what has changed since the last look."""
+        rows = self._by_name()
+        changed = [r for r in rows.values() if self._told.get(r["trial"]) != r["status"]]
+        if not changed:
+            return
+        self.write()
+        for row in changed:
+            self._told[row["trial"]] = row["status"]
+            if self.verbose and row["status"] != "waiting":
+                print(self.line(row), flush=True)
+
+    def line(self, row):
+        """One line about a trial that begins or ends."""
+        oracle = self._oracle
+        head = f"trial {row['trial']} {row['status']}"
+        if row["status"] == "running":
+            values = ", ".join(f"{k} {_short(v)}" for k, v in row["values"].items())
+            return f"{head}: {values}" if values else head
+        if row["status"] == "failed":
+            return f"{head}: {row['cause']}"
+        best = self.best
+        text = f"{head}: {oracle.objective.name} {_short(row['value'])}"
+        if best is not None:
+            text += f" (best so far {_short(best['value'])}, trial {best['trial']})"
+        if not math.isinf(oracle.seconds_left):
+            text += f", {max(0.0, oracle.seconds_left) / 60:.1f} minutes left"
+        return text
+
+    def write(self):
+        """Writes `best.json`, if there is something better than it says."""
+        best = self.best
+        if best is None or best == self._best:
+            return
+        self._best = best
+        content = {
+            "objective": self._oracle.objective.name,
+            "value": best["value"],
+            "trial": best["trial"],
+            "epoch": best["epoch"],
+            "seeds": best["seeds"],
+            "values": best["values"],
+        }
+        replace_durably(
+            self._tuner.folder / BEST, json.dumps(content, indent=2) + "\n"
+        )
+
+    def conclude(self):
+        """Says how the job ended.
+
+        Raises:
+            TuningError: If no trial had a result.
+        """
+        rows, oracle = self.rows(), self._oracle
+        if oracle.error is not None:
+            raise TuningError(
+                f"The search cannot go on: {oracle.error!r}"
+            ) from oracle.error
+        failed = [row for row in rows if row["status"] == "failed"]
+        if rows and len(failed) == len(rows):
+            raise TuningError(
+                f"All {len(rows)} trials failed:\n{causes(failed)}\nWhere each failed "
+                f"stands in {self._tuner.folder}/trial_*/error.txt."
+            )
+        if not self.verbose:
+            return
+        left = [row for row in rows if row["status"] in ("running", "waiting")]
+        text = f"{sum(map(_ended, rows))} trials have ended"
+        if failed:
+            text += f", {len(failed)} of them failed"
+        if not oracle.finished:
+            text += f"; the budget is used up, {len(left)} would go on with a larger one"
+        print(text + ".")
+
+    def _by_name(self):
+        return {row["trial"]: row for row in self.rows()}
+
+
+_STATUS = {"COMPLETED": "completed", "FAILED": "failed", "STOPPED": "pruned"}
+
+
+def best_row(rows, higher, executions=1):
+    """The row with the best objective among those that can be compared, or `None`."""
+    whole = [
+        row
+        for row in rows
+        if row["value"] is not None
+        and (executions == 1 or row["status"] == "completed")
+    ]
+    if not whole:
+        return None
+    return (max if higher else min)(whole, key=lambda row: row["value"])
+
+
+def causes(rows):
+    """A table of why trials failed, the most frequent cause first."""
+    counts = collections.Counter(row["cause"] for row in rows)
+    return "\n".join(f"{count:5} x {cause}" for cause, count in counts.most_common())
+
+
+def _ended(row):
+    return row["status"] in ("completed", "failed", "pruned")
+
+
+def _best_of(curve, higher):
+    known = [(value, number) for number, value in enumerate(curve)]
+    known = [pair for pair in known if math.isfinite(pair[0])]
+    if not known:
+        return None
+    # The first of equals, as for the weights that are kept.
+    best = (max if higher else min)(value for value, _ in known)
+    return next(number for value, number in known if value == best)
+
+
+def _short(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

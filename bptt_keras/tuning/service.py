@@ -1,0 +1,261 @@
+"""Chief and workers of a job: KerasTuner's gRPC service, guarded, and a word of ours.
+
+KerasTuner's own client and server wait for an hour, trust whoever connects and lose
+why a trial failed. These speak the same protocol, sign each call with a shared secret,
+and have one more method, `Report`: see `DurableOracle.report`.
+"""
+
+import concurrent.futures
+import hashlib
+import hmac
+import ipaddress
+import json
+import secrets
+import sys
+import time
+
+import grpc
+from keras_tuner.src import protos
+from keras_tuner.src.distribute import oracle_chief, oracle_client
+
+# KerasTuner's service is no public part of it.
+_grpc = protos.get_service_grpc()
+_REPORT = "bptt_keras.Tuning"
+_SIGNATURE = "bptt-keras-signature"
+# Seconds that the clocks of two machines may differ.
+_CLOCKS = 300
+# Seconds of one attempt to reach the chief.
+_ATTEMPT = 5.0
+# Seconds after which a worker without its chief ends.
+PATIENCE = 300.0
+
+
+class ChiefGoneError(RuntimeError):
+    """The chief of a job has not answered for as long as a worker waits."""
+
+
+def check_address(address, secret):
+    """Refuses an address that others can reach, unless there is a secret.
+
+    Args:
+        address: IP address or name that the chief listens on, without the port.
+        secret: The shared secret, or `None`.
+
+    Raises:
+        ValueError: If there is none and the address is not this machine's alone.
+    """
+    if not secret and not _is_local(address):
+        raise ValueError(
+            f"The chief would listen on {address}, where others can reach it. Set the "
+            "same shared secret for chief and workers (BPTT_KERAS_TUNING_SECRET), or "
+            "listen on 127.0.0.1."
+        )
+
+
+def _is_local(address):
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+class Chief:
+    """Serves an oracle to workers until it is closed.
+
+    Args:
+        oracle: A `DurableOracle`.
+        address: IP address to listen on.
+        port: Port; 0: a free one.
+        secret: Shared secret, or `None` on this machine alone.
+
+    Attributes:
+        port: That it listens on.
+
+    Raises:
+        ValueError: If the address needs a secret.
+        OSError: If the port is taken.
+    """
+
+    def __init__(self, oracle, address="127.0.0.1", port=0, secret=None):
+        check_address(address, secret)
+        self._server = grpc.server(
+            concurrent.futures.ThreadPoolExecutor(max_workers=4),
+            interceptors=[_Guard(secret)] if secret else [],
+            # Two chiefs on one port would share the workers.
+            options=[("grpc.so_reuseport", 0)],
+        )
+        servicer = oracle_chief.OracleServicer(oracle)
+        _grpc.add_OracleServicer_to_server(servicer, self._server)
+
+        def report(request, context):
+            return oracle.report(**request)
+
+        handler = grpc.unary_unary_rpc_method_handler(
+            report, request_deserializer=json.loads, response_serializer=_encoded
+        )
+        self._server.add_generic_rpc_handlers(
+            [grpc.method_handlers_generic_handler(_REPORT, {"Report": handler})]
+        )
+        try:
+            self.port = self._server.add_insecure_port(_joined(address, port))
+        except RuntimeError:
+            self.port = 0
+        if not self.port:
+            raise OSError(f"The chief cannot listen on {_joined(address, port)}.")
+        self._server.start()
+
+    def close(self, grace=1.0):
+        """Stops serving; calls in progress have `grace` seconds."""
+        self._server.stop(grace).wait()
+
+
+class Client(oracle_client.OracleClient):
+    """A worker's oracle: each call goes to the chief.
+
+    A chief that does not answer is asked again, and the user is told; calls can be
+    repeated without harm.
+
+    Args:
+        oracle: The worker's own oracle, for the objective.
+        address: Of the chief.
+        port: Of the chief.
+        worker: This worker's name.
+        secret: Shared secret, or `None`.
+        patience: Seconds without an answer after which the worker ends.
+
+    Raises:
+        ChiefGoneError: From any call, after that time.
+    """
+
+    def __init__(
+        self, oracle, address, port, worker, secret=None, patience=PATIENCE
+    ):
+        self._oracle = oracle
+        self.tuner_id = worker
+        self.multi_worker, self.should_report = False, True
+        channel = grpc.insecure_channel(_joined(address, port))
+        self._caller = _Caller(_joined(address, port), secret, patience)
+        self.stub = _Stub(_grpc.OracleStub(channel), self._caller)
+        self._report = channel.unary_unary(
+            f"/{_REPORT}/Report",
+            request_serializer=_encoded,
+            response_deserializer=json.loads,
+        )
+
+    def report(self, worker, trial_id, attempt=None, **news):
+        """See `DurableOracle.report`."""
+        request = {"worker": worker, "trial_id": trial_id, "attempt": attempt, **news}
+        return self._caller(f"/{_REPORT}/Report", self._report, request)
+
+
+class _Stub:
+    """KerasTuner's stub, each call through a `_Caller`."""
+
+    def __init__(self, stub, caller):
+        self._stub, self._caller = stub, caller
+
+    def __getattr__(self, name):
+        method = getattr(self._stub, name)
+
+        def call(request, **_):
+            return self._caller(f"/keras_tuner.Oracle/{name}", method, request)
+
+        return call
+
+
+class _Caller:
+    """Calls until there is an answer, or patience ends."""
+
+    def __init__(self, chief, secret, patience):
+        self._chief, self._secret, self._patience = chief, secret, patience
+
+    def __call__(self, name, method, request):
+        began, told = time.monotonic(), False
+        while True:
+            signed = [(_SIGNATURE, _signed(name, self._secret))] if self._secret else ()
+            try:
+                return method(request, timeout=_ATTEMPT, metadata=signed)
+            except grpc.RpcError as error:
+                if error.code() not in (
+                    grpc.StatusCode.UNAVAILABLE,
+                    grpc.StatusCode.DEADLINE_EXCEEDED,
+                ):
+                    raise _worded(error, self._chief) from None
+            waited = time.monotonic() - began
+            if waited > self._patience:
+                raise ChiefGoneError(
+                    f"The chief at {self._chief} has not answered for {waited:.0f} s. "
+                    "Start it again, and then this worker: the trial goes on from its "
+                    "checkpoint."
+                )
+            if not told:
+                told = True
+                print(
+                    f"The chief at {self._chief} does not answer. Asking again for "
+                    f"{self._patience:.0f} s.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            time.sleep(min(1.0, max(0.1, self._patience - waited)))
+
+
+def _worded(error, chief):
+    if error.code() == grpc.StatusCode.UNAUTHENTICATED:
+        return PermissionError(
+            f"The chief at {chief} has another shared secret "
+            "(BPTT_KERAS_TUNING_SECRET), or a clock that differs by minutes."
+        )
+    return RuntimeError(f"The chief at {chief} failed: {error.details()}")
+
+
+class _Guard(grpc.ServerInterceptor):
+    """Answers only calls that are signed with the secret, each signature once."""
+
+    def __init__(self, secret):
+        self._secret = secret
+        self._seen = {}
+
+        def refuse(request, context):
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "the signature is wrong")
+
+        self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
+
+    def intercept_service(self, continuation, call):
+        given = dict(call.invocation_metadata).get(_SIGNATURE, "")
+        if not self._accepts(call.method, given):
+            return self._refusal
+        return continuation(call)
+
+    def _accepts(self, method, given):
+        moment, _, rest = given.partition(".")
+        nonce = rest.partition(".")[0]
+        if not hmac.compare_digest(
+            given.encode(), _signature(method, moment, nonce, self._secret).encode()
+        ):
+            return False
+        now = time.time()
+        self._seen = {k: v for k, v in self._seen.items() if v > now - 2 * _CLOCKS}
+        if abs(now - int(moment)) > _CLOCKS or nonce in self._seen:
+            return False
+        self._seen[nonce] = now
+        return True
+
+
+def _signed(method, secret):
+    return _signature(method, str(int(time.time())), secrets.token_hex(8), secret)
+
+
+def _signature(method, moment, nonce, secret):
+    text = f"{method}.{moment}.{nonce}".encode()
+    digest = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+    return f"{moment}.{nonce}.{digest}"
+
+
+def _encoded(value):
+    return json.dumps(value).encode("utf-8")
+
+
+def _joined(address, port):
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

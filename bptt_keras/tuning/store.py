@@ -1,0 +1,101 @@
+"""The state of a job on disk: written whole, checked when read, the last one kept."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+
+class DamagedError(Exception):
+    """A state file and its previous copy cannot be read, or are not what was written."""
+
+
+class Store:
+    """One JSON value in a file, with the value before it beside it.
+
+    A kill at any moment leaves the old value or the new one. Each file has a checksum:
+    one that was cut or changed is not used, the one before it is.
+
+    Args:
+        path: The file. Its folder must exist.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.previous = self.path.with_name(f"{self.path.stem}.previous.json")
+        self._new = self.path.with_name(f".{self.path.name}.new")
+
+    def exists(self):
+        """Whether a value was ever written."""
+        return any(path.exists() for path in (self.path, self._new, self.previous))
+
+    def write(self, value):
+        """Replaces the value."""
+        text = json.dumps(value)
+        write_durably(self._new, json.dumps({"sha256": _hash(text), "value": text}))
+        # Between the two renames the new file is whole under its first name, and
+        # `read` looks there.
+        if self.path.exists():
+            os.replace(self.path, self.previous)
+        os.replace(self._new, self.path)
+
+    def read(self):
+        """The value.
+
+        Returns:
+            The value, and a sentence that says what was damaged, or `None`.
+
+        Raises:
+            DamagedError: If no file is as it was written.
+        """
+        damaged = []
+        for path in (self.path, self._new, self.previous):
+            try:
+                return _checked(path.read_bytes()), _sentence(damaged, path)
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError):
+                damaged.append(path)
+        files = " and ".join(str(path) for path in damaged)
+        raise DamagedError(
+            f"{files or self.path} cannot be read: cut or changed since it was "
+            "written. Start the job in another folder."
+        )
+
+
+def write_durably(path, text):
+    """Writes a text file so that it is on disk when this returns."""
+    with open(path, "wb") as file:
+        file.write(text.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_durably(path, text):
+    """Replaces a text file: a kill leaves the old one or the new one, whole."""
+    path = Path(path)
+    new = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        write_durably(new, text)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _checked(content):
+    stored = json.loads(content)
+    text = stored["value"]
+    if _hash(text) != stored["sha256"]:
+        raise ValueError("the checksum is another")
+    return json.loads(text)
+
+
+def _hash(text):
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _sentence(damaged, used):
+    if not damaged:
+        return None
+    names = " and ".join(path.name for path in damaged)
+    return f"{names} is damaged; {used.name}, the copy before it, is used."

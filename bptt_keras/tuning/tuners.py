@@ -1,0 +1,504 @@
+"""Tuners of KerasTuner whose jobs go on after a kill, with a time limit and workers."""
+
+import os
+import secrets
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import filelock
+import keras
+import keras_tuner
+from keras_tuner.src.engine import tuner_utils
+
+from bptt_keras.tuning import oracle as oracles
+from bptt_keras.tuning.definition import (
+    describe_data,
+    describe_space,
+    refuse_changes,
+)
+from bptt_keras.tuning.execution import (
+    Checkpoint,
+    Execution,
+    restore_model,
+)
+from bptt_keras.tuning.progress import BEAT, Interruption, Progress, Watched
+from bptt_keras.tuning.results import Results, TuningError
+from bptt_keras.tuning.roles import Role
+from bptt_keras.tuning.service import PATIENCE, Chief, Client
+from bptt_keras.tuning.workers import Workers, end_with_parent
+
+_LOCK = "job.lock"
+_BEST = "checkpoint.weights.h5"
+# Seconds that a trial has to end by itself when the time of its job is up.
+GRACE = 5.0
+
+
+class DurableTuner(keras_tuner.Tuner):
+    """What the tuners here share. See `RandomSearch` for the arguments.
+
+    `search(*args, **kwargs)` takes what `fit` takes, as KerasTuner's does. A
+    `kill -9` of any process, at any time, loses nothing: make the same tuner and call
+    `search` again.
+    """
+
+    _ORACLE: type
+
+    def __init__(
+        self,
+        hypermodel=None,
+        objective="val_loss",
+        *,
+        directory=None,
+        project_name=None,
+        overwrite=False,
+        extend=False,
+        executions_per_trial=1,
+        seed=0,
+        budget=None,
+        workers=None,
+        defaults_first=False,
+        secret=None,
+        patience=PATIENCE,
+        hyperparameters=None,
+        max_model_size=None,
+        **options,
+    ):
+        self._check(executions_per_trial, seed, budget, workers, patience)
+        self.role = Role.of_this_process(secret)
+        self._supervised = self.role.kind == "worker" and end_with_parent()
+        if self.role.kind == "worker":
+            overwrite = False
+        # KerasTuner takes a seed of 0 for none.
+        made = self._ORACLE(
+            objective=objective,
+            seed=seed + 1,
+            hyperparameters=hyperparameters,
+            **options,
+        )
+        made.defaults_first = defaults_first
+        made.budget = None if budget is None else 60.0 * budget
+        self.seed, self.workers = seed, workers
+        self._extend, self._patience = extend, patience
+        self._options = options
+        self.own_oracle = made
+        self.results = Results(self)
+        self._lock = self._building_seed = None
+        super().__init__(
+            oracle=made,
+            hypermodel=hypermodel,
+            directory=directory,
+            project_name=project_name,
+            overwrite=overwrite,
+            executions_per_trial=executions_per_trial,
+            max_model_size=max_model_size,
+        )
+        self.folder = Path(self.project_dir)
+        self.tuner_id = self.role.name
+        # Asking a chief begins with `search`.
+        self.oracle = made
+
+    @staticmethod
+    def _check(executions, seed, budget, workers, patience):
+        for name, value, least in (
+            ("executions_per_trial", executions, 1),
+            ("seed", seed, 0),
+            ("workers", workers, 1),
+        ):
+            if value is None and name == "workers":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"`{name}` must be an integer >= {least}. Received: {name}={value}."
+                )
+        for name, value in (("budget", budget), ("patience", patience)):
+            if value is not None and not value > 0:
+                raise ValueError(
+                    f"`{name}` must be above 0. Received: {name}={value}."
+                )
+
+    # --- What KerasTuner's base class would keep in files of its own ----------------
+
+    def _get_tuner_fname(self):
+        # There is none: so that the space is always made, and then compared.
+        return os.path.join(self.project_dir, "tuner.json")
+
+    def save(self):
+        """Writes the state of the job, if it is this process that has it."""
+        self.own_oracle.save()
+
+    def reload(self):
+        """Reads the state of the job again."""
+        self._open_to_read()
+
+    # --- The search -----------------------------------------------------------------
+
+    def search(self, *args, **kwargs):
+        """Runs trials until there are no more, or the time is up.
+
+        Args:
+            *args: As for `fit` of the model.
+            **kwargs: As for `fit` of the model. `verbose`: 0 is silent about trials,
+                too.
+
+        Raises:
+            ChangedError: If the folder holds a job with another space, objective,
+                data or setting.
+            DamagedError: If its state cannot be read.
+            TuningError: If all trials failed, or another process runs this job.
+            ValueError: If the objective is none that `fit` could log.
+        """
+        self.results.verbose = kwargs.get("verbose", 1) != 0
+        self._check_search(args, kwargs)
+        if self.role.kind == "worker":
+            return self._work(args, kwargs)
+        self._begin(self._describe(args, kwargs))
+        try:
+            if self.role.kind == "chief":
+                self._serve()
+            elif self.workers is not None:
+                self._supervise()
+            else:
+                self._work_alone(args, kwargs)
+        finally:
+            self.results.write()
+            self._lock.release()
+        self.results.conclude()
+
+    def _check_search(self, args, kwargs):
+        """Refuses what no trial could do, before the first."""
+        checked = getattr(self.hypermodel, "check_search", None)
+        if checked is not None:
+            checked(self.own_oracle.get_space(), args, kwargs)
+        taken = getattr(self.hypermodel, "validates", None)
+        validates = taken(args, kwargs) if taken else _validates(args, kwargs)
+        for name in _names(self.own_oracle.objective):
+            if name.startswith("val_") and not validates:
+                raise ValueError(
+                    f"The objective is {name}, but there are no validation data. Pass "
+                    "`validation_data` to `search`, or choose another objective."
+                )
+
+    def _describe(self, args, kwargs):
+        """What the job is, for JSON: a change of it is refused."""
+        objective = self.own_oracle.objective
+        unlimited = {k: v for k, v in self._options.items() if k != "max_trials"}
+        told = {k: v for k, v in kwargs.items() if k not in ("verbose", "callbacks")}
+        extra = getattr(self.hypermodel, "definition", None)
+        return {
+            "tuner": type(self).__name__,
+            "space": describe_space(self.own_oracle.get_space()),
+            "objective": " and ".join(_names(objective)),
+            "seed": self.seed,
+            "executions_per_trial": self.executions_per_trial,
+            "options": describe_data(unlimited),
+            "data": describe_data([*args]),
+            "fit": describe_data(told),
+            **(extra() if extra else {}),
+        }
+
+    def _begin(self, definition):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = filelock.FileLock(self.folder / _LOCK)
+        try:
+            # Workers of a process that was killed end within seconds.
+            self._lock.acquire(timeout=1)
+        except filelock.Timeout:
+            raise TuningError(
+                f"Another process runs the job in {self.folder}. Wait for its end, or "
+                "end it."
+            ) from None
+
+        def check(stored):
+            refuse_changes(stored, definition, extend=self._extend, folder=self.folder)
+
+        try:
+            damaged = self.own_oracle.open(
+                self.folder, definition, check, local=self.role.kind != "chief"
+            )
+        except BaseException:
+            self._lock.release()
+            raise
+        if damaged:
+            print(damaged, file=sys.stderr)
+        self.results.begin()
+
+    def _work_alone(self, args, kwargs):
+        self.on_search_begin()
+        self._trials(args, kwargs)
+        self.on_search_end()
+
+    def _serve(self):
+        """Serves workers that others start, until all is done."""
+        role, own = self.role, self.own_oracle
+        chief = Chief(own, role.address, role.port, role.secret)
+        try:
+            while not own.finished and own.seconds_left > 0 and own.error is None:
+                for worker in own.release_silent():
+                    print(f"{worker} is silent; its trial is given to another.")
+                self.results.look()
+                time.sleep(0.5)
+            # The workers ask once more, and are told that there is nothing left.
+            end = time.monotonic() + 2 * BEAT
+            while own.working and time.monotonic() < end:
+                time.sleep(0.2)
+            time.sleep(1.5)
+        finally:
+            chief.close()
+
+    def _supervise(self):
+        """Runs a chief here, and as many workers as processes of their own."""
+        own = self.own_oracle
+        secret = secrets.token_hex(16)
+        chief = Chief(own, secret=secret)
+        workers = Workers(self.workers, chief.port, secret, own.died)
+        try:
+            while not own.finished and own.error is None:
+                if own.seconds_left <= -GRACE:
+                    break
+                workers.tend(restart=own.seconds_left > 0)
+                if own.seconds_left <= 0 and not workers.alive:
+                    break
+                self.results.look()
+                time.sleep(0.2)
+            workers.wait(3.0)
+        finally:
+            workers.end()
+            chief.close()
+
+    def _work(self, args, kwargs):
+        role = self.role
+        self.oracle = Client(
+            self.own_oracle,
+            role.address,
+            role.port,
+            role.name,
+            role.secret,
+            self._patience,
+        )
+        kwargs = {**kwargs, "verbose": 0} if self._supervised else kwargs
+        self.on_search_begin()
+        self._trials(args, kwargs)
+        self.on_search_end()
+        if self._supervised:
+            # What the program does after the search, one process does.
+            sys.exit(0)
+
+    def _trials(self, args, kwargs):
+        while True:
+            self.pre_create_trial()
+            trial = self.oracle.create_trial(self.tuner_id)
+            if trial.status == oracles.STOPPED:
+                return
+            if trial.status == oracles.IDLE:
+                time.sleep(1.0)
+                continue
+            if not self._attempt(trial, args, kwargs):
+                return
+
+    def _attempt(self, trial, args, kwargs):
+        """Runs a trial and ends it; False: nothing more is to be run."""
+        self.on_trial_begin(trial)
+        self._say("begins", trial)
+        with Progress(self.oracle, self.tuner_id, trial.trial_id) as progress:
+            self._progress, cause = progress, ""
+            try:
+                metrics = self._metrics(trial, args, kwargs)
+                self.oracle.update_trial(trial.trial_id, metrics)
+                trial.status = oracles.COMPLETED
+            except Interruption as interruption:
+                if interruption.reason == "pruned":
+                    trial.status = oracles.STOPPED
+                elif interruption.reason == "lost":
+                    return True
+                else:
+                    progress.end("cut")
+                    self._say("cut", trial)
+                    return False
+            except keras_tuner.errors.FatalError:
+                raise
+            except Exception as error:
+                failed = isinstance(error, keras_tuner.errors.FailedTrialError)
+                trial.status = oracles.FAILED if failed else "INVALID"
+                cause = _cause(error)
+                trial.message = cause
+                self._write_error(trial)
+            progress.end(cause=cause)
+        self.on_trial_end(trial)
+        self._say("ends", trial)
+        return True
+
+    def _metrics(self, trial, args, kwargs):
+        """Means over the executions, of their best epochs."""
+        objective = self.own_oracle.objective
+        results = self.run_trial(trial, *args, **kwargs)
+        tuner_utils.validate_trial_results(results, objective, "Tuner.run_trial()")
+        metrics = tuner_utils.convert_to_metrics_dict(results, objective)
+        metrics = {name: float(value) for name, value in metrics.items()}
+        value = objective.get_value(metrics)
+        if not abs(value) < float("inf"):
+            raise keras_tuner.errors.FailedTrialError(
+                f"the objective is not a number: {value}"
+            )
+        return {objective.name: value, **metrics}
+
+    def run_trial(self, trial, *args, **kwargs):
+        """Trains a trial's model as often as `executions_per_trial` says.
+
+        Returns:
+            Metrics of the best epoch of each execution.
+        """
+        found = []
+        for number in range(self.executions_per_trial):
+            execution = Execution(
+                Path(self.get_trial_dir(trial.trial_id)) / f"execution{number}",
+                self.own_oracle.objective,
+                self._progress,
+                self.seed + number,
+                reports=number == 0,
+            )
+            metrics = execution.result()
+            if metrics is None:
+                metrics = self.execute(trial, execution, *args, **kwargs)
+                execution.done(metrics)
+            found.append(metrics)
+            value = self.own_oracle.objective.get_value(metrics)
+            self._progress.seeds.append(value)
+            self._progress.check()
+        return found
+
+    def execute(self, trial, execution, *args, **kwargs):
+        """Trains once, from the execution's checkpoint if there is one.
+
+        Args:
+            trial: `keras_tuner.engine.trial.Trial`.
+            execution: `Execution`.
+            *args: As for `search`.
+            **kwargs: As for `search`.
+
+        Returns:
+            Metrics of the best epoch, `{name: value}`.
+        """
+        values = trial.hyperparameters.values
+        epochs = values.get("tuner/epochs", kwargs.get("epochs", 1))
+        self._begin_from_earlier(trial, execution)
+        self._building_seed = execution.seed
+        model = self._try_build(trial.hyperparameters)
+        callbacks = self._deepcopy_callbacks(kwargs.pop("callbacks", []))
+        self._configure_tensorboard_dir(callbacks, trial, execution.folder.name)
+        best = Path(self._get_checkpoint_fname(trial.trial_id))
+        checkpoint = Checkpoint(execution, best, callbacks)
+        done = checkpoint.restore(model)
+        results = None
+        if done < epochs:
+            kwargs |= {"initial_epoch": done, "epochs": epochs}
+            watched = Watched(self._progress)
+            kwargs["callbacks"] = [*callbacks, watched, checkpoint]
+            results = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
+        return self._best_of(checkpoint, results)
+
+    def _begin_from_earlier(self, trial, execution):
+        """Hyperband: begins where the trial of the round before ended."""
+        earlier = trial.hyperparameters.values.get("tuner/trial_id")
+        if earlier:
+            folder = Path(self.get_trial_dir(earlier)) / execution.folder.name
+            execution.begin_from(Execution(folder, None, None, 0, reports=False))
+
+    def _build_hypermodel(self, hp):
+        # Here, since KerasTuner has cleared the session, and the seed with it, before.
+        if self._building_seed is not None:
+            keras.utils.set_random_seed(self._building_seed)
+        return super()._build_hypermodel(hp)
+
+    def _best_of(self, checkpoint, results):
+        objective = self.own_oracle.objective
+        logged = [logs for logs in checkpoint.history if objective.has_value(logs)]
+        if logged:
+            best = logged[0]
+            for logs in logged[1:]:
+                value = objective.get_value(logs)
+                if objective.better_than(value, objective.get_value(best)):
+                    best = logs
+            return best
+        tuner_utils.validate_trial_results(results, objective, "HyperModel.fit()")
+        return tuner_utils.convert_to_metrics_dict(results, objective)
+
+    # --- Models and results ---------------------------------------------------------
+
+    def get_best_models(self, num_models=1):
+        """The best trials' models, with the weights of their best epochs."""
+        self._open_to_read()
+        return super().get_best_models(num_models)
+
+    def get_best_hyperparameters(self, num_trials=1):
+        """The best trials' hyperparameters, best first."""
+        self._open_to_read()
+        return super().get_best_hyperparameters(num_trials)
+
+    def _open_to_read(self):
+        known = self.own_oracle
+        if not known.trials and (self.folder / oracles.STATE).exists():
+            known.read(self.folder)
+
+    def load_model(self, trial):
+        """A trial's model, with the weights of its best epoch."""
+        model = self._try_build(trial.hyperparameters)
+        weights = Path(self._get_checkpoint_fname(trial.trial_id))
+        restore_model(model, weights, weights.with_name("build_config.json"))
+        return model
+
+    def _get_checkpoint_fname(self, trial_id):
+        return os.path.join(self.get_trial_dir(trial_id), _BEST)
+
+    def _write_error(self, trial):
+        path = Path(self.get_trial_dir(trial.trial_id)) / "error.txt"
+        path.write_text(traceback.format_exc(), "utf-8")
+
+    def _say(self, event, trial):
+        if self.role.kind != "worker":
+            self.results.tell(event, trial.trial_id)
+
+
+def _names(objective):
+    known = getattr(objective, "name_to_direction", None)
+    return list(known) if known else [objective.name]
+
+
+def _validates(args, kwargs):
+    """Whether `fit` with these arguments validates."""
+    return bool(
+        kwargs.get("validation_data") is not None or kwargs.get("validation_split")
+    )
+
+
+def _cause(error):
+    """An exception in one line."""
+    words = " ".join(str(error).split())
+    if isinstance(error, keras_tuner.errors.FailedTrialError):
+        return words
+    return f"{type(error).__name__}: {words}"[:300]
+
+
+class RandomSearch(DurableTuner):
+    """Random search, whose job goes on after a kill, with a limit and workers."""
+
+    _ORACLE = oracles.RandomSearchOracle
+
+
+class GridSearch(DurableTuner):
+    """All points of a grid."""
+
+    _ORACLE = oracles.GridSearchOracle
+
+
+class BayesianOptimization(DurableTuner):
+    """Bayesian optimization."""
+
+    _ORACLE = oracles.BayesianOptimizationOracle
+
+
+class Hyperband(DurableTuner):
+    """Hyperband."""
+
+    _ORACLE = oracles.HyperbandOracle
