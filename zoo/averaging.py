@@ -104,19 +104,25 @@ class NonMonotone(keras.callbacks.Callback):
         self.losses = losses
         self._swapped = False
 
+    @property
+    def _optimizer(self):
+        """The `AveragedSGD`, also behind a clipping rule."""
+        optimizer = self.model.optimizer
+        return getattr(optimizer, "inner_optimizer", optimizer)
+
     def on_test_begin(self, logs=None):
         """Puts the averages into the model."""
-        self._swapped = self.model.optimizer.started
+        self._swapped = self._optimizer.started
         if self._swapped:
-            self.model.optimizer.swap()
+            self._optimizer.swap()
 
     def on_epoch_end(self, epoch, logs=None):
         """Puts the weights back, or starts the averages."""
         if self._swapped:
-            self.model.optimizer.swap()
+            self._optimizer.swap()
             self._swapped = False
         elif self._stalls(self.losses()):
-            self.model.optimizer.start()
+            self._optimizer.start()
 
     def _stalls(self, losses) -> bool:
         *before, last = losses

@@ -20,6 +20,8 @@ examples:
   bptt-zoo train char-lm --data my.txt --units 128 --epochs 10 --out runs/mine
   bptt-zoo train music --dataset jsb-chorales --data-dir DIR --out runs/jsb
   bptt-zoo train forecasting --data my.csv --horizon 12 --out runs/table
+  bptt-zoo tune forecasting --data my.csv --trials 24 --budget 30 --out runs/search
+  bptt-zoo train forecasting --data my.csv --recipe runs/search/best.json --out runs/b
   bptt-zoo resume runs/mine
   bptt-zoo generate runs/topics --prompt "The " --temperature 0.8
   bptt-zoo generate runs/jsb --out tune.mid
@@ -73,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
+    _add_tune(commands)
     _add_resume(commands)
     _add_generate(commands)
     _add_forecast(commands)
@@ -125,6 +128,11 @@ def _add_task(tasks, task) -> None:
     )
     _add_data(parser, task, default=task.DATASETS[0])
     group = parser.add_argument_group("recipe")
+    group.add_argument(
+        "--recipe",
+        metavar="FILE",
+        help="a recipe that `bptt-zoo tune` has written; options change it",
+    )
     fields = dataclasses.fields(task.recipe_for(None))
     words = _words(type(task.recipe_for(None)))
     for field in fields:
@@ -133,6 +141,119 @@ def _add_task(tasks, task) -> None:
             f"--{field.name.replace('_', '-')}",
             type=kind,
             metavar={int: "N", float: "X", str: "NAME"}[kind],
+            help=f"{words[field.name]} (default: {_default(task, field.name)})",
+        )
+    group.add_argument(
+        "--jit",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="compile with XLA; auto: wherever it compiles (default)",
+    )
+
+
+def _add_tune(commands) -> None:
+    from zoo.tasks import TASKS
+
+    parser = commands.add_parser(
+        "tune",
+        help="search for a better recipe; goes on where a kill has ended it",
+        description="Searches for a better recipe: learning rate, clipping, window and "
+        "whatever else is given a range. The same command again goes on with a job "
+        "that has ended or was killed. Each task has options of its own: bptt-zoo tune "
+        "TASK --help.",
+    )
+    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
+    for task in TASKS.values():
+        _add_tuned_task(tasks, task)
+
+
+def _add_tuned_task(tasks, task) -> None:
+    from zoo.tuning.space import space_of
+
+    recipe = task.recipe_for(None)
+    parser = tasks.add_parser(
+        task.NAME,
+        help=task.SUMMARY,
+        description="Searches for a recipe with a better validation part: "
+        f"{task.SUMMARY}. Writes best.json, trials.csv, plots, report.html and "
+        "TensorBoard's HParams below --out.",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="folder of the job, new or its own"
+    )
+    parser.add_argument(
+        "--extend",
+        action="store_true",
+        help="go on with the job in --out in a space that has changed",
+    )
+    _add_data(parser, task, default=task.DATASETS[0])
+    group = parser.add_argument_group("search")
+    group.add_argument(
+        "--engine",
+        choices=("keras-tuner", "optuna"),
+        default="keras-tuner",
+        help="what proposes the trials (%(default)s)",
+    )
+    group.add_argument(
+        "--tuner",
+        choices=("random", "bayesian", "hyperband", "grid"),
+        default="random",
+        help="how it proposes them (%(default)s); optuna: random, bayesian (TPE), grid",
+    )
+    group.add_argument(
+        "--pruner",
+        choices=("none", "median", "asha"),
+        default="none",
+        help="optuna: ends trials early that do worse than others did (%(default)s)",
+    )
+    group.add_argument(
+        "--storage", metavar="URL", help="optuna: database of the study, sqlite:///FILE"
+    )
+    group.add_argument(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="how many, at most (default: 24; the whole grid; hyperband decides itself)",
+    )
+    group.add_argument(
+        "--budget",
+        type=float,
+        metavar="MINUTES",
+        help="time for the job, over all its runs (default: no limit)",
+    )
+    group.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="W",
+        help="processes that train side by side (%(default)s)",
+    )
+    group.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="K",
+        help="trainings of a trial, whose mean is its value (%(default)s)",
+    )
+    varied = space_of(task, recipe, {}).ranges
+    group = parser.add_argument_group(
+        "recipe",
+        "VALUE fixes a field; LOW:HIGH, LOW:HIGH:log and A,B,C vary it. Varied unless "
+        f"you say otherwise: {', '.join(n for n in varied if '_' not in n[:5])}.",
+    )
+    group.add_argument(
+        "--recipe", metavar="FILE", help="begin with a recipe of an earlier job"
+    )
+    group.add_argument(
+        "--vary",
+        metavar="A,B",
+        help="of the fields that are varied unless you say otherwise, these alone",
+    )
+    words = _words(type(recipe))
+    for field in dataclasses.fields(recipe):
+        group.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            metavar="VALUE|RANGE" if field.name not in ("seed", "epochs") else "N",
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
     group.add_argument(
@@ -446,12 +567,17 @@ def _add_json(parser) -> None:
 def _command(name: str):
     from zoo import commands, preset_commands
 
+    if name == "tune":
+        from zoo.tuning.command import tune
+
+        return tune
     name = {"list": "list_all"}.get(name, name.replace("-", "_"))
     return getattr(commands, name, None) or getattr(preset_commands, name)
 
 
 def _report(error: Exception, code: int) -> int:
-    message = " ".join(str(error).split())
+    keeps = getattr(error, "keeps_lines", False)
+    message = str(error) if keeps else " ".join(str(error).split())
     print(f"bptt-zoo: {message}", file=sys.stderr)
     return code
 

@@ -28,7 +28,7 @@ def train(arguments) -> None:
     out = prepare_output(arguments.out, overwrite=arguments.overwrite)
     import_tensorflow()
     origin = {"dataset": dataset, "data": own, "data_dir": arguments.data_dir}
-    data = _load(task, recipe, **origin)
+    data = load_data(task, recipe, **origin)
 
     from zoo.training import WRITTEN, Run
 
@@ -53,7 +53,7 @@ def resume(arguments) -> None:
             f"The checkpoint in {arguments.run} is damaged: {error}"
         ) from None
     import_tensorflow()
-    data = _load(task, recipe, **places)
+    data = load_data(task, recipe, **places)
 
     from zoo.training import Run
 
@@ -139,7 +139,9 @@ def evaluate(arguments) -> None:
             f"Received: {dataset}"
         )
     recipe = task.recipe_from(preset.metadata["recipe"])
-    data = _load(task, recipe, dataset=dataset, data=own, data_dir=arguments.data_dir)
+    data = load_data(
+        task, recipe, dataset=dataset, data=own, data_dir=arguments.data_dir
+    )
     part = task.parts(data)[-1]
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
@@ -169,8 +171,8 @@ def report(arguments) -> None:
 
 
 def _recipe(task, dataset, arguments):
-    """The default recipe, changed where an option was given."""
-    recipe = task.recipe_for(dataset)
+    """The default recipe or that of a file, changed where an option was given."""
+    recipe = starting_recipe(task, dataset, arguments.recipe)
     names = {field.name for field in dataclasses.fields(recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
     for name in ("clip", "window", "mean_window", "average_after"):
@@ -183,7 +185,29 @@ def _recipe(task, dataset, arguments):
         raise UserError(str(error)) from None
 
 
-def _load(task, recipe, *, dataset, data, data_dir):
+def starting_recipe(task, dataset, path):
+    """The default recipe of a data set, or the one that a tuning job has written.
+
+    Raises:
+        UserError: If the file has no recipe of the task.
+    """
+    if path is None:
+        return task.recipe_for(dataset)
+    try:
+        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+        name, recipe = stored["task"], stored["recipe"]
+        if name != task.NAME:
+            raise UserError(
+                f"The recipe in {path} is one of {name}, not of {task.NAME}."
+            )
+        return task.recipe_from(recipe)
+    except FileNotFoundError:
+        raise UserError(f"There is no recipe {path}.") from None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} holds no recipe of {task.NAME}: {error!r}") from None
+
+
+def load_data(task, recipe, *, dataset, data, data_dir):
     """Data by name, or the user's own."""
     if data is None:
         return task.load(dataset, data_dir, recipe)

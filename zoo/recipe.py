@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from zoo.clipping import KINDS, holds
+
 LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
 
 
@@ -17,7 +19,11 @@ class Training:
         epochs: Passes over the training part, or over as many generated batches.
         learning_rate: Peak of the schedule: a linear rise over the first 2 % of the
             updates, from a tenth, then a cosine down to 1 % of the peak.
-        clip: Largest global gradient norm, > 0; None leaves gradients as they are.
+        clip: Bound of the gradients, > 0; None leaves them as they are. With the usual
+            `clipping` the largest global norm.
+        clipping: What `clip` bounds: global-norm, variable-norm, value, agc (a ratio to
+            the weights), autoclip (a percentile of the norms so far) or zclip (standard
+            deviations above them).
         weight_decay: Decoupled, as a fraction of the learning rate (AdamW), on
             matrices alone.
         seed: Of weights, dropout, order and generated data.
@@ -33,6 +39,7 @@ class Training:
     clip: float | None = 1.0
     weight_decay: float = 0.0
     seed: int = 0
+    clipping: str = "global-norm"
 
     def __post_init__(self):
         big = float("inf")
@@ -40,7 +47,10 @@ class Training:
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("window", self.window is None or self.window >= 1, "at least 1")
         self.require("learning_rate", 0 < self.learning_rate < big, "positive")
-        self.require("clip", self.clip is None or 0 < self.clip < big, "positive")
+        known = ", ".join(KINDS)
+        self.require("clipping", self.clipping in KINDS, f"one of: {known}")
+        rule = "positive" if self.clipping != "autoclip" else "in (0, 100]"
+        self.require("clip", holds(self.clipping, self.clip), rule)
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
         self.require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
 

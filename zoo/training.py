@@ -17,6 +17,7 @@ import keras
 
 import bptt_keras as bk
 from zoo.checkpoint import CHECKPOINT, Checkpoint
+from zoo.clipping import clipped, keras_arguments
 from zoo.errors import ZooError
 from zoo.monitoring import Derived, KeepBest, Recorder, Summary
 from zoo.plots import plot_grad_norm, plot_metric
@@ -77,7 +78,7 @@ class Run:
         self.trainer = task.build_trainer(self.model, recipe)
         updates = recipe.epochs * task.updates_per_epoch(data, recipe)
         self.trainer.compile(
-            optimizer=task.build_optimizer(recipe, updates),
+            optimizer=clipped(task.build_optimizer(recipe, updates), recipe),
             loss=task.build_loss(),
             metrics=task.build_metrics() or None,
             jit_compile=jit,
@@ -203,7 +204,7 @@ class Run:
             plot_grad_norm(
                 self.out / "grad_norm.png",
                 self.recorder.grad_norms,
-                self.recipe.clip,
+                keras_arguments(self.recipe)["global_clipnorm"],
                 title,
             )
 

@@ -110,9 +110,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Gives the other callbacks back what they knew."""
-        for callback, known in zip(
-            self._callbacks, self._restored or (), strict=False
-        ):
+        for callback, known in zip(self._callbacks, self._restored or (), strict=False):
             vars(callback).update(known)
 
     def on_epoch_end(self, epoch, logs=None):

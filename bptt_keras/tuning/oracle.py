@@ -188,9 +188,13 @@ class DurableOracle:
 
     def default_values(self):
         """The defaults of those hyperparameters that are active then."""
-        space = self.get_space()
-        space.values = {}
-        return {e.name: e.default for e in space.space if space.is_active(e)}
+        space = keras_tuner.HyperParameters()
+        # One after another: a condition looks at the values before.
+        for entry in self.hyperparameters.space:
+            space.merge([entry])
+            if space.is_active(entry):
+                space.values[entry.name] = entry.default
+        return space.values
 
     def report(self, worker, trial_id, attempt=None, *, kind="beat", **news):
         """What a worker says of its trial, and what it should do.
@@ -243,6 +247,11 @@ class DurableOracle:
             known = self.trials[trial.trial_id]
             facts = self.facts[trial.trial_id]
             cause = trial.message or facts["cause"]
+            if not set(trial.hyperparameters.values) - set(
+                known.hyperparameters.values
+            ):
+                # On the way here the order of the space is lost.
+                trial.hyperparameters = known.hyperparameters
             if trial.status != COMPLETED and cause:
                 facts["cause"] = cause.strip().splitlines()[-1]
             trial.message = cause

@@ -108,7 +108,9 @@ class Results:
     def look(self):
         """Tells of what has changed since the last look."""
         rows = self._by_name()
-        changed = [r for r in rows.values() if self._told.get(r["trial"]) != r["status"]]
+        changed = [
+            r for r in rows.values() if self._told.get(r["trial"]) != r["status"]
+        ]
         if not changed:
             return
         self.write()
@@ -140,17 +142,8 @@ class Results:
         if best is None or best == self._best:
             return
         self._best = best
-        content = {
-            "objective": self._oracle.objective.name,
-            "value": best["value"],
-            "trial": best["trial"],
-            "epoch": best["epoch"],
-            "seeds": best["seeds"],
-            "values": best["values"],
-        }
-        replace_durably(
-            self._tuner.folder / BEST, json.dumps(content, indent=2) + "\n"
-        )
+        content = json.dumps(self._tuner.describe_best(best), indent=2)
+        replace_durably(self._tuner.folder / BEST, content + "\n")
 
     def conclude(self):
         """Says how the job ended.
@@ -176,7 +169,9 @@ class Results:
         if failed:
             text += f", {len(failed)} of them failed"
         if not oracle.finished:
-            text += f"; the budget is used up, {len(left)} would go on with a larger one"
+            text += (
+                f"; the budget is used up, {len(left)} would go on with a larger one"
+            )
         print(text + ".")
 
     def _by_name(self):

@@ -17,9 +17,12 @@ import time
 import grpc
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import oracle_chief, oracle_client
+from keras_tuner.src.engine import conditions
 
 # KerasTuner's service is no public part of it.
 _grpc = protos.get_service_grpc()
+# It prints a line for each condition that it sends, left there from debugging.
+conditions.print = lambda *_: None
 _REPORT = "bptt_keras.Tuning"
 _SIGNATURE = "bptt-keras-signature"
 # Seconds that the clocks of two machines may differ.
@@ -129,9 +132,7 @@ class Client(oracle_client.OracleClient):
         ChiefGoneError: From any call, after that time.
     """
 
-    def __init__(
-        self, oracle, address, port, worker, secret=None, patience=PATIENCE
-    ):
+    def __init__(self, oracle, address, port, worker, secret=None, patience=PATIENCE):
         self._oracle = oracle
         self.tuner_id = worker
         self.multi_worker, self.should_report = False, True

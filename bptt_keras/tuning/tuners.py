@@ -114,9 +114,7 @@ class DurableTuner(keras_tuner.Tuner):
                 )
         for name, value in (("budget", budget), ("patience", patience)):
             if value is not None and not value > 0:
-                raise ValueError(
-                    f"`{name}` must be above 0. Received: {name}={value}."
-                )
+                raise ValueError(f"`{name}` must be above 0. Received: {name}={value}.")
 
     # --- What KerasTuner's base class would keep in files of its own ----------------
 
@@ -162,7 +160,7 @@ class DurableTuner(keras_tuner.Tuner):
             else:
                 self._work_alone(args, kwargs)
         finally:
-            self.results.write()
+            self.results.look()
             self._lock.release()
         self.results.conclude()
 
@@ -425,6 +423,12 @@ class DurableTuner(keras_tuner.Tuner):
         return tuner_utils.convert_to_metrics_dict(results, objective)
 
     # --- Models and results ---------------------------------------------------------
+
+    def describe_best(self, row):
+        """What `best.json` says of the best trial, a row of `results.rows()`."""
+        told = ("value", "trial", "epoch", "seeds", "values")
+        objective = self.own_oracle.objective.name
+        return {"objective": objective, **{name: row[name] for name in told}}
 
     def get_best_models(self, num_models=1):
         """The best trials' models, with the weights of their best epochs."""

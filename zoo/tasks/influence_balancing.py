@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from zoo.clipping import keras_arguments
 from zoo.recipe import Training
 from zoo.tasks.generated import GeneratedTask
 from zoo.tasks.task import Metric
@@ -115,7 +116,7 @@ class InfluenceBalancing(GeneratedTask):
         return keras.optimizers.SGD(
             recipe.learning_rate,
             weight_decay=recipe.weight_decay or None,
-            global_clipnorm=recipe.clip,
+            **keras_arguments(recipe),
         )
 
     def build_trainer(self, model, recipe):

@@ -6,7 +6,9 @@ import abc
 import dataclasses
 from typing import Any
 
+from zoo.clipping import KINDS, keras_arguments
 from zoo.errors import UserError
+from zoo.ranges import NONE, Choices, Range
 from zoo.recipe import Training
 
 # Of a data set; a preset is measured on one of them.
@@ -208,7 +210,7 @@ class Task(abc.ABC):
             warmup_steps=warmup,
         )
         optimizer = keras.optimizers.AdamW(
-            schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip
+            schedule, weight_decay=recipe.weight_decay, **keras_arguments(recipe)
         )
         optimizer.exclude_from_weight_decay(var_names=["bias"])
         return optimizer
@@ -232,6 +234,23 @@ class Task(abc.ABC):
 
         return derived(logs, self.METRIC)
 
+    def tuned(self, recipe: Training) -> dict[str, Any]:
+        """What `bptt-zoo tune` varies unless told otherwise.
+
+        Args:
+            recipe: The recipe that is varied.
+
+        Returns:
+            `{field: Range or Choices}`; see `zoo.tuning.space.Space`.
+        """
+        rate = recipe.learning_rate
+        ranges: dict[str, Any] = {"learning_rate": Range(rate / 5, rate * 5, True)}
+        ranges["clipping"] = Choices((NONE, *KINDS))
+        if recipe.window is not None:
+            window = recipe.window
+            ranges["window"] = Choices(tuple(sorted({*_around(window), window})))
+        return ranges
+
     # --- What a user sees ---------------------------------------------------------
 
     def remarks(self, data: Any, preset: Any) -> list[str]:
@@ -245,6 +264,11 @@ class Task(abc.ABC):
     def next_steps(self, folder: Any) -> list[tuple[str, str]]:
         """What can be done with a preset: pairs of words and a command."""
         return [("measure it", f"bptt-zoo evaluate {folder}")]
+
+
+def _around(window: int) -> set[int]:
+    """Half a window and two."""
+    return {max(1, window // 2), 2 * window}
 
 
 def _is_of_type(value, annotation: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from zoo.clipping import keras_arguments
 from zoo.recipe import Recipe
 from zoo.tasks.language import LanguageTask
 from zoo.tasks.task import Metric
@@ -217,7 +218,7 @@ class WordLM(LanguageTask):
         optimizer = AveragedSGD(
             recipe.learning_rate,
             weight_decay=recipe.weight_decay or None,
-            global_clipnorm=recipe.clip,
+            **keras_arguments(recipe),
         )
         optimizer.exclude_from_weight_decay(var_names=["bias"])
         return optimizer

@@ -1,0 +1,36 @@
+"""Hyperparameter tuning of truncated BPTT: KerasTuner, in jobs that no kill damages.
+
+Needs the extra `tuner`: `pip install 'bptt_keras[tuner]'`.
+"""
+
+try:
+    import keras_tuner  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"`bptt_keras.tuning` needs {error.name}: pip install 'bptt_keras[tuner]'",
+        name=error.name,
+    ) from None
+
+from bptt_keras.tuning.definition import ChangedError
+from bptt_keras.tuning.results import TuningError
+from bptt_keras.tuning.roles import in_a_cluster
+from bptt_keras.tuning.service import ChiefGoneError
+from bptt_keras.tuning.store import DamagedError
+from bptt_keras.tuning.tuners import (
+    BayesianOptimization,
+    GridSearch,
+    Hyperband,
+    RandomSearch,
+)
+
+__all__ = [
+    "BayesianOptimization",
+    "ChangedError",
+    "ChiefGoneError",
+    "DamagedError",
+    "GridSearch",
+    "Hyperband",
+    "RandomSearch",
+    "TuningError",
+    "in_a_cluster",
+]

@@ -1,0 +1,53 @@
+"""How a recipe bounds gradients: a rule and its threshold."""
+
+from __future__ import annotations
+
+# Kind -> what `clip` is then, and values that are worth trying: low, high, log.
+KINDS: dict[str, tuple[str, tuple[float, float, bool]]] = {
+    "global-norm": ("largest norm of all gradients together", (0.03, 10.0, True)),
+    "variable-norm": ("largest norm of a variable's gradient", (0.01, 3.0, True)),
+    "value": ("largest number in a gradient", (0.001, 0.3, True)),
+    "agc": (
+        "largest norm of a unit's gradient, in that of its weights",
+        (
+            0.003,
+            0.3,
+            True,
+        ),
+    ),
+    "autoclip": ("percentile of the norms that were seen", (5.0, 95.0, False)),
+    "zclip": ("standard deviations above the norms before", (1.5, 5.0, False)),
+}
+
+
+def holds(kind: str, clip: float | None) -> bool:
+    """Whether a threshold is one of its kind."""
+    most = 100.0 if kind == "autoclip" else float("inf")
+    return clip is None or (0 < clip <= most and clip != float("inf"))
+
+
+def keras_arguments(recipe) -> dict:
+    """What of a recipe's clipping Keras' optimizers do themselves."""
+    alone = recipe.clipping == "global-norm"
+    return {"global_clipnorm": recipe.clip if alone else None}
+
+
+def clipped(optimizer, recipe):
+    """An optimizer behind the rule of a recipe, if Keras has none like it.
+
+    Args:
+        optimizer: Made with `keras_arguments`.
+        recipe: A `Training`.
+    """
+    if recipe.clip is None or recipe.clipping == "global-norm":
+        return optimizer
+    import bptt_keras as bk
+
+    rule = {
+        "variable-norm": bk.clipping.VariableNorm,
+        "value": bk.clipping.Value,
+        "agc": bk.clipping.AGC,
+        "autoclip": bk.clipping.AutoClip,
+        "zclip": bk.clipping.ZClip,
+    }[recipe.clipping]
+    return bk.clipping.ClippedOptimizer(optimizer, rule(recipe.clip))

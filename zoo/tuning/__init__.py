@@ -1,0 +1,1 @@
+"""Jobs that search for a better recipe: `bptt-zoo tune`."""

@@ -1,0 +1,119 @@
+"""A training as one trial of a job: no preset, no plots, and no look at the test part."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras_tuner.errors import FailedTrialError
+
+from zoo.checkpoint import CHECKPOINT, Checkpoint
+from zoo.errors import ZooError
+from zoo.monitoring import Derived
+from zoo.recipe import Training
+from zoo.tasks.task import Task
+from zoo.training import Run
+
+
+class TrialRun(Run):
+    """A `Run` that stops where it is told, and goes on from there.
+
+    Args:
+        task: A `Task`.
+        data: What the task loaded.
+        recipe: The trial's recipe.
+        out: An existing folder.
+        progress: `bptt_keras.tuning.progress.Progress`: is told of each epoch.
+        reports: Whether its epochs are the trial's curve.
+        jit: As in `Run`.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        data: Any,
+        recipe: Training,
+        out: Path,
+        progress: Any,
+        *,
+        reports: bool,
+        jit="auto",
+    ):
+        super().__init__(task, data, recipe, out, jit=jit)
+        self._progress, self._reports = progress, reports
+        self.keeper.save = lambda epoch, value: None
+
+    def train(self, until: int) -> float:
+        """Trains up to an epoch, from the checkpoint if there is one.
+
+        Args:
+            until: Epochs that are done then.
+
+        Returns:
+            The validation metric of the best epoch.
+
+        Raises:
+            FailedTrialError: If the loss stops being a number.
+        """
+        from bptt_keras.tuning.progress import Watched
+
+        task, data, recipe = self.task, self.data, self.recipe
+        checkpoint = Checkpoint(self.out / CHECKPOINT, self)
+        epoch = checkpoint.restore()
+        if epoch:
+            self._progress.goes_on_after(self.seconds)
+        if epoch < until:
+            self.trainer.fit(
+                task.training(data, recipe, epoch),
+                validation_data=task.held_out(data, recipe, "validation"),
+                initial_epoch=epoch,
+                epochs=until,
+                verbose=0,
+                callbacks=[
+                    Watched(self._progress),
+                    Derived(task),
+                    self.recorder,
+                    self.keeper,
+                    *task.build_callbacks(self),
+                    checkpoint,
+                    _Reporting(self),
+                    keras.callbacks.TerminateOnNaN(),
+                ],
+            )
+        return self._value()
+
+    def values(self) -> list[float]:
+        """The validation metric after each epoch."""
+        metric = self.task.METRIC
+        return [metric.factor * v for v in self.recorder.history[f"val_{metric.log}"]]
+
+    def report(self) -> None:
+        """Says where the training stands, and ends it if it should end."""
+        self._value()
+        if self._reports:
+            self._progress.epoch(self.values())
+        self._progress.check()
+
+    def _value(self):
+        history = self.recorder.history
+        if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
+            raise FailedTrialError(
+                f"the loss is not a number in epoch {history['epoch'][-1]}"
+            )
+        return self.keeper.best
+
+
+class _Reporting(keras.callbacks.Callback):
+    def __init__(self, run):
+        super().__init__()
+        self._run = run
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._run.report()
+
+
+def failed(error: ZooError) -> FailedTrialError:
+    """A refusal of the zoo, such as of a window that is too long, as a trial's end."""
+    return FailedTrialError(" ".join(str(error).split()))

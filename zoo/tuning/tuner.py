@@ -1,0 +1,179 @@
+"""The tuners of `bptt_keras.tuning`, with a task's recipe for the model."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+
+import bptt_keras.tuning as tuning
+from zoo.errors import UserError, ZooError
+from zoo.tasks.task import Task
+from zoo.tuning.space import Space
+from zoo.tuning.trial import TrialRun, failed
+
+TRIALS = 24
+# Fields that say how a model is trained, and not on what: data are loaded once for all.
+_OF_MODELS = {
+    "batch_size",
+    "window",
+    "epochs",
+    "learning_rate",
+    "clip",
+    "clipping",
+    "weight_decay",
+    "layer",
+    "units",
+    "layers",
+    "dropout",
+    "seed",
+}
+
+
+class RecipeModel(keras_tuner.HyperModel):
+    """What a job varies: the fields of a recipe.
+
+    Args:
+        task: A `Task`.
+        space: `Space`.
+        load: Function of a recipe that returns the task's data.
+        facts: What else the job is, for JSON: a change is refused.
+        jit: As in `Run`.
+    """
+
+    def __init__(self, task: Task, space: Space, load, facts: dict, *, jit="auto"):
+        super().__init__()
+        self.task, self.space, self.facts, self.jit = task, space, facts, jit
+        self._load = functools.lru_cache(maxsize=1)(load)
+
+    def build(self, hp):
+        """Declares the space; models are built by a `TrialRun`."""
+        self.space.declare(hp)
+
+    def definition(self) -> dict:
+        """What the job is beside its space."""
+        return self.facts
+
+    def validates(self, args, kwargs) -> bool:
+        """Always: each task has a part to validate with."""
+        return True
+
+    def data(self, recipe) -> Any:
+        """The data of a recipe, loaded again only where the recipe says which."""
+        fields = dataclasses.asdict(recipe)
+        usual = dataclasses.asdict(self.space.recipe)
+        return self._load(
+            dataclasses.replace(
+                recipe, **{k: usual[k] for k in fields if k in _OF_MODELS}
+            )
+        )
+
+
+def run(model: RecipeModel, arguments: Any, settings: dict, where: str) -> None:
+    """Runs a job below `--out`, and says what it has found.
+
+    Args:
+        model: What is varied.
+        arguments: Those of `bptt-zoo tune`.
+        settings: What of them a job is, for its page.
+        where: The options that name the data, for the command that is shown.
+
+    Raises:
+        UserError: If the folder holds another job.
+        ZooError: If all trials failed, or another process runs the job.
+    """
+    out = Path(arguments.out)
+    options: dict[str, Any] = {"max_trials": arguments.trials}
+    if arguments.tuner == "hyperband":
+        options = {"max_epochs": model.space.recipe.epochs}
+    elif arguments.trials is None and arguments.tuner != "grid":
+        options["max_trials"] = TRIALS
+    try:
+        tuner = _TUNERS[arguments.tuner](
+            model,
+            keras_tuner.Objective(
+                model.task.METRIC.name, "max" if model.task.METRIC.higher else "min"
+            ),
+            directory=out.parent,
+            project_name=out.name,
+            extend=arguments.extend,
+            executions_per_trial=arguments.seeds,
+            seed=model.space.recipe.seed,
+            budget=arguments.budget,
+            workers=None if tuning.in_a_cluster() else arguments.workers,
+            defaults_first=arguments.tuner in ("random", "bayesian"),
+            **options,
+        )
+        tuner.search()
+    except (tuning.ChangedError, tuning.DamagedError) as error:
+        raise UserError(str(error)) from None
+    except (tuning.TuningError, tuning.ChiefGoneError, PermissionError) as error:
+        raise _Told(str(error)) from None
+
+
+class _Told(ZooError):
+    """A failure that is told in several lines."""
+
+    keeps_lines = True
+
+
+class _OfRecipes:
+    """Trains a trial's recipe in a `TrialRun`."""
+
+    def describe_best(self, row):
+        """What `best.json` says, with the recipe for `bptt-zoo train --recipe`."""
+        space = self.hypermodel.space
+        recipe = dataclasses.asdict(space.recipe_of(row["values"]))
+        task = self.hypermodel.task.NAME
+        return {"task": task, "recipe": recipe, **super().describe_best(row)}
+
+    def execute(self, trial, execution, **_):
+        """Trains once; see `bptt_keras.tuning.DurableTuner.execute`."""
+        model = self.hypermodel
+        values = trial.hyperparameters.values
+        own = {k: v for k, v in values.items() if not k.startswith("tuner/")}
+        self._begin_from_earlier(trial, execution)
+        try:
+            recipe = model.space.recipe_of(own, seed=execution.seed)
+            run = TrialRun(
+                model.task,
+                model.data(recipe),
+                recipe,
+                execution.folder,
+                self._progress,
+                reports=execution.reports,
+                jit=model.jit,
+            )
+            value = run.train(values.get("tuner/epochs", recipe.epochs))
+        except ValueError as error:
+            raise failed(error) from error
+        except ZooError as error:
+            raise failed(error) from error
+        return {execution.objective.name: value}
+
+
+class RandomRecipes(_OfRecipes, tuning.RandomSearch):
+    """Recipes at random."""
+
+
+class GridOfRecipes(_OfRecipes, tuning.GridSearch):
+    """All recipes of a grid."""
+
+
+class BayesianRecipes(_OfRecipes, tuning.BayesianOptimization):
+    """Recipes that a model of the objective proposes."""
+
+
+class HyperbandRecipes(_OfRecipes, tuning.Hyperband):
+    """Many recipes for a few epochs, and the better ones for more."""
+
+
+_TUNERS = {
+    "random": RandomRecipes,
+    "grid": GridOfRecipes,
+    "bayesian": BayesianRecipes,
+    "hyperband": HyperbandRecipes,
+}
