@@ -1,0 +1,113 @@
+"""Measures what a job's clipping buys: `python -m zoo.tuning.gain JOB ... --csv FILE`.
+
+Each JOB is the `--out` folder of a `bptt-zoo tune` that varied clipping. Its data set's
+recipe is trained as it is, with the clipping that the job chose, and without clipping,
+with seeds that the job did not use. The validation part says which is best; the test
+part is measured once, by the model of the best epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import io
+import json
+import math
+from pathlib import Path
+
+from zoo.errors import ZooError
+from zoo.files import write_text
+from zoo.quiet import import_tensorflow
+from zoo.recipe import Training
+from zoo.tasks import TASKS
+
+FIELDS = ("data", "variant", "clipping", "clip", "seed", "validation", "test")
+# Those of a job are its recipe's own, 0 and on.
+FIRST_SEED = 100
+
+
+def variants(dataset: str, task, best: dict) -> dict[str, Training]:
+    """The recipes that are compared: default, tuned and none."""
+    default = task.recipe_for(dataset)
+    chosen = best["recipe"]
+    return {
+        "default": default,
+        "tuned": dataclasses.replace(
+            default, clipping=chosen["clipping"], clip=chosen["clip"]
+        ),
+        "none": dataclasses.replace(default, clip=None),
+    }
+
+
+def measure(task, data, recipe: Training, folder: Path) -> dict[str, float]:
+    """Trains a recipe, unless the folder has its result, and says what it reached.
+
+    Returns:
+        `{"validation": value, "test": value}`, NaN where there is none: the training
+        has diverged, or the data have no test part.
+    """
+    from zoo.training import Run
+
+    found = folder / "gain.json"
+    if not found.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        metric = {}
+        try:
+            metric = Run(task, data, recipe, folder).fit().metadata["metric"]
+        except ZooError as error:
+            print(f"{folder.name}: {error}")
+        value = metric.get("value")
+        test = value if metric.get("part") == "test" else None
+        content = {"validation": metric.get("validation", value), "test": test}
+        write_text(found, json.dumps(content) + "\n")
+    known = json.loads(found.read_text(encoding="utf-8"))
+    return {k: math.nan if v is None else v for k, v in known.items()}
+
+
+def compare(job: Path, seeds: int, data_dir: str | None) -> list[dict]:
+    """The rows of one job."""
+    definition = json.loads((job / "tune.json").read_text(encoding="utf-8"))
+    best = json.loads((job / "best.json").read_text(encoding="utf-8"))
+    task, dataset = TASKS[definition["task"]], definition["data"]
+    rows = []
+    for variant, recipe in variants(dataset, task, best).items():
+        for seed in range(FIRST_SEED, FIRST_SEED + seeds):
+            seeded = dataclasses.replace(recipe, seed=seed)
+            data = task.load(dataset, data_dir, seeded)
+            folder = job / "gain" / f"{variant}-{seed}"
+            values = measure(task, data, seeded, folder)
+            told = {"clipping": recipe.clipping, "clip": recipe.clip, "seed": seed}
+            if recipe.clip is None:
+                told["clipping"] = "none"
+            rows.append({"data": dataset, "variant": variant, **told, **values})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def write_rows(path: Path, rows: list[dict]) -> None:
+    """Writes the table."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("jobs", nargs="+", type=Path, metavar="JOB")
+    parser.add_argument("--seeds", type=int, default=3, metavar="K")
+    parser.add_argument("--data-dir", metavar="DIR")
+    parser.add_argument("--csv", required=True, type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    import_tensorflow()
+    rows = []
+    for job in arguments.jobs:
+        rows += compare(job, arguments.seeds, arguments.data_dir)
+        write_rows(arguments.csv, rows)
+
+
+if __name__ == "__main__":
+    main()
