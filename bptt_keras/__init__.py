@@ -27,5 +27,15 @@ __all__ = [
     "initializers",
     "layers",
     "truncation",
+    "tuning",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """`tuning`, which needs KerasTuner, once it is asked for."""
+    if name != "tuning":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return importlib.import_module("bptt_keras.tuning")

@@ -634,6 +634,16 @@ class TruncatedBPTT(keras.Model):
         """Nothing to make: the weights are those of the inner model."""
         self.built = True
 
+    def get_build_config(self):
+        """How the inner model is built; for one without an input, once it is."""
+        return self.model.get_build_config()
+
+    def build_from_config(self, config):
+        """Builds the inner model as `get_build_config` says."""
+        if config and not self.model.built:
+            self.model.build_from_config(config)
+        self.built = True
+
     def call(self, inputs, training=False):
         """Runs the inner model once over all timesteps."""
         return self.model(split_inputs(inputs).inputs, training=training)

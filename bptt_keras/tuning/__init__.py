@@ -12,6 +12,8 @@ except ModuleNotFoundError as error:
     ) from None
 
 from bptt_keras.tuning.definition import ChangedError
+from bptt_keras.tuning.hypermodel import TruncatedHyperModel
+from bptt_keras.tuning.ranges import Range
 from bptt_keras.tuning.results import TuningError
 from bptt_keras.tuning.roles import in_a_cluster
 from bptt_keras.tuning.service import ChiefGoneError
@@ -22,6 +24,7 @@ from bptt_keras.tuning.tuners import (
     Hyperband,
     RandomSearch,
 )
+from bptt_keras.tuning.with_optuna import OptunaSearch
 
 __all__ = [
     "BayesianOptimization",
@@ -30,7 +33,10 @@ __all__ = [
     "DamagedError",
     "GridSearch",
     "Hyperband",
+    "OptunaSearch",
     "RandomSearch",
+    "Range",
+    "TruncatedHyperModel",
     "TuningError",
     "in_a_cluster",
 ]

@@ -1,0 +1,111 @@
+"""Values between which a hyperparameter is searched."""
+
+import numbers
+
+CLIPPINGS = {
+    "none": None,
+    "global_norm": (0.03, 10.0, True),
+    "variable_norm": (0.01, 3.0, True),
+    "value": (0.001, 0.3, True),
+    "agc": (0.003, 0.3, True),
+    "autoclip": (5.0, 95.0, False),
+    "zclip": (1.5, 5.0, False),
+}
+
+
+class Range:
+    """Numbers from `low` to `high`, both included.
+
+    Args:
+        low: The smallest. Integers on both sides: integers between them.
+        high: The largest, above `low`.
+        log: Whether they are drawn evenly by their logarithm; `low` is above 0 then.
+        default: Value of the first trial of `defaults_first`; default: `low`.
+
+    Raises:
+        TypeError: If a bound is no number.
+        ValueError: If the range is empty.
+
+    Example:
+        import bptt_keras as bk
+
+        rates = bk.tuning.Range(1e-4, 1e-2, log=True)
+        assert not rates.whole
+    """
+
+    def __init__(self, low, high, *, log=False, default=None):
+        for name, value in (("low", low), ("high", high)):
+            if isinstance(value, bool) or not isinstance(value, numbers.Real):
+                raise TypeError(
+                    f"`{name}` must be a number. Received: {name}={value!r}."
+                )
+        if not low < high:
+            raise ValueError(
+                f"A range must not be empty. Received: low={low}, high={high}."
+            )
+        if log and not low > 0:
+            raise ValueError(f"A log range must be above 0. Received: low={low}.")
+        if default is not None and not low <= default <= high:
+            raise ValueError(
+                f"`default` must be in the range. Received: default={default}."
+            )
+        self.low, self.high, self.log = low, high, bool(log)
+        self.default = low if default is None else default
+        self.whole = all(isinstance(v, numbers.Integral) for v in (low, high))
+
+
+def declared(hp, name, allowed):
+    """The value of a hyperparameter in a trial.
+
+    Args:
+        hp: `keras_tuner.HyperParameters`.
+        name: Its name.
+        allowed: `Range`, a list or tuple of values, or one value, which is fixed and
+            not part of the space.
+    """
+    if isinstance(allowed, Range):
+        make = hp.Int if allowed.whole else hp.Float
+        sampling = "log" if allowed.log else "linear"
+        return make(
+            name, allowed.low, allowed.high, sampling=sampling, default=allowed.default
+        )
+    if isinstance(allowed, tuple | list):
+        if len(allowed) == 1:
+            return allowed[0]
+        return hp.Choice(name, list(allowed), ordered=False)
+    return allowed
+
+
+def check_numbers(name, allowed, *, least=None, above=None, whole=True):
+    """Refuses what is no number, range or list of numbers for an argument.
+
+    Raises:
+        TypeError: If a value is of the wrong type.
+        ValueError: If a value is out of its bounds, or a list is empty or has one
+            twice.
+    """
+    if allowed is None:
+        return
+    if isinstance(allowed, Range):
+        values = [allowed.low, allowed.high]
+        if whole and not allowed.whole:
+            raise TypeError(f"`{name}` must be integers. Received: {values}.")
+    elif isinstance(allowed, tuple | list):
+        values = list(allowed)
+        if not values or len(set(values)) < len(values):
+            raise ValueError(
+                f"`{name}` must be a list of different values. Received: {allowed}."
+            )
+    else:
+        values = [allowed]
+    kind = numbers.Integral if whole else numbers.Real
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, kind):
+            raise TypeError(
+                f"`{name}` must be {'integers' if whole else 'numbers'}, a list of "
+                f"them or a `Range`. Received: {value!r}."
+            )
+        if least is not None and value < least:
+            raise ValueError(f"`{name}` must be at least {least}. Received: {value}.")
+        if above is not None and value <= above:
+            raise ValueError(f"`{name}` must be above {above}. Received: {value}.")

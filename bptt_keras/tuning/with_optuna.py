@@ -1,0 +1,266 @@
+"""Optuna as the engine of a job: what it proposes, and which trials it ends early.
+
+The job stays ours: its state file is the truth, and the study follows it. So a kill
+loses nothing here either, and a study in a database shows what the file says.
+"""
+
+import json
+
+import keras_tuner
+
+from bptt_keras.tuning import oracle as oracles
+from bptt_keras.tuning.definition import ChangedError, refuse_changes
+from bptt_keras.tuning.oracle import DurableOracle
+from bptt_keras.tuning.tuners import DurableTuner
+
+SAMPLERS = ("random", "tpe")
+PRUNERS = ("none", "median", "asha")
+# Proposals that were tried before, in a row, after which a space counts as exhausted.
+_COLLISIONS = 20
+# Attributes of studies and trials in a database.
+_DEFINITION, _FOLDER, _TRIAL = "definition", "folder", "trial"
+
+
+class OptunaOracle(DurableOracle, keras_tuner.Oracle):
+    """Asks an Optuna study for values, and tells it what became of them.
+
+    Args:
+        sampler: `"tpe"` or `"random"`.
+        pruner: `"none"`, `"median"` or `"asha"`.
+        storage: URL of a database, or `None`: the study lives in memory, and is made
+            again from the job's state.
+        **options: Those of `keras_tuner.Oracle`.
+    """
+
+    def __init__(self, sampler="tpe", pruner="none", storage=None, **options):
+        for name, value, known in (
+            ("sampler", sampler, SAMPLERS),
+            ("pruner", pruner, PRUNERS),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(known)}. Received: "
+                    f"{name}={value!r}."
+                )
+        super().__init__(**options)
+        if not hasattr(self.objective, "direction") or isinstance(
+            getattr(self.objective, "name_to_direction", None), dict
+        ):
+            raise ValueError("Optuna is given one objective. Received several.")
+        self._sampler, self._pruner, self._storage = sampler, pruner, storage
+        self._study, self._asked = None, {}
+
+    # --- The study ----------------------------------------------------------------
+
+    def open(self, folder, definition, check, **options):
+        """Goes on with what the folder holds, or begins; the study is made to fit."""
+        optuna = _optuna()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        damaged = super().open(folder, definition, check, **options)
+        self._study = optuna.create_study(
+            storage=self._storage,
+            study_name=folder.name,
+            load_if_exists=True,
+            direction="maximize" if self.objective.direction == "max" else "minimize",
+            pruner=_pruner(self._pruner),
+        )
+        if self._storage is not None:
+            self._refuse_other_study(folder, definition)
+            self._study.set_user_attr(_DEFINITION, json.dumps(definition))
+            self._study.set_user_attr(_FOLDER, str(folder.resolve()))
+        self._follow()
+        return damaged
+
+    def _refuse_other_study(self, folder, definition):
+        """Refuses a study of the same name that is another's."""
+        known = self._study.user_attrs
+        if not known and not self._study.trials:
+            return
+        where = f"the study {folder.name!r} of {self._storage}"
+        if known.get(_FOLDER) != str(folder.resolve()):
+            raise ChangedError(
+                f"In {where} there is a job of another folder, "
+                f"{known.get(_FOLDER, 'which it does not say')}. Give this one another "
+                "name, or another database."
+            )
+        old = json.loads(known[_DEFINITION])
+        # That the space may differ was settled by the job's own state.
+        refuse_changes(old, definition, extend=True, folder=where)
+
+    def _follow(self):
+        """Makes the study say what the job's state says."""
+        states = _optuna().trial.TrialState
+        there = {}
+        for trial in self._study.get_trials(deepcopy=False):
+            name = trial.user_attrs.get(_TRIAL)
+            if name in self.trials and name not in there:
+                there[name] = trial
+            elif not trial.state.is_finished():
+                # It was asked for in a moment before a kill, and not begun.
+                self._study.tell(trial.number, state=states.FAIL)
+        for name, trial in sorted(self.trials.items()):
+            if name in there:
+                made = self._handle(there[name])
+            else:
+                made = self._ask(name, trial.hyperparameters.values)
+            self._asked[name] = made
+            self._tell(trial, made)
+
+    def _handle(self, frozen):
+        return _optuna().trial.Trial(self._study, frozen._trial_id)
+
+    def _ask(self, name, values=None):
+        """A trial of the study, with given values or such as the sampler proposes."""
+        if values is not None:
+            self._study.enqueue_trial(dict(values), skip_if_exists=False)
+        # By the number alone, so that a kill changes nothing of what is proposed.
+        self._study.sampler = _sampler(self._sampler, self.seed + len(self.trials))
+        made = self._study.ask()
+        made.set_user_attr(_TRIAL, name)
+        return made
+
+    def _suggest(self, made):
+        space = keras_tuner.HyperParameters()
+        for entry in self.hyperparameters.space:
+            space.merge([entry])
+            if space.is_active(entry):
+                space.values[entry.name] = _suggested(made, entry)
+        return space.values
+
+    def _tell(self, trial, made):
+        """Tells the study how a trial has ended, once."""
+        states = _optuna().trial.TrialState
+        known = self._study.trials[made.number]
+        if known.state.is_finished():
+            return
+        if not known.params:
+            self._suggest(made)
+        self._report(made, self.facts[trial.trial_id]["curve"])
+        if trial.status == oracles.COMPLETED:
+            self._study.tell(made.number, trial.score)
+        elif trial.status == oracles.FAILED:
+            self._study.tell(made.number, state=states.FAIL)
+        elif trial.status == oracles.STOPPED:
+            self._study.tell(made.number, state=states.PRUNED)
+
+    def _report(self, made, curve):
+        known = self._study.trials[made.number].intermediate_values
+        for step, value in enumerate(curve):
+            if step not in known:
+                made.report(value, step)
+
+    # --- What KerasTuner asks -------------------------------------------------------
+
+    def populate_space(self, trial_id):
+        """Values that the study proposes."""
+        if self.defaults_first and not self.trials:
+            return self._propose(trial_id, self.default_values())
+        for _ in range(_COLLISIONS):
+            answer = self._propose(trial_id)
+            if answer is not None:
+                return answer
+        return {"status": oracles.STOPPED}
+
+    def _propose(self, trial_id, values=None):
+        try:
+            made = self._ask(trial_id, values)
+            proposed = self._suggest(made)
+            if self._duplicate(proposed):
+                failed = _optuna().trial.TrialState.FAIL
+                self._study.tell(made.number, state=failed)
+                self._seed_offset()
+                return None
+        except Exception as error:
+            self.error = error
+            return {"status": oracles.STOPPED}
+        self._asked[trial_id] = made
+        return {"status": oracles.RUNNING, "values": proposed}
+
+    def _seed_offset(self):
+        # Another draw: the number of trials, which it depends on, is still the same.
+        self.seed += 10_000
+
+    def end_trial(self, trial):
+        """Ends a trial with its status, first in the job's state, then in the study."""
+        with self._mutex:
+            super().end_trial(trial)
+            known = self.trials[trial.trial_id]
+            if known.status != "INVALID" and trial.trial_id in self._asked:
+                self._tell(known, self._asked[trial.trial_id])
+
+    def should_prune(self, trial_id, curve):
+        """Whether the pruner ends a trial here."""
+        made = self._asked[trial_id]
+        self._report(made, curve)
+        return self._pruner != "none" and made.should_prune()
+
+
+class OptunaSearch(DurableTuner):
+    """A job whose trials Optuna proposes, and ends early where they are worse.
+
+    Needs the extra `optuna`. `Args` are those of `RandomSearch`, and:
+
+    Args:
+        sampler: `"tpe"` (default) or `"random"`.
+        pruner: `"none"` (default), `"median"`: ends a trial whose objective is worse
+            than the median of the trials before at the same epoch, or `"asha"`:
+            successive halving.
+        storage: URL of a database that the study is also kept in, such as
+            `"sqlite:///study.db"`, for Optuna's dashboard.
+
+    Raises:
+        ModuleNotFoundError: If Optuna is not installed.
+
+    Source: Akiba, Sano, Yanase, Ohta & Koyama (2019); Li et al. (2020) for ASHA.
+    """
+
+    _ORACLE = OptunaOracle
+
+    def __init__(self, *args, **kwargs):
+        _optuna()
+        super().__init__(*args, **kwargs)
+
+
+def _optuna():
+    try:
+        import optuna
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "This engine needs Optuna: pip install 'bptt_keras[optuna]'", name="optuna"
+        ) from None
+    return optuna
+
+
+def _sampler(name, seed):
+    samplers = _optuna().samplers
+    if name == "random":
+        return samplers.RandomSampler(seed=seed)
+    return samplers.TPESampler(seed=seed, constant_liar=True)
+
+
+def _pruner(name):
+    pruners = _optuna().pruners
+    return {
+        "none": pruners.NopPruner,
+        "median": lambda: pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
+        "asha": lambda: pruners.SuccessiveHalvingPruner(reduction_factor=3),
+    }[name]()
+
+
+def _suggested(made, entry):
+    """The value of one hyperparameter of KerasTuner from a trial of Optuna."""
+    config = entry.get_config()
+    name, kind = entry.name, type(entry).__name__
+    if kind == "Choice":
+        return made.suggest_categorical(name, config["values"])
+    if kind == "Boolean":
+        return made.suggest_categorical(name, [False, True])
+    if kind == "Fixed":
+        return config["value"]
+    suggest = made.suggest_int if kind == "Int" else made.suggest_float
+    step, sampling = config["step"], config["sampling"]
+    if sampling == "log":
+        return suggest(name, config["min_value"], config["max_value"], log=True)
+    if step is None:
+        return suggest(name, config["min_value"], config["max_value"])
+    return suggest(name, config["min_value"], config["max_value"], step=step)
