@@ -1,0 +1,1 @@
+"""Hyperparameter tuning of the zoo's tasks: jobs, and what shows them."""
