@@ -11,7 +11,7 @@ from zoo.errors import ZooError
 from zoo.tuning.job import Job, Trial
 
 FEWEST = 8  # trials that are needed
-FOLDS, TREES, SHUFFLES = 4, 50, 8
+FOLDS, TREES, SHUFFLES = 4, 40, 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Importance:
 
     Args:
         trials: Trials with a result.
-        bars: Hyperparameter -> (importance, its standard deviation), in the order of
-            the space; None if there are too few trials.
+        bars: Hyperparameter -> (importance, its standard error), in the order of the
+            space; None if there are too few trials.
         explained: Fraction of the variance of ranks that the forest predicts for
             trials that it has not seen; below 0, it has learned nothing.
     """
@@ -83,12 +83,12 @@ def importance(job: Job) -> Importance:
             n_repeats=SHUFFLES,
             random_state=0,
         )
-        grown.append(result.importances)
-    grown = np.concatenate(grown, axis=1)
-    pairs = zip(grown.mean(axis=1), grown.std(axis=1), strict=True)
+        grown.append(result.importances_mean)
+    means = np.mean(grown, axis=0)
+    spreads = np.std(grown, axis=0, ddof=1) / math.sqrt(FOLDS)
     bars = {
-        name: (float(mean), float(deviation))
-        for name, (mean, deviation) in zip(job.names, pairs, strict=True)
+        name: (float(mean), float(spread))
+        for name, mean, spread in zip(job.names, means, spreads, strict=True)
     }
     return Importance(len(trials), bars, 1 - float(np.concatenate(errors).mean()))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def plot_against(
     Raises:
         ValueError: If the job has no hyperparameter of such a name.
     """
-    _save(against(job, names), path)
+    _save(against(job, names), job, path)
 
 
 def plot_parallel(path: str | os.PathLike, job: Job) -> None:
@@ -50,7 +51,7 @@ def plot_parallel(path: str | os.PathLike, job: Job) -> None:
         path: A PNG file, replaced if it exists.
         job: The job.
     """
-    _save(parallel(job), path)
+    _save(parallel(job), job, path)
 
 
 def plot_importance(path: str | os.PathLike, job: Job) -> None:
@@ -63,7 +64,7 @@ def plot_importance(path: str | os.PathLike, job: Job) -> None:
     Raises:
         ZooError: If scikit-learn is not installed.
     """
-    _save(importances(job), path)
+    _save(importances(job), job, path)
 
 
 def plot_progress(path: str | os.PathLike, job: Job) -> None:
@@ -73,7 +74,7 @@ def plot_progress(path: str | os.PathLike, job: Job) -> None:
         path: A PNG file, replaced if it exists.
         job: The job.
     """
-    _save(progress(job), path)
+    _save(progress(job), job, path)
 
 
 def against(job: Job, names: Sequence[str] | None = None):
@@ -128,7 +129,7 @@ def parallel(job: Job):
             style = {"color": colors(0.93 * badness), "alpha": 0.75, "linewidth": 1.1}
             heights.append(height)
         else:
-            style = {"color": GREY, "alpha": 0.35, "linewidth": 0.7, "linestyle": ":"}
+            style = {"color": GREY, "alpha": 0.6, "linewidth": 0.9, "linestyle": ":"}
         if trial is best:
             style = {"color": ORANGE, "linewidth": 2.4}
         axes.plot(range(len(heights)), heights, zorder=2 + (trial is best), **style)
@@ -136,17 +137,20 @@ def parallel(job: Job):
         axes.plot([], [], color=ORANGE, linewidth=2.4, label=f"best: trial {best.name}")
     if any(not trial.measured for trial in job.trials):
         axes.plot([], [], ":", color=GREY, linewidth=1, label="without a result")
-    ticks = [ticks for _, ticks in ways] + [_objective_ticks(scale)]
+    ticks = [ticks for _, ticks in ways] + [_objective_ticks(job, scale)]
     for x, marks in enumerate(ticks):
         axes.axvline(x, color="#444444", linewidth=0.8, zorder=4)
         for height, text in marks:
             _beside(axes, x, height, text)
-    if any(height < 0 for marks in ticks for height, _ in marks):
+    absent = any(height < 0 for marks in ticks for height, _ in marks)
+    if absent:
         axes.plot([], [], " ", label="–: not in use")
     axes.set_xticks(range(len(ticks)), [_broken(n) for n in [*names, job.objective]])
     axes.tick_params(axis="x", top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.tick_params(length=0)
-    axes.set(xlim=(-0.1, len(names) + 0.6), ylim=(-0.2, 1.06), yticks=[])
+    axes.set(
+        xlim=(-0.1, len(names) + 0.6), ylim=(-0.2 if absent else -0.06, 1.06), yticks=[]
+    )
     axes.spines[:].set_visible(False)
     _legend(figure, [axes])
     return figure
@@ -176,10 +180,13 @@ def importances(job: Job):
     axes.grid(axis="x", alpha=0.25)
     axes.set_axisbelow(True)
     axes.set_xlim(right=max(0.05, 1.05 * max(means + spreads)))
+    if found.explained > 0:
+        learned = f"explains {found.explained:.0%} of the variance of their ranks"
+    else:
+        learned = "has learned nothing of their ranks: the bars say little"
     axes.set_xlabel(
-        "error of a forest's predictions when the values are shuffled, and deviation\n"
-        f"({found.trials} trials; the forest explains {max(0.0, found.explained):.0%} "
-        "of how they rank)",
+        "growth of a forest's error when the values are shuffled, and its standard "
+        f"error\n({found.trials} trials; the forest {learned})",
         fontsize=9,
     )
     return figure
@@ -191,7 +198,7 @@ def progress(job: Job):
     axes = figure.subplots()
     names = [trial.name for trial in job.trials]
     whole = all(name.isdecimal() for name in names)
-    numbers = [int(n) for n in names] if whole else range(1, len(names) + 1)
+    numbers = [int(n) for n in names] if whole else list(range(1, len(names) + 1))
     places = dict(zip(names, numbers, strict=True))
     view = _View(job)
     view.draw(axes, places)
@@ -200,7 +207,8 @@ def progress(job: Job):
         counts = trial.measured and trial.status in ("completed", "cut", "running")
         if counts and (best is None or job.better(trial.value, best)):
             best = trial.value
-        steps.append(math.nan if best is None else view.scale.place(best))
+        seen = best is not None and view.scale.inside(best)
+        steps.append(best if seen else math.nan)
         if len(trial.seeds) > 1 and trial.measured:
             ends = [view.scale.place(f(trial.seeds)) for f in (min, max)]
             axes.vlines(places[trial.name], *ends, color=BLUE, linewidth=1, alpha=0.6)
@@ -215,7 +223,8 @@ def progress(job: Job):
             zorder=2,
         )
     axes.set(xlabel="trial", ylabel=_label(job))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.set_xlim(min(numbers, default=0) - 0.6, max(numbers, default=0) + 0.6)
     _legend(figure, [axes])
     return figure
 
@@ -251,6 +260,8 @@ class _View:
             axes.yaxis.minorticks_off()
         elif self.empty and not self.job.references:
             axes.set_yticks([])
+        else:
+            _within(axes.yaxis, self.scale.at(-0.08), self.scale.at(1.04))
         shown = [t for t in self.job.trials if t.name in places]
         for status in MARKS:
             self._status(axes, status, shown, places)
@@ -345,6 +356,14 @@ class _View:
                 axes.plot([], [], " ", label=f"{label} ({where} the picture)")
 
 
+def _within(axis, low: float, high: float) -> None:
+    """Ticks of a plain axis between two values only."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
+    ticks = MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    axis.set_major_locator(FixedLocator([t for t in ticks if low <= t <= high]))
+
+
 def _number_axis(axes, job: Job, name: str, values: list) -> None:
     """Range, kind and ticks of a horizontal axis of numbers."""
     low, high, log, whole = _range(job, name, values)
@@ -389,11 +408,12 @@ def _strips(axes, job: Job, name: str) -> dict:
             # Spread evenly whatever the number: multiples of the golden ratio.
             places[trial.name] = index + 0.44 * (position * 0.618034 % 1 - 0.5)
         known = [trial.value for trial in group if trial.measured]
-        if known:
-            middle = scale.place(float(np.median(known)))
+        middle = float(np.median(known)) if known else math.inf
+        if scale.inside(middle):
             axes.hlines(middle, index - 0.32, index + 0.32, color="black", linewidth=1)
     labels = [_short(str(choice)) for choice in job.choices(name)]
-    turned = sum(map(len, labels)) + 2 * len(labels) > 34
+    room = 2 * 38 / max(1, len(labels)) - 2  # characters that two neighbours have
+    turned = any(len(a) + len(b) > room for a, b in pairwise(labels))
     style = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if turned else {}
     axes.set_xticks(range(len(labels)), labels, **style)
     axes.set_xlim(-0.6, max(1, len(labels)) - 0.4)
@@ -444,8 +464,13 @@ def _marks(scale: Scale, whole: bool) -> list[float]:
     return [mark for mark in marks if scale.inside(mark)]
 
 
-def _objective_ticks(scale: Scale) -> list[tuple[float, str]]:
-    return [(scale.fraction(mark), f"{mark:g}") for mark in _marks(scale, False)]
+def _objective_ticks(job: Job, scale: Scale) -> list[tuple[float, str]]:
+    ticks = [(scale.fraction(mark), f"{mark:g}") for mark in _marks(scale, False)]
+    if any(trial.measured and not scale.inside(trial.value) for trial in job.trials):
+        height, words = (0.0, "below") if job.higher else (1.0, "above")
+        ticks = [tick for tick in ticks if abs(tick[0] - height) > 0.07]
+        ticks.append((height, f"{words} {scale.at(height):.3g}"))
+    return ticks
 
 
 def _beside(axes, x: float, height: float, text: str) -> None:
@@ -462,8 +487,8 @@ def _beside(axes, x: float, height: float, text: str) -> None:
     )
 
 
-def _short(text: str, length: int = 14) -> str:
-    return text if len(text) <= length else text[: length - 2] + "..."
+def _short(text: str, length: int = 16) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def _broken(name: str, length: int = 15) -> str:
@@ -479,7 +504,10 @@ def _broken(name: str, length: int = 15) -> str:
 
 
 def _label(job: Job) -> str:
-    return f"{job.objective} ({job.unit})" if job.unit else job.objective
+    if not job.unit:
+        return job.objective
+    long = len(job.objective) + len(job.unit) > 44
+    return f"{job.objective}{chr(10) if long else ' '}({job.unit})"
 
 
 def _legend(figure, every: Sequence) -> None:
@@ -509,6 +537,7 @@ def _figure(width: float, height: float):
     return figure
 
 
-def _save(figure, path: str | os.PathLike) -> None:
+def _save(figure, job: Job, path: str | os.PathLike) -> None:
+    figure.suptitle(job.title)
     with atomic_path(path) as temporary:
         figure.savefig(temporary)

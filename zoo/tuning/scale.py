@@ -34,7 +34,8 @@ class Scale:
 
     def inside(self, value: float) -> bool:
         """Whether the value is shown in place."""
-        return self.low <= value <= self.high
+        room = 1e-9 * max(abs(self.low), abs(self.high))  # for what is rounded
+        return self.low - room <= value <= self.high + room
 
     def fraction(self, value: float) -> float:
         """Where the value lies between `low` (0) and `high` (1)."""
