@@ -159,17 +159,17 @@ def parallel(job: Job):
 def importances(job: Job):
     """The figure of `plot_importance`."""
     found = importance(job)
-    figure = _figure(8, max(2.4, 0.38 * len(job.names) + 1.4))
+    few = found.bars is None
+    figure = _figure(8, 1.0 if few else 0.38 * len(job.names) + 1.4)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
-    if found.bars is None:
+    if few:
         words = (
             f"{found.trials} trial{'' if found.trials == 1 else 's'} with a result, "
             f"of {FEWEST} that are needed"
         )
-        axes.text(0.5, 0.5, words, ha="center", va="center", color=GREY)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
+        axes.text(0, 0.5, words, va="center", color=GREY)
+        axes.set_axis_off()
         return figure
     bars = sorted(found.bars.items(), key=lambda item: item[1][0])
     labels = [name for name, _ in bars]

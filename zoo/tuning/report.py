@@ -12,9 +12,9 @@ from zoo.report import worded
 from zoo.tuning import plots
 from zoo.tuning.job import Job, Trial
 from zoo.tuning.table import (
-    cause_text,
     causes,
     clock,
+    duration,
     number,
     objective,
     shown,
@@ -56,10 +56,10 @@ def write_tuning_page(folder: str | os.PathLike, job: Job) -> Path:
     parts = [
         f'<h1>{html.escape(title)}</h1>\n<p class="lead">{_lead(job)}</p>',
         page.table("Result", _result(job)),
-        _best(job),
+        _causes(job) if job.best is None else _best(job),
         _trials(job),
         *_pictures(job),
-        _causes(job),
+        "" if job.best is None else _causes(job),
         page.table("Configuration", page.flat(settings)),
         page.table("Space", [(n, _range(entry)) for n, entry in job.space.items()]),
     ]
@@ -88,9 +88,9 @@ def _result(job: Job) -> list[tuple[str, object]]:
             rows.append(("epoch", best.epoch))
     for name, level in job.references.items():
         rows.append((name, worded(level, job.unit) + _gain(job, level)))
-    rows.append(("time", clock(job.seconds)))
+    rows.append(("time", duration(job.seconds)))
     if job.budget is not None:
-        rows.append(("time left", f"{clock(job.left)} of {clock(job.budget)}"))
+        rows.append(("time left", f"{duration(job.left)} of {duration(job.budget)}"))
     return rows
 
 
@@ -135,15 +135,12 @@ def _trials(job: Job) -> str:
 
 
 def _table(job: Job, rows: list[str]) -> str:
-    names = ["trial", "status", "value", "epoch", "time", *job.names, "cause"]
-    if not job.failed:
-        names.remove("cause")
+    names = ["trial", "status", "value", "epoch", "time", *job.names]
     heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names)
+    body = "\n".join(rows)
     return (
         '<div class="scroll"><table class="columns">'
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n"
-        + "\n".join(rows)
-        + "\n</tbody></table></div>"
+        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
 
 
@@ -152,14 +149,9 @@ def _row(job: Job, trial: Trial) -> str:
     time = "" if trial.status == "waiting" else clock(trial.seconds)
     cells = [trial.status, value_text(trial), epoch, time]
     cells += [shown(trial.values[n]) if n in trial.values else "" for n in job.names]
-    text = f'<th scope="row">{html.escape(trial.name)}</th>'
-    text += "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-    if job.failed:
-        cause = cause_text(trial) if trial.status == "failed" else ""
-        kind = ' class="words"' if cause else ""
-        text += f"<td{kind}>{html.escape(cause)}</td>"
     mark = ' class="best"' if trial is job.best else ""
-    return f"<tr{mark}>{text}</tr>"
+    text = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+    return f'<tr{mark}><th scope="row">{html.escape(trial.name)}</th>{text}</tr>'
 
 
 def _pictures(job: Job) -> list[str]:

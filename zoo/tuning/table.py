@@ -139,9 +139,9 @@ def summary(job: Job) -> str:
         best = f"best {number(job.best.value)} {unit}".rstrip()
         parts = [f"{best} (trial {job.best.name})"]
     if job.left is None:
-        parts.append(f"{clock(job.seconds)} so far")
+        parts.append(f"{duration(job.seconds)} so far")
     else:
-        parts.append(f"{clock(job.left)} of {clock(job.budget)} left")
+        parts.append(f"{duration(job.left)} of {duration(job.budget)} left")
     kinds = ", ".join(f"{n} {status}" for status, n in job.counts.items())
     count = f"{len(job.trials)} trial{_s(job.trials)}"
     return "; ".join([*parts, f"{count}: {kinds}" if kinds else count])
@@ -184,6 +184,15 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, the two largest units of them."""
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def cut(line: str, width: int) -> str:
