@@ -28,7 +28,6 @@ li.warning { color: #9a2a12; }
 summary { cursor: pointer; color: #1f5fa8; margin: .6rem 0; }
 tr.best td, tr.best th { background: #fdf1e4; }
 .columns th, .columns td { white-space: nowrap; }
-.columns td.words { white-space: normal; min-width: 22rem; }
 """
 
 

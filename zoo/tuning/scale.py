@@ -69,7 +69,8 @@ def scale_of(job: Job) -> Scale:
         log = bool(np.ptp(inside) > DECADES)
     if not log:
         sign = -1.0 if job.higher else 1.0
-        inside = sign * _together(sign * np.asarray(values), min(map(abs, values)))
+        badness = sign * np.asarray(values)
+        inside = sign * _together(badness, abs(min(badness)))
     low, high = float(min(inside)), float(max(inside))
     spread = high - low
     if spread == 0:
