@@ -410,7 +410,12 @@ def _strips(axes, job: Job, name: str) -> dict:
         known = [trial.value for trial in group if trial.measured]
         middle = float(np.median(known)) if known else math.inf
         if scale.inside(middle):
-            axes.hlines(middle, index - 0.32, index + 0.32, color="black", linewidth=1)
+            axes.hlines(
+                *(middle, index - 0.32, index + 0.32),
+                color="black",
+                linewidth=1,
+                label="median of a choice",
+            )
     labels = [_short(str(choice)) for choice in job.choices(name)]
     room = 2 * 38 / max(1, len(labels)) - 2  # characters that two neighbours have
     turned = any(len(a) + len(b) > room for a, b in pairwise(labels))
