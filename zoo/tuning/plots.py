@@ -543,6 +543,6 @@ def _figure(width: float, height: float):
 
 
 def _save(figure, job: Job, path: str | os.PathLike) -> None:
-    figure.suptitle(job.title)
+    figure.suptitle(job.title, parse_math=False)  # "$" may be in a name
     with atomic_path(path) as temporary:
         figure.savefig(temporary)

@@ -23,6 +23,12 @@ def test_without_a_result_there_is_no_best(status):
     assert job([Trial("00", "completed", {}, None)]).best is None
 
 
+def test_a_failure_has_no_result_whatever_its_value():
+    assert Trial("00", "completed", {}, 1.0).measured
+    for status, value in (("failed", 1.0), ("completed", float("inf"))):
+        assert not Trial("00", status, {}, value).measured
+
+
 def test_ranks_are_results_then_pruned_then_the_others_failures_last():
     names = [trial.name for trial in job().ranked]
     assert names == ["02", "06", "00", "04", "03", "05", "07", "08", "01"]

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from tests.zoo.tuning.made_up import ALL_FAILED, JOBS, TRIALS, job, measured
+from zoo.tuning.job import Trial
 from zoo.tuning.report import write_tuning_page
 
 pytest.importorskip("sklearn")
@@ -68,6 +69,16 @@ def test_all_that_comes_from_outside_is_text(text):
     assert "<h1>Tuning char-lm on &lt;mine&gt;</h1>" in text
     assert "<pre>train --recipe &#x27;a &amp; b&#x27;</pre>" in text
     assert "<mine>" not in text and "<room>" not in text
+
+
+def test_names_and_values_of_hyperparameters_are_text(tmp_path):
+    trial = Trial("<00>", "completed", {"<name>": "<value>"}, 1.0)
+    space = {"<name>": {"choices": ["<value>", "<other>"]}}
+    settings = {"<tuner>": "<random>"}
+    text = page(tmp_path, job([trial], space=space, settings=settings, unit="<unit>"))
+    body = text.partition("<body>")[2]
+    for word in ("00", "name", "value", "other", "tuner", "random", "unit"):
+        assert f"&lt;{word}&gt;" in body and f"<{word}>" not in body
 
 
 def test_trials_are_sorted_and_the_best_is_marked(text):

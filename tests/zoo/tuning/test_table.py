@@ -24,10 +24,14 @@ def test_the_csv_has_a_column_for_each_seed_and_hyperparameter(tmp_path):
 
 
 def test_numbers_read_back_as_they_were(tmp_path):
-    write_csv(tmp_path / "trials.csv", job())
+    trial = Trial(
+        "00", "completed", {"rate": 0.1 / 3}, 2 / 3, (1 / 3, 1.0), 2, (), 1 / 7
+    )
+    write_csv(tmp_path / "trials.csv", Job("x", "y", trials=(trial,)))
     row = read(tmp_path / "trials.csv")[0]
-    assert float(row["learning_rate"]) == 0.1 / 3
-    assert (float(row["value_seed_0"]), float(row["value_seed_1"])) == (2.25, 2.75)
+    names = ("rate", "value", "value_seed_0", "value_seed_1", "seconds")
+    read_back = [float(row[name]) for name in names]
+    assert read_back == [0.1 / 3, 2 / 3, 1 / 3, 1.0, 1 / 7]
 
 
 def test_what_is_absent_is_empty_and_none_is_a_value(tmp_path):
