@@ -1,1 +1,1 @@
-"""Hyperparameter tuning of the zoo's tasks: jobs, and what shows them."""
+"""Jobs that search for a better recipe: `bptt-zoo tune`."""
