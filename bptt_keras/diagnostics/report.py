@@ -1,36 +1,14 @@
 """`write_report`: a training as one self-contained HTML page."""
 
-import base64
 import html
-import io
 import math
 
 import numpy as np
 
+from bptt_keras.diagnostics import page
 from bptt_keras.diagnostics import report_figures as figures
 from bptt_keras.diagnostics.changes import spans, when
-from bptt_keras.diagnostics.files import write_whole
 from bptt_keras.diagnostics.findings import of_window
-
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1d232b; background: #fff;
-  margin: 0 auto; max-width: 64rem; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; border-bottom: 1px solid #d8dee6; }
-.lead { color: #56606c; margin: 0; }
-img { display: block; max-width: 100%; height: auto; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .92rem; }
-th, td { text-align: left; padding: .25rem .9rem .25rem 0; vertical-align: top;
-  border-bottom: 1px solid #eceff3; }
-td { font-variant-numeric: tabular-nums; }
-pre { background: #f5f7f9; padding: .8rem 1rem; white-space: pre-wrap;
-  overflow-wrap: anywhere; font-size: .88rem; }
-li.warning::marker { content: "\\26A0\\FE0E  "; }
-li.warning { color: #9a2a12; }
-.epoch { color: #56606c; }
-"""
 
 
 def write_report(
@@ -79,7 +57,7 @@ def write_report(
     looks = list(looks)
     parts = [
         _heading(title, history, looks),
-        _table("Results", _results(history, results)),
+        page.table("Results", _results(history, results)),
         _found(looks),
         _curves(history),
         _gradients(history),
@@ -87,15 +65,9 @@ def write_report(
         _flow(looks),
         _window(looks),
         _samples(samples),
-        _table("Configuration", _rows(config or {})),
+        page.table("Configuration", page.flat(config or {})),
     ]
-    page = (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n" + "\n".join(filter(None, parts)) + "\n</body>\n</html>\n"
-    )
-    return write_whole(path, page)
+    return page.write_page(path, title, parts)
 
 
 def _checked(history):
@@ -211,7 +183,7 @@ def _clipping(history, config):
             values = history[name]
             total = sum(values) if name == "skipped_windows" else _mean(values)
             rows.append((label, total))
-    return _table("Clipping", rows)
+    return page.table("Clipping", rows)
 
 
 def _flow(looks):
@@ -257,47 +229,7 @@ def _section(heading, figure, alternative, words=""):
     """A heading and a picture; nothing if there is no picture."""
     if figure is None:
         return ""
-    return f"<h2>{heading}</h2>\n{words}\n{_image(figure, alternative)}"
-
-
-def _image(figure, alternative):
-    # Each picture is a document of its own: their ids would clash in one page.
-    import matplotlib
-
-    svg = io.BytesIO()
-    # The same run makes the same page.
-    with matplotlib.rc_context({"svg.hashsalt": alternative}):
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-    data = base64.b64encode(svg.getvalue()).decode("ascii")
-    label = html.escape(alternative)
-    return f'<img alt="{label}" src="data:image/svg+xml;base64,{data}">'
-
-
-def _table(heading, rows):
-    if not rows:
-        return ""
-    body = "".join(
-        f'<tr><th scope="row">{html.escape(str(name))}</th>{_cell(value)}</tr>'
-        for name, value in rows
-    )
-    return f'<h2>{heading}</h2>\n<div class="scroll"><table>{body}</table></div>'
-
-
-def _cell(value):
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-    return f"<td>{html.escape(str(value))}</td>"
-
-
-def _rows(config, prefix=""):
-    """Rows of a nested dict: names of the levels with dots between them."""
-    rows = []
-    for name, value in config.items():
-        if isinstance(value, dict):
-            rows += _rows(value, f"{prefix}{name}.")
-        else:
-            rows.append((f"{prefix}{name}", value))
-    return rows
+    return f"<h2>{heading}</h2>\n{words}\n{page.image(figure, alternative)}"
 
 
 def _mean(values):
