@@ -198,7 +198,7 @@ def _add_tuned_task(tasks, task) -> None:
         "--tuner",
         choices=("random", "bayesian", "hyperband", "grid"),
         default="random",
-        help="how it proposes them (%(default)s); optuna: random, bayesian (TPE), grid",
+        help="how it proposes them (%(default)s); optuna: random, bayesian (TPE)",
     )
     group.add_argument(
         "--pruner",
@@ -213,7 +213,7 @@ def _add_tuned_task(tasks, task) -> None:
         "--trials",
         type=int,
         metavar="N",
-        help="how many, at most (default: 24; the whole grid; hyperband decides itself)",
+        help="how many, at most (default: 24, the whole grid; hyperband plans them)",
     )
     group.add_argument(
         "--budget",

@@ -108,7 +108,8 @@ class DurableOracle:
             entry["trial_id"]: trials.Trial.from_state(entry)
             for entry in state["trials"]
         }
-        self.facts = state["facts"]
+        # KerasTuner has saved a trial in the moment before it had any.
+        self.facts = {name: _no_facts() for name in self.trials} | state["facts"]
         self._spent = state["spent"]
         super().set_state(state)
 
@@ -133,6 +134,10 @@ class DurableOracle:
     def seconds_left(self):
         """Of the budget; infinite without one."""
         return math.inf if self.budget is None else self.budget - self.spent
+
+    def looking(self):
+        """A block in which no worker changes anything: `with oracle.looking(): ...`."""
+        return self._mutex
 
     @property
     def working(self):
@@ -161,7 +166,7 @@ class DurableOracle:
                 self._exhausted = True
             if trial.status == RUNNING:
                 facts = self.facts.setdefault(trial.trial_id, _no_facts())
-                facts["worker"] = tuner_id
+                facts |= {"worker": tuner_id, "cut": False}
                 if again:
                     facts["deaths"] += 1
                 facts["attempts"] += 1
@@ -224,6 +229,7 @@ class DurableOracle:
                 facts["deaths"] = 0
             facts.update(news)
             if kind == "cut":
+                facts["cut"] = True
                 self._release(worker)
                 self.save()
             elif time.monotonic() - self._written > 1:
@@ -315,6 +321,7 @@ def _no_facts():
         "worker": "",
         "attempts": 0,
         "deaths": 0,
+        "cut": False,
         "seconds": 0.0,
         "cause": "",
         "curve": [],

@@ -3,9 +3,6 @@
 import collections
 import json
 import math
-import time
-
-import keras_tuner
 
 from bptt_keras.tuning.store import replace_durably
 
@@ -47,11 +44,15 @@ class Results:
 
         Returns:
             List of dicts: `trial`, `status` ("waiting", "running", "completed",
-            "failed", "pruned"), `value` (the objective, or None), `seeds` (that of
-            each execution), `values` (of the hyperparameters), `curve` (the objective
-            after each epoch), `epoch` (the best one), `seconds`, `worker`, `cause`,
-            `attempts`.
+            "failed", "pruned", or "cut" by the budget), `value` (the objective, or
+            None), `seeds` (that of each execution), `values` (of the hyperparameters),
+            `curve` (the objective after each epoch), `epoch` (the best one),
+            `seconds`, `worker`, `cause`, `attempts`.
         """
+        with self._oracle.looking():
+            return self._rows()
+
+    def _rows(self):
         oracle = self._oracle
         running = {trial.trial_id for trial in oracle.ongoing_trials.values()}
         found = []
@@ -60,6 +61,8 @@ class Results:
             status = _STATUS.get(trial.status, "waiting")
             if status == "waiting" and name in running:
                 status = "running"
+            elif status == "waiting" and facts["cut"]:
+                status = "cut"
             best = _best_of(facts["curve"], self.higher)
             value = trial.score
             complete = not facts["seeds"] or self._tuner.executions_per_trial == 1
@@ -164,7 +167,7 @@ class Results:
             )
         if not self.verbose:
             return
-        left = [row for row in rows if row["status"] in ("running", "waiting")]
+        left = [row for row in rows if row["status"] in ("running", "waiting", "cut")]
         text = f"{sum(map(_ended, rows))} trials have ended"
         if failed:
             text += f", {len(failed)} of them failed"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class DamagedError(Exception):
-    """A state file and its previous copy cannot be read, or are not what was written."""
+    """A state file and the copy before it are not what was written."""
 
 
 class Store:

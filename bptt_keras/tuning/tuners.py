@@ -44,6 +44,7 @@ class DurableTuner(keras_tuner.Tuner):
     """
 
     _ORACLE: type
+    _RESULTS: type = Results
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class DurableTuner(keras_tuner.Tuner):
         self._extend, self._patience = extend, patience
         self._options = options
         self.own_oracle = made
-        self.results = Results(self)
+        self.results = self._RESULTS(self)
         self._lock = self._building_seed = None
         super().__init__(
             oracle=made,

@@ -1,5 +1,6 @@
 """Worker processes of this machine: started, restarted, ended, never left behind."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -92,11 +93,9 @@ class Workers:
             self._command, env=environment, stdin=subprocess.PIPE
         )
         if place.cores and hasattr(os, "sched_setaffinity"):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 # Before it has threads: those that it starts inherit this.
                 os.sched_setaffinity(place.process.pid, place.cores)
-            except ProcessLookupError:
-                pass
         place.started, place.told = time.monotonic(), False
 
 

@@ -57,12 +57,15 @@ def tune(arguments) -> None:
         return load_data(task, recipe, **places)
 
     model = RecipeModel(task, space, load, facts, jit=JIT[arguments.jit])
+    levels: dict = {}
     if not worker:
         # What is wrong with them is said before any trial.
-        task.check(model.data(space.recipe), space.recipe)
+        data = model.data(space.recipe)
+        task.check(data, space.recipe)
+        levels = task.levels(data, space.recipe)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / DEFINITION, _definition({**facts, **settings}, space))
-    run(model, arguments, settings, where)
+    run(model, arguments, settings, where, levels)
 
 
 def _definition(facts, space):
@@ -132,9 +135,10 @@ def _check(arguments, space) -> None:
         for name in ("storage", "pruner"):
             if getattr(arguments, name) not in (None, "none"):
                 raise UserError(f"`--{name}` needs --engine optuna.")
-    elif arguments.tuner == "hyperband":
+    elif arguments.tuner not in ("random", "bayesian"):
         raise UserError(
-            "`--tuner hyperband` is one of keras-tuner. With optuna take --pruner asha."
+            f"`--tuner {arguments.tuner}` is one of keras-tuner. Optuna has random and "
+            "bayesian, with --pruner asha or median."
         )
     if arguments.tuner == "hyperband" and arguments.trials is not None:
         raise UserError(

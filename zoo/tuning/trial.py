@@ -1,4 +1,4 @@
-"""A training as one trial of a job: no preset, no plots, and no look at the test part."""
+"""A training as one trial of a job: no preset, no plots, the test part unseen."""
 
 from __future__ import annotations
 

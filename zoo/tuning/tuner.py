@@ -10,8 +10,10 @@ from typing import Any
 import keras_tuner
 
 import bptt_keras.tuning as tuning
+from bptt_keras.tuning.results import BEST
 from zoo.errors import UserError, ZooError
 from zoo.tasks.task import Task
+from zoo.tuning.outcome import Shown, finite
 from zoo.tuning.space import Space
 from zoo.tuning.trial import TrialRun, failed
 
@@ -72,7 +74,9 @@ class RecipeModel(keras_tuner.HyperModel):
         )
 
 
-def run(model: RecipeModel, arguments: Any, settings: dict, where: str) -> None:
+def run(
+    model: RecipeModel, arguments: Any, settings: dict, where: str, references: dict
+) -> None:
     """Runs a job below `--out`, and says what it has found.
 
     Args:
@@ -80,6 +84,7 @@ def run(model: RecipeModel, arguments: Any, settings: dict, where: str) -> None:
         arguments: Those of `bptt-zoo tune`.
         settings: What of them a job is, for its page.
         where: The options that name the data, for the command that is shown.
+        references: Levels of the metric without learning.
 
     Raises:
         UserError: If the folder holds another job.
@@ -91,8 +96,13 @@ def run(model: RecipeModel, arguments: Any, settings: dict, where: str) -> None:
         options = {"max_epochs": model.space.recipe.epochs}
     elif arguments.trials is None and arguments.tuner != "grid":
         options["max_trials"] = TRIALS
+    kind = _TUNERS[arguments.tuner]
+    if arguments.engine == "optuna":
+        kind = OptunaRecipes
+        options |= {"sampler": _SAMPLERS[arguments.tuner]}
+        options |= {"pruner": arguments.pruner, "storage": arguments.storage}
     try:
-        tuner = _TUNERS[arguments.tuner](
+        tuner = kind(
             model,
             keras_tuner.Objective(
                 model.task.METRIC.name, "max" if model.task.METRIC.higher else "min"
@@ -107,6 +117,15 @@ def run(model: RecipeModel, arguments: Any, settings: dict, where: str) -> None:
             defaults_first=arguments.tuner in ("random", "bayesian"),
             **options,
         )
+        tuner.results.told = {
+            "title": f"{model.task.NAME}: search for a recipe on {model.facts['data']}",
+            "references": finite(references),
+            "settings": {
+                **settings,
+                "train_command": f"bptt-zoo train {model.task.NAME} {where} "
+                f"--recipe {out / BEST} --out runs/best",
+            },
+        }
         tuner.search()
     except (tuning.ChangedError, tuning.DamagedError) as error:
         raise UserError(str(error)) from None
@@ -122,6 +141,8 @@ class _Told(ZooError):
 
 class _OfRecipes:
     """Trains a trial's recipe in a `TrialRun`."""
+
+    _RESULTS = Shown
 
     def describe_best(self, row):
         """What `best.json` says, with the recipe for `bptt-zoo train --recipe`."""
@@ -171,6 +192,11 @@ class HyperbandRecipes(_OfRecipes, tuning.Hyperband):
     """Many recipes for a few epochs, and the better ones for more."""
 
 
+class OptunaRecipes(_OfRecipes, tuning.OptunaSearch):
+    """Recipes that Optuna proposes."""
+
+
+_SAMPLERS = {"random": "random", "bayesian": "tpe"}
 _TUNERS = {
     "random": RandomRecipes,
     "grid": GridOfRecipes,

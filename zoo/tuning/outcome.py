@@ -1,0 +1,118 @@
+"""What a job of recipes shows while it runs, and what it leaves behind."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from bptt_keras.tuning.results import Results
+from zoo.tuning.job import Job, Trial
+from zoo.tuning.table import text_table, write_csv
+
+CSV, PLOTS = "trials.csv", ("against", "parallel", "importance", "progress")
+# Seconds between two pictures of the table on a terminal.
+REDRAW = 1.0
+
+
+class Shown(Results):
+    """The table of a job: on a terminal drawn again and again, in a log line by line.
+
+    Attributes:
+        told: What the command knows of the job for its page: `title`, `references`
+            and `settings`.
+    """
+
+    def __init__(self, tuner):
+        super().__init__(tuner)
+        self.told: dict = {"title": "", "references": {}, "settings": {}}
+        self._lines, self._drawn = 0, 0.0
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody watches a terminal."""
+        return sys.stdout.isatty() and self.verbose
+
+    def job(self) -> Job:
+        """The job as tables and pictures see it."""
+        oracle, task = self._oracle, self._tuner.hypermodel.task
+        trials = []
+        for row in self.rows():
+            known = {k: row[k] for k in ("status", "values", "value", "epoch")}
+            known |= {k: row[k] for k in ("seconds", "worker", "cause")}
+            lists = {k: tuple(row[k]) for k in ("seeds", "curve")}
+            trials.append(Trial(row["trial"], **known, **lists))
+        return Job(
+            self.told["title"],
+            f"validation {task.METRIC.name}",
+            unit=task.METRIC.unit,
+            higher=task.METRIC.higher,
+            space=self._tuner.hypermodel.space.describe(),
+            trials=tuple(trials),
+            references=self.told["references"],
+            seconds=oracle.spent,
+            budget=oracle.budget,
+            settings=self.told["settings"],
+        )
+
+    def look(self) -> None:
+        """Draws the table again, or tells of what has changed."""
+        if not self.live:
+            super().look()
+            return
+        if time.monotonic() - self._drawn > REDRAW:
+            self._drawn = time.monotonic()
+            self.write()
+            self._draw()
+
+    def write(self) -> None:
+        """Writes `best.json` and the table."""
+        super().write()
+        write_csv(self._tuner.folder / CSV, self.job())
+
+    def conclude(self) -> None:
+        """Shows the whole table, and writes pictures, page and HParams."""
+        job = self.job()
+        if self.live:
+            self._draw()
+        elif self.verbose and job.trials:
+            print(f"\n{text_table(job, _width())}")
+        self._leave(job)
+        self.verbose = False
+        super().conclude()
+
+    def _draw(self):
+        table = text_table(self.job(), _width())
+        lines = table.count("\n") + 1
+        # Up to where the last one began, and clear from there.
+        up = f"\033[{self._lines}F\033[J" if self._lines else ""
+        room = shutil.get_terminal_size().lines - 2
+        if lines > room:
+            table = "\n".join(table.splitlines()[-room:])
+            lines = room
+        print(f"{up}{table}", flush=True)
+        self._lines = lines
+
+    def _leave(self, job):
+        from zoo.tuning import hparams, plots, report
+
+        folder = Path(self._tuner.folder)
+        if job.trials:
+            varied = [name for name in job.names if job.numeric(name)]
+            plots.plot_against(folder / "against.png", job, varied or list(job.names))
+            plots.plot_parallel(folder / "parallel.png", job)
+            plots.plot_importance(folder / "importance.png", job)
+            plots.plot_progress(folder / "progress.png", job)
+            hparams.write_hparams(folder / "tensorboard", job)
+        report.write_tuning_page(folder, job)
+
+
+def _width():
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 120
+
+
+def finite(levels: dict) -> dict:
+    """Those levels that a picture can show."""
+    return {name: value for name, value in levels.items() if math.isfinite(value)}
