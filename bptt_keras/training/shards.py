@@ -44,13 +44,20 @@ def choose_shards(requested, findings):
     if requested == "auto":
         if reason is None and has_gpu():
             reason = "a GPU fills itself"
-        return (1 if reason else min(2, os.cpu_count() or 1)), reason
+        return (1 if reason else min(2, cores())), reason
     if requested > 1 and reason:
         raise ValueError(
             f"The batch of this model cannot be cut into shards: {reason}. Received: "
             f"shards={requested}. Leave it at 'auto'."
         )
     return requested, reason
+
+
+def cores():
+    """Cores that this process may use: those it is pinned to, where it is."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def is_small(model, rows, use):

@@ -116,7 +116,7 @@ class Progress:
                 return
 
 
-class Watched(keras.callbacks.Callback):
+class WatchedTrial(keras.callbacks.Callback):
     """Lets a trial end at its next batch when its time is up.
 
     Args:

@@ -6,8 +6,6 @@ import math
 
 from bptt_keras.tuning.store import replace_durably
 
-BEST = "best.json"
-
 
 class TuningError(RuntimeError):
     """A job ended without a result, or cannot be run now."""
@@ -17,8 +15,13 @@ class Results:
     """Follows a job: prints lines, keeps `best.json`.
 
     Args:
-        tuner: A `DurableTuner`.
+        tuner: One of the tuners of `bptt_keras.tuning`.
+
+    Attributes:
+        FILE: Name of the file that has the best values so far.
     """
+
+    FILE = "best.json"
 
     def __init__(self, tuner):
         self._tuner = tuner
@@ -146,7 +149,7 @@ class Results:
             return
         self._best = best
         content = json.dumps(self._tuner.describe_best(best), indent=2)
-        replace_durably(self._tuner.folder / BEST, content + "\n")
+        replace_durably(self._tuner.folder / self.FILE, content + "\n")
 
     def conclude(self):
         """Says how the job ended.

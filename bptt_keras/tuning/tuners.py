@@ -23,7 +23,7 @@ from bptt_keras.tuning.execution import (
     Execution,
     restore_model,
 )
-from bptt_keras.tuning.progress import BEAT, Interruption, Progress, Watched
+from bptt_keras.tuning.progress import BEAT, Interruption, Progress, WatchedTrial
 from bptt_keras.tuning.results import Results, TuningError
 from bptt_keras.tuning.roles import Role
 from bptt_keras.tuning.service import PATIENCE, Chief, Client
@@ -392,7 +392,7 @@ class DurableTuner(keras_tuner.Tuner):
         results = None
         if done < epochs:
             kwargs |= {"initial_epoch": done, "epochs": epochs}
-            watched = Watched(self._progress)
+            watched = WatchedTrial(self._progress)
             kwargs["callbacks"] = [*callbacks, watched, checkpoint]
             results = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
         return self._best_of(checkpoint, results)
@@ -486,24 +486,105 @@ def _cause(error):
 
 
 class RandomSearch(DurableTuner):
-    """Random search, whose job goes on after a kill, with a limit and workers."""
+    """Random search of KerasTuner, in a job that goes on after a kill.
+
+    The values of the n-th trial, and its training on a CPU, depend on the seed alone,
+    whatever was killed and however many workers there are.
+
+    Args:
+        hypermodel: Function of `keras_tuner.HyperParameters` that returns a compiled
+            `keras.Model`; `keras_tuner.HyperModel`; or `TruncatedHyperModel`.
+        objective: As in KerasTuner: the name of a metric, `"val_loss"` by default, or
+            `keras_tuner.Objective`.
+        max_trials: Trials at most.
+        directory: Folder above the job's.
+        project_name: Name of the job's folder.
+        overwrite: `True`: what the folder holds is removed first. `False` (default):
+            the job there goes on.
+        extend: Whether it may go on in a space that has changed; its trials stay.
+        executions_per_trial: Trainings of a trial, with the seeds `seed`, `seed + 1`
+            and so on; the objective is their mean.
+        seed: Integer >= 0, of the search and of the trainings.
+        budget: Minutes that the job may take, over all calls of `search`, or `None`.
+            What is in work then is cut, within a batch, and goes on with a larger one.
+        workers: Processes on this machine that train side by side: this program runs
+            again in each, up to `search`, with a share of the cores. `None` (default):
+            this process trains. Without effect where the environment names a chief
+            (`KERASTUNER_ORACLE_IP` and so on, as in KerasTuner).
+        defaults_first: Whether the first trial has the default values.
+        secret: What chief and workers share, if others can reach the chief; default:
+            $BPTT_KERAS_TUNING_SECRET.
+        patience: Seconds after which a worker without its chief ends.
+        hyperparameters: As in KerasTuner.
+        max_model_size: As in KerasTuner.
+        **options: More of KerasTuner's oracle, such as `max_retries_per_trial`.
+
+    Attributes:
+        results: `Results`: rows for a table, the best so far.
+        folder: `pathlib.Path` of the job.
+
+    Raises:
+        ValueError: If a value is out of its bounds.
+
+    Example:
+        import keras, numpy as np, bptt_keras as bk
+
+        def build(hp):
+            units = hp.Int("units", 2, 8)
+            model = keras.Sequential(
+                [bk.layers.SimpleRNN(units, return_sequences=True),
+                 keras.layers.Dense(1)]
+            )
+            rate = hp.Float("learning_rate", 1e-3, 1e-1, sampling="log")
+            trainer = bk.TruncatedBPTT(model, window=6)
+            trainer.compile(keras.optimizers.Adam(rate), "mse")
+            return trainer
+
+        x = np.random.default_rng(0).normal(size=(8, 24, 1)).astype("float32")
+        y = x.cumsum(1)
+        for trials in (1, 2):             # the second call goes on with the first
+            tuner = bk.tuning.RandomSearch(
+                build, "val_loss", max_trials=trials, directory="runs",
+                project_name="sums",
+            )
+            tuner.search(x, y, validation_data=(x, y), epochs=1, verbose=0)
+        assert [row["status"] for row in tuner.results.rows()] == ["completed"] * 2
+
+    Source: Bergstra & Bengio (2012); O'Malley et al. (2019), KerasTuner.
+    """
 
     _ORACLE = oracles.RandomSearchOracle
 
 
 class GridSearch(DurableTuner):
-    """All points of a grid."""
+    """All points of a grid, in KerasTuner's order; see `RandomSearch`.
+
+    Ranges without a step are cut into ten, as in KerasTuner. No point waits for
+    another, so all workers have work.
+    """
 
     _ORACLE = oracles.GridSearchOracle
 
 
 class BayesianOptimization(DurableTuner):
-    """Bayesian optimization."""
+    """Gaussian processes of KerasTuner; see `RandomSearch`.
+
+    What is proposed depends on the results that are there, so with several workers on
+    their order.
+
+    Source: Snoek, Larochelle & Adams (2012).
+    """
 
     _ORACLE = oracles.BayesianOptimizationOracle
 
 
 class Hyperband(DurableTuner):
-    """Hyperband."""
+    """Hyperband of KerasTuner; see `RandomSearch`.
+
+    Many trials train for a few epochs, the better ones go on. They go on from the
+    checkpoint of the round before, optimizer included, and not only from its weights.
+
+    Source: Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar (2018).
+    """
 
     _ORACLE = oracles.HyperbandOracle

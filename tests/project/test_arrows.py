@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "training": {"kernels", "layers", "state", "truncation", "data"},
     "callbacks": {"training", "diagnostics"},
     "streaming": {"kernels", "layers", "state"},
+    "tuning": {"training"},
     "diagnostics": {"state", "truncation", "training", "layers", "kernels"},
 }
 LIBRARY = python_files("bptt_keras")

@@ -331,7 +331,7 @@ def test_a_bad_window_in_a_batch_of_unknown_length_is_refused():
 
 
 def test_the_summary_says_what_runs(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("bptt_keras.training.shards.cores", lambda: 2)
     x, y = series(4, 8)
     words = []
     for units, options in [(4, {}), (4, {"stride": 2}), (600, {})]:

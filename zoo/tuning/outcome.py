@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from bptt_keras.tuning.results import Results
+import bptt_keras as bk
 from zoo.tuning.job import Job, Trial
 from zoo.tuning.table import text_table, write_csv
 
@@ -17,7 +17,7 @@ CSV, PLOTS = "trials.csv", ("against", "parallel", "importance", "progress")
 REDRAW = 1.0
 
 
-class Shown(Results):
+class Shown(bk.tuning.Results):
     """The table of a job: on a terminal drawn again and again, in a log line by line.
 
     Attributes:

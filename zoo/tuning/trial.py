@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras_tuner.errors import FailedTrialError
 
+import bptt_keras as bk
 from zoo.checkpoint import CHECKPOINT, Checkpoint
 from zoo.errors import ZooError
 from zoo.monitoring import Derived
@@ -25,7 +26,7 @@ class TrialRun(Run):
         data: What the task loaded.
         recipe: The trial's recipe.
         out: An existing folder.
-        progress: `bptt_keras.tuning.progress.Progress`: is told of each epoch.
+        progress: `bptt_keras.tuning.Progress`: is told of each epoch.
         reports: Whether its epochs are the trial's curve.
         jit: As in `Run`.
     """
@@ -57,8 +58,6 @@ class TrialRun(Run):
         Raises:
             FailedTrialError: If the loss stops being a number.
         """
-        from bptt_keras.tuning.progress import Watched
-
         task, data, recipe = self.task, self.data, self.recipe
         checkpoint = Checkpoint(self.out / CHECKPOINT, self)
         epoch = checkpoint.restore()
@@ -72,7 +71,7 @@ class TrialRun(Run):
                 epochs=until,
                 verbose=0,
                 callbacks=[
-                    Watched(self._progress),
+                    bk.tuning.WatchedTrial(self._progress),
                     Derived(task),
                     self.recorder,
                     self.keeper,

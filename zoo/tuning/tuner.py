@@ -9,8 +9,7 @@ from typing import Any
 
 import keras_tuner
 
-import bptt_keras.tuning as tuning
-from bptt_keras.tuning.results import BEST
+import bptt_keras as bk
 from zoo.errors import UserError, ZooError
 from zoo.tasks.task import Task
 from zoo.tuning.outcome import Shown, finite
@@ -113,7 +112,7 @@ def run(
             executions_per_trial=arguments.seeds,
             seed=model.space.recipe.seed,
             budget=arguments.budget,
-            workers=None if tuning.in_a_cluster() else arguments.workers,
+            workers=None if bk.tuning.in_a_cluster() else arguments.workers,
             defaults_first=arguments.tuner in ("random", "bayesian"),
             **options,
         )
@@ -123,13 +122,13 @@ def run(
             "settings": {
                 **settings,
                 "train_command": f"bptt-zoo train {model.task.NAME} {where} "
-                f"--recipe {out / BEST} --out runs/best",
+                f"--recipe {out / bk.tuning.Results.FILE} --out runs/best",
             },
         }
         tuner.search()
-    except (tuning.ChangedError, tuning.DamagedError) as error:
+    except (bk.tuning.ChangedError, bk.tuning.DamagedError) as error:
         raise UserError(str(error)) from None
-    except (tuning.TuningError, tuning.ChiefGoneError, PermissionError) as error:
+    except (bk.tuning.TuningError, bk.tuning.ChiefGoneError, PermissionError) as error:
         raise _Told(str(error)) from None
 
 
@@ -176,23 +175,23 @@ class _OfRecipes:
         return {execution.objective.name: value}
 
 
-class RandomRecipes(_OfRecipes, tuning.RandomSearch):
+class RandomRecipes(_OfRecipes, bk.tuning.RandomSearch):
     """Recipes at random."""
 
 
-class GridOfRecipes(_OfRecipes, tuning.GridSearch):
+class GridOfRecipes(_OfRecipes, bk.tuning.GridSearch):
     """All recipes of a grid."""
 
 
-class BayesianRecipes(_OfRecipes, tuning.BayesianOptimization):
+class BayesianRecipes(_OfRecipes, bk.tuning.BayesianOptimization):
     """Recipes that a model of the objective proposes."""
 
 
-class HyperbandRecipes(_OfRecipes, tuning.Hyperband):
+class HyperbandRecipes(_OfRecipes, bk.tuning.Hyperband):
     """Many recipes for a few epochs, and the better ones for more."""
 
 
-class OptunaRecipes(_OfRecipes, tuning.OptunaSearch):
+class OptunaRecipes(_OfRecipes, bk.tuning.OptunaSearch):
     """Recipes that Optuna proposes."""
 
 
