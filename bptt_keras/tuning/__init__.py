@@ -13,10 +13,9 @@ except ModuleNotFoundError as error:
 
 from bptt_keras.tuning.definition import ChangedError
 from bptt_keras.tuning.hypermodel import TruncatedHyperModel
-from bptt_keras.tuning.progress import Progress, WatchedTrial
+from bptt_keras.tuning.progress import WatchedTrial
 from bptt_keras.tuning.ranges import Range
 from bptt_keras.tuning.results import Results, TuningError
-from bptt_keras.tuning.roles import in_a_cluster
 from bptt_keras.tuning.service import ChiefGoneError
 from bptt_keras.tuning.store import DamagedError
 from bptt_keras.tuning.tuners import (
@@ -35,12 +34,10 @@ __all__ = [
     "GridSearch",
     "Hyperband",
     "OptunaSearch",
-    "Progress",
     "RandomSearch",
     "Range",
     "Results",
     "TruncatedHyperModel",
     "TuningError",
     "WatchedTrial",
-    "in_a_cluster",
 ]

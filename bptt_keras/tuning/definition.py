@@ -6,7 +6,30 @@ import numpy as np
 
 
 class ChangedError(ValueError):
-    """A job's folder was begun with another space, objective, data or setting."""
+    """A job's folder was begun with another space, objective, data or setting.
+
+    Example:
+        import keras, keras_tuner, bptt_keras as bk
+
+        class Parabola(keras_tuner.HyperModel):
+            def build(self, hp):
+                hp.Int("x", -self.most, self.most)
+                return keras.Sequential()
+
+            def fit(self, hp, model, **_):
+                return float(hp.get("x") ** 2)
+
+        objective = keras_tuner.Objective("square", "min")
+        for Parabola.most in (4, 5):
+            tuner = bk.tuning.RandomSearch(
+                Parabola(), objective, max_trials=1, directory="runs",
+                project_name="changed",
+            )
+            try:
+                tuner.search(verbose=0)
+            except bk.tuning.ChangedError as error:
+                assert "x was -4 to 4, is -5 to 5" in str(error)
+    """
 
 
 def describe_space(hyperparameters):
@@ -31,9 +54,11 @@ def _range(config):
         text = f"{config['value']}"
     elif "min_value" in config:
         text = f"{config['min_value']} to {config['max_value']}"
-        for name in ("step", "sampling"):
-            if config.get(name) not in (None, "linear"):
-                text += f", {name} {config[name]}"
+        # A step of 1 is what integers have anyway.
+        if config.get("step") not in (None, 1):
+            text += f", step {config['step']}"
+        if config.get("sampling") not in (None, "linear"):
+            text += f", {config['sampling']}"
     else:
         text = "true or false"
     conditions = [

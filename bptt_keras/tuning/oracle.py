@@ -109,7 +109,8 @@ class DurableOracle:
             for entry in state["trials"]
         }
         # KerasTuner has saved a trial in the moment before it had any.
-        self.facts = {name: _no_facts() for name in self.trials} | state["facts"]
+        known = state["facts"]
+        self.facts = {n: _no_facts() | known.get(n, {}) for n in self.trials}
         self._spent = state["spent"]
         super().set_state(state)
 

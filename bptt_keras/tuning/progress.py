@@ -119,8 +119,19 @@ class Progress:
 class WatchedTrial(keras.callbacks.Callback):
     """Lets a trial end at its next batch when its time is up.
 
+    The tuners add it to every `fit`. It is for those who write `execute` themselves.
+
     Args:
-        progress: `Progress`.
+        progress: The tuner's `progress`.
+
+    Example:
+        import bptt_keras as bk
+
+        class OwnSearch(bk.tuning.RandomSearch):
+            def execute(self, trial, execution, **kwargs):
+                watched = bk.tuning.WatchedTrial(self.progress)
+                history = train(trial.hyperparameters, callbacks=[watched])
+                return {execution.objective.name: min(history["val_loss"])}
     """
 
     def __init__(self, progress):

@@ -8,7 +8,28 @@ from bptt_keras.tuning.store import replace_durably
 
 
 class TuningError(RuntimeError):
-    """A job ended without a result, or cannot be run now."""
+    """A job ended without a result, or cannot be run now.
+
+    Example:
+        import keras, keras_tuner, bptt_keras as bk
+
+        class Parabola(keras_tuner.HyperModel):
+            def build(self, hp):
+                hp.Int("x", -4, 4)
+                return keras.Sequential()
+
+            def fit(self, hp, model, **_):
+                raise MemoryError("too large")
+
+        objective = keras_tuner.Objective("square", "min")
+        tuner = bk.tuning.RandomSearch(
+            Parabola(), objective, max_trials=2, directory="runs", project_name="bad"
+        )
+        try:
+            tuner.search(verbose=0)
+        except bk.tuning.TuningError as error:
+            assert "2 x MemoryError: too large" in str(error)
+    """
 
 
 class Results:
@@ -19,6 +40,26 @@ class Results:
 
     Attributes:
         FILE: Name of the file that has the best values so far.
+
+    Example:
+        import json
+        import keras, keras_tuner, bptt_keras as bk
+
+        class Parabola(keras_tuner.HyperModel):
+            def build(self, hp):
+                hp.Int("x", -4, 4)
+                return keras.Sequential()
+
+            def fit(self, hp, model, **_):
+                return float(hp.get("x") ** 2)
+
+        objective = keras_tuner.Objective("square", "min")
+        tuner = bk.tuning.RandomSearch(
+            Parabola(), objective, max_trials=2, directory="runs", project_name="best"
+        )
+        tuner.search(verbose=0)
+        best = json.loads((tuner.folder / tuner.results.FILE).read_text())
+        assert best["value"] == tuner.results.best["value"]
     """
 
     FILE = "best.json"

@@ -11,11 +11,6 @@ NAME = "KERASTUNER_TUNER_ID"
 CHIEF = "chief"
 
 
-def in_a_cluster():
-    """Whether the environment names a chief."""
-    return bool(os.environ.get(ADDRESS))
-
-
 class Role(NamedTuple):
     """The part of a process.
 

@@ -34,7 +34,28 @@ PATIENCE = 300.0
 
 
 class ChiefGoneError(RuntimeError):
-    """The chief of a job has not answered for as long as a worker waits."""
+    """The chief of a job has not answered for as long as a worker waits.
+
+    Example:
+        import os, bptt_keras as bk
+
+        os.environ |= {                       # as a scheduler sets them
+            "KERASTUNER_ORACLE_IP": "127.0.0.1",
+            "KERASTUNER_ORACLE_PORT": "1",    # where no chief listens
+            "KERASTUNER_TUNER_ID": "worker-0",
+        }
+        try:
+            bk.tuning.RandomSearch(
+                lambda hp: None, "loss", max_trials=1, directory="runs",
+                project_name="far", patience=0.1,
+            ).search()
+        except bk.tuning.ChiefGoneError as error:
+            assert "has not answered" in str(error)
+        finally:
+            for name in ("IP", "PORT"):
+                del os.environ[f"KERASTUNER_ORACLE_{name}"]
+            del os.environ["KERASTUNER_TUNER_ID"]
+    """
 
 
 def check_address(address, secret):

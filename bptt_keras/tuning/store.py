@@ -7,7 +7,35 @@ from pathlib import Path
 
 
 class DamagedError(Exception):
-    """A state file and the copy before it are not what was written."""
+    """A state file and the copy before it are not what was written.
+
+    Example:
+        import pathlib
+        import keras, keras_tuner, bptt_keras as bk
+
+        class Parabola(keras_tuner.HyperModel):
+            def build(self, hp):
+                hp.Int("x", -4, 4)
+                return keras.Sequential()
+
+            def fit(self, hp, model, **_):
+                return float(hp.get("x") ** 2)
+
+        objective = keras_tuner.Objective("square", "min")
+        def search():
+            bk.tuning.RandomSearch(
+                Parabola(), objective, max_trials=1, directory="runs",
+                project_name="damaged",
+            ).search(verbose=0)
+
+        search()
+        for path in pathlib.Path("runs/damaged").glob("job*.json"):
+            path.write_text(path.read_text()[:-1])
+        try:
+            search()
+        except bk.tuning.DamagedError as error:
+            assert "job.json" in str(error)
+    """
 
 
 class Store:

@@ -301,7 +301,7 @@ class DurableTuner(keras_tuner.Tuner):
         self.on_trial_begin(trial)
         self._say("begins", trial)
         with Progress(self.oracle, self.tuner_id, trial.trial_id) as progress:
-            self._progress, cause = progress, ""
+            self.progress, cause = progress, ""
             try:
                 metrics = self._metrics(trial, args, kwargs)
                 self.oracle.update_trial(trial.trial_id, metrics)
@@ -353,7 +353,7 @@ class DurableTuner(keras_tuner.Tuner):
             execution = Execution(
                 Path(self.get_trial_dir(trial.trial_id)) / f"execution{number}",
                 self.own_oracle.objective,
-                self._progress,
+                self.progress,
                 self.seed + number,
                 reports=number == 0,
             )
@@ -363,8 +363,8 @@ class DurableTuner(keras_tuner.Tuner):
                 execution.done(metrics)
             found.append(metrics)
             value = self.own_oracle.objective.get_value(metrics)
-            self._progress.seeds.append(value)
-            self._progress.check()
+            self.progress.seeds.append(value)
+            self.progress.check()
         return found
 
     def execute(self, trial, execution, *args, **kwargs):
@@ -392,7 +392,7 @@ class DurableTuner(keras_tuner.Tuner):
         results = None
         if done < epochs:
             kwargs |= {"initial_epoch": done, "epochs": epochs}
-            watched = WatchedTrial(self._progress)
+            watched = WatchedTrial(self.progress)
             kwargs["callbacks"] = [*callbacks, watched, checkpoint]
             results = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
         return self._best_of(checkpoint, results)
@@ -561,6 +561,25 @@ class GridSearch(DurableTuner):
 
     Ranges without a step are cut into ten, as in KerasTuner. No point waits for
     another, so all workers have work.
+
+    Example:
+        import keras, keras_tuner, bptt_keras as bk
+
+        class Parabola(keras_tuner.HyperModel):
+            def build(self, hp):
+                hp.Int("x", -4, 4)
+                return keras.Sequential()
+
+            def fit(self, hp, model, **_):
+                return float(hp.get("x") ** 2)
+
+        objective = keras_tuner.Objective("square", "min")
+        tuner = bk.tuning.GridSearch(
+            Parabola(), objective, directory="runs", project_name="grid"
+        )
+        tuner.search(verbose=0)
+        assert len(tuner.results.rows()) == 9
+        assert tuner.results.best["values"] == {"x": 0}
     """
 
     _ORACLE = oracles.GridSearchOracle
@@ -571,6 +590,25 @@ class BayesianOptimization(DurableTuner):
 
     What is proposed depends on the results that are there, so with several workers on
     their order.
+
+    Example:
+        import keras, keras_tuner, bptt_keras as bk
+
+        class Parabola(keras_tuner.HyperModel):
+            def build(self, hp):
+                hp.Int("x", -4, 4)
+                return keras.Sequential()
+
+            def fit(self, hp, model, **_):
+                return float(hp.get("x") ** 2)
+
+        objective = keras_tuner.Objective("square", "min")
+        tuner = bk.tuning.BayesianOptimization(
+            Parabola(), objective, max_trials=4, num_initial_points=2,
+            directory="runs", project_name="bayesian",
+        )
+        tuner.search(verbose=0)
+        assert len(tuner.results.rows()) == 4
 
     Source: Snoek, Larochelle & Adams (2012).
     """
@@ -583,6 +621,24 @@ class Hyperband(DurableTuner):
 
     Many trials train for a few epochs, the better ones go on. They go on from the
     checkpoint of the round before, optimizer included, and not only from its weights.
+
+    Example:
+        import keras, keras_tuner, bptt_keras as bk
+
+        class Parabola(keras_tuner.HyperModel):
+            def build(self, hp):
+                hp.Int("x", -4, 4)
+                return keras.Sequential()
+
+            def fit(self, hp, model, **_):
+                return float(hp.get("x") ** 2)
+
+        objective = keras_tuner.Objective("square", "min")
+        tuner = bk.tuning.Hyperband(
+            Parabola(), objective, max_epochs=3, directory="runs", project_name="bands"
+        )
+        tuner.search(verbose=0)
+        assert tuner.results.best["status"] == "completed"
 
     Source: Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar (2018).
     """

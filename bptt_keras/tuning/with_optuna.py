@@ -211,6 +211,25 @@ class OptunaSearch(DurableTuner):
     Raises:
         ModuleNotFoundError: If Optuna is not installed.
 
+    Example:
+        import keras, keras_tuner, bptt_keras as bk
+
+        class Parabola(keras_tuner.HyperModel):
+            def build(self, hp):
+                hp.Int("x", -4, 4)
+                return keras.Sequential()
+
+            def fit(self, hp, model, **_):
+                return float(hp.get("x") ** 2)
+
+        objective = keras_tuner.Objective("square", "min")
+        tuner = bk.tuning.OptunaSearch(
+            Parabola(), objective, max_trials=3, pruner="median", directory="runs",
+            project_name="optuna",
+        )
+        tuner.search(verbose=0)
+        assert len(tuner.results.rows()) == 3
+
     Source: Akiba, Sano, Yanase, Ohta & Koyama (2019); Li et al. (2020) for ASHA.
     """
 

@@ -112,7 +112,7 @@ def run(
             executions_per_trial=arguments.seeds,
             seed=model.space.recipe.seed,
             budget=arguments.budget,
-            workers=None if bk.tuning.in_a_cluster() else arguments.workers,
+            workers=arguments.workers,
             defaults_first=arguments.tuner in ("random", "bayesian"),
             **options,
         )
@@ -163,7 +163,7 @@ class _OfRecipes:
                 model.data(recipe),
                 recipe,
                 execution.folder,
-                self._progress,
+                self.progress,
                 reports=execution.reports,
                 jit=model.jit,
             )
