@@ -14,10 +14,31 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 from bptt_keras.backend import has_gpu
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Programs of a few units run once or twice: most of their time goes into LLVM's
+# optimisations and into fusions that MLIR emits. XLA's own passes stay as they are.
+HASTY_XLA = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+
+
+def pytest_configure(config):
+    """The quick tests compile in haste; the slow ones as users' programs do.
+
+    XLA reads its flags when it compiles for the first time.
+    """
+    if config.option.markexpr == "not slow" and not has_gpu():
+        os.environ.setdefault("XLA_FLAGS", HASTY_XLA)
+
+
+def pytest_collection_finish(session):
+    """Spares the collector what imports have made: tracing starts it all the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +55,13 @@ def no_garbage_of_other_modules():
     """Frees traced graphs, which refer to themselves, before they are gigabytes."""
     yield
     keras.backend.clear_session()
+    # TensorFlow 2.21 never forgets a custom gradient, nor the graph that it was for.
+    registered = ops.gradient_registry._registry
+    for name in [n for n in registered if n.startswith("CustomGradient-")]:
+        del registered[name]
     gc.collect()
+    # What is left stays: TensorFlow's and Keras' own objects, hundreds of thousands.
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

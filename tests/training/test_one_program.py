@@ -1,5 +1,7 @@
 """Small models: all windows of a batch in one program, with the same result."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -86,7 +88,7 @@ def runs_in_one(trainer, use="fit"):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("plain", {}),
+        pytest.param("plain", {}, marks=pytest.mark.slow),
         *(
             row if row[0] in QUICK else pytest.param(*row, marks=pytest.mark.slow)
             for row in OPTIONS.items()
@@ -154,9 +156,14 @@ def test_its_state_goes_from_batch_to_batch(window_by_window):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize("in_one", [True, False])
 @pytest.mark.parametrize(
-    ("part", "message"), [("x", "Ids must lie in the vocab"), ("y", "class labels")]
+    ("part", "message", "in_one"),
+    [
+        ("x", "Ids must lie in the vocab", True),
+        ("y", "class labels", True),
+        ("x", "Ids must lie in the vocab", False),
+        pytest.param("y", "class labels", False, marks=pytest.mark.slow),
+    ],
 )
 def test_a_bad_window_changes_nothing_nor_does_any_after_it(
     part, message, in_one, window_by_window
@@ -274,7 +281,6 @@ def test_a_metric_that_picks_timesteps_is_the_same(window_by_window):
     np.testing.assert_allclose(train(), window_by_window(train))
 
 
-@pytest.mark.parametrize("steps", [3, 4, 7, 4 * SEVERAL, 4 * SEVERAL + 9])
 @pytest.mark.parametrize(
     "options",
     [
@@ -285,9 +291,9 @@ def test_a_metric_that_picks_timesteps_is_the_same(window_by_window):
     ids=str,
 )
 def test_batches_of_unknown_length_run_several_windows_at_once(
-    steps, options, window_by_window
+    options, window_by_window
 ):
-    x, y = ids(steps=steps)
+    """One trace serves every length, so one trainer does."""
 
     def batches(*arrays):
         data = tf.data.Dataset.from_tensors(arrays if len(arrays) > 1 else arrays[0])
@@ -296,20 +302,23 @@ def test_batches_of_unknown_length_run_several_windows_at_once(
         )
         return tf.data.Dataset.from_generator(lambda: data, output_signature=spec)
 
-    def train():
-        trainer = trainer_of(**options)
+    def results(trainer, x, y):
         data = batches(x, y)
         trainer.fit(data, epochs=2, verbose=0)
-        return trainer, trainer.evaluate(data, verbose=0), trainer.predict(batches(x))
+        return trainer.evaluate(data, verbose=0), trainer.predict(batches(x), verbose=0)
 
-    apart, in_one = window_by_window(train), train()
+    apart, in_one = trainer_of(**options), trainer_of(**options)
+    for steps in (3, 4, 7, 4 * SEVERAL, 4 * SEVERAL + 9):
+        x, y = ids(steps=steps)
+        expected = window_by_window(functools.partial(results, apart, x, y))
+        evaluated, predicted = results(in_one, x, y)
+        assert_same_weights(apart, in_one)
+        np.testing.assert_allclose(expected[0], evaluated, rtol=1e-5)
+        assert predicted.shape == (3, steps, IDS)
+        np.testing.assert_allclose(expected[1], predicted, atol=1e-5)
     for use in ("fit", "evaluate", "predict"):
-        assert runs_in_one(in_one[0], use)
-        assert not runs_in_one(apart[0], use)
-    assert_same_weights(apart[0], in_one[0])
-    np.testing.assert_allclose(apart[1], in_one[1], rtol=1e-5)
-    assert in_one[2].shape == (3, steps, IDS)
-    np.testing.assert_allclose(apart[2], in_one[2], atol=1e-5)
+        assert runs_in_one(in_one, use)
+        assert not runs_in_one(apart, use)
 
 
 def test_a_bad_window_in_a_batch_of_unknown_length_is_refused():
