@@ -1,5 +1,7 @@
 """What it runs on: TensorFlow, asked for by name, and how that is set up."""
 
+import contextlib
+import gc
 import importlib.util
 import os
 import warnings
@@ -105,3 +107,23 @@ def _operations_have_run():
     from tensorflow.python.eager import context
 
     return context.context_safe() is not None and context.context()._initialized
+
+
+@contextlib.contextmanager
+def forgetting_gradients():
+    """Within: what is traced is freed at the end, with the models that are gone then.
+
+    TensorFlow never forgets a custom gradient, nor the graph that it was for, so a
+    program that trains one model after another would grow by each.
+    """
+    from tensorflow.python.framework import ops
+
+    registered = ops.gradient_registry._registry
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in set(registered) - before:
+            if name.startswith("CustomGradient-"):
+                del registered[name]
+        gc.collect()

@@ -12,6 +12,7 @@ import keras
 import keras_tuner
 from keras_tuner.src.engine import tuner_utils
 
+from bptt_keras.backend import forgetting_gradients
 from bptt_keras.tuning import oracle as oracles
 from bptt_keras.tuning.definition import (
     describe_data,
@@ -293,7 +294,10 @@ class DurableTuner(keras_tuner.Tuner):
             if trial.status == oracles.IDLE:
                 time.sleep(1.0)
                 continue
-            if not self._attempt(trial, args, kwargs):
+            with forgetting_gradients():
+                goes_on = self._attempt(trial, args, kwargs)
+                keras.backend.clear_session()
+            if not goes_on:
                 return
 
     def _attempt(self, trial, args, kwargs):
