@@ -14,6 +14,7 @@ import dataclasses
 import io
 import json
 import math
+import statistics
 from pathlib import Path
 
 from zoo.errors import ZooError
@@ -94,6 +95,50 @@ def write_rows(path: Path, rows: list[dict]) -> None:
     write_text(path, text.getvalue())
 
 
+def markdown(rows: list[dict]) -> str:
+    """What each data set's variants reached: mean and deviation over their seeds.
+
+    Args:
+        rows: Those of a table that `write_rows` wrote, read back or not.
+    """
+    datasets = dict.fromkeys(row["data"] for row in rows)
+    lines = [
+        "| data | metric | part | default | tuned | none |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for dataset in datasets:
+        task = next(task for task in TASKS.values() if dataset in task.DATASETS)
+        metric = task.METRIC.name.replace("|", "\\|")
+        better = "higher" if task.METRIC.higher else "lower"
+        for part in ("validation", "test"):
+            cells = [
+                _cell(
+                    [r for r in rows if (r["data"], r["variant"]) == (dataset, v)], part
+                )
+                for v in ("default", "tuned", "none")
+            ]
+            told = f"`{dataset}` | {metric}, {better} is better"
+            head = told if part == "validation" else " | "
+            lines.append(f"| {head} | {part} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(rows, part):
+    values = [float(row[part]) for row in rows]
+    if not values or not all(map(math.isfinite, values)):
+        failures = sum(not math.isfinite(value) for value in values)
+        return f"{failures} of {len(values)} diverged" if values else ""
+    text = f"{statistics.mean(values):.4g}"
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values):.2g}"
+    if part == "validation":
+        clip = rows[0]["clip"]
+        kind = rows[0]["clipping"]
+        rule = kind if clip in (None, "") else f"{kind} {float(clip):.3g}"
+        text += f" ({rule})"
+    return text
+
+
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -107,6 +152,7 @@ def main() -> None:
     for job in arguments.jobs:
         rows += compare(job, arguments.seeds, arguments.data_dir)
         write_rows(arguments.csv, rows)
+    print(markdown(rows))
 
 
 if __name__ == "__main__":
