@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -58,10 +59,12 @@ def tune(arguments) -> None:
 
     model = RecipeModel(task, space, load, facts, jit=JIT[arguments.jit])
     levels: dict = {}
+    # What is wrong with them is said before any trial.
+    data = model.data(space.recipe)
+    task.check(data, space.recipe)
+    with contextlib.redirect_stdout(None) if worker else contextlib.nullcontext():
+        model.space = space.fitting(lambda r: task.check(data, r), list(given))
     if not worker:
-        # What is wrong with them is said before any trial.
-        data = model.data(space.recipe)
-        task.check(data, space.recipe)
         levels = task.levels(data, space.recipe)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / DEFINITION, _definition({**facts, **settings}, space))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from zoo.clipping import KINDS
@@ -61,6 +61,37 @@ class Space:
     def describe(self) -> dict[str, dict]:
         """For JSON and reports."""
         return {name: allowed.describe() for name, allowed in self.ranges.items()}
+
+    def fitting(self, refuse: Callable[[Training], None], own: Sequence[str]) -> Space:
+        """The space without choices that the data rule out.
+
+        Args:
+            refuse: Raises `UserError` for a recipe that does not go with the data.
+            own: Fields whose ranges the user gave: these are refused instead.
+
+        Raises:
+            UserError: As `refuse`, for what the user asked for, or where a single
+                value is left of all that is varied.
+        """
+        ranges = {}
+        for name, allowed in self.ranges.items():
+            kept = allowed
+            if isinstance(allowed, Choices) and name != "clipping":
+                values = []
+                for value in allowed.values:
+                    try:
+                        refuse(self.recipe_of({name: value}))
+                        values.append(value)
+                    except UserError as error:
+                        if name in own:
+                            raise
+                        print(f"Not tried: {name} {value}. {error}")
+                kept = Choices(tuple(values))
+            if kept == allowed or len(kept.values) > 1:
+                ranges[name] = kept
+        if not ranges:
+            raise UserError("No value is left to vary: give a field a range.")
+        return dataclasses.replace(self, ranges=ranges)
 
     def _default(self, name, kind):
         """The recipe's own value, brought into the range."""

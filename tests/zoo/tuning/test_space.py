@@ -126,3 +126,27 @@ def test_each_kind_of_clipping_is_a_recipe(kind):
 def test_a_percentile_has_an_end():
     with pytest.raises(ValueError, match="`clip` must be in"):
         dataclasses.replace(ECHO.recipe_for(None), clipping="autoclip", clip=101.0)
+
+
+def too_long(recipe):
+    if recipe.window > 16:
+        raise UserError("too long")
+
+
+def test_choices_that_the_data_rule_out_are_not_tried(capsys):
+    found = space().fitting(too_long, [])
+    assert found.ranges["window"] == Choices((8, 16))
+    assert "Not tried: window 32. too long" in capsys.readouterr().out
+    with pytest.raises(UserError, match="too long"):
+        space({"window": "16,32"}).fitting(too_long, ["window"])
+
+
+def test_a_space_of_which_nothing_is_left_is_refused():
+    short = space(vary=["window"])
+
+    def refuse(recipe):
+        if recipe.window != 16:
+            raise UserError("no")
+
+    with pytest.raises(UserError, match="No value is left to vary"):
+        short.fitting(refuse, [])
