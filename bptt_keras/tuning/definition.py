@@ -82,6 +82,9 @@ def describe_data(value):
         return [describe_data(entry) for entry in value]
     if isinstance(value, np.ndarray | tuple | list) or hasattr(value, "__array__"):
         array = np.ascontiguousarray(value)
+        if array.dtype.hasobject:
+            # Its bytes are addresses, others in every process.
+            return describe_data(array.tolist())
         content = hashlib.sha256(array.tobytes()).hexdigest()[:12]
         return f"array {array.shape} {array.dtype} {content}"
     return type(value).__name__

@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 
+# What reading content that nobody wrote can raise.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
 class DamagedError(Exception):
     """A state file and the copy before it are not what was written.
 
@@ -82,7 +86,7 @@ class Store:
                 return _checked(path.read_bytes()), _sentence(damaged, path)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, KeyError, TypeError):
+            except _DAMAGE:
                 damaged.append(path)
         files = " and ".join(str(path) for path in damaged)
         raise DamagedError(
