@@ -5,7 +5,9 @@ import threading
 import time
 
 import keras_tuner
+import numpy as np
 from keras_tuner.engine import trial as trials
+from keras_tuner.src.engine import oracle as locks
 
 from bptt_keras.tuning.store import Store
 
@@ -42,6 +44,8 @@ class DurableOracle:
         self.budget = None
         self.error = None
         self._mutex = threading.RLock()
+        # KerasTuner's own lock stays locked after an error, for all other threads.
+        locks.LOCKS[self] = _NoLock()
         self._store = self._definition = None
         self._exhausted = False
         self._spent, self._began = 0.0, None
@@ -71,11 +75,16 @@ class DurableOracle:
             check(state["definition"])
             space = self.hyperparameters
             self.set_state(state)
-            # That of now, which is the stored one unless the job is extended.
-            self.hyperparameters = space
-            if local:
-                for worker in list(self.ongoing_trials):
+            if state["definition"]["space"] != definition["space"]:
+                # Extended. Otherwise the stored one has what trials have added.
+                self.hyperparameters = space
+            for worker in list(self.ongoing_trials):
+                if local:
                     self._release(worker)
+                else:
+                    # Its silence begins now.
+                    self._heard(worker)
+        self.error, self._exhausted = None, False
         self._store = store
         self._began = time.monotonic()
         self.save()
@@ -161,13 +170,15 @@ class DurableOracle:
             self._heard(tuner_id)
             if self.seconds_left <= 0 or self.error is not None:
                 return self._stopped()
-            again = tuner_id in self.ongoing_trials
+            mine = self.ongoing_trials.get(tuner_id)
+            # A worker that asks twice because the answer took long has not died.
+            again = mine is not None and self.facts[mine.trial_id]["begun"]
             trial = super().create_trial(tuner_id)
             if trial.status == STOPPED:
                 self._exhausted = True
             if trial.status == RUNNING:
                 facts = self.facts.setdefault(trial.trial_id, _no_facts())
-                facts |= {"worker": tuner_id, "cut": False}
+                facts |= {"worker": tuner_id, "cut": False, "begun": False}
                 if again:
                     facts["deaths"] += 1
                 facts["attempts"] += 1
@@ -192,14 +203,19 @@ class DurableOracle:
             self.error = error
             return {"status": STOPPED}
 
-    def default_values(self):
-        """The defaults of those hyperparameters that are active then."""
+    def default_values(self, given=()):
+        """The defaults of those hyperparameters that are active then.
+
+        Args:
+            given: Values that take the place of defaults, `{name: value}`.
+        """
+        given = dict(given)
         space = keras_tuner.HyperParameters()
         # One after another: a condition looks at the values before.
         for entry in self.hyperparameters.space:
             space.merge([entry])
             if space.is_active(entry):
-                space.values[entry.name] = entry.default
+                space.values[entry.name] = given.get(entry.name, entry.default)
         return space.values
 
     def report(self, worker, trial_id, attempt=None, *, kind="beat", **news):
@@ -209,7 +225,8 @@ class DurableOracle:
             worker: Its name.
             trial_id: The trial, or `None`: only that it is there.
             attempt: Number of the attempt that it works on; `None` when it begins.
-            kind: `"begin"`, `"beat"`, `"epoch"`, `"cut"` or `"end"`.
+            kind: `"begin"`, `"beat"`, `"epoch"`, `"cut"`, `"end"`, or `"fatal"`: what
+                happened would happen to every trial, and ends the job.
             **news: `curve`, `seeds`, `seconds` or `cause`, which are kept.
 
         Returns:
@@ -229,8 +246,12 @@ class DurableOracle:
             if kind == "epoch" and len(news["curve"]) > len(facts["curve"]):
                 facts["deaths"] = 0
             facts.update(news)
-            if kind == "cut":
-                facts["cut"] = True
+            facts["begun"] = True
+            if kind == "fatal":
+                self.error = keras_tuner.errors.FatalError(facts["cause"])
+                facts["cause"] = ""
+            if kind in ("cut", "fatal"):
+                facts["cut"] = kind == "cut"
                 self._release(worker)
                 self.save()
             elif time.monotonic() - self._written > 1:
@@ -253,6 +274,13 @@ class DurableOracle:
                 return
             known = self.trials[trial.trial_id]
             facts = self.facts[trial.trial_id]
+            if trial.status == COMPLETED and not known.metrics.exists(
+                self.objective.name
+            ):
+                # The result was lost: the trial is run again, from its checkpoint.
+                self._release(worker)
+                self.save()
+                return
             cause = trial.message or facts["cause"]
             if not set(trial.hyperparameters.values) - set(
                 known.hyperparameters.values
@@ -273,9 +301,20 @@ class DurableOracle:
         """Nothing: a trial that fails ends itself alone."""
 
     def update_trial(self, trial_id, metrics, step=0):
-        """Takes the metrics of a trial."""
+        """Takes the metrics of a trial, instead of those that came before."""
         with self._mutex:
-            return super().update_trial(trial_id, metrics, step)
+            trial = self.trials[trial_id]
+            if self._worker_of(trial_id) is None:
+                return trial
+            before, trial.metrics = trial.metrics, type(trial.metrics)()
+            try:
+                super().update_trial(trial_id, metrics, step)
+            except BaseException:
+                trial.metrics = before
+                raise
+            # A chief that is killed before the trial's end still has them.
+            self.save()
+            return trial
 
     def release_silent(self, silence=SILENCE):
         """Takes their trials from workers that have not been heard of for so long.
@@ -317,9 +356,20 @@ class DurableOracle:
         return trials.Trial(self.get_space(), trial_id="", status=STOPPED)
 
 
+class _NoLock:
+    """In the place of a lock, where another one holds already."""
+
+    def acquire(self):
+        pass
+
+    def release(self):
+        pass
+
+
 def _no_facts():
     return {
         "worker": "",
+        "begun": False,
         "attempts": 0,
         "deaths": 0,
         "cut": False,
@@ -347,6 +397,13 @@ class BayesianOptimizationOracle(
 ):
     """KerasTuner's Bayesian optimization."""
 
+    def populate_space(self, trial_id):
+        """What the model of the objective proposes."""
+        # By the number alone: where a generator stands is no part of KerasTuner's state.
+        seed = (self.seed + len(self.trials)) % 2**32
+        self._random_state = np.random.RandomState(seed)
+        return super().populate_space(trial_id)
+
 
 class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
     """KerasTuner's Hyperband."""
@@ -364,16 +421,25 @@ class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
 
     def populate_space(self, trial_id):
         """The next point of the grid that was not tried."""
-        if self._last is None:
-            values = self.default_values()
-        else:
-            values = self._get_next_combination(self._last)
-        while values is not None and self._duplicate(values):
-            values = self._get_next_combination(values)
+        try:
+            values = self._next_point()
+        except Exception as error:
+            self.error = error
+            return {"status": STOPPED}
         if values is None:
             return {"status": STOPPED}
         self._last = dict(values)
         return {"status": RUNNING, "values": values}
+
+    def _next_point(self):
+        if self._last is None:
+            values = self.default_values()
+        else:
+            # With what trials have added to the space since.
+            values = self._get_next_combination(self.default_values(self._last))
+        while values is not None and self._duplicate(values):
+            values = self._get_next_combination(values)
+        return values
 
     def get_state(self):
         """Everything that the job is, for JSON."""

@@ -5,7 +5,6 @@ import json
 import os
 from pathlib import Path
 
-
 # What reading content that nobody wrote can raise.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
