@@ -399,7 +399,7 @@ class BayesianOptimizationOracle(
 
     def populate_space(self, trial_id):
         """What the model of the objective proposes."""
-        # By the number alone: where a generator stands is no part of KerasTuner's state.
+        # By the number alone: KerasTuner's state has no place of a generator.
         seed = (self.seed + len(self.trials)) % 2**32
         self._random_state = np.random.RandomState(seed)
         return super().populate_space(trial_id)

@@ -31,6 +31,7 @@ class Progress:
     Attributes:
         seconds: Time that the trial has taken, over all attempts.
         seeds: Objective of each execution that is done.
+        curve: The objective after each epoch that was reported.
     """
 
     def __init__(self, oracle, worker, trial_id):
@@ -40,7 +41,7 @@ class Progress:
         self._before = 0.0
         self._answer, self._deadline, self._error = {}, None, None
         self._over = threading.Event()
-        self._curve, self.seeds = [], []
+        self.curve, self.seeds = [], []
         self._take(oracle.report(worker, trial_id, kind="begin"))
         self._attempt = self._answer["attempt"]
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -84,13 +85,26 @@ class Progress:
         Raises:
             Interruption: If the trial should end here.
         """
-        self._curve = list(curve)
-        self._say("epoch", curve=self._curve)
+        self.tell(curve)
         self.check()
 
+    def tell(self, curve):
+        """Reports a curve, of a trial that does not end for it."""
+        self.curve = list(curve)
+        self._say("epoch", curve=self.curve)
+
     def end(self, kind="end", **news):
-        """Reports how the attempt ended: `kind` is `"end"` or `"cut"`."""
+        """Reports how the attempt ended.
+
+        Args:
+            kind: `"end"`, `"cut"` or `"fatal"`.
+            **news: What to keep, such as `cause`.
+
+        Returns:
+            Whether the trial is still this worker's.
+        """
         self._say(kind, seeds=list(self.seeds), **news)
+        return self._answer["stop"] != "lost"
 
     def _say(self, kind, **news):
         # One call at a time: an answer must not overtake a later one.

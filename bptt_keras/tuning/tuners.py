@@ -1,5 +1,6 @@
 """Tuners of KerasTuner whose jobs go on after a kill, with a time limit and workers."""
 
+import inspect
 import os
 import secrets
 import sys
@@ -22,12 +23,16 @@ from bptt_keras.tuning.definition import (
 from bptt_keras.tuning.execution import (
     Checkpoint,
     Execution,
+    copy_weights,
+    names_of,
+    refuse_unlogged,
     restore_model,
 )
+from bptt_keras.tuning.hypermodel import TruncatedHyperModel
 from bptt_keras.tuning.progress import BEAT, Interruption, Progress, WatchedTrial
 from bptt_keras.tuning.results import Results, TuningError
 from bptt_keras.tuning.roles import Role
-from bptt_keras.tuning.service import PATIENCE, Chief, Client
+from bptt_keras.tuning.service import PATIENCE, Chief, ChiefGoneError, Client
 from bptt_keras.tuning.workers import Workers, end_with_parent
 
 _LOCK = "job.lock"
@@ -149,6 +154,7 @@ class DurableTuner(keras_tuner.Tuner):
             TuningError: If all trials failed, or another process runs this job.
             ValueError: If the objective is none that `fit` could log.
         """
+        args, kwargs = _named(self.hypermodel, args, kwargs)
         self.results.verbose = kwargs.get("verbose", 1) != 0
         self._check_search(args, kwargs)
         if self.role.kind == "worker":
@@ -173,7 +179,7 @@ class DurableTuner(keras_tuner.Tuner):
             checked(self.own_oracle.get_space(), args, kwargs)
         taken = getattr(self.hypermodel, "validates", None)
         validates = taken(args, kwargs) if taken else _validates(args, kwargs)
-        for name in _names(self.own_oracle.objective):
+        for name in names_of(self.own_oracle.objective):
             if name.startswith("val_") and not validates:
                 raise ValueError(
                     f"The objective is {name}, but there are no validation data. Pass "
@@ -189,7 +195,7 @@ class DurableTuner(keras_tuner.Tuner):
         return {
             "tuner": type(self).__name__,
             "space": describe_space(self.own_oracle.get_space()),
-            "objective": " and ".join(_names(objective)),
+            "objective": " and ".join(names_of(objective)),
             "seed": self.seed,
             "executions_per_trial": self.executions_per_trial,
             "options": describe_data(unlimited),
@@ -305,10 +311,9 @@ class DurableTuner(keras_tuner.Tuner):
         self.on_trial_begin(trial)
         self._say("begins", trial)
         with Progress(self.oracle, self.tuner_id, trial.trial_id) as progress:
-            self.progress, cause = progress, ""
+            self.progress, metrics, cause = progress, None, ""
             try:
                 metrics = self._metrics(trial, args, kwargs)
-                self.oracle.update_trial(trial.trial_id, metrics)
                 trial.status = oracles.COMPLETED
             except Interruption as interruption:
                 if interruption.reason == "pruned":
@@ -319,7 +324,12 @@ class DurableTuner(keras_tuner.Tuner):
                     progress.end("cut")
                     self._say("cut", trial)
                     return False
-            except keras_tuner.errors.FatalError:
+            except (ChiefGoneError, PermissionError):
+                # Nothing that the trial has done.
+                raise
+            except keras_tuner.errors.FatalError as error:
+                self._write_error(trial)
+                progress.end("fatal", cause=_cause(error))
                 raise
             except Exception as error:
                 failed = isinstance(error, keras_tuner.errors.FailedTrialError)
@@ -327,7 +337,10 @@ class DurableTuner(keras_tuner.Tuner):
                 cause = _cause(error)
                 trial.message = cause
                 self._write_error(trial)
-            progress.end(cause=cause)
+            if not progress.end(cause=cause):
+                return True
+        if metrics is not None:
+            self.oracle.update_trial(trial.trial_id, metrics)
         self.on_trial_end(trial)
         self._say("ends", trial)
         return True
@@ -353,21 +366,22 @@ class DurableTuner(keras_tuner.Tuner):
             Metrics of the best epoch of each execution.
         """
         found = []
+        objective = self.own_oracle.objective
         for number in range(self.executions_per_trial):
             execution = Execution(
                 Path(self.get_trial_dir(trial.trial_id)) / f"execution{number}",
-                self.own_oracle.objective,
+                objective,
                 self.progress,
                 self.seed + number,
                 reports=number == 0,
+                earlier=map(objective.get_value, found),
             )
             metrics = execution.result()
             if metrics is None:
                 metrics = self.execute(trial, execution, *args, **kwargs)
                 execution.done(metrics)
             found.append(metrics)
-            value = self.own_oracle.objective.get_value(metrics)
-            self.progress.seeds.append(value)
+            self.progress.seeds.append(objective.get_value(metrics))
             self.progress.check()
         return found
 
@@ -388,25 +402,41 @@ class DurableTuner(keras_tuner.Tuner):
         self._begin_from_earlier(trial, execution)
         self._building_seed = execution.seed
         model = self._try_build(trial.hyperparameters)
-        callbacks = self._deepcopy_callbacks(kwargs.pop("callbacks", []))
+        callbacks = self._deepcopy_callbacks(kwargs.pop("callbacks", None) or [])
         self._configure_tensorboard_dir(callbacks, trial, execution.folder.name)
         best = Path(self._get_checkpoint_fname(trial.trial_id))
-        checkpoint = Checkpoint(execution, best, callbacks)
+        logged = not self._says_itself
+        checkpoint = Checkpoint(execution, best, callbacks, logged=logged)
         done = checkpoint.restore(model)
+        if done and execution.reports:
+            # Of which a kill may have lost the last.
+            self.progress.epoch(checkpoint.values)
         results = None
-        if done < epochs:
+        if done < epochs and not checkpoint.stopped:
             kwargs |= {"initial_epoch": done, "epochs": epochs}
             watched = WatchedTrial(self.progress)
             kwargs["callbacks"] = [*callbacks, watched, checkpoint]
             results = self.hypermodel.fit(trial.hyperparameters, model, *args, **kwargs)
         return self._best_of(checkpoint, results)
 
+    @property
+    def _says_itself(self):
+        """Whether the model's `fit` is one of its own, and may return the objective."""
+        fit = getattr(type(self.hypermodel), "fit", None)
+        return fit not in (keras_tuner.HyperModel.fit, TruncatedHyperModel.fit)
+
     def _begin_from_earlier(self, trial, execution):
         """Hyperband: begins where the trial of the round before ended."""
         earlier = trial.hyperparameters.values.get("tuner/trial_id")
-        if earlier:
-            folder = Path(self.get_trial_dir(earlier)) / execution.folder.name
-            execution.begin_from(Execution(folder, None, None, 0, reports=False))
+        if not earlier or execution.checkpoint.is_dir():
+            return
+        best = Path(self._get_checkpoint_fname(trial.trial_id))
+        kept = Path(self._get_checkpoint_fname(earlier))
+        if kept.is_file() and not best.is_file():
+            # No epoch of this round may be better.
+            copy_weights(kept, best)
+        folder = Path(self.get_trial_dir(earlier)) / execution.folder.name
+        execution.begin_from(Execution(folder, None, None, 0, reports=False))
 
     def _build_hypermodel(self, hp):
         # Here, since KerasTuner has cleared the session, and the seed with it, before.
@@ -423,7 +453,13 @@ class DurableTuner(keras_tuner.Tuner):
                 value = objective.get_value(logs)
                 if objective.better_than(value, objective.get_value(best)):
                     best = logs
-            return best
+            # Several objectives together have a name that is not in the logs.
+            return {objective.name: objective.get_value(best), **best}
+        returned = results is not None and not isinstance(
+            results, keras.callbacks.History
+        )
+        if checkpoint.history and not returned:
+            refuse_unlogged(objective, checkpoint.history[-1])
         tuner_utils.validate_trial_results(results, objective, "HyperModel.fit()")
         return tuner_utils.convert_to_metrics_dict(results, objective)
 
@@ -469,9 +505,23 @@ class DurableTuner(keras_tuner.Tuner):
             self.results.tell(event, trial.trial_id)
 
 
-def _names(objective):
-    known = getattr(objective, "name_to_direction", None)
-    return list(known) if known else [objective.name]
+def _named(hypermodel, args, kwargs):
+    """Arguments of `fit` beyond data and targets by their names."""
+    fit = getattr(hypermodel, "fit", None)
+    if len(args) < 3 or fit is None:
+        return args, kwargs
+    kinds = [p.kind for p in inspect.signature(fit).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        # Of its own.
+        return args, kwargs
+    names = [*inspect.signature(keras.Model.fit).parameters][3:]
+    if len(args) - 2 > len(names):
+        raise TypeError(f"`fit` takes no {len(args)} arguments by position.")
+    named = dict(zip(names, args[2:], strict=False))
+    twice = [name for name in named if name in kwargs]
+    if twice:
+        raise TypeError(f"`search` got `{twice[0]}` by position and by name.")
+    return args[:2], {**named, **kwargs}
 
 
 def _validates(args, kwargs):

@@ -63,6 +63,8 @@ class TrialRun(Run):
         epoch = checkpoint.restore()
         if epoch:
             self._progress.goes_on_after(self.seconds)
+            # A kill may have come between the checkpoint and its report.
+            self.report()
         if epoch < until:
             self.trainer.fit(
                 task.training(data, recipe, epoch),
