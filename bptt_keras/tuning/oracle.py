@@ -316,6 +316,14 @@ class DurableOracle:
             self.save()
             return trial
 
+    def get_best_trials(self, num_trials=1):
+        """The best of the trials that were completed, best first.
+
+        KerasTuner fills them up with others, which may have no weights.
+        """
+        best = super().get_best_trials(num_trials)
+        return [trial for trial in best if trial.status == COMPLETED]
+
     def release_silent(self, silence=SILENCE):
         """Takes their trials from workers that have not been heard of for so long.
 

@@ -84,7 +84,7 @@ class Results:
         self.write()
 
     def rows(self):
-        """The trials for a table, in the order of their names.
+        """The trials for a table, in the order in which they were begun.
 
         Returns:
             List of dicts: `trial`, `status` ("waiting", "running", "completed",
@@ -100,7 +100,7 @@ class Results:
         oracle = self._oracle
         running = {trial.trial_id for trial in oracle.ongoing_trials.values()}
         found = []
-        for name, trial in sorted(oracle.trials.items()):
+        for name, trial in oracle.trials.items():
             facts = oracle.facts[name]
             status = _STATUS.get(trial.status, "waiting")
             if status == "waiting" and name in running:

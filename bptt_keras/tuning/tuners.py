@@ -14,6 +14,7 @@ import keras_tuner
 from keras_tuner.src.engine import tuner_utils
 
 from bptt_keras.backend import forgetting_gradients
+from bptt_keras.training.trainer import TruncatedBPTT
 from bptt_keras.tuning import oracle as oracles
 from bptt_keras.tuning.definition import (
     describe_data,
@@ -184,6 +185,34 @@ class DurableTuner(keras_tuner.Tuner):
                 raise ValueError(
                     f"The objective is {name}, but there are no validation data. Pass "
                     "`validation_data` to `search`, or choose another objective."
+                )
+        if not self._says_itself and not kwargs.get("callbacks"):
+            self._check_measured()
+
+    def _check_measured(self):
+        """Refuses an objective that the model is not compiled with.
+
+        What a model does not tell of its logs, the first epoch will.
+        """
+        names = names_of(self.own_oracle.objective)
+        if all(name.removeprefix("val_").endswith("loss") for name in names):
+            return
+        try:
+            model = self._try_build(self.own_oracle.get_space())
+        except Exception:
+            # The trial with these values will say why.
+            return
+        known = _measured(model)
+        for name in names if known is not None else ():
+            own = name.removeprefix("val_")
+            if own.endswith("loss"):
+                continue
+            # With several outputs their names come before.
+            if not any(own == one or own.endswith(f"_{one}") for one in known):
+                raise ValueError(
+                    f"The objective is {name}, which the model does not measure: its "
+                    f"logs have {', '.join(['loss', *sorted(known)])}. Compile it with "
+                    "such a metric, or choose another objective."
                 )
 
     def _describe(self, args, kwargs):
@@ -522,6 +551,29 @@ def _named(hypermodel, args, kwargs):
     if twice:
         raise TypeError(f"`search` got `{twice[0]}` by position and by name.")
     return args[:2], {**named, **kwargs}
+
+
+def _measured(model):
+    """Names of the metrics that a model logs; `None`: it does not tell."""
+    kind = type(model)
+    plain = (kind.fit, kind.train_step) == (keras.Model.fit, keras.Model.train_step)
+    compiled = getattr(model, "_compile_metrics", None)
+    if not (plain or isinstance(model, TruncatedBPTT)) or not model.compiled:
+        return None
+    # Keras has them under names only once it has seen targets.
+    given = keras.tree.flatten(
+        [getattr(compiled, f"_user_{kind}metrics", None) for kind in ("", "weighted_")]
+    )
+    known = {metric.name for metric in model.metrics}
+    for metric in given:
+        if metric is None:
+            continue
+        name = metric if isinstance(metric, str) else getattr(metric, "name", None)
+        name = name or getattr(metric, "__name__", None)
+        if name is None:
+            return None
+        known.add(name)
+    return known - {"loss", "compile_metrics"}
 
 
 def _validates(args, kwargs):
