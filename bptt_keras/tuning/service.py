@@ -157,7 +157,11 @@ class Client(oracle_client.OracleClient):
         self._oracle = oracle
         self.tuner_id = worker
         self.multi_worker, self.should_report = False, True
-        channel = grpc.insecure_channel(_joined(address, port))
+        channel = grpc.insecure_channel(
+            _joined(address, port),
+            # By itself gRPC tries ever more rarely, up to every two minutes.
+            options=[("grpc.max_reconnect_backoff_ms", 1000)],
+        )
         self._caller = _Caller(_joined(address, port), secret, patience)
         self.stub = _Stub(_grpc.OracleStub(channel), self._caller)
         self._report = channel.unary_unary(

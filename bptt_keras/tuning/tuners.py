@@ -295,6 +295,10 @@ class DurableTuner(keras_tuner.Tuner):
                 workers.tend(restart=own.seconds_left > 0)
                 if own.seconds_left <= 0 and not workers.alive:
                     break
+                useless = workers.useless(own.clients)
+                waits = own.error is None and own.seconds_left > 0
+                if useless and waits and not own.finished:
+                    raise TuningError(useless)
                 self.results.look()
                 time.sleep(0.2)
             workers.wait(3.0)

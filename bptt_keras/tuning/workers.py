@@ -12,6 +12,8 @@ from bptt_keras.tuning.roles import ADDRESS, NAME, PORT, SECRET
 _PARENT = "BPTT_KERAS_TUNING_PARENT"
 # Seconds before a worker that died at once is started again; doubled each time.
 _PAUSE, _LONGEST = 0.5, 30.0
+# Workers that so often die before they ask for a trial never will.
+_SILENT = 3
 
 
 class Workers:
@@ -65,6 +67,34 @@ class Workers:
             elif restart and now >= place.due:
                 self._start(place)
 
+    def useless(self, heard):
+        """Why no worker will ever end this job, if that is so.
+
+        Args:
+            heard: `{worker: when it last asked for something}`, by `time.monotonic`.
+
+        Returns:
+            A sentence, or `None`.
+        """
+        codes = [place.process.poll() for place in self._places]
+        if all(code == 0 for code in codes):
+            return (
+                "All workers have ended before the job has. Each runs this program "
+                "again, up to `search`: it must come there in the same way."
+            )
+        for place, code in zip(self._places, codes, strict=True):
+            if heard.get(place.name, 0.0) > place.started:
+                place.silent = 0
+            elif code and place.told and not place.counted:
+                place.silent, place.counted = place.silent + 1, True
+        if all(place.silent >= _SILENT for place in self._places):
+            return (
+                f"Each worker has died {_SILENT} times before it asked for a trial "
+                f"(the last: {_exit(next(filter(None, codes), 1))}). Each runs this "
+                "program again, up to `search`; its error is told above."
+            )
+        return None
+
     def wait(self, seconds):
         """Waits for the workers to end by themselves."""
         end = time.monotonic() + seconds
@@ -97,6 +127,7 @@ class Workers:
                 # Before it has threads: those that it starts inherit this.
                 os.sched_setaffinity(place.process.pid, place.cores)
         place.started, place.told = time.monotonic(), False
+        place.counted = False
 
 
 class _Place:
@@ -104,6 +135,8 @@ class _Place:
         self.name, self.cores = name, cores
         self.process, self.started, self.told = None, 0.0, False
         self.pause, self.due = _PAUSE / 2, 0.0
+        # How often in a row it died before it said a word, and whether this time was.
+        self.silent, self.counted = 0, False
 
 
 def end_with_parent():
