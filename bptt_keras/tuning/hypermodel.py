@@ -7,7 +7,13 @@ import keras_tuner
 
 from bptt_keras.training import clipping as rules
 from bptt_keras.training.trainer import TruncatedBPTT
-from bptt_keras.tuning.ranges import CLIPPINGS, Range, check_numbers, declared
+from bptt_keras.tuning.ranges import (
+    CLIPPINGS,
+    Range,
+    check_numbers,
+    declared,
+    is_tuned,
+)
 
 _RULES = {
     "global_norm": rules.GlobalNorm,
@@ -37,7 +43,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         learning_rate: Of the optimizer, above 0.
         clipping: Kinds of clipping that are tried, with their thresholds: a sequence
             of `"none"`, `"global_norm"`, `"variable_norm"`, `"value"`, `"agc"`,
-            `"autoclip"` and `"zclip"`; a dict `{kind: Range or value}` for other
+            `"autoclip"` and `"zclip"`; a dict `{kind: Range, list or value}` for other
             thresholds; `"all"`; or `None` (default): the optimizer is left alone.
             The hyperparameters are `clipping` and `clip_<kind>`.
         compile: Arguments of `compile`, or a function of `HyperParameters` that returns
@@ -93,7 +99,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         name=None,
         **options,
     ):
-        if not callable(build):
+        if not callable(build) or isinstance(build, keras.Model):
             raise TypeError(
                 f"`build` must be a function of hyperparameters. Received: {build!r}."
             )
@@ -148,9 +154,12 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         return trainer
 
     def _set(self, trainer, values):
-        for name, value in values.items():
-            if self._timing[name] not in (None, 0):
-                setattr(trainer, name, value)
+        names = [name for name in values if self._timing[name] not in (None, 0)]
+        if {"window", "stride"} <= {*names} and values["window"] < trainer.stride:
+            # Each alone must go with what the trainer has of the other.
+            names.sort(key=lambda name: name != "stride")
+        for name in names:
+            setattr(trainer, name, values[name])
         for name, value in self._options.items():
             setattr(trainer, name, value)
         return trainer
@@ -159,22 +168,15 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         if self.clipping is None:
             return None
         kind = declared(hp, "clipping", list(self.clipping))
-        if kind == "none":
-            return None
-        allowed = self.clipping[kind]
-        if not isinstance(allowed, Range):
-            return _RULES[kind](allowed)
-        name = f"clip_{kind}"
-        if len(self.clipping) == 1:
-            return _RULES[kind](declared(hp, name, allowed))
-        for other, thresholds in self.clipping.items():
-            # All are declared, so that the space is known from the start.
-            if isinstance(thresholds, Range):
-                with hp.conditional_scope("clipping", [other]):
-                    value = declared(hp, f"clip_{other}", thresholds)
-                if other == kind:
-                    threshold = value
-        return _RULES[kind](threshold)
+        thresholds = {}
+        # All are declared, so that the space is known from the start.
+        for other, allowed in self.clipping.items():
+            if not is_tuned(allowed) or len(self.clipping) == 1:
+                thresholds[other] = declared(hp, f"clip_{other}", allowed)
+                continue
+            with hp.conditional_scope("clipping", [other]):
+                thresholds[other] = declared(hp, f"clip_{other}", allowed)
+        return None if kind == "none" else _RULES[kind](thresholds[kind])
 
     def _arguments(self, hp, model):
         """What to compile with; `None`: the model is a trainer that is compiled."""
@@ -194,9 +196,9 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             )
         if isinstance(model, TruncatedBPTT):
             return None
-        config = model.get_compile_config()
-        arguments = keras.saving.deserialize_keras_object(config)
-        return {**arguments, "optimizer": model.optimizer, "loss": model.loss}
+        # As they were given: functions of one's own cannot be read from a config.
+        given = dict(model._compile_config.config)
+        return {**given, "optimizer": model.optimizer, "loss": model.loss}
 
     def fit(self, hp, model, *args, **kwargs):
         """Trains the trial's trainer on its data."""
@@ -250,6 +252,11 @@ def _check_stride(stride, window):
     )
     if fractions:
         check_numbers("stride", stride, above=0, whole=False)
+        if window is None:
+            raise ValueError(
+                "`stride` is parts of the window, so `window` must be given. Received: "
+                f"stride={stride!r}, window=None."
+            )
         if _most(stride) > 1:
             raise ValueError(
                 "`stride` is parts of the window, in (0, 1], or integers. Received: "
@@ -292,6 +299,11 @@ def _kinds(clipping):
         clipping = list(CLIPPINGS)
     if isinstance(clipping, str):
         clipping = [clipping]
+    if not isinstance(clipping, list | tuple | dict):
+        raise TypeError(
+            "`clipping` must be a kind, a list of kinds, or a dict of thresholds. "
+            f"Received: {clipping!r}."
+        )
     unknown = [kind for kind in clipping if kind not in CLIPPINGS]
     if unknown or not clipping:
         raise ValueError(
@@ -301,6 +313,10 @@ def _kinds(clipping):
     for kind in clipping:
         given = clipping[kind] if isinstance(clipping, dict) else CLIPPINGS[kind]
         if kind == "none":
+            if given is not None:
+                raise ValueError(
+                    f"`clipping['none']` has no threshold. Received: {given!r}."
+                )
             kinds[kind] = None
         elif isinstance(given, tuple) and given == CLIPPINGS[kind]:
             low, high, log = given

@@ -39,6 +39,8 @@ class Range:
                 raise TypeError(
                     f"`{name}` must be a number. Received: {name}={value!r}."
                 )
+        # Those of NumPy are none to KerasTuner, and not to JSON.
+        low, high = _plain(low), _plain(high)
         if not low < high:
             raise ValueError(
                 f"A range must not be empty. Received: low={low}, high={high}."
@@ -71,9 +73,26 @@ def declared(hp, name, allowed):
         )
     if isinstance(allowed, tuple | list):
         if len(allowed) == 1:
-            return allowed[0]
-        return hp.Choice(name, list(allowed), ordered=False)
+            return _plain(allowed[0])
+        values = [_plain(value) for value in allowed]
+        if any(isinstance(value, float) for value in values):
+            # A choice must be of one type.
+            values = [float(value) for value in values]
+        return hp.Choice(name, values, ordered=False)
     return allowed
+
+
+def is_tuned(allowed):
+    """Whether that is a hyperparameter, and not one value."""
+    return isinstance(allowed, Range) or (
+        isinstance(allowed, tuple | list) and len(allowed) > 1
+    )
+
+
+def _plain(value):
+    if isinstance(value, str):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def check_numbers(name, allowed, *, least=None, above=None, whole=True):
