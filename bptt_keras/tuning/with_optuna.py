@@ -5,6 +5,7 @@ loses nothing here either, and a study in a database shows what the file says.
 """
 
 import json
+import math
 
 import keras_tuner
 
@@ -146,7 +147,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
     def _report(self, made, curve):
         known = self._study.trials[made.number].intermediate_values
         for step, value in enumerate(curve):
-            if step not in known:
+            if step not in known and math.isfinite(value):
                 made.report(value, step)
 
     # --- What KerasTuner asks -------------------------------------------------------
