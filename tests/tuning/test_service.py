@@ -3,6 +3,7 @@ import threading
 import time
 
 import grpc
+import keras_tuner
 import pytest
 
 import bptt_keras.tuning as tuning
@@ -14,6 +15,7 @@ from tests.tuning.jobs import begin, finish, opened, table
 from tests.tuning.trained import search, tuner
 
 SECRET = "shared"
+OBJECTIVE = keras_tuner.Objective("score", "min")
 
 
 @pytest.fixture
@@ -140,6 +142,21 @@ def test_an_idle_worker_asks_once_a_second_at_most(
     search(tuner(tmp_path / "worker", secret=SECRET))
     assert len(asked) == 4
     assert [wait for wait in waits if wait >= 1.0] == [1.0] * 3
+
+
+def test_what_no_trial_can_survive_ends_the_job_of_all_workers(
+    oracle, chief, monkeypatch
+):
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(chief.port))
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "a")
+    folder = oracle._store.path.parent
+    made = tuner(folder, secret=SECRET, objective=OBJECTIVE)
+    with pytest.raises(ValueError, match="score is not in the logs"):
+        search(made)
+    assert "score is not in the logs" in str(oracle.error)
+    assert client(oracle, chief, "b").create_trial("b").status == oracles.STOPPED
+    assert not oracle.working
 
 
 # --- Secrets -------------------------------------------------------------------------
