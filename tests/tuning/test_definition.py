@@ -141,7 +141,7 @@ def test_each_kind_of_range_is_told_apart():
     assert list(told) == ["units", "wide", "rate", "kind", "deep", "seed"]
     assert told["units"].startswith("4 to 8")
     assert told["wide"].startswith("4 to 8") and "step 2" in told["wide"]
-    assert told["rate"] == "0.0001 to 0.01, sampling log"
+    assert told["rate"] == "0.0001 to 0.01, log"
     assert told["kind"] == "one of ['a', 'b']"
     assert told["deep"] == "true or false"
     assert told["seed"] == "7"

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from bptt_keras.tuning import progress as module
-from bptt_keras.tuning.progress import Interruption, Progress, Watched
+from bptt_keras.tuning.progress import Interruption, Progress, WatchedTrial
 from tests.tuning.jobs import opened
 
 
@@ -66,7 +66,7 @@ def test_a_beat_brings_the_news_that_a_trial_was_lost(begun, monkeypatch):
         oracle.died("a")
         time.sleep(0.3)
         with pytest.raises(Interruption, match="lost"):
-            Watched(progress).on_train_batch_end(0)
+            WatchedTrial(progress).on_train_batch_end(0)
 
 
 def test_what_a_beat_raises_ends_the_trial(begun, monkeypatch):
@@ -80,14 +80,14 @@ def test_what_a_beat_raises_ends_the_trial(begun, monkeypatch):
         monkeypatch.setattr(oracle, "report", gone)
         time.sleep(0.3)
         with pytest.raises(RuntimeError, match="is gone"):
-            Watched(progress).on_test_batch_end(0)
+            WatchedTrial(progress).on_test_batch_end(0)
 
 
 def test_a_deadline_holds_within_a_batch(begun):
     oracle, name = begun
     oracle.budget = oracle.spent + 0.1
     with Progress(oracle, "a", name) as progress:
-        watched = Watched(progress)
+        watched = WatchedTrial(progress)
         watched.on_train_batch_end(0)
         time.sleep(0.15)
         with pytest.raises(Interruption, match="budget"):

@@ -1,6 +1,5 @@
 import pytest
 
-from bptt_keras.tuning import in_a_cluster
 from bptt_keras.tuning.roles import ADDRESS, NAME, PORT, SECRET, Role
 
 
@@ -14,7 +13,6 @@ def role(monkeypatch, address=None, port=None, name=None, secret=None, given=Non
 
 def test_without_variables_a_process_is_alone(monkeypatch):
     assert role(monkeypatch) == Role("alone", "tuner0")
-    assert not in_a_cluster()
 
 
 def test_a_name_alone_makes_no_cluster(monkeypatch):
@@ -24,7 +22,6 @@ def test_a_name_alone_makes_no_cluster(monkeypatch):
 def test_the_one_named_chief_is_the_chief(monkeypatch):
     made = role(monkeypatch, "127.0.0.1", "8000", "chief")
     assert made == Role("chief", "chief", "127.0.0.1", 8000)
-    assert in_a_cluster()
 
 
 @pytest.mark.parametrize("name", ["worker-0", "chief-2", "Chief", "my chief"])
