@@ -80,7 +80,6 @@ class Shown(bk.tuning.Results):
         elif self.verbose and job.trials:
             print(f"\n{text_table(job, _width())}")
         self._leave(job)
-        self.verbose = False
         super().conclude()
 
     def _draw(self):
