@@ -61,7 +61,8 @@ def test_every_preset_of_the_package_was_measured():
 
 
 def test_the_readme_has_the_table_that_was_measured():
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = text.partition("\n### Results\n")[2].partition("\n### ")[0].splitlines()
     for row in published():
         (line,) = [x for x in lines if x.startswith(f"| `{row['preset']}` |")]
         assert f"| {cells(float(row['value']), row['unit'])[0]}" in line
