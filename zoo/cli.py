@@ -143,12 +143,7 @@ def _add_task(tasks, task) -> None:
             metavar={int: "N", float: "X", str: "NAME"}[kind],
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
-    group.add_argument(
-        "--jit",
-        choices=("auto", "on", "off"),
-        default="auto",
-        help="compile with XLA; auto: wherever it compiles (default)",
-    )
+    _add_jit(group)
 
 
 def _add_tune(commands) -> None:
@@ -256,12 +251,7 @@ def _add_tuned_task(tasks, task) -> None:
             metavar="VALUE|RANGE" if field.name not in ("seed", "epochs") else "N",
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
-    group.add_argument(
-        "--jit",
-        choices=("auto", "on", "off"),
-        default="auto",
-        help="compile with XLA; auto: wherever it compiles (default)",
-    )
+    _add_jit(group)
 
 
 def _words(recipe_class) -> dict[str, str]:
@@ -560,19 +550,26 @@ def _add_server(parser, words: str) -> None:
     parser.add_argument("--from", dest="server", metavar="URL", help=words)
 
 
+def _add_jit(group) -> None:
+    group.add_argument(
+        "--jit",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="compile with XLA; auto: wherever it compiles (default)",
+    )
+
+
 def _add_json(parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _command(name: str):
     from zoo import commands, preset_commands
+    from zoo.tuning import command as tuning
 
-    if name == "tune":
-        from zoo.tuning.command import tune
-
-        return tune
     name = {"list": "list_all"}.get(name, name.replace("-", "_"))
-    return getattr(commands, name, None) or getattr(preset_commands, name)
+    places = (commands, preset_commands, tuning)
+    return next(getattr(place, name) for place in places if hasattr(place, name))
 
 
 def _report(error: Exception, code: int) -> int:

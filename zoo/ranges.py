@@ -24,6 +24,15 @@ class Range:
     log: bool = False
     whole: bool = False
 
+    @property
+    def middle(self) -> float:
+        """What lies between them, by the logarithm if they are drawn by it."""
+        if self.log:
+            middle = (self.low * self.high) ** 0.5
+        else:
+            middle = (self.low + self.high) / 2
+        return int(middle) if self.whole else middle
+
     def describe(self) -> dict:
         """For JSON and reports."""
         return {"low": self.low, "high": self.high, "log": self.log, "step": None}

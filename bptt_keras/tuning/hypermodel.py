@@ -144,10 +144,8 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             )
         arguments = self._arguments(hp, model)
         if arguments is None:
-            arguments = {"optimizer": trainer.optimizer}
-            if rate is None and rule is None:
-                return trainer
-            trainer.optimizer = _optimizer(arguments["optimizer"], rate, rule)
+            if rate is not None or rule is not None:
+                trainer.optimizer = _optimizer(trainer.optimizer, rate, rule)
             return trainer
         arguments["optimizer"] = _optimizer(arguments.get("optimizer"), rate, rule)
         trainer.compile(**arguments)
@@ -217,9 +215,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             hp = keras_tuner.HyperParameters()
             self.build(hp)
             given = {**kwargs, **self._data(hp)}
-        return bool(
-            given.get("validation_data") is not None or given.get("validation_split")
-        )
+        return asks_to_validate(given)
 
     def check_search(self, space, args, kwargs):
         """Refuses arguments of `search` that do not go with what is tuned.
@@ -239,6 +235,14 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
                 "of `search`. Give `TruncatedHyperModel` a function `data` that makes "
                 "them for each trial."
             )
+
+
+def asks_to_validate(arguments):
+    """Whether `fit` with these arguments validates."""
+    return bool(
+        arguments.get("validation_data") is not None
+        or arguments.get("validation_split")
+    )
 
 
 def _check_stride(stride, window):

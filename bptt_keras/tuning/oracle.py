@@ -96,11 +96,6 @@ class DurableOracle:
         self._definition = state["definition"]
         self.set_state(state)
 
-    @property
-    def definition(self):
-        """What the job is, for JSON, once it is open."""
-        return self._definition
-
     def get_state(self):
         """Everything that the job is, for JSON."""
         return {

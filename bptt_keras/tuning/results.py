@@ -148,10 +148,6 @@ class Results:
         """The row of the best trial so far, or `None`."""
         return best_row(self.rows(), self.higher, self._tuner.executions_per_trial)
 
-    def tell(self, event, name):
-        """Prints a line about a trial, and keeps what is best."""
-        self.look()
-
     def look(self):
         """Tells of what has changed since the last look."""
         rows = self._by_name()

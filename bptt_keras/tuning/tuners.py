@@ -29,7 +29,7 @@ from bptt_keras.tuning.execution import (
     refuse_unlogged,
     restore_model,
 )
-from bptt_keras.tuning.hypermodel import TruncatedHyperModel
+from bptt_keras.tuning.hypermodel import TruncatedHyperModel, asks_to_validate
 from bptt_keras.tuning.progress import BEAT, Interruption, Progress, WatchedTrial
 from bptt_keras.tuning.results import Results, TuningError
 from bptt_keras.tuning.roles import Role
@@ -167,7 +167,7 @@ class DurableTuner(keras_tuner.Tuner):
             elif self.workers is not None:
                 self._supervise()
             else:
-                self._work_alone(args, kwargs)
+                self._train(args, kwargs)
         finally:
             self.results.look()
             self._lock.release()
@@ -179,7 +179,7 @@ class DurableTuner(keras_tuner.Tuner):
         if checked is not None:
             checked(self.own_oracle.get_space(), args, kwargs)
         taken = getattr(self.hypermodel, "validates", None)
-        validates = taken(args, kwargs) if taken else _validates(args, kwargs)
+        validates = taken(args, kwargs) if taken else asks_to_validate(kwargs)
         for name in names_of(self.own_oracle.objective):
             if name.startswith("val_") and not validates:
                 raise ValueError(
@@ -259,7 +259,7 @@ class DurableTuner(keras_tuner.Tuner):
             print(damaged, file=sys.stderr)
         self.results.begin()
 
-    def _work_alone(self, args, kwargs):
+    def _train(self, args, kwargs):
         self.on_search_begin()
         self._trials(args, kwargs)
         self.on_search_end()
@@ -317,9 +317,7 @@ class DurableTuner(keras_tuner.Tuner):
             self._patience,
         )
         kwargs = {**kwargs, "verbose": 0} if self._supervised else kwargs
-        self.on_search_begin()
-        self._trials(args, kwargs)
-        self.on_search_end()
+        self._train(args, kwargs)
         if self._supervised:
             # What the program does after the search, one process does.
             sys.exit(0)
@@ -342,7 +340,7 @@ class DurableTuner(keras_tuner.Tuner):
     def _attempt(self, trial, args, kwargs):
         """Runs a trial and ends it; False: nothing more is to be run."""
         self.on_trial_begin(trial)
-        self._say("begins", trial)
+        self._look()
         with Progress(self.oracle, self.tuner_id, trial.trial_id) as progress:
             self.progress, metrics, cause = progress, None, ""
             try:
@@ -355,7 +353,7 @@ class DurableTuner(keras_tuner.Tuner):
                     return True
                 else:
                     progress.end("cut")
-                    self._say("cut", trial)
+                    self._look()
                     return False
             except (ChiefGoneError, PermissionError):
                 # Nothing that the trial has done.
@@ -375,7 +373,7 @@ class DurableTuner(keras_tuner.Tuner):
         if metrics is not None:
             self.oracle.update_trial(trial.trial_id, metrics)
         self.on_trial_end(trial)
-        self._say("ends", trial)
+        self._look()
         return True
 
     def _metrics(self, trial, args, kwargs):
@@ -533,9 +531,9 @@ class DurableTuner(keras_tuner.Tuner):
         path = Path(self.get_trial_dir(trial.trial_id)) / "error.txt"
         path.write_text(traceback.format_exc(), "utf-8")
 
-    def _say(self, event, trial):
+    def _look(self):
         if self.role.kind != "worker":
-            self.results.tell(event, trial.trial_id)
+            self.results.look()
 
 
 def _named(hypermodel, args, kwargs):
@@ -578,13 +576,6 @@ def _measured(model):
             return None
         known.add(name)
     return known - {"loss", "compile_metrics"}
-
-
-def _validates(args, kwargs):
-    """Whether `fit` with these arguments validates."""
-    return bool(
-        kwargs.get("validation_data") is not None or kwargs.get("validation_split")
-    )
 
 
 def _cause(error):

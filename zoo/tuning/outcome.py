@@ -12,7 +12,7 @@ import bptt_keras as bk
 from zoo.tuning.job import Job, Trial
 from zoo.tuning.table import text_table, write_csv
 
-CSV, PLOTS = "trials.csv", ("against", "parallel", "importance", "progress")
+CSV = "trials.csv"
 # Seconds between two pictures of the table on a terminal.
 REDRAW = 1.0
 

@@ -107,9 +107,7 @@ class Space:
         if isinstance(allowed, Choices):
             return value if value in allowed.values else allowed.values[0]
         if value is None or value == NONE:
-            between = (allowed.low * allowed.high) ** 0.5
-            middle = between if allowed.log else (allowed.low + allowed.high) / 2
-            return int(middle) if allowed.whole else middle
+            return allowed.middle
         return min(max(value, allowed.low), allowed.high)
 
 
@@ -179,9 +177,9 @@ def space_of(
         else:
             known_kind(kind)
             fixed["clipping"] = kind
+            ranges[threshold_of(kind)] = tried = Range(*KINDS[kind][1])
             if recipe.clipping != kind or recipe.clip is None:
-                fixed["clip"] = _middle(kind)
-            ranges[threshold_of(kind)] = Range(*KINDS[kind][1])
+                fixed["clip"] = tried.middle
     elif "clipping" in ranges:
         for one in ranges["clipping"].values:
             if one != NONE:
@@ -220,11 +218,6 @@ def known_kind(kind: str) -> None:
     if kind not in KINDS:
         known = ", ".join([NONE, *KINDS])
         raise UserError(f"`--clipping` must be of: {known}. Received: {kind}")
-
-
-def _middle(kind):
-    low, high, log = KINDS[kind][1]
-    return (low * high) ** 0.5 if log else (low + high) / 2
 
 
 def _check_ends(space):

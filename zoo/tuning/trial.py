@@ -11,7 +11,6 @@ from keras_tuner.errors import FailedTrialError
 
 import bptt_keras as bk
 from zoo.checkpoint import CHECKPOINT, Checkpoint
-from zoo.errors import ZooError
 from zoo.monitoring import Derived
 from zoo.recipe import Training
 from zoo.tasks.task import Task
@@ -115,6 +114,6 @@ class _Reporting(keras.callbacks.Callback):
         self._run.report()
 
 
-def failed(error: ZooError) -> FailedTrialError:
+def failed(error: Exception) -> FailedTrialError:
     """A refusal of the zoo, such as of a window that is too long, as a trial's end."""
     return FailedTrialError(" ".join(str(error).split()))

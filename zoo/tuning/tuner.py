@@ -168,9 +168,7 @@ class _OfRecipes:
                 jit=model.jit,
             )
             value = run.train(values.get("tuner/epochs", recipe.epochs))
-        except ValueError as error:
-            raise failed(error) from error
-        except ZooError as error:
+        except (ValueError, ZooError) as error:
             raise failed(error) from error
         return {execution.objective.name: value}
 
