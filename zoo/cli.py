@@ -288,6 +288,14 @@ def _add_data(parser, task, *, default: str) -> None:
     )
     if task.OWN_DATA is not None:
         either.add_argument("--data", metavar="PATH", help=f"your own: {task.OWN_DATA}")
+        for option in task.READING:
+            group.add_argument(
+                f"--{option.name.replace('_', '-')}",
+                type=option.kind,
+                choices=option.choices,
+                metavar=None if option.choices else option.metavar,
+                help=f"your own: {option.help}",
+            )
     group.add_argument(
         "--data-dir",
         metavar="DIR",

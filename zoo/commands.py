@@ -24,15 +24,19 @@ def train(arguments) -> None:
     task = TASKS[arguments.task]
     own = getattr(arguments, "data", None)
     dataset = None if own is not None else arguments.dataset or task.DATASETS[0]
-    recipe = _recipe(task, dataset, arguments)
+    recipe, given = _recipe(task, dataset, arguments)
     out = prepare_output(arguments.out, overwrite=arguments.overwrite)
-    import_tensorflow()
     origin = {"dataset": dataset, "data": own, "data_dir": arguments.data_dir}
+    origin["reading"] = reading_options(task, arguments)
+    if own is None:
+        import_tensorflow()
     data = load_data(task, recipe, **origin)
-
+    if own is not None and arguments.recipe is None:
+        recipe = task.fitted(data, recipe, given)
+    task.check(data, recipe)
+    import_tensorflow()
     from zoo.training import WRITTEN, Run
 
-    task.check(data, recipe)
     prepare_output(out, overwrite=True, names=WRITTEN)
     run = Run(task, data, recipe, out, jit=JIT[arguments.jit], origin=origin)
     _fit(run)
@@ -46,7 +50,8 @@ def resume(arguments) -> None:
     try:
         task = TASKS[state["origin"]["task"]]
         recipe = task.recipe_from(state["recipe"])
-        places = {k: state["origin"][k] for k in ("dataset", "data", "data_dir")}
+        names = ("dataset", "data", "data_dir", "reading")
+        places = {k: state["origin"][k] for k in names}
         jit = state["origin"]["jit"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
@@ -171,7 +176,7 @@ def report(arguments) -> None:
 
 
 def _recipe(task, dataset, arguments):
-    """The default recipe or that of a file, changed where an option was given."""
+    """The default recipe or that of a file, changed by options, and their names."""
     recipe = starting_recipe(task, dataset, arguments.recipe)
     names = {field.name for field in dataclasses.fields(recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
@@ -180,9 +185,23 @@ def _recipe(task, dataset, arguments):
         if given.get(name) == 0:
             given[name] = None
     try:
-        return dataclasses.replace(recipe, **given)
+        return dataclasses.replace(recipe, **given), frozenset(given)
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def reading_options(task, arguments) -> dict:
+    """The options of a task on how own data are read, as far as they were given.
+
+    Raises:
+        UserError: If one is given and the data are not the user's own.
+    """
+    values = {o.name: getattr(arguments, o.name, None) for o in task.READING}
+    given = {name: value for name, value in values.items() if value is not None}
+    if given and arguments.data is None:
+        option = next(iter(given)).replace("_", "-")
+        raise UserError(f"`--{option}` goes with --data.")
+    return given
 
 
 def starting_recipe(task, dataset, path):
@@ -207,13 +226,13 @@ def starting_recipe(task, dataset, path):
         raise UserError(f"{path} holds no recipe of {task.NAME}: {error!r}") from None
 
 
-def load_data(task, recipe, *, dataset, data, data_dir):
-    """Data by name, or the user's own."""
+def load_data(task, recipe, *, dataset, data, data_dir, reading=None):
+    """Data by name, or the user's own, read as the options say."""
     if data is None:
         return task.load(dataset, data_dir, recipe)
     if data_dir is not None:
         raise UserError("`--data-dir` goes with --dataset, not with --data.")
-    return task.from_file(data, recipe)
+    return task.from_file(data, recipe, **(reading or {}))
 
 
 def _announce(run) -> None:

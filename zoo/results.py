@@ -76,7 +76,7 @@ def measure(
         "wall_time_seconds": metadata["wall_time_seconds"],
         "machine": metadata.get("machine", ""),
         "published": task.references_for(data.name),
-        "without_learning": task.levels(data, recipe),
+        "without_learning": task.levels(data, recipe, part),
     }
 
 

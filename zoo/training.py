@@ -116,6 +116,9 @@ class Run:
                     validation_data=task.held_out(data, recipe, "validation"),
                     initial_epoch=epoch,
                     epochs=recipe.epochs,
+                    # Keras would draw the batches of a `PyDataset` in an order that no
+                    # seed fixes; those of the zoo have theirs.
+                    shuffle=False,
                     # One line an epoch where nobody watches the bar move.
                     verbose=1 if sys.stdout.isatty() else 2,
                     callbacks=[
@@ -128,6 +131,7 @@ class Run:
                         checkpoint,
                         keras.callbacks.TerminateOnNaN(),
                     ],
+                    **task.fit_options(data, recipe),
                 )
         finally:
             self._plot()
@@ -198,7 +202,7 @@ class Run:
         history = self.recorder.history
         title = f"{self.task.NAME} on {self.data.name}"
         if history["epoch"]:
-            levels = self.facts["baselines"]
+            levels = self.task.levels(self.data, self.recipe, "validation")
             plot_metric(self.out / "loss.png", history, self.task.METRIC, levels, title)
         if self.recorder.grad_norms:
             plot_grad_norm(
@@ -211,7 +215,9 @@ class Run:
     def _collect_facts(self) -> dict:
         return {
             "data": self.data.describe(),
-            "baselines": self.task.levels(self.data, self.recipe),
+            "baselines": self.task.levels(
+                self.data, self.recipe, self.task.parts(self.data)[-1]
+            ),
             "references": self.task.references_for(self.data.name),
             "recipe": dataclasses.asdict(self.recipe),
             "seed": self.recipe.seed,

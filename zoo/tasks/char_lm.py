@@ -128,18 +128,17 @@ class CharLM(LanguageTask):
         text = datasets.load(dataset, data_dir=data_dir)
         return Characters.of(_as_characters(text))
 
-    def from_file(self, path, recipe):
+    def from_file(self, path, recipe, **reading):
         from zoo.datasets import from_file
 
         return Characters.of(from_file(path))
 
-    def levels(self, data, recipe):
+    def levels(self, data, recipe, part):
         from zoo import baselines
 
-        part = "test" if "test" in data.ids else "validation"
         train, held_out = data.ids["train"], data.ids[part]
         pairs = baselines.bigram(train, held_out, data.vocabulary.size)
-        return {"bigram (order 2)": pairs, **super().levels(data, recipe)}
+        return {"bigram (order 2)": pairs, **super().levels(data, recipe, part)}
 
     def processing(self, data):
         return {"vocabulary": "".join(data.vocabulary.characters)}

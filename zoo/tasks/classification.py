@@ -118,7 +118,7 @@ class Classification(Task):
         source = builder.FILES[0].url
         return LabelledCases.of(dataset, parts["train"], parts["test"], source)
 
-    def from_file(self, path, recipe):
+    def from_file(self, path, recipe, **reading):
         from zoo.datasets.own_cases import read_cases
 
         return LabelledCases.of(*read_cases(path), source="own files")
@@ -155,8 +155,8 @@ class Classification(Task):
     def updates_per_epoch(self, data, recipe):
         return -(-len(data.train[0]) // recipe.batch_size)
 
-    def levels(self, data, recipe):
-        counts = np.bincount(data.test[1], minlength=len(data.classes))
+    def levels(self, data, recipe, part):
+        counts = np.bincount(getattr(data, part)[1], minlength=len(data.classes))
         return {
             "most frequent class": float(counts.max() / counts.sum()),
             "chance": 1 / len(data.classes),

@@ -69,7 +69,7 @@ class CopyMemory(DrawnTask):
         why = f"What is recalled lies {recipe.steps + RECALLED} timesteps back"
         self.require_reach(recipe, length, why)
 
-    def levels(self, data, recipe):
+    def levels(self, data, recipe, part):
         steps = data.recipe.steps
         return {
             "no memory": RECALLED * np.log(SYMBOLS) / (steps + 2 * RECALLED),

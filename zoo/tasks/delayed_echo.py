@@ -88,7 +88,7 @@ class DelayedEcho(GeneratedTask):
     def updates_per_epoch(self, data, recipe):
         return math.ceil(recipe.length / recipe.window)
 
-    def levels(self, data, recipe):
+    def levels(self, data, recipe, part):
         # Of the answers of a window, those whose bit lies in the window before.
         recipe = data.recipe
         unseen = min(recipe.delay, recipe.window) / recipe.window

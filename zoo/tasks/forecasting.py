@@ -180,7 +180,7 @@ class Forecasting(Task):
         source = builder.FILES[0].url
         return _series(dataset, columns, table["values"], ends, recipe, source)
 
-    def from_file(self, path, recipe):
+    def from_file(self, path, recipe, **reading):
         from zoo.datasets.own_table import read_table
 
         name, columns, values = read_table(path)
@@ -254,9 +254,9 @@ class Forecasting(Task):
     def updates_per_epoch(self, data, recipe):
         return -(-self._stream_length(data, recipe) // recipe.window)
 
-    def levels(self, data, recipe):
-        """Errors of the naive forecasts on the test part."""
-        first, end = data.span("test")
+    def levels(self, data, recipe, part):
+        """Errors of the naive forecasts."""
+        first, end = data.span(part)
         places = np.arange(first - 1, end - recipe.horizon)
         known = data.scaled()[:, list(data.targets)]
         y = _ahead(known, places, recipe.horizon)

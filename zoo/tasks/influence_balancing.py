@@ -90,7 +90,7 @@ class InfluenceBalancing(GeneratedTask):
     def updates_per_epoch(self, data, recipe):
         return -(-recipe.steps // (recipe.mean_window or recipe.window or recipe.steps))
 
-    def levels(self, data, recipe):
+    def levels(self, data, recipe, part):
         return {"theta as it starts": START - OPTIMUM}
 
     def build_model(self, data, recipe):

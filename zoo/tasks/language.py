@@ -83,10 +83,9 @@ class LanguageTask(Task):
     def updates_per_epoch(self, data, recipe):
         return math.ceil(self.stream_length(data, recipe) / recipe.window)
 
-    def levels(self, data, recipe):
+    def levels(self, data, recipe, part):
         from zoo import baselines
 
-        part = "test" if "test" in data.ids else "validation"
         train, held_out = data.ids["train"], data.ids[part]
         size = data.vocabulary.size
         return {

@@ -127,7 +127,7 @@ class SequentialMnist(Task):
     def updates_per_epoch(self, data, recipe):
         return -(-len(data.images["train"]) // recipe.batch_size)
 
-    def levels(self, data, recipe):
+    def levels(self, data, recipe, part):
         return {"chance": 0.1}
 
     def build_model(self, data, recipe):

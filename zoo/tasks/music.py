@@ -108,7 +108,7 @@ class Music(Task):
         pieces = {part: [e["frames"] for e in parts[part]] for part in PARTS}
         return Rolls(dataset, **pieces, source=builder.FILES[0].url)
 
-    def from_file(self, path, recipe):
+    def from_file(self, path, recipe, **reading):
         from zoo.datasets.own_rolls import read_rolls
 
         return Rolls(*read_rolls(path), source="own files")
@@ -150,11 +150,11 @@ class Music(Task):
         longest = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
         return sum(-(-length // recipe.window) for length in longest)
 
-    def levels(self, data, recipe):
+    def levels(self, data, recipe, part):
         """The frequency of each key in the training part, for every frame."""
         train = np.concatenate(data.train).astype(float)
         rate = (train.sum(axis=0) + 1) / (len(train) + 2)
-        frames = np.concatenate([piece[1:] for piece in data.test])
+        frames = np.concatenate([piece[1:] for piece in getattr(data, part)])
         cost = -np.where(frames > 0, np.log(rate), np.log(1 - rate)).sum(axis=1)
         return {
             "frequency of each key": float(cost.mean()),

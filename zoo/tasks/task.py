@@ -39,6 +39,25 @@ class Metric:
         return value > than if self.higher else value < than
 
 
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One way to say how a user's own data are read.
+
+    Args:
+        name: Of the argument of `Task.from_file`; on the command line with dashes.
+        help: One line.
+        metavar: Such as "FILE".
+        kind: `str`, `int` or `float`.
+        choices: What may be given; None: anything.
+    """
+
+    name: str
+    help: str
+    metavar: str = "NAME"
+    kind: type = str
+    choices: tuple[str, ...] | None = None
+
+
 class Task(abc.ABC):
     """One task. A subclass is one file; `zoo.tasks` has a row for each.
 
@@ -51,6 +70,7 @@ class Task(abc.ABC):
         REFERENCES: `{data set name: {who: published value of the metric}}`.
         OWN_DATA: What `--data` takes, in words, or None if the task has its own data
             only.
+        READING: `Option`s: how the user's own data are read.
         CONTINUES: What `bptt-zoo generate` makes with its models: "text", "music", or
             None for nothing.
     """
@@ -62,6 +82,7 @@ class Task(abc.ABC):
     RECIPES: dict[str | None, Training]
     REFERENCES: dict[str, dict[str, float]] = {}
     OWN_DATA: str | None = None
+    READING: tuple[Option, ...] = ()
     CONTINUES: str | None = None
 
     def recipe_for(self, dataset: str | None) -> Training:
@@ -108,13 +129,28 @@ class Task(abc.ABC):
             ZooError: If they cannot be had.
         """
 
-    def from_file(self, path: str, recipe: Training) -> Any:
-        """The user's own data.
+    def from_file(self, path: str, recipe: Training, **reading: Any) -> Any:
+        """The user's own data, read without TensorFlow.
+
+        Args:
+            path: What `--data` names.
+            recipe: The recipe, as far as it is known: see `fitted`.
+            **reading: Values of the options in `READING` that were given.
 
         Raises:
             UserError: If the task takes none, or the file does not fit.
         """
         raise UserError(f"`--data` is not possible: {self.NAME} makes its own data.")
+
+    def fitted(self, data: Any, recipe: Training, given: frozenset[str]) -> Training:
+        """The recipe of the user's own data, with what follows from their size.
+
+        Args:
+            data: What `from_file` returned.
+            recipe: The recipe so far.
+            given: Names of the fields that the user has set: they stay.
+        """
+        return recipe
 
     @abc.abstractmethod
     def check(self, data: Any, recipe: Training) -> None:
@@ -163,8 +199,26 @@ class Task(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def levels(self, data: Any, recipe: Training) -> dict[str, float]:
-        """What the metric is without any learning: simple rules, and chance."""
+    def levels(self, data: Any, recipe: Training, part: str) -> dict[str, float]:
+        """What the metric is by simple rules and by chance, without a network.
+
+        Args:
+            data: The task's data.
+            recipe: The recipe.
+            part: One of `parts(data)`. Rules learn from what lies before it: from the
+                training part, and for "test" they may be chosen by validation.
+        """
+
+    def selection(self, data: Any, recipe: Training) -> Metric | None:
+        """What chooses the epoch whose weights are kept, of the validation part.
+
+        On a tie the later epoch wins, by the loss first. None: the last epoch is kept.
+        """
+        return self.METRIC
+
+    def fit_options(self, data: Any, recipe: Training) -> dict[str, Any]:
+        """More arguments of `fit`, such as `class_weight`."""
+        return {}
 
     def processing(self, data: Any) -> dict:
         """Plain values that a trained model needs to read data: a dict for JSON."""

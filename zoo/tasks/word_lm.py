@@ -178,7 +178,7 @@ class WordLM(LanguageTask):
         text = datasets.load(dataset, data_dir=data_dir)
         return WordText.of(text, min_count=recipe.min_count)
 
-    def from_file(self, path, recipe):
+    def from_file(self, path, recipe, **reading):
         from zoo.datasets import from_file
 
         return WordText.of(from_file(path), min_count=recipe.min_count)

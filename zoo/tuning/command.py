@@ -9,7 +9,7 @@ import json
 import os
 from pathlib import Path
 
-from zoo.commands import JIT, load_data, starting_recipe
+from zoo.commands import JIT, load_data, reading_options, starting_recipe
 from zoo.errors import UserError, ZooError
 from zoo.files import write_json
 from zoo.quiet import import_tensorflow
@@ -26,17 +26,24 @@ def tune(arguments) -> None:
     own = getattr(arguments, "data", None)
     dataset = None if own is not None else arguments.dataset or task.DATASETS[0]
     recipe = starting_recipe(task, dataset, arguments.recipe)
+    reading = reading_options(task, arguments)
     names = [field.name for field in dataclasses.fields(recipe)]
     given = {n: getattr(arguments, n) for n in names if getattr(arguments, n)}
     vary = arguments.vary
     if vary is not None:
         vary = [name.strip().replace("-", "_") for name in vary.split(",")]
+    if own is not None and arguments.recipe is None:
+        # Before TensorFlow: what is wrong with them is told at once.
+        recipe = task.fitted(
+            task.from_file(own, recipe, **reading), recipe, frozenset(given)
+        )
     space = space_of(task, recipe, given, vary)
     _check(arguments, space)
     facts = {
         "task": task.NAME,
         "data": _fingerprint(own) if own is not None else dataset,
         "recipe": dataclasses.asdict(space.recipe),
+        "reading": reading,
     }
     out = Path(arguments.out)
     settings = {"engine": arguments.engine, "tuner": arguments.tuner}
@@ -53,6 +60,7 @@ def tune(arguments) -> None:
 
     where = f"--data {own}" if own is not None else f"--dataset {dataset}"
     places = {"dataset": dataset, "data": own, "data_dir": arguments.data_dir}
+    places["reading"] = reading
 
     def load(recipe):
         return load_data(task, recipe, **places)
@@ -65,7 +73,8 @@ def tune(arguments) -> None:
     with contextlib.redirect_stdout(None) if worker else contextlib.nullcontext():
         model.space = space.fitting(lambda r: task.check(data, r), list(given))
     if not worker:
-        levels = task.levels(data, space.recipe)
+        # Trials are judged by the validation part.
+        levels = task.levels(data, space.recipe, "validation")
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / DEFINITION, _definition({**facts, **settings}, space))
     run(model, arguments, settings, where, levels)

@@ -70,6 +70,7 @@ class TrialRun(Run):
                 validation_data=task.held_out(data, recipe, "validation"),
                 initial_epoch=epoch,
                 epochs=until,
+                shuffle=False,
                 verbose=0,
                 callbacks=[
                     bk.tuning.WatchedTrial(self._progress),
@@ -81,6 +82,7 @@ class TrialRun(Run):
                     _Reporting(self),
                     keras.callbacks.TerminateOnNaN(),
                 ],
+                **task.fit_options(data, recipe),
             )
         return self._value()
 

@@ -44,7 +44,7 @@ def test_copying_asks_for_the_symbols_after_the_blank():
 def test_the_level_of_copying_is_that_of_who_guesses_in_time():
     task = TASKS["copy-memory"]
     data = task.load("copy-100", None, CopyRecipe(steps=100))
-    assert task.levels(data, data.recipe)["no memory"] == pytest.approx(
+    assert task.levels(data, data.recipe, "test")["no memory"] == pytest.approx(
         0.1733, abs=5e-5
     )
 
@@ -61,7 +61,9 @@ def test_the_echo_is_the_bit_of_some_timesteps_ago():
     np.testing.assert_array_equal(y[:, 3:], x[:, :-3])
     assert x.shape == (2, 40, 1)
     # Of ten answers the first three lie in the window before.
-    assert task.levels(data, recipe)["without carried state"] == pytest.approx(0.85)
+    assert task.levels(data, recipe, "test")["without carried state"] == pytest.approx(
+        0.85
+    )
 
 
 def test_recipes_that_cannot_work_are_refused():
@@ -157,7 +159,7 @@ def test_naive_forecasts_repeat_the_season_and_the_last_value():
                 place -= 3
             errors["seasonal naive"].append((known[place] - known[t + k]) ** 2)
             errors["last value"].append((known[t] - known[t + k]) ** 2)
-    levels = task.levels(data, recipe)
+    levels = task.levels(data, recipe, "test")
     for name, squares in errors.items():
         assert levels[name] == pytest.approx(np.mean(squares), rel=1e-5)
 

@@ -120,7 +120,7 @@ def test_data_model_and_loss_go_together(loaded, name, dataset):
 @pytest.mark.parametrize(("name", "dataset"), EVERY)
 def test_levels_are_those_of_the_held_out_data(loaded, name, dataset):
     task, data = TASKS[name], loaded(name, dataset)
-    levels = task.levels(data, small_recipe(task, dataset))
+    levels = task.levels(data, small_recipe(task, dataset), task.parts(data)[-1])
     assert levels and all(math.isfinite(level) for level in levels.values())
 
 

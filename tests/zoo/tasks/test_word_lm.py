@@ -63,7 +63,7 @@ def test_own_text_is_cut_between_words_and_rare_ones_are_unknown(tmp_path):
 
 
 def test_levels_are_those_of_words():
-    levels = TASK.levels(WordText.of(TEXT), SMALL)
+    levels = TASK.levels(WordText.of(TEXT), SMALL, "validation")
     assert levels["uniform (chance)"] == pytest.approx(math.log(8))
     assert levels["unigram (order 1)"] < levels["uniform (chance)"]
 
