@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from zoo.errors import UserError, ZooError
+from zoo.extras import EXTRAS, not_installed, tensorflow_version
+from zoo.suggestions import did_you_mean
 
 _KINDS = {"int": int, "float": float, "str": str}
 EPILOG = """\
@@ -59,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (ZooError, OSError) as error:
         return _report(error, 1)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        return _report(not_installed(error.name), 1)
     except KeyboardInterrupt:
         return 130
     except SystemExit as error:  # argparse: --help and wrong options
@@ -72,6 +78,12 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train and use models with truncated backpropagation through time.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=_versions(),
+        help="show the versions of what runs, and exit",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
@@ -94,8 +106,37 @@ def build_parser() -> argparse.ArgumentParser:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; `--help` has the rest."""
 
+    def parse_known_args(self, args=None, namespace=None):
+        namespace, rest = super().parse_known_args(args, namespace)
+        # Told here: the parser above, which argparse leaves it to, has other options.
+        options = [word.partition("=")[0] for word in rest if word.startswith("--")]
+        if options:
+            meant = did_you_mean(options[0], self._option_string_actions)
+            self.error(f"there is no option {options[0]}.{meant}")
+        return namespace, rest
+
     def error(self, message):
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if choice:
+            word, known = choice.groups()
+            known = known.replace("'", "").split(", ")
+            message += "." + did_you_mean(word, known)
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _versions() -> str:
+    """Versions of what runs, found without importing it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    own = {"tensorflow": tensorflow_version() or "not installed"}
+    for name in ("bptt_keras", "keras"):
+        try:
+            own[name] = version(name)
+        except PackageNotFoundError:
+            own[name] = "not installed"
+    own["python"] = sys.version.split()[0]
+    order = ("bptt_keras", "tensorflow", "keras", "python")
+    return ", ".join(f"{name} {own[name]}" for name in order)
 
 
 def _add_train(commands) -> None:
@@ -140,6 +181,7 @@ def _add_task(tasks, task) -> None:
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=kind,
+            choices=field.metadata.get("choices"),
             metavar={int: "N", float: "X", str: "NAME"}[kind],
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
@@ -246,11 +288,13 @@ def _add_tuned_task(tasks, task) -> None:
     )
     words = _words(type(recipe))
     for field in dataclasses.fields(recipe):
-        group.add_argument(
+        option = group.add_argument(
             f"--{field.name.replace('_', '-')}",
             metavar="VALUE|RANGE" if field.name not in ("seed", "epochs") else "N",
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
+        # For completion alone: a list of them is taken, too.
+        option.known = list(field.metadata.get("choices", ()))
     _add_jit(group)
 
 
@@ -388,6 +432,8 @@ def _add_forecast(commands) -> None:
 
 
 def _add_evaluate(commands) -> None:
+    from zoo.tasks import TASKS
+
     parser = commands.add_parser(
         "evaluate",
         help="measure a trained model on a held-out part",
@@ -397,11 +443,12 @@ def _add_evaluate(commands) -> None:
     _add_preset(parser)
     group = parser.add_argument_group("data")
     either = group.add_mutually_exclusive_group()
-    either.add_argument(
+    dataset = either.add_argument(
         "--dataset",
         metavar="NAME",
         help="a data set of the same task (default: its own)",
     )
+    dataset.known = sorted(name for task in TASKS.values() for name in task.DATASETS)
     either.add_argument("--data", metavar="PATH", help="data of your own")
     group.add_argument(
         "--data-dir", metavar="DIR", help="folder with a local copy of the files"
@@ -540,7 +587,8 @@ def _add_completion(commands) -> None:
         "completion",
         help="print a script that completes commands and options in a shell",
         description="Prints a script for your shell. For bash: bptt-zoo completion "
-        "bash > ~/.local/share/bash-completion/completions/bptt-zoo",
+        "bash > ~/.local/share/bash-completion/completions/bptt-zoo; for zsh a line in "
+        '~/.zshrc, after compinit: eval "$(bptt-zoo completion zsh)"',
     )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 

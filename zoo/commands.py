@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo import products
 from zoo.errors import UserError
+from zoo.files import leaves_no_empty_folder, prepare_output
 from zoo.hub import locate
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
@@ -17,10 +18,9 @@ from zoo.tasks import TASKS
 JIT = {"auto": "auto", "on": True, "off": False}
 
 
+@leaves_no_empty_folder
 def train(arguments) -> None:
     """Trains a model, writes everything below `--out`, prints result and sample."""
-    from zoo.files import prepare_output
-
     task = TASKS[arguments.task]
     own = getattr(arguments, "data", None)
     dataset = None if own is not None else arguments.dataset or task.DATASETS[0]
@@ -44,6 +44,7 @@ def train(arguments) -> None:
 
 def resume(arguments) -> None:
     """Goes on with a training that was interrupted."""
+    import_tensorflow()
     from zoo.checkpoint import read_state
 
     state = read_state(arguments.run)
@@ -57,7 +58,6 @@ def resume(arguments) -> None:
         raise UserError(
             f"The checkpoint in {arguments.run} is damaged: {error}"
         ) from None
-    import_tensorflow()
     data = load_data(task, recipe, **places)
 
     from zoo.training import Run

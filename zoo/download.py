@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tqdm.auto import tqdm
-
 from zoo.errors import ZooError
 from zoo.files import one_at_a_time
 
@@ -200,6 +198,8 @@ class _Transfer:
         return start
 
     def _copy(self, response, expected: int | None) -> None:
+        from tqdm.auto import tqdm
+
         began, before = time.monotonic(), self.received
         bar = tqdm(
             total=expected,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from zoo.errors import UserError, ZooError
 
@@ -35,6 +34,9 @@ def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
         with one_at_a_time(Path(".results.lock"), "writing results"):
             Path("results.txt").write_text("0.1")
     """
+    # Late: what reads and lists only works without the extra that has it.
+    from filelock import FileLock, Timeout
+
     taken = FileLock(lock, timeout=WAIT)
     try:
         taken.acquire()
@@ -202,3 +204,27 @@ def prepare_output(
         else:
             path.unlink(missing_ok=True)
     return out
+
+
+def leaves_no_empty_folder(command: Callable) -> Callable:
+    """A command that removes the folder `arguments.out` again if it fails early.
+
+    Only folders that the command has made, and that hold nothing, are removed.
+
+    Args:
+        command: Function of parsed arguments.
+    """
+
+    @functools.wraps(command)
+    def run(arguments):
+        out = Path(arguments.out)
+        new = [folder for folder in (out, *out.parents) if not folder.exists()]
+        try:
+            return command(arguments)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                for folder in new:
+                    folder.rmdir()
+            raise
+
+    return run

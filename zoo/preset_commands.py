@@ -163,16 +163,11 @@ def results(arguments) -> int:
 
 
 def completion(arguments) -> None:
-    """Prints a script that completes commands and options in a shell."""
-    try:
-        import shtab
-    except ModuleNotFoundError:
-        raise ZooError(
-            "shtab is not installed. Install it with: pip install 'bptt_keras[zoo]'"
-        ) from None
+    """Prints a script that completes commands, options and names in a shell."""
     from zoo.cli import build_parser
+    from zoo.completion import script
 
-    print(shtab.complete(build_parser(), shell=arguments.shell))
+    print(script(build_parser(), arguments.shell))
 
 
 def _is_preset_alone(folder: Path) -> bool:

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from zoo.clipping import KINDS, holds
 
 LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
+
+
+def one_of(choices: Sequence[str], default: str) -> Any:
+    """A field of a recipe that takes one of a few names.
+
+    A recipe refuses any other name, and the command line completes these.
+
+    Args:
+        choices: The names.
+        default: One of them.
+
+    Example:
+        import dataclasses
+        from zoo.recipe import Recipe, one_of
+
+        @dataclasses.dataclass(frozen=True)
+        class Painted(Recipe):
+            color: str = one_of(("red", "green"), "red")
+
+        assert Painted(color="green").color == "green"
+    """
+    return dataclasses.field(default=default, metadata={"choices": tuple(choices)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +63,7 @@ class Training:
     clip: float | None = 1.0
     weight_decay: float = 0.0
     seed: int = 0
-    clipping: str = "global-norm"
+    clipping: str = one_of(tuple(KINDS), "global-norm")
 
     def __post_init__(self):
         big = float("inf")
@@ -47,8 +71,11 @@ class Training:
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("window", self.window is None or self.window >= 1, "at least 1")
         self.require("learning_rate", 0 < self.learning_rate < big, "positive")
-        known = ", ".join(KINDS)
-        self.require("clipping", self.clipping in KINDS, f"one of: {known}")
+        for field in dataclasses.fields(self):
+            known = field.metadata.get("choices")
+            if known is not None:
+                rule = f"one of: {', '.join(known)}"
+                self.require(field.name, getattr(self, field.name) in known, rule)
         rule = "positive" if self.clipping != "autoclip" else "in (0, 100]"
         self.require("clip", holds(self.clipping, self.clip), rule)
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
@@ -77,15 +104,13 @@ class Recipe(Training):
         ValueError: If a value is out of its range.
     """
 
-    layer: str = "lstm"
+    layer: str = one_of(LAYERS, "lstm")
     units: int = 128
     layers: int = 1
     dropout: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        known = ", ".join(LAYERS)
-        self.require("layer", self.layer in LAYERS, f"one of: {known}")
         for name in ("units", "layers"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")

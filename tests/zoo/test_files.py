@@ -1,12 +1,14 @@
 import json
 import os
 import stat
+import types
 
 import pytest
 
 from zoo.errors import UserError
 from zoo.files import (
     atomic_path,
+    leaves_no_empty_folder,
     new_folder,
     prepare_output,
     replace_folder,
@@ -80,3 +82,34 @@ def test_output_that_is_read_only_is_refused(tmp_path):
     for out in (tmp_path, tmp_path / "below"):
         with pytest.raises(UserError, match="cannot be written to"):
             prepare_output(out, overwrite=True)
+
+
+@pytest.fixture
+def failing():
+    """A command that writes a file of a name, or none, and fails."""
+
+    @leaves_no_empty_folder
+    def command(arguments):
+        prepare_output(arguments.out, overwrite=True)
+        if arguments.name:
+            (arguments.out / arguments.name).touch()
+        raise KeyError
+
+    def call(out, name=""):
+        with pytest.raises(KeyError):
+            command(types.SimpleNamespace(out=out, name=name))
+
+    return call
+
+
+def test_a_command_that_fails_at_once_leaves_no_folder(failing, tmp_path):
+    failing(tmp_path / "runs" / "mine")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_or_holds_something_stays(failing, tmp_path):
+    (tmp_path / "runs").mkdir()
+    failing(tmp_path / "runs" / "mine")
+    assert (tmp_path / "runs").is_dir() and not (tmp_path / "runs" / "mine").exists()
+    failing(tmp_path / "runs" / "mine", "history.json")
+    assert (tmp_path / "runs" / "mine" / "history.json").exists()

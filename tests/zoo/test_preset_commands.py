@@ -124,17 +124,6 @@ def test_results_measure_again_and_say_what_they_leave_out(capsys, tmp_path):
     assert table.startswith("| preset |") and "| `echo-8` | accuracy, test |" in table
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_completion_is_a_script_of_the_shell(shell, capsys, tmp_path):
-    script = tmp_path / "script"
-    script.write_text(printed(capsys, "completion", shell))
-    if shell == "bash":
-        probe = f"source {script}; complete -p bptt-zoo"
-        done = subprocess.run(["bash", "-c", probe], capture_output=True, text=True)
-        assert "bptt-zoo" in done.stdout, done.stderr
-    assert "export-preset" in script.read_text()
-
-
 def test_the_light_commands_need_no_tensorflow():
     code = (
         "import sys; from zoo.cli import main; main(['list']);"
