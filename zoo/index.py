@@ -15,6 +15,7 @@ INDEX = "index.json"
 FORMAT = 1
 LARGEST = 10**6  # bytes
 LONGEST_NAME = 64
+MOST_MIRRORS = 8  # one that does not answer takes 20 seconds
 # The presets that come with the package, and the index of all that belong to it.
 SHIPPED = Path(__file__).parent / "presets"
 
@@ -129,6 +130,8 @@ def read_index(content: bytes, origin: str) -> Index:
         mirrors = tuple(value.get("mirrors", ()))
         if not all(isinstance(mirror, str) for mirror in mirrors):
             raise ValueError("a mirror that is no address")
+        if len(mirrors) > MOST_MIRRORS:
+            raise ValueError(f"{len(mirrors):,} mirrors, more than {MOST_MIRRORS}")
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ZooError(f"{origin} is no index of presets: {error}.") from None
     return Index(presets, mirrors)

@@ -101,11 +101,17 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
     """The content of the manifest of a preset folder.
 
     Raises:
-        UserError: If one of the four files is missing or larger than may be.
+        UserError: If one of the four files is missing, a link, or larger than may be.
     """
     rows = {}
     for name in FILES:
         path = Path(folder) / name
+        # It may lead to what was never meant to be seen.
+        if path.is_symlink():
+            raise UserError(
+                f"{path} is a link, and links are not published. Put the file itself "
+                "in its place."
+            )
         if not path.is_file():
             raise UserError(f"The preset file {path} is missing.")
         size = path.stat().st_size

@@ -11,6 +11,7 @@ from zoo.files import write_json, write_text
 from zoo.hub import locate
 from zoo.index import (
     INDEX,
+    MOST_MIRRORS,
     Index,
     is_name,
     listed,
@@ -84,9 +85,13 @@ def publish(
         The `Index` that was written.
 
     Raises:
-        UserError: If a preset is missing, damaged, or has no good name.
+        UserError: If a preset is missing, damaged, a link, or has no good name.
     """
     folder = Path(folder)
+    if len(mirrors) > MOST_MIRRORS:
+        raise UserError(
+            f"At most {MOST_MIRRORS} mirrors can be named. Received: {len(mirrors)}"
+        )
     there = {
         path.name: path
         for path in sorted(folder.glob("*"))

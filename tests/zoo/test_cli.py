@@ -84,6 +84,7 @@ def test_wrong_usage_is_one_line(refused, arguments, message):
         (["--epochs", "-3"], "`epochs` must be at least 1"),
         (["--learning-rate", "nan"], "`learning_rate` must be positive"),
         (["--clip", "-1"], "`clip` must be positive"),
+        (["--window", "0"], "--window 0 (the whole sequence) is not possible for a"),
         (["--window", "5000"], "Lower --batch-size or --window"),
         (["--data-dir", "."], "`--data-dir` goes with --dataset"),
     ],
@@ -115,7 +116,7 @@ def test_output_that_cannot_be_used_is_refused(refused, file):
 
 def test_missing_presets_are_refused(refused, tmp_path):
     assert "There is no preset in" in refused("generate", tmp_path, "--prompt", "a")
-    assert "There is no preset in" in refused("evaluate", tmp_path / "no")
+    assert "There is no preset" in refused("evaluate", tmp_path / "no")
 
 
 def test_bad_prompts_and_temperatures_are_refused(refused, preset):

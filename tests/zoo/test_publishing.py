@@ -135,3 +135,18 @@ def test_what_is_damaged_or_has_no_good_name_is_not_published(runs, tmp_path):
     with pytest.raises(UserError, match="'metric' is missing"):
         zoo.publish(release, [runs[1]])
     assert not release.exists()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_a_link_leads_to_is_not_published(runs, tmp_path, name):
+    path = runs[0] / "preset" / name
+    path.rename(tmp_path / "secret")
+    path.symlink_to(tmp_path / "secret")
+    with pytest.raises(UserError, match=f"{name} is a link"):
+        zoo.publish(tmp_path / "release", [runs[0]])
+    assert not (tmp_path / "release").exists()
+
+
+def test_a_release_has_few_mirrors(tmp_path):
+    with pytest.raises(UserError, match="At most 8 mirrors"):
+        zoo.publish(tmp_path, mirrors=[f"https://{i}.invalid" for i in range(9)])

@@ -182,8 +182,7 @@ class Forecasting(Task):
         return _series(name, columns, values, ends, recipe, "own file")
 
     def check(self, data, recipe):
-        if recipe.window is None:
-            raise UserError("--window must be given for forecasting.")
+        self.require_window(recipe, "a table, which is one long stream")
         length = self._stream_length(data, recipe)
         if length < recipe.window:
             raise UserError(

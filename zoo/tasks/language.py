@@ -31,8 +31,7 @@ class LanguageTask(Task):
     CONTINUES = "text"
 
     def check(self, data, recipe):
-        if recipe.window is None:
-            raise UserError("--window must be given for a text.")
+        self.require_window(recipe, "a text, which is one long stream")
         length = self.stream_length(data, recipe)
         if length < recipe.window:
             raise UserError(
