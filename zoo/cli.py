@@ -629,8 +629,11 @@ def _command(name: str):
 
 
 def _report(error: Exception, code: int) -> int:
+    words = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        words = f"{error.filename}: {error.strerror}."
     keeps = getattr(error, "keeps_lines", False)
-    message = str(error) if keeps else " ".join(str(error).split())
+    message = words if keeps else " ".join(words.split())
     print(f"bptt-zoo: {message}", file=sys.stderr)
     return code
 

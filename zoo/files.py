@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -60,6 +61,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     Yields:
         A path in the same folder, with the same suffixes, to write to.
 
+    Raises:
+        ZooError: If the disk is full.
+        UserError: If the file cannot be written for another reason.
+
     Example:
         from zoo.files import atomic_path
 
@@ -69,17 +74,26 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     # The suffix stays: Keras and matplotlib choose the format by it.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _named(path, temporary):
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes a UTF-8 text file atomically, with the line endings it has."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file atomically, and waits until the disk has it."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: str | os.PathLike, value) -> None:
@@ -98,6 +112,10 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     Yields:
         A path in the same folder, to write to; it is gone if the block fails.
 
+    Raises:
+        ZooError: If the disk is full.
+        UserError: If the folder cannot be written for another reason.
+
     Example:
         from zoo.files import new_folder
 
@@ -106,13 +124,40 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     new = path.with_name(f".new.{path.name}")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    try:
-        yield new
-        replace_folder(new, path)
-    finally:
+    with _named(path, new):
         shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        try:
+            yield new
+            replace_folder(new, path)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(path: Path, temporary: Path) -> Iterator[None]:
+    """Within: errors of a temporary file name the one that it is for."""
+    try:
+        yield
+    except OSError as error:
+        # Without a name: while something was written.
+        name = "" if error.filename is None else os.fspath(error.filename)
+        if name and not str(name).startswith(str(temporary)):
+            raise
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: str | os.PathLike, error: OSError) -> ZooError:
+    """The error for a file that cannot be written, which names it and the reason.
+
+    Args:
+        path: The file that was asked for.
+        error: What the system says.
+    """
+    reason = error.strerror or error
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ZooError(f"There is no room for {path} ({reason}).")
+    return UserError(f"{path} cannot be written ({reason}).")
 
 
 def replace_folder(new: Path, path: Path) -> None:

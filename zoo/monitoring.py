@@ -14,10 +14,7 @@ from zoo.files import write_json, write_text
 
 
 class Summary(keras.callbacks.Callback):
-    """Prints the trainer's summary once what runs is known: after the first batch.
-
-    The progress bar's first line comes later, so nothing is torn apart.
-    """
+    """Prints the trainer's summary once what runs is known: after the first batch."""
 
     def __init__(self):
         super().__init__()
@@ -115,6 +112,7 @@ class KeepBest(keras.callbacks.Callback):
         self.metric = metric
         self.save = save
         self.best = None
+        self.epoch: int | None = None
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves if this epoch is the best."""
@@ -122,5 +120,5 @@ class KeepBest(keras.callbacks.Callback):
         if math.isnan(value):
             return
         if self.best is None or self.metric.better(value, self.best):
-            self.best = value
+            self.best, self.epoch = value, epoch + 1
             self.save(epoch + 1, value)

@@ -17,7 +17,8 @@ def import_tensorflow() -> None:
 
     Raises:
         ZooError: If TensorFlow or a package of the extra `zoo` is not installed.
-        UserError: If Keras is told to compute with another package.
+        UserError: If the environment asks for what cannot be: another backend of Keras,
+            or a cache of programs in no folder.
     """
     require_extras()
     # What it prints later, when XLA and devices are first used.
@@ -32,6 +33,10 @@ def import_tensorflow() -> None:
     with _held_back():
         import tensorflow  # noqa: F401
         import tensorflow_datasets  # noqa: F401
+    try:
+        import bptt_keras  # noqa: F401
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 @contextlib.contextmanager

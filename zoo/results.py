@@ -61,7 +61,7 @@ def measure(
     dataset = metadata["data"]["name"]
     if dataset not in task.DATASETS:
         raise UserError(f"It was trained on data of its own, {dataset}.")
-    data = task.load(dataset, data_dir if _has_files(task, dataset) else None, recipe)
+    data = task.load(dataset, data_dir if needs_files(task, dataset) else None, recipe)
     part = metadata["metric"]["part"]
     values = list(metadata.get("seeds", {}).values()) or [metadata["metric"]["value"]]
     return {
@@ -83,8 +83,13 @@ def measure(
     }
 
 
-def _has_files(task, dataset: str) -> bool:
-    """Whether a data set is made of files, which a folder can have."""
+def needs_files(task, dataset: str) -> bool:
+    """Whether a data set is made of files, which a folder can have.
+
+    Args:
+        task: A `Task`.
+        dataset: One of its data sets.
+    """
     row = DATASETS.get(dataset)
     if row is not None:
         return bool(row.builder_class.FILES)

@@ -8,7 +8,6 @@ import math
 import os
 import platform
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from zoo.errors import ZooError
 from zoo.monitoring import Derived, KeepBest, Recorder, Summary
 from zoo.plots import plot_grad_norm, plot_metric
 from zoo.preset import Preset, load_preset, save_to_preset
+from zoo.progress import Progress
 from zoo.recipe import Training
 from zoo.run_report import HISTORY, LOOKS, REPORT, SAMPLE
 from zoo.tasks.task import Task
@@ -85,6 +85,9 @@ class Run:
         )
         self.recorder = Recorder(self.out)
         self.keeper = KeepBest(task.METRIC, self._save)
+        self.progress = Progress(
+            task.METRIC, recipe.epochs, best=lambda: self.keeper.epoch
+        )
         self.facts = self._collect_facts()
         self._seconds, self._start = 0.0, time.perf_counter()
 
@@ -119,13 +122,13 @@ class Run:
                     # Keras would draw the batches of a `PyDataset` in an order that no
                     # seed fixes; those of the zoo have theirs.
                     shuffle=False,
-                    # One line an epoch where nobody watches the bar move.
-                    verbose=1 if sys.stdout.isatty() else 2,
+                    verbose=0,
                     callbacks=[
                         Summary(),
                         Derived(task),
                         self.recorder,
                         self.keeper,
+                        self.progress,
                         *task.build_callbacks(self),
                         *self._watch(),
                         checkpoint,
@@ -134,6 +137,7 @@ class Run:
                     **task.fit_options(data, recipe),
                 )
         finally:
+            self.progress.close()
             self._plot()
         history = self.recorder.history
         if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import stat
@@ -5,7 +6,7 @@ import types
 
 import pytest
 
-from zoo.errors import UserError
+from zoo.errors import UserError, ZooError
 from zoo.files import (
     atomic_path,
     leaves_no_empty_folder,
@@ -113,3 +114,27 @@ def test_a_folder_that_was_there_or_holds_something_stays(failing, tmp_path):
     assert (tmp_path / "runs").is_dir() and not (tmp_path / "runs" / "mine").exists()
     failing(tmp_path / "runs" / "mine", "history.json")
     assert (tmp_path / "runs" / "mine" / "history.json").exists()
+
+
+@pytest.mark.parametrize(
+    "code, kind, words",
+    [
+        (errno.ENOSPC, ZooError, "There is no room for"),
+        (errno.EACCES, UserError, "cannot be written"),
+    ],
+)
+def test_errors_name_the_file_that_was_asked_for(tmp_path, code, kind, words):
+    for context, name in ((atomic_path, "a.json"), (new_folder, "preset")):
+        path = tmp_path / name
+        with pytest.raises(ZooError, match=words) as caught, context(path) as temporary:
+            raise OSError(code, os.strerror(code), str(temporary))
+        assert type(caught.value) is kind
+        assert str(path) in str(caught.value) and temporary.name not in str(
+            caught.value
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_other_files_are_left_as_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.json"):
+        (tmp_path / "nowhere").read_text()

@@ -114,6 +114,8 @@ def test_results_look_where_the_table_goes_before_they_measure(name, capsys, tmp
 def test_results_measure_again_and_say_what_they_leave_out(capsys, tmp_path):
     path = tmp_path / "results.csv"
     command = ["results", "echo-8", "nothing", "--csv", str(path), "--json"]
+    # What makes its data needs none of the folder.
+    command += ["--data-dir", str(tmp_path)]
     assert main(command) == 1
     out, err = capsys.readouterr()
     (row,) = json.loads(out)
