@@ -15,7 +15,7 @@ from zoo.index import list_presets
 from zoo.manifest import FILES, MANIFEST, copy_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
-from zoo.report import result_table, worded
+from zoo.report import result_table, verdict, worded
 from zoo.tasks import TASKS
 
 
@@ -67,7 +67,7 @@ def show(arguments) -> None:
     if arguments.json:
         _print_json({**metadata, "folder": str(folder)})
         return
-    print(f"{result_table(metadata)}\n")
+    print("\n".join(filter(None, [result_table(metadata), verdict(metadata)])) + "\n")
     for name in ("data", "recipe", "versions", "seeds"):
         if metadata.get(name):
             facts = ", ".join(f"{k} {v}" for k, v in metadata[name].items())
