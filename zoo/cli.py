@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         arguments = build_parser().parse_args(argv)
+        _refuse_empty(arguments)
         return _command(arguments.command)(arguments) or 0
     except UserError as error:
         return _report(error, 2)
@@ -105,6 +106,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; `--help` has the rest."""
+
+    def __init__(self, **options):
+        # Beginnings of options are none: what one means changes as others are added.
+        super().__init__(**options, allow_abbrev=False)
 
     def parse_known_args(self, args=None, namespace=None):
         namespace, rest = super().parse_known_args(args, namespace)
@@ -617,6 +622,15 @@ def _add_jit(group) -> None:
 
 def _add_json(parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _refuse_empty(arguments) -> None:
+    """Refuses "" where a name or a path must be: an unset variable of a script."""
+    for name, value in vars(arguments).items():
+        # An empty prompt is a question of the model's.
+        if name != "prompt" and "" in (value if isinstance(value, list) else [value]):
+            option = {"server": "from", "mirrors": "mirror"}.get(name, name)
+            raise UserError(f"`{option.replace('_', '-')}` must not be empty.")
 
 
 def _command(name: str):

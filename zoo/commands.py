@@ -8,13 +8,16 @@ from pathlib import Path
 
 from zoo import products
 from zoo.errors import UserError
-from zoo.files import leaves_no_empty_folder, prepare_output
+from zoo.files import leaves_no_empty_folder, output_file, prepare_output
 from zoo.hub import locate
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
+from zoo.reading import read_bytes
 from zoo.report import SECOND, cells, result_table, worded
+from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS
 
+LARGEST_RECIPE = 10**6  # bytes
 JIT = {"auto": "auto", "on": True, "off": False}
 
 
@@ -141,7 +144,7 @@ def evaluate(arguments) -> None:
     if dataset is not None and dataset not in task.DATASETS:
         raise UserError(
             f"--dataset must be one of {task.NAME}: {', '.join(task.DATASETS)}. "
-            f"Received: {dataset}"
+            f"Received: {dataset}.{did_you_mean(dataset, task.DATASETS)}"
         )
     recipe = task.recipe_from(preset.metadata["recipe"])
     data = load_data(
@@ -169,6 +172,8 @@ def evaluate(arguments) -> None:
 
 def report(arguments) -> None:
     """Writes the HTML page of a training run and prints where it is."""
+    if arguments.out is not None:
+        output_file(arguments.out, (".html", ".htm"))
     import_tensorflow()
     from zoo.run_report import write_run_report
 
@@ -212,18 +217,21 @@ def starting_recipe(task, dataset, path):
     """
     if path is None:
         return task.recipe_for(dataset)
+    content = read_bytes(path, at_most=LARGEST_RECIPE, option="`--recipe`")
     try:
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+        stored = json.loads(content)
         name, recipe = stored["task"], stored["recipe"]
         if name != task.NAME:
             raise UserError(
                 f"The recipe in {path} is one of {name}, not of {task.NAME}."
             )
         return task.recipe_from(recipe)
-    except FileNotFoundError:
-        raise UserError(f"There is no recipe {path}.") from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} holds no recipe of {task.NAME}: {error!r}") from None
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise UserError(
+            f"`--recipe` must be a file that bptt-zoo tune has written. {path} is "
+            f"none: {reason}."
+        ) from None
 
 
 def load_data(task, recipe, *, dataset, data, data_dir, reading=None):

@@ -147,6 +147,18 @@ def _named(path: Path, temporary: Path) -> Iterator[None]:
         raise cannot_write(path, error) from None
 
 
+def make_folder(path: str | os.PathLike) -> None:
+    """Makes a folder and those above it, where they are missing.
+
+    Raises:
+        ZooError: If that cannot be; names the folder and the reason.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
 def cannot_write(path: str | os.PathLike, error: OSError) -> ZooError:
     """The error for a file that cannot be written, which names it and the reason.
 
@@ -192,8 +204,8 @@ def output_file(
         The name as a path.
 
     Raises:
-        UserError: If it has another suffix, its folder is missing, or it is a folder
-            or `keep`.
+        UserError: If it has another suffix, its folder is missing or read-only, or it
+            is a folder or `keep`.
     """
     out = Path(out)
     if out.suffix not in suffixes:
@@ -201,6 +213,8 @@ def output_file(
     if out.is_dir() or not out.parent.is_dir():
         what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
         raise UserError(f"`{option}` {what}: {out}")
+    if not os.access(out.parent, os.W_OK):
+        raise UserError(f"`{option}` lies in a folder that is read-only: {out}")
     if keep is not None and out.resolve() == Path(keep).resolve():
         raise UserError(f"`{option}` would replace the file that is read: {out}")
     return out

@@ -33,7 +33,7 @@ from zoo.manifest import (
     read_manifest,
     sha256_of,
 )
-from zoo.preset_folder import find_preset
+from zoo.preset_folder import CONFIG, find_preset
 from zoo.suggestions import did_you_mean
 
 MIRRORS = "BPTT_ZOO_MIRRORS"
@@ -124,9 +124,18 @@ def index_at(mirror: str) -> Index:
     return read_index(content, url)
 
 
+def require_address(source: str) -> None:
+    """Refuses what is no address of a folder on a server.
+
+    Raises:
+        UserError: Says what an address is.
+    """
+    _address(source)
+
+
 def _checked_folder(source: str, sha256: str | None) -> Path:
     if not os.path.exists(source):
-        meant = did_you_mean(source, [*own_index().presets, *_folders_beside(source)])
+        meant = did_you_mean(source, [*own_index().presets, *_presets_beside(source)])
         raise UserError(
             f"There is no preset {source!r}: no folder is called so, and no preset of "
             f"`bptt-zoo list`.{meant}"
@@ -137,14 +146,18 @@ def _checked_folder(source: str, sha256: str | None) -> Path:
     return folder
 
 
-def _folders_beside(source: str) -> list[str]:
-    """Where a path leads if its last part is another one."""
+def _presets_beside(source: str) -> list[str]:
+    """Where a path leads to a preset if its last part is another one."""
     above = os.path.dirname(source)
     try:
-        names = [entry.name for entry in os.scandir(above or ".") if entry.is_dir()]
+        paths = [Path(entry) for entry in os.scandir(above or ".")]
     except (OSError, ValueError):
         return []
-    return [os.path.join(above, name) for name in names]
+    return [
+        os.path.join(above, path.name)
+        for path in paths
+        if any((path / name / CONFIG).is_file() for name in ("", "preset"))
+    ]
 
 
 def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]:

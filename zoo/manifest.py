@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 from zoo.errors import UserError, ZooError
-from zoo.files import new_folder
+from zoo.files import make_folder, new_folder
 from zoo.preset_folder import CARD, CONFIG, METADATA, WEIGHTS
 
 MANIFEST = "manifest.json"
@@ -126,8 +126,12 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
 
 
 def copy_preset(source: Path, folder: Path) -> None:
-    """Copies the files of a preset, all at once; an older one is replaced."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """Copies the files of a preset, all at once; an older one is replaced.
+
+    Raises:
+        ZooError: If the folder cannot be written, with the reason.
+    """
+    make_folder(folder.parent)
     with new_folder(folder) as new:
         for name in (*FILES, MANIFEST):
             if (source / name).is_file():

@@ -11,6 +11,7 @@ from zoo.files import (
     atomic_path,
     leaves_no_empty_folder,
     new_folder,
+    output_file,
     prepare_output,
     replace_folder,
     write_json,
@@ -83,6 +84,13 @@ def test_output_that_is_read_only_is_refused(tmp_path):
     for out in (tmp_path, tmp_path / "below"):
         with pytest.raises(UserError, match="cannot be written to"):
             prepare_output(out, overwrite=True)
+
+
+def test_a_file_in_a_folder_that_is_read_only_is_refused(tmp_path, monkeypatch):
+    assert output_file(tmp_path / "a.csv", (".csv",)) == tmp_path / "a.csv"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match="`--out` lies in a folder that is read-only"):
+        output_file(tmp_path / "a.csv", (".csv",))
 
 
 @pytest.fixture

@@ -402,8 +402,9 @@ def test_a_name_with_a_typing_error_asks_what_was_meant(
     known, name, meant, monkeypatch, tmp_path
 ):
     (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mnie-notes").mkdir()
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "small").rename(tmp_path / "elsewhere")
+    (tmp_path / "small").rename(tmp_path / "runs" / "mine" / "preset")
     with pytest.raises(UserError, match=rf"Did you mean {meant}\?"):
         hub.locate(name)
 
