@@ -174,6 +174,7 @@ class _Clock:
         self.epochs = epochs
         self.batches: int | None = None
         self._took: list[float] = []
+        self._is_first = True
 
     def begin(self, epoch: int, batches: int | None) -> None:
         self._epoch, self._done = epoch, 0
@@ -190,17 +191,19 @@ class _Clock:
         """Seconds of the epoch."""
         now = time.monotonic()
         self.batches = self._done
-        self._took.append(now - (self._began if self._took else self._first))
+        if self._is_first and self._took:
+            # A better one takes its place.
+            self._took, self._is_first = [], False
+        self._took.append(now - (self._first if self._is_first else self._began))
         self._epoch, self._done = self._epoch + 1, 0
         return now - self._began
 
     def left(self) -> str:
         """Time until the end of the training, as far as it can be known, or ""."""
-        rate = None
-        if self._done > 1:
-            rate = (time.monotonic() - self._first) / (self._done - 1)
         usual = statistics.fmean(self._took[-10:]) if self._took else None
-        if usual is None and rate is not None and self.batches:
+        # The first epoch of a process compiles, for validation and looks, too.
+        if self._is_first and self._done > 1 and self.batches:
+            rate = (time.monotonic() - self._first) / (self._done - 1)
             usual = rate * self.batches
         epochs = self.epochs - self._epoch
         if usual is None or epochs < 1:

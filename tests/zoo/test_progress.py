@@ -70,7 +70,7 @@ def test_a_file_has_one_whole_line_an_epoch(train):
     shown = "cross-entropy 1.5000  validation 1.2500 (1.8034 bits/char)"
     assert lines == [
         f"epoch 1/3  {shown} best  gradient norm 0.812  63 s, 6.0 s left",
-        f"epoch 2/3  {shown} best  gradient norm 0.812  5.0 s, 4.0 s left",
+        f"epoch 2/3  {shown} best  gradient norm 0.812  5.0 s, 5.0 s left",
         f"epoch 3/3  {shown}  gradient norm 0.812  5.0 s",
     ]
 
@@ -88,7 +88,7 @@ def test_lines_fit_the_terminal(train, width):
     if width >= 40:
         assert re.search(r"validation 1.2500( .*char.)? best", lines[1])
     if width >= 80:
-        assert lines[1].endswith("  5.0 s, 4.0 s left")
+        assert lines[1].endswith("  5.0 s, 5.0 s left")
 
 
 def test_a_terminal_has_a_bar_while_the_epoch_runs(train):
