@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zoo.errors import UserError, ZooError
 
+LOCK = ".lock"  # in the folder of a training
 WAIT = 900  # seconds, for another process that does the same
 
 
@@ -44,6 +45,38 @@ def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
     except Timeout:
         raise ZooError(
             f"Another process has been {doing} for {WAIT} s. If none is, remove {lock}."
+        ) from None
+    try:
+        yield
+    finally:
+        taken.release()
+
+
+@contextlib.contextmanager
+def alone_in(folder: str | os.PathLike) -> Iterator[None]:
+    """Within: no other process trains into the same folder.
+
+    Args:
+        folder: An existing folder; a file `.lock` is left in it.
+
+    Raises:
+        UserError: If another process does.
+
+    Example:
+        from zoo.files import alone_in
+
+        with alone_in("."):
+            print("nobody else writes here")
+    """
+    from filelock import FileLock, Timeout
+
+    taken = FileLock(Path(folder) / LOCK, timeout=0)
+    try:
+        taken.acquire()
+    except Timeout:
+        raise UserError(
+            f"Another process trains in {folder}. Wait for its end, or choose another "
+            "folder."
         ) from None
     try:
         yield
@@ -102,12 +135,15 @@ def write_json(path: str | os.PathLike, value) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+def new_folder(
+    path: str | os.PathLike, *, keep: str | os.PathLike | None = None
+) -> Iterator[Path]:
     """An empty folder beside `path` that takes its place when the block ends well.
 
     Args:
         path: The folder to write; an older one is replaced. The folder above must
             exist.
+        keep: As in `replace_folder`.
 
     Yields:
         A path in the same folder, to write to; it is gone if the block fails.
@@ -123,13 +159,13 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
             (new / "loss.txt").write_text("0.1")
     """
     path = Path(path)
-    new = path.with_name(f".new.{path.name}")
+    new = _beside(path, "new")
     with _named(path, new):
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         try:
             yield new
-            replace_folder(new, path)
+            replace_folder(new, path, keep=keep)
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
@@ -144,7 +180,13 @@ def _named(path: Path, temporary: Path) -> Iterator[None]:
         name = "" if error.filename is None else os.fspath(error.filename)
         if name and not str(name).startswith(str(temporary)):
             raise
-        raise cannot_write(path, error) from None
+        raise cannot_write(path, error) from error
+    except ZooError as error:
+        # The same, told of a file in a temporary folder.
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or str(temporary) not in str(error):
+            raise
+        raise cannot_write(path, cause) from cause
 
 
 def make_folder(path: str | os.PathLike) -> None:
@@ -172,17 +214,50 @@ def cannot_write(path: str | os.PathLike, error: OSError) -> ZooError:
     return UserError(f"{path} cannot be written ({reason}).")
 
 
-def replace_folder(new: Path, path: Path) -> None:
+def replace_folder(
+    new: Path, path: Path, *, keep: str | os.PathLike | None = None
+) -> None:
     """Puts the complete folder `new` in the place of `path`, which may exist.
 
-    Two renames: a kill between them leaves both versions whole, under other names.
+    Two renames: a kill between them leaves both versions whole, under other names,
+    which `recover_folder` puts right.
+
+    Args:
+        new: The new version.
+        path: Its place.
+        keep: Another name in the same folder, which the older version takes; None: it
+            is removed.
     """
-    old = path.with_name(f".old.{path.name}")
+    old = _beside(path, "old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         os.replace(path, old)
     os.replace(new, path)
+    if keep is not None and old.exists():
+        shutil.rmtree(keep, ignore_errors=True)
+        os.replace(old, keep)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(path: str | os.PathLike) -> Path:
+    """Ends a replacement that was killed between its two renames.
+
+    Args:
+        path: The place of the folder.
+
+    Returns:
+        The place; nothing is there if nothing ever was.
+    """
+    path = Path(path)
+    old, new = _beside(path, "old"), _beside(path, "new")
+    # The old version leaves its place only when the new one is complete.
+    if old.exists() and not path.exists():
+        os.replace(new if new.exists() else old, path)
+    return path
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f".{what}.{path.name}")
 
 
 def output_file(
@@ -243,7 +318,7 @@ def prepare_output(
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
-        occupied = any(out.iterdir())
+        occupied = any(path.name != LOCK for path in out.iterdir())
     except (FileExistsError, NotADirectoryError):
         raise UserError(
             f"`--out` must be a folder, but {out} is a file or lies below one."
@@ -268,7 +343,8 @@ def prepare_output(
 def leaves_no_empty_folder(command: Callable) -> Callable:
     """A command that removes the folder `arguments.out` again if it fails early.
 
-    Only folders that the command has made, and that hold nothing, are removed.
+    Only folders that the command has made, and that hold nothing but its lock, are
+    removed.
 
     Args:
         command: Function of parsed arguments.
@@ -282,6 +358,8 @@ def leaves_no_empty_folder(command: Callable) -> Callable:
             return command(arguments)
         except BaseException:
             with contextlib.suppress(OSError):
+                if new and [path.name for path in out.iterdir()] == [LOCK]:
+                    (out / LOCK).unlink()
                 for folder in new:
                     folder.rmdir()
             raise
