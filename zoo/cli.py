@@ -660,8 +660,9 @@ def _command(name: str):
 
 def _report(error: Exception, code: int) -> int:
     words = str(error)
-    if isinstance(error, OSError) and error.filename is not None:
-        words = f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        # Without a name: while something was read or written.
+        words = f"{error.filename or 'A file cannot be used'}: {error.strerror}."
     keeps = getattr(error, "keeps_lines", False)
     message = words if keeps else " ".join(words.split())
     print(f"bptt-zoo: {message}", file=sys.stderr)
