@@ -383,9 +383,9 @@ def _add_forecast(commands) -> None:
     parser = commands.add_parser(
         "forecast",
         help="forecast what comes after the end of a table",
-        description="Writes the next values as a CSV file, and beside it a PNG plot of "
-        "them, of the end of the table, and of the naive forecast that the model "
-        "corrects.",
+        description="Writes the next values, with 90 %% intervals, as a CSV file, and "
+        "beside it a PNG plot of them, of the end of the table, and of the naive "
+        "forecast.",
     )
     _add_preset(parser)
     parser.add_argument(
@@ -399,6 +399,19 @@ def _add_forecast(commands) -> None:
         metavar="FILE.csv",
         help="the forecast (default: NAME-forecast.csv in this folder)",
     )
+    from zoo.datasets.own_table import READING
+
+    group = parser.add_argument_group(
+        "table", "How it is read; what is left out is as it was in the training."
+    )
+    for option in READING:
+        if option.name != "columns_used":
+            group.add_argument(
+                f"--{option.name}",
+                choices=option.choices,
+                metavar=None if option.choices else option.metavar,
+                help=option.help,
+            )
 
 
 def _add_evaluate(commands) -> None:

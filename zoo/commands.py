@@ -33,6 +33,8 @@ def train(arguments) -> None:
     if own is None:
         import_tensorflow()
     data = load_data(task, recipe, **places(origin))
+    if getattr(data, "table", None) is not None:
+        print(data.table.summary)
     if own is not None and arguments.recipe is None:
         recipe = task.fitted(data, recipe, given)
     if start is None:
@@ -228,8 +230,14 @@ def evaluate(arguments) -> None:
             f"Received: {dataset}"
         )
     recipe = task.recipe_from(preset.metadata["recipe"])
+    reading = None if own is None else task.reading_of(preset)
     data = load_data(
-        task, recipe, dataset=dataset, data=own, data_dir=arguments.data_dir
+        task,
+        recipe,
+        dataset=dataset,
+        data=own,
+        data_dir=arguments.data_dir,
+        reading=reading,
     )
     part = task.parts(data)[-1]
     value = measured(preset, data, part)

@@ -113,6 +113,8 @@ def plot_forecast(
     names: Sequence[str],
     rule: str,
     title: str,
+    widths: np.ndarray | None = None,
+    clock=None,
 ) -> None:
     """The end of a series and what is forecast, a row for each of up to 8 columns.
 
@@ -124,12 +126,17 @@ def plot_forecast(
         names: Names of the columns.
         rule: How the naive forecast is made.
         title: Title of the picture.
+        widths: Half-widths of 90 % intervals, `(horizon, columns)`; None: none.
+        clock: `zoo.tables.clock.Clock` of the series; None: timesteps are counted.
     """
     rows = min(len(names), 8)
     if rows < len(names):
         title = f"{title} (the first {rows} of {len(names)} columns)"
     figure, axes = _figures(title, rows)
-    before, after = np.arange(1 - len(past), 1), np.arange(1, len(forecast) + 1)
+    if clock is None:
+        before, after = np.arange(1 - len(past), 1), np.arange(1, len(forecast) + 1)
+    else:
+        before, after = clock.times[-len(past) :], clock.after(len(forecast))
     marker = "o" if len(after) == 1 else None
     for i in range(rows):
         axes[i].plot(before, past[:, i], color=BLUE, label="past")
@@ -146,12 +153,32 @@ def plot_forecast(
             linewidth=0.9,
             label=f"naive forecast: {rule}",
         )
-        axes[i].axvline(0, color=GREY, linewidth=0.7)
+        if widths is not None:
+            axes[i].fill_between(
+                after,
+                forecast[:, i] - widths[:, i],
+                forecast[:, i] + widths[:, i],
+                color=ORANGE,
+                alpha=0.2,
+                linewidth=0,
+                label="90 % interval",
+            )
+        axes[i].axvline(before[-1], color=GREY, linewidth=0.7)
         axes[i].set_ylabel(names[i])
-    axes[-1].set_xlabel("timesteps after the last one")
+    axes[-1].set_xlabel("timesteps after the last one" if clock is None else clock.name)
+    if before.dtype.kind == "M":
+        _tell_dates(axes[-1])
     figure.align_ylabels(axes)
     _legend_below(figure, axes[0])
     _save(figure, path)
+
+
+def _tell_dates(axes) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def _figure(title: str):

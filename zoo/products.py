@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
 
+from zoo.datasets.own_table import READING, read_table
 from zoo.errors import UserError
 from zoo.files import output_file, write_text
+from zoo.forecasting.output import ForecastTable
+from zoo.forecasting.stored import reading_of
 from zoo.midi import check_speed, write_midi
-from zoo.preset_folder import read_metadata
+from zoo.preset_folder import CONFIG, find_preset, read_json, read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.tasks import TASKS
-
-SHOWN = 12, 6  # timesteps and columns of a printed forecast
 
 
 def compose(folder: Path, arguments) -> None:
@@ -73,36 +72,55 @@ def forecast(folder: Path, arguments) -> None:
         raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
     name = f"{Path(arguments.data).stem}-forecast.csv"
     out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
+    options = {o.name: getattr(arguments, o.name, None) for o in READING}
+    given = {name: value for name, value in options.items() if value is not None}
+    processing = read_json(find_preset(folder) / CONFIG).get("processing")
+    stored = reading_of(processing if isinstance(processing, dict) else {})
+    table = read_table(arguments.data, **{**stored, **given})
     import_tensorflow()
     from zoo import forecasts
-    from zoo.datasets.own_table import read_table
     from zoo.plots import plot_forecast
     from zoo.preset import load_preset
 
     preset = load_preset(folder)
-    data, columns, values = read_table(arguments.data)
-    values = forecasts.arranged(preset, columns, values)
+    values = forecasts.arranged(preset, list(table.columns), table.values)
     ahead, naive = (f(preset, values) for f in (forecasts.forecast, forecasts.naive))
+    widths = forecasts.half_widths(preset)
     names = preset.processing["forecast"]
-    picture = out.with_suffix(".png")
-    write_text(out, _csv(names, ahead))
     recipe = TASKS["forecasting"].recipe_from(preset.metadata["recipe"])
-    period = recipe.period
-    rule = "last value" if period == 1 else f"last {period} timesteps again"
-    targets = [preset.processing["columns"].index(name) for name in names]
+    period = forecasts.naive_period(recipe, len(values))
+    shown = max(3 * recipe.horizon, min(2 * period, 10 * recipe.horizon))
+    places = {name: place for place, name in enumerate(preset.processing["columns"])}
+    out_table = ForecastTable.of(table.clock, names, ahead, widths)
+    write_text(out, out_table.csv())
+    picture = out.with_suffix(".png")
     plot_forecast(
         picture,
-        values[-max(3 * recipe.horizon, 2 * period) :, targets],
+        values[-shown:, [places[name] for name in names]],
         ahead,
         naive,
         names=names,
-        rule=rule,
-        title=f"forecast of {data}",
+        rule="last value" if period == 1 else f"last {period} timesteps again",
+        title=f"forecast of {table.name}",
+        widths=widths,
+        clock=table.clock,
     )
-    print(f"{data}: the {len(ahead)} timesteps after its {len(values):,}")
-    print(_table(names, ahead))
+    print(table.summary)
+    print(f"{table.name}: the {len(ahead)} timesteps after its {len(values):,}")
+    print(out_table.shown())
     print(_trust(preset.metadata))
+    if widths is not None:
+        print(_intervals(preset.processing["intervals"]))
     print(f"table:   {out}\npicture: {picture}")
+
+
+def _intervals(found: dict) -> str:
+    """Where prediction intervals come from, and what they were worth."""
+    return (
+        f"{found['level']:.0%} intervals (low, high): from the errors of "
+        f"{found['forecasts']:,} forecasts of the validation part; of the test part's "
+        f"values {found['coverage']:.0%} lay within"
+    )
 
 
 def _trust(metadata: dict) -> str:
@@ -113,29 +131,3 @@ def _trust(metadata: dict) -> str:
         f"{metric['name']} on the {metric['part']} part of {metadata['data']['name']}: "
         + ", ".join(f"{name} {error:.4g}" for name, error in errors.items())
     )
-
-
-def _csv(names: list[str], values: np.ndarray) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", *names])
-    for step, row in enumerate(values, start=1):
-        writer.writerow([step, *(f"{value:.7g}" for value in row)])
-    return text.getvalue()
-
-
-def _table(names: list[str], values: np.ndarray) -> str:
-    """The first rows and columns, aligned, and how many there are besides."""
-    rows, columns = SHOWN
-    lines = [["step", *names[:columns]]] + [
-        [str(step), *(f"{value:.5g}" for value in row[:columns])]
-        for step, row in enumerate(values[:rows], start=1)
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = "\n".join(
-        "  " + "  ".join(f"{v:>{w}}" for v, w in zip(line, widths, strict=True))
-        for line in lines
-    )
-    if len(values) > rows or len(names) > columns:
-        text += f"\n  ... ({len(values)} timesteps, {len(names)} columns)"
-    return text

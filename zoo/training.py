@@ -233,7 +233,8 @@ class Run:
             **self.facts,
             "wall_time_seconds": round(self.seconds, 1),
         }
-        return Preset(self.model, self.task.processing(self.data), metadata)
+        processing = self.task.processing_for(self.data, self.recipe)
+        return Preset(self.model, processing, metadata)
 
     def _finish(self, epochs: int) -> Preset:
         """Puts the wall time, and the test part's metric, into the preset."""
@@ -252,6 +253,7 @@ class Run:
             value = measure(self.task, best.model, self.data, self.recipe, "test")
             metric = best.metadata["metric"]
             metric |= {"part": "test", "validation": metric["value"], "value": value}
+        best.processing.update(self.task.finished(best.model, self.data, self.recipe))
         save_to_preset(self.out / LAST, last)
         save_to_preset(self.preset_folder, best)
         # The last one stays, for those who want more epochs.

@@ -127,8 +127,9 @@ def composer():
 def forecaster():
     """Makes a small preset that forecasts; returns it with the series it is for."""
     import zoo
+    from zoo.forecasting.recipe import ForecastRecipe
+    from zoo.forecasting.series import Series
     from zoo.tasks import TASKS
-    from zoo.tasks.forecasting import ForecastRecipe, Series
 
     def make(base="season", **changes):
         task, rng = TASKS["forecasting"], np.random.default_rng(1)

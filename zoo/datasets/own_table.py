@@ -16,10 +16,41 @@ from zoo.tables.content import read_lines
 from zoo.tables.fields import Fields, read_fields
 from zoo.tables.layout import lay_out
 from zoo.tables.when import clock_of_numbers, clock_of_texts, is_named
+from zoo.tasks.task import Option
 
 LARGEST = 1e100  # a value whose square is still a number
 SHOWN = 8  # names in a line
 INDEX = "index"
+# How a table is read, on the command line.
+READING = (
+    Option(
+        "columns_used",
+        "columns of the table to use (default: all of numbers that change)",
+        metavar="A,B",
+    ),
+    Option(
+        "time",
+        "column that says when a row was; none: there is none (default: the first "
+        "with dates, Unix times or years)",
+        metavar="COLUMN",
+    ),
+    Option(
+        "fill",
+        "what becomes of missing values: on the line between their neighbours, the "
+        "last value, or without the row (default: refused)",
+        choices=gaps.FILLS,
+    ),
+    Option(
+        "decimal",
+        "sign of fractions (default: as the values show)",
+        choices=("point", "comma"),
+    ),
+    Option(
+        "heading",
+        "whether the first row has names (default: as it shows)",
+        choices=("yes", "no"),
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +96,7 @@ class Table:
 
     def facts(self) -> dict:
         """For the metadata of a model."""
-        clock = {} if self.clock is None else self.clock.facts()
-        others = list(self.left_out.items())[:SHOWN]
-        return {**clock, **({"left_out": dict(others)} if others else {})}
+        return {} if self.clock is None else self.clock.facts()
 
 
 def read_table(
@@ -78,8 +107,9 @@ def read_table(
     fill: str | None = None,
     decimal: str | None = None,
     heading: str | None = None,
+    needed: Sequence[str] = (),
 ) -> Table:
-    """A table of numbers, oldest row first.
+    r"""A table of numbers, oldest row first.
 
     Without options all columns of numbers are used, but for those that say when the
     rows were or only count them, and those whose value never changes.
@@ -94,6 +124,8 @@ def read_table(
             time). None: they are refused.
         decimal: Sign of fractions, "point" or "comma"; None: as the values show.
         heading: "yes" or "no"; None: as the first row shows.
+        needed: Columns that a model reads. If the table has all of them they are used
+            as they are, even if one never changes.
 
     Raises:
         UserError: If the file cannot be read, or is no table that can be forecast.
@@ -103,7 +135,7 @@ def read_table(
         from zoo.datasets.own_table import read_table
 
         rows = [f"2024-03-{day:02},{day % 7}" for day in range(1, 31)]
-        Path("days.csv").write_text("\\n".join(["day,load", *rows]))
+        Path("days.csv").write_text("\n".join(["day,load", *rows]))
         table = read_table("days.csv")
         assert table.columns == ("load",) and table.values.shape == (30, 1)
         assert table.clock.step_in_words == "1 day"
@@ -111,6 +143,8 @@ def read_table(
     layout = lay_out(read_lines(path), heading)
     fields = read_fields(layout, decimal)
     wanted = _wanted(columns_used, fields)
+    if needed and set(needed) <= set(fields.numbers):
+        wanted = list(needed)
     clock, left_out = _find_clock(fields, time, wanted)
     columns = _choose(fields, wanted, left_out)
     values = np.stack([fields.numbers[name] for name in columns], axis=1)
@@ -155,8 +189,8 @@ def _wanted(columns_used, fields: Fields) -> list[str] | None:
             )
         if name not in fields.numbers:
             raise UserError(
-                f"`--columns-used` names a column that is no numbers: {name!r}, such as "
-                f"{fields.example(name)}."
+                f"`--columns-used` names a column that is no numbers: {name!r}, such "
+                f"as {fields.example(name)}."
             )
     if len(set(wanted)) < len(wanted):
         raise UserError("`--columns-used` names a column twice.")
@@ -234,10 +268,11 @@ def _in_order(clock: Clock | None, lines, notes: list[str]):
     same = np.flatnonzero(np.diff(times[order]).astype(float) == 0)
     if len(same):
         first, second = order[same[0]], order[same[0] + 1]
+        when = clock.texts(clock.times[[first]])[0]
         raise UserError(
-            f"`--data` has several rows of one time: {len(same):,}, the first in lines "
-            f"{lines[first]} and {lines[second]}, {clock.texts(clock.times[[first]])[0]} "
-            f"of column {clock.name!r}. Keep one row a time, or say `--time none`."
+            f"`--data` has several rows of one time: {len(same):,}, the first in "
+            f"lines {lines[first]} and {lines[second]}, {when} of "
+            f"column {clock.name!r}. Keep one row a time, or say `--time none`."
         )
     if (order == np.arange(len(order))).all():
         return order, clock

@@ -76,7 +76,7 @@ def _best_base(data: Series, recipe: ForecastRecipe) -> str:
     known = data.scaled()[:, list(data.targets)]
     y = ahead(known, places, recipe.horizon)
     errors = {}
-    for base in ("last", "season", "ridge"):
+    for base in ("ridge", "last", "season"):
         if base == "season" and recipe.season == 1:
             continue
         found = data.base(known, places, dataclasses.replace(recipe, base=base))

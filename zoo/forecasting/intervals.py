@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from zoo.forecasting.inputs import from_rows
+from zoo.tasks.task import PARTS
+
 LEVEL = 0.9
 
 
@@ -39,3 +42,38 @@ def coverage(errors: np.ndarray, widths: np.ndarray) -> float:
         widths: `(horizon, targets)`.
     """
     return float((np.abs(errors) <= widths).mean())
+
+
+def measured_intervals(task, model, data, recipe) -> dict:
+    """Half-widths by errors of the validation part, and what they hold of the test part.
+
+    Args:
+        task: The task, which knows the inputs of a part.
+        model: The trained model.
+        data: A `Series`.
+        recipe: The recipe.
+
+    Returns:
+        For a preset's `processing`: `level`, `half_widths` `(horizon, targets)` in the
+        columns' own units, `forecasts`: how many errors they come from, and `coverage`:
+        the fraction of the test part's values that lie within.
+    """
+    errors = {part: _errors(task, model, data, recipe, part) for part in PARTS[1:]}
+    widths = half_widths(errors["validation"])
+    deviation = data.scaling()[1][list(data.targets)]
+    return {
+        "level": LEVEL,
+        "half_widths": [
+            [float(f"{value:.5g}") for value in row] for row in widths * deviation
+        ],
+        "forecasts": len(errors["validation"]),
+        "coverage": round(coverage(errors["test"], widths), 4),
+    }
+
+
+def _errors(task, model, data, recipe, part: str) -> np.ndarray:
+    from zoo.forecasting.running import outputs
+
+    x, y, scored = task.stream(data, recipe, part)
+    found = outputs(model, x)[:, scored]
+    return from_rows(y[:, scored] - found, recipe.horizon)

@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from zoo.forecasting.rules import ahead, naive_forecast
+from zoo.forecasting.rules import ahead
 
 LAGS = (4, 12, 24, 48, 96, 192)
 # Of the mean eigenvalue of the features' products.
@@ -18,7 +18,7 @@ MOST_WEIGHTS = 60_000  # that a preset holds, as text
 MOST_OWN = 30  # columns that may have a regression each
 CHUNK = 4096  # timesteps at once
 # Timesteps of all columns together: to choose the settings by, and to fit the best.
-TO_CHOOSE, TO_FIT = 20_000, 300_000
+TO_CHOOSE, TO_FIT = 40_000, 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +143,8 @@ def fit_ridge(
     """A regression fitted to the training part.
 
     Lags, season, anchor, penalty, and whether columns share their weights are those
-    with the smallest squared error on the validation part.
+    with the smallest squared error on the validation part; but the anchor alone, unless
+    it is worse by more than chance (see `is_clearly_better`).
 
     Args:
         known: Standardised values `(timesteps, columns)`.
@@ -164,12 +165,53 @@ def fit_ridge(
                 best, least = (ridge, own, place), errors[place]
     ridge, own, place = best
     fits = dict(_fits(known, ends[0], ridge, horizon, TO_FIT, columns))
-    return dataclasses.replace(ridge, weights=fits[own][place])
+    found = dataclasses.replace(ridge, weights=fits[own][place])
+    places = _thinned(np.arange(ends[0] - 1, ends[1] - horizon), known)
+    y = ahead(known, places, horizon)
+    ours = _by_time(found, known, places, y)
+    alone = [_anchor(kind, horizon) for kind in ("last", "mean")]
+    simple = {i: _by_time(ridge, known, places, y) for i, ridge in enumerate(alone)}
+    best = min(simple, key=lambda i: simple[i].mean())
+    if is_clearly_better(ours, simple[best], places, horizon):
+        return found
+    return alone[best]
+
+
+def is_clearly_better(
+    ours: np.ndarray, simple: np.ndarray, places: np.ndarray, horizon: int
+) -> bool:
+    """Whether one forecast beats a simpler one by more than two standard errors.
+
+    Errors of neighbouring timesteps are alike, so that each `horizon` timesteps count
+    as one. Fewer than four of those say nothing of chance: any difference counts.
+
+    Args:
+        ours: Squared error after each timestep, `(n,)`.
+        simple: That of the simpler forecast.
+        places: The timesteps.
+        horizon: Timesteps that are forecast.
+    """
+    gains = simple - ours
+    block = (places - places[0]) // horizon
+    means = np.bincount(block, gains) / np.maximum(np.bincount(block), 1)
+    means = means[np.bincount(block) > 0]
+    if len(means) < 4:
+        return gains.mean() > 0
+    return means.mean() > 2 * means.std(ddof=1) / np.sqrt(len(means))
+
+
+def _anchor(kind: str, horizon: int) -> Ridge:
+    """No regression: the last value, or the mean of the training part."""
+    return Ridge(1, 1, 1, kind, np.zeros((1, 2, horizon)))
+
+
+def _by_time(ridge: Ridge, known, places, y) -> np.ndarray:
+    return ((ridge.forecast(known, places) - y) ** 2).mean(axis=(1, 2))
 
 
 def _thinned(places: np.ndarray, known: np.ndarray, budget: int = TO_CHOOSE):
     """Every so many of some timesteps, so that all columns' fit into a budget."""
-    return places[:: max(1, len(places) * known.shape[1] // budget)]
+    return places[:: max(1, -(-len(places) * known.shape[1] // budget))]
 
 
 def _candidates(columns, end, horizon, season):
@@ -184,8 +226,10 @@ def _candidates(columns, end, horizon, season):
             size = ridge.size(horizon)
             left = rows - max(lags, season if with_season else 0)
             least = lags == LAGS[0] and not with_season
-            if least or left >= max(8, min(2 * size, 0.6 * rows)) and (
-                size * horizon <= MOST_WEIGHTS
+            if (
+                least
+                or left >= max(8, min(2 * size, 0.6 * rows))
+                and (size * horizon <= MOST_WEIGHTS)
             ):
                 for anchor in ("last", "mean"):
                     yield dataclasses.replace(ridge, anchor=anchor)

@@ -46,9 +46,10 @@ class Series:
     own_ridge: Ridge | None = None
     table: Any = None
     reading: dict = dataclasses.field(default_factory=dict)
-    _ridges: dict = dataclasses.field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+
+    def __post_init__(self):
+        # No field: what has been computed is no part of the data.
+        object.__setattr__(self, "_ridges", {})
 
     def scaling(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each column, of the training part or given."""

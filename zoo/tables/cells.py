@@ -1,4 +1,4 @@
-"""Fields of a table as numbers: decimal points and commas, thousands, what is missing."""
+"""Fields of a table as numbers: points, commas, thousands, what is missing."""
 
 from __future__ import annotations
 

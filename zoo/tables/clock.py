@@ -1,9 +1,8 @@
-"""When the rows of a table were: its step of time, its gaps, the times that come next."""
+"""When the rows of a table were: step of time, gaps, the times that come next."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class Clock:
 
     Args:
         name: Heading of their column.
-        times: A pandas `DatetimeIndex`; or numbers, such as an index or years.
+        times: Dates in datetime64[us]; or numbers, such as an index or years.
         form: How dates are written; `s`, `ms`, `us` or `ns` for Unix time; None for
             numbers.
         step: Between two rows: `("months", n)`, `("business days", 1)`, `("time", ns)`
@@ -38,15 +37,17 @@ class Clock:
     """
 
     name: str
-    times: Any
+    times: np.ndarray
     form: str | None
     step: tuple[str, float] | None
 
     @classmethod
     def of(cls, name: str, times, form: str | None) -> Clock:
         """With the step that most rows have from the one before."""
-        finder = _step_of_numbers if form is None else _step_of_dates
-        return cls(name, times, form, finder(times))
+        if form is None:
+            return cls(name, times, form, _step_of_numbers(times))
+        times = np.asarray(times).astype("datetime64[us]")
+        return cls(name, times, form, _step_of_dates(times))
 
     @property
     def step_in_words(self) -> str:
@@ -78,7 +79,7 @@ class Clock:
         if kind == "months":
             return np.diff(_months(self.times)) / size
         if kind == "business days":
-            days = self.times.to_numpy().astype("datetime64[D]")
+            days = self.times.astype("datetime64[D]")
             return np.busday_count(days[:-1], days[1:]).astype(float)
         return np.diff(_plain(self.times)) / size
 
@@ -100,25 +101,25 @@ class Clock:
     def _from(self, place: int, counts: np.ndarray):
         import pandas as pd
 
-        begin = self.times[place]
+        begin = self.times[place] if self.form is None else _dates(self.times)[place]
         kind, size = self.step or ("rows", 1)
         if kind == "number":
             whole = float(size).is_integer() and float(begin).is_integer()
             return np.round(begin + counts * size, 0 if whole else 9)
         if kind == "months":
-            at_end = all(time.is_month_end for time in self.times[:24])
+            at_end = _dates(self.times[:24]).is_month_end.all()
             times = [begin + pd.DateOffset(months=int(c * size)) for c in counts]
             if at_end:
                 times = [time + pd.offsets.MonthEnd(0) for time in times]
-            return pd.DatetimeIndex(times)
+            return _plain_dates(times)
         if kind == "business days":
             times = [begin + pd.offsets.BusinessDay(int(c)) for c in counts]
-            return pd.DatetimeIndex(times)
+            return _plain_dates(times)
         if kind == "rows":
             size = float(np.median(np.diff(_plain(self.times)))) if counts.any() else 0
             if self.form is None:
                 return begin + counts * size
-        return pd.DatetimeIndex(begin + pd.to_timedelta(counts * int(size), unit="ns"))
+        return _plain_dates(begin + pd.to_timedelta(counts * int(size), unit="ns"))
 
     def texts(self, times) -> list[str]:
         """Times as they are written in the table."""
@@ -127,7 +128,7 @@ class Clock:
         if self.form in _UNITS:
             unit = _UNITS[self.form]
             return [f"{value:.12g}" for value in _plain(times) / unit]
-        return written(times, self.form)
+        return written(_dates(times), self.form)
 
     def seasons(self) -> list[int]:
         """Steps of the seasons that such rows often have: a day, a week, a year."""
@@ -154,34 +155,44 @@ class Clock:
         }
 
 
-def _plain(times) -> np.ndarray:
+def _dates(times: np.ndarray):
+    """As a pandas `DatetimeIndex`, which knows months and weekdays."""
+    import pandas as pd
+
+    return pd.DatetimeIndex(times)
+
+
+def _plain_dates(times) -> np.ndarray:
+    import pandas as pd
+
+    return pd.DatetimeIndex(times).to_numpy().astype("datetime64[us]")
+
+
+def _plain(times: np.ndarray) -> np.ndarray:
     """Times as numbers: nanoseconds for dates, which reach from 1677 to 2262."""
-    if isinstance(times, np.ndarray):
-        return times
-    return times.to_numpy().astype("datetime64[us]").astype(np.int64) * 1000
+    return times if times.dtype.kind != "M" else times.astype(np.int64) * 1000
 
 
-def _months(times) -> np.ndarray:
-    return np.asarray(times.year) * 12 + np.asarray(times.month)
+def _months(times: np.ndarray) -> np.ndarray:
+    return times.astype("datetime64[M]").astype(np.int64)
 
 
-def _step_of_dates(times):
+def _step_of_dates(times: np.ndarray):
     if len(times) < 2:
         return None
-    days = np.asarray(times.day)
-    at_end = np.asarray(times.is_month_end)
+    dates = _dates(times)
     months, often = _usual(np.diff(_months(times)))
-    midnight = (times == times.normalize()).all()
-    if (len(set(days)) == 1 or at_end.all()) and months >= 1 and often >= 0.5:
+    monthly = len(set(dates.day)) == 1 or dates.is_month_end.all()
+    if monthly and months >= 1 and often >= 0.5:
         return "months", int(months)
     step, often = _usual(np.diff(_plain(times)))
-    if step == _DAY and midnight and (np.asarray(times.weekday) < 5).all():
-        if len(times) > 5:
-            return "business days", 1
+    working = step == _DAY and (dates == dates.normalize()).all()
+    if working and (dates.weekday < 5).all() and len(times) > 5:
+        return "business days", 1
     return ("time", int(step)) if often >= 0.5 else None
 
 
-def _step_of_numbers(times):
+def _step_of_numbers(times: np.ndarray):
     if len(times) < 2:
         return None
     # Decimals of a step differ in their last digits.

@@ -193,8 +193,8 @@ def _checked(names: list[str]) -> list[str]:
     longest = max(names, key=len)
     if len(longest) > LONGEST_NAME:
         raise UserError(
-            f"`--data` has a heading of {len(longest):,} characters, {longest[:20]}...; "
-            f"at most {LONGEST_NAME} are read."
+            f"`--data` has a heading of {len(longest):,} characters: {longest[:20]}... "
+            f"At most {LONGEST_NAME} are read."
         )
     twice = [name for name, times in collections.Counter(names).items() if times > 1]
     if twice:

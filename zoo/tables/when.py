@@ -66,7 +66,7 @@ def clock_of_numbers(
     low, high = values.min(), values.max()
     _, counts = np.unique(steps, return_counts=True)
     even = counts.max() >= 0.5 * len(steps)
-    if whole and 150001 <= low and high <= 99991231:
+    if whole and low >= 150001 and high <= 99991231:
         form = "%Y%m%d" if low >= 15000101 else "%Y%m" if high <= 299912 else None
         texts = [f"{value:.0f}" for value in values] if form else []
         times = parsed(texts, form) if form and (one_way or named) else None
@@ -84,7 +84,7 @@ def clock_of_numbers(
     # Rounded, such as the hundredths of a year.
     nearly = np.ptp(steps) < 1e-6 * np.abs(steps).max()
     nearly = nearly and (first or named or whole and abs(steps[0]) == 1)
-    years = 1500 <= low and high <= 2200 and is_named(name)
+    years = low >= 1500 and high <= 2200 and is_named(name)
     if one_way and (nearly or years and (even or np.abs(steps).max() < 0.2)):
         return Clock.of(name, values, None)
     return None

@@ -224,6 +224,18 @@ class Task(abc.ABC):
         """Plain values that a trained model needs to read data: a dict for JSON."""
         return {}
 
+    def processing_for(self, data: Any, recipe: Training) -> dict:
+        """`processing`, and what simple rules have learned that a model builds on."""
+        return self.processing(data)
+
+    def finished(self, model: Any, data: Any, recipe: Training) -> dict:
+        """More plain values for `processing` once the best model is there."""
+        return {}
+
+    def reading_of(self, preset: Any) -> dict[str, Any]:
+        """Options by which other data are read as those of a preset were."""
+        return {}
+
     def adapted(self, data: Any, preset: Any) -> Any:
         """Data as a preset's model reads them: by its vocabulary, its scaling.
 
