@@ -399,12 +399,12 @@ def _add_forecast(commands) -> None:
         metavar="FILE.csv",
         help="the forecast (default: NAME-forecast.csv in this folder)",
     )
-    from zoo.datasets.own_table import READING
+    from zoo.tasks import TASKS
 
     group = parser.add_argument_group(
         "table", "How it is read; what is left out is as it was in the training."
     )
-    for option in READING:
+    for option in TASKS["forecasting"].READING:
         if option.name != "columns_used":
             group.add_argument(
                 f"--{option.name}",

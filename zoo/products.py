@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.datasets.own_table import READING, read_table
+from zoo.datasets.own_table import read_table
 from zoo.errors import UserError
 from zoo.files import output_file, write_text
 from zoo.forecasting.output import ForecastTable
@@ -72,10 +72,11 @@ def forecast(folder: Path, arguments) -> None:
         raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
     name = f"{Path(arguments.data).stem}-forecast.csv"
     out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
-    options = {o.name: getattr(arguments, o.name, None) for o in READING}
+    known = TASKS[task].READING
+    options = {o.name: getattr(arguments, o.name, None) for o in known}
     given = {name: value for name, value in options.items() if value is not None}
     processing = read_json(find_preset(folder) / CONFIG).get("processing")
-    stored = reading_of(processing if isinstance(processing, dict) else {})
+    stored = reading_of(processing if isinstance(processing, dict) else {}, known)
     table = read_table(arguments.data, **{**stored, **given})
     import_tensorflow()
     from zoo import forecasts

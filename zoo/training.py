@@ -249,9 +249,12 @@ class Run:
             preset.metadata["epochs"] = epochs
             if epochs < self.recipe.epochs:
                 preset.metadata["stopped_after"] = epochs
+        metric = best.metadata["metric"]
+        if self.task.tempered(best.model, self.data, self.recipe):
+            args = best.model, self.data, self.recipe, "validation"
+            metric["value"] = measure(self.task, *args)
         if "test" in self.task.parts(self.data):
             value = measure(self.task, best.model, self.data, self.recipe, "test")
-            metric = best.metadata["metric"]
             metric |= {"part": "test", "validation": metric["value"], "value": value}
         best.processing.update(self.task.finished(best.model, self.data, self.recipe))
         save_to_preset(self.out / LAST, last)

@@ -146,4 +146,6 @@ def test_tables_that_do_not_fit_are_refused(refused, table):
     gap = np.ones((9, 3))
     gap[4, 1] = np.nan
     write_csv("gap.csv", ["day", "a", "b", "c"], gap)
-    assert "line 6, column 'b': a number is missing" in refused(*command, "gap.csv")
+    assert "1 value is missing or no number, the first: line 6, column 'b'" in refused(
+        *command, "gap.csv"
+    )

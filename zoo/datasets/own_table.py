@@ -16,41 +16,10 @@ from zoo.tables.content import read_lines
 from zoo.tables.fields import Fields, read_fields
 from zoo.tables.layout import lay_out
 from zoo.tables.when import clock_of_numbers, clock_of_texts, is_named
-from zoo.tasks.task import Option
 
 LARGEST = 1e100  # a value whose square is still a number
 SHOWN = 8  # names in a line
 INDEX = "index"
-# How a table is read, on the command line.
-READING = (
-    Option(
-        "columns_used",
-        "columns of the table to use (default: all of numbers that change)",
-        metavar="A,B",
-    ),
-    Option(
-        "time",
-        "column that says when a row was; none: there is none (default: the first "
-        "with dates, Unix times or years)",
-        metavar="COLUMN",
-    ),
-    Option(
-        "fill",
-        "what becomes of missing values: on the line between their neighbours, the "
-        "last value, or without the row (default: refused)",
-        choices=gaps.FILLS,
-    ),
-    Option(
-        "decimal",
-        "sign of fractions (default: as the values show)",
-        choices=("point", "comma"),
-    ),
-    Option(
-        "heading",
-        "whether the first row has names (default: as it shows)",
-        choices=("yes", "no"),
-    ),
-)
 
 
 @dataclasses.dataclass(frozen=True)

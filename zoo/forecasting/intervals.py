@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.forecasting.inputs import from_rows
-from zoo.tasks.task import PARTS
 
 LEVEL = 0.9
 
@@ -45,7 +44,7 @@ def coverage(errors: np.ndarray, widths: np.ndarray) -> float:
 
 
 def measured_intervals(task, model, data, recipe) -> dict:
-    """Half-widths by errors of the validation part, and what they hold of the test part.
+    """Half-widths by errors of the validation part, and their coverage of the test.
 
     Args:
         task: The task, which knows the inputs of a part.
@@ -58,7 +57,10 @@ def measured_intervals(task, model, data, recipe) -> dict:
         columns' own units, `forecasts`: how many errors they come from, and `coverage`:
         the fraction of the test part's values that lie within.
     """
-    errors = {part: _errors(task, model, data, recipe, part) for part in PARTS[1:]}
+    errors = {
+        part: errors_of(task, model, data, recipe, part)[1]
+        for part in ("validation", "test")
+    }
     widths = half_widths(errors["validation"])
     deviation = data.scaling()[1][list(data.targets)]
     return {
@@ -71,9 +73,21 @@ def measured_intervals(task, model, data, recipe) -> dict:
     }
 
 
-def _errors(task, model, data, recipe, part: str) -> np.ndarray:
+def errors_of(task, model, data, recipe, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of forecasts of a part, without and with the model's corrections.
+
+    Args:
+        task: As for `measured_intervals`.
+        model: As for `measured_intervals`.
+        data: As for `measured_intervals`.
+        recipe: As for `measured_intervals`.
+        part: "validation" or "test".
+
+    Returns:
+        Two arrays `(n, horizon, targets)`, in standard deviations.
+    """
     from zoo.forecasting.running import outputs
 
     x, y, scored = task.stream(data, recipe, part)
-    found = outputs(model, x)[:, scored]
-    return from_rows(y[:, scored] - found, recipe.horizon)
+    asked = from_rows(y[:, scored], recipe.horizon)
+    return asked, asked - from_rows(outputs(model, x)[:, scored], recipe.horizon)

@@ -8,6 +8,7 @@ import numpy as np
 
 CLEAR = 0.25  # autocorrelation that a season must have
 BETTER = 0.05  # by which another season must beat a usual one
+NEAR = 0.1  # of the best: so like itself is a series after two seasons, too, by chance
 
 
 def find_season(values: np.ndarray, usual: Sequence[int] = ()) -> int:
@@ -42,7 +43,7 @@ def find_season(values: np.ndarray, usual: Sequence[int] = ()) -> int:
     if likely and max(likely.values()) >= best - BETTER:
         found, best = likely, max(likely.values())
     # The shortest of those that are as good: 12, not 24.
-    return min((s for s, value in found.items() if value >= best - BETTER), default=1)
+    return min((s for s, value in found.items() if value >= best - NEAR), default=1)
 
 
 def _autocorrelation(values: np.ndarray) -> np.ndarray:

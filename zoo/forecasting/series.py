@@ -11,8 +11,8 @@ from zoo.errors import UserError
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.ridge import Ridge, fit_ridge
 from zoo.forecasting.rules import naive_forecast
-from zoo.tasks.task import PARTS
 
+PARTS = ("train", "validation", "test")
 FEWEST = 20  # rows of a table
 LONG = 1000  # rows from which on a tenth is enough to validate
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo.datasets.own_table import READING
 
-
-def reading_of(processing: dict) -> dict[str, Any]:
+def reading_of(processing: dict, options) -> dict[str, Any]:
     """Options of `read_table` by which other tables are read as that of a preset was.
 
     Args:
         processing: Of the preset. What in it is no option is passed over.
+        options: `zoo.tasks.task.Option`s that there are.
 
     Returns:
         The options, and the columns that the model needs.
@@ -20,7 +19,7 @@ def reading_of(processing: dict) -> dict[str, Any]:
     known = known if isinstance(known, dict) else {}
     reading = {
         option.name: known[option.name]
-        for option in READING
+        for option in options
         if option.name != "columns_used"
         and isinstance(known.get(option.name), str)
         and (option.choices is None or known[option.name] in option.choices)

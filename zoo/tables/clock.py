@@ -126,8 +126,9 @@ class Clock:
         if self.form is None:
             return [f"{time:.12g}" for time in times]
         if self.form in _UNITS:
-            unit = _UNITS[self.form]
-            return [f"{value:.12g}" for value in _plain(times) / unit]
+            values = _plain(times), _UNITS[self.form]
+            whole = (values[0] % values[1] == 0).all()
+            return [str(v // values[1] if whole else v / values[1]) for v in values[0]]
         return written(_dates(times), self.form)
 
     def seasons(self) -> list[int]:
@@ -187,7 +188,7 @@ def _step_of_dates(times: np.ndarray):
         return "months", int(months)
     step, often = _usual(np.diff(_plain(times)))
     working = step == _DAY and (dates == dates.normalize()).all()
-    if working and (dates.weekday < 5).all() and len(times) > 5:
+    if working and (dates.day_of_week < 5).all() and len(times) > 5:
         return "business days", 1
     return ("time", int(step)) if often >= 0.5 else None
 

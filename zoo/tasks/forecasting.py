@@ -6,19 +6,50 @@ import dataclasses
 
 import numpy as np
 
-from zoo.datasets.own_table import READING
 from zoo.errors import UserError
 from zoo.forecasting.defaults import fitted_recipe
 from zoo.forecasting.inputs import in_rows, model_inputs, model_sizes
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import ahead, naive_forecast
 from zoo.forecasting.series import FEWEST, series_of, shares
-from zoo.tasks.task import PARTS, Metric, Task
+from zoo.tables.gaps import FILLS
+from zoo.tasks.task import PARTS, Metric, Option, Task
 
 # Floats of the corrections that are asked for, all timesteps together.
 MOST_ANSWERS = 200_000_000
 # Weights, with which a preset holds the model.
 MOST_WEIGHTS = 20_000_000
+
+# How a table is read, on the command line.
+OPTIONS = (
+    Option(
+        "columns_used",
+        "columns of the table to use (default: all of numbers that change)",
+        metavar="A,B",
+    ),
+    Option(
+        "time",
+        "column that says when a row was; none: there is none (default: the first "
+        "with dates, Unix times or years)",
+        metavar="COLUMN",
+    ),
+    Option(
+        "fill",
+        "what becomes of missing values: on the line between their neighbours, the "
+        "last value, or without the row (default: refused)",
+        choices=FILLS,
+    ),
+    Option(
+        "decimal",
+        "sign of fractions (default: as the values show)",
+        choices=("point", "comma"),
+    ),
+    Option(
+        "heading",
+        "whether the first row has names (default: as it shows)",
+        choices=("yes", "no"),
+    ),
+)
 
 
 class Forecasting(Task):
@@ -80,7 +111,7 @@ class Forecasting(Task):
     # Both with attention, horizon 24.
     REFERENCES = {"etth1": {"LSTMa (Zhou et al. 2021)": 0.650}}
     OWN_DATA = "a CSV file, with times or without"
-    READING = READING
+    READING = OPTIONS
 
     def load(self, dataset, data_dir, recipe):
         from zoo.datasets.builder import load_parts
@@ -244,6 +275,32 @@ class Forecasting(Task):
             known["ridge"] = (data.own_ridge or data.ridge(recipe)).to_json()
         return known
 
+    def tempered(self, model, data, recipe):
+        """Lets the ridge regression stand alone if the network is no clear gain."""
+        from zoo.forecasting.intervals import errors_of
+        from zoo.forecasting.ridge import is_clearly_better
+
+        if recipe.base != "ridge":
+            return False
+        base, corrected = errors_of(self, model, data, recipe, "validation")
+        simple, ours = (np.square(e).mean(axis=(1, 2)) for e in (base, corrected))
+        if is_clearly_better(ours, simple, np.arange(len(ours)), recipe.horizon):
+            return False
+        for weight in model.layers[-1].weights:
+            weight.assign(np.zeros(weight.shape))
+        return True
+
+    def conclude(self, run, preset):
+        """Says so where the network has been taken out."""
+        output = preset.model.layers[-1].get_weights()
+        if preset.metadata["recipe"]["base"] == "ridge" and not any(
+            map(np.any, output)
+        ):
+            print(
+                "The network was no clear gain over the ridge regression on the "
+                "validation part: forecasts are those of the regression."
+            )
+
     def finished(self, model, data, recipe):
         """Prediction intervals, from the errors of the validation part."""
         from zoo.forecasting.intervals import measured_intervals
@@ -253,7 +310,7 @@ class Forecasting(Task):
     def reading_of(self, preset):
         from zoo.forecasting.stored import reading_of
 
-        return reading_of(preset.processing)
+        return reading_of(preset.processing, self.READING)
 
     def adapted(self, data, preset):
         """The series with the columns and the scaling that a preset knows."""

@@ -228,6 +228,14 @@ class Task(abc.ABC):
         """`processing`, and what simple rules have learned that a model builds on."""
         return self.processing(data)
 
+    def tempered(self, model: Any, data: Any, recipe: Training) -> bool:
+        """Takes out of the best model's weights what validation does not bear out.
+
+        Returns:
+            Whether it changed the weights.
+        """
+        return False
+
     def finished(self, model: Any, data: Any, recipe: Training) -> dict:
         """More plain values for `processing` once the best model is there."""
         return {}
