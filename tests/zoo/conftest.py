@@ -140,7 +140,11 @@ def forecaster():
         )
         recipe = dataclasses.replace(recipe, **changes)
         model = task.build_model(data, recipe)
+        if base == "ridge":  # whose model begins without corrections
+            kernel = model.layers[-1].kernel
+            kernel.assign(rng.normal(size=kernel.shape))
         metadata = _metadata(task, recipe, "x", {"seasonal naive": 0.75})
-        return zoo.Preset(model, task.processing(data), metadata), data
+        processing = task.processing_for(data, recipe)
+        return zoo.Preset(model, processing, metadata), data
 
     return make

@@ -5,6 +5,7 @@ import zoo
 from zoo import forecasts
 from zoo.errors import UserError
 from zoo.evaluation import evaluate
+from zoo.forecasting import running
 from zoo.tasks import TASKS
 
 
@@ -27,7 +28,7 @@ def test_it_is_the_model_over_the_prefix_added_to_the_naive_forecast(forecaster,
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", ["together", "apart"])
 @pytest.mark.parametrize("inputs", ["values", "changes"])
-@pytest.mark.parametrize("base", ["season", "last"])
+@pytest.mark.parametrize("base", ["season", "last", "ridge"])
 def test_its_errors_are_those_of_the_evaluation(forecaster, base, inputs, columns):
     preset, data = forecaster(base, horizon=8, inputs=inputs, columns=columns)
     deviation = data.scaling()[1][[2, 0]]
@@ -59,6 +60,69 @@ def test_a_model_without_corrections_gives_the_naive_forecast(
     np.testing.assert_array_equal(forecasts.naive(preset, data.values), expected)
 
 
+def test_it_corrects_a_regression_that_the_preset_holds(forecaster):
+    preset, data = forecaster("ridge")
+    found = zoo.forecast(preset, data.values)
+    base = forecasts.base(preset, data.values)
+    ridge = forecasts.ridge_of(preset)
+    mean, deviation = (v[[2, 0]] for v in data.scaling())
+    known = data.scaled()[:, [2, 0]]
+    expected = mean + deviation * ridge.forecast(known, np.array([59]))[0]
+    np.testing.assert_allclose(base, expected, rtol=1e-6)
+    assert np.abs(found - base).min() > 0
+    for weight in preset.model.layers[-1].weights:
+        weight.assign(np.zeros(weight.shape))
+    np.testing.assert_array_equal(zoo.forecast(preset, data.values), base)
+
+
+@pytest.mark.parametrize("ridge", [None, {}, {"lags": 3}])
+def test_a_regression_that_is_missing_or_damaged_is_refused(forecaster, ridge):
+    preset, data = forecaster("ridge")
+    broken = zoo.Preset(
+        preset.model, preset.processing | {"ridge": ridge}, preset.metadata
+    )
+    with pytest.raises(UserError, match="The preset is damaged: no ridge regression"):
+        zoo.forecast(broken, data.values)
+
+
+def test_weights_that_are_no_numbers_are_refused(forecaster):
+    preset, data = forecaster()
+    bias = preset.model.layers[-1].bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(UserError, match="its forecast is no number"):
+        zoo.forecast(preset, data.values)
+
+
+def test_a_network_that_is_no_gain_leaves_the_regression_alone(forecaster):
+    preset, data = forecaster("ridge")
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    assert task.tempered(preset.model, data, recipe)
+    base = forecasts.base(preset, data.values)
+    np.testing.assert_array_equal(zoo.forecast(preset, data.values), base)
+
+
+def test_intervals_are_those_of_the_validation_errors(forecaster):
+    preset, data = forecaster()
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    found = task.finished(preset.model, data, recipe)
+    preset.processing.update(found)
+    errors = [
+        zoo.forecast(preset, data.values[: t + 1])
+        - data.values[t + 1 : t + 5][:, [2, 0]]
+        for t in range(39, 46)
+    ]
+    assert found["intervals"]["forecasts"] == len(errors) == 7
+    # Of seven errors, nine tenths are all.
+    expected = np.abs(errors).max(axis=0)
+    np.testing.assert_allclose(forecasts.half_widths(preset), expected, rtol=1e-3)
+    for damage in ({}, {"half_widths": [[1.0]]}, {"half_widths": "x"}):
+        preset.processing["intervals"] = damage
+        with pytest.raises(UserError, match="prediction intervals do not fit"):
+            forecasts.half_widths(preset)
+
+
 def test_units_go_through(forecaster):
     preset, data = forecaster()
     found = zoo.forecast(preset, data.values)
@@ -71,7 +135,7 @@ def test_units_go_through(forecaster):
 def test_long_series_in_pieces_give_the_same(forecaster, monkeypatch):
     preset, data = forecaster()
     whole = zoo.forecast(preset, data.values)
-    monkeypatch.setattr(forecasts, "CHUNK", 13)
+    monkeypatch.setattr(running, "CHUNK", 13)
     # The order of sums differs.
     np.testing.assert_allclose(zoo.forecast(preset, data.values), whole, rtol=1e-5)
 

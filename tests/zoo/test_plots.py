@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from zoo.plots import plot_forecast, plot_grad_norm, plot_metric, plot_roll
+from zoo.tables.clock import Clock
 from zoo.tasks.task import Metric
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -37,7 +38,9 @@ def test_rolls_are_drawn_with_and_without_notes(tmp_path, begin):
 
 
 @pytest.mark.parametrize(("horizon", "columns"), [(1, 1), (4, 9)])
-def test_forecasts_are_drawn(tmp_path, horizon, columns):
+@pytest.mark.parametrize("dated", [False, True])
+def test_forecasts_are_drawn(tmp_path, horizon, columns, dated):
+    days = np.arange("2024-03-01", "2024-03-09", dtype="datetime64[D]")
     ahead = np.ones((horizon, columns))
     plot_forecast(
         tmp_path / "a.png",
@@ -47,5 +50,7 @@ def test_forecasts_are_drawn(tmp_path, horizon, columns):
         names=list("abcdefghi")[:columns],
         rule="last value",
         title="a title",
+        widths=ahead if dated else None,
+        clock=Clock.of("day", days, "%Y-%m-%d") if dated else None,
     )
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)

@@ -93,8 +93,8 @@ def read_table(
             time). None: they are refused.
         decimal: Sign of fractions, "point" or "comma"; None: as the values show.
         heading: "yes" or "no"; None: as the first row shows.
-        needed: Columns that a model reads. If the table has all of them they are used
-            as they are, even if one never changes.
+        needed: Columns that a model reads: they are used as they are, even if one never
+            changes.
 
     Raises:
         UserError: If the file cannot be read, or is no table that can be forecast.
@@ -112,8 +112,8 @@ def read_table(
     layout = lay_out(read_lines(path), heading)
     fields = read_fields(layout, decimal)
     wanted = _wanted(columns_used, fields)
-    if needed and set(needed) <= set(fields.numbers):
-        wanted = list(needed)
+    if needed:
+        wanted = _needed(needed, fields)
     clock, left_out = _find_clock(fields, time, wanted)
     columns = _choose(fields, wanted, left_out)
     values = np.stack([fields.numbers[name] for name in columns], axis=1)
@@ -164,6 +164,15 @@ def _wanted(columns_used, fields: Fields) -> list[str] | None:
     if len(set(wanted)) < len(wanted):
         raise UserError("`--columns-used` names a column twice.")
     return wanted
+
+
+def _needed(needed: Sequence[str], fields: Fields) -> list[str]:
+    if set(needed) <= set(fields.numbers):
+        return list(needed)
+    raise UserError(
+        f"`--data` must have each column that the preset was trained on: "
+        f"{', '.join(needed[:SHOWN])}. It has: {', '.join(list(fields.numbers)[:50])}."
+    )
 
 
 def _find_clock(fields: Fields, time, wanted) -> tuple[Clock | None, dict[str, str]]:
