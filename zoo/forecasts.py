@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.forecasting.inputs import from_rows, model_inputs, model_sizes
+from zoo.forecasting.intervals import local_scale
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.ridge import Ridge
 from zoo.forecasting.rules import naive_forecast
@@ -43,7 +44,8 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
     Example:
         import dataclasses
         import zoo
-        from zoo.forecasting.recipe import ForecastRecipe
+        from zoo.forecasting.intervals import local_scale
+    from zoo.forecasting.recipe import ForecastRecipe
         from zoo.forecasting.series import Series
         from zoo.tasks.forecasting import Forecasting
 
@@ -127,11 +129,12 @@ def naive_period(recipe: ForecastRecipe, length: int) -> int:
     return recipe.season
 
 
-def half_widths(preset: Preset) -> np.ndarray | None:
+def half_widths(preset: Preset, values: np.ndarray) -> np.ndarray | None:
     """How far the values may lie from a forecast, in so many of all cases.
 
     Args:
         preset: As for `forecast`.
+        values: As for `forecast`.
 
     Returns:
         `(horizon, targets)`, in the columns' own units: see
@@ -146,13 +149,17 @@ def half_widths(preset: Preset) -> np.ndarray | None:
         return None
     try:
         widths = np.array(found["half_widths"], float)
+        least = np.array(found["least_scale"], float)
         numbers = all(is_number(found[k]) for k in ("level", "coverage", "forecasts"))
     except (KeyError, TypeError, ValueError):
         numbers = False
-    shape = _recipe(preset).horizon, len(preset.processing["forecast"])
-    if not numbers or widths.shape != shape or not (widths >= 0).all():
+    recipe, targets = _recipe(preset), _targets(preset)
+    shape = recipe.horizon, len(targets)
+    whole = numbers and widths.shape == shape and least.shape == shape[1:]
+    if not whole or not (widths >= 0).all() or not (least > 0).all():
         raise UserError("The preset is damaged: its prediction intervals do not fit.")
-    return widths
+    known, last = np.asarray(values, float)[:, targets], np.array([len(values) - 1])
+    return widths * local_scale(known, last, recipe.horizon, least)[0]
 
 
 def ridge_of(preset: Preset) -> Ridge | None:

@@ -86,7 +86,7 @@ def forecast(folder: Path, arguments) -> None:
     preset = load_preset(folder)
     values = forecasts.arranged(preset, list(table.columns), table.values)
     ahead, naive = (f(preset, values) for f in (forecasts.forecast, forecasts.naive))
-    widths = forecasts.half_widths(preset)
+    widths = forecasts.half_widths(preset, values)
     names = preset.processing["forecast"]
     recipe = TASKS["forecasting"].recipe_from(preset.metadata["recipe"])
     period = forecasts.naive_period(recipe, len(values))

@@ -108,19 +108,22 @@ def test_intervals_are_those_of_the_validation_errors(forecaster):
     recipe = task.recipe_from(preset.metadata["recipe"])
     found = task.finished(preset.model, data, recipe)
     preset.processing.update(found)
-    errors = [
-        zoo.forecast(preset, data.values[: t + 1])
-        - data.values[t + 1 : t + 5][:, [2, 0]]
-        for t in range(39, 46)
-    ]
+    known, errors = data.values[:, [2, 0]], []
+    for t in range(39, 46):
+        error = zoo.forecast(preset, data.values[: t + 1]) - known[t + 1 : t + 5]
+        changes = np.diff(known[t - 8 : t + 1], axis=0)
+        errors.append(error / np.sqrt((changes**2).mean(axis=0)))
     assert found["intervals"]["forecasts"] == len(errors) == 7
     # Of seven errors, nine tenths are all.
     expected = np.abs(errors).max(axis=0)
-    np.testing.assert_allclose(forecasts.half_widths(preset), expected, rtol=1e-3)
+    np.testing.assert_allclose(found["intervals"]["half_widths"], expected, rtol=1e-3)
+    lately = np.sqrt((np.diff(known[51:], axis=0) ** 2).mean(axis=0))
+    widths = forecasts.half_widths(preset, data.values)
+    np.testing.assert_allclose(widths, expected * lately, rtol=1e-3)
     for damage in ({}, {"half_widths": [[1.0]]}, {"half_widths": "x"}):
         preset.processing["intervals"] = damage
         with pytest.raises(UserError, match="prediction intervals do not fit"):
-            forecasts.half_widths(preset)
+            forecasts.half_widths(preset, data.values)
 
 
 def test_units_go_through(forecaster):

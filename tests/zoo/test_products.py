@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo import forecasts
 from zoo.composing import start_chord
 from zoo.tasks import TASKS
 
@@ -149,7 +150,7 @@ def test_times_and_intervals_of_a_table_are_written(run, forecaster):
     np.testing.assert_allclose(values[:, [0, 3]], expected, rtol=1e-5)
     np.testing.assert_allclose(
         values[:, [2, 5]] - values[:, [0, 3]],
-        preset.processing["intervals"]["half_widths"],
+        forecasts.half_widths(preset, data.values),
         rtol=1e-3,
     )
 

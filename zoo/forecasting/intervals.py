@@ -7,6 +7,7 @@ import numpy as np
 from zoo.forecasting.inputs import from_rows
 
 LEVEL = 0.9
+LEAST = 0.2  # of the usual changes of the training part
 
 
 def half_widths(errors: np.ndarray, level: float = LEVEL) -> np.ndarray:
@@ -20,17 +21,42 @@ def half_widths(errors: np.ndarray, level: float = LEVEL) -> np.ndarray:
     coverage differs.
 
     Args:
-        errors: `(n, horizon, targets)`.
+        errors: `(n, horizon, targets)`, each divided by the local scale of its time.
         level: In (0, 1).
 
     Returns:
-        `(horizon, targets)`.
+        `(horizon, targets)`, to be multiplied by the local scale.
 
-    Source: Vovk, Gammerman & Shafer (2005); Lei et al. (2018), algorithm 2.
+    Source: Vovk, Gammerman & Shafer (2005); locally weighted: Lei et al. (2018), 5.2.
     """
     n = len(errors)
     rank = min(n, int(np.ceil((n + 1) * level)))
     return np.sort(np.abs(errors), axis=0)[rank - 1]
+
+
+def local_scale(
+    known: np.ndarray, places: np.ndarray, horizon: int, least: np.ndarray
+) -> np.ndarray:
+    """How much a series has moved lately, by which errors grow and shrink.
+
+    The root mean square of the changes from one timestep to the next over the last
+    `2 horizon` timesteps.
+
+    Args:
+        known: Values `(timesteps, targets)`.
+        places: Timesteps, `(n,)`.
+        horizon: Timesteps that are forecast.
+        least: What it is at least, `(targets,)`.
+
+    Returns:
+        `(n, 1, targets)`.
+    """
+    squares = np.diff(known, axis=0, prepend=known[:1]) ** 2
+    sums = np.concatenate([np.zeros_like(known[:1]), squares.cumsum(axis=0)])
+    first = np.maximum(places + 1 - 2 * horizon, 0)
+    mean = (sums[places + 1] - sums[first]) / (places + 1 - first)[:, None]
+    # Differences of sums may fall below zero by rounding.
+    return np.maximum(np.sqrt(np.maximum(mean, 0)), least)[:, None]
 
 
 def coverage(errors: np.ndarray, widths: np.ndarray) -> float:
@@ -53,24 +79,32 @@ def measured_intervals(task, model, data, recipe) -> dict:
         recipe: The recipe.
 
     Returns:
-        For a preset's `processing`: `level`, `half_widths` `(horizon, targets)` in the
-        columns' own units, `forecasts`: how many errors they come from, and `coverage`:
-        the fraction of the test part's values that lie within.
+        For a preset's `processing`: `level`; `half_widths` `(horizon, targets)`, in
+        local scales; `least_scale` `(targets,)`, in the columns' own units; `forecasts`: how
+        many errors they come from; and `coverage`: the fraction of the test part's
+        values that lie within.
     """
-    errors = {
-        part: errors_of(task, model, data, recipe, part)[1]
-        for part in ("validation", "test")
-    }
+    known = data.scaled()[:, list(data.targets)]
+    changes = np.diff(known[: data.ends[0]], axis=0)
+    least = np.maximum(LEAST * np.sqrt((changes**2).mean(axis=0)), 1e-9)
+    errors = {}
+    for part in ("validation", "test"):
+        found = errors_of(task, model, data, recipe, part)[1]
+        places = np.arange(len(found)) + data.span(part)[0] - 1
+        errors[part] = found / local_scale(known, places, recipe.horizon, least)
     widths = half_widths(errors["validation"])
     deviation = data.scaling()[1][list(data.targets)]
     return {
         "level": LEVEL,
-        "half_widths": [
-            [float(f"{value:.5g}") for value in row] for row in widths * deviation
-        ],
+        "half_widths": [[_short(value) for value in row] for row in widths],
+        "least_scale": [_short(value) for value in least * deviation],
         "forecasts": len(errors["validation"]),
         "coverage": round(coverage(errors["test"], widths), 4),
     }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
 
 
 def errors_of(task, model, data, recipe, part: str) -> tuple[np.ndarray, np.ndarray]:
