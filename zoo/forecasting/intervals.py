@@ -80,9 +80,9 @@ def measured_intervals(task, model, data, recipe) -> dict:
 
     Returns:
         For a preset's `processing`: `level`; `half_widths` `(horizon, targets)`, in
-        local scales; `least_scale` `(targets,)`, in the columns' own units; `forecasts`: how
-        many errors they come from; and `coverage`: the fraction of the test part's
-        values that lie within.
+        local scales; `least_scale` `(targets,)`, in the columns' own units;
+        `forecasts`: how many errors they come from; and `coverage`: the fraction of the
+        test part's values that lie within.
     """
     known = data.scaled()[:, list(data.targets)]
     changes = np.diff(known[: data.ends[0]], axis=0)

@@ -9,47 +9,12 @@ import numpy as np
 from zoo.errors import UserError
 from zoo.forecasting.defaults import fitted_recipe
 from zoo.forecasting.inputs import in_rows, model_inputs, model_sizes
+from zoo.forecasting.limits import require_sizes
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import ahead, naive_forecast
 from zoo.forecasting.series import FEWEST, series_of, shares
-from zoo.tables.gaps import FILLS
-from zoo.tasks.task import PARTS, Metric, Option, Task
-
-# Floats of the corrections that are asked for, all timesteps together.
-MOST_ANSWERS = 200_000_000
-# Weights, with which a preset holds the model.
-MOST_WEIGHTS = 20_000_000
-
-# How a table is read, on the command line.
-OPTIONS = (
-    Option(
-        "columns_used",
-        "columns of the table to use (default: all of numbers that change)",
-        metavar="A,B",
-    ),
-    Option(
-        "time",
-        "column that says when a row was; none: there is none (default: the first "
-        "with dates, Unix times or years)",
-        metavar="COLUMN",
-    ),
-    Option(
-        "fill",
-        "what becomes of missing values: on the line between their neighbours, the "
-        "last value, or without the row (default: refused)",
-        choices=FILLS,
-    ),
-    Option(
-        "decimal",
-        "sign of fractions (default: as the values show)",
-        choices=("point", "comma"),
-    ),
-    Option(
-        "heading",
-        "whether the first row has names (default: as it shows)",
-        choices=("yes", "no"),
-    ),
-)
+from zoo.tasks.table_options import OPTIONS
+from zoo.tasks.task import PARTS, Metric, Task
 
 
 class Forecasting(Task):
@@ -171,26 +136,7 @@ class Forecasting(Task):
                     f"{data.name} is too short: its {part} part has {end - first} "
                     f"timesteps, the horizon is {recipe.horizon}. Lower --horizon."
                 )
-        self._check_sizes(data, recipe)
-
-    def _check_sizes(self, data, recipe):
-        """Refuses what would fill the memory, or what no preset would hold."""
-        answers = len(data.values) * recipe.horizon * len(data.targets)
-        if answers > MOST_ANSWERS:
-            raise UserError(
-                f"{data.name} is too large: {len(data.values):,} timesteps, "
-                f"{len(data.targets):,} columns and a horizon of {recipe.horizon} are "
-                f"{answers:,} values to forecast, of at most {MOST_ANSWERS:,}. Lower "
-                "--horizon, or name a --target or --columns-used."
-            )
-        features, outputs = model_sizes(len(data.columns), len(data.targets), recipe)
-        weights = recipe.units * (4 * features + outputs)
-        if weights > MOST_WEIGHTS:
-            raise UserError(
-                f"A model that reads {features:,} numbers and answers with {outputs:,} "
-                f"has {weights:,} weights for them, of at most {MOST_WEIGHTS:,}. Take "
-                "--columns apart, or lower --horizon or --units."
-            )
+        require_sizes(data, recipe)
 
     def _stream_length(self, data, recipe):
         return (data.ends[0] - recipe.horizon) // recipe.batch_size
@@ -293,9 +239,7 @@ class Forecasting(Task):
     def conclude(self, run, preset):
         """Says so where the network has been taken out."""
         output = preset.model.layers[-1].get_weights()
-        if preset.metadata["recipe"]["base"] == "ridge" and not any(
-            map(np.any, output)
-        ):
+        if run.recipe.base == "ridge" and not any(map(np.any, output)):
             print(
                 "The network was no clear gain over the ridge regression on the "
                 "validation part: forecasts are those of the regression."
