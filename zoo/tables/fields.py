@@ -50,36 +50,36 @@ def read_fields(layout: Layout, decimal: str | None) -> Fields:
         UserError: If it does not show what commas in numbers mean.
     """
     frame = layout.frame()
-    odd = [i for i in frame.columns if frame[i].dtype.kind not in "iuf"]
-    texts = {i: _stripped(frame[i]) for i in odd}
-    able = [texts[i].dropna() for i in odd if _may_be_numbers(texts[i])]
-    sign = decimal_sign(able, layout.delimiter, decimal)
+    odd = {i for i in frame.columns if frame[i].dtype.kind not in "iuf"}
+    able = {i: _stripped(frame[i]) for i in odd if _may_be_numbers(frame[i])}
+    known = (texts.dropna() for texts in able.values())
+    sign = decimal_sign(known, layout.delimiter, decimal)
     if sign == "comma":  # 1.234 was not what it seemed.
         frame = layout.frame(str)
-        texts = {i: _stripped(frame[i]) for i in frame.columns}
+        odd = set(frame.columns)
+        able = {i: _stripped(frame[i]) for i in odd if _may_be_numbers(frame[i])}
     numbers, others, wrong = {}, {}, {}
     for i, name in enumerate(layout.names):
-        if i not in texts:
-            numbers[name] = frame[i].to_numpy(float)
+        if i not in able:
+            place = others if i in odd else numbers
+            place[name] = frame[i] if i in odd else frame[i].to_numpy(float)
             continue
-        if not _may_be_numbers(texts[i]):
-            others[name] = texts[i]
-            continue
-        values, bad = to_numbers(texts[i], sign)
-        known = np.isfinite(values).sum()
-        if known < bad.sum() or not known and texts[i].notna().any():
-            others[name] = texts[i]
+        values, bad = to_numbers(able[i], sign)
+        count = np.isfinite(values).sum()
+        if count < bad.sum() or not count and able[i].notna().any():
+            others[name] = able[i]
             continue
         numbers[name] = values
-        wrong[name] = {int(row): texts[i].iloc[row] for row in np.flatnonzero(bad)}
+        wrong[name] = {int(row): able[i].iloc[row] for row in np.flatnonzero(bad)}
     return Fields(layout.names, layout.numbers, numbers, others, wrong)
 
 
-def _may_be_numbers(texts) -> bool:
+def _may_be_numbers(column) -> bool:
     """Whether there is a number among a hundred values, or no value at all."""
-    known = texts.dropna()
-    sample = known.iloc[:: max(1, len(known) // 100)]
-    return not len(sample) or any(map(is_number, sample))
+    values = column.to_numpy(object)
+    sample = values[:: max(1, len(values) // 100)]
+    texts = [str(value).strip() for value in sample if value == value]
+    return any(map(is_number, texts)) or (not texts and column.isna().all())
 
 
 def _stripped(column):

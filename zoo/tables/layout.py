@@ -16,7 +16,7 @@ from zoo.tables.times import format_of
 DELIMITERS = ("\t", ";", "|", ",")
 SAMPLE = 50  # rows that the delimiter and the heading are found by
 LONGEST_NAME = 200
-MOST_COLUMNS = 10_000
+MOST_COLUMNS = 5_000
 MOST_FIELDS = 20_000_000
 
 
