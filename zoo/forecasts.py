@@ -78,7 +78,8 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
 def base(preset: Preset, values: np.ndarray) -> np.ndarray:
     """The forecast that a preset's model corrects.
 
-    The last season, the last value, or a ridge regression on the values before.
+    The last season, the last value, a ridge regression on the values before, or a
+    mixture of one of the first two with the third.
 
     Args:
         preset: As for `forecast`.
@@ -92,15 +93,20 @@ def base(preset: Preset, values: np.ndarray) -> np.ndarray:
     """
     recipe = _checked(preset, values)
     values, targets = np.asarray(values, float), _targets(preset)
+    last, share, ridge = np.array([len(values) - 1]), share_of(preset), ridge_of(preset)
+    parts = []
     if recipe.base != "ridge":
-        last = np.array([len(values) - 1])
-        return naive_forecast(values[:, targets], last, recipe.horizon, recipe.period)[
-            0
-        ]
-    mean, deviation = (np.array(preset.processing[k]) for k in ("mean", "deviation"))
-    known = ((values - mean) / deviation)[:, targets]
-    scaled = ridge_of(preset).forecast(known, np.array([len(values) - 1]))[0]
-    return mean[targets] + deviation[targets] * scaled
+        known = values[:, targets]
+        found = naive_forecast(known, last, recipe.horizon, recipe.period)
+        parts.append(share * found[0])
+    if ridge is not None and (recipe.base == "ridge" or share != 1):
+        mean, deviation = (
+            np.array(preset.processing[k])[targets] for k in ("mean", "deviation")
+        )
+        found = ridge.forecast((values[:, targets] - mean) / deviation, last)[0]
+        weight = 1 if recipe.base == "ridge" else 1 - share
+        parts.append(weight * (mean + deviation * found))
+    return sum(parts)
 
 
 def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
@@ -163,19 +169,33 @@ def half_widths(preset: Preset, values: np.ndarray) -> np.ndarray | None:
 
 
 def ridge_of(preset: Preset) -> Ridge | None:
-    """The ridge regression that a preset's model corrects; None if it does not.
+    """The ridge regression that a preset's model corrects or is mixed with, if any.
 
     Raises:
         UserError: If the preset should have one and has not.
     """
     recipe = _recipe(preset)
-    if recipe.base != "ridge":
+    if recipe.base != "ridge" and "ridge" not in preset.processing:
         return None
     targets = len(preset.processing["forecast"])
     try:
         return Ridge.from_json(preset.processing["ridge"], targets, recipe.horizon)
     except (KeyError, ValueError) as error:
         raise UserError(f"The preset is damaged: {error}.") from None
+
+
+def share_of(preset: Preset) -> float:
+    """The share of the naive forecast in what a preset's model corrects.
+
+    Raises:
+        UserError: If it is none, or the regression for the rest is missing.
+    """
+    share = preset.processing.get("share", 1.0)
+    if not is_number(share) or not 0 <= share <= 1:
+        raise UserError(f"The preset is damaged: its share is {share!r:.40}.")
+    if share != 1 and ridge_of(preset) is None:
+        raise UserError("The preset is damaged: the regression to mix with is missing.")
+    return share
 
 
 def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarray:

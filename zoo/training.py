@@ -250,13 +250,17 @@ class Run:
             if epochs < self.recipe.epochs:
                 preset.metadata["stopped_after"] = epochs
         metric = best.metadata["metric"]
-        if self.task.tempered(best.model, self.data, self.recipe):
-            args = best.model, self.data, self.recipe, "validation"
+        data = self.task.tempered(best.model, self.data, self.recipe)
+        if data is None:
+            data = self.data
+        else:
+            best.processing.update(self.task.processing_for(data, self.recipe))
+            args = best.model, data, self.recipe, "validation"
             metric["value"] = measure(self.task, *args)
         if "test" in self.task.parts(self.data):
-            value = measure(self.task, best.model, self.data, self.recipe, "test")
+            value = measure(self.task, best.model, data, self.recipe, "test")
             metric |= {"part": "test", "validation": metric["value"], "value": value}
-        best.processing.update(self.task.finished(best.model, self.data, self.recipe))
+        best.processing.update(self.task.finished(best.model, data, self.recipe))
         save_to_preset(self.out / LAST, last)
         save_to_preset(self.preset_folder, best)
         # The last one stays, for those who want more epochs.

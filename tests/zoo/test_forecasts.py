@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -97,9 +99,51 @@ def test_a_network_that_is_no_gain_leaves_the_regression_alone(forecaster):
     preset, data = forecaster("ridge")
     task = TASKS["forecasting"]
     recipe = task.recipe_from(preset.metadata["recipe"])
-    assert task.tempered(preset.model, data, recipe)
+    data = dataclasses.replace(data, table="one's own")
+    assert task.tempered(preset.model, data, recipe) is data
     base = forecasts.base(preset, data.values)
     np.testing.assert_array_equal(zoo.forecast(preset, data.values), base)
+
+
+def test_a_mixture_is_that_of_both_forecasts(forecaster):
+    preset, data = forecaster("last")
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    alone = zoo.forecast(preset, data.values)
+    mixed = dataclasses.replace(data, own_ridge=data.ridge(recipe), share=0.25)
+    preset.processing.update(task.processing_for(mixed, recipe))
+    for weight in preset.model.layers[-1].weights:
+        weight.assign(0.25 * weight)
+    mean, deviation = (v[[2, 0]] for v in data.scaling())
+    known = data.scaled()[:, [2, 0]]
+    ridge = data.ridge(recipe).forecast(known, np.array([59]))[0]
+    expected = 0.25 * alone + 0.75 * (mean + deviation * ridge)
+    np.testing.assert_allclose(zoo.forecast(preset, data.values), expected, rtol=1e-4)
+    # And what is evaluated is what is forecast.
+    error = zoo.forecast(preset, data.values[:56]) - data.values[56:60][:, [2, 0]]
+    measured = evaluate(preset, dataclasses.replace(data, ends=(40, 55, 60)), "test")
+    first = zoo.forecast(preset, data.values[:55]) - data.values[55:59][:, [2, 0]]
+    errors = np.square([error / deviation, first / deviation])
+    assert errors.mean() == pytest.approx(measured, rel=1e-4)
+
+
+def test_a_trained_model_gets_the_share_that_validation_gives_it(forecaster):
+    preset, data = forecaster("last")
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    assert task.tempered(preset.model, data, recipe) is None
+    own = dataclasses.replace(data, table="one's own")
+    mixed = task.tempered(preset.model, own, recipe)
+    # Random weights are worth nothing.
+    assert mixed.share == 0 and not preset.model.layers[-1].kernel.numpy().any()
+
+
+@pytest.mark.parametrize("damage", [{"share": 2}, {"share": "x"}, {"share": 0.5}])
+def test_a_share_that_does_not_fit_is_refused(forecaster, damage):
+    preset, data = forecaster("last")
+    preset.processing.update(damage)
+    with pytest.raises(UserError, match="The preset is damaged"):
+        zoo.forecast(preset, data.values)
 
 
 def test_intervals_are_those_of_the_validation_errors(forecaster):

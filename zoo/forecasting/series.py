@@ -30,8 +30,10 @@ class Series:
         source: Where it comes from.
         own_scaling: Mean and standard deviation of each column that a trained model
             wants; None: those of the training part.
-        own_ridge: The ridge regression that a trained model corrects; None: that of
-            the training part.
+        own_ridge: The ridge regression that a trained model corrects, or is mixed with;
+            None: that of the training part.
+        share: Of the naive forecast and its corrections in a mixture with `own_ridge`;
+            1: there is none.
         table: The `zoo.datasets.own_table.Table` it was read from, if it was.
         reading: Options that the table was read with.
     """
@@ -44,6 +46,7 @@ class Series:
     source: str
     own_scaling: tuple[np.ndarray, np.ndarray] | None = None
     own_ridge: Ridge | None = None
+    share: float = 1.0
     table: Any = None
     reading: dict = dataclasses.field(default_factory=dict)
 
@@ -88,7 +91,11 @@ class Series:
         """
         if recipe.base == "ridge":
             return (self.own_ridge or self.ridge(recipe)).forecast(known, places)
-        return naive_forecast(known, places, recipe.horizon, recipe.period)
+        naive = naive_forecast(known, places, recipe.horizon, recipe.period)
+        if self.share == 1:
+            return naive
+        other = self.own_ridge.forecast(known, places)
+        return self.share * naive + (1 - self.share) * other
 
     def span(self, part: str) -> tuple[int, int]:
         """First timestep of a part, and the one after its last."""

@@ -217,32 +217,45 @@ class Forecasting(Task):
 
     def processing_for(self, data, recipe):
         known = self.processing(data)
-        if recipe.base == "ridge":
+        if recipe.base == "ridge" or data.own_ridge is not None:
             known["ridge"] = (data.own_ridge or data.ridge(recipe)).to_json()
+        if data.share != 1:
+            known["share"] = data.share
         return known
 
     def tempered(self, model, data, recipe):
-        """Lets the ridge regression stand alone if the network is no clear gain."""
-        from zoo.forecasting.intervals import errors_of
-        from zoo.forecasting.ridge import is_clearly_better
+        """Of one's own table: mixes the forecasts with those of the ridge regression.
 
-        if recipe.base != "ridge":
-            return False
-        base, corrected = errors_of(self, model, data, recipe, "validation")
-        simple, ours = (np.square(e).mean(axis=(1, 2)) for e in (base, corrected))
-        if is_clearly_better(ours, simple, np.arange(len(ours)), recipe.horizon):
-            return False
+        A model that corrects the regression is kept, or gives way to it.
+        """
+        from zoo.forecasting.mixture import clear_share
+
+        if data.table is None or data.share != 1:
+            return None
+        share = clear_share(self, model, data, recipe)
+        if share == 1:
+            return None
         for weight in model.layers[-1].weights:
-            weight.assign(np.zeros(weight.shape))
-        return True
+            weight.assign(share * weight)
+        if recipe.base == "ridge":
+            return data
+        return dataclasses.replace(data, own_ridge=data.ridge(recipe), share=share)
 
     def conclude(self, run, preset):
-        """Says so where the network has been taken out."""
+        """Says what share the network has in the forecasts, if not the whole."""
+        share = preset.processing.get("share", 1)
         output = preset.model.layers[-1].get_weights()
-        if run.recipe.base == "ridge" and not any(map(np.any, output)):
+        if run.data.table is None:
+            return
+        if not any(map(np.any, output)):
             print(
                 "The network was no clear gain over the ridge regression on the "
                 "validation part: forecasts are those of the regression."
+            )
+        elif share != 1:
+            print(
+                f"Forecasts are a mixture with the least error on the validation part: "
+                f"{share:.0%} network, {1 - share:.0%} ridge regression."
             )
 
     def finished(self, model, data, recipe):
@@ -258,7 +271,7 @@ class Forecasting(Task):
 
     def adapted(self, data, preset):
         """The series with the columns and the scaling that a preset knows."""
-        from zoo.forecasts import arranged, ridge_of
+        from zoo.forecasts import arranged, ridge_of, share_of
 
         known = preset.processing
         values = arranged(preset, list(data.columns), data.values)
@@ -269,6 +282,7 @@ class Forecasting(Task):
             targets=tuple(known["columns"].index(name) for name in known["forecast"]),
             own_scaling=(np.array(known["mean"]), np.array(known["deviation"])),
             own_ridge=ridge_of(preset),
+            share=share_of(preset),
         )
 
     def build_model(self, data, recipe):

@@ -228,13 +228,13 @@ class Task(abc.ABC):
         """`processing`, and what simple rules have learned that a model builds on."""
         return self.processing(data)
 
-    def tempered(self, model: Any, data: Any, recipe: Training) -> bool:
+    def tempered(self, model: Any, data: Any, recipe: Training) -> Any:
         """Takes out of the best model's weights what validation does not bear out.
 
         Returns:
-            Whether it changed the weights.
+            The data as the changed model reads them, or None if nothing was changed.
         """
-        return False
+        return None
 
     def finished(self, model: Any, data: Any, recipe: Training) -> dict:
         """More plain values for `processing` once the best model is there."""
