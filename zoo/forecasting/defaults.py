@@ -14,6 +14,8 @@ from zoo.forecasting.series import Series
 UPDATES = 1500  # of a whole training, about
 WINDOWS = 10  # of an epoch, at least, where the table affords them
 MOST_EPOCHS = 150
+ROWS = 64  # of an update, from which on fewer updates will do
+FEWEST_UPDATES = 150
 
 
 def fitted_recipe(
@@ -26,6 +28,7 @@ def fitted_recipe(
     - base: the one with the smallest error on the validation part;
     - columns: `apart` if all of several columns are forecast;
     - window, batch_size, epochs: as many updates for a short table as for a long one;
+    - patience: a quarter of the epochs;
     - units, dropout: fewer and more, respectively, for a short one.
 
     Args:
@@ -60,7 +63,11 @@ def fitted_recipe(
     settle(batch_size=rows)
     streams = length // recipe.batch_size
     updates = -(-streams // recipe.window)
-    settle(epochs=int(np.clip(-(-UPDATES // updates), 8, MOST_EPOCHS)))
+    # An update of thousands of rows is worth more than one of a few.
+    rows *= len(data.targets) if recipe.columns == "apart" else 1
+    wanted = max(FEWEST_UPDATES, UPDATES * ROWS // max(ROWS, rows))
+    settle(epochs=int(np.clip(-(-wanted // updates), 8, MOST_EPOCHS)))
+    settle(patience=max(10, recipe.epochs // 4))
     settle(units=32 if length < 5000 else 64, dropout=0.3 if length < 1000 else 0.2)
     if "base" not in given:
         settle(base=_best_base(data, recipe))

@@ -183,7 +183,7 @@ def is_clearly_better(
     """Whether one forecast beats a simpler one by more than two standard errors.
 
     Errors of neighbouring timesteps are alike, so that each `horizon` timesteps count
-    as one. Fewer than four of those say nothing of chance: a tenth must be gained.
+    as one. Fewer than four of those say nothing of chance: a fifth must be gained.
 
     Args:
         ours: Squared error after each timestep, `(n,)`.
@@ -196,7 +196,7 @@ def is_clearly_better(
     means = np.bincount(block, gains) / np.maximum(np.bincount(block), 1)
     means = means[np.bincount(block) > 0]
     if len(means) < 4:
-        return gains.mean() > 0.1 * simple.mean()
+        return gains.mean() > 0.2 * simple.mean()
     return means.mean() > 2 * means.std(ddof=1) / np.sqrt(len(means))
 
 

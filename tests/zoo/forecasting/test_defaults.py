@@ -47,6 +47,11 @@ def test_fewer_rows_are_refused(tmp_path):
         TASK.from_file(tmp_path / "t.csv", TASK.recipe_for(None))
 
 
+def test_hundreds_of_columns_take_fewer_updates(table):
+    few, many = (fitted(table(200, columns=n)) for n in (2, 300))
+    assert many.epochs < few.epochs / 4
+
+
 def test_what_the_user_gives_stays(table):
     given = {"horizon": 5, "season": 3, "base": "last", "window": 9, "batch_size": 2}
     given |= {"epochs": 7, "units": 3, "dropout": 0.0, "columns": "together"}
