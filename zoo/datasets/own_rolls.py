@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
-from zoo.datasets.piano_rolls import KEYS, check_rolls, read_mat
+from zoo import limits
+from zoo.datasets.rolls import PARTS, read_parts, read_piece, require_few
 from zoo.errors import UserError
-
-PARTS = ("train", "validation", "test")
+from zoo.reading import read_bytes
 
 
 def read_rolls(path: str | os.PathLike) -> tuple[str, list, list, list]:
@@ -22,17 +20,15 @@ def read_rolls(path: str | os.PathLike) -> tuple[str, list, list, list]:
             sorted by name, every tenth piece tests and the one before it validates.
 
     Raises:
-        UserError: If it is neither, or a piece has another shape.
+        UserError: If it is neither, or a piece has another shape or other values than
+            0 and 1 or velocities.
     """
     path = Path(path)
     if path.is_dir():
         return path.name, *_of_folder(path)
+    content = read_bytes(path, at_most=limits.ROLLS)
     try:
-        rolls = read_mat(path.read_bytes())
-    except OSError as error:
-        raise UserError(
-            f"`--data` cannot be read: {path} ({error.strerror})."
-        ) from None
+        rolls = read_parts(content)
     except ValueError as error:
         raise UserError(f"`--data` holds no piano rolls: {path}: {error}.") from None
     return path.name, *(rolls[part] for part in PARTS)
@@ -40,38 +36,24 @@ def read_rolls(path: str | os.PathLike) -> tuple[str, list, list, list]:
 
 def _of_folder(folder: Path):
     files = sorted(p for p in folder.iterdir() if p.suffix in (".npz", ".mat"))
+    if len(files) > limits.PIECES:
+        raise UserError(
+            f"`--data` has {len(files):,} files, and {limits.PIECES:,} are the most: "
+            f"{folder}"
+        )
     parts = {part: [] for part in PARTS}
+    frames = 0
     for place, file in enumerate(files):
         part = {9: "test", 8: "validation"}.get(place % 10, "train")
         parts[part].append(read_piece(file))
+        frames += len(parts[part][-1])
+        try:
+            require_few(frames)
+        except ValueError as error:
+            raise UserError(f"`--data` is too large: {error}: {folder}") from None
     if not all(parts.values()):
         raise UserError(
             f"`--data` needs at least 10 files .npz or .mat, one a piece, of which two "
             f"are held out. Received: {len(files)} in {folder}"
         )
     return tuple(parts.values())
-
-
-def read_piece(file: Path) -> np.ndarray:
-    """One piece, `(frames, 88)` of 0 and 1, of a file `.npz` or `.mat`.
-
-    Raises:
-        UserError: If it cannot be read, or holds something else.
-    """
-    try:
-        if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = [archive[name] for name in archive.files]
-        else:
-            import scipy.io
-
-            cells = scipy.io.loadmat(file)
-            arrays = [v for k, v in cells.items() if not k.startswith("__")]
-        rolls = [np.asarray(a) for a in arrays if np.ndim(a) == 2]
-        if len(rolls) != 1:
-            raise ValueError(f"it must hold one array (frames, {KEYS})")
-        piece = (rolls[0] > 0).astype(np.uint8)
-        check_rolls([piece])
-        return piece
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
-        raise UserError(f"{file} is no piano roll: {error}") from None
