@@ -60,9 +60,10 @@ RECIPE = {
     "window_deviation": 100_000,
     "mean_window": 100_000,
 }
-# Any other whole number of a recipe but its seed.
+# Any other number of a recipe but its seed.
 WHOLE = 10**9
-# Rows times timesteps of data that a task makes.
+# Of sequences of which a task draws thousands; timesteps of a batch that it makes.
+STEPS = 10_000
 GENERATED = 20_000_000
 
 # --- Music ----------------------------------------------------------------------------
