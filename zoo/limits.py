@@ -21,10 +21,10 @@ CARD = MiB
 MANIFEST = 10_000
 INDEX = MiB
 # A piece of music in MIDI takes some 100 KB; each byte is looked at in Python.
-MIDI = 2 * MiB
+MIDI = MiB
 # Piano rolls, packed and unpacked.
 ROLLS = 64 * MiB
-UNPACKED = 192 * MiB
+UNPACKED = 128 * MiB
 
 # --- JSON -----------------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import struct
 
 DRUMS = 9
-# Data bytes behind the status bytes 0x80, 0x90, ... 0xE0.
-DATA = (2, 2, 2, 2, 1, 1, 2)
-NOTE_OFF, NOTE_ON = 0x80, 0x90
+# Data bytes of an event, by its status without the channel.
+DATA = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
+NOTE_ON = 0x90  # and 0x80, the least of all, is off
 META, TRACK_END, SYSEX = 0xFF, 0x2F, (0xF0, 0xF7)
 CUT_OFF = "it is cut off"
 
@@ -84,8 +84,11 @@ def _events(content: bytes, place: int, end: int):
     """`(time, voice, is it a start)` of a track's notes, and when the track ends."""
     events, now, status = [], 0, None
     while place < end:
-        delta, place = _number(content, place, end)
-        now += delta
+        if content[place] < 0x80:  # nearly all are so short
+            now, place = now + content[place], place + 1
+        else:
+            delta, place = _number(content, place, end)
+            now += delta
         if place >= end:
             raise ValueError(CUT_OFF)
         byte = content[place]
@@ -106,14 +109,13 @@ def _events(content: bytes, place: int, end: int):
         # The status is that of the event before, if there is none.
         if status is None or status >= 0xF0:
             raise ValueError(f"it has an event of an unknown kind, {byte:#04x}")
-        data = content[place : place + DATA[(status >> 4) - 8]]
-        place += DATA[(status >> 4) - 8]
+        kind, channel = status & 0xF0, status & 0x0F
+        data, place = content[place : place + DATA[kind]], place + DATA[kind]
         if place > end:
             raise ValueError(CUT_OFF)
         if max(data) >= 0x80:
             raise ValueError("an event has a number above 127")
-        kind, channel = status & 0xF0, status & 0x0F
-        if kind in (NOTE_OFF, NOTE_ON) and channel != DRUMS:
+        if kind <= NOTE_ON and channel != DRUMS:
             begins = kind == NOTE_ON and data[1] > 0
             events.append((now, (channel, data[0]), begins))
     return events, now

@@ -172,7 +172,14 @@ def load_preset(folder: str | os.PathLike) -> Preset:
     path = folder / WEIGHTS
     try:
         model.load_weights(path)
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UserError(
             f"The preset file {path} does not hold this model's weights: {error}"
         ) from None

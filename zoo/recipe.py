@@ -68,8 +68,9 @@ class Training:
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Raises `ValueError` unless a value keeps its rule."""
         if not holds:
+            received = str(getattr(self, name))
             raise ValueError(
-                f"`{name}` must be {rule}. Received: {name}={getattr(self, name)}"
+                f"`{name}` must be {rule}. Received: {name}={received:.60}"
             )
 
 

@@ -13,7 +13,6 @@ from bptt_keras.diagnostics.findings import Finding
 from bptt_keras.diagnostics.flow import GradientFlow
 from bptt_keras.diagnostics.trade_off import TruncationBias
 
-
 # Of a layer in a file; a damaged one may name any number.
 MOST_UNITS = 1_000_000
 
