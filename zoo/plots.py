@@ -82,7 +82,8 @@ def plot_metric(
     for name, level in lines.items():
         _level(axes, level, f"{name} {level:.3g}")
     unit = f" ({metric.unit})" if metric.unit else ""
-    axes.set(xlabel="epoch", ylabel=f"{metric.name}{unit}")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(shown(f"{metric.name}{unit}"), parse_math=False)
     axes.xaxis.get_major_locator().set_params(integer=True)
     _finish(figure, axes, path)
 

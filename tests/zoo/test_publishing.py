@@ -135,3 +135,22 @@ def test_what_is_damaged_or_has_no_good_name_is_not_published(runs, tmp_path):
     with pytest.raises(UserError, match="'metric' is missing"):
         zoo.publish(release, [runs[1]])
     assert not release.exists()
+
+
+@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+def test_a_file_that_is_a_link_is_not_given_away(runs, tmp_path, name):
+    secret = tmp_path / "secret"
+    path = runs[0] / "preset" / name
+    if path.exists():
+        path.rename(secret)
+    else:
+        secret.write_text("a secret")
+    path.symlink_to(secret)
+    with pytest.raises(UserError, match=f"{name} is a link"):
+        zoo.publish(tmp_path / "release", [runs[0]])
+    assert not (tmp_path / "release" / runs[0].name).exists()
+
+
+def test_a_release_has_few_mirrors(tmp_path):
+    with pytest.raises(UserError, match="at most 16 mirrors. Received: 17"):
+        zoo.publish(tmp_path / "release", mirrors=["https://a.example"] * 17)
