@@ -173,7 +173,7 @@ def test_bytes_may_be_in_the_other_order():
     numbers = np.arange(6, dtype=">f8").tobytes()
     inside = words(6, 8, 6, 0) + words(5, 8, 2, 3) + words(1 << 16 | 1) + b"x\0\0\0"
     inside += words(9, len(numbers)) + numbers
-    content = bytes(124) + b"\1\0MI" + words(14, len(inside)) + inside
+    content = b"MATLAB".ljust(124) + b"\1\0MI" + words(14, len(inside)) + inside
     ours, theirs = both(content)
     np.testing.assert_array_equal(ours["x"], theirs["x"])
 
