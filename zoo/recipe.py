@@ -8,6 +8,8 @@ from zoo import limits
 from zoo.clipping import KINDS, holds
 
 LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
+# Weights of a layer in squares of its units, where there are any.
+SQUARES = {"lstm": 4, "gru": 3, "simple-rnn": 1, "layer-norm-lstm": 4, "lru": 2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,3 +109,7 @@ class Recipe(Training):
         for name in ("units", "layers"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        # What a preset can hold. The last layer of a model may be smaller.
+        least = SQUARES.get(self.layer, 0) * self.units**2 * max(1, self.layers - 1)
+        rule = f"so small that {self.layers} layers have {limits.WEIGHTS:,} weights"
+        self.require("units", least <= limits.WEIGHTS, rule)

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from zoo.recipe import LAYERS, SQUARES
 from zoo.tasks import TASKS
 
 
@@ -33,3 +34,12 @@ def test_the_error_of_a_huge_number_is_short():
     with pytest.raises(ValueError) as caught:
         dataclasses.replace(TASKS["adding"].recipe_for(None), units=10**4000)
     assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_model_that_no_preset_holds_is_refused_before_it_is_built(layer):
+    recipe = dataclasses.replace(TASKS["char-lm"].recipe_for(None), layer=layer)
+    assert dataclasses.replace(recipe, units=4_000).units == 4_000
+    if layer in SQUARES:
+        with pytest.raises(ValueError, match="`units` must be so small that 4 layers"):
+            dataclasses.replace(recipe, units=10_000, layers=4)
