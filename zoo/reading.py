@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
+import sys
 from pathlib import Path
 
 from zoo.errors import UserError
@@ -59,6 +61,12 @@ def read_bytes(
     if len(content) > at_most:
         raise UserError(f"{option} names a file that grows without end: {path}.")
     return content
+
+
+@functools.cache
+def say(line: str) -> None:
+    """Tells, once in a process, how data were read that are not as they should be."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _opener(path, flags):

@@ -43,18 +43,20 @@ class Characters:
         text: `zoo.datasets.Text`.
         vocabulary: That of its training part.
         ids: `{part: array (characters,)}`.
+        known_levels: Those that were computed, by part.
     """
 
     text: object
     vocabulary: object
     ids: dict
+    known_levels: dict = dataclasses.field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, text, vocabulary=None):
+    def of(cls, text, vocabulary=None, *, at_most=None):
         """A text, encoded by its own vocabulary or by another."""
         from zoo.datasets import Vocabulary
 
-        vocabulary = vocabulary or Vocabulary.of(text.train)
+        vocabulary = vocabulary or Vocabulary.of(text.train, at_most)
         parts = {"train": text.train, "validation": text.validation}
         if text.test:
             parts["test"] = text.test
@@ -119,6 +121,9 @@ class CharLM(LanguageTask):
         },
     }
     UNIT = "characters"
+    ORDER = 5
+    # A novel in Chinese has 5,500.
+    VOCABULARY = 20_000
     STREAMS = 16
     SAMPLE_LENGTH = 300
 
@@ -128,17 +133,8 @@ class CharLM(LanguageTask):
         text = datasets.load(dataset, data_dir=data_dir)
         return Characters.of(_as_characters(text))
 
-    def from_file(self, path, recipe, **reading):
-        from zoo.datasets import from_file
-
-        return Characters.of(from_file(path))
-
-    def levels(self, data, recipe, part):
-        from zoo import baselines
-
-        train, held_out = data.ids["train"], data.ids[part]
-        pairs = baselines.bigram(train, held_out, data.vocabulary.size)
-        return {"bigram (order 2)": pairs, **super().levels(data, recipe, part)}
+    def encoded(self, text, recipe, at_most):
+        return Characters.of(text, at_most=at_most)
 
     def processing(self, data):
         return {"vocabulary": "".join(data.vocabulary.characters)}

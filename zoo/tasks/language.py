@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import abc
+import itertools
 import math
 
 import numpy as np
 
+from zoo.datasets.text import VALIDATION
 from zoo.errors import UserError
-from zoo.tasks.task import Task
+from zoo.reading import say
+from zoo.tasks.task import Option, Task
+
+# Different characters or words that a preset can hold.
+LARGEST_VOCABULARY = 100_000
+# Bytes of a batch's logits. A training step holds them about four times.
+LARGEST_LOGITS = 2**30
+# Ids of the training part, and of the other one, that n-grams are counted in: for a
+# machine of any size, in seconds.
+COUNTED, SCORED = 8_000_000, 1_000_000
 
 
 class LanguageTask(Task):
@@ -18,21 +30,103 @@ class LanguageTask(Task):
 
     Attributes:
         UNIT: What a text is made of here, in words.
+        ORDER: Of the n-grams that are a level to be below.
+        VOCABULARY: How many different ones of the user's own text are known, if the
+            user does not say so.
         STREAMS: Rows that evaluation reads side by side.
         SAMPLE_PROMPT: How the text begins that a training shows at its end.
         SAMPLE_LENGTH: How long it is.
     """
 
     UNIT: str
+    ORDER: int
+    VOCABULARY: int
     STREAMS: int
     SAMPLE_PROMPT = "\n"
     SAMPLE_LENGTH: int
     OWN_DATA = "a text file, UTF-8"
+    READING = (
+        Option("encoding", "encoding of the text, such as cp1252 (default: utf-8)"),
+        Option(
+            "validation",
+            "what fraction of the text validates, its end, or a file of its own "
+            "(default: 0.1)",
+            metavar="FRACTION|FILE",
+        ),
+        Option("test", "a file of its own that tests", metavar="FILE"),
+        Option(
+            "vocabulary",
+            "how many different characters or words are known, the most frequent ones",
+            metavar="N",
+            kind=int,
+        ),
+    )
     CONTINUES = "text"
+
+    @abc.abstractmethod
+    def encoded(self, text, recipe, at_most: int | None):
+        """The task's data of a `zoo.datasets.Text`.
+
+        Args:
+            text: The text.
+            recipe: The recipe.
+            at_most: How many different units are known; None: all.
+        """
+
+    def from_file(
+        self,
+        path,
+        recipe,
+        *,
+        encoding=None,
+        validation=VALIDATION,
+        test=None,
+        vocabulary=None,
+    ):
+        from zoo.datasets import from_file
+
+        at_most = self.VOCABULARY if vocabulary is None else vocabulary
+        if not 1 <= at_most <= LARGEST_VOCABULARY:
+            raise UserError(
+                f"--vocabulary must be in [1, {LARGEST_VOCABULARY}]. Received: "
+                f"{vocabulary}"
+            )
+        text = from_file(path, validation=validation, test=test, encoding=encoding)
+        data = self.encoded(text, recipe, at_most)
+        if data.vocabulary.size < at_most:
+            return data
+        unknown = np.mean(data.ids["train"] == data.vocabulary.unknown_id)
+        if unknown > 0.5:
+            raise UserError(
+                f"{unknown:.0%} of {data.name} are none of its {at_most:,} most "
+                f"frequent {self.UNIT}, so there is nothing to learn from. Give a text "
+                "that says its words more than once, or a higher --vocabulary."
+            )
+        if unknown:
+            say(
+                f"{data.name}: its {at_most:,} most frequent {self.UNIT} are known, "
+                f"{unknown:.2%} of it are others (--vocabulary changes that)"
+            )
+        return data
 
     def check(self, data, recipe):
         if recipe.window is None:
             raise UserError("--window must be given for a text.")
+        for part, ids in data.ids.items():
+            if len(ids) < 2:
+                raise UserError(
+                    f"The {part} part of {data.name} needs at least 2 {self.UNIT} and "
+                    f"has {len(ids)}."
+                )
+        logits = 4 * recipe.batch_size * recipe.window * data.vocabulary.size
+        if logits > LARGEST_LOGITS:
+            raise UserError(
+                f"{recipe.batch_size} streams with a window of {recipe.window} and "
+                f"{data.vocabulary.size:,} different {self.UNIT} need "
+                f"{logits / 2**30:.1f} GiB for the logits of a batch; "
+                f"{LARGEST_LOGITS // 2**30} GiB are the most. Lower --batch-size, "
+                "--window or --vocabulary."
+            )
         length = self.stream_length(data, recipe)
         if length < recipe.window:
             raise UserError(
@@ -60,11 +154,12 @@ class LanguageTask(Task):
         """Up to `STREAMS` streams, fewer for a short text.
 
         Each starts without a past, so each costs a little, and side by side they are
-        fast. The last `(n - 1) % streams` ids are not scored.
+        fast. The last `(n - 1) % streams` ids are not scored. The part "whole" is all
+        of a text that the model was not trained on.
         """
         import bptt_keras as bk
 
-        ids = data.ids[part]
+        ids = data.ids[part] if part != "whole" else _whole(data.ids)
         window = min(recipe.window, len(ids) - 1)
         streams = max(1, min(self.STREAMS, (len(ids) - 1) // window))
         return bk.data.streams(ids, batch_size=streams, window=window)
@@ -84,11 +179,24 @@ class LanguageTask(Task):
         return math.ceil(self.stream_length(data, recipe) / recipe.window)
 
     def levels(self, data, recipe, part):
+        """Counts of n-grams and of single ones, and chance.
+
+        Of a long text the last `COUNTED` ids of the training part are counted, and the
+        first `SCORED` of the other part are scored.
+        """
+        if part not in data.known_levels:
+            data.known_levels[part] = self._levels(data, part)
+        return dict(data.known_levels[part])
+
+    def _levels(self, data, part):
         from zoo import baselines
 
-        train, held_out = data.ids["train"], data.ids[part]
+        train, held_out = data.ids["train"][-COUNTED:], data.ids[part][:SCORED]
         size = data.vocabulary.size
+        some = "" if len(train) == len(data.ids["train"]) else f" of {COUNTED:,} ids"
+        ngram = baselines.ngram(train, held_out, size, self.ORDER)
         return {
+            f"{self.ORDER}-gram{some} (interpolated)": ngram,
             "unigram (order 1)": baselines.unigram(train, held_out, size),
             "uniform (chance)": baselines.uniform(size),
         }
@@ -101,8 +209,9 @@ class LanguageTask(Task):
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def remarks(self, data, preset):
-        held_out = data.units("validation")
+    def remarks(self, data, preset, part="validation"):
+        parts = data.ids if part == "whole" else [part]
+        held_out = list(itertools.chain(*map(data.units, parts)))
         missing = set(preset.vocabulary.missing(held_out))
         if not missing:
             return []
@@ -127,3 +236,8 @@ class LanguageTask(Task):
     def next_steps(self, folder):
         command = f"bptt-zoo generate {folder} --prompt TEXT"
         return [("continue a text", command)]
+
+
+def _whole(ids: dict) -> np.ndarray:
+    """The ids of all parts, one after the other."""
+    return np.concatenate(list(ids.values()))
