@@ -197,7 +197,8 @@ def _continue_text(folder, arguments) -> None:
     }
     sampling.check_options(**options)
     preset = load_preset(folder)
-    print(arguments.prompt + sampling.generate(preset, arguments.prompt, **options))
+    prompt = preset.with_known_lines(arguments.prompt)
+    print(prompt + sampling.generate(preset, prompt, **options))
 
 
 def forecast(arguments) -> None:
@@ -227,11 +228,16 @@ def evaluate(arguments) -> None:
             f"--dataset must be one of {task.NAME}: {', '.join(task.DATASETS)}. "
             f"Received: {dataset}"
         )
+    if arguments.whole and not (own is not None and task.WHOLE):
+        raise UserError(
+            "`--whole` measures all of a text or of music that --data names. Leave it "
+            "out."
+        )
     recipe = task.recipe_from(preset.metadata["recipe"])
     data = load_data(
         task, recipe, dataset=dataset, data=own, data_dir=arguments.data_dir
     )
-    part = task.parts(data)[-1]
+    part = "whole" if arguments.whole else task.parts(data)[-1]
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
     same = data.describe() == known
@@ -242,12 +248,15 @@ def evaluate(arguments) -> None:
         return
     shown = worded(value, task.METRIC.unit)
     print(f"{data.name}, {part} part: {task.METRIC.name} {shown}")
+    if same and arguments.whole:
+        print("The preset was trained on a part of these data.")
+        return
     if same:
         before = worded(stored["value"], task.METRIC.unit)
         print(f"stored in the preset, same data: {before}")
         return
     print(f"The preset was trained on other data: {known['name']}.")
-    for line in task.remarks(data, preset):
+    for line in task.remarks(data, preset, part):
         print(line)
 
 

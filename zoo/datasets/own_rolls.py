@@ -7,26 +7,68 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.datasets.own_text import fraction_of
 from zoo.datasets.piano_rolls import KEYS, check_rolls, read_mat
 from zoo.errors import UserError
+from zoo.midi import check_speed, read_midi
+from zoo.reading import say
 
 PARTS = ("train", "validation", "test")
+ARRAYS, MIDI = (".npz", ".mat"), (".mid", ".midi")
+_KINDS = ", ".join((*MIDI, *ARRAYS))
+FRAMES_PER_BEAT = 4
+# Of so many pieces whole ones are held out; fewer are cut.
+ENOUGH = 10
+# Of all pieces; in memory they take 500 bytes each.
+MOST_FRAMES = 2_000_000
 
 
-def read_rolls(path: str | os.PathLike) -> tuple[str, list, list, list]:
+def read_rolls(
+    path: str | os.PathLike,
+    *,
+    frames_per_beat: int = FRAMES_PER_BEAT,
+    validation: float | str | os.PathLike = 0.1,
+    test: str | os.PathLike | None = None,
+    skip_damaged: bool = False,
+) -> tuple[str, list, list, list]:
     """Name, and the pieces of the three parts, each piece `(frames, 88)` of 0 and 1.
 
     Args:
-        path: A MATLAB file with `traindata`, `validdata` and `testdata`; or a folder
-            of `.npz` or `.mat` files, one array `(frames, 88)` a piece. Of a folder,
-            sorted by name, every tenth piece tests and the one before it validates.
+        path: A folder of `.mid`, `.midi`, `.npz` or `.mat` files, in folders of it,
+            too, where an array `(frames, 88)` is a piece; one such file; or a MATLAB
+            file with `traindata`, `validdata` and `testdata`. Sorted by name, every
+            tenth piece tests, and before it that fraction validates. Less than ten
+            pieces are cut: of each the last tenth tests.
+        frames_per_beat: Frames of a quarter note of MIDI files.
+        validation: What fraction of the pieces, or of each piece, validates, in
+            (0, 0.5]; or a file or folder of its own for that.
+        test: A file or folder of its own that tests, in place of every tenth piece.
+        skip_damaged: Whether files of a folder that cannot be read are left out.
 
     Raises:
-        UserError: If it is neither, or a piece has another shape.
+        UserError: If it is none of these, a file cannot be read, or a piece has another
+            shape.
     """
-    path = Path(path)
-    if path.is_dir():
-        return path.name, *_of_folder(path)
+    check_speed(frames_per_beat=frames_per_beat)
+    path, fraction = Path(path), fraction_of(validation)
+
+    def pieces(place, option):
+        return _pieces(Path(place), option, frames_per_beat, skip_damaged)
+
+    if path.suffix.lower() == ".mat" and not path.is_dir():
+        if fraction != 0.1 or test is not None:
+            raise UserError(
+                f"{path} has three parts; --validation and --test go with a folder or "
+                "one piece."
+            )
+        return path.name, *_of_parts(path)
+    found = pieces(path, "`--data`")
+    validated = None if fraction else pieces(validation, "`--validation`")
+    tested = None if test is None else pieces(test, "`--test`")
+    return path.name, *_divided(found, fraction, validated, tested, path.name)
+
+
+def _of_parts(path: Path) -> list[list[np.ndarray]]:
     try:
         rolls = read_mat(path.read_bytes())
     except OSError as error:
@@ -35,21 +77,106 @@ def read_rolls(path: str | os.PathLike) -> tuple[str, list, list, list]:
         ) from None
     except ValueError as error:
         raise UserError(f"`--data` holds no piano rolls: {path}: {error}.") from None
-    return path.name, *(rolls[part] for part in PARTS)
+    return [rolls[part] for part in PARTS]
 
 
-def _of_folder(folder: Path):
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".npz", ".mat"))
-    parts = {part: [] for part in PARTS}
-    for place, file in enumerate(files):
-        part = {9: "test", 8: "validation"}.get(place % 10, "train")
-        parts[part].append(read_piece(file))
-    if not all(parts.values()):
-        raise UserError(
-            f"`--data` needs at least 10 files .npz or .mat, one a piece, of which two "
-            f"are held out. Received: {len(files)} in {folder}"
+def _pieces(path: Path, option: str, frames_per_beat: int, skip: bool) -> list:
+    """The pieces of a folder, sorted by name, or of one file."""
+    if not path.is_dir():
+        if path.suffix.lower() not in (*ARRAYS, *MIDI):
+            raise UserError(
+                f"{option} must name a folder or a file {_KINDS}. Received: {path}"
+            )
+        return [_piece(path, frames_per_beat)]
+    files = _files_of(path)
+    if not files:
+        raise UserError(f"{option} names a folder without a file {_KINDS}: {path}")
+    pieces, left_out, frames = [], [], 0
+    for file in files:
+        try:
+            piece = _piece(file, frames_per_beat)
+        except UserError as error:
+            if not skip:
+                raise UserError(
+                    f"{str(error).rstrip('.')}. With --skip-damaged yes such files are "
+                    "left out."
+                ) from None
+            left_out.append(file.name)
+            continue
+        pieces.append(piece)
+        frames += len(piece)
+        if frames > MOST_FRAMES:
+            raise UserError(
+                f"{option} has more than {MOST_FRAMES:,} frames: {path}. Give fewer "
+                "files, or lower --frames-per-beat."
+            )
+    if left_out:
+        shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+        say(f"left out {len(left_out)} of {len(files)} files of {path}: {shown}")
+    if not pieces:
+        raise UserError(f"{option}: no file of {path} can be read.")
+    return pieces
+
+
+def _files_of(folder: Path) -> list[Path]:
+    found = [
+        Path(place) / name
+        for place, _, names in os.walk(folder)
+        for name in names
+        if not name.startswith(".")
+    ]
+    return sorted(f for f in found if f.suffix.lower() in (*ARRAYS, *MIDI))
+
+
+def _piece(file: Path, frames_per_beat: int) -> np.ndarray:
+    if file.suffix.lower() in MIDI:
+        return read_midi(file, frames_per_beat=frames_per_beat)
+    return read_piece(file)
+
+
+def _divided(pieces, fraction, validated, tested, name) -> tuple[list, list, list]:
+    """The three parts, of which two may have come from places of their own."""
+    cut = _cut if len(pieces) < ENOUGH else _dealt
+    if cut is _cut and (validated is None or tested is None):
+        say(
+            f"{name} has fewer than {ENOUGH} pieces ({len(pieces)}), so the end of each "
+            "is held out"
         )
-    return tuple(parts.values())
+    own = fraction if validated is None else 0.0
+    train, validation, test = cut(pieces, own, 0.1 if tested is None else 0.0)
+    return (
+        train,
+        validation if validated is None else validated,
+        test if tested is None else tested,
+    )
+
+
+def _dealt(pieces: list, validation: float, test: float) -> tuple[list, list, list]:
+    """Every tenth piece tests; a fraction of all, spread evenly, validates."""
+    parts: tuple[list, list, list] = ([], [], [])
+    for place, piece in enumerate(pieces):
+        tests = test and place % 10 == 9
+        # One more of them than up to the piece before, with room for rounding.
+        validates = _whole((place + 2) * validation) > _whole((place + 1) * validation)
+        parts[2 if tests else 1 if validates else 0].append(piece)
+    return parts
+
+
+def _whole(number: float) -> int:
+    return int(number + 1e-9)
+
+
+def _cut(pieces: list, validation: float, test: float) -> tuple[list, list, list]:
+    parts: tuple[list, list, list] = ([], [], [])
+    for piece in pieces:
+        end = round((1 - test) * len(piece))
+        start = round((1 - test - validation) * len(piece))
+        for part, frames in zip(
+            parts, (piece[:start], piece[start:end], piece[end:]), strict=True
+        ):
+            if len(frames):
+                part.append(frames)
+    return parts
 
 
 def read_piece(file: Path) -> np.ndarray:
@@ -59,7 +186,7 @@ def read_piece(file: Path) -> np.ndarray:
         UserError: If it cannot be read, or holds something else.
     """
     try:
-        if file.suffix == ".npz":
+        if file.suffix.lower() == ".npz":
             with np.load(file, allow_pickle=False) as archive:
                 arrays = [archive[name] for name in archive.files]
         else:

@@ -57,7 +57,7 @@ def from_file(
         assert from_file("my.txt").train.startswith("to be or not to be")
     """
     path = Path(path)
-    fraction = _fraction(validation)
+    fraction = fraction_of(validation)
     text = read_text(path, encoding=encoding)
     if len(text) < SHORTEST:
         raise UserError(
@@ -122,8 +122,12 @@ def universal(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def _fraction(validation) -> float | None:
-    """The number that `--validation` is, or None for a file."""
+def fraction_of(validation: float | str | os.PathLike) -> float | None:
+    """The number that `--validation` is, or None for a file.
+
+    Raises:
+        UserError: If the number is out of its range.
+    """
     try:
         fraction = float(validation)
     except (TypeError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 from zoo.recipe import Recipe as Common
@@ -43,13 +44,11 @@ class Characters:
         text: `zoo.datasets.Text`.
         vocabulary: That of its training part.
         ids: `{part: array (characters,)}`.
-        known_levels: Those that were computed, by part.
     """
 
     text: object
     vocabulary: object
     ids: dict
-    known_levels: dict = dataclasses.field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, text, vocabulary=None, *, at_most=None):
@@ -63,6 +62,11 @@ class Characters:
         return cls(
             text, vocabulary, {k: vocabulary.encode(v) for k, v in parts.items()}
         )
+
+    @functools.cached_property
+    def known_levels(self) -> dict:
+        """Levels that were computed, by part."""
+        return {}
 
     @property
     def name(self) -> str:

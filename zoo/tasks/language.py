@@ -62,6 +62,7 @@ class LanguageTask(Task):
         ),
     )
     CONTINUES = "text"
+    WHOLE = True
 
     @abc.abstractmethod
     def encoded(self, text, recipe, at_most: int | None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 from zoo.clipping import keras_arguments
@@ -86,13 +87,11 @@ class WordText:
         text: `zoo.datasets.Text`.
         vocabulary: `zoo.datasets.Words` of its training part.
         ids: `{part: array (words,)}`.
-        known_levels: Those that were computed, by part.
     """
 
     text: object
     vocabulary: object
     ids: dict
-    known_levels: dict = dataclasses.field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, text, vocabulary=None, *, min_count=1, at_most=None):
@@ -103,6 +102,11 @@ class WordText:
         vocabulary = vocabulary or Words.of(parts["train"], min_count, at_most)
         ids = {part: vocabulary.encode(words) for part, words in parts.items()}
         return cls(text, vocabulary, ids)
+
+    @functools.cached_property
+    def known_levels(self) -> dict:
+        """Levels that were computed, by part."""
+        return {}
 
     @property
     def name(self) -> str:
