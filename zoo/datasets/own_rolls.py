@@ -139,7 +139,7 @@ def _divided(pieces, fraction, validated, tested, name) -> tuple[list, list, lis
     cut = _cut if len(pieces) < ENOUGH else _dealt
     if cut is _cut and (validated is None or tested is None):
         say(
-            f"{name} has fewer than {ENOUGH} pieces ({len(pieces)}), so the end of each "
+            f"{name} has {len(pieces)} pieces, fewer than {ENOUGH}, so the end of each "
             "is held out"
         )
     own = fraction if validated is None else 0.0

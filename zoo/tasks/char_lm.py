@@ -128,6 +128,8 @@ class CharLM(LanguageTask):
     ORDER = 5
     # A novel in Chinese has 5,500.
     VOCABULARY = 20_000
+    UPDATES = 200
+    WANTED = 6_000
     STREAMS = 16
     SAMPLE_LENGTH = 300
 
@@ -136,6 +138,23 @@ class CharLM(LanguageTask):
 
         text = datasets.load(dataset, data_dir=data_dir)
         return Characters.of(_as_characters(text))
+
+    def sized(self, recipe, length, size):
+        """Wider for a long text, more dropout for a short one."""
+        units = 128 if length < 30_000 else 256 if length < 10**6 else 384
+        dropout = 0.5 if length < 200_000 else 0.3
+        return {
+            "units": units,
+            "dropout": dropout if length < 2 * 10**6 else 0.1,
+            "embedding_dropout": 0.2 if length < 200_000 else 0.1,
+            "embedding": 64 if size < 1_000 else 128,
+            "window": 50 if length < 200_000 else 64 if length < 10**6 else 100,
+        }
+
+    def weights(self, recipe, size):
+        cells = 4 * recipe.units * (recipe.embedding + recipe.units)
+        more = 8 * recipe.units**2 * (recipe.layers - 1)
+        return cells + more + recipe.units * size
 
     def encoded(self, text, recipe, at_most):
         return Characters.of(text, at_most=at_most)

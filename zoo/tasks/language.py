@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import itertools
 import math
 
@@ -11,12 +12,15 @@ import numpy as np
 from zoo.datasets.text import VALIDATION
 from zoo.errors import UserError
 from zoo.reading import say
+from zoo.tasks.amount import epochs_for, patience_for, rows_for
 from zoo.tasks.task import Option, Task
 
 # Different characters or words that a preset can hold.
 LARGEST_VOCABULARY = 100_000
 # Bytes of a batch's logits. A training step holds them about four times.
 LARGEST_LOGITS = 2**30
+# What they take if the user sets nothing.
+USUAL_LOGITS = 2**27
 # Ids of the training part, and of the other one, that n-grams are counted in: for a
 # machine of any size, in seconds.
 COUNTED, SCORED = 8_000_000, 1_000_000
@@ -33,6 +37,8 @@ class LanguageTask(Task):
         ORDER: Of the n-grams that are a level to be below.
         VOCABULARY: How many different ones of the user's own text are known, if the
             user does not say so.
+        UPDATES: That an epoch of a text of middle length has.
+        WANTED: Updates of a training on the user's own text.
         STREAMS: Rows that evaluation reads side by side.
         SAMPLE_PROMPT: How the text begins that a training shows at its end.
         SAMPLE_LENGTH: How long it is.
@@ -41,6 +47,8 @@ class LanguageTask(Task):
     UNIT: str
     ORDER: int
     VOCABULARY: int
+    UPDATES: int
+    WANTED: int
     STREAMS: int
     SAMPLE_PROMPT = "\n"
     SAMPLE_LENGTH: int
@@ -63,6 +71,57 @@ class LanguageTask(Task):
     )
     CONTINUES = "text"
     WHOLE = True
+
+    @abc.abstractmethod
+    def sized(self, recipe, length: int, size: int) -> dict:
+        """What of a recipe follows from a text: the sizes of the model and the window.
+
+        Args:
+            recipe: The recipe so far.
+            length: Ids of its training part.
+            size: Number of different ones.
+        """
+
+    @abc.abstractmethod
+    def weights(self, recipe, size: int) -> int:
+        """Weights that a timestep uses, about: an embedding is only looked up.
+
+        Args:
+            recipe: The recipe.
+            size: Number of ids.
+        """
+
+    def fitted(self, data, recipe, given):
+        """Model, window, batch and epochs by the length of the text.
+
+        A short text has few updates in an epoch, so it gets small batches and many
+        epochs; of a long one, a few epochs are hours.
+        """
+        length, size = len(data.ids["train"]), data.vocabulary.size
+
+        def with_new(recipe, **values):
+            new = {k: v for k, v in values.items() if k not in given}
+            return dataclasses.replace(recipe, **new)
+
+        recipe = with_new(recipe, **self.sized(recipe, length, size))
+        window = recipe.window
+        if window is None:
+            return recipe
+        rows = rows_for(length, window, updates=self.UPDATES, most=recipe.batch_size)
+        while rows > 4 and 4 * rows * window * size > USUAL_LOGITS:
+            rows //= 2
+        recipe = with_new(recipe, batch_size=rows)
+        fits = max(1, self.stream_length(data, recipe))
+        recipe = with_new(recipe, window=min(window, fits))
+        epochs = epochs_for(
+            updates=self.updates_per_epoch(data, recipe),
+            wanted=self.WANTED,
+            timesteps=length,
+            weights=self.weights(recipe, size),
+        )
+        if "epochs" in given:
+            return recipe
+        return with_new(recipe, epochs=epochs, patience=patience_for(epochs))
 
     @abc.abstractmethod
     def encoded(self, text, recipe, at_most: int | None):

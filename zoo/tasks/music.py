@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo.errors import UserError
 from zoo.recipe import Recipe
+from zoo.tasks.amount import epochs_for, patience_for, rows_for
 from zoo.tasks.task import PARTS, Metric, Option, Task
 
 KEYS = 88
@@ -191,6 +192,31 @@ class Music(Task):
             return data
         return self.from_file(recipe=None, frames_per_beat=per_beat, **data.reading)
 
+    def fitted(self, data, recipe, given):
+        """Batches and epochs by how many windows there are, more dropout for few."""
+        lengths = [len(piece) - 1 for piece in data.train if len(piece) > 1]
+        if recipe.window is None or not lengths:
+            return recipe
+        frames = sum(lengths)
+        rows = rows_for(frames, recipe.window, updates=50, most=16)
+        values = {
+            "batch_size": max(1, min(rows, len(lengths))),
+            "dropout": 0.5 if frames < 10_000 else recipe.dropout,
+        }
+        new = {k: v for k, v in values.items() if k not in given}
+        recipe = dataclasses.replace(recipe, **new)
+        if "epochs" in given:
+            return recipe
+        epochs = epochs_for(
+            updates=self.updates_per_epoch(data, recipe),
+            wanted=3_000,
+            timesteps=frames,
+            weights=(4 * recipe.units + KEYS) * (KEYS + recipe.units),
+        )
+        patience = patience_for(epochs)
+        more = {} if "patience" in given else {"patience": patience}
+        return dataclasses.replace(recipe, epochs=epochs, **more)
+
     def check(self, data, recipe):
         if recipe.window is None:
             raise UserError("--window must be given for music.")
@@ -226,7 +252,7 @@ class Music(Task):
         return (piece[None, :steps], piece[None, 1 : steps + 1]) if steps > 2 else None
 
     def updates_per_epoch(self, data, recipe):
-        lengths = sorted(len(piece) - 1 for piece in data.train)
+        lengths = sorted(len(piece) - 1 for piece in data.train if len(piece) > 1)
         size = recipe.batch_size
         longest = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
         return sum(-(-length // recipe.window) for length in longest)

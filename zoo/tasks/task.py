@@ -310,7 +310,7 @@ class Task(abc.ABC):
     # --- What a user sees ---------------------------------------------------------
 
     def remarks(self, data: Any, preset: Any, part: str = "validation") -> list[str]:
-        """What to know of a metric on a part of data that a preset was not trained on."""
+        """What to know of a metric on data that a preset was not trained on."""
         return []
 
     def conclude(self, run: Any, preset: Any) -> None:

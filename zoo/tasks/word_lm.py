@@ -180,6 +180,8 @@ class WordLM(LanguageTask):
     UNIT = "words"
     ORDER = 3
     VOCABULARY = 30_000
+    UPDATES = 100
+    WANTED = 8_000
     STREAMS = 10
     SAMPLE_LENGTH = 100
 
@@ -188,6 +190,35 @@ class WordLM(LanguageTask):
 
         text = datasets.load(dataset, data_dir=data_dir)
         return WordText.of(text, min_count=recipe.min_count)
+
+    def sized(self, recipe, length, size):
+        """Smaller, with more dropout, for a short text."""
+        if length >= 300_000:
+            return {}
+        if length >= 50_000:
+            return {
+                "units": 256,
+                "embedding": 192,
+                "dropout": 0.5,
+                "input_dropout": 0.4,
+                "hidden_dropout": 0.3,
+            }
+        return {
+            "units": 128,
+            "embedding": 128,
+            "layers": 1,
+            "dropout": 0.5,
+            "input_dropout": 0.5,
+        }
+
+    def weights(self, recipe, size):
+        embedding, units = recipe.embedding, recipe.units
+        inner = max(0, recipe.layers - 2) * 8 * units**2
+        if recipe.layers > 1:
+            cells = 4 * (units + embedding) ** 2
+        else:
+            cells = 8 * embedding**2
+        return cells + inner + embedding * size
 
     def encoded(self, text, recipe, at_most):
         length = len(text.train) + len(text.validation) + len(text.test)
