@@ -93,7 +93,7 @@ def read_text(
     if mark:
         encoding, content = MARKS[mark], content[len(mark) :]
         changes.append(f"{encoding.upper()[:6].rstrip('-')} with a byte order mark")
-    text = _decoded(content, path, option, encoding or "utf-8")
+    text = _decoded(content, path, option, "utf-8" if encoding is None else encoding)
     del content
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
