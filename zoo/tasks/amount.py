@@ -26,7 +26,7 @@ def epochs_for(
         At least 1.
     """
     enough = math.ceil(wanted / max(1, updates))
-    affordable = int(MOST / (A_WEIGHT * weights * timesteps))
+    affordable = int(MOST / max(1, A_WEIGHT * weights * timesteps))
     return max(1, min(enough, affordable, most))
 
 

@@ -37,6 +37,7 @@ class LanguageTask(Task):
         ORDER: Of the n-grams that are a level to be below.
         VOCABULARY: How many different ones of the user's own text are known, if the
             user does not say so.
+        MORE_KNOWN: What the user does to have more of them known, in words.
         UPDATES: That an epoch of a text of middle length has.
         WANTED: Updates of a training on the user's own text.
         STREAMS: Rows that evaluation reads side by side.
@@ -47,6 +48,7 @@ class LanguageTask(Task):
     UNIT: str
     ORDER: int
     VOCABULARY: int
+    MORE_KNOWN = "a higher --vocabulary"
     UPDATES: int
     WANTED: int
     STREAMS: int
@@ -153,16 +155,17 @@ class LanguageTask(Task):
             )
         text = from_file(path, validation=validation, test=test, encoding=encoding)
         data = self.encoded(text, recipe, at_most)
-        if data.vocabulary.size < at_most:
-            return data
+        self._require_parts(data)
         unknown = np.mean(data.ids["train"] == data.vocabulary.unknown_id)
-        if unknown > 0.5:
+        capped = data.vocabulary.size >= at_most
+        if unknown > (0.5 if capped else 0.9):
+            known = data.vocabulary.size
             raise UserError(
-                f"{unknown:.0%} of {data.name} are none of its {at_most:,} most "
-                f"frequent {self.UNIT}, so there is nothing to learn from. Give a text "
-                "that says its words more than once, or a higher --vocabulary."
+                f"{unknown:.0%} of {data.name} are none of the {known:,} {self.UNIT} "
+                "that would be known, so there is little to learn. Give an ordinary "
+                f"text, or {self.MORE_KNOWN}."
             )
-        if unknown:
+        if unknown and capped:
             say(
                 f"{data.name}: its {at_most:,} most frequent {self.UNIT} are known, "
                 f"{unknown:.2%} of it are others (--vocabulary changes that)"
@@ -172,12 +175,7 @@ class LanguageTask(Task):
     def check(self, data, recipe):
         if recipe.window is None:
             raise UserError("--window must be given for a text.")
-        for part, ids in data.ids.items():
-            if len(ids) < 2:
-                raise UserError(
-                    f"The {part} part of {data.name} needs at least 2 {self.UNIT} and "
-                    f"has {len(ids)}."
-                )
+        self._require_parts(data)
         logits = 4 * recipe.batch_size * recipe.window * data.vocabulary.size
         if logits > LARGEST_LOGITS:
             raise UserError(
@@ -195,6 +193,14 @@ class LanguageTask(Task):
                 f"less than one window of {recipe.window}. Lower --batch-size or "
                 "--window."
             )
+
+    def _require_parts(self, data):
+        for part, ids in data.ids.items():
+            if len(ids) < 2:
+                raise UserError(
+                    f"The {part} part of {data.name} needs at least 2 {self.UNIT} and "
+                    f"has {len(ids)}."
+                )
 
     def stream_length(self, data, recipe) -> int:
         """Timesteps of a training stream."""

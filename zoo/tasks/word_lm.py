@@ -180,6 +180,7 @@ class WordLM(LanguageTask):
     UNIT = "words"
     ORDER = 3
     VOCABULARY = 30_000
+    MORE_KNOWN = "a lower --min-count or a higher --vocabulary"
     UPDATES = 100
     WANTED = 8_000
     STREAMS = 10

@@ -60,8 +60,15 @@ def test_a_text_of_which_little_would_be_known_is_refused(tmp_path, task):
     rng = np.random.default_rng(0)
     units = rng.permutation(np.repeat(np.arange(0x4E00, 0x4E00 + 5_000), 3))
     text = ("" if task is CHAR else " ").join(map(chr, units))
-    with pytest.raises(UserError, match="are none of its 100 most frequent"):
+    with pytest.raises(
+        UserError, match="% of my.txt are none of the 10[12] .* higher --vo"
+    ):
         own(tmp_path, text, task, vocabulary=100)
+
+
+def test_a_text_of_rare_words_alone_is_refused(tmp_path):
+    with pytest.raises(UserError, match="none of the 2 words .* a lower --min-count"):
+        own(tmp_path, " ".join(f"w{i}" for i in range(500)), WORD)
 
 
 @pytest.mark.parametrize("vocabulary", [0, 10**6])
