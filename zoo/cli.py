@@ -423,6 +423,9 @@ def _add_evaluate(commands) -> None:
         help="all of a text or of music of --data, not its last part alone",
     )
     group.add_argument(
+        "--encoding", metavar="NAME", help="of a text of --data (default: utf-8)"
+    )
+    group.add_argument(
         "--data-dir", metavar="DIR", help="folder with a local copy of the files"
     )
     _add_json(parser)

@@ -233,9 +233,17 @@ def evaluate(arguments) -> None:
             "`--whole` measures all of a text or of music that --data names. Leave it "
             "out."
         )
+    reading = {} if arguments.encoding is None else {"encoding": arguments.encoding}
+    if reading and (own is None or "encoding" not in {o.name for o in task.READING}):
+        raise UserError("`--encoding` is that of a text that --data names.")
     recipe = task.recipe_from(preset.metadata["recipe"])
     data = load_data(
-        task, recipe, dataset=dataset, data=own, data_dir=arguments.data_dir
+        task,
+        recipe,
+        dataset=dataset,
+        data=own,
+        data_dir=arguments.data_dir,
+        reading=reading,
     )
     part = "whole" if arguments.whole else task.parts(data)[-1]
     value = measured(preset, data, part)
@@ -247,7 +255,8 @@ def evaluate(arguments) -> None:
         print(json.dumps(found, indent=2))
         return
     shown = worded(value, task.METRIC.unit)
-    print(f"{data.name}, {part} part: {task.METRIC.name} {shown}")
+    where = "all of it" if part == "whole" else f"{part} part"
+    print(f"{data.name}, {where}: {task.METRIC.name} {shown}")
     if same and arguments.whole:
         print("The preset was trained on a part of these data.")
         return
