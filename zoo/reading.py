@@ -6,6 +6,7 @@ import functools
 import os
 import stat
 import sys
+import unicodedata
 from pathlib import Path
 
 from zoo.errors import UserError
@@ -61,6 +62,22 @@ def read_bytes(
     if len(content) > at_most:
         raise UserError(f"{option} names a file that grows without end: {path}.")
     return content
+
+
+def name_of(path: str | os.PathLike) -> str:
+    """The name of a file or folder, as JSON, terminals and plots can show it.
+
+    Example:
+        from zoo.reading import name_of
+
+        assert name_of("texts/my.txt") == "my.txt"
+        assert name_of("a" + chr(0xDCFF) + chr(10)) == "a" + 2 * chr(0xFFFD)
+    """
+    hidden = ("Cc", "Cs")  # control characters, and bytes that are not UTF-8
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c
+        for c in Path(path).name
+    )
 
 
 @functools.cache

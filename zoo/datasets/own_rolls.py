@@ -11,7 +11,7 @@ from zoo.datasets.own_text import fraction_of
 from zoo.datasets.piano_rolls import KEYS, check_rolls, read_mat
 from zoo.errors import UserError
 from zoo.midi import check_speed, read_midi
-from zoo.reading import say
+from zoo.reading import name_of, say
 
 PARTS = ("train", "validation", "test")
 ARRAYS, MIDI = (".npz", ".mat"), (".mid", ".midi")
@@ -61,11 +61,12 @@ def read_rolls(
                 f"{path} has three parts; --validation and --test go with a folder or "
                 "one piece."
             )
-        return path.name, *_of_parts(path)
+        return name_of(path), *_of_parts(path)
     found = pieces(path, "`--data`")
     validated = None if fraction else pieces(validation, "`--validation`")
     tested = None if test is None else pieces(test, "`--test`")
-    return path.name, *_divided(found, fraction, validated, tested, path.name)
+    name = name_of(path)
+    return name, *_divided(found, fraction, validated, tested, name)
 
 
 def _of_parts(path: Path) -> list[list[np.ndarray]]:
@@ -101,7 +102,7 @@ def _pieces(path: Path, option: str, frames_per_beat: int, skip: bool) -> list:
                     f"{str(error).rstrip('.')}. With --skip-damaged yes such files are "
                     "left out."
                 ) from None
-            left_out.append(file.name)
+            left_out.append(name_of(file))
             continue
         pieces.append(piece)
         frames += len(piece)

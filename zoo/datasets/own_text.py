@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zoo.datasets.text import VALIDATION, Text
 from zoo.errors import UserError
-from zoo.reading import read_bytes, say
+from zoo.reading import name_of, read_bytes, say
 
 SHORTEST = 100
 # Bytes. Four copies of it are needed, one of them with four bytes a character.
@@ -68,8 +68,8 @@ def from_file(
     tested = read_text(test, "`--test`", encoding) if test is not None else ""
     if fraction is None:
         validated = read_text(validation, "`--validation`", encoding)
-        return Text(path.name, text, validated, tested, details)
-    whole = Text.cut(path.name, text, fraction, **details)
+        return Text(name_of(path), text, validated, tested, details)
+    whole = Text.cut(name_of(path), text, fraction, **details)
     return dataclasses.replace(whole, test=tested)
 
 
@@ -108,7 +108,7 @@ def read_text(
         changes.append(f"line endings {names} read as LF")
     if changes:
         say(
-            f"read {path.name}: {len(text):,} characters, {len(set(text)):,} "
+            f"read {name_of(path)}: {len(text):,} characters, {len(set(text)):,} "
             f"different, {', '.join(changes)}"
         )
     return text

@@ -83,6 +83,11 @@ def test_halves_of_characters_are_refused(tmp_path):
         read_text(path, encoding="unicode_escape")
 
 
+def test_a_name_that_no_terminal_shows_is_made_plain(tmp_path):
+    path = written(tmp_path / "a\n\udcff.txt", PLAIN.encode())
+    assert from_file(path).name == "a\ufffd\ufffd.txt"
+
+
 def test_a_file_that_is_missing_or_none_is_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         from_file(tmp_path / "none.txt")
