@@ -259,10 +259,12 @@ class LanguageTask(Task):
 
         train, held_out = data.ids["train"][-COUNTED:], data.ids[part][:SCORED]
         size = data.vocabulary.size
-        some = "" if len(train) == len(data.ids["train"]) else f" of {COUNTED:,} ids"
+        some = ""
+        if len(train) < len(data.ids["train"]):
+            some = f", of {COUNTED:,} {self.UNIT}"
         ngram = baselines.ngram(train, held_out, size, self.ORDER)
         return {
-            f"{self.ORDER}-gram{some} (interpolated)": ngram,
+            f"{self.ORDER}-gram (interpolated{some})": ngram,
             "unigram (order 1)": baselines.unigram(train, held_out, size),
             "uniform (chance)": baselines.uniform(size),
         }
@@ -293,7 +295,11 @@ class LanguageTask(Task):
 
         prompt = self.SAMPLE_PROMPT
         if preset.vocabulary.missing(prompt):
-            prompt = run.data.text.validation[:1]
+            ids = run.data.ids["train"]
+            known = ids[ids != preset.vocabulary.unknown_id][:1]
+            if not len(known):
+                return
+            prompt = preset.vocabulary.decode(known)
         sample = generate(preset, prompt, length=self.SAMPLE_LENGTH, temperature=0.8)
         write_text(run.out / SAMPLE, prompt + sample)
         rule = "-" * 72

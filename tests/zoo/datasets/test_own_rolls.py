@@ -114,3 +114,19 @@ def test_the_recipe_fits_few_frames(tmp_path):
     assert recipe.batch_size == 2 and recipe.dropout > usual.dropout
     assert MUSIC.fitted(data, usual, frozenset({"batch_size"})).batch_size == 8
     MUSIC.check(data, recipe)
+
+
+def test_the_levels_have_a_chain_of_each_key(tmp_path):
+    data = MUSIC.from_file(str(folder_of(tmp_path / "some", [20, 40])), None)
+    levels = MUSIC.levels(data, None, "test")
+    chain, rate, chance = levels.values()
+    assert list(levels)[0] == "Markov chain of each key"
+    # One key is held throughout, so what came before tells nothing new.
+    assert chain == pytest.approx(rate, rel=0.2) and rate < chance
+
+
+def test_all_of_other_music_can_be_scored(tmp_path):
+    data = MUSIC.from_file(str(folder_of(tmp_path / "some", [20, 40])), None)
+    batches = MUSIC.held_out(data, MUSIC.recipe_for(None), "whole")
+    # Six pieces, of each all frames but the first.
+    assert sum(int(batches[i][0]["lengths"].sum()) for i in range(len(batches))) == 54

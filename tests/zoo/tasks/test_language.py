@@ -1,6 +1,7 @@
 """What models of characters and of words do with a text of the user's own."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ def test_levels_have_interpolated_ngrams_once_computed(tmp_path, task):
 def test_the_ngrams_of_a_long_text_say_how_much_they_count(tmp_path, monkeypatch):
     data = own(tmp_path, 50 * LINES)
     monkeypatch.setattr("zoo.tasks.language.COUNTED", 1_000)
-    assert "5-gram of 1,000 ids (interpolated)" in CHAR.levels(data, None, "validation")
+    levels = CHAR.levels(data, None, "validation")
+    assert "5-gram (interpolated, of 1,000 characters)" in levels
 
 
 def test_rare_characters_of_a_large_vocabulary_are_unknown(tmp_path, capsys):
@@ -159,6 +161,14 @@ def test_unknown_characters_of_all_of_a_text_are_told(untrained):
     data = Characters.of(Text("x", "to be", "to be!!", ""))
     assert CHAR.remarks(data, untrained)[0].startswith("28.57% of the characters")
     assert CHAR.remarks(data, untrained, "whole")[0].startswith("16.67%")
+
+
+def test_the_sample_begins_with_what_is_known(untrained, tmp_path, capsys):
+    data = Characters.of(Text("x", "!to be", "?!"), untrained.vocabulary)
+    run = types.SimpleNamespace(data=data, out=tmp_path)
+    CHAR.conclude(run, untrained)
+    assert (tmp_path / "sample.txt").read_text(encoding="utf-8").startswith("t")
+    assert "a sample, at temperature 0.8" in capsys.readouterr().out
 
 
 def test_a_preset_encodes_and_decodes(untrained):
