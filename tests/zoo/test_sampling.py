@@ -101,6 +101,6 @@ def test_half_a_character_in_the_prompt_is_named(decided):
 
 
 def test_of_many_unknown_characters_some_are_named(decided):
-    with pytest.raises(UserError, match="'九' '书' and 10 others. It knows") as error:
+    with pytest.raises(UserError, match="and 10 others. It knows") as error:
         zoo.generate(decided, "".join(map(chr, range(0x4E50, 0x4E64))))
     assert len(str(error.value)) < 300

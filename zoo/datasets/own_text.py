@@ -58,16 +58,16 @@ def from_file(
     """
     path = Path(path)
     fraction = fraction_of(validation)
-    text = read_text(path, encoding=encoding)
+    text = _told(path, "`--data`", encoding)
     if len(text) < SHORTEST:
         raise UserError(
             f"`--data` needs at least {SHORTEST} characters, but {path} has "
             f"{len(text)}."
         )
     details = {"source": "own file" if fraction and test is None else "own files"}
-    tested = read_text(test, "`--test`", encoding) if test is not None else ""
+    tested = _told(test, "`--test`", encoding) if test is not None else ""
     if fraction is None:
-        validated = read_text(validation, "`--validation`", encoding)
+        validated = _told(validation, "`--validation`", encoding)
         return Text(name_of(path), text, validated, tested, details)
     whole = Text.cut(name_of(path), text, fraction, **details)
     return dataclasses.replace(whole, test=tested)
@@ -86,6 +86,21 @@ def read_text(
     Raises:
         UserError: If the file is missing, unreadable, too long, or no text.
     """
+    return _read(path, option, encoding)[0]
+
+
+def _told(path, option: str, encoding: str | None) -> str:
+    """A text file, whose changes are said in one line."""
+    text, changes = _read(path, option, encoding)
+    if changes:
+        say(
+            f"read {name_of(path)}: {len(text):,} characters, {len(set(text)):,} "
+            f"different, {', '.join(changes)}"
+        )
+    return text
+
+
+def _read(path, option: str, encoding: str | None) -> tuple[str, list[str]]:
     path = Path(path)
     content = read_bytes(path, at_most=LARGEST, option=option)
     changes = []
@@ -101,20 +116,14 @@ def read_text(
             f"{option} must be a text file, but {path} is binary: line {line} has a "
             "null character. UTF-16 needs a byte order mark or --encoding utf-16-le."
         )
-    endings = [e for e in ("\r\n", "\r") if re.search(_ENDINGS[e], text)]
+    endings = [name for name, ending in _ENDINGS.items() if re.search(ending, text)]
     if endings:
         text = universal(text)
-        names = " and ".join({"\r\n": "CRLF", "\r": "CR"}[e] for e in endings)
-        changes.append(f"line endings {names} read as LF")
-    if changes:
-        say(
-            f"read {name_of(path)}: {len(text):,} characters, {len(set(text)):,} "
-            f"different, {', '.join(changes)}"
-        )
-    return text
+        changes.append(f"line endings {' and '.join(endings)} read as LF")
+    return text, changes
 
 
-_ENDINGS = {"\r\n": "\r\n", "\r": "\r(?!\n)"}
+_ENDINGS = {"CRLF": "\r\n", "CR": "\r(?!\n)"}
 
 
 def universal(text: str) -> str:
