@@ -11,8 +11,11 @@ from pathlib import Path
 from zoo import products
 from zoo.errors import UserError
 from zoo.hub import locate
+from zoo.limits import METADATA
+from zoo.preset_check import check_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
+from zoo.reading import parse_json, read_bytes
 from zoo.report import SECOND, cells, result_table, worded
 from zoo.tasks import TASKS
 
@@ -186,6 +189,7 @@ def _continue_text(folder, arguments) -> None:
             raise UserError(f"`--{option}` is for music, and this preset makes text.")
     if arguments.prompt is None:
         raise UserError("`--prompt` must say how the text begins.")
+    check_preset(folder)
     import_tensorflow()
     from zoo import sampling
     from zoo.preset import load_preset
@@ -209,6 +213,7 @@ def forecast(arguments) -> None:
 def evaluate(arguments) -> None:
     """Prints the metric of a preset on a held-out part."""
     folder = locate(arguments.preset)
+    check_preset(folder)
     import_tensorflow()
     from zoo.evaluation import evaluate as measured
     from zoo.preset import load_preset
@@ -325,16 +330,14 @@ def starting_recipe(task, dataset, path):
     if path is None:
         return task.recipe_for(dataset)
     try:
-        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+        stored = parse_json(read_bytes(path, at_most=METADATA, option="`--recipe`"))
         name, recipe = stored["task"], stored["recipe"]
         if name != task.NAME:
             raise UserError(
                 f"The recipe in {path} is one of {name}, not of {task.NAME}."
             )
         return task.recipe_from(recipe)
-    except FileNotFoundError:
-        raise UserError(f"There is no recipe {path}.") from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} holds no recipe of {task.NAME}: {error!r}") from None
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
-from collections.abc import Sequence
+import sys
+import unicodedata
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,8 +16,48 @@ from zoo.files import atomic_path
 from zoo.midi import LOWEST, held_notes
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#777777"
+LONGEST = 70  # characters of a title or a name
 
 
+def shown(text: str) -> str:
+    """A text as pictures can show it: on one line, not too long, no odd characters.
+
+    Args:
+        text: Such as the name of a file or of a column.
+
+    Example:
+        from zoo.plots import shown
+
+        assert shown("two" + chr(10) + "lines") == "two lines"
+    """
+    # Before anything else is done: it may have millions of characters.
+    cut = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+    return "".join(
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in cut.encode("utf-8", "replace").decode("utf-8")
+    )
+
+
+def _never_fails(draw: Callable) -> Callable:
+    """A function that draws: where it cannot, it says so, and no training ends by it.
+
+    A full disk is another matter.
+    """
+
+    @functools.wraps(draw)
+    def drawn(path, *arguments, **options):
+        try:
+            draw(path, *arguments, **options)
+        except OSError:
+            raise
+        except Exception as error:
+            words = " ".join(str(error).split())[:200]
+            print(f"{path} could not be drawn: {words}", file=sys.stderr)
+
+    return drawn
+
+
+@_never_fails
 def plot_metric(
     path: str | os.PathLike, history: dict, metric, lines: dict, title: str
 ) -> None:
@@ -42,6 +87,7 @@ def plot_metric(
     _finish(figure, axes, path)
 
 
+@_never_fails
 def plot_grad_norm(
     path: str | os.PathLike, norms: list[float], clip: float | None, title: str
 ) -> None:
@@ -62,6 +108,7 @@ def plot_grad_norm(
     _finish(figure, axes, path)
 
 
+@_never_fails
 def plot_roll(
     path: str | os.PathLike,
     roll: np.ndarray,
@@ -104,6 +151,7 @@ def plot_roll(
     _save(figure, path)
 
 
+@_never_fails
 def plot_forecast(
     path: str | os.PathLike,
     past: np.ndarray,
@@ -147,7 +195,7 @@ def plot_forecast(
             label=f"naive forecast: {rule}",
         )
         axes[i].axvline(0, color=GREY, linewidth=0.7)
-        axes[i].set_ylabel(names[i])
+        axes[i].set_ylabel(shown(names[i]), parse_math=False)
     axes[-1].set_xlabel("timesteps after the last one")
     figure.align_ylabels(axes)
     _legend_below(figure, axes[0])
@@ -169,7 +217,7 @@ def _figures(title: str, rows: int):
     figure = Figure(figsize=(8, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     every = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
-    every[0].set_title(title)
+    every[0].set_title(shown(title), parse_math=False)
     for axes in every:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
@@ -179,7 +227,7 @@ def _figures(title: str, rows: int):
 def _level(axes, level: float, text: str) -> None:
     axes.axhline(level, color=GREY, linestyle="--", linewidth=1)
     axes.annotate(
-        text,
+        shown(text),
         (1.0, level),
         xycoords=("axes fraction", "data"),
         xytext=(-4, 3),
@@ -187,20 +235,36 @@ def _level(axes, level: float, text: str) -> None:
         ha="right",
         color=GREY,
         fontsize=9,
+        parse_math=False,
     )
 
 
 def _legend_below(figure, axes) -> None:
     lines = axes.get_legend_handles_labels()
-    figure.legend(*lines, frameon=False, loc="outside lower center", ncols=3)
+    _plain(figure.legend(*lines, frameon=False, loc="outside lower center", ncols=3))
 
 
 def _finish(figure, axes, path: str | os.PathLike) -> None:
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+        _plain(axes.legend(frameon=False))
     _save(figure, path)
 
 
+def _plain(legend) -> None:
+    """A "$" in a legend is a character, not the beginning of a formula."""
+    for text in legend.get_texts():
+        text.set_text(shown(text.get_text()))
+        text.set_parse_math(False)
+
+
 def _save(figure, path: str | os.PathLike) -> None:
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, _without_notes():
         figure.savefig(temporary)
+
+
+@contextlib.contextmanager
+def _without_notes():
+    """Within: nothing is said of characters that a font does not have."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*missing from (current )?font.*")
+        yield

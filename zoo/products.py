@@ -11,6 +11,7 @@ import numpy as np
 from zoo.errors import UserError
 from zoo.files import output_file, write_text
 from zoo.midi import check_speed, write_midi
+from zoo.preset_check import check_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.tasks import TASKS
@@ -26,6 +27,7 @@ def compose(folder: Path, arguments) -> None:
     given = {"tempo": arguments.tempo, "frames_per_beat": arguments.frames_per_beat}
     speed = {name: value for name, value in given.items() if value is not None}
     check_speed(**speed)
+    check_preset(folder)
     import_tensorflow()
     from zoo.composing import generate_music, read_prompt, start_chord
     from zoo.plots import plot_roll
@@ -74,6 +76,7 @@ def forecast(folder: Path, arguments) -> None:
         raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
     name = f"{Path(arguments.data).stem}-forecast.csv"
     out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
+    check_preset(folder)
     import_tensorflow()
     from zoo import forecasts
     from zoo.datasets.own_table import read_table

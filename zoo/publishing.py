@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo import limits
 from zoo.errors import UserError
 from zoo.files import write_json, write_text
 from zoo.hub import locate
 from zoo.index import (
     INDEX,
+    LARGEST,
     Index,
     is_name,
     listed,
@@ -22,6 +24,7 @@ from zoo.index import (
 from zoo.manifest import MANIFEST, copy_preset, make_manifest, read_manifest
 from zoo.preset import load_preset, save_to_preset
 from zoo.preset_folder import CONFIG
+from zoo.reading import read_bytes
 from zoo.tasks import TASKS
 
 
@@ -84,9 +87,14 @@ def publish(
         The `Index` that was written.
 
     Raises:
-        UserError: If a preset is missing, damaged, or has no good name.
+        UserError: If a preset is missing, damaged, has no good name, or has a file that
+            is a link.
     """
     folder = Path(folder)
+    if len(mirrors) > limits.MIRRORS:
+        raise UserError(
+            f"A release has at most {limits.MIRRORS} mirrors. Received: {len(mirrors)}"
+        )
     there = {
         path.name: path
         for path in sorted(folder.glob("*"))
@@ -159,6 +167,7 @@ def _name_of(source: str | os.PathLike) -> str:
 
 def _mirrors_of(folder: Path) -> tuple[str, ...]:
     path = folder / INDEX
-    if not path.is_file():
+    if not path.exists():
         return ()
-    return read_index(path.read_bytes(), str(path)).mirrors
+    content = read_bytes(path, at_most=LARGEST, option="The release folder")
+    return read_index(content, str(path)).mirrors

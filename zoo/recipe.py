@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from zoo import limits
 from zoo.clipping import KINDS, holds
 
 LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
@@ -59,12 +60,23 @@ class Training:
         self.require("clip", holds(self.clipping, self.clip), rule)
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
         self.require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
+        self._require_small()
+
+    def _require_small(self) -> None:
+        """Refuses sizes that no machine has room for; a recipe may be anybody's."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "seed" or not isinstance(value, int | float):
+                continue
+            most = limits.RECIPE.get(field.name, limits.WHOLE)
+            self.require(field.name, value <= most, f"at most {most:,}")
 
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Raises `ValueError` unless a value keeps its rule."""
         if not holds:
+            received = str(getattr(self, name))
             raise ValueError(
-                f"`{name}` must be {rule}. Received: {name}={getattr(self, name)}"
+                f"`{name}` must be {rule}. Received: {name}={received:.60}"
             )
 
 

@@ -87,7 +87,7 @@ def test_files_of_others_are_read(tmp_path):
 
 def test_what_is_no_piano_music_is_refused(tmp_path):
     path = tmp_path / "a.mid"
-    with pytest.raises(UserError, match="cannot be read as MIDI: .*No such file"):
+    with pytest.raises(UserError, match="names a file that does not exist"):
         read_midi(path)
     path.write_bytes(b"no music")
     with pytest.raises(UserError, match="cannot be read as MIDI"):

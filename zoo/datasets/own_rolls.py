@@ -7,20 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo import limits
 from zoo.datasets.own_text import fraction_of
-from zoo.datasets.piano_rolls import KEYS, check_rolls, read_mat
+from zoo.datasets.rolls import PARTS, read_parts, read_piece, require_few
 from zoo.errors import UserError
-from zoo.midi import check_speed, read_midi
-from zoo.reading import name_of, say
+from zoo.midi import check_speed, roll_of
+from zoo.reading import name_of, read_bytes, say
 
-PARTS = ("train", "validation", "test")
 ARRAYS, MIDI = (".npz", ".mat"), (".mid", ".midi")
 _KINDS = ", ".join((*MIDI, *ARRAYS))
 FRAMES_PER_BEAT = 4
 # Of so many pieces whole ones are held out; fewer are cut.
 ENOUGH = 10
-# Of all pieces; in memory they take 500 bytes each.
-MOST_FRAMES = 2_000_000
 
 
 def read_rolls(
@@ -70,12 +68,9 @@ def read_rolls(
 
 
 def _of_parts(path: Path) -> list[list[np.ndarray]]:
+    content = read_bytes(path, at_most=limits.ROLLS)
     try:
-        rolls = read_mat(path.read_bytes())
-    except OSError as error:
-        raise UserError(
-            f"`--data` cannot be read: {path} ({error.strerror})."
-        ) from None
+        rolls = read_parts(content)
     except ValueError as error:
         raise UserError(f"`--data` holds no piano rolls: {path}: {error}.") from None
     return [rolls[part] for part in PARTS]
@@ -88,14 +83,19 @@ def _pieces(path: Path, option: str, frames_per_beat: int, skip: bool) -> list:
             raise UserError(
                 f"{option} must name a folder or a file {_KINDS}. Received: {path}"
             )
-        return [_piece(path, frames_per_beat)]
+        return [_piece(path, option, frames_per_beat)]
     files = _files_of(path)
     if not files:
         raise UserError(f"{option} names a folder without a file {_KINDS}: {path}")
+    if len(files) > limits.PIECES:
+        raise UserError(
+            f"{option} has {len(files):,} files, and {limits.PIECES:,} are the most: "
+            f"{path}"
+        )
     pieces, left_out, frames = [], [], 0
     for file in files:
         try:
-            piece = _piece(file, frames_per_beat)
+            piece = _piece(file, option, frames_per_beat)
         except UserError as error:
             if not skip:
                 raise UserError(
@@ -106,11 +106,13 @@ def _pieces(path: Path, option: str, frames_per_beat: int, skip: bool) -> list:
             continue
         pieces.append(piece)
         frames += len(piece)
-        if frames > MOST_FRAMES:
+        try:
+            require_few(frames)
+        except ValueError as error:
             raise UserError(
-                f"{option} has more than {MOST_FRAMES:,} frames: {path}. Give fewer "
-                "files, or lower --frames-per-beat."
-            )
+                f"{option} is too large: {error}: {path}. Give fewer files, or lower "
+                "--frames-per-beat."
+            ) from None
     if left_out:
         shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
         say(f"left out {len(left_out)} of {len(files)} files of {path}: {shown}")
@@ -129,10 +131,11 @@ def _files_of(folder: Path) -> list[Path]:
     return sorted(f for f in found if f.suffix.lower() in (*ARRAYS, *MIDI))
 
 
-def _piece(file: Path, frames_per_beat: int) -> np.ndarray:
+def _piece(file: Path, option: str, frames_per_beat: int) -> np.ndarray:
     if file.suffix.lower() in MIDI:
-        return read_midi(file, frames_per_beat=frames_per_beat)
-    return read_piece(file)
+        content = read_bytes(file, at_most=limits.MIDI, option=option)
+        return roll_of(content, file, frames_per_beat=frames_per_beat)
+    return read_piece(file, option=option)
 
 
 def _divided(pieces, fraction, validated, tested, name) -> tuple[list, list, list]:
@@ -178,28 +181,3 @@ def _cut(pieces: list, validation: float, test: float) -> tuple[list, list, list
             if len(frames):
                 part.append(frames)
     return parts
-
-
-def read_piece(file: Path) -> np.ndarray:
-    """One piece, `(frames, 88)` of 0 and 1, of a file `.npz` or `.mat`.
-
-    Raises:
-        UserError: If it cannot be read, or holds something else.
-    """
-    try:
-        if file.suffix.lower() == ".npz":
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = [archive[name] for name in archive.files]
-        else:
-            import scipy.io
-
-            cells = scipy.io.loadmat(file)
-            arrays = [v for k, v in cells.items() if not k.startswith("__")]
-        rolls = [np.asarray(a) for a in arrays if np.ndim(a) == 2]
-        if len(rolls) != 1:
-            raise ValueError(f"it must hold one array (frames, {KEYS})")
-        piece = (rolls[0] > 0).astype(np.uint8)
-        check_rolls([piece])
-        return piece
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
-        raise UserError(f"{file} is no piano roll: {error}") from None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zoo.datasets.cases import read_ts
-from zoo.datasets.piano_rolls import check_rolls, read_mat
+from zoo.datasets.rolls import as_roll, read_parts
 from zoo.datasets.series import read_csv
 
 
@@ -84,7 +84,7 @@ def cell(*pieces):
 def test_piano_rolls_are_read_from_matlabs_cells():
     piece = np.zeros((3, 88), np.uint8)
     piece[1, 40] = 1
-    rolls = read_mat(
+    rolls = read_parts(
         mat(
             traindata=cell(piece, piece[:2]),
             validdata=cell(piece),
@@ -98,18 +98,36 @@ def test_piano_rolls_are_read_from_matlabs_cells():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no matlab", "has not the cells"),
+        (b"no matlab", "no MATLAB file of version 5"),
         (mat(traindata=cell(np.zeros((3, 88)))), "has not the cells"),
+        (mat(traindata=np.zeros((3, 88))), "has not the cells"),
     ],
 )
 def test_other_files_are_refused(content, message):
     with pytest.raises(ValueError, match=message):
-        read_mat(content)
+        read_parts(content)
 
 
 @pytest.mark.parametrize(
-    "piece", [np.zeros((3, 87)), np.zeros(88), np.full((1, 88), 2)]
+    "piece",
+    [
+        np.zeros((3, 87)),
+        np.zeros(88),
+        np.full((1, 88), 128),
+        np.full((1, 88), -1),
+        np.full((1, 88), 0.5),
+        np.full((1, 88), np.nan),
+    ],
 )
 def test_pieces_have_88_keys_that_sound_or_not(piece):
-    with pytest.raises(ValueError, match="a piece must be"):
-        check_rolls([piece])
+    with pytest.raises(ValueError, match="a piece must"):
+        as_roll(piece)
+
+
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int64", "float32"])
+def test_velocities_sound_and_others_do_not(kind):
+    piece = np.zeros((2, 88), kind)
+    piece[1, 3] = 1 if kind == "bool" else 127
+    roll = as_roll(piece)
+    assert roll.dtype == np.uint8
+    assert np.argwhere(roll).tolist() == [[1, 3]] and roll.max() == 1

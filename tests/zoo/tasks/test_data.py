@@ -259,5 +259,5 @@ def test_other_arrays_are_refused(tmp_path, arrays, message):
 
 
 def test_a_file_of_three_parts_that_is_missing_is_refused(tmp_path):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="does not exist"):
         read_rolls(tmp_path / "nowhere.mat")

@@ -80,7 +80,7 @@ def test_a_job_that_has_changed_is_refused_at_once(begun, options, words):
         (["--engine", "optuna", "--tuner", "grid"], "Optuna has random and bayesian"),
         (["--tuner", "hyperband", "--trials", "3"], "`--trials` does not go with"),
         (["--learning-rate", "2:1"], "empty range"),
-        (["--recipe", "nowhere.json"], "There is no recipe nowhere.json"),
+        (["--recipe", "nowhere.json"], "that does not exist: nowhere.json"),
     ],
 )
 def test_what_no_job_can_be_is_refused(tmp_path, capsys, options, words):
