@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from zoo import limits
 from zoo.datasets.text import VALIDATION
 from zoo.errors import UserError
 from zoo.reading import say
@@ -38,6 +39,7 @@ class LanguageTask(Task):
         VOCABULARY: How many different ones of the user's own text are known, if the
             user does not say so.
         MORE_KNOWN: What the user does to have more of them known, in words.
+        TIED: Whether logits are made by the embedding.
         UPDATES: That an epoch of a text of middle length has.
         WANTED: Updates of a training on the user's own text.
         STREAMS: Rows that evaluation reads side by side.
@@ -48,6 +50,7 @@ class LanguageTask(Task):
     UNIT: str
     ORDER: int
     VOCABULARY: int
+    TIED = False
     MORE_KNOWN = "a higher --vocabulary"
     UPDATES: int
     WANTED: int
@@ -176,11 +179,19 @@ class LanguageTask(Task):
         if recipe.window is None:
             raise UserError("--window must be given for a text.")
         self._require_parts(data)
-        logits = 4 * recipe.batch_size * recipe.window * data.vocabulary.size
+        size = data.vocabulary.size
+        weights = self.weights(recipe, size)
+        weights += 0 if self.TIED else size * recipe.embedding
+        if weights > limits.WEIGHTS:
+            raise UserError(
+                f"The model would have {weights:,} weights; a preset holds at most "
+                f"{limits.WEIGHTS:,}. Lower --units, --embedding or --vocabulary."
+            )
+        logits = 4 * recipe.batch_size * recipe.window * size
         if logits > LARGEST_LOGITS:
             raise UserError(
                 f"{recipe.batch_size} streams with a window of {recipe.window} and "
-                f"{data.vocabulary.size:,} different {self.UNIT} need "
+                f"{size:,} different {self.UNIT} need "
                 f"{logits / 2**30:.1f} GiB for the logits of a batch; "
                 f"{LARGEST_LOGITS // 2**30} GiB are the most. Lower --batch-size, "
                 "--window or --vocabulary."

@@ -179,6 +179,7 @@ class WordLM(LanguageTask):
     }
     UNIT = "words"
     ORDER = 3
+    TIED = True
     VOCABULARY = 30_000
     MORE_KNOWN = "a lower --min-count or a higher --vocabulary"
     UPDATES = 100

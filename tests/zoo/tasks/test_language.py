@@ -100,9 +100,25 @@ def test_too_long_a_text_for_words_is_refused(tmp_path, monkeypatch):
 
 def test_a_batch_whose_logits_fill_the_memory_is_refused(tmp_path):
     data = own(tmp_path, 50 * LINES)
-    recipe = dataclasses.replace(CHAR.recipe_for(None), batch_size=10**6, window=100)
+    recipe = dataclasses.replace(CHAR.recipe_for(None), batch_size=60_000, window=900)
     with pytest.raises(UserError, match="GiB for the logits of a batch"):
         CHAR.check(data, recipe)
+
+
+@pytest.mark.parametrize("task", [CHAR, WORD])
+def test_the_weights_of_a_recipe_are_counted_before_they_are_made(tmp_path, task):
+    data = own(tmp_path, 50 * LINES, task)
+    for changes in ({}, {"layers": 3}):
+        recipe = dataclasses.replace(task.recipe_for(None), units=300, **changes)
+        size = data.vocabulary.size
+        counted = task.weights(recipe, size)
+        counted += 0 if task.TIED else size * recipe.embedding
+        made = task.build_model(data, recipe).count_params()
+        # Biases are not counted.
+        assert 0.98 * made < counted < made
+    large = dataclasses.replace(recipe, units=10_000)
+    with pytest.raises(UserError, match="weights; a preset holds at most 100,000,000"):
+        task.check(data, large)
 
 
 def test_a_part_of_one_character_is_refused(tmp_path):
