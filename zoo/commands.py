@@ -253,7 +253,7 @@ def evaluate(arguments) -> None:
     part = "whole" if arguments.whole else task.parts(data)[-1]
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
-    same = data.describe() == known
+    same = task.adapted(data, preset).describe() == known
     if arguments.json:
         found = {"data": data.name, "part": part, "metric": task.METRIC.name}
         found |= {"unit": task.METRIC.unit, "value": value, "trained_on_these": same}
