@@ -290,11 +290,12 @@ class LanguageTask(Task):
 
     def remarks(self, data, preset, part="validation"):
         parts = data.ids if part == "whole" else [part]
-        held_out = list(itertools.chain(*map(data.units, parts)))
-        missing = set(preset.vocabulary.missing(held_out))
+        vocabulary, texts = preset.vocabulary, [data.units(part) for part in parts]
+        missing = set(itertools.chain(*map(vocabulary.missing, texts)))
         if not missing:
             return []
-        share = sum(unit in missing for unit in held_out) / len(held_out)
+        unknown = sum(unit in missing for text in texts for unit in text)
+        share = unknown / sum(map(len, texts))
         return [
             f"{share:.2%} of the {self.UNIT} are unknown to it, and cost it dearly."
         ]
