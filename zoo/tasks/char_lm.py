@@ -129,7 +129,6 @@ class CharLM(LanguageTask):
     # A novel in Chinese has 5,500.
     VOCABULARY = 20_000
     UPDATES = 200
-    WANTED = 6_000
     STREAMS = 16
     SAMPLE_LENGTH = 300
 
@@ -144,12 +143,17 @@ class CharLM(LanguageTask):
         units = 128 if length < 30_000 else 256 if length < 10**6 else 384
         dropout = 0.5 if length < 200_000 else 0.3
         return {
+            # Half the batch has twice the updates for the same arithmetic.
+            "batch_size": 32,
             "units": units,
             "dropout": dropout if length < 2 * 10**6 else 0.1,
             "embedding_dropout": 0.2 if length < 200_000 else 0.1,
             "embedding": 64 if size < 1_000 else 128,
             "window": 50 if length < 200_000 else 64 if length < 10**6 else 100,
         }
+
+    def wanted(self, length):
+        return 6_000 if length < 10**6 else 12_000
 
     def weights(self, recipe, size):
         cells = 4 * recipe.units * (recipe.embedding + recipe.units)

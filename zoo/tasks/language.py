@@ -40,8 +40,7 @@ class LanguageTask(Task):
             user does not say so.
         MORE_KNOWN: What the user does to have more of them known, in words.
         TIED: Whether logits are made by the embedding.
-        UPDATES: That an epoch of a text of middle length has.
-        WANTED: Updates of a training on the user's own text.
+        UPDATES: That an epoch of the user's own text has, if its batches can be so small.
         STREAMS: Rows that evaluation reads side by side.
         SAMPLE_PROMPT: How the text begins that a training shows at its end.
         SAMPLE_LENGTH: How long it is.
@@ -53,7 +52,6 @@ class LanguageTask(Task):
     TIED = False
     MORE_KNOWN = "a higher --vocabulary"
     UPDATES: int
-    WANTED: int
     STREAMS: int
     SAMPLE_PROMPT = "\n"
     SAMPLE_LENGTH: int
@@ -85,6 +83,14 @@ class LanguageTask(Task):
             recipe: The recipe so far.
             length: Ids of its training part.
             size: Number of different ones.
+        """
+
+    @abc.abstractmethod
+    def wanted(self, length: int) -> int:
+        """Weight updates that a training on the user's own text has, if time allows.
+
+        Args:
+            length: Ids of its training part.
         """
 
     @abc.abstractmethod
@@ -120,7 +126,7 @@ class LanguageTask(Task):
         recipe = with_new(recipe, window=min(window, fits))
         epochs = epochs_for(
             updates=self.updates_per_epoch(data, recipe),
-            wanted=self.WANTED,
+            wanted=self.wanted(length),
             timesteps=length,
             weights=self.weights(recipe, size),
         )

@@ -183,7 +183,6 @@ class WordLM(LanguageTask):
     VOCABULARY = 30_000
     MORE_KNOWN = "a lower --min-count or a higher --vocabulary"
     UPDATES = 100
-    WANTED = 8_000
     STREAMS = 10
     SAMPLE_LENGTH = 100
 
@@ -212,6 +211,9 @@ class WordLM(LanguageTask):
             "dropout": 0.5,
             "input_dropout": 0.5,
         }
+
+    def wanted(self, length):
+        return 8_000
 
     def weights(self, recipe, size):
         embedding, units = recipe.embedding, recipe.units

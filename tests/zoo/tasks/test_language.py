@@ -147,7 +147,8 @@ def test_texts_of_any_length_fit_the_recipe_that_is_made_for_them(
     recipe = task.fitted(data, task.recipe_for(None), frozenset())
     task.check(data, recipe)
     updates = recipe.epochs * task.updates_per_epoch(data, recipe)
-    assert recipe.epochs == 60 or 0.9 * task.WANTED < updates < 1.5 * task.WANTED
+    wanted = task.wanted(len(data.ids["train"]))
+    assert recipe.epochs == 60 or 0.9 * wanted < updates < 1.5 * wanted
     assert recipe.patience is not None
 
 
