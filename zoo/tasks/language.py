@@ -40,7 +40,7 @@ class LanguageTask(Task):
             user does not say so.
         MORE_KNOWN: What the user does to have more of them known, in words.
         TIED: Whether logits are made by the embedding.
-        UPDATES: That an epoch of the user's own text has, if its batches can be so small.
+        UPDATES: That an epoch of the user's own text has, if batches can be so small.
         STREAMS: Rows that evaluation reads side by side.
         SAMPLE_PROMPT: How the text begins that a training shows at its end.
         SAMPLE_LENGTH: How long it is.
