@@ -374,8 +374,8 @@ def _add_generate(commands) -> None:
         "--frames-per-beat",
         type=int,
         metavar="N",
-        help="frames of a quarter note, in --prompt too (default: that of the data "
-        "set, 1 for your own)",
+        help="frames of a quarter note, in --prompt too (default: as in the data that "
+        "the preset was trained on)",
     )
 
 
@@ -417,6 +417,14 @@ def _add_evaluate(commands) -> None:
         help="a data set of the same task (default: its own)",
     )
     either.add_argument("--data", metavar="PATH", help="data of your own")
+    group.add_argument(
+        "--whole",
+        action="store_true",
+        help="all of a text or of music of --data, not its last part alone",
+    )
+    group.add_argument(
+        "--encoding", metavar="NAME", help="of a text of --data (default: utf-8)"
+    )
     group.add_argument(
         "--data-dir", metavar="DIR", help="folder with a local copy of the files"
     )

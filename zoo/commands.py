@@ -201,7 +201,8 @@ def _continue_text(folder, arguments) -> None:
     }
     sampling.check_options(**options)
     preset = load_preset(folder)
-    print(arguments.prompt + sampling.generate(preset, arguments.prompt, **options))
+    prompt = preset.with_known_lines(arguments.prompt)
+    print(prompt + sampling.generate(preset, prompt, **options))
 
 
 def forecast(arguments) -> None:
@@ -232,27 +233,44 @@ def evaluate(arguments) -> None:
             f"--dataset must be one of {task.NAME}: {', '.join(task.DATASETS)}. "
             f"Received: {dataset}"
         )
+    if arguments.whole and not (own is not None and task.WHOLE):
+        raise UserError(
+            "`--whole` measures all of a text or of music that --data names. Leave it "
+            "out."
+        )
+    reading = {} if arguments.encoding is None else {"encoding": arguments.encoding}
+    if reading and (own is None or "encoding" not in {o.name for o in task.READING}):
+        raise UserError("`--encoding` is that of a text that --data names.")
     recipe = task.recipe_from(preset.metadata["recipe"])
     data = load_data(
-        task, recipe, dataset=dataset, data=own, data_dir=arguments.data_dir
+        task,
+        recipe,
+        dataset=dataset,
+        data=own,
+        data_dir=arguments.data_dir,
+        reading=reading,
     )
-    part = task.parts(data)[-1]
+    part = "whole" if arguments.whole else task.parts(data)[-1]
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
-    same = data.describe() == known
+    same = task.adapted(data, preset).describe() == known
     if arguments.json:
         found = {"data": data.name, "part": part, "metric": task.METRIC.name}
         found |= {"unit": task.METRIC.unit, "value": value, "trained_on_these": same}
         print(json.dumps(found, indent=2))
         return
     shown = worded(value, task.METRIC.unit)
-    print(f"{data.name}, {part} part: {task.METRIC.name} {shown}")
+    where = "all of it" if part == "whole" else f"{part} part"
+    print(f"{data.name}, {where}: {task.METRIC.name} {shown}")
+    if same and arguments.whole:
+        print("The preset was trained on a part of these data.")
+        return
     if same:
         before = worded(stored["value"], task.METRIC.unit)
         print(f"stored in the preset, same data: {before}")
         return
     print(f"The preset was trained on other data: {known['name']}.")
-    for line in task.remarks(data, preset):
+    for line in task.remarks(data, preset, part):
         print(line)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,7 @@ import numpy as np
 
 from zoo import limits
 from zoo.card import card
+from zoo.datasets.own_text import universal
 from zoo.datasets.vocabulary import Vocabulary
 from zoo.datasets.words import Words
 from zoo.errors import UserError
@@ -70,6 +72,84 @@ class Preset:
         if "words" in self.processing:
             return Words(self.processing["words"])
         raise ValueError("This preset is no model of text: it has no vocabulary.")
+
+    def encode(self, text: str) -> np.ndarray:
+        """The ids that a model of text reads a text as.
+
+        Args:
+            text: Any text. Line endings CRLF and CR are read as LF, unless the model
+                knows CR.
+
+        Returns:
+            int32 array `(characters,)` or `(words,)`, values in
+            `[0, vocabulary.size)`; what the model does not know has
+            `vocabulary.unknown_id`.
+
+        Raises:
+            ValueError: If it is no model of text.
+
+        Example:
+            import zoo
+
+            preset = zoo.from_preset("tiny-shakespeare")
+            ids = preset.encode("To be")
+            assert ids.shape == (5,) and preset.decode(ids) == "To be"
+            assert preset.model(ids[None]).shape == (1, 5, preset.vocabulary.size)
+        """
+        return self.vocabulary.encode(self.with_known_lines(text))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of some ids.
+
+        Args:
+            ids: Integers in `[0, vocabulary.size)`, an array of one axis or any other
+                iterable.
+
+        Returns:
+            A character for each id, U+FFFD for the unknown one; or a space and a word,
+            a line break for the end of a line.
+
+        Raises:
+            ValueError: If it is no model of text.
+
+        Example:
+            import zoo
+
+            preset = zoo.from_preset("tiny-shakespeare")
+            best = preset.model(preset.encode("To b")[None]).numpy().argmax(-1)
+            assert preset.decode(best[0, -1:]) == "e"
+        """
+        return self.vocabulary.decode(ids)
+
+    def with_known_lines(self, text: str) -> str:
+        """A text whose lines end with LF, unless the model has learnt CR.
+
+        Example:
+            import zoo
+
+            preset = zoo.from_preset("tiny-shakespeare")
+            assert preset.with_known_lines("a" + chr(13) + chr(10)) == "a" + chr(10)
+        """
+        knows = "\r" in self.processing.get("vocabulary", "")
+        return text if knows else universal(text)
+
+    def save(self, folder: str | os.PathLike, *, half: bool = False) -> None:
+        """Writes the preset folder: `zoo.save_to_preset`.
+
+        Args:
+            folder: Its name; one that is there is replaced.
+            half: Whether weights are stored in half precision.
+
+        Raises:
+            UserError: If half precision cannot hold a weight.
+
+        Example:
+            import zoo
+
+            zoo.from_preset("echo-8").save("copy")
+            assert zoo.from_preset("copy").metadata["task"] == "delayed-echo"
+        """
+        save_to_preset(folder, self, half=half)
 
     def require_task(self, name: str) -> None:
         """Refuses a preset of another task.

@@ -35,7 +35,8 @@ def compose(folder: Path, arguments) -> None:
 
     preset = load_preset(folder)
     name = preset.metadata["data"]["name"]
-    speed.setdefault("frames_per_beat", TASKS["music"].FRAMES_PER_BEAT.get(name, 1))
+    known = TASKS["music"].FRAMES_PER_BEAT.get(name, 1)
+    speed.setdefault("frames_per_beat", preset.processing.get("frames_per_beat", known))
     per_beat = speed["frames_per_beat"]
     if arguments.prompt is None:
         prompt = start_chord()

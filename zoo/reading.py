@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import stat
+import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +139,28 @@ def _content(path: str | os.PathLike, at_most: int) -> bytes:
     if len(content) > at_most:
         raise ValueError("it grows without end")
     return content
+
+
+def name_of(path: str | os.PathLike) -> str:
+    """The name of a file or folder, as JSON, terminals and plots can show it.
+
+    Example:
+        from zoo.reading import name_of
+
+        assert name_of("texts/my.txt") == "my.txt"
+        assert name_of("a" + chr(0xDCFF) + chr(10)) == "a" + 2 * chr(0xFFFD)
+    """
+    hidden = ("Cc", "Cs")  # control characters, and bytes that are not UTF-8
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c
+        for c in Path(path).name
+    )
+
+
+@functools.cache
+def say(line: str) -> None:
+    """Tells, once in a process, how data were read that are not as they should be."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _opener(path, flags):

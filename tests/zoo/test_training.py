@@ -136,7 +136,7 @@ def test_terminal_shows_progress_result_and_sample(shown):
     _, out = shown
     for text in (
         "char-lm on my.txt: train characters 9,450, validation characters 1,050",
-        "to beat (cross-entropy, in nats per character): bigram",
+        "to beat (cross-entropy, in nats per character): 5-gram",
         "window  25 timesteps",
         "Epoch 1/2",
         "bpc:",
@@ -145,7 +145,7 @@ def test_terminal_shows_progress_result_and_sample(shown):
         "val_bpc:",
         "nats/char  bits/char",
         "this model",
-        "bigram (order 2)",
+        "5-gram (interpolated)",
         "uniform (chance)",
         "a sample, at temperature 0.8",
         "bptt-zoo generate",

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from zoo.datasets.cases import read_ts
-from zoo.datasets.text import read_text
+from zoo.datasets.own_text import read_text
 from zoo.errors import UserError
 
 _TRAIN, _TEST = "_TRAIN.ts", "_TEST.ts"

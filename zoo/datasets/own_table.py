@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.datasets.own_text import read_text
 from zoo.datasets.series import read_csv
-from zoo.datasets.text import read_text
 from zoo.errors import UserError
 
 
