@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from zoo.errors import UserError, ZooError
+from zoo.extras import EXTRAS, not_installed, tensorflow_version
+from zoo.suggestions import did_you_mean
 
 _KINDS = {"int": int, "float": float, "str": str}
 EPILOG = """\
@@ -51,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         arguments = build_parser().parse_args(argv)
+        _refuse_empty(arguments)
         return _command(arguments.command)(arguments) or 0
     except UserError as error:
         return _report(error, 2)
@@ -59,6 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (ZooError, OSError) as error:
         return _report(error, 1)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        return _report(not_installed(error.name), 1)
     except KeyboardInterrupt:
         return 130
     except SystemExit as error:  # argparse: --help and wrong options
@@ -72,6 +79,12 @@ def build_parser() -> argparse.ArgumentParser:
         description="Train and use models with truncated backpropagation through time.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=_versions(),
+        help="show the versions of what runs, and exit",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
@@ -94,8 +107,41 @@ def build_parser() -> argparse.ArgumentParser:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; `--help` has the rest."""
 
+    def __init__(self, **options):
+        # Beginnings of options are none: what one means changes as others are added.
+        super().__init__(**options, allow_abbrev=False)
+
+    def parse_known_args(self, args=None, namespace=None):
+        namespace, rest = super().parse_known_args(args, namespace)
+        # Told here: the parser above, which argparse leaves it to, has other options.
+        options = [word.partition("=")[0] for word in rest if word.startswith("--")]
+        if options:
+            meant = did_you_mean(options[0], self._option_string_actions)
+            self.error(f"there is no option {options[0]}.{meant}")
+        return namespace, rest
+
     def error(self, message):
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if choice:
+            word, known = choice.groups()
+            known = known.replace("'", "").split(", ")
+            message += "." + did_you_mean(word, known)
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _versions() -> str:
+    """Versions of what runs, found without importing it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    own = {"tensorflow": tensorflow_version() or "not installed"}
+    for name in ("bptt_keras", "keras"):
+        try:
+            own[name] = version(name)
+        except PackageNotFoundError:
+            own[name] = "not installed"
+    own["python"] = sys.version.split()[0]
+    order = ("bptt_keras", "tensorflow", "keras", "python")
+    return ", ".join(f"{name} {own[name]}" for name in order)
 
 
 def _add_train(commands) -> None:
@@ -147,6 +193,7 @@ def _add_task(tasks, task) -> None:
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=kind,
+            choices=field.metadata.get("choices"),
             metavar={int: "N", float: "X", str: "NAME"}[kind],
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
@@ -253,11 +300,13 @@ def _add_tuned_task(tasks, task) -> None:
     )
     words = _words(type(recipe))
     for field in dataclasses.fields(recipe):
-        group.add_argument(
+        option = group.add_argument(
             f"--{field.name.replace('_', '-')}",
             metavar="VALUE|RANGE" if field.name not in ("seed", "epochs") else "N",
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
+        # For completion alone: a list of them is taken, too.
+        option.known = list(field.metadata.get("choices", ()))
     _add_jit(group)
 
 
@@ -402,6 +451,8 @@ def _add_forecast(commands) -> None:
 
 
 def _add_evaluate(commands) -> None:
+    from zoo.tasks import TASKS
+
     parser = commands.add_parser(
         "evaluate",
         help="measure a trained model on a held-out part",
@@ -411,11 +462,12 @@ def _add_evaluate(commands) -> None:
     _add_preset(parser)
     group = parser.add_argument_group("data")
     either = group.add_mutually_exclusive_group()
-    either.add_argument(
+    dataset = either.add_argument(
         "--dataset",
         metavar="NAME",
         help="a data set of the same task (default: its own)",
     )
+    dataset.known = sorted(name for task in TASKS.values() for name in task.DATASETS)
     either.add_argument("--data", metavar="PATH", help="data of your own")
     group.add_argument(
         "--whole",
@@ -562,7 +614,8 @@ def _add_completion(commands) -> None:
         "completion",
         help="print a script that completes commands and options in a shell",
         description="Prints a script for your shell. For bash: bptt-zoo completion "
-        "bash > ~/.local/share/bash-completion/completions/bptt-zoo",
+        "bash > ~/.local/share/bash-completion/completions/bptt-zoo; for zsh a line in "
+        '~/.zshrc, after compinit: eval "$(bptt-zoo completion zsh)"',
     )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
@@ -593,6 +646,15 @@ def _add_json(parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _refuse_empty(arguments) -> None:
+    """Refuses "" where a name or a path must be: an unset variable of a script."""
+    for name, value in vars(arguments).items():
+        # An empty prompt is a question of the model's.
+        if name != "prompt" and "" in (value if isinstance(value, list) else [value]):
+            option = {"server": "from", "mirrors": "mirror"}.get(name, name)
+            raise UserError(f"`{option.replace('_', '-')}` must not be empty.")
+
+
 def _command(name: str):
     from zoo import commands, preset_commands
     from zoo.tuning import command as tuning
@@ -603,8 +665,11 @@ def _command(name: str):
 
 
 def _report(error: Exception, code: int) -> int:
+    words = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        words = f"{error.filename}: {error.strerror}."
     keeps = getattr(error, "keeps_lines", False)
-    message = str(error) if keeps else " ".join(str(error).split())
+    message = words if keeps else " ".join(words.split())
     print(f"bptt-zoo: {message}", file=sys.stderr)
     return code
 

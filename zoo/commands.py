@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zoo import products
 from zoo.errors import UserError
+from zoo.files import alone_in, leaves_no_empty_folder, output_file, prepare_output
 from zoo.hub import locate
 from zoo.limits import METADATA
 from zoo.preset_check import check_preset
@@ -17,15 +18,15 @@ from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.reading import parse_json, read_bytes
 from zoo.report import SECOND, cells, result_table, worded
+from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS
 
 JIT = {"auto": "auto", "on": True, "off": False}
 
 
+@leaves_no_empty_folder
 def train(arguments) -> None:
     """Trains a model, writes everything below `--out`, prints result and sample."""
-    from zoo.files import alone_in, prepare_output
-
     task = TASKS[arguments.task]
     own = getattr(arguments, "data", None)
     dataset = None if own is not None else arguments.dataset or task.DATASETS[0]
@@ -96,7 +97,6 @@ def _start(task, arguments) -> Path:
 def resume(arguments) -> None:
     """Goes on with a training that was interrupted, or with more epochs."""
     from zoo.checkpoint_files import read_checkpoint
-    from zoo.files import alone_in
 
     out = Path(arguments.run)
     if not out.is_dir():
@@ -231,7 +231,7 @@ def evaluate(arguments) -> None:
     if dataset is not None and dataset not in task.DATASETS:
         raise UserError(
             f"--dataset must be one of {task.NAME}: {', '.join(task.DATASETS)}. "
-            f"Received: {dataset}"
+            f"Received: {dataset}.{did_you_mean(dataset, task.DATASETS)}"
         )
     if arguments.whole and not (own is not None and task.WHOLE):
         raise UserError(
@@ -276,6 +276,8 @@ def evaluate(arguments) -> None:
 
 def report(arguments) -> None:
     """Writes the HTML page of a training run and prints where it is."""
+    if arguments.out is not None:
+        output_file(arguments.out, (".html", ".htm"))
     import_tensorflow()
     from zoo.run_report import write_run_report
 
@@ -329,8 +331,9 @@ def starting_recipe(task, dataset, path):
     """
     if path is None:
         return task.recipe_for(dataset)
+    content = read_bytes(path, at_most=METADATA, option="`--recipe`")
     try:
-        stored = parse_json(read_bytes(path, at_most=METADATA, option="`--recipe`"))
+        stored = parse_json(content)
         name, recipe = stored["task"], stored["recipe"]
         if name != task.NAME:
             raise UserError(
@@ -338,7 +341,11 @@ def starting_recipe(task, dataset, path):
             )
         return task.recipe_from(recipe)
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} holds no recipe of {task.NAME}: {error!r}") from None
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise UserError(
+            f"`--recipe` must be a file that bptt-zoo tune has written. {path} is "
+            f"none: {reason}."
+        ) from None
 
 
 def load_data(task, recipe, *, dataset, data, data_dir, reading=None):

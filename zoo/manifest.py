@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zoo import limits
 from zoo.errors import UserError, ZooError
-from zoo.files import new_folder
+from zoo.files import make_folder, new_folder
 from zoo.preset_folder import CARD, CONFIG, METADATA, WEIGHTS
 from zoo.reading import parse_json
 
@@ -125,8 +125,9 @@ def copy_preset(source: Path, folder: Path) -> None:
 
     Raises:
         UserError: If one of them is a link.
+        ZooError: If the folder cannot be written, with the reason.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with new_folder(folder) as new:
         for name in (*FILES, MANIFEST):
             _require_no_link(source / name)

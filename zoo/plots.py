@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import sys
 import unicodedata
@@ -17,6 +18,8 @@ from zoo.midi import LOWEST, held_notes
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#777777"
 LONGEST = 70  # characters of a title or a name
+# Arrows, at names of levels that lie outside a picture.
+ABOVE, BELOW = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 
 
 def shown(text: str) -> str:
@@ -59,9 +62,18 @@ def _never_fails(draw: Callable) -> Callable:
 
 @_never_fails
 def plot_metric(
-    path: str | os.PathLike, history: dict, metric, lines: dict, title: str
+    path: str | os.PathLike,
+    history: dict,
+    metric,
+    lines: dict,
+    title: str,
+    *,
+    best: int | None = None,
 ) -> None:
     """A task's metric by epoch, in training and validation, with levels as lines.
+
+    The curves say how high the picture is: levels far from them are named at its
+    border.
 
     Args:
         path: A PNG file, replaced if it exists.
@@ -69,23 +81,96 @@ def plot_metric(
         metric: The task's `Metric`.
         lines: Levels by name, in the metric's unit.
         title: Title of the picture.
+        best: Epoch to mark; None: the best by validation, the later one of two.
     """
     figure, axes = _figure(title)
-    for name, style, color, label in (
-        (metric.log, "o-", BLUE, "training"),
-        (f"val_{metric.log}", "s-", ORANGE, "validation"),
+    curves = {
+        part: [
+            math.nan if value is None else metric.factor * value
+            for value in history[f"{prefix}{metric.log}"]
+        ]
+        for part, prefix in (("training", ""), ("validation", "val_"))
+    }
+    for (part, values), style, color in zip(
+        curves.items(), ("o-", "s-"), (BLUE, ORANGE), strict=True
     ):
-        values = [metric.factor * value for value in history[name]]
         axes.plot(
-            history["epoch"], values, style, color=color, markersize=4, label=label
+            history["epoch"], values, style, color=color, markersize=4, label=part
         )
-    for name, level in lines.items():
-        _level(axes, level, f"{name} {level:.3g}")
+    _mark_best(axes, history["epoch"], curves["validation"], metric, best)
     unit = f" ({metric.unit})" if metric.unit else ""
     axes.set_xlabel("epoch")
     axes.set_ylabel(shown(f"{metric.name}{unit}"), parse_math=False)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    _levels(axes, lines, [v for part in curves.values() for v in part])
     _finish(figure, axes, path)
+
+
+def _mark_best(axes, epochs, values, metric, best: int | None) -> None:
+    """A ring around the best validation."""
+    if best is None:
+        for epoch, value in zip(epochs, values, strict=True):
+            before = values[epochs.index(best)] if best is not None else None
+            if not math.isnan(value) and (
+                before is None or not metric.better(before, value)
+            ):
+                best = epoch
+    if best in epochs:
+        axes.plot(
+            [best],
+            [values[epochs.index(best)]],
+            "o",
+            markersize=11,
+            markerfacecolor="none",
+            markeredgecolor=ORANGE,
+            markeredgewidth=1.5,
+            label=f"best: epoch {best}",
+        )
+
+
+def _levels(axes, lines: dict, values: list[float]) -> None:
+    """Levels near the values as lines, and the names of all at the right border."""
+    values = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(values), max(values)
+    reach = 0.35 * (high - low) or 0.1 * abs(high) or 1.0
+    near = [v for v in lines.values() if low - reach <= v <= high + reach]
+    low, high = min([low, *near]), max([high, *near])
+    margin = 0.06 * (high - low) or reach
+    low, high = low - margin, high + margin
+    axes.set_ylim(low, high)
+    named = []
+    for name, level in sorted(lines.items(), key=lambda item: item[1]):
+        if math.isnan(level):
+            continue
+        text, place = f"{name} {level:.3g}", (level - low) / (high - low)
+        if 0 <= place <= 1:
+            axes.axhline(level, color=GREY, linestyle="--", linewidth=1)
+        else:
+            text = f"{text} {ABOVE if place > 1 else BELOW}"
+        named.append((text, min(max(place, 0.0), 1.0)))
+    for (text, _), place in zip(named, _apart([p for _, p in named]), strict=True):
+        axes.annotate(
+            shown(text),
+            (1.01, place),
+            xycoords="axes fraction",
+            va="center",
+            color=GREY,
+            fontsize=9,
+            annotation_clip=False,
+            parse_math=False,
+        )
+
+
+def _apart(places: list[float], gap: float = 0.05) -> list[float]:
+    """Ascending places in [0, 1], moved so that texts there do not cover each other."""
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + gap) if moved else place)
+    ceiling = 1.0
+    for i in reversed(range(len(moved))):
+        moved[i] = min(moved[i], ceiling)
+        ceiling = moved[i] - gap
+    return moved
 
 
 @_never_fails

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 
@@ -29,6 +27,7 @@ from zoo.preset_folder import (
     check_metadata,
     find_preset,
 )
+from zoo.weights import save_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +176,8 @@ def save_to_preset(
 
     Raises:
         UserError: If `half` is True and a weight is above 65,504, the largest number
-            of half precision.
+            of half precision; or if the folder cannot be written.
+        ZooError: If the disk is full.
 
     Example:
         import pathlib, tempfile
@@ -190,41 +190,11 @@ def save_to_preset(
     """
     config = _config(preset.model, preset.processing)
     with new_folder(folder) as new:
-        preset.model.save_weights(new / WEIGHTS)
-        if half:
-            _halve(new / WEIGHTS)
+        save_weights(preset.model, new / WEIGHTS, half=half)
         metadata = {**preset.metadata, "weights_sha256": sha256_of(new / WEIGHTS)}
         write_json(new / CONFIG, config)
         write_json(new / METADATA, metadata)
         write_text(new / CARD, card(metadata))
-
-
-def _halve(path: Path) -> None:
-    """Writes the floats of a file of weights again, packed, in half precision."""
-    single = path.with_name(f".{path.name}")
-    os.replace(path, single)
-    with h5py.File(single, "r") as source, h5py.File(path, "w") as halved:
-
-        def copy(name, item):
-            if isinstance(item, h5py.Group):
-                target = halved.require_group(name)
-            else:
-                value = item[()]
-                if value.dtype == np.float32:
-                    if not np.all(np.abs(value) <= np.finfo(np.float16).max):
-                        raise UserError(
-                            f"Half precision cannot hold all weights of {name}: the "
-                            f"largest is {np.abs(value).max()}."
-                        )
-                    value = value.astype(np.float16)
-                # Not scalars, which cannot be packed.
-                packed = {"compression": "gzip", "shuffle": True} if value.shape else {}
-                target = halved.create_dataset(name, data=value, **packed)
-            target.attrs.update(item.attrs)
-
-        halved.attrs.update(source.attrs)
-        source.visititems(copy)
-    single.unlink()
 
 
 def load_preset(folder: str | os.PathLike) -> Preset:

@@ -16,7 +16,7 @@ from zoo.manifest import FILES, MANIFEST, copy_preset
 from zoo.preset_check import check_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
-from zoo.report import result_table, worded
+from zoo.report import result_table, verdict, worded
 from zoo.tasks import TASKS
 
 
@@ -68,7 +68,7 @@ def show(arguments) -> None:
     if arguments.json:
         _print_json({**metadata, "folder": str(folder)})
         return
-    print(f"{result_table(metadata)}\n")
+    print("\n".join(filter(None, [result_table(metadata), verdict(metadata)])) + "\n")
     for name in ("data", "recipe", "versions", "seeds"):
         if metadata.get(name):
             facts = ", ".join(f"{k} {v}" for k, v in metadata[name].items())
@@ -168,16 +168,11 @@ def results(arguments) -> int:
 
 
 def completion(arguments) -> None:
-    """Prints a script that completes commands and options in a shell."""
-    try:
-        import shtab
-    except ModuleNotFoundError:
-        raise ZooError(
-            "shtab is not installed. Install it with: pip install 'bptt_keras[zoo]'"
-        ) from None
+    """Prints a script that completes commands, options and names in a shell."""
     from zoo.cli import build_parser
+    from zoo.completion import script
 
-    print(shtab.complete(build_parser(), shell=arguments.shell))
+    print(script(build_parser(), arguments.shell))
 
 
 def _is_preset_alone(folder: Path) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from zoo import limits
 from zoo.errors import UserError
-from zoo.files import write_json, write_text
-from zoo.hub import locate
+from zoo.files import make_folder, write_json, write_text
+from zoo.hub import locate, require_address
 from zoo.index import (
     INDEX,
     LARGEST,
@@ -60,7 +60,7 @@ def export_preset(
         best = _best(presets)
     except (KeyError, TypeError) as error:
         raise UserError(f"The metadata of a run lack {error}.") from None
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     save_to_preset(folder, best, half=half)
     return best.metadata
 
@@ -95,6 +95,8 @@ def publish(
         raise UserError(
             f"A release has at most {limits.MIRRORS} mirrors. Received: {len(mirrors)}"
         )
+    for mirror in mirrors:
+        require_address(mirror)
     there = {
         path.name: path
         for path in sorted(folder.glob("*"))
@@ -115,7 +117,7 @@ def publish(
         manifests[name] = content = make_manifest(source)
         rows[name] = listed(name, metadata, read_manifest(content, name))
     index = Index(rows, tuple(mirrors) or _mirrors_of(folder))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, source in sources.items():
         if source.resolve() != (folder / name).resolve():
             copy_preset(source, folder / name)

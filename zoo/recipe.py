@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from zoo import limits
 from zoo.clipping import KINDS, holds
@@ -10,6 +12,28 @@ from zoo.clipping import KINDS, holds
 LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
 # Weights of a layer in squares of its units, where there are any.
 SQUARES = {"lstm": 4, "gru": 3, "simple-rnn": 1, "layer-norm-lstm": 4, "lru": 2}
+
+
+def one_of(choices: Sequence[str], default: str) -> Any:
+    """A field of a recipe that takes one of a few names.
+
+    A recipe refuses any other name, and the command line completes these.
+
+    Args:
+        choices: The names.
+        default: One of them.
+
+    Example:
+        import dataclasses
+        from zoo.recipe import Recipe, one_of
+
+        @dataclasses.dataclass(frozen=True)
+        class Painted(Recipe):
+            color: str = one_of(("red", "green"), "red")
+
+        assert Painted(color="green").color == "green"
+    """
+    return dataclasses.field(default=default, metadata={"choices": tuple(choices)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +68,7 @@ class Training:
     clip: float | None = 1.0
     weight_decay: float = 0.0
     seed: int = 0
-    clipping: str = "global-norm"
+    clipping: str = one_of(tuple(KINDS), "global-norm")
     patience: int | None = None
 
     def __post_init__(self):
@@ -56,8 +80,11 @@ class Training:
             "patience", self.patience is None or self.patience >= 1, "at least 1"
         )
         self.require("learning_rate", 0 < self.learning_rate < big, "positive")
-        known = ", ".join(KINDS)
-        self.require("clipping", self.clipping in KINDS, f"one of: {known}")
+        for field in dataclasses.fields(self):
+            known = field.metadata.get("choices")
+            if known is not None:
+                rule = f"one of: {', '.join(known)}"
+                self.require(field.name, getattr(self, field.name) in known, rule)
         rule = "positive" if self.clipping != "autoclip" else "in (0, 100]"
         self.require("clip", holds(self.clipping, self.clip), rule)
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
@@ -97,15 +124,13 @@ class Recipe(Training):
         ValueError: If a value is out of its range.
     """
 
-    layer: str = "lstm"
+    layer: str = one_of(LAYERS, "lstm")
     units: int = 128
     layers: int = 1
     dropout: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        known = ", ".join(LAYERS)
-        self.require("layer", self.layer in LAYERS, f"one of: {known}")
         for name in ("units", "layers"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")

@@ -11,7 +11,7 @@ from zoo.errors import UserError
 from zoo.preset_folder import METADATA, read_json
 from zoo.reading import read_bytes
 from zoo.reading import read_json as read_any_json
-from zoo.report import cells, headings
+from zoo.report import verdict, worded
 
 HISTORY, LOOKS, SAMPLE, REPORT = (
     "history.json",
@@ -66,10 +66,10 @@ def write_run_report(
             samples=_samples(folder / SAMPLE),
             config={
                 key: metadata[key]
-                for key in ("recipe", "data", "baselines", "versions")
+                for key in ("recipe", "data", "versions")
                 if key in metadata
             },
-            results=_results(metadata),
+            results=_results(metadata, history),
         )
     except (
         ArithmeticError,
@@ -116,18 +116,27 @@ def _title(metadata: dict, folder: Path) -> str:
     return f"{metadata['task']} on {metadata['data']['name']}"
 
 
-def _results(metadata: dict) -> dict:
+def _results(metadata: dict, history: dict) -> dict:
+    """Rows of the table at the top: the result beside what it is compared with."""
     if not metadata:
         return {}
-    metric = metadata["metric"]
-    second = cells(metric["value"], metric["unit"])[1:]
-    seconds = metadata["wall_time_seconds"]
-    return {
-        f"{metric['name']} of the {metric['part']} part": metric["value"],
-        **({"unit": metric["unit"]} if metric["unit"] else {}),
-        **dict(zip(headings(metric["unit"], metric["name"])[1:], second, strict=True)),
-        **{f"published: {k}": v for k, v in metadata.get("references", {}).items()},
+    metric, unit = metadata["metric"], metadata["metric"]["unit"]
+    compared = {
+        f"{kind}: {name}": worded(value, unit)
+        for kind, key in (
+            ("without learning", "baselines"),
+            ("published", "references"),
+        )
+        for name, value in metadata.get(key, {}).items()
+    }
+    rows = {
+        f"{metric['name']} of the {metric['part']} part": worded(metric["value"], unit),
+        **compared,
+        "verdict": verdict(metadata) if metadata.get("baselines") else "",
+        "best epoch, by validation": metric.get("epoch"),
+        "epochs": len(history["epoch"]),
         "parameters": metadata["parameters"],
-        "wall time": f"{seconds:,.0f} s",
+        "wall time": f"{metadata['wall_time_seconds']:,.0f} s",
         "seed": metadata["seed"],
     }
+    return {name: value for name, value in rows.items() if value not in (None, "")}

@@ -154,3 +154,15 @@ def test_a_file_that_is_a_link_is_not_given_away(runs, tmp_path, name):
 def test_a_release_has_few_mirrors(tmp_path):
     with pytest.raises(UserError, match="at most 16 mirrors. Received: 17"):
         zoo.publish(tmp_path / "release", mirrors=["https://a.example"] * 17)
+
+
+def test_a_mirror_must_be_an_address(tmp_path):
+    with pytest.raises(UserError, match="must begin with https"):
+        zoo.publish(tmp_path, mirrors=["my server"])
+
+
+def test_a_release_in_the_place_of_a_file_is_refused(runs, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=f"{folder} cannot be written"):
+            zoo.publish(folder, [runs[0]])

@@ -1,6 +1,7 @@
 """`bptt-zoo report`: the page of a run, whole, half done or damaged."""
 
 import json
+import re
 
 import pytest
 
@@ -14,7 +15,9 @@ METADATA = {
         "unit": "nats per character",
         "part": "validation",
         "value": 1.5,
+        "epoch": 2,
     },
+    "baselines": {"bigram": 2.4, "5-gram": 1.4},
     "references": {"somebody (2024)": 1.4},
     "parameters": 12345,
     "wall_time_seconds": 61.4,
@@ -47,6 +50,17 @@ def test_the_page_tells_of_the_run(run):
         "to be &lt;or&gt; not",
     ):
         assert part in text
+
+
+def test_the_results_stand_beside_what_they_are_compared_with(run):
+    text = zoo.write_run_report(run).read_text()
+    results = text.partition("<h2>Results</h2>")[2].partition("</table>")[0]
+    rows = dict(re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', results))
+    assert rows["cross-entropy of the validation part"].startswith("1.5000 nats/char")
+    assert rows["without learning: bigram"] == "2.4000 nats/char, 3.4625 bits/char"
+    assert rows["published: somebody (2024)"].startswith("1.4000")
+    assert rows["verdict"].startswith("A simple rule does better: 5-gram 1.4000")
+    assert (rows["best epoch, by validation"], rows["epochs"]) == ("2", "2")
 
 
 def test_a_run_that_has_only_begun_has_a_page_too(run):

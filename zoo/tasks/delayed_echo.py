@@ -56,10 +56,9 @@ class DelayedEcho(GeneratedTask):
     }
 
     def check(self, data, recipe):
-        if recipe.window is None or recipe.window > recipe.length:
-            raise UserError(
-                f"--window must be given, and at most --length {recipe.length}."
-            )
+        self.require_window(recipe, "an echo, whose bits are one long stream")
+        if recipe.window > recipe.length:
+            raise UserError(f"--window must be at most --length {recipe.length}.")
         if recipe.window < recipe.delay:
             raise UserError(
                 f"A window of {recipe.window} never sees a bit and its echo, "

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from zoo.errors import UserError
-from zoo.recipe import Recipe
+from zoo.recipe import Recipe, one_of
 from zoo.tasks.task import PARTS, Metric, Task
 
 
@@ -31,21 +31,15 @@ class ForecastRecipe(Recipe):
 
     horizon: int = 24
     season: int = 24
-    base: str = "season"
+    base: str = one_of(("season", "last"), "season")
     target: str | None = None
-    inputs: str = "values"
-    columns: str = "together"
+    inputs: str = one_of(("values", "changes"), "values")
+    columns: str = one_of(("together", "apart"), "together")
 
     def __post_init__(self):
         super().__post_init__()
         self.require("horizon", self.horizon >= 1, "at least 1")
         self.require("season", self.season >= 1, "at least 1")
-        for name, known in (
-            ("base", ("season", "last")),
-            ("inputs", ("values", "changes")),
-            ("columns", ("together", "apart")),
-        ):
-            self.require(name, getattr(self, name) in known, " or ".join(known))
 
     @property
     def period(self) -> int:
@@ -188,8 +182,7 @@ class Forecasting(Task):
         return _series(name, columns, values, ends, recipe, "own file")
 
     def check(self, data, recipe):
-        if recipe.window is None:
-            raise UserError("--window must be given for forecasting.")
+        self.require_window(recipe, "a table, which is one long stream")
         length = self._stream_length(data, recipe)
         if length < recipe.window:
             raise UserError(

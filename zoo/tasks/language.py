@@ -182,8 +182,7 @@ class LanguageTask(Task):
         return data
 
     def check(self, data, recipe):
-        if recipe.window is None:
-            raise UserError("--window must be given for a text.")
+        self.require_window(recipe, "a text, which is one long stream")
         self._require_parts(data)
         size = data.vocabulary.size
         weights = self.weights(recipe, size)

@@ -218,8 +218,7 @@ class Music(Task):
         return dataclasses.replace(recipe, epochs=epochs, **more)
 
     def check(self, data, recipe):
-        if recipe.window is None:
-            raise UserError("--window must be given for music.")
+        self.require_window(recipe, "music, whose pieces are read one after the other")
         for part in PARTS:
             if not any(len(piece) > 1 for piece in getattr(data, part)):
                 raise UserError(f"{data.name} has no {part} piece of two frames.")

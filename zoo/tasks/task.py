@@ -174,6 +174,19 @@ class Task(abc.ABC):
                 "--window out."
             )
 
+    def require_window(self, recipe: Training, kind: str) -> None:
+        """Refuses a recipe without a window for data that are read as long streams.
+
+        Raises:
+            UserError: If the recipe has no window. `kind` says what the data are, and
+                why they need one.
+        """
+        if recipe.window is None:
+            raise UserError(
+                f"--window 0 (the whole sequence) is not possible for {kind}: give a "
+                "number of timesteps."
+            )
+
     @abc.abstractmethod
     def training(self, data: Any, recipe: Training, epoch: int = 0) -> Any:
         """The first argument of `fit`: batches, in an order that the seed fixes.
