@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from zoo.errors import ZooError
 from zoo.files import atomic_path
 from zoo.midi import LOWEST, held_notes
 
@@ -51,7 +52,7 @@ def _never_fails(draw: Callable) -> Callable:
     def drawn(path, *arguments, **options):
         try:
             draw(path, *arguments, **options)
-        except OSError:
+        except (OSError, ZooError):
             raise
         except Exception as error:
             words = " ".join(str(error).split())[:200]

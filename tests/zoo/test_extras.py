@@ -77,7 +77,6 @@ def test_a_training_names_the_package_and_the_extra(name, tmp_path):
         ["evaluate", "echo-8"],
         ["generate", "tiny-shakespeare", "--prompt", "a"],
         ["forecast", "sunspots", "--data", "x.csv"],
-        ["resume", "x"],
         ["report", "x"],
         ["results"],
         ["export-preset", "echo-8", "--out", "x"],

@@ -57,7 +57,7 @@ def test_each_kind_of_layer_has_a_class_and_a_size():
 
 @pytest.mark.parametrize("layer", ON_NUMBERS, ids=lambda layer: layer.name)
 def test_weights_are_counted_as_keras_counts_them(layer):
-    model = on_numbers(layer, keras.layers.Dense(4))
+    model = on_numbers(layer, keras.layers.Dense(4, name="answers"))
     sizes = sizes_of(to_config(model))
     assert (sizes.weights, sizes.outputs) == (model.count_params(), 4)
     assert (sizes.features, sizes.ids) == (3, None)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from zoo import plots
+from zoo.errors import ZooError
 from zoo.plots import plot_forecast, plot_grad_norm, plot_metric, plot_roll
 from zoo.tasks.task import Metric
 
@@ -147,5 +148,5 @@ def test_a_picture_that_cannot_be_drawn_is_told_of_and_ends_nothing(tmp_path, ca
 
 
 def test_a_full_disk_is_told(tmp_path):
-    with pytest.raises(OSError):
+    with pytest.raises(ZooError, match="cannot be written"):
         plot_grad_norm(tmp_path / "nowhere" / "norm.png", [0.5], None, "a title")

@@ -96,7 +96,7 @@ def test_missing_file_is_named(folder, name):
 
 def test_folder_without_a_preset_is_named(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match="There is no preset in"):
+        with pytest.raises(UserError, match="There is no preset"):
             zoo.from_preset(path)
 
 
