@@ -116,7 +116,7 @@ def test_the_weights_of_a_recipe_are_counted_before_they_are_made(tmp_path, task
         made = task.build_model(data, recipe).count_params()
         # Biases are not counted.
         assert 0.98 * made < counted < made
-    large = dataclasses.replace(recipe, units=4_000, embedding=4_000)
+    large = dataclasses.replace(recipe, layers=1, units=3_500, embedding=5_000)
     with pytest.raises(UserError, match="weights; a preset holds at most 100,000,000"):
         task.check(data, large)
 
