@@ -651,7 +651,9 @@ def _refuse_empty(arguments) -> None:
     for name, value in vars(arguments).items():
         # An empty prompt is a question of the model's.
         if name != "prompt" and "" in (value if isinstance(value, list) else [value]):
-            option = {"server": "from", "mirrors": "mirror"}.get(name, name)
+            option = {"server": "from", "start": "from", "mirrors": "mirror"}.get(
+                name, name
+            )
             raise UserError(f"`{option.replace('_', '-')}` must not be empty.")
 
 

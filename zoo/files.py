@@ -185,7 +185,13 @@ def _named(path: Path, temporary: Path) -> Iterator[None]:
         name = "" if error.filename is None else os.fspath(error.filename)
         if name and not str(name).startswith(str(temporary)):
             raise
-        raise cannot_write(path, error) from None
+        raise cannot_write(path, error) from error
+    except ZooError as error:
+        # The same, told of a file in a temporary folder.
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or str(temporary) not in str(error):
+            raise
+        raise cannot_write(path, cause) from cause
 
 
 def make_folder(path: str | os.PathLike) -> None:
@@ -342,7 +348,8 @@ def prepare_output(
 def leaves_no_empty_folder(command: Callable) -> Callable:
     """A command that removes the folder `arguments.out` again if it fails early.
 
-    Only folders that the command has made, and that hold nothing, are removed.
+    Only folders that the command has made, and that hold nothing but its lock, are
+    removed.
 
     Args:
         command: Function of parsed arguments.
@@ -356,6 +363,8 @@ def leaves_no_empty_folder(command: Callable) -> Callable:
             return command(arguments)
         except BaseException:
             with contextlib.suppress(OSError):
+                if new and [path.name for path in out.iterdir()] == [LOCK]:
+                    (out / LOCK).unlink()
                 for folder in new:
                     folder.rmdir()
             raise

@@ -106,10 +106,10 @@ class Run:
         self.keeper = KeepBest(
             task.METRIC, self._save, selection=task.selection(data, recipe)
         )
-        self.patient_since = patient_since
         self.progress = Progress(
             task.METRIC, recipe.epochs, best=lambda: self.keeper.epoch
         )
+        self.patient_since = patient_since
         self.facts = self._collect_facts()
         # What is trained must be what can be read again.
         check_preset_possible(
@@ -201,7 +201,6 @@ class Run:
         """Where the preset is once the first epoch has ended."""
         return self.out / PRESET
 
-    @property
     def seconds(self) -> float:
         """Time of training so far, those before a kill included."""
         return self._seconds + time.perf_counter() - self._start
@@ -271,14 +270,9 @@ class Run:
         title = f"{self.task.NAME} on {self.data.name}"
         if history["epoch"]:
             levels = self.task.levels(self.data, self.recipe, "validation")
-            plot_metric(
-                self.out / "loss.png",
-                history,
-                self.task.METRIC,
-                levels,
-                title,
-                best=self.keeper.epoch,
-            )
+            best, metric = self.keeper.epoch, self.task.METRIC
+            path = self.out / "loss.png"
+            plot_metric(path, history, metric, levels, title, best=best)
         if self.recorder.grad_norms:
             plot_grad_norm(
                 self.out / "grad_norm.png",

@@ -189,6 +189,11 @@ def test_a_command_that_fails_at_once_leaves_no_folder(failing, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_lock_alone_does_not_keep_a_folder(failing, tmp_path):
+    failing(tmp_path / "mine", ".lock")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_was_there_or_holds_something_stays(failing, tmp_path):
     (tmp_path / "runs").mkdir()
     failing(tmp_path / "runs" / "mine")

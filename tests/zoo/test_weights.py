@@ -53,6 +53,7 @@ def test_a_preset_that_found_no_room_leaves_the_older_one(untrained, tmp_path):
     with full_disk(3000), pytest.raises(ZooError, match="no room for") as caught:
         zoo.save_to_preset(tmp_path / "preset", untrained)
     assert not isinstance(caught.value, UserError)
+    assert str(caught.value).startswith(f"There is no room for {tmp_path}/preset (")
     zoo.from_preset(tmp_path / "preset")
     assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
