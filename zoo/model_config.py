@@ -12,7 +12,14 @@ from collections.abc import Callable
 import keras
 
 import bptt_keras as bk
-from zoo.layers import Influence, TiedLogits, WordEmbedding
+from zoo.layers import (
+    Beside,
+    CausalConvolution,
+    Influence,
+    MeanAndMax,
+    TiedLogits,
+    WordEmbedding,
+)
 
 RECURRENT = (
     "units use_bias activation recurrent_activation reset_after dropout "
@@ -44,6 +51,11 @@ LAYERS: dict[str, tuple[Callable, list[str]]] = {
         ["alpha", "beta"],
     ),
     "zoo>Influence": (Influence, []),
+    "zoo>CausalConvolution": (CausalConvolution, ["filters", "kernel_size"]),
+    "zoo>Beside": (Beside, ["units", "layer"]),
+    "zoo>MeanAndMax": (MeanAndMax, []),
+    "BatchNormalization": (keras.layers.BatchNormalization, ["momentum", "epsilon"]),
+    "Activation": (keras.layers.Activation, ["activation"]),
 }
 EMBEDDINGS = ("Embedding", "zoo>WordEmbedding")
 LARGEST = 100_000_000  # weights; a size in a file must not fill the memory
@@ -160,8 +172,16 @@ def _weights_at_most(rows: list[dict], features: int | None) -> int:
             total += config["input_dim"] * (width + 1)
         elif row["class_name"] == "zoo>TiedLogits":
             width = rows[0]["config"].get("input_dim", width)
+        elif row["class_name"] == "zoo>CausalConvolution":
+            filters = config["filters"]
+            total += filters * (config["kernel_size"] * width + 1)
+            width = filters
+        elif row["class_name"] == "BatchNormalization":
+            total += 4 * width
+        elif row["class_name"] == "zoo>MeanAndMax":
+            width *= 2
         elif "units" in config:
             units = config["units"]
             total += 4 * units * (width + units + 2)
-            width = units
+            width = units + (width if row["class_name"] == "zoo>Beside" else 0)
     return total
