@@ -135,6 +135,13 @@ def _add_task(tasks, task) -> None:
         metavar="FILE",
         help="a recipe that `bptt-zoo tune` has written; options change it",
     )
+    group.add_argument(
+        "--from",
+        dest="start",
+        metavar="PRESET",
+        help="begin with the weights, the recipe and the vocabulary or scaling of a "
+        "preset; options that keep the model change the rest",
+    )
     fields = dataclasses.fields(task.recipe_for(None))
     words = _words(type(task.recipe_for(None)))
     for field in fields:
@@ -311,9 +318,16 @@ def _add_resume(commands) -> None:
         "resume",
         help="go on with a training that was interrupted",
         description="Goes on after the last epoch that was finished, with the same "
-        "result as without the interruption.",
+        "result as without the interruption; or trains for more epochs.",
     )
     parser.add_argument("run", metavar="RUN", help="the --out folder of a training")
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="go on until N epochs are done, also after a training has ended; the "
+        "learning rate follows the schedule of N epochs from there on",
+    )
     parser.add_argument(
         "--stop",
         action="store_true",

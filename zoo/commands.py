@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
 from pathlib import Path
 
 from zoo import products
@@ -19,51 +21,133 @@ JIT = {"auto": "auto", "on": True, "off": False}
 
 def train(arguments) -> None:
     """Trains a model, writes everything below `--out`, prints result and sample."""
-    from zoo.files import prepare_output
+    from zoo.files import alone_in, prepare_output
 
     task = TASKS[arguments.task]
     own = getattr(arguments, "data", None)
     dataset = None if own is not None else arguments.dataset or task.DATASETS[0]
-    recipe, given = _recipe(task, dataset, arguments)
+    start = None if arguments.start is None else _start(task, arguments)
+    recipe, given = _recipe(task, dataset, arguments, start)
     out = prepare_output(arguments.out, overwrite=arguments.overwrite)
-    origin = {"dataset": dataset, "data": own, "data_dir": arguments.data_dir}
-    origin["reading"] = reading_options(task, arguments)
+    origin = _origin(task, dataset, arguments)
     if own is None:
         import_tensorflow()
-    data = load_data(task, recipe, **origin)
+    data = load_data(task, recipe, **places(origin))
     if own is not None and arguments.recipe is None:
         recipe = task.fitted(data, recipe, given)
-    task.check(data, recipe)
+    if start is None:
+        task.check(data, recipe)
     import_tensorflow()
+    from zoo.preset import load_preset
     from zoo.training import WRITTEN, Run
 
-    prepare_output(out, overwrite=True, names=WRITTEN)
-    run = Run(task, data, recipe, out, jit=JIT[arguments.jit], origin=origin)
-    _fit(run)
+    preset = None if start is None else load_preset(start)
+    if preset is not None:
+        data = task.adapted(data, preset)
+        task.check(data, recipe)
+        for line in task.remarks(data, preset):
+            print(line)
+    with alone_in(out):
+        prepare_output(out, overwrite=True, names=WRITTEN)
+        jit = JIT[arguments.jit]
+        _fit(Run(task, data, recipe, out, jit=jit, origin=origin, start=preset))
+
+
+def _origin(task, dataset, arguments) -> dict:
+    """Where the data are, for a command in another folder, and what it began with."""
+    own = getattr(arguments, "data", None)
+    reading = {
+        # Files that an option names, too.
+        name: _whole_path(value) if isinstance(value, str) else value
+        for name, value in reading_options(task, arguments).items()
+    }
+    return {
+        "dataset": dataset,
+        "data": None if own is None else os.path.abspath(own),
+        "data_dir": arguments.data_dir and os.path.abspath(arguments.data_dir),
+        "reading": reading,
+        "from": arguments.start,
+    }
+
+
+def _whole_path(value: str) -> str:
+    return os.path.abspath(value) if os.path.exists(value) else value
+
+
+def places(origin: dict) -> dict:
+    """What `load_data` is told of the origin of a training."""
+    return {name: origin[name] for name in ("dataset", "data", "data_dir", "reading")}
+
+
+def _start(task, arguments) -> Path:
+    """The folder of the preset that a training begins with."""
+    if arguments.recipe is not None:
+        raise UserError("`--from` has a recipe of its own: leave out `--recipe`.")
+    folder = locate(arguments.start)
+    name = read_metadata(folder)["task"]
+    if name != task.NAME:
+        raise UserError(f"`--from` names a preset of {name}, not of {task.NAME}.")
+    return folder
 
 
 def resume(arguments) -> None:
-    """Goes on with a training that was interrupted."""
-    from zoo.checkpoint import read_state
+    """Goes on with a training that was interrupted, or with more epochs."""
+    from zoo.checkpoint_files import read_checkpoint
+    from zoo.files import alone_in
 
-    state = read_state(arguments.run)
+    out = Path(arguments.run)
+    if not out.is_dir():
+        raise UserError(f"There is no training in {out}: it is no folder.")
+    with alone_in(out):
+        state, remarks = read_checkpoint(out)
+        for line in remarks:
+            print(f"bptt-zoo: {line}", file=sys.stderr)
+        try:
+            origin = state["origin"]
+            task = TASKS[origin["task"]]
+            recipe = task.recipe_from(state["recipe"])
+            where, jit, start = places(origin), origin["jit"], origin["from"]
+            epoch = state["epoch"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"The checkpoint in {out} is damaged: {error}") from None
+        longer = _longer(out, recipe, epoch, arguments)
+        recipe = dataclasses.replace(recipe, epochs=longer or recipe.epochs)
+        if where["data"] is None:
+            import_tensorflow()
+        data = load_data(task, recipe, **where)
+        import_tensorflow()
+        from zoo.preset import load_preset
+        from zoo.training import PRESET, Run
+
+        if start is not None:
+            data = task.adapted(data, load_preset(out / PRESET))
+        since = epoch if longer else 0
+        origin = {**where, "from": start}
+        run = Run(task, data, recipe, out, jit=jit, origin=origin, patient_since=since)
+        _fit(run, stop=arguments.stop)
+
+
+def _longer(out: Path, recipe, epoch: int, arguments) -> int | None:
+    """The epochs that a training is extended to, or None."""
+    epochs = arguments.epochs
+    if epochs is not None:
+        if arguments.stop:
+            raise UserError("`--stop` ends a training, `--epochs` extends it.")
+        if epochs <= epoch:
+            raise UserError(
+                f"`--epochs` must be above {epoch}, which are done. Received: {epochs}"
+            )
+        return epochs
     try:
-        task = TASKS[state["origin"]["task"]]
-        recipe = task.recipe_from(state["recipe"])
-        names = ("dataset", "data", "data_dir", "reading")
-        places = {k: state["origin"][k] for k in names}
-        jit = state["origin"]["jit"]
-    except (KeyError, TypeError, ValueError) as error:
+        ended = read_metadata(out).get("epochs") == epoch
+    except UserError:  # killed before the first preset was written, or damaged
+        ended = False
+    if ended:
         raise UserError(
-            f"The checkpoint in {arguments.run} is damaged: {error}"
-        ) from None
-    import_tensorflow()
-    data = load_data(task, recipe, **places)
-
-    from zoo.training import Run
-
-    run = Run(task, data, recipe, Path(arguments.run), jit=jit, origin=places)
-    _fit(run, stop=arguments.stop)
+            f"The training in {out} has ended, after {epoch} of {recipe.epochs} "
+            "epochs. With --epochs N it goes on, until N are done."
+        )
+    return None
 
 
 def _fit(run, *, stop: bool = False) -> None:
@@ -180,19 +264,29 @@ def report(arguments) -> None:
     print(write_run_report(arguments.run, arguments.out))
 
 
-def _recipe(task, dataset, arguments):
-    """The default recipe or that of a file, changed by options, and their names."""
-    recipe = starting_recipe(task, dataset, arguments.recipe)
+def _recipe(task, dataset, arguments, start: Path | None = None):
+    """The recipe that a training begins with, changed by options; and what stays.
+
+    Returns:
+        `(recipe, names)`: names of the fields that the data have no say in.
+    """
+    if start is None:
+        recipe = starting_recipe(task, dataset, arguments.recipe)
+    else:
+        recipe = task.recipe_from(read_metadata(start)["recipe"])
     names = {field.name for field in dataclasses.fields(recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
-    for name in ("clip", "window", "mean_window", "average_after"):
+    for name in ("clip", "window", "mean_window", "average_after", "patience"):
         # 0: none at all.
         if given.get(name) == 0:
             given[name] = None
     try:
-        return dataclasses.replace(recipe, **given), frozenset(given)
+        recipe = dataclasses.replace(recipe, **given)
     except ValueError as error:
         raise UserError(str(error)) from None
+    # The model of a preset stays, and what it reads.
+    fixed = given if start is None else names - {"batch_size", "window", "epochs"}
+    return recipe, frozenset({*given, *fixed})
 
 
 def reading_options(task, arguments) -> dict:
@@ -263,6 +357,8 @@ def _level(name, value, metric) -> str:
 
 def _conclude(run, preset) -> None:
     print(f"\n{result_table(preset.metadata)}")
+    for line in run.remarks():
+        print(line)
     run.task.conclude(run, preset)
     print(f"\nhistory and plots: {run.out}\npreset:            {run.preset_folder}")
     for words, command in run.task.next_steps(run.preset_folder):

@@ -10,10 +10,9 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from zoo.errors import UserError, ZooError
 
+LOCK = ".lock"  # in the folder of a training
 WAIT = 900  # seconds, for another process that does the same
 
 
@@ -35,12 +34,46 @@ def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
         with one_at_a_time(Path(".results.lock"), "writing results"):
             Path("results.txt").write_text("0.1")
     """
+    from filelock import FileLock, Timeout
+
     taken = FileLock(lock, timeout=WAIT)
     try:
         taken.acquire()
     except Timeout:
         raise ZooError(
             f"Another process has been {doing} for {WAIT} s. If none is, remove {lock}."
+        ) from None
+    try:
+        yield
+    finally:
+        taken.release()
+
+
+@contextlib.contextmanager
+def alone_in(folder: str | os.PathLike) -> Iterator[None]:
+    """Within: no other process trains into the same folder.
+
+    Args:
+        folder: An existing folder; a file `.lock` is left in it.
+
+    Raises:
+        UserError: If another process does.
+
+    Example:
+        from zoo.files import alone_in
+
+        with alone_in("."):
+            print("nobody else writes here")
+    """
+    from filelock import FileLock, Timeout
+
+    taken = FileLock(Path(folder) / LOCK, timeout=0)
+    try:
+        taken.acquire()
+    except Timeout:
+        raise UserError(
+            f"Another process trains in {folder}. Wait for its end, or choose another "
+            "folder."
         ) from None
     try:
         yield
@@ -86,12 +119,15 @@ def write_json(path: str | os.PathLike, value) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+def new_folder(
+    path: str | os.PathLike, *, keep: str | os.PathLike | None = None
+) -> Iterator[Path]:
     """An empty folder beside `path` that takes its place when the block ends well.
 
     Args:
         path: The folder to write; an older one is replaced. The folder above must
             exist.
+        keep: As in `replace_folder`.
 
     Yields:
         A path in the same folder, to write to; it is gone if the block fails.
@@ -103,27 +139,60 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
             (new / "loss.txt").write_text("0.1")
     """
     path = Path(path)
-    new = path.with_name(f".new.{path.name}")
+    new = _beside(path, "new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     try:
         yield new
-        replace_folder(new, path)
+        replace_folder(new, path, keep=keep)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def replace_folder(new: Path, path: Path) -> None:
+def replace_folder(
+    new: Path, path: Path, *, keep: str | os.PathLike | None = None
+) -> None:
     """Puts the complete folder `new` in the place of `path`, which may exist.
 
-    Two renames: a kill between them leaves both versions whole, under other names.
+    Two renames: a kill between them leaves both versions whole, under other names,
+    which `recover_folder` puts right.
+
+    Args:
+        new: The new version.
+        path: Its place.
+        keep: Another name in the same folder, which the older version takes; None: it
+            is removed.
     """
-    old = path.with_name(f".old.{path.name}")
+    old = _beside(path, "old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         os.replace(path, old)
     os.replace(new, path)
+    if keep is not None and old.exists():
+        shutil.rmtree(keep, ignore_errors=True)
+        os.replace(old, keep)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(path: str | os.PathLike) -> Path:
+    """Ends a replacement that was killed between its two renames.
+
+    Args:
+        path: The place of the folder.
+
+    Returns:
+        The place; nothing is there if nothing ever was.
+    """
+    path = Path(path)
+    old, new = _beside(path, "old"), _beside(path, "new")
+    # The old version leaves its place only when the new one is complete.
+    if old.exists() and not path.exists():
+        os.replace(new if new.exists() else old, path)
+    return path
+
+
+def _beside(path: Path, what: str) -> Path:
+    return path.with_name(f".{what}.{path.name}")
 
 
 def output_file(
@@ -182,7 +251,7 @@ def prepare_output(
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
             pass
-        occupied = any(out.iterdir())
+        occupied = any(path.name != LOCK for path in out.iterdir())
     except (FileExistsError, NotADirectoryError):
         raise UserError(
             f"`--out` must be a folder, but {out} is a file or lies below one."

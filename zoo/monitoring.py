@@ -105,22 +105,98 @@ class Recorder(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Calls `save(epoch, value)` after each epoch with the best validation so far.
 
+    Of two epochs that are equal the one with the lower loss is better, and of those the
+    later one: with few cases many epochs reach the same accuracy.
+
     Args:
-        metric: The task's `Metric`.
+        metric: The task's `Metric`, which is told.
         save: Receives the epoch, counted from 1, and its validation metric.
+        selection: `Metric` that chooses; None: the last epoch is the best.
+
+    Attributes:
+        best: `{"epoch", "value", "chosen", "loss"}` of the best epoch, or None.
     """
 
-    def __init__(self, metric, save: Callable[[int, float], None]):
+    def __init__(
+        self, metric, save: Callable[[int, float], None], *, selection="metric"
+    ):
         super().__init__()
         self.metric = metric
+        self.selection = metric if selection == "metric" else selection
         self.save = save
-        self.best = None
+        self.best: dict | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The validation metric of the best epoch."""
+        return None if self.best is None else self.best["value"]
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves if this epoch is the best."""
-        value = self.metric.factor * float(logs[f"val_{self.metric.log}"])
-        if math.isnan(value):
+        now = {
+            "epoch": epoch + 1,
+            "value": validation(self.metric, logs),
+            "chosen": validation(self.selection or self.metric, logs),
+            "loss": float(logs.get("val_loss", 0.0)),
+        }
+        if math.isnan(now["chosen"]):
             return
-        if self.best is None or self.metric.better(value, self.best):
-            self.best = value
-            self.save(epoch + 1, value)
+        if self.best is None or self.selection is None or self._is_better(now):
+            self.best = now
+            self.save(epoch + 1, now["value"])
+
+    def _is_better(self, now) -> bool:
+        if now["chosen"] != self.best["chosen"]:
+            return self.selection.better(now["chosen"], self.best["chosen"])
+        return not now["loss"] > self.best["loss"]
+
+
+class Patience(keras.callbacks.Callback):
+    """Ends a training that no longer gets better.
+
+    Args:
+        epochs: Epochs without a better one after which it ends; None: never.
+        keeper: The `KeepBest`, which comes before this callback.
+        since: Epoch from which they are counted at the earliest.
+    """
+
+    def __init__(self, epochs: int | None, keeper: KeepBest, *, since: int = 0):
+        super().__init__()
+        self.epochs, self.keeper, self.since = epochs, keeper, since
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Ends it, if it is time."""
+        if self.is_used_up(epoch + 1):
+            self.model.stop_training = True
+
+    def is_used_up(self, epoch: int) -> bool:
+        """Whether a training that has done so many epochs has ended by it."""
+        return self.epochs is not None and epoch - self._best() >= self.epochs
+
+    def _best(self) -> int:
+        best = self.keeper.best
+        return max(self.since, 0 if best is None else best["epoch"])
+
+
+def validation(metric, logs: dict) -> float:
+    """A `Metric` of the validation part, from the logs of an epoch."""
+    return metric.factor * float(logs[f"val_{metric.log}"])
+
+
+def is_improving(values: list[float], metric) -> bool:
+    """Whether a training was still getting better when it ended.
+
+    The last tenth of the epochs, at least one, must have brought more than a fiftieth
+    of all that was gained since the first.
+
+    Args:
+        values: The validation metric after each epoch, or what it is a multiple of.
+        metric: The `Metric`.
+    """
+    sign = 1 if metric.higher else -1
+    gains = [sign * value for value in values if math.isfinite(value)]
+    recent = max(1, len(gains) // 10)
+    if len(gains) < 2:
+        return False
+    before, best = max(gains[:-recent]), max(gains)
+    return best - before > 0.02 * (best - min(gains)) > 0

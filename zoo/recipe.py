@@ -27,6 +27,8 @@ class Training:
         weight_decay: Decoupled, as a fraction of the learning rate (AdamW), on
             matrices alone.
         seed: Of weights, dropout, order and generated data.
+        patience: Epochs without a better validation after which a training ends; None:
+            it never ends early.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -40,12 +42,16 @@ class Training:
     weight_decay: float = 0.0
     seed: int = 0
     clipping: str = "global-norm"
+    patience: int | None = None
 
     def __post_init__(self):
         big = float("inf")
         for name in ("batch_size", "epochs"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("window", self.window is None or self.window >= 1, "at least 1")
+        self.require(
+            "patience", self.patience is None or self.patience >= 1, "at least 1"
+        )
         self.require("learning_rate", 0 < self.learning_rate < big, "positive")
         known = ", ".join(KINDS)
         self.require("clipping", self.clipping in KINDS, f"one of: {known}")

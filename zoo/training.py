@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import math
@@ -16,17 +17,26 @@ from typing import Any
 import keras
 
 import bptt_keras as bk
-from zoo.checkpoint import CHECKPOINT, Checkpoint
+from zoo.checkpoint import Checkpoint
+from zoo.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
 from zoo.clipping import clipped, keras_arguments
-from zoo.errors import ZooError
-from zoo.monitoring import Derived, KeepBest, Recorder, Summary
+from zoo.errors import UserError, ZooError
+from zoo.monitoring import (
+    Derived,
+    KeepBest,
+    Patience,
+    Recorder,
+    Summary,
+    is_improving,
+    validation,
+)
 from zoo.plots import plot_grad_norm, plot_metric
 from zoo.preset import Preset, load_preset, save_to_preset
 from zoo.recipe import Training
 from zoo.run_report import HISTORY, LOOKS, REPORT, SAMPLE
 from zoo.tasks.task import Task
 
-PRESET = "preset"
+PRESET, LAST = "preset", "last"
 WRITTEN = (
     "history.csv",
     HISTORY,
@@ -36,7 +46,9 @@ WRITTEN = (
     SAMPLE,
     REPORT,
     CHECKPOINT,
+    BEFORE,
     PRESET,
+    LAST,
 )
 LOOKS_IN_A_RUN = 10
 
@@ -52,9 +64,12 @@ class Run:
         jit: `"auto"`, True or False: whether XLA compiles, as in
             `TruncatedBPTT.compile`.
         origin: What `resume` needs to load the data again, for JSON.
+        start: `Preset` whose weights the training begins with; None: fresh ones. The
+            data must be those that its model reads: see `Task.adapted`.
+        patient_since: Epoch from which `recipe.patience` counts at the earliest.
 
     Raises:
-        UserError: If the data do not go with the recipe.
+        UserError: If the data, or the weights to begin with, do not go with the recipe.
     """
 
     def __init__(
@@ -66,6 +81,8 @@ class Run:
         *,
         jit="auto",
         origin: dict | None = None,
+        start: Preset | None = None,
+        patient_since: int = 0,
     ):
         task.check(data, recipe)
         keras.utils.set_random_seed(recipe.seed)
@@ -75,6 +92,8 @@ class Run:
         self.out = Path(out)
         self.origin = {**(origin or {}), "task": task.NAME, "jit": jit}
         self.model = task.build_model(data, recipe)
+        if start is not None:
+            _copy_weights(start, self.model)
         self.trainer = task.build_trainer(self.model, recipe)
         updates = recipe.epochs * task.updates_per_epoch(data, recipe)
         self.trainer.compile(
@@ -84,7 +103,10 @@ class Run:
             jit_compile=jit,
         )
         self.recorder = Recorder(self.out)
-        self.keeper = KeepBest(task.METRIC, self._save)
+        self.keeper = KeepBest(
+            task.METRIC, self._save, selection=task.selection(data, recipe)
+        )
+        self.patient_since = patient_since
         self.facts = self._collect_facts()
         self._seconds, self._start = 0.0, time.perf_counter()
 
@@ -107,10 +129,10 @@ class Run:
         """
         task, data, recipe = self.task, self.data, self.recipe
         self._start = time.perf_counter()
-        checkpoint = Checkpoint(self.out / CHECKPOINT, self)
-        epoch = checkpoint.restore()
+        checkpoint, epoch = self.restored()
+        patience = Patience(recipe.patience, self.keeper, since=self.patient_since)
         try:
-            if epoch < recipe.epochs and not stop:
+            if epoch < recipe.epochs and not stop and not patience.is_used_up(epoch):
                 self.trainer.fit(
                     task.training(data, recipe, epoch),
                     validation_data=task.held_out(data, recipe, "validation"),
@@ -127,7 +149,8 @@ class Run:
                         self.recorder,
                         self.keeper,
                         *task.build_callbacks(self),
-                        *self._watch(),
+                        *self._watch(epoch),
+                        patience,
                         checkpoint,
                         keras.callbacks.TerminateOnNaN(),
                     ],
@@ -143,6 +166,28 @@ class Run:
             )
         return self._finish(history["epoch"][-1])
 
+    def restored(self) -> tuple[Checkpoint, int]:
+        """A callback that writes checkpoints, and the epochs that are done.
+
+        The run goes on from the newest whole checkpoint in its folder, if there is one.
+        """
+        checkpoint = Checkpoint(self.out / CHECKPOINT, self)
+        if not any((self.out / name).exists() for name in (CHECKPOINT, BEFORE)):
+            return checkpoint, 0
+        state, _ = read_checkpoint(self.out)
+        return checkpoint, checkpoint.restore(state)
+
+    def remarks(self) -> list[str]:
+        """What to know of a training that has ended."""
+        history, metric = self.recorder.history, self.task.METRIC
+        done = history["epoch"][-1]
+        if not is_improving(history[f"val_{metric.log}"], metric):
+            return []
+        return [
+            f"It was still getting better after {done} epochs. For more: bptt-zoo "
+            f"resume {self.out} --epochs {2 * done}"
+        ]
+
     @property
     def preset_folder(self) -> Path:
         """Where the preset is once the first epoch has ended."""
@@ -157,15 +202,24 @@ class Run:
         """Says how long the run took before it was killed."""
         self._seconds = seconds
 
-    def _watch(self) -> list:
+    def _watch(self, epoch: int) -> list:
         """The callback that diagnoses the run, if there is enough to look at."""
         sample = self.task.watched(self.data, self.recipe)
         if sample is None:
             return []
         every = math.ceil(self.recipe.epochs / LOOKS_IN_A_RUN)
-        return [bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)]
+        watch = bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)
+        if epoch:
+            # Those before a kill; of a damaged file there are none.
+            with contextlib.suppress(OSError, ValueError):
+                watch.looks = bk.diagnostics.read_looks(watch.path)
+        return [watch]
 
     def _save(self, epoch: int, value: float) -> None:
+        save_to_preset(self.preset_folder, self._preset(epoch, value))
+
+    def _preset(self, epoch: int, value: float) -> Preset:
+        """The model as it is, with its validation metric after an epoch."""
         metric = {
             "name": self.task.METRIC.name,
             "unit": self.task.METRIC.unit,
@@ -179,23 +233,29 @@ class Run:
             **self.facts,
             "wall_time_seconds": round(self.seconds, 1),
         }
-        processing = self.task.processing(self.data)
-        save_to_preset(self.preset_folder, Preset(self.model, processing, metadata))
+        return Preset(self.model, self.task.processing(self.data), metadata)
 
     def _finish(self, epochs: int) -> Preset:
         """Puts the wall time, and the test part's metric, into the preset."""
         from zoo.evaluation import measure
 
+        # After the last epoch the model has the last weights.
+        logs = {name: values[-1] for name, values in self.recorder.history.items()}
+        last = self._preset(epochs, validation(self.task.METRIC, logs))
         best = load_preset(self.preset_folder)
-        best.metadata["wall_time_seconds"] = round(self.seconds, 1)
-        if epochs < self.recipe.epochs:
-            best.metadata["stopped_after"] = epochs
+        for preset in (last, best):
+            preset.metadata["wall_time_seconds"] = round(self.seconds, 1)
+            preset.metadata["epochs"] = epochs
+            if epochs < self.recipe.epochs:
+                preset.metadata["stopped_after"] = epochs
         if "test" in self.task.parts(self.data):
             value = measure(self.task, best.model, self.data, self.recipe, "test")
             metric = best.metadata["metric"]
             metric |= {"part": "test", "validation": metric["value"], "value": value}
+        save_to_preset(self.out / LAST, last)
         save_to_preset(self.preset_folder, best)
-        shutil.rmtree(self.out / CHECKPOINT, ignore_errors=True)
+        # The last one stays, for those who want more epochs.
+        shutil.rmtree(self.out / BEFORE, ignore_errors=True)
         return best
 
     def _plot(self) -> None:
@@ -225,6 +285,22 @@ class Run:
             "versions": versions(),
             "machine": machine(),
         }
+
+
+def _copy_weights(preset: Preset, model: keras.Model) -> None:
+    """Begins with the weights of a preset.
+
+    Raises:
+        UserError: If its model is another one.
+    """
+    theirs, own = preset.model.get_weights(), model.get_weights()
+    if [w.shape for w in theirs] != [w.shape for w in own]:
+        raise UserError(
+            "`--from` names a preset of another model: its weights have the shapes "
+            f"{[w.shape for w in theirs]}, those of the recipe "
+            f"{[w.shape for w in own]}. Leave out what changes the model."
+        )
+    model.set_weights(theirs)
 
 
 def machine() -> str:

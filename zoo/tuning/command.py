@@ -9,6 +9,7 @@ import json
 import os
 from pathlib import Path
 
+from zoo.changes import differences
 from zoo.commands import JIT, load_data, reading_options, starting_recipe
 from zoo.errors import UserError, ZooError
 from zoo.files import write_json
@@ -108,31 +109,19 @@ def _refuse_changes(out: Path, facts: dict, space, *, extend: bool) -> None:
         # Damaged: the job itself has the same in a file with a copy.
         return
     new = _definition(facts, space)
-    changed = _differences(fixed, {k: v for k, v in new.items() if k != "space"})
+    changed = differences(fixed, {k: v for k, v in new.items() if k != "space"})
     if changed:
         raise UserError(
             f"The job in {out} was begun with something else: {'; '.join(changed)}. "
             "Its trials cannot be compared with new ones: take another --out, or go on "
             "as before."
         )
-    changed = _differences(ranges, new["space"])
+    changed = differences(ranges, new["space"])
     if changed and not extend:
         raise UserError(
             f"The job in {out} was begun with another space: {'; '.join(changed)}. "
             "Take another --out, or add --extend to go on with it on purpose."
         )
-
-
-def _differences(old: dict, new: dict) -> list[str]:
-    """Entries that differ, with both values; those of dicts in them one by one."""
-    found = []
-    for name in dict.fromkeys([*old, *new]):
-        before, after = old.get(name, "not there"), new.get(name, "not there")
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += _differences(before, after)
-        elif before != after:
-            found.append(f"{name} was {before}, is {after}")
-    return found
 
 
 def _check(arguments, space) -> None:

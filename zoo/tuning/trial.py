@@ -10,8 +10,7 @@ import keras
 from keras_tuner.errors import FailedTrialError
 
 import bptt_keras as bk
-from zoo.checkpoint import CHECKPOINT, Checkpoint
-from zoo.monitoring import Derived
+from zoo.monitoring import Derived, Patience
 from zoo.recipe import Training
 from zoo.tasks.task import Task
 from zoo.training import Run
@@ -58,13 +57,13 @@ class TrialRun(Run):
             FailedTrialError: If the loss stops being a number.
         """
         task, data, recipe = self.task, self.data, self.recipe
-        checkpoint = Checkpoint(self.out / CHECKPOINT, self)
-        epoch = checkpoint.restore()
+        checkpoint, epoch = self.restored()
+        patience = Patience(recipe.patience, self.keeper)
         if epoch:
             self._progress.goes_on_after(self.seconds)
             # A kill may have come between the checkpoint and its report.
             self.report()
-        if epoch < until:
+        if epoch < until and not patience.is_used_up(epoch):
             self.trainer.fit(
                 task.training(data, recipe, epoch),
                 validation_data=task.held_out(data, recipe, "validation"),
@@ -77,6 +76,7 @@ class TrialRun(Run):
                     Derived(task),
                     self.recorder,
                     self.keeper,
+                    patience,
                     *task.build_callbacks(self),
                     checkpoint,
                     _Reporting(self),
@@ -104,7 +104,7 @@ class TrialRun(Run):
             raise FailedTrialError(
                 f"the loss is not a number in epoch {history['epoch'][-1]}"
             )
-        return self.keeper.best
+        return self.keeper.value
 
 
 class _Reporting(keras.callbacks.Callback):

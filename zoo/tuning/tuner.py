@@ -31,6 +31,7 @@ _OF_MODELS = {
     "layers",
     "dropout",
     "seed",
+    "patience",
 }
 
 
