@@ -6,13 +6,17 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 
+import bptt_keras as bk
 from zoo.datasets.case_files import LARGEST
 from zoo.errors import UserError
 from zoo.preset import Preset
 from zoo.preset_folder import is_number
 from zoo.tasks import TASKS
 from zoo.tasks.classification import ClassificationRecipe, case_inputs
+
+ROWS, CHUNK = 32, 4096  # series and timesteps of a call, which bounds its memory
 
 
 def predict_classes(
@@ -59,15 +63,7 @@ def predict_classes(
     series = [_checked(i, s, len(scaling[0])) for i, s in enumerate(series)]
     if not series:
         return [], np.zeros((0, len(classes)))
-    from zoo.batches import ragged_batches
-
-    read = case_inputs(series, scaling, recipe)
-    placeholder = np.zeros(len(read), np.int32)
-    batches = ragged_batches(
-        read, placeholder, recipe, window=max(map(len, read)), shuffle=False
-    )
-    trainer = TASKS["classification"].build_trainer(preset.model, recipe)
-    logits = np.asarray(trainer.predict(batches, verbose=0), float)
+    logits = _logits(preset.model, case_inputs(series, scaling, recipe))
     if not np.isfinite(logits).all():
         raise UserError("The preset is damaged: its outputs are no numbers.")
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -114,6 +110,27 @@ def processing_of(preset: Preset) -> tuple[list[str], tuple[np.ndarray, np.ndarr
             "do not fit together."
         )
     return classes, (np.array(mean, float), np.array(deviation, float))
+
+
+def _logits(model, read: list[np.ndarray]) -> np.ndarray:
+    """Outputs of a model after the last timestep of each series."""
+    step = bk.PureStep(model)
+    run = tf.function(step, reduce_retracing=True)
+    steps = max(map(len, read))
+    found = []
+    for start in range(0, len(read), ROWS):
+        rows = read[start : start + ROWS]
+        x = np.zeros((len(rows), steps, rows[0].shape[1]), np.float32)
+        valid = np.arange(steps) < np.array([len(row) for row in rows])[:, None]
+        for place, row in zip(x, rows, strict=True):
+            place[: len(row)] = row
+        state = step.initial_state(len(rows))
+        for first in range(0, steps, CHUNK):
+            cut = slice(first, first + CHUNK)
+            # A row that has ended holds its state.
+            outputs, state = run(x[:, cut], state, valid=valid[:, cut])
+        found.append(outputs.numpy())
+    return np.concatenate(found).astype(float)
 
 
 def _recipe(preset: Preset) -> ClassificationRecipe:

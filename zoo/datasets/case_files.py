@@ -34,7 +34,7 @@ def read_ts(text: str, *, fill: str | None = None) -> list[Case]:
             line.
     """
     header: dict[str, list[str]] = {}
-    lines = _lines(text, comment="#")
+    lines = _lines(text, comment=("#", "%"))
     for _, line in lines:
         name, *values = line.split(maxsplit=1)
         if not name.startswith("@"):
@@ -141,7 +141,7 @@ READERS: dict[str, Callable[..., list[Case]]] = {
 }
 
 
-def _lines(text: str, *, comment: str) -> Iterator[tuple[int, str]]:
+def _lines(text: str, *, comment: str | tuple[str, ...]) -> Iterator[tuple[int, str]]:
     """Lines that are neither empty nor a comment, with their numbers."""
     # One line at a time: a list of them would be the whole text again.
     number, start = 0, 0

@@ -94,7 +94,9 @@ class CausalConvolution(keras.layers.Layer):
         # One matrix product: XLA's gradient of a convolution is slow on a CPU.
         outputs = tf.matmul(tf.concat(seen, axis=-1), self.kernel) + self.bias
         if mask is None:
-            return outputs, {"past": read[:, steps:], "output": outputs[:, -1]}
+            # Its number of timesteps is lost where that of the inputs is unknown.
+            past = tf.ensure_shape(read[:, steps:], state["past"].shape)
+            return outputs, {"past": past, "output": outputs[:, -1]}
         count = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
         last = tf.gather(outputs, tf.maximum(count - 1, 0), axis=1, batch_dims=1)
         last = tf.where((count > 0)[:, None], last, state["output"])

@@ -14,7 +14,7 @@ from zoo.tasks.task import Metric, Option, Task
 FEW = 100
 # What a default training of one's own data is made of.
 STEPS = 200
-UPDATES = 800
+UPDATES, UPDATES_AN_EPOCH = 800, 20
 KERNELS = 8, 5, 3  # timesteps of the convolutions, as of the usual FCN
 LOOKED_AT = 500  # cases that choose the scaling, at most
 MOST_FEATURES = 20_000
@@ -34,6 +34,9 @@ class ClassificationRecipe(Recipe):
         pooling: What the class is told from: `last`, the outputs after the last
             timestep; or `all`, mean and largest value over all timesteps, of the
             recurrent layers' outputs and of their inputs.
+        passes: Times that an epoch goes through the training part, at least 1: where
+            it is small, validation and files after each time would take longer than
+            the updates.
         class_weight: How cases are weighed: `none`, alike; or `balanced`, so that
             each class has the same weight.
     """
@@ -43,12 +46,14 @@ class ClassificationRecipe(Recipe):
     convolutions: int = 0
     filters: int = 64
     pooling: str = "last"
+    passes: int = 1
     class_weight: str = "none"
 
     def __post_init__(self):
         super().__post_init__()
-        for name, least in (("stride", 1), ("convolutions", 0), ("filters", 1)):
-            self.require(name, getattr(self, name) >= least, f"at least {least}")
+        self.require("convolutions", self.convolutions >= 0, "at least 0")
+        for name in ("stride", "filters", "passes"):
+            self.require(name, getattr(self, name) >= 1, "at least 1")
         for name, known in (
             ("scaling", ("channels", "cases")),
             ("pooling", ("last", "all")),
@@ -140,21 +145,21 @@ class Classification(Task):
         """Stride by length, scaling by neighbours, epochs by the number of cases."""
         cases = len(data.train[0])
         batch = 16 if cases <= 500 else 32 if cases <= 2_000 else 64
-        # At least four updates an epoch, or batch normalisation sees the same batch.
         values = {
             "stride": -(-data.longest // STEPS),
+            "scaling": better_scaling(data),
+            # At least four batches, or batch normalisation sees the same one again.
             "batch_size": max(2, min(batch, cases // 4)),
         }
-        if "scaling" not in given:
-            values["scaling"] = better_scaling(data)
-        if recipe.scaling == "cases":
-            values.pop("scaling", None)
+        updates = -(
+            -cases
+            // (recipe.batch_size if "batch_size" in given else values["batch_size"])
+        )
+        values["passes"] = max(1, round(UPDATES_AN_EPOCH / updates))
+        updates *= recipe.passes if "passes" in given else values["passes"]
+        values["epochs"] = max(10, round(UPDATES / updates))
         values = {k: v for k, v in values.items() if k not in given}
-        recipe = dataclasses.replace(recipe, **values)
-        if "epochs" not in given:
-            epochs = round(UPDATES / self.updates_per_epoch(data, recipe))
-            recipe = dataclasses.replace(recipe, epochs=min(200, max(10, epochs)))
-        return recipe
+        return dataclasses.replace(recipe, **values)
 
     def check(self, data, recipe):
         if len(data.classes) < 2:
@@ -183,6 +188,8 @@ class Classification(Task):
 
         series, labels = part
         read = case_inputs(series, data.scaling(), recipe)
+        if shuffle:
+            read, labels = read * recipe.passes, np.tile(labels, recipe.passes)
         # One length for all: a handful of timesteps more, and one program.
         longest = -(-data.longest // recipe.stride)
         return ragged_batches(
@@ -190,7 +197,7 @@ class Classification(Task):
         )
 
     def updates_per_epoch(self, data, recipe):
-        return -(-len(data.train[0]) // recipe.batch_size)
+        return -(-len(data.train[0]) * recipe.passes // recipe.batch_size)
 
     def watched(self, data, recipe):
         """A few series of one length, from their beginning."""
