@@ -1,14 +1,19 @@
+import contextlib
 import json
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from zoo.errors import UserError
 from zoo.files import (
+    alone_in,
     atomic_path,
     new_folder,
     prepare_output,
+    recover_folder,
     replace_folder,
     write_json,
 )
@@ -50,6 +55,74 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path):
         (new / "half").write_text("done")
         raise KeyError
     assert [p.name for p in tmp_path.rglob("*")] == ["out"]
+
+
+def versions(folder):
+    """The texts of the versions in a folder, by name."""
+    return {path.name: (path / "text").read_text() for path in folder.iterdir()}
+
+
+def write_version(path, text, **options):
+    with new_folder(path, **options) as new:
+        (new / "text").write_text(text)
+
+
+def test_the_version_before_takes_another_name(tmp_path):
+    for text in ("first", "second", "third"):
+        write_version(tmp_path / "a", text, keep=tmp_path / "before")
+    assert versions(tmp_path) == {"a": "third", "before": "second"}
+
+
+@pytest.mark.parametrize("renames", range(4))
+def test_a_kill_at_any_rename_loses_no_version(tmp_path, monkeypatch, renames):
+    for text in ("first", "second"):
+        write_version(tmp_path / "a", text, keep=tmp_path / "before")
+    left, rename = [renames], os.replace
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*names):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        rename(*names)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", killed)
+        # A kill cleans nothing up.
+        patched.setattr("shutil.rmtree", lambda *_, **__: None)
+        # Three renames are all there are.
+        with pytest.raises(Killed) if renames < 2 else contextlib.suppress(Killed):
+            write_version(tmp_path / "a", "third", keep=tmp_path / "after")
+    recover_folder(tmp_path / "a")
+    found = versions(tmp_path)
+    assert found["a"] == ("second" if renames < 1 else "third")
+    assert found["before"] == "first" and "second" in found.values()
+
+
+def test_nothing_is_recovered_of_a_first_version_that_was_not_finished(tmp_path):
+    (tmp_path / ".new.a").mkdir()
+    assert not recover_folder(tmp_path / "a").exists()
+
+
+def test_a_second_process_is_refused_while_the_first_is_alone(tmp_path):
+    script = (
+        "import sys\nfrom zoo.errors import UserError\nfrom zoo.files import alone_in\n"
+        "try:\n    with alone_in(sys.argv[1]): print('alone')\n"
+        "except UserError as error: print(error)"
+    )
+
+    def other():
+        command = [sys.executable, "-c", script, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    with alone_in(tmp_path):
+        assert "Another process trains in" in other()
+    assert other() == "alone\n"
+    # The lock's file makes no folder an occupied one.
+    assert prepare_output(tmp_path, overwrite=False) == tmp_path
 
 
 def test_output_folder_is_created_with_its_parents(tmp_path):

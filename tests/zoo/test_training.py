@@ -11,18 +11,22 @@ import zoo
 from zoo.cli import main
 
 TEXT = "to be or not to be, that is the question: " * 250
+PRESET = {"README.md", "config.json", "metadata.json", "model.weights.h5"}
 FILES = {
+    ".lock",
+    "checkpoint",
+    "checkpoint/checksums.json",
+    "checkpoint/state.json",
+    "checkpoint/trainer.weights.h5",
     "history.csv",
     "history.json",
     "loss.png",
     "grad_norm.png",
     "looks.json",
     "sample.txt",
+    *(f"{folder}/{name}" for folder in ("preset", "last") for name in PRESET),
     "preset",
-    "preset/README.md",
-    "preset/config.json",
-    "preset/metadata.json",
-    "preset/model.weights.h5",
+    "last",
 }
 # Without XLA, whose compilation takes longer than these runs; `trained` has it.
 SMALL = "--units 16 --embedding 8 --batch-size 8 --window 25 --jit off".split()
@@ -172,7 +176,7 @@ def test_overwriting_removes_what_the_earlier_run_wrote(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Run, "fit", interrupt)
     assert train(tmp_path, "--overwrite") == 130
-    assert [path.name for path in out.iterdir()] == ["notes.txt"]
+    assert {path.name for path in out.iterdir()} == {".lock", "notes.txt"}
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def tune(arguments) -> None:
         "task": task.NAME,
         "data": _fingerprint(own) if own is not None else dataset,
         "recipe": dataclasses.asdict(space.recipe),
-        "reading": reading,
+        **({"reading": reading} if reading else {}),
     }
     out = Path(arguments.out)
     settings = {"engine": arguments.engine, "tuner": arguments.tuner}
