@@ -193,6 +193,11 @@ def _channels(texts: list[str]) -> np.ndarray:
 
 def _numbers(text: str, mark: str) -> np.ndarray:
     """Numbers with a mark between them; those that are missing are NaN."""
+    if text.count(mark) >= MOST_TIMESTEPS:
+        raise ValueError(
+            f"has {text.count(mark) + 1:,} timesteps; at most {MOST_TIMESTEPS:,} are "
+            "read"
+        )
     if "?" in text:
         text = re.sub(r"\?", "nan", text)
     # Without a Python object a number, so a long line takes little memory.
@@ -221,10 +226,6 @@ def _whole(values: np.ndarray, fill: str | None) -> np.ndarray:
     """The values of a case without gaps, in float32."""
     if not len(values):
         raise ValueError("has no values")
-    if len(values) > MOST_TIMESTEPS:
-        raise ValueError(
-            f"has {len(values):,} timesteps; at most {MOST_TIMESTEPS:,} are read"
-        )
     gaps = np.isnan(values)
     if gaps.any():
         step, channel = np.argwhere(gaps)[0]

@@ -14,6 +14,7 @@ from zoo.errors import UserError
 from zoo.reading import read_bytes
 
 LARGEST_FILE = 200 * 2**20
+MOST_LINES = 200_000
 MOST_CLASSES = 5_000
 HELD_OUT = 0.2
 _TRAIN, _TEST = "_TRAIN", "_TEST"
@@ -99,6 +100,11 @@ def read_any(path: str | os.PathLike, *, fill: str | None = None) -> list[Case]:
             f"Received: {path}"
         )
     content = read_bytes(path, at_most=LARGEST_FILE)
+    lines = content.count(b"\n")
+    if lines > MOST_LINES:
+        raise UserError(
+            f"{path} has {lines:,} lines, a case each; at most {MOST_LINES:,} are read."
+        )
     if b"\0" in content:
         raise UserError(f"{path} is no text: it has a null byte.")
     try:
