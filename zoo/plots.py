@@ -34,8 +34,12 @@ def plot_metric(
         axes.plot(
             history["epoch"], values, style, color=color, markersize=4, label=label
         )
+    # Rules that are equally good share one line of text.
+    same: dict[str, list[str]] = {}
     for name, level in lines.items():
-        _level(axes, level, f"{name} {level:.3g}")
+        same.setdefault(f"{level:.3g}", []).append(name)
+    for shown, names in same.items():
+        _level(axes, lines[names[0]], f"{', '.join(names)} {shown}")
     unit = f" ({metric.unit})" if metric.unit else ""
     axes.set(xlabel="epoch", ylabel=f"{metric.name}{unit}")
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -15,6 +15,17 @@ def test_loss_plot_is_a_picture(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_rules_that_are_equally_good_share_a_line(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "zoo.plots._level", lambda axes, level, text: drawn.append((level, text))
+    )
+    history = {"epoch": [1], "loss": [3.0], "val_loss": [3.1]}
+    levels = {"one rule": 2.5, "chance": 3.0, "another rule": 2.5001}
+    plot_metric(tmp_path / "loss.png", history, Metric("loss", ""), levels, "")
+    assert drawn == [(2.5, "one rule, another rule 2.5"), (3.0, "chance 3")]
+
+
 @pytest.mark.parametrize("clip", [1.0, None])
 def test_gradient_plot_is_a_picture_with_and_without_clipping(tmp_path, clip):
     plot_grad_norm(tmp_path / "norm.png", [0.5, 2.0, 1.0], clip, "a title")
