@@ -101,7 +101,7 @@ def processing_of(preset: Preset) -> tuple[list[str], tuple[np.ndarray, np.ndarr
         and len(mean) == len(deviation)
     )
     if whole:
-        sizes = len(mean) * recipe.stride, len(classes)
+        sizes = recipe.features(len(mean)), len(classes)
         model = preset.model
         whole = (model.input_shape[-1], model.output_shape[-1]) == sizes
     if not whole:

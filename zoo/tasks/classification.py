@@ -29,6 +29,7 @@ class ClassificationRecipe(Recipe):
         scaling: What has mean 0 and deviation 1: `channels`, each over the training
             part; or `cases`, each channel of each case by itself, so that levels and
             sizes do not count.
+        directions: `forward`; or `both`, each series beside itself read from its end.
         convolutions: Convolutional layers before the recurrent ones, at least 0.
         filters: Filters of each of them, at least 1.
         pooling: What the class is told from: `last`, the outputs after the last
@@ -43,6 +44,7 @@ class ClassificationRecipe(Recipe):
 
     stride: int = 1
     scaling: str = "channels"
+    directions: str = "forward"
     convolutions: int = 0
     filters: int = 64
     pooling: str = "last"
@@ -56,10 +58,15 @@ class ClassificationRecipe(Recipe):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         for name, known in (
             ("scaling", ("channels", "cases")),
+            ("directions", ("forward", "both")),
             ("pooling", ("last", "all")),
             ("class_weight", ("none", "balanced")),
         ):
             self.require(name, getattr(self, name) in known, " or ".join(known))
+
+    def features(self, channels: int) -> int:
+        """Numbers that the model reads at a time, of so many channels."""
+        return channels * self.stride * (2 if self.directions == "both" else 1)
 
 
 class Classification(Task):
@@ -164,7 +171,7 @@ class Classification(Task):
     def check(self, data, recipe):
         if len(data.classes) < 2:
             raise UserError(f"{data.name} has one class only: {data.classes[0]!r}.")
-        features = data.train[0][0].shape[1] * recipe.stride
+        features = recipe.features(data.train[0][0].shape[1])
         if features > MOST_FEATURES:
             raise UserError(
                 f"{data.name}: {features:,} numbers would be read at a time, channels "
@@ -283,7 +290,7 @@ class Classification(Task):
         from zoo.layers import Beside, CausalConvolution, MeanAndMax
         from zoo.tasks.layers import recurrent_stack
 
-        features = data.train[0][0].shape[1] * recipe.stride
+        features = recipe.features(data.train[0][0].shape[1])
         layers = [keras.layers.Input((None, features))]
         for index in range(recipe.convolutions):
             layers += [
@@ -354,7 +361,7 @@ def case_inputs(
         recipe: Says how they are read.
 
     Returns:
-        List of `(ceil(timesteps / stride), stride * channels)`. What is missing to
+        List of `(ceil(timesteps / stride), recipe.features(channels))`. What is missing to
         whole strides at the end repeats the last timestep.
     """
     read = []
@@ -362,6 +369,8 @@ def case_inputs(
         steps = -(-len(values) // recipe.stride)
         missing = steps * recipe.stride - len(values)
         values = np.pad(values, ((0, missing), (0, 0)), mode="edge")
+        if recipe.directions == "both":
+            values = np.concatenate([values, values[::-1]], axis=1)
         read.append(values.reshape(steps, -1))
     return read
 

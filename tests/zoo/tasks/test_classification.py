@@ -37,6 +37,13 @@ def test_whole_strides_are_read_side_by_side():
     assert read.tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 6, 7, 6, 7]]
 
 
+def test_both_directions_are_read_side_by_side():
+    recipe = ClassificationRecipe(stride=2, directions="both")
+    (read,) = case_inputs([np.arange(3.0)[:, None]], (np.zeros(1), np.ones(1)), recipe)
+    assert read.tolist() == [[0, 2, 1, 2], [2, 1, 2, 0]]
+    assert recipe.features(1) == 4
+
+
 def test_scaling_is_by_the_training_part_or_by_case():
     scaling = np.array([10.0]), np.array([2.0])
     series = [np.array([[8.0], [12.0]])]
@@ -161,6 +168,7 @@ def test_what_cannot_be_learned_is_refused():
         {"convolutions": -1},
         {"pooling": "some"},
         {"scaling": "none"},
+        {"directions": "back"},
         {"class_weight": "some"},
     ],
 )
