@@ -14,7 +14,7 @@ from zoo.errors import UserError
 from zoo.preset import Preset
 from zoo.preset_folder import is_number
 from zoo.tasks import TASKS
-from zoo.tasks.classification import ClassificationRecipe, case_inputs
+from zoo.tasks.case_inputs import ClassificationRecipe, case_inputs
 
 ROWS, CHUNK = 32, 4096  # series and timesteps of a call, which bounds its memory
 
@@ -43,7 +43,8 @@ def predict_classes(
         import dataclasses
         import zoo
         from zoo.datasets.labelled import LabelledCases
-        from zoo.tasks.classification import Classification, ClassificationRecipe
+        from zoo.tasks.case_inputs import ClassificationRecipe
+        from zoo.tasks.classification import Classification
 
         rising = [(np.arange(9.0)[:, None], "up")] * 2
         falling = [(-np.arange(9.0)[:, None], "down")] * 2

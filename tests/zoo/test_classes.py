@@ -11,7 +11,7 @@ from zoo.cli import main
 from zoo.datasets.labelled import LabelledCases
 from zoo.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.classification import ClassificationRecipe
+from zoo.tasks.case_inputs import ClassificationRecipe
 
 TASK = TASKS["classification"]
 

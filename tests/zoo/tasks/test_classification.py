@@ -10,7 +10,7 @@ import pytest
 from zoo.datasets.labelled import LabelledCases
 from zoo.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.classification import ClassificationRecipe, better_scaling, case_inputs
+from zoo.tasks.case_inputs import ClassificationRecipe, better_scaling, case_inputs
 
 TASK = TASKS["classification"]
 NOTHING = frozenset()
