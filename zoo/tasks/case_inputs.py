@@ -18,20 +18,20 @@ class ClassificationRecipe(Recipe):
 
     Args:
         stride: Timesteps of a series that are read as one, side by side, at least 1.
-        scaling: What has mean 0 and deviation 1: `channels`, each over the training
-            part; or `cases`, each channel of each case by itself, so that levels and
-            sizes do not count.
-        directions: `forward`; or `both`, each series beside itself read from its end.
+        scaling: `channels`, each with mean 0 and deviation 1 over the training part, or
+            `cases`, each channel of each case so by itself. Then levels and sizes do
+            not count.
+        directions: `forward`, or `both`, each series beside itself read from its end.
         convolutions: Convolutional layers before the recurrent ones, at least 0.
         filters: Filters of each of them, at least 1.
-        pooling: What the class is told from: `last`, the outputs after the last
-            timestep; or `all`, mean and largest value over all timesteps, of the
+        pooling: What the class is told from, `last`, the outputs after the last
+            timestep, or `all`, mean and largest value over all timesteps of the
             recurrent layers' outputs and of their inputs.
         passes: Times that an epoch goes through the training part, at least 1: where
             it is small, validation and files after each time would take longer than
             the updates.
-        class_weight: How cases are weighed: `none`, alike; or `balanced`, so that
-            each class has the same weight.
+        class_weight: `none`, all cases alike, or `balanced`, each class with the same
+            weight.
     """
 
     stride: int = 1
