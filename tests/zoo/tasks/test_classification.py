@@ -147,6 +147,8 @@ def test_where_nothing_validates_the_training_part_is_shown():
     x, y = TASK.held_out(cases, recipe, "validation")[0]
     assert len(y) == 6
     assert cases.describe()["validation_cases"] == 0
+    levels = TASK.levels(cases, recipe, "validation")
+    assert levels == {"most frequent class": 0.5, "chance": 0.5}
 
 
 def test_what_cannot_be_learned_is_refused():
