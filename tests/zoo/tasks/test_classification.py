@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+import bptt_keras as bk
 from zoo.datasets.labelled import LabelledCases
 from zoo.errors import UserError
 from zoo.tasks import TASKS
@@ -194,3 +195,33 @@ task.levels(data, recipe, "test")
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_balanced_weights_change_a_training_of_series_of_other_lengths():
+    import keras
+
+    draw = np.random.default_rng(0)
+    cases = [(draw.normal(size=(4 + i % 3, 1)), "aaab"[i % 4]) for i in range(8)]
+    data = LabelledCases.of("made", cases, cases, "", validation=cases)
+    losses = []
+    for weight in ("none", "balanced"):
+        recipe = ClassificationRecipe(units=3, batch_size=8, class_weight=weight)
+        keras.utils.set_random_seed(0)
+        trainer = TASK.build_trainer(TASK.build_model(data, recipe), recipe)
+        trainer.compile("sgd", TASK.build_loss(), jit_compile=False)
+        options = TASK.fit_options(data, recipe)
+        log = trainer.fit(TASK.training(data, recipe), verbose=0, **options)
+        losses.append(log.history["loss"][0])
+        if weight == "none":
+            x, y = TASK.training(data, recipe)[0]
+            keras.utils.set_random_seed(0)
+            model = TASK.build_model(data, recipe)
+            step = bk.PureStep(model)
+            valid = np.arange(x["inputs"].shape[1]) < x["lengths"][:, None]
+            logits, _ = step(x["inputs"], valid=valid)
+            each = keras.losses.sparse_categorical_crossentropy(
+                y, logits, from_logits=True
+            ).numpy()
+            weights = np.where(y == 0, 8 / (2 * 6), 8 / (2 * 2))
+    assert losses[0] == pytest.approx(each.mean(), rel=1e-4)
+    assert losses[1] == pytest.approx((weights * each).sum() / 8, rel=1e-4)
