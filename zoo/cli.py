@@ -28,6 +28,7 @@ examples:
   bptt-zoo generate runs/topics --prompt "The " --temperature 0.8
   bptt-zoo generate runs/jsb --out tune.mid
   bptt-zoo forecast runs/table --data my.csv
+  bptt-zoo predict runs/series --data NEW.ts
   bptt-zoo evaluate runs/topics
   bptt-zoo report runs/topics
   bptt-zoo pull NAME --from https://HOST/PATH
@@ -92,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_resume(commands)
     _add_generate(commands)
     _add_forecast(commands)
+    _add_predict(commands)
     _add_evaluate(commands)
     _add_report(commands)
     _add_list(commands)
@@ -447,6 +449,34 @@ def _add_forecast(commands) -> None:
         "--out",
         metavar="FILE.csv",
         help="the forecast (default: NAME-forecast.csv in this folder)",
+    )
+
+
+def _add_predict(commands) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="tell the classes of new series",
+        description="Writes the class of each series, and the probability of every "
+        "class, as a CSV file. Where the file has classes too, the fraction that is "
+        "right is printed.",
+    )
+    _add_preset(parser)
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="FILE",
+        help="series with the channels that the preset was trained on: .ts with "
+        "classes or without, .tsv, .txt, .csv or .arff",
+    )
+    parser.add_argument(
+        "--fill",
+        choices=("linear",),
+        help="put straight lines in the place of missing values",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.csv",
+        help="the classes (default: NAME-classes.csv in this folder)",
     )
 
 

@@ -210,6 +210,11 @@ def forecast(arguments) -> None:
     products.forecast(locate(arguments.preset), arguments)
 
 
+def predict(arguments) -> None:
+    """Writes the classes of series."""
+    products.predict(locate(arguments.preset), arguments)
+
+
 def evaluate(arguments) -> None:
     """Prints the metric of a preset on a held-out part."""
     folder = locate(arguments.preset)

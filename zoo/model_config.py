@@ -14,7 +14,14 @@ from collections.abc import Callable, Iterator
 import keras
 
 import bptt_keras as bk
-from zoo.layers import Influence, TiedLogits, WordEmbedding
+from zoo.layers import (
+    Beside,
+    CausalConvolution,
+    Influence,
+    MeanAndMax,
+    TiedLogits,
+    WordEmbedding,
+)
 from zoo.model_sizes import EMBEDDINGS, KINDS, PLAIN, sizes_of
 
 # Class by name; `KINDS` says which arguments a file may give.
@@ -35,6 +42,11 @@ LAYERS: dict[str, Callable] = {
     "bptt_keras>WeightDropLSTM": bk.layers.WeightDropLSTM,
     "bptt_keras>ActivationRegularization": bk.layers.ActivationRegularization,
     "zoo>Influence": Influence,
+    "zoo>CausalConvolution": CausalConvolution,
+    "zoo>Beside": Beside,
+    "zoo>MeanAndMax": MeanAndMax,
+    "BatchNormalization": keras.layers.BatchNormalization,
+    "Activation": keras.layers.Activation,
 }
 
 

@@ -25,7 +25,7 @@ ACTIVATIONS = frozenset(
 DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 PLAIN = (str, int, float, bool, type(None))
 EMBEDDINGS = ("Embedding", "zoo>WordEmbedding")
-_SIZES = ("units", "input_dim", "output_dim")
+_SIZES = ("units", "input_dim", "output_dim", "filters", "kernel_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +118,35 @@ def _lru(config, width, first):
     return units * (3 + 3 * width + 2 * units)
 
 
+def _convolution(config, width, first):
+    return config["filters"] * (config["kernel_size"] * width + 1)
+
+
+def _filters(config, width, first):
+    return config["filters"]
+
+
+# Layers of a recipe by their names there.
+_RECURRENT = {
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "simple-rnn": "SimpleRNN",
+    "layer-norm-lstm": "LayerNormLSTM",
+    "ind-rnn": "IndRNN",
+    "min-gru": "MinGRU",
+    "lru": "LRU",
+}
+
+
+def _beside(config, width, first):
+    kind = KINDS[f"bptt_keras>{_RECURRENT[config.get('layer', 'lstm')]}"]
+    return kind.weights({"units": config["units"]}, width, first)
+
+
+def _beside_width(config, width, first):
+    return width + config["units"]
+
+
 # Name -> kind. `zoo.model_config` has their classes.
 KINDS: dict[str, Kind] = {
     "Embedding": Kind(
@@ -145,6 +174,13 @@ KINDS: dict[str, Kind] = {
     "zoo>Influence": Kind(
         [], lambda config, width, first: 1, lambda config, width, first: 1
     ),
+    "zoo>CausalConvolution": Kind(["filters", "kernel_size"], _convolution, _filters),
+    "zoo>Beside": Kind(["units", "layer"], _beside, _beside_width),
+    "zoo>MeanAndMax": Kind([], width=lambda config, width, first: 2 * width),
+    "BatchNormalization": Kind(
+        ["momentum", "epsilon"], lambda config, width, first: 4 * width
+    ),
+    "Activation": Kind(["activation"]),
 }
 
 
@@ -215,6 +251,9 @@ def _check(name: str, config: dict) -> None:
             raise ValueError(f"argument {key!r} of {name} is no plain value")
         if key in _SIZES:
             _require_size(f"{name}: {key}", value, limits.WEIGHTS)
+        elif key == "layer":
+            if value not in _RECURRENT:
+                raise ValueError(f"{name} has no {key} {value!r:.100} here")
         elif key.endswith("activation") and not _is_activation(value):
             raise ValueError(f"{name} has no {key} {value!r:.100} here")
         elif key.endswith(("dropout", "rate")) and not _is_rate(value):

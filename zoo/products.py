@@ -1,4 +1,4 @@
-"""The commands that write what a model makes: a piece of music, a forecast."""
+"""The commands that write what a model makes: music, a forecast, classes."""
 
 from __future__ import annotations
 
@@ -107,6 +107,53 @@ def forecast(folder: Path, arguments) -> None:
     print(_table(names, ahead))
     print(_trust(preset.metadata))
     print(f"table:   {out}\npicture: {picture}")
+
+
+def predict(folder: Path, arguments) -> None:
+    """Writes the classes of series as CSV, and prints how many have which."""
+    task = read_metadata(folder)["task"]
+    if task != "classification":
+        raise UserError(
+            f"This preset is one of {task}; it must be one of classification."
+        )
+    from zoo.datasets.own_cases import read_any
+
+    name = f"{Path(arguments.data).stem}-classes.csv"
+    out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
+    cases = read_any(arguments.data, fill=arguments.fill)
+    import_tensorflow()
+    from zoo.classes import predict_classes
+    from zoo.preset import load_preset
+
+    preset = load_preset(folder)
+    labels, probabilities = predict_classes(preset, [values for values, _ in cases])
+    classes = preset.processing["classes"]
+    write_text(out, _class_csv(classes, labels, probabilities))
+    shown = [(name, labels.count(name)) for name in classes if name in labels]
+    counts = ", ".join(f"{name} {count:,}" for name, count in shown[: SHOWN[0]])
+    more = ", ..." if len(shown) > SHOWN[0] else ""
+    print(f"{Path(arguments.data).name}: {len(labels):,} series: {counts}{more}")
+    given = [(label, found) for (_, label), found in zip(cases, labels, strict=True)]
+    given = [(label, found) for label, found in given if label is not None]
+    if given:
+        right = sum(label == found for label, found in given)
+        print(f"accuracy: {right / len(given):.4g} of {len(given):,} that have a class")
+        strange = sorted({label for label, _ in given} - set(classes))
+        if strange:
+            print(
+                "Classes that the preset does not know, and that count as wrong: "
+                f"{', '.join(strange[:5])}"
+            )
+    print(f"table: {out}")
+
+
+def _class_csv(classes, labels, probabilities) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", "label", *(f"probability {name}" for name in classes)])
+    for case, (label, row) in enumerate(zip(labels, probabilities, strict=True), 1):
+        writer.writerow([case, label, *(f"{value:.6g}" for value in row)])
+    return text.getvalue()
 
 
 def _trust(metadata: dict) -> str:

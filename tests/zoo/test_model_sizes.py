@@ -5,8 +5,15 @@ import keras
 import pytest
 
 import bptt_keras as bk
-from zoo import limits
-from zoo.layers import Influence, TiedLogits, WordEmbedding
+from zoo import limits, recipe
+from zoo.layers import (
+    Beside,
+    CausalConvolution,
+    Influence,
+    MeanAndMax,
+    TiedLogits,
+    WordEmbedding,
+)
 from zoo.model_config import LAYERS, from_config, to_config
 from zoo.model_sizes import ACTIVATIONS, KINDS, sizes_of
 
@@ -34,6 +41,11 @@ ON_NUMBERS = [
     bk.layers.WeightDropLSTM(5, 0.4, **OPTIONS),
     bk.layers.LRU(5, **OPTIONS),
     Influence(),
+    CausalConvolution(5, kernel_size=4),
+    *(Beside(5, layer) for layer in recipe.LAYERS),
+    keras.layers.BatchNormalization(),
+    keras.layers.Activation("relu"),
+    MeanAndMax(),
 ]
 
 

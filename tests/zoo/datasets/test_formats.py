@@ -1,11 +1,10 @@
-"""Tables, labelled cases and piano rolls in files of anyone's."""
+"""Tables and piano rolls in files of anyone's."""
 
 import io
 
 import numpy as np
 import pytest
 
-from zoo.datasets.cases import read_ts
 from zoo.datasets.mat import read_mat
 from zoo.datasets.npz import read_npz
 from zoo.datasets.rolls import as_roll, read_parts, read_piece
@@ -40,33 +39,6 @@ def test_quotes_are_no_part_of_a_name():
 def test_a_table_with_gaps_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
         read_csv(text)
-
-
-HEAD = "#made here\n@problemName x\n@classLabel true a b\n@data\n"
-
-
-def test_cases_have_channels_and_a_label():
-    (first, second) = read_ts(HEAD + "1,2,3:4,5,6:a\n7,8:9,10:b\n")
-    assert first[0].tolist() == [[1, 4], [2, 5], [3, 6]] and first[1] == "a"
-    assert second[0].shape == (2, 2) and second[1] == "b"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1,2:a\n", "no case after a line `@data`"),
-        (HEAD, "no case after a line `@data`"),
-        (HEAD + "1,x:a\n", "line 5 must hold channels of numbers"),
-        (HEAD + "1,2:3:a\n", "line 5 must hold channels of numbers, of one length"),
-        (HEAD + "1,?:a\n", "line 5 must hold"),
-        (HEAD + "1,nan:a\n", "line 5 has no channel, or values are missing"),
-        (HEAD + "a\n", "line 5 has no channel"),
-        (HEAD + "1,2:a\n1,2:3,4:b\n", "line 6 has 2 channels, those before it 1"),
-    ],
-)
-def test_cases_that_cannot_be_read_are_refused(text, message):
-    with pytest.raises(ValueError, match=message):
-        read_ts(text)
 
 
 def mat(**cells):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.datasets.own_cases import read_cases
 from zoo.datasets.own_rolls import read_rolls
 from zoo.datasets.own_table import read_table
 from zoo.errors import UserError
@@ -205,20 +204,6 @@ def test_a_table_with_a_gap_is_refused(tmp_path):
 
 
 CASES = "@data\n" + "".join(f"{i},2,3:{i},5,6:{'ab'[i % 2]}\n" for i in range(20))
-
-
-def test_own_cases_come_in_two_files(tmp_path):
-    (tmp_path / "mine_TRAIN.ts").write_text(CASES)
-    with pytest.raises(UserError, match="does not exist: .*mine_TEST.ts"):
-        read_cases(tmp_path / "mine_TRAIN.ts")
-    (tmp_path / "mine_TEST.ts").write_text(CASES)
-    name, train, test = read_cases(tmp_path / "mine_TRAIN.ts")
-    assert name == "mine" and len(train) == len(test) == 20
-    with pytest.raises(UserError, match="must name a file NAME_TRAIN.ts"):
-        read_cases(tmp_path / "mine_TEST.ts")
-    (tmp_path / "mine_TEST.ts").write_text("@data\n1,2:a\n")
-    with pytest.raises(UserError, match="2 channels in the training file, 1 in the"):
-        read_cases(tmp_path / "mine_TRAIN.ts")
 
 
 def test_every_fifth_case_of_a_class_validates(tmp_path):
