@@ -127,7 +127,7 @@ def test_a_preset_holds_them():
         [
             ("zoo>CausalConvolution", {"filters": 20_000, "kernel_size": 1}),
             ("zoo>MeanAndMax", {}),
-            ("Dense", {"units": 2_000}),
+            ("Dense", {"units": 3_000}),
         ],
         [("zoo>Beside", {"units": 10**5})],
     ],
