@@ -2,14 +2,21 @@
 
 import contextlib
 import gc
+import hashlib
 import importlib.util
 import os
+import shutil
 import warnings
 from pathlib import Path
 
 CACHE_SWITCH = "BPTT_KERAS_COMPILE_CACHE"
 _XLA_FLAGS = "TF_XLA_FLAGS"
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory="
+_READ_ONLY = "--tf_xla_persistent_cache_read_only=true"
+# Bytes that must be free for new programs; one has up to a few million.
+_ROOM = 2**26
+# Beside a program of the cache: its checksum.
+_SUM = ".sha256"
 
 
 def require_tensorflow():
@@ -58,8 +65,14 @@ def use_compile_cache():
     processor. TensorFlow reads such settings once, when its first operation runs; the
     package calls this when it is imported, and warns if that is too late.
 
+    TensorFlow ends a training that meets a damaged program, or finds no room for a new
+    one. So programs that are not whole are removed here, with a warning, and compiled
+    anew; and from a folder that is read-only, or on a full disk, programs are read and
+    none are added.
+
     Returns:
-        The folder as a string, or `None` if there is none or it is too late.
+        The folder as a string, or `None` if there is none, it is too late, or what is
+        damaged cannot be removed.
 
     Raises:
         ValueError: If the folder cannot be made, or its name has blanks, which would
@@ -91,8 +104,82 @@ def use_compile_cache():
             f"The folder that {CACHE_SWITCH} names cannot be made: {error}. Received: "
             f"{folder!r}."
         ) from error
-    os.environ[_XLA_FLAGS] = f"{flags} {_CACHE_FLAG}{folder}".strip()
+    settings = [flags, _CACHE_FLAG + folder]
+    writable = os.access(folder, os.W_OK)
+    if not writable or shutil.disk_usage(folder).free < _ROOM:
+        why = "has too little room" if writable else "is read-only"
+        warnings.warn(
+            f"The folder that {CACHE_SWITCH} names {why}: no more programs are kept "
+            f"there. Received: {folder!r}.",
+            stacklevel=2,
+        )
+        settings.append(_READ_ONLY)
+    damaged = _remove_damaged(Path(folder))
+    if damaged:
+        removed = not any(path.exists() for path in damaged)
+        warnings.warn(
+            f"The folder that {CACHE_SWITCH} names has damaged programs: "
+            f"{len(damaged)}. They are compiled anew"
+            f"{'' if removed else ', and the folder is not used'}. Received: "
+            f"{folder!r}.",
+            stacklevel=2,
+        )
+        if not removed:
+            return None
+    os.environ[_XLA_FLAGS] = " ".join(filter(None, settings))
     return folder
+
+
+def _remove_damaged(folder):
+    """Removes programs that are not as they were written; returns their paths."""
+    damaged = []
+    for path in folder.glob("*.pb"):
+        note = path.with_name(path.name + _SUM)
+        with contextlib.suppress(OSError):
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()
+            known = note.read_text() if note.exists() else None
+            # Without a note TensorFlow has just put it there; whole, unless the disk
+            # was full.
+            if known != digest if known is not None else not _is_whole(content):
+                damaged.append(path)
+                note.unlink(missing_ok=True)
+                path.unlink()
+            elif known is None:
+                # At once, as other processes read it.
+                new = path.with_name(f".{os.getpid()}{_SUM}")
+                new.write_text(digest)
+                os.replace(new, note)
+    return damaged
+
+
+def _is_whole(message):
+    """Whether the fields of a message of protocol buffers end where the file ends."""
+    place = 0
+
+    def number():
+        nonlocal place
+        value = shift = 0
+        while True:
+            byte = message[place]
+            value |= (byte & 127) << shift
+            place, shift = place + 1, shift + 7
+            if byte < 128:
+                return value
+
+    try:
+        while place < len(message):
+            kind = number() & 7
+            if kind == 0:
+                number()
+            elif kind == 2:
+                length = number()
+                place += length
+            else:
+                return False
+    except IndexError:
+        return False
+    return place == len(message) > 0
 
 
 def compile_cache():

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -40,7 +41,9 @@ def test_tensorflow_is_accepted():
 def early(monkeypatch):
     """As if TensorFlow had not run yet, with no settings of its own."""
     monkeypatch.setattr(backend, "_operations_have_run", lambda: False)
-    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    # Set first, so that it is put back as it was.
+    monkeypatch.setenv("TF_XLA_FLAGS", "")
+    monkeypatch.delenv("TF_XLA_FLAGS")
 
 
 def test_the_compile_cache_is_a_folder_that_is_made(early, monkeypatch, tmp_path):
@@ -79,6 +82,72 @@ def test_a_compile_cache_that_cannot_be_is_refused(early, monkeypatch, tmp_path)
         use_compile_cache()
 
 
+# Two fields of protocol buffers: a string of three bytes, one of two hundred.
+PROGRAM = b"\x0a\x03abc" + b"\x1a\xc8\x01" + bytes(200)
+
+
+@pytest.fixture
+def cache(early, monkeypatch, tmp_path):
+    """A folder with one program, which was looked at before."""
+    (tmp_path / "a.pb").write_bytes(PROGRAM)
+    monkeypatch.setenv("BPTT_KERAS_COMPILE_CACHE", str(tmp_path))
+    assert use_compile_cache() == str(tmp_path)
+    monkeypatch.delenv("TF_XLA_FLAGS")
+    return tmp_path
+
+
+def test_a_whole_program_stays_in_the_compile_cache(cache):
+    use_compile_cache()
+    assert (cache / "a.pb").read_bytes() == PROGRAM
+    assert "read_only" not in os.environ["TF_XLA_FLAGS"]
+
+
+def test_a_program_with_another_bit_is_compiled_anew(cache):
+    (cache / "a.pb").write_bytes(PROGRAM[:-1] + b"\x01")
+    with pytest.warns(UserWarning, match="damaged programs: 1. They are compiled anew"):
+        assert use_compile_cache() == str(cache)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", PROGRAM[:-1], PROGRAM[:6], PROGRAM + b"\xff", b"\x0b" * 9]
+)
+def test_a_program_that_a_full_disk_cut_is_compiled_anew(cache, content):
+    (cache / "a.pb").write_bytes(content)
+    (cache / "a.pb.sha256").unlink()
+    with pytest.warns(UserWarning, match="damaged programs"):
+        use_compile_cache()
+    assert not (cache / "a.pb").exists()
+
+
+def test_a_damaged_program_that_stays_is_not_used(cache, monkeypatch):
+    (cache / "a.pb").write_bytes(b"")
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(cache), "unlink", refuse)
+    with pytest.warns(UserWarning, match="the folder is not used"):
+        assert use_compile_cache() is None
+    assert "TF_XLA_FLAGS" not in os.environ
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("os.access", lambda *_: False, "is read-only"),
+        ("shutil.disk_usage", lambda _: SimpleNamespace(free=0), "too little room"),
+    ],
+)
+def test_a_compile_cache_without_room_is_only_read(
+    cache, monkeypatch, name, value, words
+):
+    monkeypatch.setattr(name, value)
+    with pytest.warns(UserWarning, match=words):
+        assert use_compile_cache() == str(cache)
+    assert os.environ["TF_XLA_FLAGS"].endswith("persistent_cache_read_only=true")
+
+
 TRAINING = """
 import bptt_keras as bk
 import keras, numpy as np
@@ -109,7 +178,9 @@ def test_a_second_process_finds_the_programs_of_the_first(root, tmp_path):
             text=True,
             check=True,
         )
-        return done.stdout, {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+        return done.stdout, {
+            path: path.stat().st_mtime_ns for path in folder.glob("*.pb")
+        }
 
     first, written = train()
     assert f"programs kept in {folder}" in first

@@ -16,6 +16,7 @@ from zoo.errors import UserError
 from zoo.files import new_folder, write_json
 from zoo.fingerprint import digest
 from zoo.manifest import sha256_of
+from zoo.weights import save_weights
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -54,7 +55,7 @@ class Checkpoint(keras.callbacks.Callback):
             "seconds": run.seconds,
         }
         with new_folder(self.folder, keep=self.folder.with_name(BEFORE)) as new:
-            run.trainer.save_weights(new / WEIGHTS)
+            save_weights(run.trainer, new / WEIGHTS)
             write_json(new / STATE, state)
             sums = {name: sha256_of(new / name) for name in (STATE, WEIGHTS)}
             write_json(new / CHECKSUMS, sums)

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from zoo.errors import UserError, ZooError
+from zoo.extras import EXTRAS, not_installed, tensorflow_version
+from zoo.suggestions import did_you_mean
 
 _KINDS = {"int": int, "float": float, "str": str}
 EPILOG = """\
@@ -26,6 +28,7 @@ examples:
   bptt-zoo generate runs/topics --prompt "The " --temperature 0.8
   bptt-zoo generate runs/jsb --out tune.mid
   bptt-zoo forecast runs/table --data my.csv
+  bptt-zoo predict runs/series --data NEW.ts
   bptt-zoo evaluate runs/topics
   bptt-zoo report runs/topics
   bptt-zoo pull NAME --from https://HOST/PATH
@@ -51,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     try:
         arguments = build_parser().parse_args(argv)
+        _refuse_empty(arguments)
         return _command(arguments.command)(arguments) or 0
     except UserError as error:
         return _report(error, 2)
@@ -59,6 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except (ZooError, OSError) as error:
         return _report(error, 1)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        return _report(not_installed(error.name), 1)
     except KeyboardInterrupt:
         return 130
     except SystemExit as error:  # argparse: --help and wrong options
@@ -73,12 +81,19 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=_versions(),
+        help="show the versions of what runs, and exit",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_tune(commands)
     _add_resume(commands)
     _add_generate(commands)
     _add_forecast(commands)
+    _add_predict(commands)
     _add_evaluate(commands)
     _add_report(commands)
     _add_list(commands)
@@ -94,8 +109,41 @@ def build_parser() -> argparse.ArgumentParser:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line; `--help` has the rest."""
 
+    def __init__(self, **options):
+        # Beginnings of options are none: what one means changes as others are added.
+        super().__init__(**options, allow_abbrev=False)
+
+    def parse_known_args(self, args=None, namespace=None):
+        namespace, rest = super().parse_known_args(args, namespace)
+        # Told here: the parser above, which argparse leaves it to, has other options.
+        options = [word.partition("=")[0] for word in rest if word.startswith("--")]
+        if options:
+            meant = did_you_mean(options[0], self._option_string_actions)
+            self.error(f"there is no option {options[0]}.{meant}")
+        return namespace, rest
+
     def error(self, message):
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        if choice:
+            word, known = choice.groups()
+            known = known.replace("'", "").split(", ")
+            message += "." + did_you_mean(word, known)
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _versions() -> str:
+    """Versions of what runs, found without importing it."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    own = {"tensorflow": tensorflow_version() or "not installed"}
+    for name in ("bptt_keras", "keras"):
+        try:
+            own[name] = version(name)
+        except PackageNotFoundError:
+            own[name] = "not installed"
+    own["python"] = sys.version.split()[0]
+    order = ("bptt_keras", "tensorflow", "keras", "python")
+    return ", ".join(f"{name} {own[name]}" for name in order)
 
 
 def _add_train(commands) -> None:
@@ -147,6 +195,7 @@ def _add_task(tasks, task) -> None:
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=kind,
+            choices=field.metadata.get("choices"),
             metavar={int: "N", float: "X", str: "NAME"}[kind],
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
@@ -253,11 +302,13 @@ def _add_tuned_task(tasks, task) -> None:
     )
     words = _words(type(recipe))
     for field in dataclasses.fields(recipe):
-        group.add_argument(
+        option = group.add_argument(
             f"--{field.name.replace('_', '-')}",
             metavar="VALUE|RANGE" if field.name not in ("seed", "epochs") else "N",
             help=f"{words[field.name]} (default: {_default(task, field.name)})",
         )
+        # For completion alone: a list of them is taken, too.
+        option.known = list(field.metadata.get("choices", ()))
     _add_jit(group)
 
 
@@ -374,8 +425,8 @@ def _add_generate(commands) -> None:
         "--frames-per-beat",
         type=int,
         metavar="N",
-        help="frames of a quarter note, in --prompt too (default: that of the data "
-        "set, 1 for your own)",
+        help="frames of a quarter note, in --prompt too (default: as in the data that "
+        "the preset was trained on)",
     )
 
 
@@ -414,7 +465,37 @@ def _add_forecast(commands) -> None:
             )
 
 
+def _add_predict(commands) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="tell the classes of new series",
+        description="Writes the class of each series, and the probability of every "
+        "class, as a CSV file. Where the file has classes too, the fraction that is "
+        "right is printed.",
+    )
+    _add_preset(parser)
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="FILE",
+        help="series with the channels that the preset was trained on: .ts with "
+        "classes or without, .tsv, .txt, .csv or .arff",
+    )
+    parser.add_argument(
+        "--fill",
+        choices=("linear",),
+        help="put straight lines in the place of missing values",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.csv",
+        help="the classes (default: NAME-classes.csv in this folder)",
+    )
+
+
 def _add_evaluate(commands) -> None:
+    from zoo.tasks import TASKS
+
     parser = commands.add_parser(
         "evaluate",
         help="measure a trained model on a held-out part",
@@ -424,12 +505,21 @@ def _add_evaluate(commands) -> None:
     _add_preset(parser)
     group = parser.add_argument_group("data")
     either = group.add_mutually_exclusive_group()
-    either.add_argument(
+    dataset = either.add_argument(
         "--dataset",
         metavar="NAME",
         help="a data set of the same task (default: its own)",
     )
+    dataset.known = sorted(name for task in TASKS.values() for name in task.DATASETS)
     either.add_argument("--data", metavar="PATH", help="data of your own")
+    group.add_argument(
+        "--whole",
+        action="store_true",
+        help="all of a text or of music of --data, not its last part alone",
+    )
+    group.add_argument(
+        "--encoding", metavar="NAME", help="of a text of --data (default: utf-8)"
+    )
     group.add_argument(
         "--data-dir", metavar="DIR", help="folder with a local copy of the files"
     )
@@ -567,7 +657,8 @@ def _add_completion(commands) -> None:
         "completion",
         help="print a script that completes commands and options in a shell",
         description="Prints a script for your shell. For bash: bptt-zoo completion "
-        "bash > ~/.local/share/bash-completion/completions/bptt-zoo",
+        "bash > ~/.local/share/bash-completion/completions/bptt-zoo; for zsh a line in "
+        '~/.zshrc, after compinit: eval "$(bptt-zoo completion zsh)"',
     )
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
@@ -598,6 +689,17 @@ def _add_json(parser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _refuse_empty(arguments) -> None:
+    """Refuses "" where a name or a path must be: an unset variable of a script."""
+    for name, value in vars(arguments).items():
+        # An empty prompt is a question of the model's.
+        if name != "prompt" and "" in (value if isinstance(value, list) else [value]):
+            option = {"server": "from", "start": "from", "mirrors": "mirror"}.get(
+                name, name
+            )
+            raise UserError(f"`{option.replace('_', '-')}` must not be empty.")
+
+
 def _command(name: str):
     from zoo import commands, preset_commands
     from zoo.tuning import command as tuning
@@ -608,8 +710,11 @@ def _command(name: str):
 
 
 def _report(error: Exception, code: int) -> int:
+    words = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        words = f"{error.filename}: {error.strerror}."
     keeps = getattr(error, "keeps_lines", False)
-    message = str(error) if keeps else " ".join(str(error).split())
+    message = words if keeps else " ".join(words.split())
     print(f"bptt-zoo: {message}", file=sys.stderr)
     return code
 

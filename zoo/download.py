@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tqdm.auto import tqdm
-
 from zoo.errors import ZooError
 from zoo.files import one_at_a_time
 
@@ -24,6 +22,10 @@ ATTEMPTS = 3  # at each address, of a transfer that broke off
 PAUSE = 0.5  # seconds before the second attempt; twice that before the third
 SLOWEST = 1000  # bytes per second
 PIECE = 2**16
+
+
+class Unreachable(ZooError):
+    """No address gave an answer, so nobody knows what it would have been."""
 
 
 def download(
@@ -57,7 +59,8 @@ def download(
 
     Raises:
         ZooError: If no address has the file, each with its reason, or if the
-            environment variable BPTT_ZOO_OFFLINE forbids to look.
+            environment variable BPTT_ZOO_OFFLINE forbids to look; `Unreachable` if
+            none of them answered.
     """
     urls = [urls] if isinstance(urls, str) else list(urls)
     path = Path(path)
@@ -70,7 +73,7 @@ def download(
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     lock = path.with_name(f".{path.name}.lock")
-    reasons = []
+    reasons, silent = [], True
     with one_at_a_time(lock, f"fetching {path.name}"):
         if again:
             part.unlink(missing_ok=True)
@@ -85,12 +88,13 @@ def download(
             )
         for url in urls:
             transfer = _Transfer(url, part, limit, size, label)
-            reason = _attempts(transfer, check)
-            if reason is None:
+            failure = _attempts(transfer, check)
+            if failure is None:
                 os.replace(part, path)
                 return path
-            reasons.append(f"{url} cannot be downloaded ({reason})")
-    raise ZooError("; ".join(reasons) + ".")
+            reasons.append(f"{url} cannot be downloaded ({failure})")
+            silent = silent and isinstance(failure, _NoAnswer)
+    raise (Unreachable if silent else ZooError)("; ".join(reasons) + ".")
 
 
 def is_offline() -> bool:
@@ -107,9 +111,9 @@ def _is_good(path: Path, check) -> bool:
     return True
 
 
-def _attempts(transfer: _Transfer, check) -> str | None:
+def _attempts(transfer: _Transfer, check) -> _Refused | None:
     """Why an address does not give the file, or None once its part is complete."""
-    reason = None
+    failure = None
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE * 2 ** (attempt - 1))
@@ -117,24 +121,28 @@ def _attempts(transfer: _Transfer, check) -> str | None:
         try:
             transfer.run()
         except _Refused as error:
-            return str(error)
+            return error
         except (OSError, http.client.HTTPException) as error:
-            reason = str(error) or type(error).__name__
+            failure = _NoAnswer(str(error) or type(error).__name__)
             continue
         try:
             check(transfer.part)
         except ZooError as error:
             transfer.discard()
-            reason = str(error).rstrip(".")
+            failure = _Refused(str(error).rstrip("."))
             if resumed:  # the first half may have been another file's
                 continue
-            return reason
+            return failure
         return None
-    return reason
+    return failure
 
 
 class _Refused(Exception):
     """Trying again would not help."""
+
+
+class _NoAnswer(_Refused):
+    """Nothing there answers, or it breaks off, or it has a failure of its own."""
 
 
 class _Stuck(TimeoutError):
@@ -200,6 +208,8 @@ class _Transfer:
         return start
 
     def _copy(self, response, expected: int | None) -> None:
+        from tqdm.auto import tqdm
+
         began, before = time.monotonic(), self.received
         bar = tqdm(
             total=expected,
@@ -246,7 +256,8 @@ def _open(url: str, start: int):
     """An open answer.
 
     Raises:
-        _Refused: If there is no answer, or no such file.
+        _NoAnswer: If there is none.
+        _Refused: If there is no such file.
         OSError: If the server has a failure of its own, which may pass.
     """
     headers = {"Accept-Encoding": "identity", "User-Agent": "bptt_keras"}
@@ -262,16 +273,18 @@ def _open(url: str, start: int):
         # Looking up a host name knows no timeout of its own.
         return _within(2 * TIMEOUT, connect)
     except _Stuck as error:
-        raise _Refused(str(error)) from None
+        raise _NoAnswer(str(error)) from None
     except urllib.error.HTTPError as error:
         error.close()
         kind = {416: _OutOfRange, 408: OSError, 429: OSError}.get(error.code, _Refused)
         kind = OSError if error.code >= 500 else kind
         raise kind(f"{error.code} {error.reason}") from None
+    except _Refused:
+        raise
     except Exception as error:
         # URLError wraps the reason; a timeout does not.
         reason = str(getattr(error, "reason", error)) or type(error).__name__
-        raise _Refused(reason) from None
+        raise _NoAnswer(reason) from None
 
 
 def _within(seconds: float, function: Callable[[], object]):

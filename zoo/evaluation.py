@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from zoo.preset import Preset
+from zoo.progress import Measuring
 from zoo.recipe import Training
 from zoo.tasks import TASKS
 from zoo.tasks.task import Task
@@ -30,7 +31,8 @@ def measure(
     trainer = task.build_trainer(model, recipe)
     trainer.compile("sgd", task.build_loss(), metrics=task.build_metrics() or None)
     batches = task.held_out(data, recipe, part)
-    logs = trainer.evaluate(batches, verbose=0, return_dict=True)
+    shown = [Measuring()]
+    logs = trainer.evaluate(batches, verbose=0, callbacks=shown, return_dict=True)
     return task.METRIC.factor * float(logs[task.METRIC.log])
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from zoo.errors import UserError, ZooError
@@ -34,6 +36,7 @@ def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
         with one_at_a_time(Path(".results.lock"), "writing results"):
             Path("results.txt").write_text("0.1")
     """
+    # Late: what reads and lists only works without the extra that has it.
     from filelock import FileLock, Timeout
 
     taken = FileLock(lock, timeout=WAIT)
@@ -91,6 +94,10 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     Yields:
         A path in the same folder, with the same suffixes, to write to.
 
+    Raises:
+        ZooError: If the disk is full.
+        UserError: If the file cannot be written for another reason.
+
     Example:
         from zoo.files import atomic_path
 
@@ -100,11 +107,12 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     # The suffix stays: Keras and matplotlib choose the format by it.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _named(path, temporary):
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -113,9 +121,22 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_bytes(text.encode("utf-8"))
 
 
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file atomically, and waits until the disk has it."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_json(path: str | os.PathLike, value) -> None:
     """Writes a JSON file atomically, indented, keys in the order given."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, as_json(value))
+
+
+def as_json(value) -> str:
+    """The text that `write_json` writes."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 @contextlib.contextmanager
@@ -132,6 +153,10 @@ def new_folder(
     Yields:
         A path in the same folder, to write to; it is gone if the block fails.
 
+    Raises:
+        ZooError: If the disk is full.
+        UserError: If the folder cannot be written for another reason.
+
     Example:
         from zoo.files import new_folder
 
@@ -140,13 +165,58 @@ def new_folder(
     """
     path = Path(path)
     new = _beside(path, "new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    try:
-        yield new
-        replace_folder(new, path, keep=keep)
-    finally:
+    with _named(path, new):
         shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        try:
+            yield new
+            replace_folder(new, path, keep=keep)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(path: Path, temporary: Path) -> Iterator[None]:
+    """Within: errors of a temporary file name the one that it is for."""
+    try:
+        yield
+    except OSError as error:
+        # Without a name: while something was written.
+        name = "" if error.filename is None else os.fspath(error.filename)
+        if name and not str(name).startswith(str(temporary)):
+            raise
+        raise cannot_write(path, error) from error
+    except ZooError as error:
+        # The same, told of a file in a temporary folder.
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or str(temporary) not in str(error):
+            raise
+        raise cannot_write(path, cause) from cause
+
+
+def make_folder(path: str | os.PathLike) -> None:
+    """Makes a folder and those above it, where they are missing.
+
+    Raises:
+        ZooError: If that cannot be; names the folder and the reason.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: str | os.PathLike, error: OSError) -> ZooError:
+    """The error for a file that cannot be written, which names it and the reason.
+
+    Args:
+        path: The file that was asked for.
+        error: What the system says.
+    """
+    reason = error.strerror or error
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return ZooError(f"There is no room for {path} ({reason}).")
+    return UserError(f"{path} cannot be written ({reason}).")
 
 
 def replace_folder(
@@ -214,8 +284,8 @@ def output_file(
         The name as a path.
 
     Raises:
-        UserError: If it has another suffix, its folder is missing, or it is a folder
-            or `keep`.
+        UserError: If it has another suffix, its folder is missing or read-only, or it
+            is a folder or `keep`.
     """
     out = Path(out)
     if out.suffix not in suffixes:
@@ -223,6 +293,8 @@ def output_file(
     if out.is_dir() or not out.parent.is_dir():
         what = "is a folder" if out.is_dir() else "lies in a folder that does not exist"
         raise UserError(f"`{option}` {what}: {out}")
+    if not os.access(out.parent, os.W_OK):
+        raise UserError(f"`{option}` lies in a folder that is read-only: {out}")
     if keep is not None and out.resolve() == Path(keep).resolve():
         raise UserError(f"`{option}` would replace the file that is read: {out}")
     return out
@@ -271,3 +343,30 @@ def prepare_output(
         else:
             path.unlink(missing_ok=True)
     return out
+
+
+def leaves_no_empty_folder(command: Callable) -> Callable:
+    """A command that removes the folder `arguments.out` again if it fails early.
+
+    Only folders that the command has made, and that hold nothing but its lock, are
+    removed.
+
+    Args:
+        command: Function of parsed arguments.
+    """
+
+    @functools.wraps(command)
+    def run(arguments):
+        out = Path(arguments.out)
+        new = [folder for folder in (out, *out.parents) if not folder.exists()]
+        try:
+            return command(arguments)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                if new and [path.name for path in out.iterdir()] == [LOCK]:
+                    (out / LOCK).unlink()
+                for folder in new:
+                    folder.rmdir()
+            raise
+
+    return run

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import sys
+import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zoo.datasets.cache import cache_folder
-from zoo.download import OFFLINE, download, is_offline
+from zoo.datasets.cache import cache_folder, usable_cache
+from zoo.download import OFFLINE, Unreachable, download, is_offline
 from zoo.errors import UserError, ZooError
 from zoo.files import atomic_path
 from zoo.index import (
@@ -29,7 +33,8 @@ from zoo.manifest import (
     read_manifest,
     sha256_of,
 )
-from zoo.preset_folder import find_preset
+from zoo.preset_folder import CONFIG, find_preset
+from zoo.suggestions import did_you_mean
 
 MIRRORS = "BPTT_ZOO_MIRRORS"
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -91,7 +96,8 @@ def locate(
         if mirrors:
             raise UserError(f"A mirror goes with a name. Received: {source!r}")
         if "://" in source:
-            return _fetch([_address(source)], sha256, source)
+            with usable_cache():
+                return _fetch([_address(source)], sha256, source)
         return _checked_folder(source, sha256)
     found, found_at = _look_up(source, mirrors)
     if found is not None:
@@ -113,15 +119,45 @@ def index_at(mirror: str) -> Index:
     url = _joined(_address(mirror), INDEX)
     _require_secure(url)
     path = cache_folder() / "presets" / "indexes" / f"{_key(url)}.json"
-    _refresh(url, path, LARGEST, lambda part: read_index(part.read_bytes(), url))
-    return read_index(path.read_bytes(), url)
+    with usable_cache():
+        content = _refreshed(url, path, LARGEST, read_index)
+    return read_index(content, url)
+
+
+def require_address(source: str) -> None:
+    """Refuses what is no address of a folder on a server.
+
+    Raises:
+        UserError: Says what an address is.
+    """
+    _address(source)
 
 
 def _checked_folder(source: str, sha256: str | None) -> Path:
+    if not os.path.exists(source):
+        meant = did_you_mean(source, [*own_index().presets, *_presets_beside(source)])
+        raise UserError(
+            f"There is no preset {source!r}: no folder is called so, and no preset of "
+            f"`bptt-zoo list`.{meant}"
+        )
     folder = find_preset(source)
     if sha256 is not None:
         _check_folder(folder, sha256)
     return folder
+
+
+def _presets_beside(source: str) -> list[str]:
+    """Where a path leads to a preset if its last part is another one."""
+    above = os.path.dirname(source)
+    try:
+        paths = [Path(entry) for entry in os.scandir(above or ".")]
+    except (OSError, ValueError):
+        return []
+    return [
+        os.path.join(above, path.name)
+        for path in paths
+        if any((path / name / CONFIG).is_file() for name in ("", "preset"))
+    ]
 
 
 def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]:
@@ -135,7 +171,7 @@ def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]
         return index.presets[name], [*mirrors, *index.mirrors]
     if not asked and os.path.isdir(name):
         return None, []
-    failures = []
+    failures, listed = [], []
     for place, mirror in enumerate(mirrors):
         try:
             release = index_at(mirror)
@@ -146,11 +182,13 @@ def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]
             # Its checksum is known now, so it may come from anywhere.
             others = [*mirrors[place + 1 :], *release.mirrors]
             return release.presets[name], [mirror, *others]
+        listed += release.presets
     if failures:
         raise failures[0]
     if mirrors:
+        meant = did_you_mean(name, [*index.presets, *listed])
         raise UserError(
-            f"There is no preset {name} at {', '.join(mirrors)}. What there is: "
+            f"There is no preset {name} at {', '.join(mirrors)}.{meant} What there is: "
             "bptt-zoo list --from ADDRESS"
         )
     return None, []
@@ -174,7 +212,8 @@ def _by_name(found: Listed, mirrors: list[str]) -> Path:
             f"has it. Name one with --from, `mirrors=` or {MIRRORS}."
         )
     addresses = [_joined(_address(mirror), found.name) for mirror in mirrors]
-    return _fetch(addresses, found.manifest_sha256, found.name)
+    with usable_cache():
+        return _fetch(addresses, found.manifest_sha256, found.name)
 
 
 def _fetch(addresses: list[str], sha256: str | None, label: str) -> Path:
@@ -209,13 +248,10 @@ def _fetch(addresses: list[str], sha256: str | None, label: str) -> Path:
 
 
 def _current(address: str) -> str:
-    """Checksum of the manifest that an address has now; offline: that it had last."""
+    """Checksum of the manifest that an address has now, or else that it had last."""
     url = _joined(address, MANIFEST)
     path = cache_folder() / "presets" / "addresses" / f"{_key(url)}.json"
-    _refresh(
-        url, path, LARGEST_MANIFEST, lambda part: read_manifest(part.read_bytes(), url)
-    )
-    content = path.read_bytes()
+    content = _refreshed(url, path, LARGEST_MANIFEST, read_manifest)
     manifest = read_manifest(content, url)
     folder = _folder(manifest.sha256)
     if not (folder / MANIFEST).exists():
@@ -225,13 +261,37 @@ def _current(address: str) -> str:
     return manifest.sha256
 
 
-def _refresh(url: str, path: Path, limit: int, check) -> None:
-    """Reads a small file again, as it may have changed; offline: keeps the last one."""
+def _refreshed(url: str, path: Path, limit: int, read) -> bytes:
+    """A small file, read again as it may have changed, and kept at a path.
+
+    What it was last is used offline, and, with a line that says so, where no server
+    answers.
+    """
     if is_offline():
         if not path.exists():
             raise ZooError(f"{url} was never read, and {OFFLINE} is set.")
-        return
-    download(url, path, limit=limit, check=check, again=True)
+        return path.read_bytes()
+
+    def fetch(path):
+        def check(part):
+            read(part.read_bytes(), url)
+
+        return download(url, path, limit=limit, check=check, again=True).read_bytes()
+
+    try:
+        return fetch(path)
+    except Unreachable as error:
+        if not path.exists():
+            raise
+        day = time.strftime("%Y-%m-%d", time.localtime(path.stat().st_mtime))
+        print(f"bptt-zoo: {error} Used is what it had on {day}.", file=sys.stderr)
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        # A cache that nobody may write to can still have all that is needed.
+        with tempfile.TemporaryDirectory() as folder:
+            return fetch(Path(folder) / path.name)
 
 
 def _check_folder(folder: Path, sha256: str) -> None:

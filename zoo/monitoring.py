@@ -14,10 +14,7 @@ from zoo.files import write_json, write_text
 
 
 class Summary(keras.callbacks.Callback):
-    """Prints the trainer's summary once what runs is known: after the first batch.
-
-    The progress bar's first line comes later, so nothing is torn apart.
-    """
+    """Prints the trainer's summary once what runs is known: after the first batch."""
 
     def __init__(self):
         super().__init__()
@@ -130,6 +127,11 @@ class KeepBest(keras.callbacks.Callback):
     def value(self) -> float | None:
         """The validation metric of the best epoch."""
         return None if self.best is None else self.best["value"]
+
+    @property
+    def epoch(self) -> int | None:
+        """The best epoch, counted from 1."""
+        return None if self.best is None else self.best["epoch"]
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves if this epoch is the best."""

@@ -2,21 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import math
 import os
-from collections.abc import Sequence
+import sys
+import unicodedata
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from zoo.errors import ZooError
 from zoo.files import atomic_path
 from zoo.midi import LOWEST, held_notes
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#777777"
+LONGEST = 70  # characters of a title or a name
+# Arrows, at names of levels that lie outside a picture.
+ABOVE, BELOW = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 
 
+def shown(text: str) -> str:
+    """A text as pictures can show it: on one line, not too long, no odd characters.
+
+    Args:
+        text: Such as the name of a file or of a column.
+
+    Example:
+        from zoo.plots import shown
+
+        assert shown("two" + chr(10) + "lines") == "two lines"
+    """
+    # Before anything else is done: it may have millions of characters.
+    cut = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+    return "".join(
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in cut.encode("utf-8", "replace").decode("utf-8")
+    )
+
+
+def _never_fails(draw: Callable) -> Callable:
+    """A function that draws: where it cannot, it says so, and no training ends by it.
+
+    A full disk is another matter.
+    """
+
+    @functools.wraps(draw)
+    def drawn(path, *arguments, **options):
+        try:
+            draw(path, *arguments, **options)
+        except (OSError, ZooError):
+            raise
+        except Exception as error:
+            words = " ".join(str(error).split())[:200]
+            print(f"{path} could not be drawn: {words}", file=sys.stderr)
+
+    return drawn
+
+
+@_never_fails
 def plot_metric(
-    path: str | os.PathLike, history: dict, metric, lines: dict, title: str
+    path: str | os.PathLike,
+    history: dict,
+    metric,
+    lines: dict,
+    title: str,
+    *,
+    best: int | None = None,
 ) -> None:
     """A task's metric by epoch, in training and validation, with levels as lines.
+
+    The curves say how high the picture is: levels far from them are named at its
+    border.
 
     Args:
         path: A PNG file, replaced if it exists.
@@ -24,24 +82,99 @@ def plot_metric(
         metric: The task's `Metric`.
         lines: Levels by name, in the metric's unit.
         title: Title of the picture.
+        best: Epoch to mark; None: the best by validation, the later one of two.
     """
     figure, axes = _figure(title)
-    for name, style, color, label in (
-        (metric.log, "o-", BLUE, "training"),
-        (f"val_{metric.log}", "s-", ORANGE, "validation"),
+    curves = {
+        part: [
+            math.nan if value is None else metric.factor * value
+            for value in history[f"{prefix}{metric.log}"]
+        ]
+        for part, prefix in (("training", ""), ("validation", "val_"))
+    }
+    for (part, values), style, color in zip(
+        curves.items(), ("o-", "s-"), (BLUE, ORANGE), strict=True
     ):
-        values = [metric.factor * value for value in history[name]]
         axes.plot(
-            history["epoch"], values, style, color=color, markersize=4, label=label
+            history["epoch"], values, style, color=color, markersize=4, label=part
         )
-    for name, level in lines.items():
-        _level(axes, level, f"{name} {level:.3g}")
+    _mark_best(axes, history["epoch"], curves["validation"], metric, best)
     unit = f" ({metric.unit})" if metric.unit else ""
-    axes.set(xlabel="epoch", ylabel=f"{metric.name}{unit}")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(shown(f"{metric.name}{unit}"), parse_math=False)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    _levels(axes, lines, [v for part in curves.values() for v in part])
     _finish(figure, axes, path)
 
 
+def _mark_best(axes, epochs, values, metric, best: int | None) -> None:
+    """A ring around the best validation."""
+    if best is None:
+        for epoch, value in zip(epochs, values, strict=True):
+            before = values[epochs.index(best)] if best is not None else None
+            if not math.isnan(value) and (
+                before is None or not metric.better(before, value)
+            ):
+                best = epoch
+    if best in epochs:
+        axes.plot(
+            [best],
+            [values[epochs.index(best)]],
+            "o",
+            markersize=11,
+            markerfacecolor="none",
+            markeredgecolor=ORANGE,
+            markeredgewidth=1.5,
+            label=f"best: epoch {best}",
+        )
+
+
+def _levels(axes, lines: dict, values: list[float]) -> None:
+    """Levels near the values as lines, and the names of all at the right border."""
+    values = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(values), max(values)
+    reach = 0.35 * (high - low) or 0.1 * abs(high) or 1.0
+    near = [v for v in lines.values() if low - reach <= v <= high + reach]
+    low, high = min([low, *near]), max([high, *near])
+    margin = 0.06 * (high - low) or reach
+    low, high = low - margin, high + margin
+    axes.set_ylim(low, high)
+    named = []
+    for name, level in sorted(lines.items(), key=lambda item: item[1]):
+        if math.isnan(level):
+            continue
+        text, place = f"{name} {level:.3g}", (level - low) / (high - low)
+        if 0 <= place <= 1:
+            axes.axhline(level, color=GREY, linestyle="--", linewidth=1)
+        else:
+            text = f"{text} {ABOVE if place > 1 else BELOW}"
+        named.append((text, min(max(place, 0.0), 1.0)))
+    for (text, _), place in zip(named, _apart([p for _, p in named]), strict=True):
+        axes.annotate(
+            shown(text),
+            (1.01, place),
+            xycoords="axes fraction",
+            va="center",
+            color=GREY,
+            fontsize=9,
+            annotation_clip=False,
+            parse_math=False,
+        )
+
+
+def _apart(places: list[float], gap: float = 0.05) -> list[float]:
+    """Ascending places in [0, 1], moved so that texts there do not cover each other."""
+    moved: list[float] = []
+    for place in places:
+        moved.append(max(place, moved[-1] + gap) if moved else place)
+    ceiling = 1.0
+    for i in reversed(range(len(moved))):
+        moved[i] = min(moved[i], ceiling)
+        ceiling = moved[i] - gap
+    return moved
+
+
+@_never_fails
 def plot_grad_norm(
     path: str | os.PathLike, norms: list[float], clip: float | None, title: str
 ) -> None:
@@ -62,6 +195,7 @@ def plot_grad_norm(
     _finish(figure, axes, path)
 
 
+@_never_fails
 def plot_roll(
     path: str | os.PathLike,
     roll: np.ndarray,
@@ -104,6 +238,7 @@ def plot_roll(
     _save(figure, path)
 
 
+@_never_fails
 def plot_forecast(
     path: str | os.PathLike,
     past: np.ndarray,
@@ -164,8 +299,9 @@ def plot_forecast(
                 label="90 % interval",
             )
         axes[i].axvline(before[-1], color=GREY, linewidth=0.7)
-        axes[i].set_ylabel(names[i])
-    axes[-1].set_xlabel("timesteps after the last one" if clock is None else clock.name)
+        axes[i].set_ylabel(shown(names[i]), parse_math=False)
+    below = "timesteps after the last one" if clock is None else shown(clock.name)
+    axes[-1].set_xlabel(below, parse_math=False)
     if before.dtype.kind == "M":
         _tell_dates(axes[-1])
     figure.align_ylabels(axes)
@@ -196,7 +332,7 @@ def _figures(title: str, rows: int):
     figure = Figure(figsize=(8, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     every = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
-    every[0].set_title(title)
+    every[0].set_title(shown(title), parse_math=False)
     for axes in every:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
@@ -206,7 +342,7 @@ def _figures(title: str, rows: int):
 def _level(axes, level: float, text: str) -> None:
     axes.axhline(level, color=GREY, linestyle="--", linewidth=1)
     axes.annotate(
-        text,
+        shown(text),
         (1.0, level),
         xycoords=("axes fraction", "data"),
         xytext=(-4, 3),
@@ -214,20 +350,36 @@ def _level(axes, level: float, text: str) -> None:
         ha="right",
         color=GREY,
         fontsize=9,
+        parse_math=False,
     )
 
 
 def _legend_below(figure, axes) -> None:
     lines = axes.get_legend_handles_labels()
-    figure.legend(*lines, frameon=False, loc="outside lower center", ncols=3)
+    _plain(figure.legend(*lines, frameon=False, loc="outside lower center", ncols=3))
 
 
 def _finish(figure, axes, path: str | os.PathLike) -> None:
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+        _plain(axes.legend(frameon=False))
     _save(figure, path)
 
 
+def _plain(legend) -> None:
+    """A "$" in a legend is a character, not the beginning of a formula."""
+    for text in legend.get_texts():
+        text.set_text(shown(text.get_text()))
+        text.set_parse_math(False)
+
+
 def _save(figure, path: str | os.PathLike) -> None:
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, _without_notes():
         figure.savefig(temporary)
+
+
+@contextlib.contextmanager
+def _without_notes():
+    """Within: nothing is said of characters that a font does not have."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*missing from (current )?font.*")
+        yield

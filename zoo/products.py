@@ -1,7 +1,9 @@
-"""The commands that write what a model makes: a piece of music, a forecast."""
+"""The commands that write what a model makes: music, a forecast, classes."""
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,12 @@ from zoo.files import output_file, write_text
 from zoo.forecasting.output import ForecastTable
 from zoo.forecasting.stored import reading_of
 from zoo.midi import check_speed, write_midi
-from zoo.preset_folder import CONFIG, find_preset, read_json, read_metadata
+from zoo.preset_check import check_preset
+from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.tasks import TASKS
+
+SHOWN = 12  # classes that are counted in a line
 
 
 def compose(folder: Path, arguments) -> None:
@@ -25,6 +30,7 @@ def compose(folder: Path, arguments) -> None:
     given = {"tempo": arguments.tempo, "frames_per_beat": arguments.frames_per_beat}
     speed = {name: value for name, value in given.items() if value is not None}
     check_speed(**speed)
+    check_preset(folder)
     import_tensorflow()
     from zoo.composing import generate_music, read_prompt, start_chord
     from zoo.plots import plot_roll
@@ -32,7 +38,8 @@ def compose(folder: Path, arguments) -> None:
 
     preset = load_preset(folder)
     name = preset.metadata["data"]["name"]
-    speed.setdefault("frames_per_beat", TASKS["music"].FRAMES_PER_BEAT.get(name, 1))
+    known = TASKS["music"].FRAMES_PER_BEAT.get(name, 1)
+    speed.setdefault("frames_per_beat", preset.processing.get("frames_per_beat", known))
     per_beat = speed["frames_per_beat"]
     if arguments.prompt is None:
         prompt = start_chord()
@@ -75,8 +82,8 @@ def forecast(folder: Path, arguments) -> None:
     known = TASKS[task].READING
     options = {o.name: getattr(arguments, o.name, None) for o in known}
     given = {name: value for name, value in options.items() if value is not None}
-    processing = read_json(find_preset(folder) / CONFIG).get("processing")
-    stored = reading_of(processing if isinstance(processing, dict) else {}, known)
+    config, _ = check_preset(folder)
+    stored = reading_of(config["processing"], known)
     table = read_table(arguments.data, **{**stored, **given})
     import_tensorflow()
     from zoo import forecasts
@@ -122,6 +129,53 @@ def _intervals(found: dict) -> str:
         f"{found['forecasts']:,} forecasts of the validation part; of the test part's "
         f"values {found['coverage']:.0%} lay within"
     )
+
+
+def predict(folder: Path, arguments) -> None:
+    """Writes the classes of series as CSV, and prints how many have which."""
+    task = read_metadata(folder)["task"]
+    if task != "classification":
+        raise UserError(
+            f"This preset is one of {task}; it must be one of classification."
+        )
+    from zoo.datasets.own_cases import read_any
+
+    name = f"{Path(arguments.data).stem}-classes.csv"
+    out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
+    cases = read_any(arguments.data, fill=arguments.fill)
+    import_tensorflow()
+    from zoo.classes import predict_classes
+    from zoo.preset import load_preset
+
+    preset = load_preset(folder)
+    labels, probabilities = predict_classes(preset, [values for values, _ in cases])
+    classes = preset.processing["classes"]
+    write_text(out, _class_csv(classes, labels, probabilities))
+    shown = [(name, labels.count(name)) for name in classes if name in labels]
+    counts = ", ".join(f"{name} {count:,}" for name, count in shown[:SHOWN])
+    more = ", ..." if len(shown) > SHOWN else ""
+    print(f"{Path(arguments.data).name}: {len(labels):,} series: {counts}{more}")
+    given = [(label, found) for (_, label), found in zip(cases, labels, strict=True)]
+    given = [(label, found) for label, found in given if label is not None]
+    if given:
+        right = sum(label == found for label, found in given)
+        print(f"accuracy: {right / len(given):.4g} of {len(given):,} that have a class")
+        strange = sorted({label for label, _ in given} - set(classes))
+        if strange:
+            print(
+                "Classes that the preset does not know, and that count as wrong: "
+                f"{', '.join(strange[:5])}"
+            )
+    print(f"table: {out}")
+
+
+def _class_csv(classes, labels, probabilities) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", "label", *(f"probability {name}" for name in classes)])
+    for case, (label, row) in enumerate(zip(labels, probabilities, strict=True), 1):
+        writer.writerow([case, label, *(f"{value:.6g}" for value in row)])
+    return text.getvalue()
 
 
 def _trust(metadata: dict) -> str:

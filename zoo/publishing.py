@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo import limits
 from zoo.errors import UserError
-from zoo.files import write_json, write_text
-from zoo.hub import locate
+from zoo.files import make_folder, write_json, write_text
+from zoo.hub import locate, require_address
 from zoo.index import (
     INDEX,
+    LARGEST,
     Index,
     is_name,
     listed,
@@ -22,6 +24,7 @@ from zoo.index import (
 from zoo.manifest import MANIFEST, copy_preset, make_manifest, read_manifest
 from zoo.preset import load_preset, save_to_preset
 from zoo.preset_folder import CONFIG
+from zoo.reading import read_bytes
 from zoo.tasks import TASKS
 
 
@@ -57,7 +60,7 @@ def export_preset(
         best = _best(presets)
     except (KeyError, TypeError) as error:
         raise UserError(f"The metadata of a run lack {error}.") from None
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     save_to_preset(folder, best, half=half)
     return best.metadata
 
@@ -84,9 +87,16 @@ def publish(
         The `Index` that was written.
 
     Raises:
-        UserError: If a preset is missing, damaged, or has no good name.
+        UserError: If a preset is missing, damaged, has no good name, or has a file that
+            is a link.
     """
     folder = Path(folder)
+    if len(mirrors) > limits.MIRRORS:
+        raise UserError(
+            f"A release has at most {limits.MIRRORS} mirrors. Received: {len(mirrors)}"
+        )
+    for mirror in mirrors:
+        require_address(mirror)
     there = {
         path.name: path
         for path in sorted(folder.glob("*"))
@@ -107,7 +117,7 @@ def publish(
         manifests[name] = content = make_manifest(source)
         rows[name] = listed(name, metadata, read_manifest(content, name))
     index = Index(rows, tuple(mirrors) or _mirrors_of(folder))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name, source in sources.items():
         if source.resolve() != (folder / name).resolve():
             copy_preset(source, folder / name)
@@ -159,6 +169,7 @@ def _name_of(source: str | os.PathLike) -> str:
 
 def _mirrors_of(folder: Path) -> tuple[str, ...]:
     path = folder / INDEX
-    if not path.is_file():
+    if not path.exists():
         return ()
-    return read_index(path.read_bytes(), str(path)).mirrors
+    content = read_bytes(path, at_most=LARGEST, option="The release folder")
+    return read_index(content, str(path)).mirrors

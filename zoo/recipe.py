@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
+from zoo import limits
 from zoo.clipping import KINDS, holds
 
 LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
+# Weights of a layer in squares of its units, where there are any.
+SQUARES = {"lstm": 4, "gru": 3, "simple-rnn": 1, "layer-norm-lstm": 4, "lru": 2}
+
+
+def one_of(choices: Sequence[str], default: str) -> Any:
+    """A field of a recipe that takes one of a few names.
+
+    A recipe refuses any other name, and the command line completes these.
+
+    Args:
+        choices: The names.
+        default: One of them.
+
+    Example:
+        import dataclasses
+        from zoo.recipe import Recipe, one_of
+
+        @dataclasses.dataclass(frozen=True)
+        class Painted(Recipe):
+            color: str = one_of(("red", "green"), "red")
+
+        assert Painted(color="green").color == "green"
+    """
+    return dataclasses.field(default=default, metadata={"choices": tuple(choices)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +68,7 @@ class Training:
     clip: float | None = 1.0
     weight_decay: float = 0.0
     seed: int = 0
-    clipping: str = "global-norm"
+    clipping: str = one_of(tuple(KINDS), "global-norm")
     patience: int | None = None
 
     def __post_init__(self):
@@ -53,18 +80,32 @@ class Training:
             "patience", self.patience is None or self.patience >= 1, "at least 1"
         )
         self.require("learning_rate", 0 < self.learning_rate < big, "positive")
-        known = ", ".join(KINDS)
-        self.require("clipping", self.clipping in KINDS, f"one of: {known}")
+        for field in dataclasses.fields(self):
+            known = field.metadata.get("choices")
+            if known is not None:
+                rule = f"one of: {', '.join(known)}"
+                self.require(field.name, getattr(self, field.name) in known, rule)
         rule = "positive" if self.clipping != "autoclip" else "in (0, 100]"
         self.require("clip", holds(self.clipping, self.clip), rule)
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
         self.require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
+        self._require_small()
+
+    def _require_small(self) -> None:
+        """Refuses sizes that no machine has room for; a recipe may be anybody's."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "seed" or not isinstance(value, int | float):
+                continue
+            most = limits.RECIPE.get(field.name, limits.WHOLE)
+            self.require(field.name, value <= most, f"at most {most:,}")
 
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Raises `ValueError` unless a value keeps its rule."""
         if not holds:
+            received = str(getattr(self, name))
             raise ValueError(
-                f"`{name}` must be {rule}. Received: {name}={getattr(self, name)}"
+                f"`{name}` must be {rule}. Received: {name}={received:.60}"
             )
 
 
@@ -83,15 +124,17 @@ class Recipe(Training):
         ValueError: If a value is out of its range.
     """
 
-    layer: str = "lstm"
+    layer: str = one_of(LAYERS, "lstm")
     units: int = 128
     layers: int = 1
     dropout: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
-        known = ", ".join(LAYERS)
-        self.require("layer", self.layer in LAYERS, f"one of: {known}")
         for name in ("units", "layers"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        # What a preset can hold. The last layer of a model may be smaller.
+        least = SQUARES.get(self.layer, 0) * self.units**2 * max(1, self.layers - 1)
+        rule = f"so small that {self.layers} layers have {limits.WEIGHTS:,} weights"
+        self.require("units", least <= limits.WEIGHTS, rule)

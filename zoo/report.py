@@ -128,3 +128,33 @@ def result_table(metadata: dict) -> str:
         return f"  {name:{width}}  " + "  ".join(padded)
 
     return "\n".join([heading, line("", columns), *(line(n, v) for n, *v in rows)])
+
+
+def verdict(metadata: dict) -> str:
+    """A sentence where a simple rule does better than the model, or "".
+
+    Args:
+        metadata: As in a preset's `metadata.json`.
+
+    Example:
+        from zoo.report import verdict
+
+        metric = {"name": "accuracy", "unit": "", "value": 0.5}
+        metadata = {"task": "classification", "metric": metric}
+        metadata["baselines"] = {"chance": 0.25, "nearest neighbour": 0.75}
+        assert verdict(metadata) == (
+            "A simple rule does better: nearest neighbour 0.7500 (this model 0.5000)."
+        )
+    """
+    from zoo.tasks import TASKS
+
+    metric = metadata["metric"]
+    better = TASKS[metadata["task"]].METRIC.better
+    name, value = "", metric["value"]
+    for rule, level in metadata["baselines"].items():
+        if better(level, value):
+            name, value = rule, level
+    if not name:
+        return ""
+    shown = cells(value, metric["unit"])[0], cells(metric["value"], metric["unit"])[0]
+    return f"A simple rule does better: {name} {shown[0]} (this model {shown[1]})."

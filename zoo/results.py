@@ -9,11 +9,13 @@ import statistics
 from collections.abc import Sequence
 
 from zoo.card import on_machine
+from zoo.datasets import DATASETS
 from zoo.errors import UserError
 from zoo.evaluation import evaluate
 from zoo.hub import from_preset
 from zoo.report import cells, headings
 from zoo.tasks import TASKS
+from zoo.tasks.generated import GeneratedTask
 
 COLUMNS = (
     "preset",
@@ -41,7 +43,8 @@ def measure(
 
     Args:
         source: A name, a folder or an address, as `zoo.from_preset` takes them.
-        data_dir: Folder with local copies of the data sets' files, or None.
+        data_dir: Folder with local copies of the data sets' files, or None. Data that
+            are made, or come with Python, need none.
 
     Returns:
         A dict with the keys of `COLUMNS`. `value` is measured now; `mean` and
@@ -58,7 +61,7 @@ def measure(
     dataset = metadata["data"]["name"]
     if dataset not in task.DATASETS:
         raise UserError(f"It was trained on data of its own, {dataset}.")
-    data = task.load(dataset, data_dir, recipe)
+    data = task.load(dataset, data_dir if needs_files(task, dataset) else None, recipe)
     part = metadata["metric"]["part"]
     values = list(metadata.get("seeds", {}).values()) or [metadata["metric"]["value"]]
     return {
@@ -78,6 +81,19 @@ def measure(
         "published": task.references_for(data.name),
         "without_learning": task.levels(data, recipe, part),
     }
+
+
+def needs_files(task, dataset: str) -> bool:
+    """Whether a data set is made of files, which a folder can have.
+
+    Args:
+        task: A `Task`.
+        dataset: One of its data sets.
+    """
+    row = DATASETS.get(dataset)
+    if row is not None:
+        return bool(row.builder_class.FILES)
+    return not isinstance(task, GeneratedTask)
 
 
 def to_csv(rows: Sequence[dict]) -> str:

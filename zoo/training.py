@@ -9,7 +9,6 @@ import math
 import os
 import platform
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,8 @@ from zoo.monitoring import (
     validation,
 )
 from zoo.plots import plot_grad_norm, plot_metric
-from zoo.preset import Preset, load_preset, save_to_preset
+from zoo.preset import Preset, check_preset_possible, load_preset, save_to_preset
+from zoo.progress import Progress
 from zoo.recipe import Training
 from zoo.run_report import HISTORY, LOOKS, REPORT, SAMPLE
 from zoo.tasks.task import Task
@@ -106,8 +106,15 @@ class Run:
         self.keeper = KeepBest(
             task.METRIC, self._save, selection=task.selection(data, recipe)
         )
+        self.progress = Progress(
+            task.METRIC, recipe.epochs, best=lambda: self.keeper.epoch
+        )
         self.patient_since = patient_since
         self.facts = self._collect_facts()
+        # What is trained must be what can be read again.
+        check_preset_possible(
+            self.model, task.processing(data), {"task": task.NAME, **self.facts}
+        )
         self._seconds, self._start = 0.0, time.perf_counter()
 
     def fit(self, *, stop: bool = False) -> Preset:
@@ -141,13 +148,13 @@ class Run:
                     # Keras would draw the batches of a `PyDataset` in an order that no
                     # seed fixes; those of the zoo have theirs.
                     shuffle=False,
-                    # One line an epoch where nobody watches the bar move.
-                    verbose=1 if sys.stdout.isatty() else 2,
+                    verbose=0,
                     callbacks=[
                         Summary(),
                         Derived(task),
                         self.recorder,
                         self.keeper,
+                        self.progress,
                         *task.build_callbacks(self),
                         *self._watch(epoch),
                         patience,
@@ -157,6 +164,7 @@ class Run:
                     **task.fit_options(data, recipe),
                 )
         finally:
+            self.progress.close()
             self._plot()
         history = self.recorder.history
         if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
@@ -193,7 +201,6 @@ class Run:
         """Where the preset is once the first epoch has ended."""
         return self.out / PRESET
 
-    @property
     def seconds(self) -> float:
         """Time of training so far, those before a kill included."""
         return self._seconds + time.perf_counter() - self._start
@@ -272,7 +279,9 @@ class Run:
         title = f"{self.task.NAME} on {self.data.name}"
         if history["epoch"]:
             levels = self.task.levels(self.data, self.recipe, "validation")
-            plot_metric(self.out / "loss.png", history, self.task.METRIC, levels, title)
+            best, metric = self.keeper.epoch, self.task.METRIC
+            path = self.out / "loss.png"
+            plot_metric(path, history, metric, levels, title, best=best)
         if self.recorder.grad_norms:
             plot_grad_norm(
                 self.out / "grad_norm.png",

@@ -71,6 +71,19 @@ def test_list_names_tasks_and_data_sets(run):
         (["generate"], "PRESET"),
         (["generate", "x", "--tempo", "fast"], "--tempo"),
         (["forecast", "x"], "--data"),
+        (["trian"], "Did you mean train?"),
+        (["train", "cha-lm"], "Did you mean char-lm?"),
+        (["train", "char-lm", "--out", "x", "--layr", "gru"], "Did you mean --layer?"),
+        (["train", "char-lm", "--out", "x", "--unit=3"], "no option --unit. Did you"),
+        (["train", "char-lm", "--out", "x", "--layer", "gur"], "Did you mean gru?"),
+        (["train", "forecasting", "--out", "x", "--base", "lats"], "mean last?"),
+        (["tune", "adding", "--out", "x", "--trails", "3"], "Did you mean --trials?"),
+        (["train", "char-lm", "--out", ""], "`out` must not be empty"),
+        (["train", "char-lm", "--out", "x", "--data", ""], "`data` must not be empty"),
+        (["results", "echo-8", ""], "`presets` must not be empty"),
+        (["pull", "x", "--from", ""], "`from` must not be empty"),
+        (["report", "x", "--out", "x.png"], "must be a file .html or .htm"),
+        (["generate", "ecko-8"], "Did you mean echo-8?"),
     ],
 )
 def test_wrong_usage_is_one_line(refused, arguments, message):
@@ -84,6 +97,7 @@ def test_wrong_usage_is_one_line(refused, arguments, message):
         (["--epochs", "-3"], "`epochs` must be at least 1"),
         (["--learning-rate", "nan"], "`learning_rate` must be positive"),
         (["--clip", "-1"], "`clip` must be positive"),
+        (["--window", "0"], "--window 0 (the whole sequence) is not possible for a"),
         (["--window", "5000"], "Lower --batch-size or --window"),
         (["--data-dir", "."], "`--data-dir` goes with --dataset"),
     ],
@@ -95,7 +109,29 @@ def test_options_out_of_range_are_refused_before_training(
     assert message in refused(
         "train", "char-lm", "--data", file, "--out", out, *options
     )
-    assert not out.exists() or not list(out.iterdir())
+    assert not out.exists()
+
+
+def test_the_versions_of_what_runs_are_told(run):
+    code, out, _ = run("--version")
+    assert code == 0
+    assert out.startswith("bptt_keras ") and "tensorflow 2." in out and "keras 3" in out
+
+
+def test_evaluate_asks_which_data_set_was_meant(refused):
+    error = refused("evaluate", "echo-8", "--dataset", "echo8")
+    assert "--dataset must be one of delayed-echo" in error
+    assert "Did you mean echo-8?" in error
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"task": "char-lm"}', "[" * 9999])
+def test_a_recipe_that_is_none_is_refused(refused, file, tmp_path, content):
+    (tmp_path / "recipe.json").write_text(content)
+    command = ["train", "char-lm", "--data", file, "--out", tmp_path / "out"]
+    error = refused(*command, "--recipe", tmp_path / "recipe.json")
+    assert "`--recipe` must be a file that bptt-zoo tune has written" in error
+    assert "regular file" in refused(*command, "--recipe", "/dev/zero")
+    assert not (tmp_path / "out").exists()
 
 
 def test_bad_text_is_refused(refused, tmp_path):
@@ -115,7 +151,7 @@ def test_output_that_cannot_be_used_is_refused(refused, file):
 
 def test_missing_presets_are_refused(refused, tmp_path):
     assert "There is no preset in" in refused("generate", tmp_path, "--prompt", "a")
-    assert "There is no preset in" in refused("evaluate", tmp_path / "no")
+    assert "There is no preset" in refused("evaluate", tmp_path / "no")
 
 
 def test_bad_prompts_and_temperatures_are_refused(refused, preset):
@@ -157,6 +193,24 @@ def test_evaluate_says_when_the_text_is_another(run, preset, tmp_path):
     assert "nats/char" in out
     assert "was trained on other data: a text" in out
     assert "of the characters are unknown to it" in out
+
+
+def test_evaluate_measures_all_of_a_text_in_its_encoding(run, preset, tmp_path):
+    (tmp_path / "other.txt").write_bytes("to bé or not to be. ".encode("cp1252") * 20)
+    command = ("evaluate", preset, "--data", tmp_path / "other.txt")
+    code, out, _ = run(*command, "--whole", "--encoding", "cp1252")
+    assert code == 0
+    assert out.startswith("other.txt, all of it: cross-entropy")
+    assert "10.00% of the characters are unknown" in out
+
+
+def test_options_of_other_data_go_with_them(refused, preset):
+    assert "`--whole` measures all of a text" in refused(
+        *("evaluate", preset, "--dataset", "tiny-shakespeare", "--whole")
+    )
+    assert "`--encoding` is that of a text" in refused(
+        *("evaluate", preset, "--dataset", "tiny-shakespeare", "--encoding", "cp1252")
+    )
 
 
 @pytest.mark.parametrize("name", TASKS)

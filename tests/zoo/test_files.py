@@ -1,17 +1,21 @@
 import contextlib
+import errno
 import json
 import os
 import stat
 import subprocess
 import sys
+import types
 
 import pytest
 
-from zoo.errors import UserError
+from zoo.errors import UserError, ZooError
 from zoo.files import (
     alone_in,
     atomic_path,
+    leaves_no_empty_folder,
     new_folder,
+    output_file,
     prepare_output,
     recover_folder,
     replace_folder,
@@ -153,3 +157,70 @@ def test_output_that_is_read_only_is_refused(tmp_path):
     for out in (tmp_path, tmp_path / "below"):
         with pytest.raises(UserError, match="cannot be written to"):
             prepare_output(out, overwrite=True)
+
+
+def test_a_file_in_a_folder_that_is_read_only_is_refused(tmp_path, monkeypatch):
+    assert output_file(tmp_path / "a.csv", (".csv",)) == tmp_path / "a.csv"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match="`--out` lies in a folder that is read-only"):
+        output_file(tmp_path / "a.csv", (".csv",))
+
+
+@pytest.fixture
+def failing():
+    """A command that writes a file of a name, or none, and fails."""
+
+    @leaves_no_empty_folder
+    def command(arguments):
+        prepare_output(arguments.out, overwrite=True)
+        if arguments.name:
+            (arguments.out / arguments.name).touch()
+        raise KeyError
+
+    def call(out, name=""):
+        with pytest.raises(KeyError):
+            command(types.SimpleNamespace(out=out, name=name))
+
+    return call
+
+
+def test_a_command_that_fails_at_once_leaves_no_folder(failing, tmp_path):
+    failing(tmp_path / "runs" / "mine")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_alone_does_not_keep_a_folder(failing, tmp_path):
+    failing(tmp_path / "mine", ".lock")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_or_holds_something_stays(failing, tmp_path):
+    (tmp_path / "runs").mkdir()
+    failing(tmp_path / "runs" / "mine")
+    assert (tmp_path / "runs").is_dir() and not (tmp_path / "runs" / "mine").exists()
+    failing(tmp_path / "runs" / "mine", "history.json")
+    assert (tmp_path / "runs" / "mine" / "history.json").exists()
+
+
+@pytest.mark.parametrize(
+    "code, kind, words",
+    [
+        (errno.ENOSPC, ZooError, "There is no room for"),
+        (errno.EACCES, UserError, "cannot be written"),
+    ],
+)
+def test_errors_name_the_file_that_was_asked_for(tmp_path, code, kind, words):
+    for context, name in ((atomic_path, "a.json"), (new_folder, "preset")):
+        path = tmp_path / name
+        with pytest.raises(ZooError, match=words) as caught, context(path) as temporary:
+            raise OSError(code, os.strerror(code), str(temporary))
+        assert type(caught.value) is kind
+        assert str(path) in str(caught.value) and temporary.name not in str(
+            caught.value
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_other_files_are_left_as_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.json"):
+        (tmp_path / "nowhere").read_text()

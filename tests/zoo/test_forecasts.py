@@ -229,7 +229,7 @@ def test_processing_that_does_not_fit_is_refused(forecaster, change):
         zoo.forecast(broken, data.values)
 
 
-@pytest.mark.parametrize("change", [{"horizon": 10**9}, {"columns": "apart"}])
+@pytest.mark.parametrize("change", [{"horizon": 10_000}, {"columns": "apart"}])
 def test_a_recipe_that_does_not_fit_is_refused(forecaster, change):
     preset, data = forecaster()
     recipe = preset.metadata["recipe"] | change

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import socket
@@ -7,7 +8,7 @@ import pytest
 
 import zoo
 from tests.zoo.faulty_server import FaultyServer
-from zoo import hub, index
+from zoo import download, hub, index
 from zoo.errors import UserError, ZooError
 from zoo.index import list_presets
 from zoo.manifest import FILES, sha256_of
@@ -198,6 +199,15 @@ def test_what_is_no_index_is_refused(release, content):
         hub.index_at(release.url)
 
 
+def test_an_index_of_many_mirrors_is_refused(release):
+    path = release.folder / "index.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["mirrors"] = ["https://nowhere.example"] * 10_000
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(ZooError, match="10,000 mirrors, above 16"):
+        hub.index_at(release.url)
+
+
 @pytest.mark.parametrize("name", ["../small", "x" * 65, "con", "nul.x", ""])
 def test_an_index_may_not_name_what_is_no_folder(release, name):
     path = release.folder / "index.json"
@@ -334,3 +344,80 @@ def test_presets_of_the_package_are_what_its_index_says(preset):
     assert loaded.model.count_params() == preset.parameters
     # In the repository; what is above 3 MB is left out of the wheel.
     assert preset.shipped and preset.size <= 10e6
+
+
+def test_a_cached_preset_is_used_when_its_server_is_down(release, capsys):
+    folder = hub.locate(f"{release.url}/small")
+    presets = hub.index_at(release.url).presets
+    release.close()
+    assert hub.locate(f"{release.url}/small") == folder
+    assert hub.index_at(release.url).presets == presets
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2 and all("Used is what it had on 2" in line for line in told)
+
+
+@pytest.mark.parametrize("fault", [500, "truncate"])
+def test_a_server_with_a_failure_of_its_own_counts_as_down(release, fault, capsys):
+    folder = hub.locate(f"{release.url}/small")
+    release.faults["/small/manifest.json"] = [fault] * 3
+    assert hub.locate(f"{release.url}/small") == folder
+    assert "cannot be downloaded" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fault", [404, 403])
+def test_a_preset_that_its_server_refuses_is_not_used(release, fault):
+    hub.locate(f"{release.url}/small")
+    release.faults["/small/manifest.json"] = [fault]
+    with pytest.raises(ZooError, match=f"cannot be downloaded .{fault}"):
+        hub.locate(f"{release.url}/small")
+
+
+def test_a_cache_that_cannot_be_written_to_serves_what_it_has(release, monkeypatch):
+    folder = hub.locate(f"{release.url}/small")
+    cache = hub.cache_folder()
+
+    def refuse(lock, doing):
+        if cache in lock.parents:
+            raise PermissionError(13, "Permission denied", str(lock))
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(download, "one_at_a_time", refuse)
+    assert hub.locate(f"{release.url}/small") == folder
+    (folder / "config.json").unlink()
+    with pytest.raises(UserError, match="cannot be used .Permission denied"):
+        hub.locate(f"{release.url}/small")
+
+
+def test_a_cache_that_is_a_file_is_told_of(release, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BPTT_ZOO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="BPTT_ZOO_CACHE"):
+        hub.locate(f"{release.url}/small")
+
+
+def test_an_index_of_endless_mirrors_is_refused(release):
+    path = release.folder / "index.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["mirrors"] = [f"https://mirror{i}.invalid" for i in range(10_000)]
+    path.write_text(json.dumps(content), "utf-8")
+    with pytest.raises(ZooError, match="10,000 mirrors, above 16"):
+        hub.index_at(release.url)
+
+
+@pytest.mark.parametrize(
+    "name, meant", [("smal", "small"), ("runs/mnie", "runs/mine"), ("Small", "small")]
+)
+def test_a_name_with_a_typing_error_asks_what_was_meant(
+    known, name, meant, monkeypatch, tmp_path
+):
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    (tmp_path / "runs" / "mnie-notes").mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small").rename(tmp_path / "runs" / "mine" / "preset")
+    with pytest.raises(UserError, match=rf"Did you mean {meant}\?"):
+        hub.locate(name)
+
+
+def test_a_mirror_is_asked_what_was_meant(release):
+    with pytest.raises(UserError, match=r"Did you mean small\?"):
+        hub.locate("smalll", mirrors=[release.url])

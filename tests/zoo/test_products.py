@@ -81,7 +81,7 @@ def test_the_tempo_is_heard(run, music):
         (["--out", "tune.wav"], "must be a file .mid or .midi: tune.wav"),
         (["--out", "no/tune.mid"], "lies in a folder that does not exist"),
         (["--out", "a.mid", "--prompt", "a.mid"], "replace the file that is read"),
-        (["--out", "a.mid", "--prompt", "b.mid"], "b.mid cannot be read as MIDI"),
+        (["--out", "a.mid", "--prompt", "b.mid"], "does not exist: b.mid"),
         (["--out", "a.mid", "--prompt", "The "], "must be a file .mid, .midi, .npz"),
         (["--out", "a.mid", "--tempo", "0"], "`tempo` must be in [4, 1000]"),
         (["--out", "a.mid", "--frames-per-beat", "0"], "`frames_per_beat` must be"),

@@ -135,3 +135,34 @@ def test_what_is_damaged_or_has_no_good_name_is_not_published(runs, tmp_path):
     with pytest.raises(UserError, match="'metric' is missing"):
         zoo.publish(release, [runs[1]])
     assert not release.exists()
+
+
+@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+def test_a_file_that_is_a_link_is_not_given_away(runs, tmp_path, name):
+    secret = tmp_path / "secret"
+    path = runs[0] / "preset" / name
+    if path.exists():
+        path.rename(secret)
+    else:
+        secret.write_text("a secret")
+    path.symlink_to(secret)
+    with pytest.raises(UserError, match=f"{name} is a link"):
+        zoo.publish(tmp_path / "release", [runs[0]])
+    assert not (tmp_path / "release" / runs[0].name).exists()
+
+
+def test_a_release_has_few_mirrors(tmp_path):
+    with pytest.raises(UserError, match="at most 16 mirrors. Received: 17"):
+        zoo.publish(tmp_path / "release", mirrors=["https://a.example"] * 17)
+
+
+def test_a_mirror_must_be_an_address(tmp_path):
+    with pytest.raises(UserError, match="must begin with https"):
+        zoo.publish(tmp_path, mirrors=["my server"])
+
+
+def test_a_release_in_the_place_of_a_file_is_refused(runs, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=f"{folder} cannot be written"):
+            zoo.publish(folder, [runs[0]])

@@ -4,7 +4,15 @@ import math
 
 import pytest
 
-from zoo.report import cells, derived, headings, perplexity, result_table, worded
+from zoo.report import (
+    cells,
+    derived,
+    headings,
+    perplexity,
+    result_table,
+    verdict,
+    worded,
+)
 from zoo.tasks import TASKS
 
 METADATA = {
@@ -49,3 +57,29 @@ def test_logs_get_the_second_scale_of_what_they_have():
         assert found == pytest.approx({log: function(4.0), f"val_{log}": function(4.5)})
         assert TASKS[name].derived({"loss": 4.0}) == {log: found[log]}
     assert derived(logs, TASKS["music"].METRIC) == {}
+
+
+def judged(task, value, baselines):
+    metric = {"name": "metric", "unit": TASKS[task].METRIC.unit, "value": value}
+    return verdict({"task": task, "metric": metric, "baselines": baselines})
+
+
+def test_a_simple_rule_that_does_better_is_named_with_both_values():
+    rules = {"chance": 0.25, "nearest neighbour": 0.75, "majority": 0.6}
+    assert judged("classification", 0.5, rules) == (
+        "A simple rule does better: nearest neighbour 0.7500 (this model 0.5000)."
+    )
+    errors = {"last value": 0.024, "mean": 1.0}
+    assert "last value 0.0240 (this model 0.0410)" in judged(
+        "forecasting", 0.041, errors
+    )
+
+
+@pytest.mark.parametrize("value", [0.75, 0.8])
+def test_nothing_is_said_where_no_rule_does_better(value):
+    assert judged("classification", value, {"nearest neighbour": 0.75}) == ""
+    assert judged("classification", value, {}) == ""
+
+
+def test_a_rule_that_is_no_number_does_not_do_better():
+    assert judged("forecasting", 0.5, {"ridge": math.nan}) == ""

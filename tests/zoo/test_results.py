@@ -5,7 +5,8 @@ import pytest
 import zoo
 from tests.project.files import ROOT
 from zoo.report import cells
-from zoo.results import COLUMNS, to_csv, to_markdown
+from zoo.results import COLUMNS, needs_files, to_csv, to_markdown
+from zoo.tasks import TASKS
 
 ROW = {
     "preset": "mine",
@@ -67,3 +68,19 @@ def test_the_readme_has_the_table_that_was_measured():
         (line,) = [x for x in lines if x.startswith(f"| `{row['preset']}` |")]
         assert f"| {cells(float(row['value']), row['unit'])[0]}" in line
         assert f"({row['seeds']}) |" in line
+
+
+@pytest.mark.parametrize(
+    "task, dataset, expected",
+    [
+        ("char-lm", "tiny-shakespeare", True),
+        ("char-lm", "python-topics", False),
+        ("mnist", "mnist-rows", True),
+        ("forecasting", "sunspots", True),
+        ("copy-memory", "copy-100", False),
+        ("delayed-echo", "echo-8", False),
+        ("influence-balancing", "influence-23", False),
+    ],
+)
+def test_a_folder_is_asked_of_data_that_are_files_alone(task, dataset, expected):
+    assert needs_files(TASKS[task], dataset) is expected

@@ -1,6 +1,7 @@
 """`bptt-zoo report`: the page of a run, whole, half done or damaged."""
 
 import json
+import re
 
 import pytest
 
@@ -14,7 +15,9 @@ METADATA = {
         "unit": "nats per character",
         "part": "validation",
         "value": 1.5,
+        "epoch": 2,
     },
+    "baselines": {"bigram": 2.4, "5-gram": 1.4},
     "references": {"somebody (2024)": 1.4},
     "parameters": 12345,
     "wall_time_seconds": 61.4,
@@ -49,6 +52,17 @@ def test_the_page_tells_of_the_run(run):
         assert part in text
 
 
+def test_the_results_stand_beside_what_they_are_compared_with(run):
+    text = zoo.write_run_report(run).read_text()
+    results = text.partition("<h2>Results</h2>")[2].partition("</table>")[0]
+    rows = dict(re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', results))
+    assert rows["cross-entropy of the validation part"].startswith("1.5000 nats/char")
+    assert rows["without learning: bigram"] == "2.4000 nats/char, 3.4625 bits/char"
+    assert rows["published: somebody (2024)"].startswith("1.4000")
+    assert rows["verdict"].startswith("A simple rule does better: 5-gram 1.4000")
+    assert (rows["best epoch, by validation"], rows["epochs"]) == ("2", "2")
+
+
 def test_a_run_that_has_only_begun_has_a_page_too(run):
     for name in ("preset/metadata.json", "sample.txt"):
         (run / name).unlink()
@@ -71,7 +85,12 @@ def test_the_command_prints_where_it_is(run, capsys):
         ("history.json", "{", "is damaged"),
         ("history.json", "[]", "is damaged"),
         ("history.json", "{}", "is damaged"),
+        ("history.json", "[" * 600 + "]" * 600, "nested more than 32 deep"),
+        ("history.json", json.dumps({f"x{i}": [1] for i in range(200)}), "no history"),
         ("looks.json", "[3]", "is damaged"),
+        ("looks.json", '{"a":' * 600 + "1" + "}" * 600, "nested more than 32 deep"),
+        ("looks.json", json.dumps([{}] * 2000), "holds no looks"),
+        ("preset/metadata.json", '{"a":' * 600 + "1" + "}" * 600, "nested more than"),
         ("preset/metadata.json", "{", "is damaged"),
         ("preset/metadata.json", '{"task": "x"}', "is damaged"),
     ],
@@ -85,3 +104,9 @@ def test_what_is_no_run_is_refused_in_one_line(run, capsys, name, text, words):
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
     assert not (run / "report.html").exists()
+
+
+def test_names_in_a_history_are_shown_as_they_are(run):
+    history = {"epoch": [1, 2], "loss": [2.0, 1.0], "$\\frac{": [1.0, 2.0]}
+    (run / "history.json").write_text(json.dumps(history))
+    assert zoo.write_run_report(run).exists()

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from zoo.datasets import files
-from zoo.datasets.cache import cache_folder
-from zoo.errors import UserError
+from zoo.datasets.cache import cache_folder, usable_cache
 from zoo.files import one_at_a_time
 
 
@@ -95,7 +94,7 @@ def load_parts(builder_class, data_dir: str | os.PathLike | None) -> dict:
     """
     named = [files.find(file, data_dir) for file in builder_class.FILES]
     folder = cache_folder()
-    try:
+    with usable_cache():
         folder.mkdir(parents=True, exist_ok=True)
         with quiet():
             builder = builder_class(data_dir=folder / "datasets")
@@ -109,11 +108,6 @@ def load_parts(builder_class, data_dir: str | os.PathLike | None) -> dict:
             with one_at_a_time(lock, f"preparing {builder.name}"), quiet():
                 builder = builder_class(contents=contents, data_dir=folder / "datasets")
                 builder.download_and_prepare(download_dir=folder / "downloads")
-    except OSError as error:
-        raise UserError(
-            f"The cache folder {folder} cannot be used ({error.strerror or error}). "
-            "Name another with the environment variable BPTT_ZOO_CACHE."
-        ) from None
     # One file after the other: pieces and lines keep their order.
     read = tfds.ReadConfig(interleave_cycle_length=1)
     with quiet():

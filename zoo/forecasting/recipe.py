@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from zoo.recipe import Recipe
-
-BASES = ("season", "last", "ridge")
+from zoo.recipe import Recipe, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,21 +27,15 @@ class ForecastRecipe(Recipe):
 
     horizon: int = 24
     season: int = 24
-    base: str = "season"
+    base: str = one_of(("season", "last", "ridge"), "season")
     target: str | None = None
-    inputs: str = "values"
-    columns: str = "together"
+    inputs: str = one_of(("values", "changes"), "values")
+    columns: str = one_of(("together", "apart"), "together")
 
     def __post_init__(self):
         super().__post_init__()
         self.require("horizon", self.horizon >= 1, "at least 1")
         self.require("season", self.season >= 1, "at least 1")
-        for name, known in (
-            ("base", BASES),
-            ("inputs", ("values", "changes")),
-            ("columns", ("together", "apart")),
-        ):
-            self.require(name, getattr(self, name) in known, " or ".join(known))
 
     @property
     def period(self) -> int:

@@ -114,8 +114,7 @@ class Forecasting(Task):
         return fitted_recipe(data, recipe, given)
 
     def check(self, data, recipe):
-        if recipe.window is None:
-            raise UserError("--window must be given for forecasting.")
+        self.require_window(recipe, "a table, which is one long stream")
         if recipe.season >= data.ends[0]:
             raise UserError(
                 f"--season must be shorter than what {data.name} has to learn from: "

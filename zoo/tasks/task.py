@@ -73,6 +73,7 @@ class Task(abc.ABC):
         READING: `Option`s: how the user's own data are read.
         CONTINUES: What `bptt-zoo generate` makes with its models: "text", "music", or
             None for nothing.
+        WHOLE: Whether `held_out` takes the part "whole": all of other data.
     """
 
     NAME: str
@@ -84,6 +85,7 @@ class Task(abc.ABC):
     OWN_DATA: str | None = None
     READING: tuple[Option, ...] = ()
     CONTINUES: str | None = None
+    WHOLE: bool = False
 
     def recipe_for(self, dataset: str | None) -> Training:
         """The default recipe of a data set; None: of the user's own data."""
@@ -170,6 +172,19 @@ class Task(abc.ABC):
             raise UserError(
                 f"{why}, so the window must reach all {steps} timesteps. Leave "
                 "--window out."
+            )
+
+    def require_window(self, recipe: Training, kind: str) -> None:
+        """Refuses a recipe without a window for data that are read as long streams.
+
+        Raises:
+            UserError: If the recipe has no window. `kind` says what the data are, and
+                why they need one.
+        """
+        if recipe.window is None:
+            raise UserError(
+                f"--window 0 (the whole sequence) is not possible for {kind}: give a "
+                "number of timesteps."
             )
 
     @abc.abstractmethod
@@ -327,7 +342,7 @@ class Task(abc.ABC):
 
     # --- What a user sees ---------------------------------------------------------
 
-    def remarks(self, data: Any, preset: Any) -> list[str]:
+    def remarks(self, data: Any, preset: Any, part: str = "validation") -> list[str]:
         """What to know of a metric on data that a preset was not trained on."""
         return []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from zoo.changes import differences
 from zoo.commands import JIT, load_data, reading_options, starting_recipe
 from zoo.errors import UserError, ZooError
-from zoo.files import write_json
+from zoo.files import leaves_no_empty_folder, write_json
 from zoo.quiet import import_tensorflow
 from zoo.tasks import TASKS
 from zoo.tuning.space import space_of
@@ -21,6 +21,7 @@ from zoo.tuning.space import space_of
 DEFINITION = "tune.json"
 
 
+@leaves_no_empty_folder
 def tune(arguments) -> None:
     """Searches for a better recipe below `--out`, from where the job there stands."""
     task = TASKS[arguments.task]

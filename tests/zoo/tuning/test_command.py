@@ -80,7 +80,7 @@ def test_a_job_that_has_changed_is_refused_at_once(begun, options, words):
         (["--engine", "optuna", "--tuner", "grid"], "Optuna has random and bayesian"),
         (["--tuner", "hyperband", "--trials", "3"], "`--trials` does not go with"),
         (["--learning-rate", "2:1"], "empty range"),
-        (["--recipe", "nowhere.json"], "There is no recipe nowhere.json"),
+        (["--recipe", "nowhere.json"], "does not exist: nowhere.json"),
     ],
 )
 def test_what_no_job_can_be_is_refused(tmp_path, capsys, options, words):
@@ -108,7 +108,7 @@ def test_a_recipe_of_another_task_is_refused(tmp_path, capsys):
     assert "one of char-lm, not of adding" in capsys.readouterr().err
     path.write_text("{")
     assert main(["train", *arguments]) == 2
-    assert "holds no recipe of adding" in capsys.readouterr().err
+    assert "a file that bptt-zoo tune has written" in capsys.readouterr().err
 
 
 @pytest.mark.slow
