@@ -249,7 +249,8 @@ def evaluate(arguments) -> None:
     if reading and (own is None or "encoding" not in {o.name for o in task.READING}):
         raise UserError("`--encoding` is that of a text that --data names.")
     recipe = task.recipe_from(preset.metadata["recipe"])
-    reading = None if own is None else task.reading_of(preset)
+    if own is not None:
+        reading = {**task.reading_of(preset), **reading}
     data = load_data(
         task,
         recipe,

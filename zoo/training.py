@@ -201,6 +201,7 @@ class Run:
         """Where the preset is once the first epoch has ended."""
         return self.out / PRESET
 
+    @property
     def seconds(self) -> float:
         """Time of training so far, those before a kill included."""
         return self._seconds + time.perf_counter() - self._start
@@ -245,8 +246,6 @@ class Run:
 
     def _finish(self, epochs: int) -> Preset:
         """Puts the wall time, and the test part's metric, into the preset."""
-        from zoo.evaluation import measure
-
         # After the last epoch the model has the last weights.
         logs = {name: values[-1] for name, values in self.recorder.history.items()}
         last = self._preset(epochs, validation(self.task.METRIC, logs))
@@ -256,23 +255,30 @@ class Run:
             preset.metadata["epochs"] = epochs
             if epochs < self.recipe.epochs:
                 preset.metadata["stopped_after"] = epochs
-        metric = best.metadata["metric"]
-        data = self.task.tempered(best.model, self.data, self.recipe)
-        if data is None:
-            data = self.data
-        else:
-            best.processing.update(self.task.processing_for(data, self.recipe))
-            args = best.model, data, self.recipe, "validation"
-            metric["value"] = measure(self.task, *args)
-        if "test" in self.task.parts(self.data):
-            value = measure(self.task, best.model, data, self.recipe, "test")
-            metric |= {"part": "test", "validation": metric["value"], "value": value}
-        best.processing.update(self.task.finished(best.model, data, self.recipe))
+        # Of a training that went on for longer the best model may be finished already.
+        if "validation" not in best.metadata["metric"]:
+            self._measure(best)
         save_to_preset(self.out / LAST, last)
         save_to_preset(self.preset_folder, best)
         # The last one stays, for those who want more epochs.
         shutil.rmtree(self.out / BEFORE, ignore_errors=True)
         return best
+
+    def _measure(self, best: Preset) -> None:
+        """Puts into the preset what is known once nothing is trained any more."""
+        from zoo.evaluation import measure
+
+        task, recipe, metric = self.task, self.recipe, best.metadata["metric"]
+        data = task.tempered(best.model, self.data, recipe)
+        if data is None:
+            data = self.data
+        else:
+            best.processing.update(task.processing_for(data, recipe))
+            metric["value"] = measure(task, best.model, data, recipe, "validation")
+        if "test" in task.parts(data):
+            value = measure(task, best.model, data, recipe, "test")
+            metric |= {"part": "test", "validation": metric["value"], "value": value}
+        best.processing.update(task.finished(best.model, data, recipe))
 
     def _plot(self) -> None:
         history = self.recorder.history
