@@ -201,6 +201,7 @@ class Run:
         """Where the preset is once the first epoch has ended."""
         return self.out / PRESET
 
+    @property
     def seconds(self) -> float:
         """Time of training so far, those before a kill included."""
         return self._seconds + time.perf_counter() - self._start
