@@ -10,7 +10,8 @@ or in Python
     print(zoo.generate(preset, "The ", length=200))
 
 A preset of music composes (`generate_music`, `write_midi`), one of forecasting goes on
-from the end of a table (`forecast`).
+from the end of a table (`forecast`), one of classification tells the classes of new
+series (`predict_classes`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _PUBLIC = {
     "generate": "zoo.sampling",
     "generate_music": "zoo.composing",
     "list_presets": "zoo.index",
+    "predict_classes": "zoo.classes",
     "publish": "zoo.publishing",
     "read_midi": "zoo.midi",
     "save_to_preset": "zoo.preset",
@@ -42,6 +44,7 @@ __all__ = [
     "generate",
     "generate_music",
     "list_presets",
+    "predict_classes",
     "publish",
     "read_midi",
     "save_to_preset",

@@ -28,6 +28,7 @@ examples:
   bptt-zoo generate runs/topics --prompt "The " --temperature 0.8
   bptt-zoo generate runs/jsb --out tune.mid
   bptt-zoo forecast runs/table --data my.csv
+  bptt-zoo predict runs/series --data NEW.ts
   bptt-zoo evaluate runs/topics
   bptt-zoo report runs/topics
   bptt-zoo pull NAME --from https://HOST/PATH
@@ -92,6 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_resume(commands)
     _add_generate(commands)
     _add_forecast(commands)
+    _add_predict(commands)
     _add_evaluate(commands)
     _add_report(commands)
     _add_list(commands)
@@ -423,8 +425,8 @@ def _add_generate(commands) -> None:
         "--frames-per-beat",
         type=int,
         metavar="N",
-        help="frames of a quarter note, in --prompt too (default: that of the data "
-        "set, 1 for your own)",
+        help="frames of a quarter note, in --prompt too (default: as in the data that "
+        "the preset was trained on)",
     )
 
 
@@ -432,9 +434,9 @@ def _add_forecast(commands) -> None:
     parser = commands.add_parser(
         "forecast",
         help="forecast what comes after the end of a table",
-        description="Writes the next values as a CSV file, and beside it a PNG plot of "
-        "them, of the end of the table, and of the naive forecast that the model "
-        "corrects.",
+        description="Writes the next values, with 90 %% intervals, as a CSV file, and "
+        "beside it a PNG plot of them, of the end of the table, and of the naive "
+        "forecast.",
     )
     _add_preset(parser)
     parser.add_argument(
@@ -447,6 +449,47 @@ def _add_forecast(commands) -> None:
         "--out",
         metavar="FILE.csv",
         help="the forecast (default: NAME-forecast.csv in this folder)",
+    )
+    from zoo.tasks import TASKS
+
+    group = parser.add_argument_group(
+        "table", "How it is read; what is left out is as it was in the training."
+    )
+    for option in TASKS["forecasting"].READING:
+        if option.name != "columns_used":
+            group.add_argument(
+                f"--{option.name}",
+                choices=option.choices,
+                metavar=None if option.choices else option.metavar,
+                help=option.help,
+            )
+
+
+def _add_predict(commands) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="tell the classes of new series",
+        description="Writes the class of each series, and the probability of every "
+        "class, as a CSV file. Where the file has classes too, the fraction that is "
+        "right is printed.",
+    )
+    _add_preset(parser)
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="FILE",
+        help="series with the channels that the preset was trained on: .ts with "
+        "classes or without, .tsv, .txt, .csv or .arff",
+    )
+    parser.add_argument(
+        "--fill",
+        choices=("linear",),
+        help="put straight lines in the place of missing values",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.csv",
+        help="the classes (default: NAME-classes.csv in this folder)",
     )
 
 
@@ -469,6 +512,14 @@ def _add_evaluate(commands) -> None:
     )
     dataset.known = sorted(name for task in TASKS.values() for name in task.DATASETS)
     either.add_argument("--data", metavar="PATH", help="data of your own")
+    group.add_argument(
+        "--whole",
+        action="store_true",
+        help="all of a text or of music of --data, not its last part alone",
+    )
+    group.add_argument(
+        "--encoding", metavar="NAME", help="of a text of --data (default: utf-8)"
+    )
     group.add_argument(
         "--data-dir", metavar="DIR", help="folder with a local copy of the files"
     )

@@ -10,21 +10,17 @@ from pathlib import Path
 
 from zoo import products
 from zoo.errors import UserError
-from zoo.files import (
-    alone_in,
-    leaves_no_empty_folder,
-    output_file,
-    prepare_output,
-)
+from zoo.files import alone_in, leaves_no_empty_folder, output_file, prepare_output
 from zoo.hub import locate
+from zoo.limits import METADATA
+from zoo.preset_check import check_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
-from zoo.reading import read_bytes
+from zoo.reading import parse_json, read_bytes
 from zoo.report import SECOND, cells, result_table, worded
 from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS
 
-LARGEST_RECIPE = 10**6  # bytes
 JIT = {"auto": "auto", "on": True, "off": False}
 
 
@@ -41,6 +37,8 @@ def train(arguments) -> None:
     if own is None:
         import_tensorflow()
     data = load_data(task, recipe, **places(origin))
+    if getattr(data, "table", None) is not None:
+        print(data.table.summary)
     if own is not None and arguments.recipe is None:
         recipe = task.fitted(data, recipe, given)
     if start is None:
@@ -193,6 +191,7 @@ def _continue_text(folder, arguments) -> None:
             raise UserError(f"`--{option}` is for music, and this preset makes text.")
     if arguments.prompt is None:
         raise UserError("`--prompt` must say how the text begins.")
+    check_preset(folder)
     import_tensorflow()
     from zoo import sampling
     from zoo.preset import load_preset
@@ -204,7 +203,8 @@ def _continue_text(folder, arguments) -> None:
     }
     sampling.check_options(**options)
     preset = load_preset(folder)
-    print(arguments.prompt + sampling.generate(preset, arguments.prompt, **options))
+    prompt = preset.with_known_lines(arguments.prompt)
+    print(prompt + sampling.generate(preset, prompt, **options))
 
 
 def forecast(arguments) -> None:
@@ -212,9 +212,15 @@ def forecast(arguments) -> None:
     products.forecast(locate(arguments.preset), arguments)
 
 
+def predict(arguments) -> None:
+    """Writes the classes of series."""
+    products.predict(locate(arguments.preset), arguments)
+
+
 def evaluate(arguments) -> None:
     """Prints the metric of a preset on a held-out part."""
     folder = locate(arguments.preset)
+    check_preset(folder)
     import_tensorflow()
     from zoo.evaluation import evaluate as measured
     from zoo.preset import load_preset
@@ -234,27 +240,46 @@ def evaluate(arguments) -> None:
             f"--dataset must be one of {task.NAME}: {', '.join(task.DATASETS)}. "
             f"Received: {dataset}.{did_you_mean(dataset, task.DATASETS)}"
         )
+    if arguments.whole and not (own is not None and task.WHOLE):
+        raise UserError(
+            "`--whole` measures all of a text or of music that --data names. Leave it "
+            "out."
+        )
+    reading = {} if arguments.encoding is None else {"encoding": arguments.encoding}
+    if reading and (own is None or "encoding" not in {o.name for o in task.READING}):
+        raise UserError("`--encoding` is that of a text that --data names.")
     recipe = task.recipe_from(preset.metadata["recipe"])
+    if own is not None:
+        reading = {**task.reading_of(preset), **reading}
     data = load_data(
-        task, recipe, dataset=dataset, data=own, data_dir=arguments.data_dir
+        task,
+        recipe,
+        dataset=dataset,
+        data=own,
+        data_dir=arguments.data_dir,
+        reading=reading,
     )
-    part = task.parts(data)[-1]
+    part = "whole" if arguments.whole else task.parts(data)[-1]
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
-    same = data.describe() == known
+    same = task.adapted(data, preset).describe() == known
     if arguments.json:
         found = {"data": data.name, "part": part, "metric": task.METRIC.name}
         found |= {"unit": task.METRIC.unit, "value": value, "trained_on_these": same}
         print(json.dumps(found, indent=2))
         return
     shown = worded(value, task.METRIC.unit)
-    print(f"{data.name}, {part} part: {task.METRIC.name} {shown}")
+    where = "all of it" if part == "whole" else f"{part} part"
+    print(f"{data.name}, {where}: {task.METRIC.name} {shown}")
+    if same and arguments.whole:
+        print("The preset was trained on a part of these data.")
+        return
     if same:
         before = worded(stored["value"], task.METRIC.unit)
         print(f"stored in the preset, same data: {before}")
         return
     print(f"The preset was trained on other data: {known['name']}.")
-    for line in task.remarks(data, preset):
+    for line in task.remarks(data, preset, part):
         print(line)
 
 
@@ -315,16 +340,16 @@ def starting_recipe(task, dataset, path):
     """
     if path is None:
         return task.recipe_for(dataset)
-    content = read_bytes(path, at_most=LARGEST_RECIPE, option="`--recipe`")
+    content = read_bytes(path, at_most=METADATA, option="`--recipe`")
     try:
-        stored = json.loads(content)
+        stored = parse_json(content)
         name, recipe = stored["task"], stored["recipe"]
         if name != task.NAME:
             raise UserError(
                 f"The recipe in {path} is one of {name}, not of {task.NAME}."
             )
         return task.recipe_from(recipe)
-    except (KeyError, RecursionError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise UserError(
             f"`--recipe` must be a file that bptt-zoo tune has written. {path} is "

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from zoo import limits
 from zoo.errors import UserError
-from zoo.midi import KEYS, LOWEST, check_roll, read_midi
+from zoo.midi import KEYS, LOWEST, check_roll, roll_of
 from zoo.preset import Preset
+from zoo.reading import read_bytes
 from zoo.sampling import check_options, sample
 
 CHORD = (60, 64, 67, 72)  # C major
@@ -103,11 +105,12 @@ def read_prompt(path: str | os.PathLike, frames_per_beat: int) -> np.ndarray:
     """
     path = Path(path)
     if path.suffix in (".mid", ".midi"):
-        return read_midi(path, frames_per_beat=frames_per_beat)
+        content = read_bytes(path, at_most=limits.MIDI, option="`--prompt`")
+        return roll_of(content, path, frames_per_beat=frames_per_beat)
     if path.suffix in (".npz", ".mat"):
-        from zoo.datasets.own_rolls import read_piece
+        from zoo.datasets.rolls import read_piece
 
-        return read_piece(path)
+        return read_piece(path, option="`--prompt`")
     raise UserError(
         "`--prompt` of a music preset must be a file .mid, .midi, .npz or .mat, whose "
         f"piece is continued. Received: {path}"

@@ -131,7 +131,12 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
 
 def write_json(path: str | os.PathLike, value) -> None:
     """Writes a JSON file atomically, indented, keys in the order given."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, as_json(value))
+
+
+def as_json(value) -> str:
+    """The text that `write_json` writes."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 @contextlib.contextmanager

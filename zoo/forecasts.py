@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
+import collections
 import math
 
 import numpy as np
-import tensorflow as tf
 
-import bptt_keras as bk
 from zoo.errors import UserError
+from zoo.forecasting.inputs import from_rows, model_inputs, model_sizes
+from zoo.forecasting.intervals import local_scale
+from zoo.forecasting.recipe import ForecastRecipe
+from zoo.forecasting.ridge import Ridge
+from zoo.forecasting.rules import naive_forecast
+from zoo.forecasting.running import outputs
 from zoo.preset import Preset
 from zoo.preset_folder import is_number
 from zoo.tasks import TASKS
-from zoo.tasks.forecasting import (
-    ForecastRecipe,
-    model_inputs,
-    model_sizes,
-    naive_forecast,
-)
-
-CHUNK = 4096  # timesteps of a call, which bounds the memory of long series
 
 
 def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
     """Forecasts what comes after the end of a series.
 
-        forecast = naive + deviation * model((values - mean) / deviation)
+        forecast = base + deviation * model((values - mean) / deviation)
 
-    with the naive forecast that the model corrects (see `naive`), and the mean and
-    deviation of each column in the training part of the preset. The model reads the
-    whole series, so more past is no harm.
+    with the forecast that the model corrects (see `base`), and the mean and deviation
+    of each column in the training part of the preset. The model reads the whole series,
+    so more past is no harm.
 
     Args:
         preset: A preset of the task `forecasting`.
@@ -41,13 +38,16 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
         `preset.processing["forecast"]`, in their own units.
 
     Raises:
-        UserError: If the values have another shape or gaps, are fewer than the naive
+        UserError: If the values have another shape or gaps, are fewer than that
             forecast needs, or the preset is none of forecasting.
 
     Example:
         import dataclasses
         import zoo
-        from zoo.tasks.forecasting import Forecasting, ForecastRecipe, Series
+        from zoo.forecasting.intervals import local_scale
+    from zoo.forecasting.recipe import ForecastRecipe
+        from zoo.forecasting.series import Series
+        from zoo.tasks.forecasting import Forecasting
 
         values = np.sin(np.arange(60.0))[:, None]
         series = Series("sine", ("x",), values, (40, 50, 60), (0,), "made")
@@ -60,18 +60,26 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
         )
         assert zoo.forecast(preset, values).shape == (5, 1)
     """
-    base = naive(preset, values)
+    found = base(preset, values)
     mean, deviation = (np.array(preset.processing[k]) for k in ("mean", "deviation"))
-    targets = _targets(preset)
-    inputs = model_inputs((values - mean) / deviation, targets, _recipe(preset))
-    # One row of all columns, or a row for each.
-    outputs = _last_output(preset.model, inputs)
-    corrections = outputs.reshape(base.shape) if len(outputs) == 1 else outputs.T
-    return base + deviation[targets] * corrections
+    targets, recipe = _targets(preset), _recipe(preset)
+    inputs = model_inputs((values - mean) / deviation, targets, recipe)
+    last = outputs(preset.model, inputs, last_only=True)
+    corrections = from_rows(last[:, None], recipe.horizon)[0]
+    ahead = found + deviation[targets] * corrections
+    if not np.isfinite(ahead).all():
+        raise UserError(
+            "The preset is damaged: its forecast is no number. Its weights are not "
+            "finite, or these values are far from those that it was trained on."
+        )
+    return ahead
 
 
-def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
-    """The forecast that a preset's model corrects: the last season, or the last value.
+def base(preset: Preset, values: np.ndarray) -> np.ndarray:
+    """The forecast that a preset's model corrects.
+
+    The last season, the last value, a ridge regression on the values before, or a
+    mixture of one of the first two with the third.
 
     Args:
         preset: As for `forecast`.
@@ -83,14 +91,111 @@ def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
     Raises:
         UserError: As `forecast`.
     """
-    preset.require_task("forecasting")
+    recipe = _checked(preset, values)
+    values, targets = np.asarray(values, float), _targets(preset)
+    last, share, ridge = np.array([len(values) - 1]), share_of(preset), ridge_of(preset)
+    parts = []
+    if recipe.base != "ridge":
+        known = values[:, targets]
+        found = naive_forecast(known, last, recipe.horizon, recipe.period)
+        parts.append(share * found[0])
+    if ridge is not None and (recipe.base == "ridge" or share != 1):
+        mean, deviation = (
+            np.array(preset.processing[k])[targets] for k in ("mean", "deviation")
+        )
+        found = ridge.forecast((values[:, targets] - mean) / deviation, last)[0]
+        weight = 1 if recipe.base == "ridge" else 1 - share
+        parts.append(weight * (mean + deviation * found))
+    return sum(parts)
+
+
+def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
+    """The last season again, or the last value where there is no whole season.
+
+    Args:
+        preset: As for `forecast`.
+        values: As for `forecast`.
+
+    Returns:
+        `(horizon, targets)`, in the units of the values.
+
+    Raises:
+        UserError: As `forecast`.
+    """
+    recipe = _checked(preset, values)
+    known = np.asarray(values, float)[:, _targets(preset)]
+    period = naive_period(recipe, len(known))
+    return naive_forecast(known, np.array([len(known) - 1]), recipe.horizon, period)[0]
+
+
+def naive_period(recipe: ForecastRecipe, length: int) -> int:
+    """Timesteps that `naive` repeats, of a series of some length."""
+    if recipe.base == "last" or recipe.season > length:
+        return 1
+    return recipe.season
+
+
+def half_widths(preset: Preset, values: np.ndarray) -> np.ndarray | None:
+    """How far the values may lie from a forecast, in so many of all cases.
+
+    Args:
+        preset: As for `forecast`.
+        values: As for `forecast`.
+
+    Returns:
+        `(horizon, targets)`, in the columns' own units: see
+        `zoo.forecasting.intervals.half_widths`. None if the preset has none, as older
+        ones have not, nor trainings that were interrupted.
+
+    Raises:
+        UserError: If they do not fit the preset.
+    """
+    found = preset.processing.get("intervals")
+    if found is None:
+        return None
+    try:
+        widths = np.array(found["half_widths"], float)
+        least = np.array(found["least_scale"], float)
+        numbers = all(is_number(found[k]) for k in ("level", "coverage", "forecasts"))
+    except (KeyError, TypeError, ValueError):
+        numbers = False
+    recipe, targets = _recipe(preset), _targets(preset)
+    shape = recipe.horizon, len(targets)
+    whole = numbers and widths.shape == shape and least.shape == shape[1:]
+    if not whole or not (widths >= 0).all() or not (least > 0).all():
+        raise UserError("The preset is damaged: its prediction intervals do not fit.")
+    known, last = np.asarray(values, float)[:, targets], np.array([len(values) - 1])
+    return widths * local_scale(known, last, recipe.horizon, least)[0]
+
+
+def ridge_of(preset: Preset) -> Ridge | None:
+    """The ridge regression that a preset's model corrects or is mixed with, if any.
+
+    Raises:
+        UserError: If the preset should have one and has not.
+    """
     recipe = _recipe(preset)
-    _require_whole(preset, recipe)
-    values = np.asarray(values)
-    _check(preset, values, recipe)
-    last = np.array([len(values) - 1])
-    known = values[:, _targets(preset)].astype(float)
-    return naive_forecast(known, last, recipe.horizon, recipe.period)[0]
+    if recipe.base != "ridge" and "ridge" not in preset.processing:
+        return None
+    targets = len(preset.processing["forecast"])
+    try:
+        return Ridge.from_json(preset.processing["ridge"], targets, recipe.horizon)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"The preset is damaged: {error}.") from None
+
+
+def share_of(preset: Preset) -> float:
+    """The share of the naive forecast in what a preset's model corrects.
+
+    Raises:
+        UserError: If it is none, or the regression for the rest is missing.
+    """
+    share = preset.processing.get("share", 1.0)
+    if not is_number(share) or not 0 <= share <= 1:
+        raise UserError(f"The preset is damaged: its share is {share!r:.40}.")
+    if share != 1 and ridge_of(preset) is None:
+        raise UserError("The preset is damaged: the regression to mix with is missing.")
+    return share
 
 
 def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarray:
@@ -107,13 +212,15 @@ def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarr
     preset.require_task("forecasting")
     _require_whole(preset, _recipe(preset))
     wanted = preset.processing["columns"]
-    if any(columns.count(name) != 1 for name in wanted):
+    counts = collections.Counter(columns)
+    if any(counts[name] != 1 for name in wanted):
         raise UserError(
             f"`--data` must have each column once that the preset was trained on: "
-            f"{', '.join(wanted)}. It has: {', '.join(columns)}. (Columns whose first "
-            "value is no number, such as dates, do not count.)"
+            f"{', '.join(wanted[:50])}. It has: {', '.join(columns[:50])}. (Columns of "
+            "dates, of text, and those that only count do not count.)"
         )
-    return values[:, [columns.index(name) for name in wanted]]
+    places = {name: place for place, name in enumerate(columns)}
+    return values[:, [places[name] for name in wanted]]
 
 
 def _recipe(preset: Preset) -> ForecastRecipe:
@@ -121,8 +228,17 @@ def _recipe(preset: Preset) -> ForecastRecipe:
 
 
 def _targets(preset: Preset) -> list[int]:
-    columns = preset.processing["columns"]
-    return [columns.index(name) for name in preset.processing["forecast"]]
+    places = {name: i for i, name in enumerate(preset.processing["columns"])}
+    return [places[name] for name in preset.processing["forecast"]]
+
+
+def _checked(preset: Preset, values: np.ndarray) -> ForecastRecipe:
+    """The recipe of a preset that goes with the values."""
+    preset.require_task("forecasting")
+    recipe = _recipe(preset)
+    _require_whole(preset, recipe)
+    _check(preset, np.asarray(values), recipe)
+    return recipe
 
 
 def _require_whole(preset: Preset, recipe: ForecastRecipe) -> None:
@@ -179,13 +295,3 @@ def _check(preset: Preset, values: np.ndarray, recipe: ForecastRecipe) -> None:
             f"{columns[column]} is {values[row, column]}: fill it, or give only what "
             "comes after it."
         )
-
-
-def _last_output(model, inputs: np.ndarray) -> np.ndarray:
-    """The model's outputs after the last of the timesteps, `(rows, ...)`."""
-    step = bk.PureStep(model)
-    run = tf.function(step, reduce_retracing=True)
-    state = step.initial_state(len(inputs))
-    for start in range(0, inputs.shape[1], CHUNK):
-        outputs, state = run(inputs[:, start : start + CHUNK], state)
-    return outputs[:, -1].numpy().astype(float)

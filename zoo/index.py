@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 
+from zoo import limits
 from zoo.errors import UserError, ZooError
 from zoo.manifest import MANIFEST, is_sha256, sha256_of
 from zoo.preset_folder import is_number, require_plain
+from zoo.reading import parse_json
 
 INDEX = "index.json"
 FORMAT = 1
-LARGEST = 10**6  # bytes
+LARGEST = limits.INDEX
 LONGEST_NAME = 64
-MOST_MIRRORS = 8  # one that does not answer takes 20 seconds
 # The presets that come with the package, and the index of all that belong to it.
 SHIPPED = Path(__file__).parent / "presets"
 
@@ -123,16 +123,16 @@ def read_index(content: bytes, origin: str) -> Index:
         ZooError: If it is none.
     """
     try:
-        value = json.loads(content)
+        value = parse_json(content)
         if value["format"] != FORMAT:
             raise ValueError(f"format {value['format']!r}, not {FORMAT}")
         presets = {name: _listed(name, row) for name, row in value["presets"].items()}
         mirrors = tuple(value.get("mirrors", ()))
+        if len(mirrors) > limits.MIRRORS:
+            raise ValueError(f"{len(mirrors):,} mirrors, above {limits.MIRRORS}")
         if not all(isinstance(mirror, str) for mirror in mirrors):
             raise ValueError("a mirror that is no address")
-        if len(mirrors) > MOST_MIRRORS:
-            raise ValueError(f"{len(mirrors):,} mirrors, more than {MOST_MIRRORS}")
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ZooError(f"{origin} is no index of presets: {error}.") from None
     return Index(presets, mirrors)
 

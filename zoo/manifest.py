@@ -15,16 +15,22 @@ import re
 import shutil
 from pathlib import Path
 
+from zoo import limits
 from zoo.errors import UserError, ZooError
 from zoo.files import make_folder, new_folder
 from zoo.preset_folder import CARD, CONFIG, METADATA, WEIGHTS
+from zoo.reading import parse_json
 
 MANIFEST = "manifest.json"
 FILES = (CONFIG, METADATA, CARD, WEIGHTS)
 FORMAT = 1
-# Bytes. A manifest has four lines; its presets are at most a few hundred megabytes.
-LARGEST_MANIFEST = 10_000
-LARGEST = {CONFIG: 10**7, METADATA: 10**6, CARD: 10**6, WEIGHTS: 400 * 10**6}
+LARGEST_MANIFEST = limits.MANIFEST
+LARGEST = {
+    CONFIG: limits.CONFIG,
+    METADATA: limits.METADATA,
+    CARD: limits.CARD,
+    WEIGHTS: limits.WEIGHTS_FILE,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,19 +86,13 @@ def read_manifest(content: bytes, origin: str) -> Manifest:
             above the limits.
     """
     try:
-        value = json.loads(content)
+        value = parse_json(content)
         if value["format"] != FORMAT:
             raise ValueError(f"format {value['format']!r}, not {FORMAT}")
         if set(value["files"]) != set(FILES):
             raise ValueError(f"files {sorted(value['files'])}, not {sorted(FILES)}")
         files = {name: _entry(name, row) for name, row in value["files"].items()}
-    except (
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ZooError(f"{origin} is no manifest of a preset: {error}.") from None
     return Manifest(files, hashlib.sha256(content).hexdigest())
 
@@ -106,12 +106,7 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
     rows = {}
     for name in FILES:
         path = Path(folder) / name
-        # It may lead to what was never meant to be seen.
-        if path.is_symlink():
-            raise UserError(
-                f"{path} is a link, and links are not published. Put the file itself "
-                "in its place."
-            )
+        _require_no_link(path)
         if not path.is_file():
             raise UserError(f"The preset file {path} is missing.")
         size = path.stat().st_size
@@ -129,13 +124,23 @@ def copy_preset(source: Path, folder: Path) -> None:
     """Copies the files of a preset, all at once; an older one is replaced.
 
     Raises:
+        UserError: If one of them is a link.
         ZooError: If the folder cannot be written, with the reason.
     """
     make_folder(folder.parent)
     with new_folder(folder) as new:
         for name in (*FILES, MANIFEST):
+            _require_no_link(source / name)
             if (source / name).is_file():
                 shutil.copyfile(source / name, new / name)
+
+
+def _require_no_link(path: Path) -> None:
+    """Refuses a link: it may lead to a file that nobody meant to give away."""
+    if path.is_symlink():
+        raise UserError(
+            f"The preset file {path} is a link. Put the file itself in its place."
+        )
 
 
 def sha256_of(path: str | os.PathLike) -> str:

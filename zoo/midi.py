@@ -6,13 +6,15 @@ import os
 
 import numpy as np
 
+from zoo import limits
 from zoo.errors import UserError
 from zoo.files import atomic_path
+from zoo.midi_file import notes_of
+from zoo.reading import read_bytes
 
 KEYS, LOWEST = 88, 21  # piano keys, MIDI pitch of the first
 TICKS = 120  # of a frame
 VELOCITY = 80
-DRUMS = 9
 
 
 def write_midi(
@@ -84,32 +86,51 @@ def read_midi(path: str | os.PathLike, *, frames_per_beat: int = 1) -> np.ndarra
         `(frames, 88)` of 0 and 1, uint8.
 
     Raises:
-        UserError: If it cannot be read, has no notes, or one that no piano has.
+        UserError: If it cannot be read, is damaged, counts time in seconds (SMPTE), has
+            no notes, one that no piano has, or more than 100,000 frames.
     """
-    import mido
-
     check_speed(frames_per_beat=frames_per_beat)
+    content = read_bytes(path, at_most=limits.MIDI, option="`path`")
+    return roll_of(content, path, frames_per_beat=frames_per_beat)
+
+
+def roll_of(
+    content: bytes, name: str | os.PathLike, *, frames_per_beat: int
+) -> np.ndarray:
+    """The piano roll of the content of a MIDI file; see `read_midi`.
+
+    Args:
+        content: The file.
+        name: What it is called, for the error.
+        frames_per_beat: Frames that a quarter note takes.
+
+    Returns:
+        `(frames, 88)` of 0 and 1, uint8.
+
+    Raises:
+        UserError: As `read_midi`.
+    """
     try:
-        file = mido.MidiFile(path)
-        per_frame = file.ticks_per_beat / frames_per_beat
-        notes = [
-            (note, round(start / per_frame), round(end / per_frame))
-            for note, start, end in _notes_of(file.merged_track)
-        ]
-    except Exception as error:  # mido raises many kinds for a damaged file
-        raise UserError(
-            f"{path} cannot be read as MIDI: {str(error) or 'it is cut off'}."
-        ) from None
+        ticks, notes = notes_of(content)
+    except ValueError as error:
+        raise UserError(f"{name} cannot be read as MIDI: {error}.") from None
     if not notes:
-        raise UserError(f"{path} has no notes.")
+        raise UserError(f"{name} has no notes.")
     odd = sorted({n for n, *_ in notes if not LOWEST <= n < LOWEST + KEYS})
     if odd:
         raise UserError(
-            f"{path} has notes that no piano has: {odd}. They must be in [{LOWEST}, "
+            f"{name} has notes that no piano has: {odd}. They must be in [{LOWEST}, "
             f"{LOWEST + KEYS - 1}]; transpose the piece."
         )
-    roll = np.zeros((max(max(s + 1, e) for _, s, e in notes), KEYS), np.uint8)
-    for note, start, end in notes:
+    per_frame = ticks / frames_per_beat
+    spans = [(n, round(s / per_frame), round(e / per_frame)) for n, s, e in notes]
+    frames = max(max(start + 1, end) for _, start, end in spans)
+    if frames > limits.FRAMES:
+        raise UserError(
+            f"{name} lasts for {frames:,} frames, and {limits.FRAMES:,} are the most."
+        )
+    roll = np.zeros((frames, KEYS), np.uint8)
+    for note, start, end in spans:
         roll[start : max(start + 1, end), note - LOWEST] = 1
     return roll
 
@@ -142,18 +163,3 @@ def check_speed(*, tempo: float = 100.0, frames_per_beat: int = 1) -> None:
             "`frames_per_beat` must be in [1, 64]. Received: "
             f"frames_per_beat={frames_per_beat}"
         )
-
-
-def _notes_of(track) -> list[tuple[int, int, int]]:
-    """`(note, start, end)` in ticks; what is never switched off ends with the track."""
-    notes, sounding, now = [], {}, 0
-    for message in track:
-        now += message.time
-        if message.type not in ("note_on", "note_off") or message.channel == DRUMS:
-            continue
-        voice = message.channel, message.note
-        if voice in sounding:  # a second start ends the first
-            notes.append((message.note, sounding.pop(voice), now))
-        if message.type == "note_on" and message.velocity:
-            sounding[voice] = now
-    return notes + [(note, start, now) for (_, note), start in sounding.items()]

@@ -2,53 +2,52 @@
 
 `keras.models.load_model` can be made to run code by a file from elsewhere. Here a
 config holds numbers, strings, booleans and null only, a class is looked up in the
-table below and nowhere else, and weights are looked at before they are read.
+table below and nowhere else, and sizes are looked at before anything is built
+(`zoo.model_sizes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import keras
 
 import bptt_keras as bk
-from zoo.layers import Influence, TiedLogits, WordEmbedding
+from zoo.layers import (
+    Beside,
+    CausalConvolution,
+    Influence,
+    MeanAndMax,
+    TiedLogits,
+    WordEmbedding,
+)
+from zoo.model_sizes import EMBEDDINGS, KINDS, PLAIN, sizes_of
 
-RECURRENT = (
-    "units use_bias activation recurrent_activation reset_after dropout "
-    "recurrent_dropout return_sequences go_backwards zero_output_for_mask"
-).split()
-# Class by name, and which arguments a file may give. What only concerns training
-# (initialisers, regularisers, constraints) is left out: the weights are there.
-LAYERS: dict[str, tuple[Callable, list[str]]] = {
-    "Embedding": (keras.layers.Embedding, ["input_dim", "output_dim", "mask_zero"]),
-    "zoo>WordEmbedding": (WordEmbedding, ["input_dim", "output_dim", "dropout"]),
-    # Its argument, the embedding, is the model's first layer.
-    "zoo>TiedLogits": (TiedLogits, []),
-    "Dropout": (keras.layers.Dropout, ["rate"]),
-    "SpatialDropout1D": (keras.layers.SpatialDropout1D, ["rate"]),
-    "Dense": (keras.layers.Dense, ["units", "use_bias", "activation"]),
-    "bptt_keras>LSTM": (bk.layers.LSTM, RECURRENT),
-    "bptt_keras>GRU": (bk.layers.GRU, RECURRENT),
-    "bptt_keras>SimpleRNN": (bk.layers.SimpleRNN, RECURRENT),
-    "bptt_keras>LayerNormLSTM": (bk.layers.LayerNormLSTM, RECURRENT),
-    "bptt_keras>IndRNN": (bk.layers.IndRNN, RECURRENT),
-    "bptt_keras>MinGRU": (bk.layers.MinGRU, RECURRENT),
-    "bptt_keras>LRU": (bk.layers.LRU, RECURRENT),
-    "bptt_keras>WeightDropLSTM": (
-        bk.layers.WeightDropLSTM,
-        [*RECURRENT, "weight_dropout"],
-    ),
-    "bptt_keras>ActivationRegularization": (
-        bk.layers.ActivationRegularization,
-        ["alpha", "beta"],
-    ),
-    "zoo>Influence": (Influence, []),
+# Class by name; `KINDS` says which arguments a file may give.
+LAYERS: dict[str, Callable] = {
+    "Embedding": keras.layers.Embedding,
+    "zoo>WordEmbedding": WordEmbedding,
+    "zoo>TiedLogits": TiedLogits,
+    "Dropout": keras.layers.Dropout,
+    "SpatialDropout1D": keras.layers.SpatialDropout1D,
+    "Dense": keras.layers.Dense,
+    "bptt_keras>LSTM": bk.layers.LSTM,
+    "bptt_keras>GRU": bk.layers.GRU,
+    "bptt_keras>SimpleRNN": bk.layers.SimpleRNN,
+    "bptt_keras>LayerNormLSTM": bk.layers.LayerNormLSTM,
+    "bptt_keras>IndRNN": bk.layers.IndRNN,
+    "bptt_keras>MinGRU": bk.layers.MinGRU,
+    "bptt_keras>LRU": bk.layers.LRU,
+    "bptt_keras>WeightDropLSTM": bk.layers.WeightDropLSTM,
+    "bptt_keras>ActivationRegularization": bk.layers.ActivationRegularization,
+    "zoo>Influence": Influence,
+    "zoo>CausalConvolution": CausalConvolution,
+    "zoo>Beside": Beside,
+    "zoo>MeanAndMax": MeanAndMax,
+    "BatchNormalization": keras.layers.BatchNormalization,
+    "Activation": keras.layers.Activation,
 }
-EMBEDDINGS = ("Embedding", "zoo>WordEmbedding")
-LARGEST = 100_000_000  # weights; a size in a file must not fill the memory
-DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
-PLAIN = (str, int, float, bool, type(None))
 
 
 def to_config(model: keras.Sequential) -> dict:
@@ -62,14 +61,14 @@ def to_config(model: keras.Sequential) -> dict:
 
     Raises:
         ValueError: If the model is another kind of model, or has a layer that is not
-            in the list.
+            in the list, or is larger than a preset can be.
     """
     if type(model) is not keras.Sequential:
         raise ValueError(
             "`model` must be a keras.Sequential, the only kind of model that a preset "
             f"holds. Received: model={model!r}"
         )
-    names = {cls: name for name, (cls, _) in LAYERS.items()}
+    names = {cls: name for name, cls in LAYERS.items()}
     rows = []
     for layer in model.layers:
         if type(layer) not in names:
@@ -80,7 +79,9 @@ def to_config(model: keras.Sequential) -> dict:
         name = names[type(layer)]
         config = layer.get_config() | {"dtype": layer.dtype_policy.name}
         config = {
-            key: config[key] for key in (*LAYERS[name][1], "dtype") if key in config
+            key: config[key]
+            for key in (*KINDS[name].arguments, "dtype")
+            if key in config
         }
         for key, value in config.items():
             if not isinstance(value, PLAIN):
@@ -92,37 +93,36 @@ def to_config(model: keras.Sequential) -> dict:
     config = {"class_name": "Sequential", "layers": rows}
     if rows and rows[0]["class_name"] not in EMBEDDINGS:
         config["features"] = model.input_shape[-1]
+    counted = sizes_of(config).weights
+    if counted != model.count_params():
+        raise ValueError(
+            f"The model has {model.count_params():,} weights, but {counted:,} by those "
+            "arguments of its layers that a preset holds."
+        )
     return config
 
 
 def from_config(config: dict) -> keras.Sequential:
-    """Builds the model that a config describes, with fresh weights.
+    """Builds the model that a config describes, without its weights.
 
     Args:
         config: What `to_config` returned, perhaps read from a file.
 
     Returns:
         A built `keras.Sequential` on ids of shape `(batch, time)`, or on floats of
-        shape `(batch, time, features)`.
+        shape `(batch, time, features)`, to load weights into: most are 0.
 
     Raises:
         ValueError: If the config is not one, names a layer or an argument that is not
             in the list, holds something else than plain values, or describes a model
-            of more than 100 million weights.
+            of more than 100 million weights or 128 layers.
     """
     try:
-        rows = config["layers"]
-        for row in rows:
-            _check(row["class_name"], row["config"])
-        if config["class_name"] != "Sequential" or not rows:
-            raise ValueError("not a Sequential model with layers")
+        sizes_of(config)
         features = config.get("features")
-        if features is not None and not (type(features) is int and features >= 1):
-            raise ValueError(f"`features` is no number of features: {features!r}")
-        if _weights_at_most(rows, features) > LARGEST:
-            raise ValueError(f"more than {LARGEST:,} weights")
-        model = keras.Sequential(_layers(rows))
-        model.build((None, None) if features is None else (None, None, features))
+        model = keras.Sequential(_layers(config["layers"]))
+        with _without_initial_values(model.layers):
+            model.build((None, None) if features is None else (None, None, features))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The model's config is no good: {error}") from None
     return model
@@ -131,37 +131,29 @@ def from_config(config: dict) -> keras.Sequential:
 def _layers(rows: list[dict]) -> list:
     layers = []
     for row in rows:
-        kind = LAYERS[row["class_name"]][0]
+        kind = LAYERS[row["class_name"]]
         first = layers[:1] if kind is TiedLogits else []
         layers.append(kind(*first, **row["config"]))
     return layers
 
 
-def _check(name: str, config: dict) -> None:
-    if name not in LAYERS:
-        raise ValueError(f"layer {name!r} is not one of: {', '.join(LAYERS)}")
-    for key, value in config.items():
-        if key not in (*LAYERS[name][1], "dtype"):
-            raise ValueError(f"{name} has no argument {key!r} here")
-        if not isinstance(value, PLAIN):
-            raise ValueError(f"argument {key!r} of {name} is no plain value")
-    if config.get("dtype", "float32") not in DTYPES:
-        raise ValueError(f"{name} cannot compute in {config['dtype']!r}")
+@contextlib.contextmanager
+def _without_initial_values(layers: list) -> Iterator[None]:
+    """Within: weights are made as zeros; large random ones can take a minute.
 
-
-def _weights_at_most(rows: list[dict], features: int | None) -> int:
-    """A bound on the number of weights, before any memory is taken for them."""
-    total, width = 0, features or 1
-    for row in rows:
-        config = row["config"]
-        if row["class_name"] in EMBEDDINGS:
-            width = config["output_dim"]
-            # And a bias, if logits are tied to it.
-            total += config["input_dim"] * (width + 1)
-        elif row["class_name"] == "zoo>TiedLogits":
-            width = rows[0]["config"].get("input_dim", width)
-        elif "units" in config:
-            units = config["units"]
-            total += 4 * units * (width + units + 2)
-            width = units
-    return total
+    The layers keep their initialisers.
+    """
+    kept = [
+        (part, name, initializer)
+        for layer in layers
+        for part in layer._flatten_layers()
+        for name, initializer in vars(part).items()
+        if name.endswith("_initializer") and initializer is not None
+    ]
+    for part, name, _ in kept:
+        setattr(part, name, keras.initializers.Zeros())
+    try:
+        yield
+    finally:
+        for part, name, initializer in kept:
+            setattr(part, name, initializer)

@@ -128,6 +128,11 @@ class KeepBest(keras.callbacks.Callback):
         """The validation metric of the best epoch."""
         return None if self.best is None else self.best["value"]
 
+    @property
+    def epoch(self) -> int | None:
+        """The best epoch, counted from 1."""
+        return None if self.best is None else self.best["epoch"]
+
     def on_epoch_end(self, epoch, logs=None):
         """Saves if this epoch is the best."""
         now = {

@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import math
 import os
-from collections.abc import Sequence
+import sys
+import unicodedata
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from zoo.errors import ZooError
 from zoo.files import atomic_path
 from zoo.midi import LOWEST, held_notes
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#777777"
+LONGEST = 70  # characters of a title or a name
 # Arrows, at names of levels that lie outside a picture.
 ABOVE, BELOW = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 
 
+def shown(text: str) -> str:
+    """A text as pictures can show it: on one line, not too long, no odd characters.
+
+    Args:
+        text: Such as the name of a file or of a column.
+
+    Example:
+        from zoo.plots import shown
+
+        assert shown("two" + chr(10) + "lines") == "two lines"
+    """
+    # Before anything else is done: it may have millions of characters.
+    cut = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+    return "".join(
+        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
+        for c in cut.encode("utf-8", "replace").decode("utf-8")
+    )
+
+
+def _never_fails(draw: Callable) -> Callable:
+    """A function that draws: where it cannot, it says so, and no training ends by it.
+
+    A full disk is another matter.
+    """
+
+    @functools.wraps(draw)
+    def drawn(path, *arguments, **options):
+        try:
+            draw(path, *arguments, **options)
+        except (OSError, ZooError):
+            raise
+        except Exception as error:
+            words = " ".join(str(error).split())[:200]
+            print(f"{path} could not be drawn: {words}", file=sys.stderr)
+
+    return drawn
+
+
+@_never_fails
 def plot_metric(
     path: str | os.PathLike,
     history: dict,
@@ -54,7 +100,8 @@ def plot_metric(
         )
     _mark_best(axes, history["epoch"], curves["validation"], metric, best)
     unit = f" ({metric.unit})" if metric.unit else ""
-    axes.set(xlabel="epoch", ylabel=f"{metric.name}{unit}")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(shown(f"{metric.name}{unit}"), parse_math=False)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     _levels(axes, lines, [v for part in curves.values() for v in part])
     _finish(figure, axes, path)
@@ -104,13 +151,14 @@ def _levels(axes, lines: dict, values: list[float]) -> None:
         named.append((text, min(max(place, 0.0), 1.0)))
     for (text, _), place in zip(named, _apart([p for _, p in named]), strict=True):
         axes.annotate(
-            text,
+            shown(text),
             (1.01, place),
             xycoords="axes fraction",
             va="center",
             color=GREY,
             fontsize=9,
             annotation_clip=False,
+            parse_math=False,
         )
 
 
@@ -126,6 +174,7 @@ def _apart(places: list[float], gap: float = 0.05) -> list[float]:
     return moved
 
 
+@_never_fails
 def plot_grad_norm(
     path: str | os.PathLike, norms: list[float], clip: float | None, title: str
 ) -> None:
@@ -146,6 +195,7 @@ def plot_grad_norm(
     _finish(figure, axes, path)
 
 
+@_never_fails
 def plot_roll(
     path: str | os.PathLike,
     roll: np.ndarray,
@@ -188,6 +238,7 @@ def plot_roll(
     _save(figure, path)
 
 
+@_never_fails
 def plot_forecast(
     path: str | os.PathLike,
     past: np.ndarray,
@@ -197,6 +248,8 @@ def plot_forecast(
     names: Sequence[str],
     rule: str,
     title: str,
+    widths: np.ndarray | None = None,
+    clock=None,
 ) -> None:
     """The end of a series and what is forecast, a row for each of up to 8 columns.
 
@@ -208,12 +261,17 @@ def plot_forecast(
         names: Names of the columns.
         rule: How the naive forecast is made.
         title: Title of the picture.
+        widths: Half-widths of 90 % intervals, `(horizon, columns)`; None: none.
+        clock: `zoo.tables.clock.Clock` of the series; None: timesteps are counted.
     """
     rows = min(len(names), 8)
     if rows < len(names):
         title = f"{title} (the first {rows} of {len(names)} columns)"
     figure, axes = _figures(title, rows)
-    before, after = np.arange(1 - len(past), 1), np.arange(1, len(forecast) + 1)
+    if clock is None:
+        before, after = np.arange(1 - len(past), 1), np.arange(1, len(forecast) + 1)
+    else:
+        before, after = clock.times[-len(past) :], clock.after(len(forecast))
     marker = "o" if len(after) == 1 else None
     for i in range(rows):
         axes[i].plot(before, past[:, i], color=BLUE, label="past")
@@ -230,12 +288,33 @@ def plot_forecast(
             linewidth=0.9,
             label=f"naive forecast: {rule}",
         )
-        axes[i].axvline(0, color=GREY, linewidth=0.7)
-        axes[i].set_ylabel(names[i])
-    axes[-1].set_xlabel("timesteps after the last one")
+        if widths is not None:
+            axes[i].fill_between(
+                after,
+                forecast[:, i] - widths[:, i],
+                forecast[:, i] + widths[:, i],
+                color=ORANGE,
+                alpha=0.2,
+                linewidth=0,
+                label="90 % interval",
+            )
+        axes[i].axvline(before[-1], color=GREY, linewidth=0.7)
+        axes[i].set_ylabel(shown(names[i]), parse_math=False)
+    below = "timesteps after the last one" if clock is None else shown(clock.name)
+    axes[-1].set_xlabel(below, parse_math=False)
+    if before.dtype.kind == "M":
+        _tell_dates(axes[-1])
     figure.align_ylabels(axes)
     _legend_below(figure, axes[0])
     _save(figure, path)
+
+
+def _tell_dates(axes) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def _figure(title: str):
@@ -253,7 +332,7 @@ def _figures(title: str, rows: int):
     figure = Figure(figsize=(8, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     every = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
-    every[0].set_title(title)
+    every[0].set_title(shown(title), parse_math=False)
     for axes in every:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
@@ -263,7 +342,7 @@ def _figures(title: str, rows: int):
 def _level(axes, level: float, text: str) -> None:
     axes.axhline(level, color=GREY, linestyle="--", linewidth=1)
     axes.annotate(
-        text,
+        shown(text),
         (1.0, level),
         xycoords=("axes fraction", "data"),
         xytext=(-4, 3),
@@ -271,20 +350,36 @@ def _level(axes, level: float, text: str) -> None:
         ha="right",
         color=GREY,
         fontsize=9,
+        parse_math=False,
     )
 
 
 def _legend_below(figure, axes) -> None:
     lines = axes.get_legend_handles_labels()
-    figure.legend(*lines, frameon=False, loc="outside lower center", ncols=3)
+    _plain(figure.legend(*lines, frameon=False, loc="outside lower center", ncols=3))
 
 
 def _finish(figure, axes, path: str | os.PathLike) -> None:
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+        _plain(axes.legend(frameon=False))
     _save(figure, path)
 
 
+def _plain(legend) -> None:
+    """A "$" in a legend is a character, not the beginning of a formula."""
+    for text in legend.get_texts():
+        text.set_text(shown(text.get_text()))
+        text.set_parse_math(False)
+
+
 def _save(figure, path: str | os.PathLike) -> None:
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, _without_notes():
         figure.savefig(temporary)
+
+
+@contextlib.contextmanager
+def _without_notes():
+    """Within: nothing is said of characters that a font does not have."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*missing from (current )?font.*")
+        yield

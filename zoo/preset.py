@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
-from pathlib import Path
+from collections.abc import Iterable
 
-import h5py
 import keras
+import numpy as np
 
+from zoo import limits
 from zoo.card import card
+from zoo.datasets.own_text import universal
 from zoo.datasets.vocabulary import Vocabulary
 from zoo.datasets.words import Words
 from zoo.errors import UserError
-from zoo.files import new_folder, write_json, write_text
+from zoo.files import as_json, new_folder, write_json, write_text
 from zoo.manifest import sha256_of
 from zoo.model_config import from_config, to_config
+from zoo.preset_check import FORMAT, check_config, check_preset
 from zoo.preset_folder import (
     CARD,
     CONFIG,
     METADATA,
     WEIGHTS,
+    check_metadata,
     find_preset,
-    read_json,
-    read_metadata,
 )
 from zoo.weights import save_weights
-
-FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +72,84 @@ class Preset:
             return Words(self.processing["words"])
         raise ValueError("This preset is no model of text: it has no vocabulary.")
 
+    def encode(self, text: str) -> np.ndarray:
+        """The ids that a model of text reads a text as.
+
+        Args:
+            text: Any text. Line endings CRLF and CR are read as LF, unless the model
+                knows CR.
+
+        Returns:
+            int32 array `(characters,)` or `(words,)`, values in
+            `[0, vocabulary.size)`; what the model does not know has
+            `vocabulary.unknown_id`.
+
+        Raises:
+            ValueError: If it is no model of text.
+
+        Example:
+            import zoo
+
+            preset = zoo.from_preset("tiny-shakespeare")
+            ids = preset.encode("To be")
+            assert ids.shape == (5,) and preset.decode(ids) == "To be"
+            assert preset.model(ids[None]).shape == (1, 5, preset.vocabulary.size)
+        """
+        return self.vocabulary.encode(self.with_known_lines(text))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of some ids.
+
+        Args:
+            ids: Integers in `[0, vocabulary.size)`, an array of one axis or any other
+                iterable.
+
+        Returns:
+            A character for each id, U+FFFD for the unknown one; or a space and a word,
+            a line break for the end of a line.
+
+        Raises:
+            ValueError: If it is no model of text.
+
+        Example:
+            import zoo
+
+            preset = zoo.from_preset("tiny-shakespeare")
+            best = preset.model(preset.encode("To b")[None]).numpy().argmax(-1)
+            assert preset.decode(best[0, -1:]) == "e"
+        """
+        return self.vocabulary.decode(ids)
+
+    def with_known_lines(self, text: str) -> str:
+        """A text whose lines end with LF, unless the model has learnt CR.
+
+        Example:
+            import zoo
+
+            preset = zoo.from_preset("tiny-shakespeare")
+            assert preset.with_known_lines("a" + chr(13) + chr(10)) == "a" + chr(10)
+        """
+        knows = "\r" in self.processing.get("vocabulary", "")
+        return text if knows else universal(text)
+
+    def save(self, folder: str | os.PathLike, *, half: bool = False) -> None:
+        """Writes the preset folder: `zoo.save_to_preset`.
+
+        Args:
+            folder: Its name; one that is there is replaced.
+            half: Whether weights are stored in half precision.
+
+        Raises:
+            UserError: If half precision cannot hold a weight.
+
+        Example:
+            import zoo
+
+            zoo.from_preset("echo-8").save("copy")
+            assert zoo.from_preset("copy").metadata["task"] == "delayed-echo"
+        """
+        save_to_preset(folder, self, half=half)
+
     def require_task(self, name: str) -> None:
         """Refuses a preset of another task.
 
@@ -111,11 +188,7 @@ def save_to_preset(
         zoo.save_to_preset(folder, preset)
         assert zoo.from_preset(folder).processing == preset.processing
     """
-    config = {
-        "format": FORMAT,
-        "model": to_config(preset.model),
-        "processing": preset.processing,
-    }
+    config = _config(preset.model, preset.processing)
     with new_folder(folder) as new:
         save_weights(preset.model, new / WEIGHTS, half=half)
         metadata = {**preset.metadata, "weights_sha256": sha256_of(new / WEIGHTS)}
@@ -139,78 +212,75 @@ def load_preset(folder: str | os.PathLike) -> Preset:
             another format.
     """
     folder = find_preset(folder)
-    config = read_json(folder / CONFIG)
-    metadata = read_metadata(folder)
-    if config.get("format") != FORMAT:
-        raise UserError(
-            f"The preset {folder} has format {config.get('format')!r}; this version "
-            f"reads format {FORMAT}."
-        )
+    config, metadata = check_preset(folder)
     try:
         model = from_config(config["model"])
-        preset = Preset(model, dict(config["processing"]), metadata)
-        is_text = not {"vocabulary", "words"}.isdisjoint(preset.processing)
-        ids = preset.vocabulary.size if is_text else None
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise UserError(
             f"The preset file {folder / CONFIG} is damaged: {error}"
         ) from None
-    sizes = model.layers[0].get_config().get("input_dim"), model.output_shape[-1]
-    if ids is not None and sizes != (ids, ids):
-        raise UserError(
-            f"The preset file {folder / CONFIG} is damaged: {ids} ids in the "
-            f"vocabulary, {sizes} in the model."
-        )
-    _load_weights(model, folder / WEIGHTS, metadata.get("weights_sha256"))
-    return preset
-
-
-def _load_weights(model: keras.Sequential, path: Path, sha256: str | None) -> None:
-    if not path.is_file():
-        raise UserError(f"The preset file {path} is missing.")
-    if sha256_of(path) != sha256:
-        raise UserError(
-            f"The preset file {path} is damaged: its checksum is not that of "
-            f"{METADATA}."
-        )
+    path = folder / WEIGHTS
     try:
-        _check_values(path, at_most=_size(model))
         model.load_weights(path)
-    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UserError(
             f"The preset file {path} does not hold this model's weights: {error}"
         ) from None
+    return Preset(model, config["processing"], metadata)
 
 
-def _check_values(path: Path, *, at_most: int) -> None:
-    """Refuses a file that claims more values than the model has, before any is read.
+def check_preset_possible(
+    model: keras.Sequential, processing: dict, facts: dict
+) -> None:
+    """Refuses a training whose preset could not be read again, before it trains.
 
-    A few bytes of HDF5 can stand for terabytes, or for another file.
+    Args:
+        model: The model, built.
+        processing: As for `Preset`.
+        facts: What of the metadata is known before a training; `task` and what a `Run`
+            collects.
+
+    Raises:
+        UserError: If a preset cannot hold the model, or one of its files would be
+            larger than those that are read.
+
+    Example:
+        import zoo
+        from zoo.preset import check_preset_possible
+
+        preset = zoo.from_preset("echo-8")
+        check_preset_possible(preset.model, preset.processing, preset.metadata)
     """
-
-    def count(group) -> int:
-        values = 0
-        for name in group:
-            # A link to another file must not even be followed.
-            if type(group.get(name, getlink=True)) is not h5py.HardLink:
-                raise ValueError(f"{name} is a link")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                values += count(item)
-                continue
-            if item.is_virtual or item.external:
-                raise ValueError("it refers to other files")
-            if item.dtype.kind not in "fiu" or item.dtype.itemsize > 8:
-                raise ValueError(f"{name} holds no numbers")
-            values += item.size
-        return values
-
-    with h5py.File(path, "r") as file:
-        values = count(file)
-    if values > at_most:
-        raise ValueError(f"{values:,} values for {at_most:,} weights")
+    # What only the end of the training brings.
+    metric = {"name": "", "unit": "", "part": "validation", "value": 0.0, "epoch": 1}
+    metadata = {"metric": metric, "wall_time_seconds": 0.0, **facts}
+    try:
+        config = _config(model, processing)
+        check_config(config)
+        check_metadata(metadata)
+        for name, value, most in (
+            (CONFIG, config, limits.CONFIG),
+            (METADATA, metadata, limits.METADATA - _TO_COME),
+        ):
+            size = len(as_json(value).encode("utf-8"))
+            if size > most:
+                raise ValueError(f"{name} would have {size:,} bytes of {most:,}")
+    except ValueError as error:
+        raise UserError(
+            f"What would be trained cannot be kept as a preset: {error}."
+        ) from None
 
 
-def _size(model: keras.Model) -> int:
-    # `variables` has the seeds of dropout too, which Keras saves with the weights.
-    return sum(math.prod(variable.shape) for variable in model.variables)
+# Bytes of metadata that a training adds at most.
+_TO_COME = 10_000
+
+
+def _config(model: keras.Sequential, processing: dict) -> dict:
+    return {"format": FORMAT, "model": to_config(model), "processing": processing}

@@ -13,6 +13,7 @@ from zoo.errors import UserError, ZooError
 from zoo.files import output_file, write_text
 from zoo.index import list_presets
 from zoo.manifest import FILES, MANIFEST, copy_preset
+from zoo.preset_check import check_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.report import result_table, verdict, worded
@@ -101,14 +102,16 @@ def pull(arguments) -> None:
 
 def export_preset(arguments) -> None:
     """Writes the best of several runs as a preset."""
-    import_tensorflow()
-    from zoo import publishing
-
     out = Path(arguments.out)
     if out.exists() and not arguments.overwrite:
         raise UserError(f"{out} is there already. Add --overwrite to replace it.")
     if out.exists() and not _is_preset_alone(out):
         raise UserError(f"{out} is no preset folder, and is not replaced.")
+    for run in arguments.runs:
+        check_preset(hub.locate(run))
+    import_tensorflow()
+    from zoo import publishing
+
     metadata = publishing.export_preset(arguments.runs, out, half=arguments.half)
     seeds = ", ".join(
         f"seed {seed}: {worded(value, metadata['metric']['unit'])}"
@@ -119,6 +122,8 @@ def export_preset(arguments) -> None:
 
 def publish(arguments) -> None:
     """Makes or extends a release folder."""
+    for preset in arguments.presets:
+        check_preset(hub.locate(preset))
     import_tensorflow()
     from zoo import publishing
 

@@ -1,14 +1,15 @@
-"""The files of a preset folder, and where it is."""
+"""The files of a preset folder, where it is, and its metadata."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import unicodedata
 from pathlib import Path
 
+from zoo import limits
 from zoo.errors import UserError
+from zoo.reading import read_json as read_any_json
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD = "README.md"
@@ -42,11 +43,24 @@ def read_metadata(folder: str | os.PathLike) -> dict:
     path = find_preset(folder) / METADATA
     metadata = read_json(path)
     try:
-        _check(metadata)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        words = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise UserError(f"The preset file {path} is damaged: {words}.") from None
+        check_metadata(metadata)
+    except ValueError as error:
+        raise UserError(f"The preset file {path} is damaged: {error}.") from None
     return metadata
+
+
+def check_metadata(metadata: dict) -> None:
+    """Looks at what commands rely on.
+
+    Raises:
+        ValueError: Says what is wrong.
+    """
+    try:
+        _check(metadata)
+    except KeyError as error:
+        raise ValueError(f"{error} is missing") from None
+    except (AttributeError, TypeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def _check(metadata: dict) -> None:
@@ -75,6 +89,8 @@ def _check(metadata: dict) -> None:
     require(isinstance(metadata["versions"], dict), "versions")
     require(is_number(metadata.get("stopped_after", 1)), "stopped_after")
     require(isinstance(metadata.get("machine", ""), str), "machine")
+    for key in ("epoch", "validation"):
+        require(is_number(metric.get(key, 1)), f"metric: {key}")
 
 
 def is_number(value) -> bool:
@@ -88,13 +104,14 @@ def is_number(value) -> bool:
 
 
 def require_plain(value) -> None:
-    """Refuses text that does more to a terminal than to be shown.
+    """Refuses text that does more to a terminal than to be shown, or cannot be shown.
 
     Raises:
-        ValueError: If a string in a value of JSON has a control character.
+        ValueError: If a string in a value of JSON has a control character, or half a
+            pair of surrogates.
     """
     if isinstance(value, str):
-        if any(unicodedata.category(c) == "Cc" for c in value):
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
             raise ValueError(f"{value!r:.100} has a control character")
     elif isinstance(value, dict):
         for item in value.items():
@@ -104,18 +121,17 @@ def require_plain(value) -> None:
             require_plain(item)
 
 
-def read_json(path: Path) -> dict:
+def read_json(path: Path, *, at_most: int = limits.METADATA) -> dict:
     """A JSON object of a preset.
 
+    Args:
+        path: The file.
+        at_most: Bytes that it may have.
+
     Raises:
-        UserError: If the file is missing or holds something else.
+        UserError: If the file is missing, too large, or holds something else.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"The preset file {path} is missing.") from None
-    except (OSError, RecursionError, ValueError) as error:
-        raise UserError(f"The preset file {path} is damaged: {error}") from None
+    value = read_any_json(path, at_most=at_most, what="The preset file")
     if not isinstance(value, dict):
         raise UserError(f"The preset file {path} is damaged: it is not a JSON object.")
     return value

@@ -1,4 +1,4 @@
-"""The commands that write what a model makes: a piece of music, a forecast."""
+"""The commands that write what a model makes: music, a forecast, classes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.datasets.own_table import read_table
 from zoo.errors import UserError
 from zoo.files import output_file, write_text
+from zoo.forecasting.output import ForecastTable
+from zoo.forecasting.stored import reading_of
 from zoo.midi import check_speed, write_midi
+from zoo.preset_check import check_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.tasks import TASKS
 
-SHOWN = 12, 6  # timesteps and columns of a printed forecast
+SHOWN = 12  # classes that are counted in a line
 
 
 def compose(folder: Path, arguments) -> None:
@@ -26,6 +30,7 @@ def compose(folder: Path, arguments) -> None:
     given = {"tempo": arguments.tempo, "frames_per_beat": arguments.frames_per_beat}
     speed = {name: value for name, value in given.items() if value is not None}
     check_speed(**speed)
+    check_preset(folder)
     import_tensorflow()
     from zoo.composing import generate_music, read_prompt, start_chord
     from zoo.plots import plot_roll
@@ -33,7 +38,8 @@ def compose(folder: Path, arguments) -> None:
 
     preset = load_preset(folder)
     name = preset.metadata["data"]["name"]
-    speed.setdefault("frames_per_beat", TASKS["music"].FRAMES_PER_BEAT.get(name, 1))
+    known = TASKS["music"].FRAMES_PER_BEAT.get(name, 1)
+    speed.setdefault("frames_per_beat", preset.processing.get("frames_per_beat", known))
     per_beat = speed["frames_per_beat"]
     if arguments.prompt is None:
         prompt = start_chord()
@@ -73,36 +79,103 @@ def forecast(folder: Path, arguments) -> None:
         raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
     name = f"{Path(arguments.data).stem}-forecast.csv"
     out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
+    known = TASKS[task].READING
+    options = {o.name: getattr(arguments, o.name, None) for o in known}
+    given = {name: value for name, value in options.items() if value is not None}
+    config, _ = check_preset(folder)
+    stored = reading_of(config["processing"], known)
+    table = read_table(arguments.data, **{**stored, **given})
     import_tensorflow()
     from zoo import forecasts
-    from zoo.datasets.own_table import read_table
     from zoo.plots import plot_forecast
     from zoo.preset import load_preset
 
     preset = load_preset(folder)
-    data, columns, values = read_table(arguments.data)
-    values = forecasts.arranged(preset, columns, values)
+    values = forecasts.arranged(preset, list(table.columns), table.values)
     ahead, naive = (f(preset, values) for f in (forecasts.forecast, forecasts.naive))
+    widths = forecasts.half_widths(preset, values)
     names = preset.processing["forecast"]
-    picture = out.with_suffix(".png")
-    write_text(out, _csv(names, ahead))
     recipe = TASKS["forecasting"].recipe_from(preset.metadata["recipe"])
-    period = recipe.period
-    rule = "last value" if period == 1 else f"last {period} timesteps again"
-    targets = [preset.processing["columns"].index(name) for name in names]
+    period = forecasts.naive_period(recipe, len(values))
+    shown = max(3 * recipe.horizon, min(2 * period, 10 * recipe.horizon))
+    places = {name: place for place, name in enumerate(preset.processing["columns"])}
+    out_table = ForecastTable.of(table.clock, names, ahead, widths)
+    write_text(out, out_table.csv())
+    picture = out.with_suffix(".png")
     plot_forecast(
         picture,
-        values[-max(3 * recipe.horizon, 2 * period) :, targets],
+        values[-shown:, [places[name] for name in names]],
         ahead,
         naive,
         names=names,
-        rule=rule,
-        title=f"forecast of {data}",
+        rule="last value" if period == 1 else f"last {period} timesteps again",
+        title=f"forecast of {table.name}",
+        widths=widths,
+        clock=table.clock,
     )
-    print(f"{data}: the {len(ahead)} timesteps after its {len(values):,}")
-    print(_table(names, ahead))
+    print(table.summary)
+    print(f"{table.name}: the {len(ahead)} timesteps after its {len(values):,}")
+    print(out_table.shown())
     print(_trust(preset.metadata))
+    if widths is not None:
+        print(_intervals(preset.processing["intervals"]))
     print(f"table:   {out}\npicture: {picture}")
+
+
+def _intervals(found: dict) -> str:
+    """Where prediction intervals come from, and what they were worth."""
+    return (
+        f"{found['level']:.0%} intervals (low, high): from the errors of "
+        f"{found['forecasts']:,} forecasts of the validation part; of the test part's "
+        f"values {found['coverage']:.0%} lay within"
+    )
+
+
+def predict(folder: Path, arguments) -> None:
+    """Writes the classes of series as CSV, and prints how many have which."""
+    task = read_metadata(folder)["task"]
+    if task != "classification":
+        raise UserError(
+            f"This preset is one of {task}; it must be one of classification."
+        )
+    from zoo.datasets.own_cases import read_any
+
+    name = f"{Path(arguments.data).stem}-classes.csv"
+    out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
+    cases = read_any(arguments.data, fill=arguments.fill)
+    import_tensorflow()
+    from zoo.classes import predict_classes
+    from zoo.preset import load_preset
+
+    preset = load_preset(folder)
+    labels, probabilities = predict_classes(preset, [values for values, _ in cases])
+    classes = preset.processing["classes"]
+    write_text(out, _class_csv(classes, labels, probabilities))
+    shown = [(name, labels.count(name)) for name in classes if name in labels]
+    counts = ", ".join(f"{name} {count:,}" for name, count in shown[:SHOWN])
+    more = ", ..." if len(shown) > SHOWN else ""
+    print(f"{Path(arguments.data).name}: {len(labels):,} series: {counts}{more}")
+    given = [(label, found) for (_, label), found in zip(cases, labels, strict=True)]
+    given = [(label, found) for label, found in given if label is not None]
+    if given:
+        right = sum(label == found for label, found in given)
+        print(f"accuracy: {right / len(given):.4g} of {len(given):,} that have a class")
+        strange = sorted({label for label, _ in given} - set(classes))
+        if strange:
+            print(
+                "Classes that the preset does not know, and that count as wrong: "
+                f"{', '.join(strange[:5])}"
+            )
+    print(f"table: {out}")
+
+
+def _class_csv(classes, labels, probabilities) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["case", "label", *(f"probability {name}" for name in classes)])
+    for case, (label, row) in enumerate(zip(labels, probabilities, strict=True), 1):
+        writer.writerow([case, label, *(f"{value:.6g}" for value in row)])
+    return text.getvalue()
 
 
 def _trust(metadata: dict) -> str:
@@ -113,29 +186,3 @@ def _trust(metadata: dict) -> str:
         f"{metric['name']} on the {metric['part']} part of {metadata['data']['name']}: "
         + ", ".join(f"{name} {error:.4g}" for name, error in errors.items())
     )
-
-
-def _csv(names: list[str], values: np.ndarray) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", *names])
-    for step, row in enumerate(values, start=1):
-        writer.writerow([step, *(f"{value:.7g}" for value in row)])
-    return text.getvalue()
-
-
-def _table(names: list[str], values: np.ndarray) -> str:
-    """The first rows and columns, aligned, and how many there are besides."""
-    rows, columns = SHOWN
-    lines = [["step", *names[:columns]]] + [
-        [str(step), *(f"{value:.5g}" for value in row[:columns])]
-        for step, row in enumerate(values[:rows], start=1)
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text = "\n".join(
-        "  " + "  ".join(f"{v:>{w}}" for v, w in zip(line, widths, strict=True))
-        for line in lines
-    )
-    if len(values) > rows or len(names) > columns:
-        text += f"\n  ... ({len(values)} timesteps, {len(names)} columns)"
-    return text

@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo import limits
 from zoo.errors import UserError
 from zoo.files import make_folder, write_json, write_text
 from zoo.hub import locate, require_address
 from zoo.index import (
     INDEX,
-    MOST_MIRRORS,
+    LARGEST,
     Index,
     is_name,
     listed,
@@ -23,6 +24,7 @@ from zoo.index import (
 from zoo.manifest import MANIFEST, copy_preset, make_manifest, read_manifest
 from zoo.preset import load_preset, save_to_preset
 from zoo.preset_folder import CONFIG
+from zoo.reading import read_bytes
 from zoo.tasks import TASKS
 
 
@@ -85,12 +87,13 @@ def publish(
         The `Index` that was written.
 
     Raises:
-        UserError: If a preset is missing, damaged, a link, or has no good name.
+        UserError: If a preset is missing, damaged, has no good name, or has a file that
+            is a link.
     """
     folder = Path(folder)
-    if len(mirrors) > MOST_MIRRORS:
+    if len(mirrors) > limits.MIRRORS:
         raise UserError(
-            f"At most {MOST_MIRRORS} mirrors can be named. Received: {len(mirrors)}"
+            f"A release has at most {limits.MIRRORS} mirrors. Received: {len(mirrors)}"
         )
     for mirror in mirrors:
         require_address(mirror)
@@ -166,6 +169,7 @@ def _name_of(source: str | os.PathLike) -> str:
 
 def _mirrors_of(folder: Path) -> tuple[str, ...]:
     path = folder / INDEX
-    if not path.is_file():
+    if not path.exists():
         return ()
-    return read_index(path.read_bytes(), str(path)).mirrors
+    content = read_bytes(path, at_most=LARGEST, option="The release folder")
+    return read_index(content, str(path)).mirrors

@@ -6,9 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from zoo import limits
 from zoo.clipping import KINDS, holds
 
 LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
+# Weights of a layer in squares of its units, where there are any.
+SQUARES = {"lstm": 4, "gru": 3, "simple-rnn": 1, "layer-norm-lstm": 4, "lru": 2}
 
 
 def one_of(choices: Sequence[str], default: str) -> Any:
@@ -86,12 +89,23 @@ class Training:
         self.require("clip", holds(self.clipping, self.clip), rule)
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
         self.require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
+        self._require_small()
+
+    def _require_small(self) -> None:
+        """Refuses sizes that no machine has room for; a recipe may be anybody's."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "seed" or not isinstance(value, int | float):
+                continue
+            most = limits.RECIPE.get(field.name, limits.WHOLE)
+            self.require(field.name, value <= most, f"at most {most:,}")
 
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Raises `ValueError` unless a value keeps its rule."""
         if not holds:
+            received = str(getattr(self, name))
             raise ValueError(
-                f"`{name}` must be {rule}. Received: {name}={getattr(self, name)}"
+                f"`{name}` must be {rule}. Received: {name}={received:.60}"
             )
 
 
@@ -120,3 +134,7 @@ class Recipe(Training):
         for name in ("units", "layers"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        # What a preset can hold. The last layer of a model may be smaller.
+        least = SQUARES.get(self.layer, 0) * self.units**2 * max(1, self.layers - 1)
+        rule = f"so small that {self.layers} layers have {limits.WEIGHTS:,} weights"
+        self.require("units", least <= limits.WEIGHTS, rule)

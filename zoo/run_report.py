@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import bptt_keras as bk
+from zoo import limits
 from zoo.errors import UserError
 from zoo.preset_folder import METADATA, read_json
+from zoo.reading import read_bytes
+from zoo.reading import read_json as read_any_json
 from zoo.report import verdict, worded
 
 HISTORY, LOOKS, SAMPLE, REPORT = (
@@ -17,6 +19,8 @@ HISTORY, LOOKS, SAMPLE, REPORT = (
     "sample.txt",
     "report.html",
 )
+# What is drawn of a history and of looks: more is no training's.
+LISTS, LONGEST_NAME, MOST_LOOKS = 100, 100, 1000
 
 
 def write_run_report(
@@ -44,8 +48,7 @@ def write_run_report(
         assert zoo.write_run_report(run) == run / "report.html"
     """
     folder = Path(folder)
-    history = folder / HISTORY
-    if not history.is_file():
+    if not (folder / HISTORY).is_file():
         raise UserError(
             f"There is no training run in {folder}: {HISTORY}, which is written after "
             "the first epoch, is missing."
@@ -53,24 +56,58 @@ def write_run_report(
     metadata = {}
     if (folder / "preset" / METADATA).is_file():
         metadata = read_json(folder / "preset" / METADATA)
-    looks, sample = folder / LOOKS, folder / SAMPLE
+    history = _history(folder / HISTORY)
     try:
-        curves = json.loads(history.read_text(encoding="utf-8"))
         return bk.diagnostics.write_report(
             folder / REPORT if path is None else path,
             title=_title(metadata, folder),
-            history=curves,
-            looks=bk.diagnostics.read_looks(looks) if looks.is_file() else (),
-            samples=[sample.read_text(encoding="utf-8")] if sample.is_file() else (),
+            history=history,
+            looks=_looks(folder / LOOKS),
+            samples=_samples(folder / SAMPLE),
             config={
                 key: metadata[key]
                 for key in ("recipe", "data", "versions")
                 if key in metadata
             },
-            results=_results(metadata, curves),
+            results=_results(metadata, history),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"A file in {folder} is damaged: {error!r}") from None
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise UserError(f"A file in {folder} is damaged: {error!r:.300}") from None
+
+
+def _history(path: Path) -> dict:
+    """Lists of numbers by name, few enough to be drawn."""
+    history = read_any_json(path)
+    if (
+        not isinstance(history, dict)
+        or len(history) > LISTS
+        or not all(isinstance(values, list) for values in history.values())
+        or max(map(len, history), default=0) > LONGEST_NAME
+    ):
+        raise UserError(f"{path} is damaged: it holds no history of a training.")
+    return history
+
+
+def _looks(path: Path) -> list:
+    if not path.is_file():
+        return []
+    looks = read_any_json(path)
+    if not isinstance(looks, list) or len(looks) > MOST_LOOKS:
+        raise UserError(f"{path} is damaged: it holds no looks at a training.")
+    return bk.diagnostics.read_looks(path)
+
+
+def _samples(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    content = read_bytes(path, at_most=limits.METADATA, option="The sample")
+    return [content.decode("utf-8", "replace")]
 
 
 def _title(metadata: dict, folder: Path) -> str:

@@ -12,6 +12,8 @@ import bptt_keras as bk
 from zoo.errors import UserError
 from zoo.preset import Preset
 
+SHOWN = 10  # unknown characters or words that an error names
+
 
 def generate(
     preset: Preset,
@@ -31,7 +33,8 @@ def generate(
 
     Args:
         preset: A model of text.
-        prompt: The text to continue, at least one character or word.
+        prompt: The text to continue, at least one character or word. Line endings are
+            read as in `Preset.encode`.
         length: How many characters or words to add, >= 0.
         temperature: > 0. Below 1 likely ones become likelier; 0 means that the
             likeliest is always taken, whatever the seed.
@@ -57,6 +60,7 @@ def generate(
         assert len(zoo.generate(preset, "to ", length=10, temperature=0.8)) == 10
     """
     check_options(length=length, temperature=temperature, seed=seed)
+    prompt = preset.with_known_lines(prompt)
     check_prompt(preset, prompt)
     unknown_id = preset.vocabulary.unknown_id
 
@@ -102,9 +106,11 @@ def check_prompt(preset: Preset, prompt: str) -> None:
         )
     missing = vocabulary.missing(prompt)
     if missing:
+        shown = " ".join(map(repr, missing[:SHOWN]))
+        rest = f" and {len(missing) - SHOWN} others" if len(missing) > SHOWN else ""
         raise UserError(
-            f"`prompt` has {unit} that are not in this model's vocabulary: "
-            f"{' '.join(map(repr, missing))}. It knows: {vocabulary.known}"
+            f"`prompt` has {unit} that are not in this model's vocabulary: {shown}"
+            f"{rest}. It knows: {vocabulary.known}"
         )
 
 

@@ -30,7 +30,7 @@ from zoo.monitoring import (
     validation,
 )
 from zoo.plots import plot_grad_norm, plot_metric
-from zoo.preset import Preset, load_preset, save_to_preset
+from zoo.preset import Preset, check_preset_possible, load_preset, save_to_preset
 from zoo.progress import Progress
 from zoo.recipe import Training
 from zoo.run_report import HISTORY, LOOKS, REPORT, SAMPLE
@@ -106,9 +106,15 @@ class Run:
         self.keeper = KeepBest(
             task.METRIC, self._save, selection=task.selection(data, recipe)
         )
-        self.progress = Progress(task.METRIC, recipe.epochs, best=self._best_epoch)
+        self.progress = Progress(
+            task.METRIC, recipe.epochs, best=lambda: self.keeper.epoch
+        )
         self.patient_since = patient_since
         self.facts = self._collect_facts()
+        # What is trained must be what can be read again.
+        check_preset_possible(
+            self.model, task.processing(data), {"task": task.NAME, **self.facts}
+        )
         self._seconds, self._start = 0.0, time.perf_counter()
 
     def fit(self, *, stop: bool = False) -> Preset:
@@ -195,9 +201,6 @@ class Run:
         """Where the preset is once the first epoch has ended."""
         return self.out / PRESET
 
-    def _best_epoch(self) -> int | None:
-        return None if self.keeper.best is None else self.keeper.best["epoch"]
-
     @property
     def seconds(self) -> float:
         """Time of training so far, those before a kill included."""
@@ -238,12 +241,11 @@ class Run:
             **self.facts,
             "wall_time_seconds": round(self.seconds, 1),
         }
-        return Preset(self.model, self.task.processing(self.data), metadata)
+        processing = self.task.processing_for(self.data, self.recipe)
+        return Preset(self.model, processing, metadata)
 
     def _finish(self, epochs: int) -> Preset:
         """Puts the wall time, and the test part's metric, into the preset."""
-        from zoo.evaluation import measure
-
         # After the last epoch the model has the last weights.
         logs = {name: values[-1] for name, values in self.recorder.history.items()}
         last = self._preset(epochs, validation(self.task.METRIC, logs))
@@ -253,22 +255,37 @@ class Run:
             preset.metadata["epochs"] = epochs
             if epochs < self.recipe.epochs:
                 preset.metadata["stopped_after"] = epochs
-        if "test" in self.task.parts(self.data):
-            value = measure(self.task, best.model, self.data, self.recipe, "test")
-            metric = best.metadata["metric"]
-            metric |= {"part": "test", "validation": metric["value"], "value": value}
+        # Of a training that went on for longer the best model may be finished already.
+        if "validation" not in best.metadata["metric"]:
+            self._measure(best)
         save_to_preset(self.out / LAST, last)
         save_to_preset(self.preset_folder, best)
         # The last one stays, for those who want more epochs.
         shutil.rmtree(self.out / BEFORE, ignore_errors=True)
         return best
 
+    def _measure(self, best: Preset) -> None:
+        """Puts into the preset what is known once nothing is trained any more."""
+        from zoo.evaluation import measure
+
+        task, recipe, metric = self.task, self.recipe, best.metadata["metric"]
+        data = task.tempered(best.model, self.data, recipe)
+        if data is None:
+            data = self.data
+        else:
+            best.processing.update(task.processing_for(data, recipe))
+            metric["value"] = measure(task, best.model, data, recipe, "validation")
+        if "test" in task.parts(data):
+            value = measure(task, best.model, data, recipe, "test")
+            metric |= {"part": "test", "validation": metric["value"], "value": value}
+        best.processing.update(task.finished(best.model, data, recipe))
+
     def _plot(self) -> None:
         history = self.recorder.history
         title = f"{self.task.NAME} on {self.data.name}"
         if history["epoch"]:
             levels = self.task.levels(self.data, self.recipe, "validation")
-            best, metric = self._best_epoch(), self.task.METRIC
+            best, metric = self.keeper.epoch, self.task.METRIC
             path = self.out / "loss.png"
             plot_metric(path, history, metric, levels, title, best=best)
         if self.recorder.grad_norms:

@@ -27,11 +27,17 @@ def panels(title, count, columns=3):
     rows = -(-count // columns)
     figure = Figure(figsize=(4.5 * columns, 3.6 * rows), layout="constrained")
     if title:
-        figure.suptitle(title)
+        figure.suptitle(title, parse_math=False)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for unused in axes[count:]:
         unused.remove()
     return figure, axes[:count]
+
+
+def legend(axes, **options):
+    """A legend whose names are shown as they are: "$" begins no formula."""
+    for text in axes.legend(**options).get_texts():
+        text.set_parse_math(False)
 
 
 def saved(figure, path):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from bptt_keras.diagnostics.figures import panels, positive, saved
+from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.truncation import AdaptiveWindow
 from bptt_keras.truncation.arguments import real
 
@@ -252,7 +252,7 @@ def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
     right.axhline(1.0, color="0.6", lw=1, ls=":")
     right.set(xlabel="lag k (timesteps)", ylabel="gain of a change", yscale="log")
     right.set_title("State passed on over k steps (Jacobian)", fontsize=10)
-    left.legend(fontsize=8)
+    legend(left, fontsize=8)
     return saved(figure, path)
 
 

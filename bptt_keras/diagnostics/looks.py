@@ -13,6 +13,9 @@ from bptt_keras.diagnostics.findings import Finding
 from bptt_keras.diagnostics.flow import GradientFlow
 from bptt_keras.diagnostics.trade_off import TruncationBias
 
+# Of a layer in a file; a damaged one may name any number.
+MOST_UNITS = 1_000_000
+
 
 class Look(NamedTuple):
     """One look at a training.
@@ -84,7 +87,14 @@ def read_looks(path):
     """
     try:
         return [_look(kept) for kept in json.loads(Path(path).read_text("utf-8"))]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
             f"{path} is no file that `TrainingWatch(path=)` wrote: {error!r}."
         ) from None
@@ -158,6 +168,8 @@ def _look(kept):
 
 
 def _flags(count, places):
+    if not 0 <= count <= MOST_UNITS:
+        raise ValueError(f"a layer of {count} units")
     flags = np.zeros(count, bool)
     flags[places] = True
     return flags

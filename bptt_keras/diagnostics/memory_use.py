@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from bptt_keras.diagnostics.figures import panels, positive, saved
+from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.diagnostics.peak import MemoryGrowth
 
 # What a length T adds to the memory of a method, up to two factors.
@@ -156,7 +156,7 @@ class MemoryUse:
         axes.set(
             xlabel="timesteps T", ylabel="memory (MiB)", xscale="log", yscale="log"
         )
-        axes.legend(fontsize=8)
+        legend(axes, fontsize=8)
         return saved(figure, path)
 
     def __repr__(self):

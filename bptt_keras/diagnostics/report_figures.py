@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bptt_keras.diagnostics.figures import panels, positive
+from bptt_keras.diagnostics.figures import legend, panels, positive
 
 _NORMS = {
     "grad_norm": "gradient",
@@ -82,7 +82,7 @@ def heatmap(looks):
     for window in windows:
         if window <= shortest:
             ax.axhline(window, color="0.25", ls="--", lw=1, label=f"window {window}")
-    ax.legend(fontsize=8, loc="upper right")
+    legend(ax, fontsize=8, loc="upper right")
     bar = figure.colorbar(image, ax=ax)
     bar.set_label("log10 of the norm, relative to lag 1")
     return figure
@@ -102,7 +102,7 @@ def direction(looks):
         epochs, [look.bias.norm_ratio[-2] for look in seen], "s--", label="norm ratio"
     )
     ax.set_xlabel("epochs done")
-    ax.legend(fontsize=8)
+    legend(ax, fontsize=8)
     return figure
 
 
@@ -127,4 +127,4 @@ def _finish(ax):
     ax.set_xlabel("epoch")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.25)
-    ax.legend(fontsize=8)
+    legend(ax, fontsize=8)

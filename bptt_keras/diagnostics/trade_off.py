@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bptt_keras.diagnostics.figures import panels, positive, saved
+from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.diagnostics.flow import percent
 from bptt_keras.truncation.arguments import real
 
@@ -182,7 +182,7 @@ class TruncationBias:
             axes.set_xticks(self.windows, [str(w) for w in self.windows], fontsize=8)
             axes.set_xlabel(f"window (timesteps; {self.windows[-1]}: no truncation)")
             if axes.lines and axes.get_legend_handles_labels()[0]:
-                axes.legend(fontsize=8)
+                legend(axes, fontsize=8)
         return saved(figure, path)
 
     def __repr__(self):

@@ -340,7 +340,9 @@ def test_what_overflows_is_null_in_the_file(tmp_path):
     assert math.isnan(read.logs["loss"]) and read.flow.kind() == "not finite"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"epoch": 1}]'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", '[{"epoch": 1}]', "[" * 100_000, "[[[[]]]]"]
+)
 def test_another_file_is_refused(tmp_path, text):
     path = tmp_path / "other.json"
     path.write_text(text)

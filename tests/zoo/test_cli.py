@@ -195,6 +195,24 @@ def test_evaluate_says_when_the_text_is_another(run, preset, tmp_path):
     assert "of the characters are unknown to it" in out
 
 
+def test_evaluate_measures_all_of_a_text_in_its_encoding(run, preset, tmp_path):
+    (tmp_path / "other.txt").write_bytes("to bé or not to be. ".encode("cp1252") * 20)
+    command = ("evaluate", preset, "--data", tmp_path / "other.txt")
+    code, out, _ = run(*command, "--whole", "--encoding", "cp1252")
+    assert code == 0
+    assert out.startswith("other.txt, all of it: cross-entropy")
+    assert "10.00% of the characters are unknown" in out
+
+
+def test_options_of_other_data_go_with_them(refused, preset):
+    assert "`--whole` measures all of a text" in refused(
+        *("evaluate", preset, "--dataset", "tiny-shakespeare", "--whole")
+    )
+    assert "`--encoding` is that of a text" in refused(
+        *("evaluate", preset, "--dataset", "tiny-shakespeare", "--encoding", "cp1252")
+    )
+
+
 @pytest.mark.parametrize("name", TASKS)
 def test_the_steps_after_a_training_are_commands_that_exist(name):
     steps = TASKS[name].next_steps("runs/a")

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ import zoo
 from zoo import forecasts
 from zoo.errors import UserError
 from zoo.evaluation import evaluate
+from zoo.forecasting import running
 from zoo.tasks import TASKS
 
 
@@ -27,7 +30,7 @@ def test_it_is_the_model_over_the_prefix_added_to_the_naive_forecast(forecaster,
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", ["together", "apart"])
 @pytest.mark.parametrize("inputs", ["values", "changes"])
-@pytest.mark.parametrize("base", ["season", "last"])
+@pytest.mark.parametrize("base", ["season", "last", "ridge"])
 def test_its_errors_are_those_of_the_evaluation(forecaster, base, inputs, columns):
     preset, data = forecaster(base, horizon=8, inputs=inputs, columns=columns)
     deviation = data.scaling()[1][[2, 0]]
@@ -59,6 +62,114 @@ def test_a_model_without_corrections_gives_the_naive_forecast(
     np.testing.assert_array_equal(forecasts.naive(preset, data.values), expected)
 
 
+def test_it_corrects_a_regression_that_the_preset_holds(forecaster):
+    preset, data = forecaster("ridge")
+    found = zoo.forecast(preset, data.values)
+    base = forecasts.base(preset, data.values)
+    ridge = forecasts.ridge_of(preset)
+    mean, deviation = (v[[2, 0]] for v in data.scaling())
+    known = data.scaled()[:, [2, 0]]
+    expected = mean + deviation * ridge.forecast(known, np.array([59]))[0]
+    np.testing.assert_allclose(base, expected, rtol=1e-6)
+    assert np.abs(found - base).min() > 0
+    for weight in preset.model.layers[-1].weights:
+        weight.assign(np.zeros(weight.shape))
+    np.testing.assert_array_equal(zoo.forecast(preset, data.values), base)
+
+
+@pytest.mark.parametrize("ridge", [None, {}, {"lags": 3}])
+def test_a_regression_that_is_missing_or_damaged_is_refused(forecaster, ridge):
+    preset, data = forecaster("ridge")
+    broken = zoo.Preset(
+        preset.model, preset.processing | {"ridge": ridge}, preset.metadata
+    )
+    with pytest.raises(UserError, match="The preset is damaged: no ridge regression"):
+        zoo.forecast(broken, data.values)
+
+
+def test_weights_that_are_no_numbers_are_refused(forecaster):
+    preset, data = forecaster()
+    bias = preset.model.layers[-1].bias
+    bias.assign(np.full(bias.shape, np.nan))
+    with pytest.raises(UserError, match="its forecast is no number"):
+        zoo.forecast(preset, data.values)
+
+
+def test_a_network_that_is_no_gain_leaves_the_regression_alone(forecaster):
+    preset, data = forecaster("ridge")
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    data = dataclasses.replace(data, table="one's own")
+    assert task.tempered(preset.model, data, recipe) is data
+    base = forecasts.base(preset, data.values)
+    np.testing.assert_array_equal(zoo.forecast(preset, data.values), base)
+
+
+def test_a_mixture_is_that_of_both_forecasts(forecaster):
+    preset, data = forecaster("last")
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    alone = zoo.forecast(preset, data.values)
+    mixed = dataclasses.replace(data, own_ridge=data.ridge(recipe), share=0.25)
+    preset.processing.update(task.processing_for(mixed, recipe))
+    for weight in preset.model.layers[-1].weights:
+        weight.assign(0.25 * weight)
+    mean, deviation = (v[[2, 0]] for v in data.scaling())
+    known = data.scaled()[:, [2, 0]]
+    ridge = data.ridge(recipe).forecast(known, np.array([59]))[0]
+    expected = 0.25 * alone + 0.75 * (mean + deviation * ridge)
+    np.testing.assert_allclose(zoo.forecast(preset, data.values), expected, rtol=1e-4)
+    # And what is evaluated is what is forecast.
+    error = zoo.forecast(preset, data.values[:56]) - data.values[56:60][:, [2, 0]]
+    measured = evaluate(preset, dataclasses.replace(data, ends=(40, 55, 60)), "test")
+    first = zoo.forecast(preset, data.values[:55]) - data.values[55:59][:, [2, 0]]
+    errors = np.square([error / deviation, first / deviation])
+    assert errors.mean() == pytest.approx(measured, rel=1e-4)
+
+
+def test_a_trained_model_gets_the_share_that_validation_gives_it(forecaster):
+    preset, data = forecaster("last")
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    assert task.tempered(preset.model, data, recipe) is None
+    own = dataclasses.replace(data, table="one's own")
+    mixed = task.tempered(preset.model, own, recipe)
+    # Random weights are worth nothing.
+    assert mixed.share == 0 and not preset.model.layers[-1].kernel.numpy().any()
+
+
+@pytest.mark.parametrize("damage", [{"share": 2}, {"share": "x"}, {"share": 0.5}])
+def test_a_share_that_does_not_fit_is_refused(forecaster, damage):
+    preset, data = forecaster("last")
+    preset.processing.update(damage)
+    with pytest.raises(UserError, match="The preset is damaged"):
+        zoo.forecast(preset, data.values)
+
+
+def test_intervals_are_those_of_the_validation_errors(forecaster):
+    preset, data = forecaster()
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    found = task.finished(preset.model, data, recipe)
+    preset.processing.update(found)
+    known, errors = data.values[:, [2, 0]], []
+    for t in range(39, 46):
+        error = zoo.forecast(preset, data.values[: t + 1]) - known[t + 1 : t + 5]
+        changes = np.diff(known[t - 8 : t + 1], axis=0)
+        errors.append(error / np.sqrt((changes**2).mean(axis=0)))
+    assert found["intervals"]["forecasts"] == len(errors) == 7
+    # Of seven errors, nine tenths are all.
+    expected = np.abs(errors).max(axis=0)
+    np.testing.assert_allclose(found["intervals"]["half_widths"], expected, rtol=1e-3)
+    lately = np.sqrt((np.diff(known[51:], axis=0) ** 2).mean(axis=0))
+    widths = forecasts.half_widths(preset, data.values)
+    np.testing.assert_allclose(widths, expected * lately, rtol=1e-3)
+    for damage in ({}, {"half_widths": [[1.0]]}, {"half_widths": "x"}):
+        preset.processing["intervals"] = damage
+        with pytest.raises(UserError, match="prediction intervals do not fit"):
+            forecasts.half_widths(preset, data.values)
+
+
 def test_units_go_through(forecaster):
     preset, data = forecaster()
     found = zoo.forecast(preset, data.values)
@@ -71,7 +182,7 @@ def test_units_go_through(forecaster):
 def test_long_series_in_pieces_give_the_same(forecaster, monkeypatch):
     preset, data = forecaster()
     whole = zoo.forecast(preset, data.values)
-    monkeypatch.setattr(forecasts, "CHUNK", 13)
+    monkeypatch.setattr(running, "CHUNK", 13)
     # The order of sums differs.
     np.testing.assert_allclose(zoo.forecast(preset, data.values), whole, rtol=1e-5)
 
@@ -118,7 +229,7 @@ def test_processing_that_does_not_fit_is_refused(forecaster, change):
         zoo.forecast(broken, data.values)
 
 
-@pytest.mark.parametrize("change", [{"horizon": 10**9}, {"columns": "apart"}])
+@pytest.mark.parametrize("change", [{"horizon": 10_000}, {"columns": "apart"}])
 def test_a_recipe_that_does_not_fit_is_refused(forecaster, change):
     preset, data = forecaster()
     recipe = preset.metadata["recipe"] | change

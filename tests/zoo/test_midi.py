@@ -4,6 +4,7 @@ import pytest
 
 from zoo.errors import UserError
 from zoo.midi import held_notes, read_midi, write_midi
+from zoo.midi_file import notes_of
 
 
 def roll_of(frames, *notes):
@@ -87,7 +88,7 @@ def test_files_of_others_are_read(tmp_path):
 
 def test_what_is_no_piano_music_is_refused(tmp_path):
     path = tmp_path / "a.mid"
-    with pytest.raises(UserError, match="cannot be read as MIDI: .*No such file"):
+    with pytest.raises(UserError, match="names a file that does not exist"):
         read_midi(path)
     path.write_bytes(b"no music")
     with pytest.raises(UserError, match="cannot be read as MIDI"):
@@ -119,3 +120,40 @@ def test_speeds_out_of_range_are_refused(tmp_path, option):
     with pytest.raises(UserError, match=f"`{next(iter(option))}` must be in"):
         write_midi(tmp_path / "a.mid", np.zeros((4, 88)), **option)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_notes_are_those_that_mido_reads(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    file = mido.MidiFile(type=1, ticks_per_beat=int(rng.integers(1, 1000)))
+    for _ in range(3):
+        track = file.add_track()
+        for _ in range(60):
+            options = {"time": int(rng.choice([0, 1, 200, 70_000]))}
+            kind = rng.choice(["note_on", "note_off", "pitchwheel", "sysex", "tempo"])
+            if kind.startswith("note"):
+                options |= {
+                    "note": int(rng.integers(21, 109)),
+                    "channel": int(rng.choice([0, 1, 9])),
+                    "velocity": int(rng.choice([0, 64])),
+                }
+            if kind == "tempo":
+                track.append(mido.MetaMessage("set_tempo", **options))
+            else:
+                options |= {"data": [1] * 200} if kind == "sysex" else {}
+                track.append(mido.Message(str(kind), **options))
+    file.save(tmp_path / "a.mid")
+    sounding, notes, now = {}, [], 0
+    for message in file.merged_track:
+        now += message.time
+        if not message.type.startswith("note") or message.channel == 9:
+            continue
+        voice = message.channel, message.note
+        if voice in sounding:
+            notes.append((message.note, sounding.pop(voice), now))
+        if message.type == "note_on" and message.velocity:
+            sounding[voice] = now
+    notes += [(note, start, now) for (_, note), start in sounding.items()]
+    ticks, found = notes_of((tmp_path / "a.mid").read_bytes())
+    assert ticks == file.ticks_per_beat
+    assert sorted(found) == sorted(notes)

@@ -75,12 +75,12 @@ def damaged(change):
         (lambda c: c["layers"][1].update(config=None), "no good"),
         (lambda c: c["layers"][1]["config"].update(units=-1), "no good"),
         (lambda c: c["layers"][1]["config"].update(units="6"), "no good"),
-        (lambda c: c["layers"][1]["config"].update(units=10**9), "more than 100,000"),
+        (lambda c: c["layers"][1]["config"].update(units=10**9), "at most 100,000"),
         (
             lambda c: c["layers"][1]["config"].update(dtype="string"),
             "cannot compute in",
         ),
-        (lambda c: c["layers"][0]["config"].update(input_dim=10**9), "more than"),
+        (lambda c: c["layers"][0]["config"].update(input_dim=10**8), "more than"),
         (lambda c: c["layers"][1]["config"].update(trainable=True), "no argument"),
         (
             lambda c: c["layers"][1]["config"].update(

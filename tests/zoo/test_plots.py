@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from zoo import plots
+from zoo.errors import ZooError
 from zoo.plots import plot_forecast, plot_grad_norm, plot_metric, plot_roll
+from zoo.tables.clock import Clock
 from zoo.tasks.task import Metric
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -99,7 +101,9 @@ def test_rolls_are_drawn_with_and_without_notes(tmp_path, begin):
 
 
 @pytest.mark.parametrize(("horizon", "columns"), [(1, 1), (4, 9)])
-def test_forecasts_are_drawn(tmp_path, horizon, columns):
+@pytest.mark.parametrize("dated", [False, True])
+def test_forecasts_are_drawn(tmp_path, horizon, columns, dated):
+    days = np.arange("2024-03-01", "2024-03-09", dtype="datetime64[D]")
     ahead = np.ones((horizon, columns))
     plot_forecast(
         tmp_path / "a.png",
@@ -109,5 +113,45 @@ def test_forecasts_are_drawn(tmp_path, horizon, columns):
         names=list("abcdefghi")[:columns],
         rule="last value",
         title="a title",
+        widths=ahead if dated else None,
+        clock=Clock.of("day", days, "%Y-%m-%d") if dated else None,
     )
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
+
+
+# What a file, a column or a title may be called.
+ODD = [
+    "$\\frac{",
+    "a$b_$c.txt",
+    "half \ud800",
+    "bell\a and\nline",
+    "x" * 10_000,
+    "汉字",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_any_name_can_be_shown(tmp_path, capfd, name):
+    history = {"epoch": [1, 2], "loss": [3.0, 2.0], "val_loss": [3.1, 2.2]}
+    metric = Metric("error", name)
+    plot_metric(tmp_path / "loss.png", history, metric, {name: 2.5}, name)
+    plot_grad_norm(tmp_path / "norm.png", [0.5, 2.0], 1.0, name)
+    ahead = np.ones((2, 1))
+    options = {"names": [name], "rule": name, "title": name}
+    plot_forecast(tmp_path / "ahead.png", np.zeros((6, 1)), ahead, ahead, **options)
+    roll = np.ones((3, 88))
+    plot_roll(tmp_path / "roll.png", roll, begin=1, frames_per_beat=1, title=name)
+    assert len(list(tmp_path.iterdir())) == 4
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_of_and_ends_nothing(tmp_path, capsys):
+    metric = Metric("error", "")
+    plot_metric(tmp_path / "loss.png", {"epoch": [1]}, metric, {}, "a title")
+    assert "loss.png could not be drawn: 'loss'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told(tmp_path):
+    with pytest.raises(ZooError, match="cannot be written"):
+        plot_grad_norm(tmp_path / "nowhere" / "norm.png", [0.5], None, "a title")

@@ -1,10 +1,13 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import zoo
+from zoo import forecasts
 from zoo.composing import start_chord
+from zoo.tasks import TASKS
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -78,7 +81,7 @@ def test_the_tempo_is_heard(run, music):
         (["--out", "tune.wav"], "must be a file .mid or .midi: tune.wav"),
         (["--out", "no/tune.mid"], "lies in a folder that does not exist"),
         (["--out", "a.mid", "--prompt", "a.mid"], "replace the file that is read"),
-        (["--out", "a.mid", "--prompt", "b.mid"], "b.mid cannot be read as MIDI"),
+        (["--out", "a.mid", "--prompt", "b.mid"], "does not exist: b.mid"),
         (["--out", "a.mid", "--prompt", "The "], "must be a file .mid, .midi, .npz"),
         (["--out", "a.mid", "--tempo", "0"], "`tempo` must be in [4, 1000]"),
         (["--out", "a.mid", "--frames-per-beat", "0"], "`frames_per_beat` must be"),
@@ -122,6 +125,50 @@ def test_a_forecast_is_written_as_table_and_picture(run, table, tmp_path):
     assert (tmp_path / "b.png").exists()
 
 
+def test_times_and_intervals_of_a_table_are_written(run, forecaster):
+    preset, data = forecaster()
+    task = TASKS["forecasting"]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    preset.processing.update(task.finished(preset.model, data, recipe))
+    zoo.save_to_preset("table", preset)
+    days = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]").astype(str)
+    # Newest first, which is turned round.
+    rows = [
+        ",".join([day, *map(str, row)])
+        for day, row in zip(days[::-1], data.values[::-1].tolist(), strict=True)
+    ]
+    Path("my.csv").write_text("\n".join(["day,a,b,c", *rows]))
+    code, out, _ = run("forecast", "table", "--data", "my.csv")
+    assert code == 0 and "newest row first: turned round" in out
+    assert "90% intervals (low, high): from the errors of 7 forecasts" in out
+    with open("my-forecast.csv", newline="") as file:
+        heading, *rows = csv.reader(file)
+    assert heading == ["day", "c", "c_low", "c_high", "a", "a_low", "a_high"]
+    assert [row[0] for row in rows] == [f"2024-03-0{k}" for k in (1, 2, 3, 4)]
+    values = np.array([row[1:] for row in rows], float)
+    expected = zoo.forecast(preset, data.values)
+    np.testing.assert_allclose(values[:, [0, 3]], expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        values[:, [2, 5]] - values[:, [0, 3]],
+        forecasts.half_widths(preset, data.values),
+        rtol=1e-3,
+    )
+
+
+def test_a_table_is_read_as_that_of_the_training_was(run, refused, forecaster):
+    preset, data = forecaster()
+    preset.processing["reading"] = {"fill": "last", "heading": "what"}
+    zoo.save_to_preset("table", preset)
+    values = data.values.astype(str)
+    values[5, 1] = "NA"
+    rows = "\n".join(",".join(row) for row in values.tolist())
+    Path("my.csv").write_text(f"a,b,c\n{rows}\n")
+    code, out, _ = run("forecast", "table", "--data", "my.csv")
+    assert code == 0 and "1 missing values filled (last)" in out
+    error = refused("forecast", "table", "--data", "my.csv", "--time", "x")
+    assert "`--time` names no column" in error
+
+
 def test_a_long_forecast_is_printed_in_part(run, forecaster):
     preset, data = forecaster(horizon=15)
     zoo.save_to_preset("long", preset)
@@ -146,4 +193,6 @@ def test_tables_that_do_not_fit_are_refused(refused, table):
     gap = np.ones((9, 3))
     gap[4, 1] = np.nan
     write_csv("gap.csv", ["day", "a", "b", "c"], gap)
-    assert "line 6, column 'b': a number is missing" in refused(*command, "gap.csv")
+    assert "1 value is missing or no number, the first: line 6, column 'b'" in refused(
+        *command, "gap.csv"
+    )

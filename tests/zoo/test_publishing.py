@@ -137,19 +137,23 @@ def test_what_is_damaged_or_has_no_good_name_is_not_published(runs, tmp_path):
     assert not release.exists()
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_what_a_link_leads_to_is_not_published(runs, tmp_path, name):
+@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+def test_a_file_that_is_a_link_is_not_given_away(runs, tmp_path, name):
+    secret = tmp_path / "secret"
     path = runs[0] / "preset" / name
-    path.rename(tmp_path / "secret")
-    path.symlink_to(tmp_path / "secret")
+    if path.exists():
+        path.rename(secret)
+    else:
+        secret.write_text("a secret")
+    path.symlink_to(secret)
     with pytest.raises(UserError, match=f"{name} is a link"):
         zoo.publish(tmp_path / "release", [runs[0]])
-    assert not (tmp_path / "release").exists()
+    assert not (tmp_path / "release" / runs[0].name).exists()
 
 
 def test_a_release_has_few_mirrors(tmp_path):
-    with pytest.raises(UserError, match="At most 8 mirrors"):
-        zoo.publish(tmp_path, mirrors=[f"https://{i}.invalid" for i in range(9)])
+    with pytest.raises(UserError, match="at most 16 mirrors. Received: 17"):
+        zoo.publish(tmp_path / "release", mirrors=["https://a.example"] * 17)
 
 
 def test_a_mirror_must_be_an_address(tmp_path):

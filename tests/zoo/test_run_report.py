@@ -85,7 +85,12 @@ def test_the_command_prints_where_it_is(run, capsys):
         ("history.json", "{", "is damaged"),
         ("history.json", "[]", "is damaged"),
         ("history.json", "{}", "is damaged"),
+        ("history.json", "[" * 600 + "]" * 600, "nested more than 32 deep"),
+        ("history.json", json.dumps({f"x{i}": [1] for i in range(200)}), "no history"),
         ("looks.json", "[3]", "is damaged"),
+        ("looks.json", '{"a":' * 600 + "1" + "}" * 600, "nested more than 32 deep"),
+        ("looks.json", json.dumps([{}] * 2000), "holds no looks"),
+        ("preset/metadata.json", '{"a":' * 600 + "1" + "}" * 600, "nested more than"),
         ("preset/metadata.json", "{", "is damaged"),
         ("preset/metadata.json", '{"task": "x"}', "is damaged"),
     ],
@@ -99,3 +104,9 @@ def test_what_is_no_run_is_refused_in_one_line(run, capsys, name, text, words):
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
     assert not (run / "report.html").exists()
+
+
+def test_names_in_a_history_are_shown_as_they_are(run):
+    history = {"epoch": [1, 2], "loss": [2.0, 1.0], "$\\frac{": [1.0, 2.0]}
+    (run / "history.json").write_text(json.dumps(history))
+    assert zoo.write_run_report(run).exists()

@@ -88,3 +88,19 @@ def test_values_out_of_range_are_refused(decided, option, value):
     options = {"prompt": "to", option: value}
     with pytest.raises(UserError, match=f"`{option}`"):
         zoo.generate(decided, **options)
+
+
+def test_line_endings_of_the_prompt_are_those_of_texts(decided):
+    with pytest.raises(UserError, match=r"vocabulary: '\\n'. It"):
+        zoo.generate(decided, "to\r\nbe")
+
+
+def test_half_a_character_in_the_prompt_is_named(decided):
+    with pytest.raises(UserError, match=r"vocabulary: '\\udcff'. It"):
+        zoo.generate(decided, "to be\udcff")
+
+
+def test_of_many_unknown_characters_some_are_named(decided):
+    with pytest.raises(UserError, match="and 10 others. It knows") as error:
+        zoo.generate(decided, "".join(map(chr, range(0x4E50, 0x4E64))))
+    assert len(str(error.value)) < 300

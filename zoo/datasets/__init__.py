@@ -8,7 +8,8 @@ import os
 import platform
 
 from zoo.datasets.cache import cache_folder
-from zoo.datasets.text import Text, from_file, sha256
+from zoo.datasets.own_text import from_file
+from zoo.datasets.text import Text, sha256
 from zoo.datasets.vocabulary import Vocabulary
 from zoo.datasets.words import Words
 from zoo.errors import UserError, ZooError

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
+from zoo.datasets.case_files import read_ts
 from zoo.datasets.files import File
 
 _URL = "https://raw.githubusercontent.com/aeon-toolkit/aeon/main/aeon/datasets/data/"
@@ -91,43 +92,3 @@ class BasicMotions(_Cases):
         ),
     )
     DESCRIPTION = "Standing, walking, running and badminton, measured by a smart watch."
-
-
-def read_ts(text: str) -> list[tuple[np.ndarray, str]]:
-    """Cases of a `.ts` file of the UCR archive, with class labels.
-
-    Returns:
-        List of `(values (timesteps, channels), label)`.
-
-    Raises:
-        ValueError: If there is no case, or one cannot be read; the message names the
-            line.
-    """
-    cases, begun = [], False
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not begun:
-            begun = line.lower() == "@data"
-            continue
-        if not line or line.startswith("#"):
-            continue
-        *channels, label = line.split(":")
-        try:
-            values = [[float(v) for v in channel.split(",")] for channel in channels]
-            values = np.array(values, np.float32).T
-        except ValueError:
-            raise ValueError(
-                f"line {number} must hold channels of numbers, of one length, and a "
-                "class, with colons between them"
-            ) from None
-        if values.ndim != 2 or not np.isfinite(values).all():
-            raise ValueError(f"line {number} has no channel, or values are missing")
-        if cases and values.shape[1] != cases[0][0].shape[1]:
-            raise ValueError(
-                f"line {number} has {values.shape[1]} channels, those before it "
-                f"{cases[0][0].shape[1]}"
-            )
-        cases.append((values, label.strip()))
-    if not cases:
-        raise ValueError("there is no case after a line `@data`")
-    return cases

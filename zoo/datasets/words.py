@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 UNKNOWN, EOS = "<unk>", "<eos>"
+LONGEST_WORD = 100
 
 
 class Words:
@@ -52,16 +53,22 @@ class Words:
                 raise ValueError(f"`words` must have {word}. Received: none")
 
     @classmethod
-    def of(cls, words: Iterable[str], min_count: int = 1) -> Words:
+    def of(
+        cls, words: Iterable[str], min_count: int = 1, at_most: int | None = None
+    ) -> Words:
         """The vocabulary of a training text, the most frequent word first.
+
+        Words of more than 100 characters, which are none, get no id of their own.
 
         Args:
             words: All of the text, in order.
             min_count: Words that occur less often get no id of their own.
+            at_most: How many words get one, the most frequent ones; None: all. Two
+                more are `<unk>` and `<eos>`.
         """
-        counts = collections.Counter(words)
-        known = [w for w, n in counts.most_common() if n >= min_count]
-        return cls(dict.fromkeys([*known, UNKNOWN, EOS]))
+        counts = collections.Counter(words).most_common()
+        known = [w for w, n in counts if n >= min_count and len(w) <= LONGEST_WORD]
+        return cls(dict.fromkeys([*known[:at_most], UNKNOWN, EOS]))
 
     @property
     def unknown_id(self) -> int:

@@ -1,7 +1,17 @@
 """Keras layers that tasks of the zoo need and that no library has."""
 
+from zoo.layers.beside import Beside
+from zoo.layers.convolution import CausalConvolution
 from zoo.layers.influence import Influence
+from zoo.layers.pooling import MeanAndMax
 from zoo.layers.tied_logits import TiedLogits
 from zoo.layers.word_embedding import WordEmbedding
 
-__all__ = ["Influence", "TiedLogits", "WordEmbedding"]
+__all__ = [
+    "Beside",
+    "CausalConvolution",
+    "Influence",
+    "MeanAndMax",
+    "TiedLogits",
+    "WordEmbedding",
+]

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from zoo import limits
 from zoo.recipe import Recipe
 from zoo.tasks.generated import DrawnTask
 from zoo.tasks.task import Metric
@@ -25,7 +26,8 @@ class AddingRecipe(Recipe):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require("steps", self.steps >= 2, "at least 2")
+        rule = f"in [2, {limits.STEPS:,}]"
+        self.require("steps", 2 <= self.steps <= limits.STEPS, rule)
         self.require("updates", self.updates >= 1, "at least 1")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 from zoo.recipe import Recipe as Common
@@ -50,17 +51,22 @@ class Characters:
     ids: dict
 
     @classmethod
-    def of(cls, text, vocabulary=None):
+    def of(cls, text, vocabulary=None, *, at_most=None):
         """A text, encoded by its own vocabulary or by another."""
         from zoo.datasets import Vocabulary
 
-        vocabulary = vocabulary or Vocabulary.of(text.train)
+        vocabulary = vocabulary or Vocabulary.of(text.train, at_most)
         parts = {"train": text.train, "validation": text.validation}
         if text.test:
             parts["test"] = text.test
         return cls(
             text, vocabulary, {k: vocabulary.encode(v) for k, v in parts.items()}
         )
+
+    @functools.cached_property
+    def known_levels(self) -> dict:
+        """Levels that were computed, by part."""
+        return {}
 
     @property
     def name(self) -> str:
@@ -119,6 +125,10 @@ class CharLM(LanguageTask):
         },
     }
     UNIT = "characters"
+    ORDER = 5
+    # A novel in Chinese has 5,500.
+    VOCABULARY = 20_000
+    UPDATES = 200
     STREAMS = 16
     SAMPLE_LENGTH = 300
 
@@ -128,17 +138,30 @@ class CharLM(LanguageTask):
         text = datasets.load(dataset, data_dir=data_dir)
         return Characters.of(_as_characters(text))
 
-    def from_file(self, path, recipe, **reading):
-        from zoo.datasets import from_file
+    def sized(self, recipe, length, size):
+        """Wider for a long text, more dropout for a short one."""
+        units = 128 if length < 30_000 else 256 if length < 10**6 else 384
+        dropout = 0.5 if length < 200_000 else 0.3
+        return {
+            # Half the batch has twice the updates for the same arithmetic.
+            "batch_size": 32,
+            "units": units,
+            "dropout": dropout if length < 2 * 10**6 else 0.1,
+            "embedding_dropout": 0.2 if length < 200_000 else 0.1,
+            "embedding": 64 if size < 1_000 else 128,
+            "window": 50 if length < 200_000 else 64 if length < 10**6 else 100,
+        }
 
-        return Characters.of(from_file(path))
+    def wanted(self, length):
+        return 6_000 if length < 10**6 else 12_000
 
-    def levels(self, data, recipe, part):
-        from zoo import baselines
+    def weights(self, recipe, size):
+        cells = 4 * recipe.units * (recipe.embedding + recipe.units)
+        more = 8 * recipe.units**2 * (recipe.layers - 1)
+        return cells + more + recipe.units * size
 
-        train, held_out = data.ids["train"], data.ids[part]
-        pairs = baselines.bigram(train, held_out, data.vocabulary.size)
-        return {"bigram (order 2)": pairs, **super().levels(data, recipe, part)}
+    def encoded(self, text, recipe, at_most):
+        return Characters.of(text, at_most=at_most)
 
     def processing(self, data):
         return {"vocabulary": "".join(data.vocabulary.characters)}

@@ -7,82 +7,30 @@ import dataclasses
 import numpy as np
 
 from zoo.errors import UserError
-from zoo.recipe import Recipe
-from zoo.tasks.task import Metric, Task
+from zoo.neighbours import nearest_neighbour, nearest_warped
+from zoo.tasks.case_inputs import (
+    ClassificationRecipe,
+    better_scaling,
+    case_inputs,
+    scaled_cases,
+)
+from zoo.tasks.task import Metric, Option, Task
 
-
-@dataclasses.dataclass(frozen=True)
-class LabelledCases:
-    """Series `(timesteps, channels)` with the number of their class, in three parts.
-
-    Args:
-        name: What reports call them.
-        classes: Names of the classes, by number.
-        train: `(list of series, array of classes)`.
-        validation: The same, held out of the training file.
-        test: The same.
-        source: Where they come from.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    train: tuple
-    validation: tuple
-    test: tuple
-    source: str
-
-    @classmethod
-    def of(cls, name, train, test, source):
-        """From cases `(series, label)`: every fifth case of a class validates."""
-        classes = tuple(sorted({label for _, label in (*train, *test)}))
-        parts = {"train": [], "validation": []}
-        seen = dict.fromkeys(classes, 0)
-        for case in train:
-            seen[case[1]] += 1
-            held = seen[case[1]] % 5 == 0
-            parts["validation" if held else "train"].append(case)
-
-        def numbered(cases):
-            labels = np.array([classes.index(label) for _, label in cases], np.int32)
-            return [values for values, _ in cases], labels
-
-        return cls(
-            name,
-            classes,
-            numbered(parts["train"]),
-            numbered(parts["validation"]),
-            numbered(test),
-            source,
-        )
-
-    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each channel, of the training part."""
-        every = np.concatenate(self.train[0])
-        return every.mean(axis=0), np.maximum(every.std(axis=0), 1e-6)
-
-    def describe(self) -> dict:
-        """Facts for the metadata of a model."""
-        counts = {
-            f"{part}_cases": len(getattr(self, part)[0])
-            for part in ("train", "validation", "test")
-        }
-        lengths = [len(series) for series in self.train[0]]
-        return {
-            "name": self.name,
-            "source": self.source,
-            "classes": len(self.classes),
-            "channels": self.train[0][0].shape[1],
-            "shortest": min(lengths),
-            "longest": max(lengths),
-            **counts,
-        }
+# Cases below which validation cannot choose an epoch: one is more than a percent.
+FEW = 100
+# What a default training of one's own data is made of.
+STEPS = 200
+UPDATES, UPDATES_AN_EPOCH = 800, 20
+KERNELS = 8, 5, 3  # timesteps of the convolutions, as of the usual FCN
+MOST_FEATURES = 20_000
 
 
 class Classification(Task):
     """Classes of series of several lengths.
 
-    The answer stands at the end of a series; shorter ones are padded, and a mask leaves
-    their padding out. Channels are standardised by the training part.
+    Convolutions and a recurrent layer read a series; mean and largest value of what
+    they find tell its class. Long series are read several timesteps at a time. Shorter
+    ones are padded, and a mask leaves their padding out.
     """
 
     NAME = "classification"
@@ -90,7 +38,17 @@ class Classification(Task):
     DATASETS = ("japanese-vowels", "basic-motions")
     METRIC = Metric("accuracy", "", log="sparse_categorical_accuracy", higher=True)
     RECIPES = {
-        None: Recipe(
+        None: ClassificationRecipe(
+            units=64,
+            dropout=0.3,
+            batch_size=16,
+            epochs=100,
+            learning_rate=2e-3,
+            weight_decay=0.01,
+            convolutions=3,
+            pooling="all",
+        ),
+        "japanese-vowels": ClassificationRecipe(
             units=100,
             dropout=0.5,
             batch_size=16,
@@ -103,11 +61,34 @@ class Classification(Task):
         "japanese-vowels": {"1-NN with dynamic time warping": 0.949},
         "basic-motions": {"1-NN with dynamic time warping": 0.975},
     }
-    OWN_DATA = "a file NAME_TRAIN.ts, with NAME_TEST.ts beside it"
+    OWN_DATA = (
+        "a file NAME_TRAIN.ts (or .tsv, .txt, .csv, .arff), with NAME_TEST.ts beside "
+        "it; or one file NAME.ts, of which a part tests"
+    )
+    READING = (
+        Option(
+            "validation",
+            "what validates: a fraction of the cases that train, a file, or none: all "
+            "train (default: 0.2)",
+            metavar="FRACTION|FILE",
+        ),
+        Option(
+            "test",
+            "what tests: a file, a fraction, or none (default: NAME_TEST beside "
+            "NAME_TRAIN, else 0.2)",
+            metavar="FRACTION|FILE",
+        ),
+        Option(
+            "fill",
+            "put straight lines in the place of missing values",
+            choices=("linear",),
+        ),
+    )
 
     def load(self, dataset, data_dir, recipe):
         from zoo.datasets.builder import load_parts
         from zoo.datasets.cases import BasicMotions, JapaneseVowels
+        from zoo.datasets.labelled import LabelledCases
 
         builders = {"japanese-vowels": JapaneseVowels, "basic-motions": BasicMotions}
         builder = builders[dataset]
@@ -121,46 +102,110 @@ class Classification(Task):
     def from_file(self, path, recipe, **reading):
         from zoo.datasets.own_cases import read_cases
 
-        return LabelledCases.of(*read_cases(path), source="own files")
+        return read_cases(path, **reading)
+
+    def fitted(self, data, recipe, given):
+        """Stride by length, scaling by neighbours, epochs by the number of cases."""
+        cases = len(data.train[0])
+        batch = 16 if cases <= 500 else 32 if cases <= 2_000 else 64
+        values = {
+            "stride": -(-data.longest // STEPS),
+            "scaling": better_scaling(data),
+            # At least four batches, or batch normalisation sees the same one again.
+            "batch_size": max(2, min(batch, cases // 4)),
+        }
+        updates = -(
+            -cases
+            // (recipe.batch_size if "batch_size" in given else values["batch_size"])
+        )
+        values["passes"] = max(1, round(UPDATES_AN_EPOCH / updates))
+        updates *= recipe.passes if "passes" in given else values["passes"]
+        values["epochs"] = max(10, round(UPDATES / updates))
+        values = {k: v for k, v in values.items() if k not in given}
+        return dataclasses.replace(recipe, **values)
 
     def check(self, data, recipe):
         if len(data.classes) < 2:
             raise UserError(f"{data.name} has one class only: {data.classes[0]!r}.")
-        if not len(data.validation[0]):
+        features = recipe.features(data.train[0][0].shape[1])
+        if features > MOST_FEATURES:
             raise UserError(
-                f"{data.name} is too small: no class has five cases, of which one "
-                "could validate."
+                f"{data.name}: {features:,} numbers would be read at a time, channels "
+                f"times --stride; at most {MOST_FEATURES:,} are. Give shorter series, "
+                "fewer channels, or a smaller --stride."
             )
-        longest = data.describe()["longest"]
-        self.require_reach(recipe, longest, "The class is asked for at the end")
+        steps = -(-data.longest // recipe.stride)
+        self.require_reach(recipe, steps, "The class is asked for at the end")
+
+    def parts(self, data):
+        return ("validation", "test") if len(data.test[0]) else ("validation",)
 
     def training(self, data, recipe, epoch=0):
         return self._batches(data, data.train, recipe, shuffle=True, epoch=epoch)
 
     def held_out(self, data, recipe, part):
-        return self._batches(data, getattr(data, part), recipe, shuffle=False)
+        return self._batches(data, _part(data, part), recipe, shuffle=False)
 
     def _batches(self, data, part, recipe, *, shuffle, epoch=0):
         from zoo.batches import ragged_batches
 
-        mean, deviation = data.scaling()
         series, labels = part
-        scaled = [((s - mean) / deviation).astype(np.float32) for s in series]
+        read = case_inputs(series, data.scaling(), recipe)
+        if shuffle:
+            read, labels = read * recipe.passes, np.tile(labels, recipe.passes)
         # One length for all: a handful of timesteps more, and one program.
-        longest = max(map(len, (*data.train[0], *data.test[0])))
+        longest = -(-data.longest // recipe.stride)
         return ragged_batches(
-            scaled, labels, recipe, window=longest, shuffle=shuffle, epoch=epoch
+            read, labels, recipe, window=longest, shuffle=shuffle, epoch=epoch
         )
 
     def updates_per_epoch(self, data, recipe):
-        return -(-len(data.train[0]) // recipe.batch_size)
+        return -(-len(data.train[0]) * recipe.passes // recipe.batch_size)
+
+    def watched(self, data, recipe):
+        """A few series of one length, from their beginning."""
+        series, labels = _part(data, "validation")
+        read = case_inputs(series[:4], data.scaling(), recipe)
+        steps = min(map(len, read))
+        if steps < 3:
+            return None
+        return np.stack([s[:steps] for s in read]), labels[: len(read)]
 
     def levels(self, data, recipe, part):
-        counts = np.bincount(getattr(data, part)[1], minlength=len(data.classes))
-        return {
-            "most frequent class": float(counts.max() / counts.sum()),
-            "chance": 1 / len(data.classes),
+        """Nearest neighbours among the cases before a part, and guesses."""
+        known = [data.train] if part == "validation" else [data.train, data.validation]
+        labels = np.concatenate([labels for _, labels in known])
+        series, truth = _part(data, part)
+        scaled, asked = (
+            scaled_cases(cases, data.scaling(), recipe)
+            for cases in ([s for cases, _ in known for s in cases], series)
+        )
+        counts = np.bincount(labels, minlength=len(data.classes))
+        guesses = {"most frequent class": np.argmax(counts)}
+        # Where the training part is shown again, each case would be its own neighbour.
+        if len(getattr(data, part)[0]):
+            guesses = {
+                "1-NN (Euclidean)": nearest_neighbour(scaled, labels, asked),
+                "1-NN (dynamic time warping)": nearest_warped(scaled, labels, asked),
+                **guesses,
+            }
+        levels = {
+            name: float((guess == truth).mean())
+            for name, guess in guesses.items()
+            if guess is not None
         }
+        return {**levels, "chance": 1 / len(data.classes)}
+
+    def selection(self, data, recipe):
+        """Accuracy, unless there are few cases: then the last epoch is kept."""
+        return self.METRIC if len(data.validation[0]) >= FEW else None
+
+    def fit_options(self, data, recipe):
+        if recipe.class_weight == "none":
+            return {}
+        counts = np.bincount(data.train[1], minlength=len(data.classes))
+        weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
+        return {"class_weight": dict(enumerate(weights.tolist()))}
 
     def processing(self, data):
         mean, deviation = data.scaling()
@@ -170,19 +215,56 @@ class Classification(Task):
             "deviation": deviation.tolist(),
         }
 
+    def adapted(self, data, preset):
+        """The cases with the classes and the scaling that a preset knows."""
+        from zoo.classes import processing_of
+
+        classes, scaling = processing_of(preset)
+        channels = data.train[0][0].shape[1]
+        if channels != len(scaling[0]):
+            raise UserError(
+                f"{data.name} has {channels} channels; the preset reads "
+                f"{len(scaling[0])}."
+            )
+        strange = sorted(set(data.classes) - set(classes))
+        if strange:
+            raise UserError(
+                f"{data.name} has classes that the preset does not know: "
+                f"{', '.join(map(repr, strange[:5]))}."
+            )
+        number = np.array([classes.index(name) for name in data.classes], np.int32)
+        parts = {
+            part: (getattr(data, part)[0], number[getattr(data, part)[1]])
+            for part in ("train", "validation", "test")
+        }
+        return dataclasses.replace(
+            data, classes=tuple(classes), own_scaling=scaling, **parts
+        )
+
     def build_model(self, data, recipe):
         import keras
 
+        from zoo.layers import Beside, CausalConvolution, MeanAndMax
         from zoo.tasks.layers import recurrent_stack
 
-        channels = data.train[0][0].shape[1]
-        return keras.Sequential(
-            [
-                keras.layers.Input((None, channels)),
-                *recurrent_stack(recipe, return_sequences=False),
-                keras.layers.Dense(len(data.classes), dtype="float32"),
+        features = recipe.features(data.train[0][0].shape[1])
+        layers = [keras.layers.Input((None, features))]
+        for index in range(recipe.convolutions):
+            layers += [
+                CausalConvolution(recipe.filters, KERNELS[min(index, 2)]),
+                # A tenth of each batch: a few hundred updates are to be enough.
+                keras.layers.BatchNormalization(momentum=0.9),
+                keras.layers.Activation("relu"),
             ]
-        )
+        if recipe.pooling == "last":
+            layers += recurrent_stack(recipe, return_sequences=False)
+        else:
+            layers += [Beside(recipe.units, recipe.layer) for _ in range(recipe.layers)]
+            layers.append(MeanAndMax())
+            if recipe.dropout:
+                layers.append(keras.layers.Dropout(recipe.dropout))
+        layers.append(keras.layers.Dense(len(data.classes), dtype="float32"))
+        return keras.Sequential(layers)
 
     def build_loss(self):
         import keras
@@ -193,3 +275,13 @@ class Classification(Task):
         import keras
 
         return [keras.metrics.SparseCategoricalAccuracy()]
+
+    def next_steps(self, folder):
+        command = f"bptt-zoo predict {folder} --data FILE.ts"
+        return [("classify", command), *super().next_steps(folder)]
+
+
+def _part(data, part):
+    """A part; the training part where no case validates."""
+    found = getattr(data, part)
+    return found if len(found[0]) else data.train

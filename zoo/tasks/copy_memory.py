@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from zoo import limits
 from zoo.recipe import Recipe
 from zoo.tasks.generated import DrawnTask
 from zoo.tasks.task import Metric
@@ -28,7 +29,8 @@ class CopyRecipe(Recipe):
 
     def __post_init__(self):
         super().__post_init__()
-        self.require("steps", self.steps >= 1, "at least 1")
+        rule = f"in [1, {limits.STEPS:,}]"
+        self.require("steps", 1 <= self.steps <= limits.STEPS, rule)
         self.require("updates", self.updates >= 1, "at least 1")
 
 

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from zoo import limits
 from zoo.errors import UserError
 from zoo.recipe import Recipe
 from zoo.tasks.generated import GeneratedTask
@@ -29,6 +30,10 @@ class EchoRecipe(Recipe):
         super().__post_init__()
         self.require("delay", self.delay >= 1, "at least 1")
         self.require("length", self.length >= 1, "at least 1")
+        # The held-out streams have 1,000 timesteps.
+        most = limits.GENERATED // self.batch_size
+        small = max(self.length, 1000) <= most
+        self.require("length", small, f"at most {most:,} in {self.batch_size:,} rows")
 
 
 class DelayedEcho(GeneratedTask):

@@ -7,96 +7,14 @@ import dataclasses
 import numpy as np
 
 from zoo.errors import UserError
-from zoo.recipe import Recipe, one_of
+from zoo.forecasting.defaults import fitted_recipe
+from zoo.forecasting.inputs import in_rows, model_inputs, model_sizes
+from zoo.forecasting.limits import require_sizes
+from zoo.forecasting.recipe import ForecastRecipe
+from zoo.forecasting.rules import ahead, naive_forecast
+from zoo.forecasting.series import FEWEST, series_of, shares
+from zoo.tasks.table_options import OPTIONS
 from zoo.tasks.task import PARTS, Metric, Task
-
-
-@dataclasses.dataclass(frozen=True)
-class ForecastRecipe(Recipe):
-    """`Recipe`, and what is forecast.
-
-    Args:
-        horizon: Timesteps that are forecast at once, at least 1.
-        season: Timesteps of a season, for the naive forecast; at least 1, which repeats
-            the last value.
-        base: Naive forecast that the model corrects: `season`, or `last` for the last
-            value.
-        target: Name of the forecast column; None: all columns.
-        inputs: What the model reads: `values`, standardised; or `changes`, how each
-            differs from the one a season before and from the last one, which do not
-            drift away from what training has shown.
-        columns: `together`: the model reads and forecasts all of them at once; or
-            `apart`: each by itself, by the same model.
-    """
-
-    horizon: int = 24
-    season: int = 24
-    base: str = one_of(("season", "last"), "season")
-    target: str | None = None
-    inputs: str = one_of(("values", "changes"), "values")
-    columns: str = one_of(("together", "apart"), "together")
-
-    def __post_init__(self):
-        super().__post_init__()
-        self.require("horizon", self.horizon >= 1, "at least 1")
-        self.require("season", self.season >= 1, "at least 1")
-
-    @property
-    def period(self) -> int:
-        """Timesteps that the naive forecast repeats, to be corrected by the model."""
-        return self.season if self.base == "season" else 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Series:
-    """A table of values over time, cut into three parts.
-
-    Args:
-        name: What reports call it.
-        columns: Names of the columns.
-        values: `(timesteps, columns)`.
-        ends: Timesteps where the training, validation and test parts end.
-        targets: Places of the forecast columns.
-        source: Where it comes from.
-        own_scaling: Mean and standard deviation of each column that a trained model
-            wants; None: those of the training part.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    values: np.ndarray
-    ends: tuple[int, int, int]
-    targets: tuple[int, ...]
-    source: str
-    own_scaling: tuple[np.ndarray, np.ndarray] | None = None
-
-    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each column, of the training part or given."""
-        if self.own_scaling is not None:
-            return self.own_scaling
-        train = self.values[: self.ends[0]]
-        return train.mean(axis=0), np.maximum(train.std(axis=0), 1e-9)
-
-    def scaled(self) -> np.ndarray:
-        """All values, standardised by the training part."""
-        mean, deviation = self.scaling()
-        return (self.values - mean) / deviation
-
-    def span(self, part: str) -> tuple[int, int]:
-        """First timestep of a part, and the one after its last."""
-        index = PARTS.index(part)
-        return (0, *self.ends)[index], self.ends[index]
-
-    def describe(self) -> dict:
-        """Facts for the metadata of a model."""
-        sizes = {f"{p}_timesteps": int(np.diff(self.span(p))[0]) for p in PARTS}
-        return {
-            "name": self.name,
-            "source": self.source,
-            "columns": list(self.columns),
-            "forecast": [self.columns[i] for i in self.targets],
-            **sizes,
-        }
 
 
 class Forecasting(Task):
@@ -157,7 +75,8 @@ class Forecasting(Task):
     }
     # Both with attention, horizon 24.
     REFERENCES = {"etth1": {"LSTMa (Zhou et al. 2021)": 0.650}}
-    OWN_DATA = "a CSV file with a heading, oldest row first"
+    OWN_DATA = "a CSV file, with times or without"
+    READING = OPTIONS
 
     def load(self, dataset, data_dir, recipe):
         from zoo.datasets.builder import load_parts
@@ -170,19 +89,37 @@ class Forecasting(Task):
             # 12, 4 and 4 months of 30 days.
             ends = tuple(30 * 24 * months for months in (12, 16, 20))
         else:
-            ends = _shares(len(table["values"]))
+            ends = _old_shares(len(table["values"]))
         source = builder.FILES[0].url
-        return _series(dataset, columns, table["values"], ends, recipe, source)
+        return series_of(dataset, columns, table["values"], ends, recipe, source)
 
-    def from_file(self, path, recipe, **reading):
+    def from_file(self, path, recipe, *, needed=(), **reading):
         from zoo.datasets.own_table import read_table
 
-        name, columns, values = read_table(path)
-        ends = _shares(len(values))
-        return _series(name, columns, values, ends, recipe, "own file")
+        table = read_table(path, needed=needed, **reading)
+        if len(table.values) < FEWEST:
+            raise UserError(
+                f"`--data` is too short to forecast: {table.name} has "
+                f"{len(table.values)} rows, at least {FEWEST} are needed."
+            )
+        ends = shares(len(table.values))
+        source = "own file"
+        return series_of(
+            *(table.name, table.columns, table.values, ends, recipe, source),
+            table=table,
+            reading=reading,
+        )
+
+    def fitted(self, data, recipe, given):
+        return fitted_recipe(data, recipe, given)
 
     def check(self, data, recipe):
         self.require_window(recipe, "a table, which is one long stream")
+        if recipe.season >= data.ends[0]:
+            raise UserError(
+                f"--season must be shorter than what {data.name} has to learn from: "
+                f"{data.ends[0]:,} timesteps. Received: {recipe.season:,}"
+            )
         length = self._stream_length(data, recipe)
         if length < recipe.window:
             raise UserError(
@@ -198,6 +135,7 @@ class Forecasting(Task):
                     f"{data.name} is too short: its {part} part has {end - first} "
                     f"timesteps, the horizon is {recipe.horizon}. Lower --horizon."
                 )
+        require_sizes(data, recipe)
 
     def _stream_length(self, data, recipe):
         return (data.ends[0] - recipe.horizon) // recipe.batch_size
@@ -220,24 +158,27 @@ class Forecasting(Task):
         """One stream, with all before the part to warm up, unscored."""
         from zoo.batches import WeighedStream
 
+        x, y, scored = self.stream(data, recipe, part)
+        return WeighedStream(x, y, scored.astype(np.float32), window=recipe.window)
+
+    def stream(self, data, recipe, part):
+        """Inputs and corrections up to the end of a part, and which timesteps count."""
         first, end = data.span(part)
         # Whole windows: the first, unscored timesteps make up for it.
         start = (end - recipe.horizon) % recipe.window
         x, y = self._pairs(data, recipe, start, end)
         # From the last timestep before the part on, all that is forecast lies in it.
-        places = np.arange(start, start + x.shape[1])
-        weights = (places >= first - 1).astype(np.float32)
-        return WeighedStream(x, y, weights, window=recipe.window)
+        return x, y, np.arange(start, start + x.shape[1]) >= first - 1
 
     def _pairs(self, data, recipe, first, end):
         """Inputs, and the corrections that are asked for: `(rows, n, ...)` each."""
         scaled = data.scaled()
         known = scaled[:, list(data.targets)]
         places = np.arange(first, end - recipe.horizon)
-        y = _ahead(known, places, recipe.horizon)
-        y = y - naive_forecast(known, places, recipe.horizon, recipe.period)
+        y = ahead(known, places, recipe.horizon)
+        y = y - data.base(known, places, recipe)
         x = model_inputs(scaled, data.targets, recipe)[:, places]
-        return x, _in_rows(y, recipe).astype(np.float32)
+        return x, in_rows(y, recipe).astype(np.float32)
 
     def watched(self, data, recipe):
         x, y = self._pairs(data, recipe, *data.span("validation"))
@@ -248,17 +189,18 @@ class Forecasting(Task):
         return -(-self._stream_length(data, recipe) // recipe.window)
 
     def levels(self, data, recipe, part):
-        """Errors of the naive forecasts."""
+        """Errors of the naive forecasts, and of a ridge regression (`fit_ridge`)."""
         first, end = data.span(part)
         places = np.arange(first - 1, end - recipe.horizon)
         known = data.scaled()[:, list(data.targets)]
-        y = _ahead(known, places, recipe.horizon)
+        y = ahead(known, places, recipe.horizon)
         guesses = {
             "seasonal naive": naive_forecast(
                 known, places, recipe.horizon, recipe.season
             ),
             "last value": naive_forecast(known, places, recipe.horizon, 1),
             "mean of the training part": 0.0,
+            "ridge regression": data.ridge(recipe).forecast(known, places),
         }
         return {k: float(((v - y) ** 2).mean()) for k, v in guesses.items()}
 
@@ -269,11 +211,66 @@ class Forecasting(Task):
             "forecast": [data.columns[i] for i in data.targets],
             "mean": mean.tolist(),
             "deviation": deviation.tolist(),
+            **({"reading": data.reading} if data.reading else {}),
         }
+
+    def processing_for(self, data, recipe):
+        known = self.processing(data)
+        if recipe.base == "ridge" or data.own_ridge is not None:
+            known["ridge"] = (data.own_ridge or data.ridge(recipe)).to_json()
+        if data.share != 1:
+            known["share"] = data.share
+        return known
+
+    def tempered(self, model, data, recipe):
+        """Of one's own table: mixes the forecasts with those of the ridge regression.
+
+        A model that corrects the regression is kept, or gives way to it.
+        """
+        from zoo.forecasting.mixture import clear_share
+
+        if data.table is None or data.share != 1:
+            return None
+        share = clear_share(self, model, data, recipe)
+        if share == 1:
+            return None
+        for weight in model.layers[-1].weights:
+            weight.assign(share * weight)
+        if recipe.base == "ridge":
+            return data
+        return dataclasses.replace(data, own_ridge=data.ridge(recipe), share=share)
+
+    def conclude(self, run, preset):
+        """Says what share the network has in the forecasts, if not the whole."""
+        share = preset.processing.get("share", 1)
+        output = preset.model.layers[-1].get_weights()
+        if run.data.table is None:
+            return
+        if not any(map(np.any, output)):
+            print(
+                "The network was no clear gain over the ridge regression on the "
+                "validation part: forecasts are those of the regression."
+            )
+        elif share != 1:
+            print(
+                f"Forecasts are a mixture with the least error on the validation part: "
+                f"{share:.0%} network, {1 - share:.0%} ridge regression."
+            )
+
+    def finished(self, model, data, recipe):
+        """Prediction intervals, from the errors of the validation part."""
+        from zoo.forecasting.intervals import measured_intervals
+
+        return {"intervals": measured_intervals(self, model, data, recipe)}
+
+    def reading_of(self, preset):
+        from zoo.forecasting.stored import reading_of
+
+        return reading_of(preset.processing, self.READING)
 
     def adapted(self, data, preset):
         """The series with the columns and the scaling that a preset knows."""
-        from zoo.forecasts import arranged
+        from zoo.forecasts import arranged, ridge_of, share_of
 
         known = preset.processing
         values = arranged(preset, list(data.columns), data.values)
@@ -283,6 +280,8 @@ class Forecasting(Task):
             values=values,
             targets=tuple(known["columns"].index(name) for name in known["forecast"]),
             own_scaling=(np.array(known["mean"]), np.array(known["deviation"])),
+            own_ridge=ridge_of(preset),
+            share=share_of(preset),
         )
 
     def build_model(self, data, recipe):
@@ -291,11 +290,13 @@ class Forecasting(Task):
         from zoo.tasks.layers import recurrent_stack
 
         features, outputs = model_sizes(len(data.columns), len(data.targets), recipe)
+        # A regression is a good forecast: begin with it as it is.
+        start = {"kernel_initializer": "zeros"} if recipe.base == "ridge" else {}
         return keras.Sequential(
             [
                 keras.layers.Input((None, features)),
                 *recurrent_stack(recipe, return_sequences=True),
-                keras.layers.Dense(outputs, dtype="float32"),
+                keras.layers.Dense(outputs, dtype="float32", **start),
             ]
         )
 
@@ -309,91 +310,6 @@ class Forecasting(Task):
         return [("forecast", command), *super().next_steps(folder)]
 
 
-def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int, int]:
-    """Numbers that the model reads and that it answers with, a timestep.
-
-    Args:
-        columns: Number of columns.
-        targets: Number of forecast columns.
-        recipe: Says what is read, and how far ahead is forecast.
-    """
-    together = recipe.columns == "together"
-    features = (columns if together else 1) * (2 if recipe.inputs == "changes" else 1)
-    return features, recipe.horizon * (targets if together else 1)
-
-
-def model_inputs(
-    scaled: np.ndarray, targets: tuple[int, ...] | list[int], recipe: ForecastRecipe
-) -> np.ndarray:
-    """What the model reads of a series.
-
-    Args:
-        scaled: Standardised values `(timesteps, columns)`.
-        targets: Places of the forecast columns.
-        recipe: Says what is read.
-
-    Returns:
-        `(rows, timesteps, features)` in float32: one row of all columns, or a row for
-        each forecast column.
-    """
-    read = scaled if recipe.columns == "together" else scaled[:, list(targets)]
-    read = read[..., None]
-    if recipe.inputs == "changes":
-        back = np.arange(len(read))[:, None] - np.array([recipe.season, 1])
-        # Before the first timestep all values are the first one.
-        before = read[:, :, 0][np.maximum(back, 0)].swapaxes(1, 2)
-        read = read - before
-    return _in_rows(read.swapaxes(1, 2), recipe).astype(np.float32)
-
-
-def _in_rows(values: np.ndarray, recipe: ForecastRecipe) -> np.ndarray:
-    """`(n, k, columns)` as `(1, n, k * columns)`, or as `(columns, n, k)` if apart."""
-    if recipe.columns == "together":
-        return values.reshape(1, len(values), -1)
-    return np.moveaxis(values, 2, 0)
-
-
-def naive_forecast(
-    known: np.ndarray, places: np.ndarray, horizon: int, season: int
-) -> np.ndarray:
-    """What the latest season says of the values after some timesteps.
-
-        f(t + k) = known(t + k - ceil(k / season) season),  k = 1 ... horizon
-
-    and the first value for what lies before it.
-
-    Args:
-        known: Values `(timesteps, targets)`.
-        places: Timesteps t, `(n,)`.
-        horizon: Timesteps that are forecast.
-        season: Timesteps of a season; 1 repeats the last value.
-
-    Returns:
-        `(n, horizon, targets)`.
-    """
-    steps = np.arange(1, horizon + 1)
-    back = -(-steps // season) * season
-    return known[np.maximum(places[:, None] + steps - back, 0)]
-
-
-def _ahead(known, places, horizon):
-    """The values after timesteps: `(n, horizon, targets)`."""
-    return known[places[:, None] + np.arange(1, horizon + 1)]
-
-
-def _shares(length: int) -> tuple[int, int, int]:
-    """70, 10 and 20 % of a series."""
+def _old_shares(length: int) -> tuple[int, int, int]:
+    """70, 10 and 20 % of a registered series, however short."""
     return round(0.7 * length), round(0.8 * length), length
-
-
-def _series(name, columns, values, ends, recipe, source) -> Series:
-    if recipe.target is None:
-        targets = tuple(range(len(columns)))
-    elif recipe.target in columns:
-        targets = (list(columns).index(recipe.target),)
-    else:
-        raise UserError(
-            f"--target names no column of {name}: {recipe.target!r}. There are: "
-            f"{', '.join(columns)}."
-        )
-    return Series(name, tuple(columns), np.asarray(values), ends, targets, source)

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from zoo import limits
 from zoo.clipping import keras_arguments
 from zoo.recipe import Training
 from zoo.tasks.generated import GeneratedTask
@@ -45,6 +46,9 @@ class InfluenceRecipe(Training):
         drawn = mean is None or 1 < mean <= longest
         self.require("mean_window", drawn, f"above 1, and at most window={longest}")
         self.require("steps", self.steps >= 1, "at least 1")
+        most = limits.GENERATED // self.batch_size - SETTLED
+        rule = f"at most {most:,} in {self.batch_size:,} rows"
+        self.require("steps", self.steps <= most, rule)
 
 
 class InfluenceBalancing(GeneratedTask):

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import abc
+import dataclasses
+import itertools
 import math
 
 import numpy as np
 
+from zoo import limits
+from zoo.datasets.text import VALIDATION
 from zoo.errors import UserError
-from zoo.tasks.task import Task
+from zoo.reading import say
+from zoo.tasks.amount import epochs_for, patience_for, rows_for
+from zoo.tasks.task import Option, Task
+
+# Different characters or words that a preset can hold.
+LARGEST_VOCABULARY = 100_000
+# Bytes of a batch's logits. A training step holds them about four times.
+LARGEST_LOGITS = 2**30
+# What they take if the user sets nothing.
+USUAL_LOGITS = 2**27
+# Ids of the training part, and of the other one, that n-grams are counted in: for a
+# machine of any size, in seconds.
+COUNTED, SCORED = 8_000_000, 1_000_000
 
 
 class LanguageTask(Task):
@@ -18,20 +35,172 @@ class LanguageTask(Task):
 
     Attributes:
         UNIT: What a text is made of here, in words.
+        ORDER: Of the n-grams that are a level to be below.
+        VOCABULARY: How many different ones of the user's own text are known, if the
+            user does not say so.
+        MORE_KNOWN: What the user does to have more of them known, in words.
+        TIED: Whether logits are made by the embedding.
+        UPDATES: That an epoch of the user's own text has, if batches can be so small.
         STREAMS: Rows that evaluation reads side by side.
         SAMPLE_PROMPT: How the text begins that a training shows at its end.
         SAMPLE_LENGTH: How long it is.
     """
 
     UNIT: str
+    ORDER: int
+    VOCABULARY: int
+    TIED = False
+    MORE_KNOWN = "a higher --vocabulary"
+    UPDATES: int
     STREAMS: int
     SAMPLE_PROMPT = "\n"
     SAMPLE_LENGTH: int
     OWN_DATA = "a text file, UTF-8"
+    READING = (
+        Option("encoding", "encoding of the text, such as cp1252 (default: utf-8)"),
+        Option(
+            "validation",
+            "what fraction of the text validates, its end, or a file of its own "
+            "(default: 0.1)",
+            metavar="FRACTION|FILE",
+        ),
+        Option("test", "a file of its own that tests", metavar="FILE"),
+        Option(
+            "vocabulary",
+            "how many different characters or words are known, the most frequent ones",
+            metavar="N",
+            kind=int,
+        ),
+    )
     CONTINUES = "text"
+    WHOLE = True
+
+    @abc.abstractmethod
+    def sized(self, recipe, length: int, size: int) -> dict:
+        """What of a recipe follows from a text: the sizes of the model and the window.
+
+        Args:
+            recipe: The recipe so far.
+            length: Ids of its training part.
+            size: Number of different ones.
+        """
+
+    @abc.abstractmethod
+    def wanted(self, length: int) -> int:
+        """Weight updates that a training on the user's own text has, if time allows.
+
+        Args:
+            length: Ids of its training part.
+        """
+
+    @abc.abstractmethod
+    def weights(self, recipe, size: int) -> int:
+        """Weights that a timestep uses, about: an embedding is only looked up.
+
+        Args:
+            recipe: The recipe.
+            size: Number of ids.
+        """
+
+    def fitted(self, data, recipe, given):
+        """Model, window, batch and epochs by the length of the text.
+
+        A short text has few updates in an epoch, so it gets small batches and many
+        epochs; of a long one, a few epochs are hours.
+        """
+        length, size = len(data.ids["train"]), data.vocabulary.size
+
+        def with_new(recipe, **values):
+            new = {k: v for k, v in values.items() if k not in given}
+            return dataclasses.replace(recipe, **new)
+
+        recipe = with_new(recipe, **self.sized(recipe, length, size))
+        window = recipe.window
+        if window is None:
+            return recipe
+        rows = rows_for(length, window, updates=self.UPDATES, most=recipe.batch_size)
+        while rows > 4 and 4 * rows * window * size > USUAL_LOGITS:
+            rows //= 2
+        recipe = with_new(recipe, batch_size=rows)
+        fits = max(1, self.stream_length(data, recipe))
+        recipe = with_new(recipe, window=min(window, fits))
+        epochs = epochs_for(
+            updates=self.updates_per_epoch(data, recipe),
+            wanted=self.wanted(length),
+            timesteps=length,
+            weights=self.weights(recipe, size),
+        )
+        if "epochs" in given:
+            return recipe
+        return with_new(recipe, epochs=epochs, patience=patience_for(epochs))
+
+    @abc.abstractmethod
+    def encoded(self, text, recipe, at_most: int | None):
+        """The task's data of a `zoo.datasets.Text`.
+
+        Args:
+            text: The text.
+            recipe: The recipe.
+            at_most: How many different units are known; None: all.
+        """
+
+    def from_file(
+        self,
+        path,
+        recipe,
+        *,
+        encoding=None,
+        validation=VALIDATION,
+        test=None,
+        vocabulary=None,
+    ):
+        from zoo.datasets import from_file
+
+        at_most = self.VOCABULARY if vocabulary is None else vocabulary
+        if not 1 <= at_most <= LARGEST_VOCABULARY:
+            raise UserError(
+                f"--vocabulary must be in [1, {LARGEST_VOCABULARY}]. Received: "
+                f"{vocabulary}"
+            )
+        text = from_file(path, validation=validation, test=test, encoding=encoding)
+        data = self.encoded(text, recipe, at_most)
+        self._require_parts(data)
+        unknown = np.mean(data.ids["train"] == data.vocabulary.unknown_id)
+        capped = data.vocabulary.size >= at_most
+        if unknown > (0.5 if capped else 0.9):
+            known = data.vocabulary.size
+            raise UserError(
+                f"{unknown:.0%} of {data.name} are none of the {known:,} {self.UNIT} "
+                "that would be known, so there is little to learn. Give an ordinary "
+                f"text, or {self.MORE_KNOWN}."
+            )
+        if unknown and capped:
+            say(
+                f"{data.name}: its {at_most:,} most frequent {self.UNIT} are known, "
+                f"{unknown:.2%} of it are others (--vocabulary changes that)"
+            )
+        return data
 
     def check(self, data, recipe):
         self.require_window(recipe, "a text, which is one long stream")
+        self._require_parts(data)
+        size = data.vocabulary.size
+        weights = self.weights(recipe, size)
+        weights += 0 if self.TIED else size * recipe.embedding
+        if weights > limits.WEIGHTS:
+            raise UserError(
+                f"The model would have {weights:,} weights; a preset holds at most "
+                f"{limits.WEIGHTS:,}. Lower --units, --embedding or --vocabulary."
+            )
+        logits = 4 * recipe.batch_size * recipe.window * size
+        if logits > LARGEST_LOGITS:
+            raise UserError(
+                f"{recipe.batch_size} streams with a window of {recipe.window} and "
+                f"{size:,} different {self.UNIT} need "
+                f"{logits / 2**30:.1f} GiB for the logits of a batch; "
+                f"{LARGEST_LOGITS // 2**30} GiB are the most. Lower --batch-size, "
+                "--window or --vocabulary."
+            )
         length = self.stream_length(data, recipe)
         if length < recipe.window:
             raise UserError(
@@ -40,6 +209,14 @@ class LanguageTask(Task):
                 f"less than one window of {recipe.window}. Lower --batch-size or "
                 "--window."
             )
+
+    def _require_parts(self, data):
+        for part, ids in data.ids.items():
+            if len(ids) < 2:
+                raise UserError(
+                    f"The {part} part of {data.name} needs at least 2 {self.UNIT} and "
+                    f"has {len(ids)}."
+                )
 
     def stream_length(self, data, recipe) -> int:
         """Timesteps of a training stream."""
@@ -59,11 +236,12 @@ class LanguageTask(Task):
         """Up to `STREAMS` streams, fewer for a short text.
 
         Each starts without a past, so each costs a little, and side by side they are
-        fast. The last `(n - 1) % streams` ids are not scored.
+        fast. The last `(n - 1) % streams` ids are not scored. The part "whole" is all
+        of a text that the model was not trained on.
         """
         import bptt_keras as bk
 
-        ids = data.ids[part]
+        ids = data.ids[part] if part != "whole" else _whole(data.ids)
         window = min(recipe.window, len(ids) - 1)
         streams = max(1, min(self.STREAMS, (len(ids) - 1) // window))
         return bk.data.streams(ids, batch_size=streams, window=window)
@@ -83,11 +261,26 @@ class LanguageTask(Task):
         return math.ceil(self.stream_length(data, recipe) / recipe.window)
 
     def levels(self, data, recipe, part):
+        """Counts of n-grams and of single ones, and chance.
+
+        Of a long text the last `COUNTED` ids of the training part are counted, and the
+        first `SCORED` of the other part are scored.
+        """
+        if part not in data.known_levels:
+            data.known_levels[part] = self._levels(data, part)
+        return dict(data.known_levels[part])
+
+    def _levels(self, data, part):
         from zoo import baselines
 
-        train, held_out = data.ids["train"], data.ids[part]
+        train, held_out = data.ids["train"][-COUNTED:], data.ids[part][:SCORED]
         size = data.vocabulary.size
+        some = ""
+        if len(train) < len(data.ids["train"]):
+            some = f", of {COUNTED:,} {self.UNIT}"
+        ngram = baselines.ngram(train, held_out, size, self.ORDER)
         return {
+            f"{self.ORDER}-gram (interpolated{some})": ngram,
             "unigram (order 1)": baselines.unigram(train, held_out, size),
             "uniform (chance)": baselines.uniform(size),
         }
@@ -100,12 +293,14 @@ class LanguageTask(Task):
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def remarks(self, data, preset):
-        held_out = data.units("validation")
-        missing = set(preset.vocabulary.missing(held_out))
+    def remarks(self, data, preset, part="validation"):
+        parts = data.ids if part == "whole" else [part]
+        vocabulary, texts = preset.vocabulary, [data.units(part) for part in parts]
+        missing = set(itertools.chain(*map(vocabulary.missing, texts)))
         if not missing:
             return []
-        share = sum(unit in missing for unit in held_out) / len(held_out)
+        unknown = sum(unit in missing for text in texts for unit in text)
+        share = unknown / sum(map(len, texts))
         return [
             f"{share:.2%} of the {self.UNIT} are unknown to it, and cost it dearly."
         ]
@@ -117,7 +312,11 @@ class LanguageTask(Task):
 
         prompt = self.SAMPLE_PROMPT
         if preset.vocabulary.missing(prompt):
-            prompt = run.data.text.validation[:1]
+            ids = run.data.ids["train"]
+            known = ids[ids != preset.vocabulary.unknown_id][:1]
+            if not len(known):
+                return
+            prompt = preset.vocabulary.decode(known)
         sample = generate(preset, prompt, length=self.SAMPLE_LENGTH, temperature=0.8)
         write_text(run.out / SAMPLE, prompt + sample)
         rule = "-" * 72
@@ -126,3 +325,8 @@ class LanguageTask(Task):
     def next_steps(self, folder):
         command = f"bptt-zoo generate {folder} --prompt TEXT"
         return [("continue a text", command)]
+
+
+def _whole(ids: dict) -> np.ndarray:
+    """The ids of all parts, one after the other."""
+    return np.concatenate(list(ids.values()))

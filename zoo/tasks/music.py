@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 
 from zoo.errors import UserError
 from zoo.recipe import Recipe
-from zoo.tasks.task import PARTS, Metric, Task
+from zoo.tasks.amount import epochs_for, patience_for, rows_for
+from zoo.tasks.task import PARTS, Metric, Option, Task
 
 KEYS = 88
 
 
 @dataclasses.dataclass(frozen=True)
 class Rolls:
-    """Pieces in three parts, each piece `(frames, 88)` of 0 and 1."""
+    """Pieces in three parts, each piece `(frames, 88)` of 0 and 1.
+
+    Args:
+        name: What reports call them.
+        train: The pieces that are trained on.
+        validation: Those that choose.
+        test: Those that are only measured.
+        source: Where they come from.
+        frames_per_beat: Frames of a quarter note, if that is known.
+        reading: How the user's own files were read: arguments of `Music.from_file`.
+    """
 
     name: str
     train: list
     validation: list
     test: list
     source: str
+    frames_per_beat: int | None = None
+    reading: dict | None = None
 
     def describe(self) -> dict:
         """Facts for the metadata of a model."""
@@ -94,8 +108,36 @@ class Music(Task):
             "LSTM (Chung et al. 2014)": 3.20,
         },
     }
-    OWN_DATA = "a folder of piano rolls, .npz or .mat, or one .mat with three parts"
+    OWN_DATA = (
+        "a folder of MIDI files or piano rolls, .mid, .midi, .npz or .mat, one such "
+        "file, or one .mat with three parts"
+    )
+    READING = (
+        Option(
+            "frames_per_beat",
+            "frames of a quarter note of MIDI files (default: 4)",
+            metavar="N",
+            kind=int,
+        ),
+        Option(
+            "validation",
+            "what fraction of the pieces validates, or a folder or file of its own "
+            "(default: 0.1)",
+            metavar="FRACTION|PATH",
+        ),
+        Option(
+            "test",
+            "a folder or file of its own that tests (default: every tenth piece)",
+            metavar="PATH",
+        ),
+        Option(
+            "skip_damaged",
+            "whether files of a folder that cannot be read are left out (default: no)",
+            choices=("no", "yes"),
+        ),
+    )
     CONTINUES = "music"
+    WHOLE = True
     # Chorales: quarter notes; tunes: eighths.
     FRAMES_PER_BEAT = {"jsb-chorales": 1, "nottingham": 2}
 
@@ -106,12 +148,74 @@ class Music(Task):
         builder = {"jsb-chorales": JsbChorales, "nottingham": Nottingham}[dataset]
         parts = load_parts(builder, data_dir)
         pieces = {part: [e["frames"] for e in parts[part]] for part in PARTS}
-        return Rolls(dataset, **pieces, source=builder.FILES[0].url)
+        return Rolls(
+            dataset,
+            **pieces,
+            source=builder.FILES[0].url,
+            frames_per_beat=self.FRAMES_PER_BEAT[dataset],
+        )
 
-    def from_file(self, path, recipe, **reading):
-        from zoo.datasets.own_rolls import read_rolls
+    def from_file(
+        self,
+        path,
+        recipe,
+        *,
+        frames_per_beat=None,
+        validation=0.1,
+        test=None,
+        skip_damaged="no",
+    ):
+        from zoo.datasets.own_rolls import FRAMES_PER_BEAT, read_rolls
 
-        return Rolls(*read_rolls(path), source="own files")
+        reading = {"validation": validation, "test": test, "skip_damaged": skip_damaged}
+        per_beat = FRAMES_PER_BEAT if frames_per_beat is None else frames_per_beat
+        pieces = read_rolls(
+            path,
+            frames_per_beat=per_beat,
+            **reading | {"skip_damaged": skip_damaged == "yes"},
+        )
+        if frames_per_beat is None and not str(path).lower().endswith(".mat"):
+            frames_per_beat = per_beat
+        return Rolls(
+            *pieces,
+            source="own files",
+            frames_per_beat=frames_per_beat,
+            reading={"path": os.path.abspath(path), **reading},
+        )
+
+    def processing(self, data):
+        return {"frames_per_beat": data.frames_per_beat or 1}
+
+    def adapted(self, data, preset):
+        per_beat = preset.processing.get("frames_per_beat", data.frames_per_beat)
+        if data.reading is None or per_beat == data.frames_per_beat:
+            return data
+        return self.from_file(recipe=None, frames_per_beat=per_beat, **data.reading)
+
+    def fitted(self, data, recipe, given):
+        """Batches and epochs by how many windows there are, more dropout for few."""
+        lengths = [len(piece) - 1 for piece in data.train if len(piece) > 1]
+        if recipe.window is None or not lengths:
+            return recipe
+        frames = sum(lengths)
+        rows = rows_for(frames, recipe.window, updates=50, most=16)
+        values = {
+            "batch_size": max(1, min(rows, len(lengths))),
+            "dropout": 0.5 if frames < 10_000 else recipe.dropout,
+        }
+        new = {k: v for k, v in values.items() if k not in given}
+        recipe = dataclasses.replace(recipe, **new)
+        if "epochs" in given:
+            return recipe
+        epochs = epochs_for(
+            updates=self.updates_per_epoch(data, recipe),
+            wanted=3_000,
+            timesteps=frames,
+            weights=(4 * recipe.units + KEYS) * (KEYS + recipe.units),
+        )
+        patience = patience_for(epochs)
+        more = {} if "patience" in given else {"patience": patience}
+        return dataclasses.replace(recipe, epochs=epochs, **more)
 
     def check(self, data, recipe):
         self.require_window(recipe, "music, whose pieces are read one after the other")
@@ -123,7 +227,10 @@ class Music(Task):
         return self._batches(data.train, recipe, shuffle=True, epoch=epoch)
 
     def held_out(self, data, recipe, part):
-        return self._batches(getattr(data, part), recipe, shuffle=False)
+        """Batches of a part; "whole" is all of what a model was not trained on."""
+        whole = part == "whole"
+        pieces = data.train + data.validation + data.test if whole else None
+        return self._batches(pieces or getattr(data, part), recipe, shuffle=False)
 
     def _batches(self, pieces, recipe, *, shuffle, epoch=0):
         from zoo.batches import ragged_batches
@@ -144,19 +251,19 @@ class Music(Task):
         return (piece[None, :steps], piece[None, 1 : steps + 1]) if steps > 2 else None
 
     def updates_per_epoch(self, data, recipe):
-        lengths = sorted(len(piece) - 1 for piece in data.train)
+        lengths = sorted(len(piece) - 1 for piece in data.train if len(piece) > 1)
         size = recipe.batch_size
         longest = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
         return sum(-(-length // recipe.window) for length in longest)
 
     def levels(self, data, recipe, part):
-        """The frequency of each key in the training part, for every frame."""
-        train = np.concatenate(data.train).astype(float)
-        rate = (train.sum(axis=0) + 1) / (len(train) + 2)
-        frames = np.concatenate([piece[1:] for piece in getattr(data, part)])
-        cost = -np.where(frames > 0, np.log(rate), np.log(1 - rate)).sum(axis=1)
+        """Two rules for each key by itself, which see no chord, and chance."""
+        from zoo import baselines
+
+        pieces = [piece for piece in getattr(data, part) if len(piece) > 1]
         return {
-            "frequency of each key": float(cost.mean()),
+            "Markov chain of each key": baselines.key_chains(data.train, pieces),
+            "frequency of each key": baselines.key_rates(data.train, pieces),
             "uniform (chance)": KEYS * float(np.log(2)),
         }
 

@@ -73,6 +73,7 @@ class Task(abc.ABC):
         READING: `Option`s: how the user's own data are read.
         CONTINUES: What `bptt-zoo generate` makes with its models: "text", "music", or
             None for nothing.
+        WHOLE: Whether `held_out` takes the part "whole": all of other data.
     """
 
     NAME: str
@@ -84,6 +85,7 @@ class Task(abc.ABC):
     OWN_DATA: str | None = None
     READING: tuple[Option, ...] = ()
     CONTINUES: str | None = None
+    WHOLE: bool = False
 
     def recipe_for(self, dataset: str | None) -> Training:
         """The default recipe of a data set; None: of the user's own data."""
@@ -237,6 +239,26 @@ class Task(abc.ABC):
         """Plain values that a trained model needs to read data: a dict for JSON."""
         return {}
 
+    def processing_for(self, data: Any, recipe: Training) -> dict:
+        """`processing`, and what simple rules have learned that a model builds on."""
+        return self.processing(data)
+
+    def tempered(self, model: Any, data: Any, recipe: Training) -> Any:
+        """Takes out of the best model's weights what validation does not bear out.
+
+        Returns:
+            The data as the changed model reads them, or None if nothing was changed.
+        """
+        return None
+
+    def finished(self, model: Any, data: Any, recipe: Training) -> dict:
+        """More plain values for `processing` once the best model is there."""
+        return {}
+
+    def reading_of(self, preset: Any) -> dict[str, Any]:
+        """Options by which other data are read as those of a preset were."""
+        return {}
+
     def adapted(self, data: Any, preset: Any) -> Any:
         """Data as a preset's model reads them: by its vocabulary, its scaling.
 
@@ -320,7 +342,7 @@ class Task(abc.ABC):
 
     # --- What a user sees ---------------------------------------------------------
 
-    def remarks(self, data: Any, preset: Any) -> list[str]:
+    def remarks(self, data: Any, preset: Any, part: str = "validation") -> list[str]:
         """What to know of a metric on data that a preset was not trained on."""
         return []
 

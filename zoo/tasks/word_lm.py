@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 from zoo.clipping import keras_arguments
+from zoo.errors import UserError
 from zoo.recipe import Recipe
 from zoo.tasks.language import LanguageTask
 from zoo.tasks.task import Metric
 
 # Random windows end with the batch, so a batch holds several.
 WINDOWS_A_BATCH = 10
+# Characters of a text; its words take ten times the memory.
+LONGEST = 64_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,14 +94,19 @@ class WordText:
     ids: dict
 
     @classmethod
-    def of(cls, text, vocabulary=None, *, min_count=1):
+    def of(cls, text, vocabulary=None, *, min_count=1, at_most=None):
         """A text, encoded by its own vocabulary or by another."""
         from zoo.datasets import Words
 
         parts = _words_of(text)
-        vocabulary = vocabulary or Words.of(parts["train"], min_count)
+        vocabulary = vocabulary or Words.of(parts["train"], min_count, at_most)
         ids = {part: vocabulary.encode(words) for part, words in parts.items()}
         return cls(text, vocabulary, ids)
+
+    @functools.cached_property
+    def known_levels(self) -> dict:
+        """Levels that were computed, by part."""
+        return {}
 
     @property
     def name(self) -> str:
@@ -169,6 +178,11 @@ class WordLM(LanguageTask):
         "wikitext-2": {"AWD-LSTM, 33 M (Merity et al. 2018)": math.log(65.8)},
     }
     UNIT = "words"
+    ORDER = 3
+    TIED = True
+    VOCABULARY = 30_000
+    MORE_KNOWN = "a lower --min-count or a higher --vocabulary"
+    UPDATES = 100
     STREAMS = 10
     SAMPLE_LENGTH = 100
 
@@ -178,10 +192,46 @@ class WordLM(LanguageTask):
         text = datasets.load(dataset, data_dir=data_dir)
         return WordText.of(text, min_count=recipe.min_count)
 
-    def from_file(self, path, recipe, **reading):
-        from zoo.datasets import from_file
+    def sized(self, recipe, length, size):
+        """Smaller, with more dropout, for a short text."""
+        if length >= 300_000:
+            return {}
+        if length >= 50_000:
+            return {
+                "units": 256,
+                "embedding": 192,
+                "dropout": 0.5,
+                "input_dropout": 0.4,
+                "hidden_dropout": 0.3,
+            }
+        return {
+            "units": 128,
+            "embedding": 128,
+            "layers": 1,
+            "dropout": 0.5,
+            "input_dropout": 0.5,
+        }
 
-        return WordText.of(from_file(path), min_count=recipe.min_count)
+    def wanted(self, length):
+        return 8_000
+
+    def weights(self, recipe, size):
+        embedding, units = recipe.embedding, recipe.units
+        inner = max(0, recipe.layers - 2) * 8 * units**2
+        if recipe.layers > 1:
+            cells = 4 * (units + embedding) ** 2
+        else:
+            cells = 8 * embedding**2
+        return cells + inner + embedding * size
+
+    def encoded(self, text, recipe, at_most):
+        length = len(text.train) + len(text.validation) + len(text.test)
+        if length > LONGEST:
+            raise UserError(
+                f"{text.name} has {length:,} characters; {self.NAME} reads at most "
+                f"{LONGEST:,}. Train on a part of it, or char-lm."
+            )
+        return WordText.of(text, min_count=recipe.min_count, at_most=at_most)
 
     def training(self, data, recipe, epoch=0):
         import bptt_keras as bk
@@ -294,13 +344,14 @@ def build_model(size: int, recipe: WordRecipe):
 
 
 def _words_of(text) -> dict[str, list[str]]:
-    """The words of a text's parts; nine tenths of the words train where it has two."""
+    """The words of a text's parts; one text is cut between words."""
     from zoo.datasets.text import split
     from zoo.datasets.words import as_words
 
-    if text.test:
-        whole = {"train": text.train, "validation": text.validation, "test": text.test}
-        return {part: as_words(content) for part, content in whole.items()}
-    # A cut between characters could go through a word.
-    train, validation = split(as_words(text.train + text.validation))
-    return {"train": train, "validation": validation}
+    tested = {"test": as_words(text.test)} if text.test else {}
+    if text.fraction is None:
+        train, validation = as_words(text.train), as_words(text.validation)
+    else:
+        # A cut between characters could go through a word.
+        train, validation = split(as_words(text.train + text.validation), text.fraction)
+    return {"train": train, "validation": validation, **tested}

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from zoo.files import atomic_path
+from zoo.plots import shown
 from zoo.tuning.job import Job
 
 
@@ -52,6 +53,6 @@ def legend(figure, every: Sequence) -> None:
 
 def save(figure, job: Job, path: str | os.PathLike) -> None:
     """Writes a figure as a PNG file, atomically, the job's title above it."""
-    figure.suptitle(job.title, parse_math=False)  # "$" may be in a name
+    figure.suptitle(shown(job.title), parse_math=False)  # "$" may be in a name
     with atomic_path(path) as temporary:
         figure.savefig(temporary)

@@ -1,13 +1,15 @@
-"""Tables, labelled cases and piano rolls in files of anyone's."""
+"""Tables and piano rolls in files of anyone's."""
 
 import io
 
 import numpy as np
 import pytest
 
-from zoo.datasets.cases import read_ts
-from zoo.datasets.piano_rolls import check_rolls, read_mat
+from zoo.datasets.mat import read_mat
+from zoo.datasets.npz import read_npz
+from zoo.datasets.rolls import as_roll, read_parts, read_piece
 from zoo.datasets.series import read_csv
+from zoo.errors import UserError
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
@@ -39,33 +41,6 @@ def test_a_table_with_gaps_is_refused(text, message):
         read_csv(text)
 
 
-HEAD = "#made here\n@problemName x\n@classLabel true a b\n@data\n"
-
-
-def test_cases_have_channels_and_a_label():
-    (first, second) = read_ts(HEAD + "1,2,3:4,5,6:a\n7,8:9,10:b\n")
-    assert first[0].tolist() == [[1, 4], [2, 5], [3, 6]] and first[1] == "a"
-    assert second[0].shape == (2, 2) and second[1] == "b"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1,2:a\n", "no case after a line `@data`"),
-        (HEAD, "no case after a line `@data`"),
-        (HEAD + "1,x:a\n", "line 5 must hold channels of numbers"),
-        (HEAD + "1,2:3:a\n", "line 5 must hold channels of numbers, of one length"),
-        (HEAD + "1,?:a\n", "line 5 must hold"),
-        (HEAD + "1,nan:a\n", "line 5 has no channel, or values are missing"),
-        (HEAD + "a\n", "line 5 has no channel"),
-        (HEAD + "1,2:a\n1,2:3,4:b\n", "line 6 has 2 channels, those before it 1"),
-    ],
-)
-def test_cases_that_cannot_be_read_are_refused(text, message):
-    with pytest.raises(ValueError, match=message):
-        read_ts(text)
-
-
 def mat(**cells):
     import scipy.io
 
@@ -84,7 +59,7 @@ def cell(*pieces):
 def test_piano_rolls_are_read_from_matlabs_cells():
     piece = np.zeros((3, 88), np.uint8)
     piece[1, 40] = 1
-    rolls = read_mat(
+    rolls = read_parts(
         mat(
             traindata=cell(piece, piece[:2]),
             validdata=cell(piece),
@@ -98,18 +73,131 @@ def test_piano_rolls_are_read_from_matlabs_cells():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no matlab", "has not the cells"),
+        (b"no matlab", "no MATLAB file of version 5"),
         (mat(traindata=cell(np.zeros((3, 88)))), "has not the cells"),
+        (mat(traindata=np.zeros((3, 88))), "has not the cells"),
     ],
 )
 def test_other_files_are_refused(content, message):
     with pytest.raises(ValueError, match=message):
-        read_mat(content)
+        read_parts(content)
 
 
 @pytest.mark.parametrize(
-    "piece", [np.zeros((3, 87)), np.zeros(88), np.full((1, 88), 2)]
+    "piece",
+    [
+        np.zeros((3, 87)),
+        np.zeros(88),
+        np.full((1, 88), 128),
+        np.full((1, 88), -1),
+        np.full((1, 88), 0.5),
+        np.full((1, 88), np.nan),
+    ],
 )
 def test_pieces_have_88_keys_that_sound_or_not(piece):
-    with pytest.raises(ValueError, match="a piece must be"):
-        check_rolls([piece])
+    with pytest.raises(ValueError, match="a piece must"):
+        as_roll(piece)
+
+
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int64", "float32"])
+def test_velocities_sound_and_others_do_not(kind):
+    piece = np.zeros((2, 88), kind)
+    piece[1, 3] = 1 if kind == "bool" else 127
+    roll = as_roll(piece)
+    assert roll.dtype == np.uint8
+    assert np.argwhere(roll).tolist() == [[1, 3]] and roll.max() == 1
+
+
+def both(content):
+    """Matrices by our reader and by SciPy's."""
+    import scipy.io
+
+    theirs = scipy.io.loadmat(io.BytesIO(content))
+    theirs = {k: v for k, v in theirs.items() if not k.startswith("__")}
+    return read_mat(content), theirs
+
+
+ODD_VALUES = np.array([[0, 1, 2], [250, 3, 7]])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("kind", ["f8", "f4", "u1", "i1", "u2", "i4", "i8", "bool"])
+def test_numbers_are_those_that_scipy_reads(kind, packed):
+    import scipy.io
+
+    file = io.BytesIO()
+    values = ODD_VALUES.astype(kind)
+    scipy.io.savemat(
+        file,
+        {"x": values, "one": values[:1, :1], "none": np.zeros((0, 3), kind)},
+        do_compression=packed,
+    )
+    ours, theirs = both(file.getvalue())
+    assert list(ours) == list(theirs)
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name])
+
+
+def test_bytes_may_be_in_the_other_order():
+    def words(*values):
+        return b"".join(v.to_bytes(4, "big") for v in values)
+
+    numbers = np.arange(6, dtype=">f8").tobytes()
+    inside = words(6, 8, 6, 0) + words(5, 8, 2, 3) + words(1 << 16 | 1) + b"x\0\0\0"
+    inside += words(9, len(numbers)) + numbers
+    content = b"MATLAB".ljust(124) + b"\1\0MI" + words(14, len(inside)) + inside
+    ours, theirs = both(content)
+    np.testing.assert_array_equal(ours["x"], theirs["x"])
+
+
+def test_what_is_no_matrix_of_numbers_is_left_out():
+    content = mat(words="some text", table={"a": 1}, x=np.eye(2))
+    assert list(read_mat(content)) == ["x"]
+
+
+def test_sparse_and_complex_matrices_and_other_cells_are_not_read():
+    import scipy.sparse
+
+    assert read_mat(mat(x=scipy.sparse.eye(3))) == {}
+    with pytest.raises(ValueError, match="complex"):
+        read_mat(mat(x=np.full((2, 2), 1j)))
+    with pytest.raises(ValueError, match="holds a cell array, not a matrix"):
+        read_mat(mat(x=cell(cell(np.eye(2)))))
+    with pytest.raises(ValueError, match="holds text, not a matrix"):
+        read_mat(mat(x=cell("text")))
+
+
+@pytest.mark.parametrize("name", ["JSB_Chorales", "Nottingham"])
+def test_real_files_are_read_as_scipy_reads_them(shared_data, name):
+    ours, theirs = both((shared_data / "poly_music" / f"{name}.mat").read_bytes())
+    for part in ("traindata", "validdata", "testdata"):
+        for piece, other in zip(ours[part], theirs[part].ravel(), strict=True):
+            np.testing.assert_array_equal(piece, other)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_of_numpy_are_read_by_their_axes(save):
+    file = io.BytesIO()
+    arrays = {"a": np.asfortranarray(ODD_VALUES), "b": ODD_VALUES > 2}
+    save(file, **arrays, tempo=90, words=np.array(["x"]))
+    found = read_npz(file.getvalue(), ndim=2)
+    assert list(found) == ["a", "b"]
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".mat"])
+@pytest.mark.parametrize(
+    ("value", "says"), [(0.5, "0.5"), (np.nan, "nan"), (200, "200")]
+)
+def test_both_kinds_of_file_take_the_same_values(tmp_path, suffix, value, says):
+    import scipy.io
+
+    path, piece = tmp_path / f"a{suffix}", np.zeros((2, 88))
+    piece[1, 0] = value
+    if suffix == ".npz":
+        np.savez(path, piece)
+    else:
+        scipy.io.savemat(path, {"piece": piece})
+    with pytest.raises(UserError, match=f"a{suffix} is no .*has {says} in frame 1"):
+        read_piece(path)

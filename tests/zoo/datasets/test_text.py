@@ -2,8 +2,7 @@ import hashlib
 
 import pytest
 
-from zoo.datasets import Text, from_file
-from zoo.errors import UserError
+from zoo.datasets import Text
 
 
 @pytest.mark.parametrize(
@@ -25,32 +24,8 @@ def test_description_holds_checksum_and_sizes():
     }
 
 
-def test_own_file_keeps_line_endings_and_drops_the_byte_order_mark(tmp_path):
-    path = tmp_path / "my.txt"
-    path.write_bytes(b"\xef\xbb\xbf" + b"one\r\ntwo\n" * 20)
-    text = from_file(path)
-    assert text.name == "my.txt"
-    assert text.train + text.validation == "one\r\ntwo\n" * 20
-
-
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (b"", "at least 100 characters"),
-        (b"short", "at least 100 characters, but .* has 5"),
-        (b"a\0b" * 100, "is binary"),
-        (b"caf\xe9 " * 100, "is not at byte 3"),
-    ],
-)
-def test_own_file_that_is_no_text_is_refused(tmp_path, content, message):
-    path = tmp_path / "my.txt"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=message):
-        from_file(path)
-
-
-def test_own_file_that_is_missing_is_refused(tmp_path):
-    with pytest.raises(UserError, match="does not exist"):
-        from_file(tmp_path / "none.txt")
-    with pytest.raises(UserError, match="cannot be read"):
-        from_file(tmp_path)
+def test_a_cut_says_what_fraction_validates():
+    text = Text.cut("x", "a" * 100, 0.25)
+    assert (len(text.train), len(text.validation)) == (75, 25)
+    assert text.fraction == 0.25
+    assert Text("x", "a", "b").fraction is None

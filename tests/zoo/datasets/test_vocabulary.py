@@ -35,3 +35,21 @@ def test_empty_text_encodes_to_no_ids():
 def test_characters_out_of_order_are_refused(characters):
     with pytest.raises(ValueError, match="`characters` must be"):
         Vocabulary(characters)
+
+
+def test_of_many_characters_the_most_frequent_ones_are_known():
+    vocabulary = Vocabulary.of("aaabbcd", at_most=2)
+    assert vocabulary.characters == ("a", "b")
+    assert list(vocabulary.encode("abcd")) == [0, 1, 2, 2]
+
+
+def test_a_long_text_is_encoded_piece_by_piece(monkeypatch):
+    monkeypatch.setattr("zoo.datasets.vocabulary.PIECE", 3)
+    ids = Vocabulary.of("abc").encode("abcabca\ud800")
+    assert list(ids) == [0, 1, 2, 0, 1, 2, 0, 3]
+
+
+def test_what_it_knows_is_told_briefly():
+    assert Vocabulary.of("abc").known == "'abc'"
+    many = Vocabulary.of("".join(map(chr, range(0x4E00, 0x4E00 + 5_000))))
+    assert many.known.endswith("and 4,800 others") and len(many.known) < 250

@@ -19,6 +19,15 @@ def test_rare_words_have_no_id_of_their_own():
     assert words.missing("z a b a") == ["a", "z"]
 
 
+def test_of_many_words_the_most_frequent_ones_are_known():
+    words = Words.of("b b b a a c".split(), at_most=2)
+    assert words.words == ("b", "a", "<unk>", "<eos>")
+
+
+def test_what_is_longer_than_any_word_is_none():
+    assert Words.of(["a" * 101, "a" * 100]).words[0] == "a" * 100
+
+
 def test_an_unk_of_the_text_is_the_unknown_word():
     words = Words.of(as_words("<unk> a <unk>\n"))
     assert words.unknown_id == 0

@@ -53,7 +53,7 @@ def test_a_config_in_which_it_has_no_embedding_is_refused(place):
     config = to_config(model_of())
     config["layers"] = [config["layers"][1]] * (1 + place)
     config["features"] = 3
-    with pytest.raises(ValueError, match="no good: .* must be a WordEmbedding|missing"):
+    with pytest.raises(ValueError, match="TiedLogits is at the wrong place"):
         from_config(config)
 
 

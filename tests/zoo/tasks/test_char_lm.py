@@ -75,6 +75,6 @@ def test_recipe_refuses_values_out_of_range(name, value):
 
 
 def test_text_shorter_than_a_window_per_stream_is_refused():
-    TASK.check(Characters.of(Text("x", "a" * 11, "a")), SMALL)
+    TASK.check(Characters.of(Text("x", "a" * 11, "aa")), SMALL)
     with pytest.raises(UserError, match="Lower --batch-size or --window"):
-        TASK.check(Characters.of(Text("x", "a" * 10, "a")), SMALL)
+        TASK.check(Characters.of(Text("x", "a" * 10, "aa")), SMALL)

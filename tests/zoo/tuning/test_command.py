@@ -108,7 +108,7 @@ def test_a_recipe_of_another_task_is_refused(tmp_path, capsys):
     assert "one of char-lm, not of adding" in capsys.readouterr().err
     path.write_text("{")
     assert main(["train", *arguments]) == 2
-    assert "must be a file that bptt-zoo tune has written" in capsys.readouterr().err
+    assert "a file that bptt-zoo tune has written" in capsys.readouterr().err
 
 
 @pytest.mark.slow

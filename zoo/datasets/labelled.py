@@ -1,0 +1,106 @@
+"""Labelled series in three parts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledCases:
+    """Series `(timesteps, channels)` with the number of their class, in three parts.
+
+    Args:
+        name: What reports call them.
+        classes: Names of the classes, by number.
+        train: `(list of series, array of classes)`.
+        validation: The same, held out of the training file; without a case where all
+            of them train.
+        test: The same; without a case where nothing tests.
+        source: Where they come from.
+        own_scaling: Mean and standard deviation of each channel that a trained model
+            wants; None: those of the training part.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: tuple
+    validation: tuple
+    test: tuple
+    source: str
+    own_scaling: tuple[np.ndarray, np.ndarray] | None = None
+
+    @classmethod
+    def of(cls, name, train, test, source, validation=None):
+        """From cases `(series, label)`.
+
+        Args:
+            name: What reports call them.
+            train: Those to learn from.
+            test: Those to be measured on, perhaps none.
+            source: Where they come from.
+            validation: Those that validate. None: every fifth of a class of `train`.
+        """
+        if validation is None:
+            train, validation = held_out(train, 0.2)
+        classes = tuple(sorted({label for _, label in (*train, *validation, *test)}))
+
+        def numbered(cases):
+            labels = np.array([classes.index(label) for _, label in cases], np.int32)
+            return [values for values, _ in cases], labels
+
+        parts = map(numbered, (train, validation, test))
+        return cls(name, classes, *parts, source)
+
+    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each channel, of the training part or given."""
+        if self.own_scaling is not None:
+            return self.own_scaling
+        every = np.concatenate(self.train[0]).astype(float)
+        return every.mean(axis=0), np.maximum(every.std(axis=0), 1e-6)
+
+    @property
+    def longest(self) -> int:
+        """Timesteps of the longest series of all parts."""
+        parts = (self.train, self.validation, self.test)
+        return max(len(series) for part in parts for series in part[0])
+
+    def describe(self) -> dict:
+        """Facts for the metadata of a model."""
+        counts = {
+            f"{part}_cases": len(getattr(self, part)[0])
+            for part in ("train", "validation", "test")
+        }
+        lengths = [len(series) for series in self.train[0]]
+        return {
+            "name": self.name,
+            "source": self.source,
+            "classes": len(self.classes),
+            "channels": self.train[0][0].shape[1],
+            "shortest": min(lengths),
+            "longest": max(lengths),
+            **counts,
+        }
+
+
+def held_out(cases: list, fraction: float) -> tuple[list, list]:
+    """Cases that are left and cases that are taken, of each class the same fraction.
+
+    With f = 1/5 these are the 5th, 10th, ... of a class. A class of which less than
+    one case would be taken keeps all.
+
+    Args:
+        cases: `(series, label)` each.
+        fraction: In (0, 1).
+    """
+    seen: dict[str, int] = {}
+    left, taken = [], []
+    for case in cases:
+        number = seen[case[1]] = seen.get(case[1], 0) + 1
+        # Rounding must not take a case of five one later.
+        share = fraction * number + 1e-9
+        last = math.floor(share) > math.floor(share - fraction)
+        (taken if last else left).append(case)
+    return left, taken

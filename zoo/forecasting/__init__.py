@@ -1,0 +1,1 @@
+"""What forecasting is made of, in NumPy: series, rules, inputs, defaults, intervals."""

@@ -1,0 +1,63 @@
+"""What a forecasting model reads of a series, in rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.forecasting.recipe import ForecastRecipe
+
+
+def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int, int]:
+    """Numbers that the model reads and that it answers with, a timestep.
+
+    Args:
+        columns: Number of columns.
+        targets: Number of forecast columns.
+        recipe: Says what is read, and how far ahead is forecast.
+    """
+    together = recipe.columns == "together"
+    features = (columns if together else 1) * (2 if recipe.inputs == "changes" else 1)
+    return features, recipe.horizon * (targets if together else 1)
+
+
+def model_inputs(
+    scaled: np.ndarray, targets: tuple[int, ...] | list[int], recipe: ForecastRecipe
+) -> np.ndarray:
+    """What the model reads of a series.
+
+    Args:
+        scaled: Standardised values `(timesteps, columns)`.
+        targets: Places of the forecast columns.
+        recipe: Says what is read.
+
+    Returns:
+        `(rows, timesteps, features)` in float32: one row of all columns, or a row for
+        each forecast column.
+    """
+    read = scaled if recipe.columns == "together" else scaled[:, list(targets)]
+    read = read[..., None]
+    if recipe.inputs == "changes":
+        back = np.arange(len(read))[:, None] - np.array([recipe.season, 1])
+        # Before the first timestep all values are the first one.
+        before = read[:, :, 0][np.maximum(back, 0)].swapaxes(1, 2)
+        read = read - before
+    return in_rows(read.swapaxes(1, 2), recipe).astype(np.float32)
+
+
+def in_rows(values: np.ndarray, recipe: ForecastRecipe) -> np.ndarray:
+    """`(n, k, columns)` as `(1, n, k * columns)`, or as `(columns, n, k)` if apart."""
+    if recipe.columns == "together":
+        return values.reshape(1, len(values), -1)
+    return np.moveaxis(values, 2, 0)
+
+
+def from_rows(rows: np.ndarray, horizon: int) -> np.ndarray:
+    """What `in_rows` made, back: `(n, horizon, targets)`.
+
+    Args:
+        rows: `(1, n, horizon * targets)`, or `(targets, n, horizon)`.
+        horizon: Timesteps of a forecast.
+    """
+    if rows.shape[0] == 1:
+        return rows[0].reshape(rows.shape[1], horizon, -1)
+    return np.moveaxis(rows, 0, 2)

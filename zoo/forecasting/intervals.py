@@ -1,0 +1,127 @@
+"""Prediction intervals from the errors of the validation part."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.forecasting.inputs import from_rows
+
+LEVEL = 0.9
+LEAST = 0.2  # of the usual changes of the training part
+
+
+def half_widths(errors: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """How far from a forecast the values lie in so many of all cases (split conformal).
+
+        q_kj = the ceil((n + 1) level)-th smallest of |e_1kj|, ..., |e_nkj|
+
+    the largest if n is smaller than that. If the errors to come are exchangeable with
+    these, a value lies within `forecast +- q` at least with the probability `level`;
+    errors of neighbouring timesteps are alike, and times change, so that measured
+    coverage differs.
+
+    Args:
+        errors: `(n, horizon, targets)`, each divided by the local scale of its time.
+        level: In (0, 1).
+
+    Returns:
+        `(horizon, targets)`, to be multiplied by the local scale.
+
+    Source: Vovk, Gammerman & Shafer (2005); locally weighted: Lei et al. (2018), 5.2.
+    """
+    n = len(errors)
+    rank = min(n, int(np.ceil((n + 1) * level)))
+    return np.sort(np.abs(errors), axis=0)[rank - 1]
+
+
+def local_scale(
+    known: np.ndarray, places: np.ndarray, horizon: int, least: np.ndarray
+) -> np.ndarray:
+    """How much a series has moved lately, by which errors grow and shrink.
+
+    The root mean square of the changes from one timestep to the next over the last
+    `2 horizon` timesteps.
+
+    Args:
+        known: Values `(timesteps, targets)`.
+        places: Timesteps, `(n,)`.
+        horizon: Timesteps that are forecast.
+        least: What it is at least, `(targets,)`.
+
+    Returns:
+        `(n, 1, targets)`.
+    """
+    squares = np.diff(known, axis=0, prepend=known[:1]) ** 2
+    sums = np.concatenate([np.zeros_like(known[:1]), squares.cumsum(axis=0)])
+    first = np.maximum(places + 1 - 2 * horizon, 0)
+    mean = (sums[places + 1] - sums[first]) / (places + 1 - first)[:, None]
+    # Differences of sums may fall below zero by rounding.
+    return np.maximum(np.sqrt(np.maximum(mean, 0)), least)[:, None]
+
+
+def coverage(errors: np.ndarray, widths: np.ndarray) -> float:
+    """The fraction of errors that lie within.
+
+    Args:
+        errors: `(n, horizon, targets)`.
+        widths: `(horizon, targets)`.
+    """
+    return float((np.abs(errors) <= widths).mean())
+
+
+def measured_intervals(task, model, data, recipe) -> dict:
+    """Half-widths by errors of the validation part, and their coverage of the test.
+
+    Args:
+        task: The task, which knows the inputs of a part.
+        model: The trained model.
+        data: A `Series`.
+        recipe: The recipe.
+
+    Returns:
+        For a preset's `processing`: `level`; `half_widths` `(horizon, targets)`, in
+        local scales; `least_scale` `(targets,)`, in the columns' own units;
+        `forecasts`: how many errors they come from; and `coverage`: the fraction of the
+        test part's values that lie within.
+    """
+    known = data.scaled()[:, list(data.targets)]
+    changes = np.diff(known[: data.ends[0]], axis=0)
+    least = np.maximum(LEAST * np.sqrt((changes**2).mean(axis=0)), 1e-9)
+    errors = {}
+    for part in ("validation", "test"):
+        found = errors_of(task, model, data, recipe, part)[1]
+        places = np.arange(len(found)) + data.span(part)[0] - 1
+        errors[part] = found / local_scale(known, places, recipe.horizon, least)
+    widths = half_widths(errors["validation"])
+    deviation = data.scaling()[1][list(data.targets)]
+    return {
+        "level": LEVEL,
+        "half_widths": [[_short(value) for value in row] for row in widths],
+        "least_scale": [_short(value) for value in least * deviation],
+        "forecasts": len(errors["validation"]),
+        "coverage": round(coverage(errors["test"], widths), 4),
+    }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def errors_of(task, model, data, recipe, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Errors of forecasts of a part, without and with the model's corrections.
+
+    Args:
+        task: As for `measured_intervals`.
+        model: As for `measured_intervals`.
+        data: As for `measured_intervals`.
+        recipe: As for `measured_intervals`.
+        part: "validation" or "test".
+
+    Returns:
+        Two arrays `(n, horizon, targets)`, in standard deviations.
+    """
+    from zoo.forecasting.running import outputs
+
+    x, y, scored = task.stream(data, recipe, part)
+    asked = from_rows(y[:, scored], recipe.horizon)
+    return asked, asked - from_rows(outputs(model, x)[:, scored], recipe.horizon)

@@ -1,0 +1,52 @@
+"""How much a trained network is worth beside a ridge regression."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.forecasting.intervals import errors_of
+from zoo.forecasting.ridge import is_clearly_better
+from zoo.forecasting.rules import ahead
+
+
+def best_share(network: np.ndarray, ridge: np.ndarray) -> float:
+    """The share of one forecast in the mixture of two with the least squared error.
+
+        share = argmin over [0, 1] of sum (share e_1 + (1 - share) e_2)^2
+
+    Args:
+        network: Errors e_1 of the one, any shape.
+        ridge: Errors e_2 of the other, likewise.
+    """
+    apart = ridge - network
+    scale = (apart**2).sum()
+    return float(np.clip((ridge * apart).sum() / scale, 0, 1)) if scale > 0 else 0.0
+
+
+def clear_share(task, model, data, recipe) -> float:
+    """The share of a model in the forecasts, by the validation part.
+
+    Args:
+        task: The task, which knows the inputs of a part.
+        model: The trained model.
+        data: A `Series`.
+        recipe: The recipe.
+
+    Returns:
+        That of the best mixture, in hundredths; 1 or 0 for a model that corrects the
+        regression itself. 0 if it is no clear gain over the regression
+        (`is_clearly_better`).
+    """
+    base, network = errors_of(task, model, data, recipe, "validation")
+    if recipe.base == "ridge":
+        ridge, share = base, 1.0
+    else:
+        known = data.scaled()[:, list(data.targets)]
+        places = np.arange(len(network)) + data.span("validation")[0] - 1
+        found = data.ridge(recipe).forecast(known, places)
+        ridge = ahead(known, places, recipe.horizon) - found
+        share = round(best_share(network, ridge), 2)
+    mixed = share * network + (1 - share) * ridge
+    ours, simple = (np.square(e).mean(axis=(1, 2)) for e in (mixed, ridge))
+    clear = is_clearly_better(ours, simple, np.arange(len(ours)), recipe.horizon)
+    return share if clear else 0.0

@@ -1,0 +1,145 @@
+"""A table of values over time, cut into parts for training and measuring."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import UserError
+from zoo.forecasting.recipe import ForecastRecipe
+from zoo.forecasting.ridge import Ridge, fit_ridge
+from zoo.forecasting.rules import naive_forecast
+
+PARTS = ("train", "validation", "test")
+FEWEST = 20  # rows of a table
+LONG = 1000  # rows from which on a tenth is enough to validate
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """A table of values over time, cut into three parts.
+
+    Args:
+        name: What reports call it.
+        columns: Names of the columns.
+        values: `(timesteps, columns)`.
+        ends: Timesteps where the training, validation and test parts end.
+        targets: Places of the forecast columns.
+        source: Where it comes from.
+        own_scaling: Mean and standard deviation of each column that a trained model
+            wants; None: those of the training part.
+        own_ridge: The ridge regression that a trained model corrects, or is mixed with;
+            None: that of the training part.
+        share: Of the naive forecast and its corrections in a mixture with `own_ridge`;
+            1: there is none.
+        table: The `zoo.datasets.own_table.Table` it was read from, if it was.
+        reading: Options that the table was read with.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    values: np.ndarray
+    ends: tuple[int, int, int]
+    targets: tuple[int, ...]
+    source: str
+    own_scaling: tuple[np.ndarray, np.ndarray] | None = None
+    own_ridge: Ridge | None = None
+    share: float = 1.0
+    table: Any = None
+    reading: dict = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        # No field: what has been computed is no part of the data.
+        object.__setattr__(self, "_ridges", {})
+
+    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each column, of the training part or given."""
+        if self.own_scaling is not None:
+            return self.own_scaling
+        train = self.values[: self.ends[0]]
+        return train.mean(axis=0), np.maximum(train.std(axis=0), 1e-9)
+
+    def scaled(self) -> np.ndarray:
+        """All values, standardised by the training part."""
+        mean, deviation = self.scaling()
+        return (self.values - mean) / deviation
+
+    def ridge(self, recipe: ForecastRecipe) -> Ridge:
+        """A regression fitted to the training part, chosen by the validation part."""
+        key = recipe.horizon, recipe.season, self.targets
+        if key not in self._ridges:
+            known = self.scaled()[:, list(self.targets)]
+            self._ridges[key] = fit_ridge(
+                known, self.ends[:2], recipe.horizon, recipe.season
+            )
+        return self._ridges[key]
+
+    def base(
+        self, known: np.ndarray, places: np.ndarray, recipe: ForecastRecipe
+    ) -> np.ndarray:
+        """The forecast that a model corrects.
+
+        Args:
+            known: Standardised values of the forecast columns, `(timesteps, targets)`.
+            places: Timesteps after which is forecast, `(n,)`.
+            recipe: Says which one.
+
+        Returns:
+            `(n, horizon, targets)`.
+        """
+        if recipe.base == "ridge":
+            return (self.own_ridge or self.ridge(recipe)).forecast(known, places)
+        naive = naive_forecast(known, places, recipe.horizon, recipe.period)
+        if self.share == 1:
+            return naive
+        other = self.own_ridge.forecast(known, places)
+        return self.share * naive + (1 - self.share) * other
+
+    def span(self, part: str) -> tuple[int, int]:
+        """First timestep of a part, and the one after its last."""
+        index = PARTS.index(part)
+        return (0, *self.ends)[index], self.ends[index]
+
+    def describe(self) -> dict:
+        """Facts for the metadata of a model."""
+        sizes = {f"{p}_timesteps": int(np.diff(self.span(p))[0]) for p in PARTS}
+        return {
+            "name": self.name,
+            "source": self.source,
+            "columns": list(self.columns),
+            "forecast": [self.columns[i] for i in self.targets],
+            **sizes,
+            **({} if self.table is None else self.table.facts()),
+        }
+
+
+def shares(length: int) -> tuple[int, int, int]:
+    """Where the parts of a series end.
+
+    70, 10 and 20 % of it; below 1,000 timesteps 60, 20 and 20 %, or the validation part
+    would hold a handful of forecasts.
+    """
+    if length < LONG:
+        return round(0.6 * length), round(0.8 * length), length
+    return round(0.7 * length), round(0.8 * length), length
+
+
+def series_of(name, columns, values, ends, recipe, source, **more) -> Series:
+    """A `Series` whose forecast columns a recipe names.
+
+    Raises:
+        UserError: If it names another.
+    """
+    if recipe.target is None:
+        targets = tuple(range(len(columns)))
+    elif recipe.target in columns:
+        targets = (list(columns).index(recipe.target),)
+    else:
+        raise UserError(
+            f"--target names no column of {name}: {recipe.target!r}. There are: "
+            f"{', '.join(columns[:50])}."
+        )
+    values = np.asarray(values)
+    return Series(name, tuple(columns), values, ends, targets, source, **more)

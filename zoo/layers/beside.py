@@ -1,0 +1,61 @@
+"""A recurrent layer whose inputs go on beside its outputs."""
+
+from __future__ import annotations
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class Beside(keras.layers.Layer):
+    """The inputs, and what a recurrent layer makes of them, side by side.
+
+        y_t = (x_t, h_t),       h = layer(x)
+
+    So what follows sees what the convolutions before found, and not only what the
+    recurrent layer remembers of it. Its state is carried like that of any other.
+
+    Args:
+        units: Units of the recurrent layer.
+        layer: Its kind, as in `zoo.recipe.LAYERS`.
+        **kwargs: `name` and `dtype`.
+
+    Call arguments:
+        inputs: Floats `(batch, time, features)`.
+        mask: Booleans `(batch, time)`, False where a timestep is padding.
+
+    Returns:
+        Floats `(batch, time, features + units)`.
+
+    Example:
+        from zoo.layers import Beside
+
+        outputs = Beside(4)(np.ones((2, 7, 3), "float32"))
+        assert outputs.shape == (2, 7, 3 + 4)
+        np.testing.assert_array_equal(outputs[..., :3], np.ones((2, 7, 3)))
+
+    Source: Karim, Majumdar, Darabi & Chen, "LSTM Fully Convolutional Networks for Time
+    Series Classification" (2018) put an LSTM beside convolutions; here it reads what
+    they found.
+    """
+
+    def __init__(self, units: int, layer: str = "lstm", **kwargs):
+        super().__init__(**kwargs)
+        from zoo.tasks.layers import recurrent_layer
+
+        self.units = units
+        self.layer = layer
+        self.recurrent = recurrent_layer(layer, units, return_sequences=True)
+        self.supports_masking = True
+
+    def build(self, inputs_shape):
+        self.recurrent.build(inputs_shape)
+
+    def call(self, inputs, mask=None):
+        outputs = self.recurrent(inputs, mask=mask)
+        return keras.ops.concatenate([inputs, outputs], axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units, "layer": self.layer}
+
+    def compute_output_shape(self, inputs_shape):
+        return (*inputs_shape[:-1], inputs_shape[-1] + self.units)

@@ -1,0 +1,97 @@
+"""What the timesteps of a sequence have in common."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="zoo")
+class MeanAndMax(keras.layers.Layer):
+    """Mean and largest value of each feature over a sequence.
+
+        y = (1/n sum_t x_t, max_t x_t),      t = 1 ... n, the timesteps that count
+
+    Sum, number and largest value so far are its state, so a sequence may be cut
+    anywhere: the output is then that of all timesteps up to here.
+
+    Args:
+        **kwargs: `name` and `dtype`.
+
+    Call arguments:
+        inputs: Floats `(batch, time, features)`.
+        mask: Booleans `(batch, time)`, False where a timestep is padding. Default:
+            none is.
+
+    Returns:
+        Floats `(batch, 2 * features)`; zeros for a row without a timestep that counts.
+
+    Example:
+        from zoo.layers import MeanAndMax
+
+        series = np.array([[[1.0], [3.0], [9.0]]], "float32")
+        mask = np.array([[True, True, False]])
+        np.testing.assert_allclose(MeanAndMax()(series, mask=mask), [[2, 3]])
+    """
+
+    # Less than any value, and no infinity: half precision and gradients hold it.
+    LEAST = -6e4
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def build(self, inputs_shape):
+        self.features = inputs_shape[-1]
+
+    def get_initial_state(self, batch_size):
+        """No timestep yet."""
+        return {
+            # A count above 2,048 is none of half precision.
+            "count": tf.zeros((batch_size, 1), "float32"),
+            "sum": tf.zeros((batch_size, self.features), "float32"),
+            "largest": tf.fill((batch_size, self.features), self.LEAST),
+        }
+
+    def call_with_state(self, inputs, state, *, training=False, mask=None, reset=None):
+        """Goes on from a state: see `bptt_keras.state.protocol`."""
+        x = tf.cast(inputs, "float32")
+        counts = tf.ones(tf.shape(x)[:2], tf.bool) if mask is None else mask
+        if reset is not None:
+            # What lies before the last reset of a row is forgotten.
+            later = tf.cumsum(
+                tf.cast(reset, tf.int32), axis=1, exclusive=True, reverse=True
+            )
+            counts &= later == 0
+            some, fresh = (
+                tf.reduce_any(reset, axis=1)[:, None],
+                self.get_initial_state(tf.shape(x)[0]),
+            )
+            state = {k: tf.where(some, fresh[k], state[k]) for k in fresh}
+        counts = counts[..., None]
+        count = state["count"] + tf.reduce_sum(tf.cast(counts, x.dtype), axis=1)
+        total = state["sum"] + tf.reduce_sum(
+            tf.where(counts, x, tf.zeros_like(x)), axis=1
+        )
+        largest = tf.where(counts, x, tf.fill(tf.shape(x), self.LEAST))
+        largest = tf.maximum(state["largest"], tf.reduce_max(largest, axis=1))
+        outputs = tf.concat(
+            [
+                total / tf.maximum(count, 1),
+                tf.where(count > 0, largest, tf.zeros_like(largest)),
+            ],
+            axis=-1,
+        )
+        new = {"count": count, "sum": total, "largest": largest}
+        return tf.cast(outputs, self.compute_dtype), new
+
+    def call(self, inputs, mask=None):
+        state = self.get_initial_state(tf.shape(inputs)[0])
+        return self.call_with_state(inputs, state, mask=mask)[0]
+
+    def compute_mask(self, inputs, mask=None):
+        # No time axis is left.
+        return None
+
+    def compute_output_shape(self, inputs_shape):
+        return (inputs_shape[0], 2 * inputs_shape[-1])

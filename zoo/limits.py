@@ -1,0 +1,81 @@
+"""How large what comes from a file may be: one set of limits for all readers.
+
+Each is well above what trained models and data of their kind have, and low enough that
+a file within it is read in about 2 seconds and 500 MB. What `train` accepts is checked
+against the same numbers, before it trains.
+"""
+
+from __future__ import annotations
+
+MiB = 2**20
+
+# --- Files, in bytes ------------------------------------------------------------------
+
+# Of a file that is read at once. Three copies of a text must fit in memory.
+FILE = 512 * MiB
+# JSON becomes up to twenty times as large in memory.
+JSON = 16 * MiB
+CONFIG = 16 * MiB
+METADATA = 4 * MiB
+CARD = MiB
+MANIFEST = 10_000
+INDEX = MiB
+# A piece of music in MIDI takes some 100 KB; each byte is looked at in Python.
+MIDI = MiB
+# Piano rolls, packed and unpacked.
+ROLLS = 64 * MiB
+UNPACKED = 128 * MiB
+
+# --- JSON -----------------------------------------------------------------------------
+
+DEPTH = 32  # objects and lists inside one another
+CONTAINERS = 500_000  # objects and lists in all
+
+# --- Models ---------------------------------------------------------------------------
+
+WEIGHTS = 100_000_000
+LAYERS = 128
+FEATURES = 1_000_000
+# A file of weights: in single precision, with what HDF5 adds.
+WEIGHTS_FILE = 4 * WEIGHTS + 16 * MiB
+# Groups and arrays in it. A layer has up to five of them, and up to five arrays.
+OBJECTS = 2_000
+NESTED = 12  # groups inside one another
+# Weights that were trained hardly shrink when packed; a bomb does.
+RATIO = 100
+
+# --- Recipes: fields that are sizes ---------------------------------------------------
+
+RECIPE = {
+    "batch_size": 65_536,
+    "window": 100_000,
+    "epochs": 1_000_000,
+    "units": 65_536,
+    "stride": 100_000,
+    "convolutions": 32,
+    "filters": 4_096,
+    "passes": 10_000,
+    "layers": 32,
+    "embedding": 65_536,
+    "updates": 1_000_000,
+    "delay": 100_000,
+    "horizon": 10_000,
+    "season": 1_000_000,
+    "window_deviation": 100_000,
+    "mean_window": 100_000,
+}
+# Any other number of a recipe but its seed.
+WHOLE = 10**9
+# Of sequences of which a task draws thousands; timesteps of a batch that it makes.
+STEPS = 10_000
+GENERATED = 20_000_000
+
+# --- Music ----------------------------------------------------------------------------
+
+FRAMES = 100_000  # of a piece: seven hours in eighths
+ALL_FRAMES = 1_000_000  # of all pieces
+PIECES = 100_000
+
+# --- Releases -------------------------------------------------------------------------
+
+MIRRORS = 16

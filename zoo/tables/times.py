@@ -1,0 +1,128 @@
+"""Dates as they are written: which format a column has."""
+
+from __future__ import annotations
+
+import calendar
+import itertools
+import re
+from collections.abc import Sequence
+
+_DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
+_MORE_DAYS = ("%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y")
+_NAMED = ("%d-%b-%Y", "%d %b %Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
+_CLOCKS = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H")
+_MONTHS = ("%Y-%m", "%Y/%m", "%Y.%m", "%Ym%m", "%YM%m", "%m/%Y", "%m-%Y", "%m.%Y")
+_NAMED_MONTHS = ("%b %Y", "%b-%Y", "%b-%y", "%B %Y", "%Y %b", "%Y-%b")
+_ISO = (
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M:%S.%f",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%Y-%m-%dT%H:%M:%S.%fZ",
+    "%Y-%m-%dT%H:%M:%S%z",
+    "%Y-%m-%d %H:%M:%S%z",
+    "%Y%m%d %H:%M",
+    "%Y%m%d%H%M",
+    "%Y%m%d",
+)
+FORMATS = (
+    *_DAYS,
+    *(f"{day} {clock}" for day, clock in itertools.product(_DAYS, _CLOCKS)),
+    *_ISO,
+    *_MORE_DAYS,
+    *(f"{day} {clock}" for day, clock in itertools.product(_MORE_DAYS, _CLOCKS[:2])),
+    *_NAMED,
+    *_MONTHS,
+    *_NAMED_MONTHS,
+)
+LONGEST = 40  # characters of a date
+_WORDS = {"t", "z", "m", "am", "pm"} | {
+    name[:length].lower()
+    for name in calendar.month_name[1:]
+    for length in (3, len(name))
+}
+
+
+def format_of(values: Sequence[str]) -> str | None:
+    """The format in which a column's values are dates.
+
+    Args:
+        values: Texts, none of them missing.
+
+    Returns:
+        As for `strptime`, or None. Where days and months can change places, the format
+        whose dates go on in more even steps; the first in `FORMATS` if neither does.
+    """
+    head = [value.strip() for value in values[:20]]
+    if not head or not all(_like_a_date(value) for value in head):
+        return None
+    fitting = [f for f in FORMATS if parsed(head, f) is not None]
+    whole = [(f, parsed(values, f)) for f in fitting]
+    whole = [(f, times) for f, times in whole if times is not None]
+    if not whole:
+        # Some values are no dates: they will be shown, the column is meant as one.
+        return fitting[0] if fitting and len(head) == 20 else None
+    return max(whole, key=lambda pair: _evenness(pair[1]))[0]
+
+
+def parsed(values: Sequence[str], form: str):
+    """The values as a pandas `DatetimeIndex`, or None if one is no date of the format.
+
+    Those with an offset from UTC become UTC.
+    """
+    times = parsed_in_part(values, form)
+    return None if times is None or times.hasnans else times
+
+
+def parsed_in_part(values: Sequence[str], form: str):
+    """As `parsed`, with NaT for what is no date; None if nothing is."""
+    import pandas as pd
+
+    # `strptime` takes years of two digits for %Y and is lax about spaces.
+    texts = pd.Index([str(value).strip()[:LONGEST] for value in values])
+    try:
+        times = pd.to_datetime(
+            texts, format=form, errors="coerce", utc=True if "%z" in form else None
+        )
+    except (ValueError, OverflowError):
+        return None
+    if times.isna().all():
+        return None
+    return times.tz_convert(None) if times.tz is not None else times
+
+
+def written(times, form: str) -> list[str]:
+    """Dates in a format.
+
+    Args:
+        times: A pandas `DatetimeIndex`.
+        form: As `format_of` returns it.
+    """
+    form = form.replace("%z", "+00:00")
+    if form.endswith("%f") or form.endswith("%fZ"):
+        # As many digits as most files have.
+        texts = times.strftime(form.replace("%f", "%f000"))
+        return [re.sub(r"(\.\d{3})\d{6}", r"\1", text) for text in texts]
+    return list(times.strftime(form))
+
+
+def _like_a_date(text: str) -> bool:
+    """A quick look: most columns of text are no dates, and formats are many."""
+    words = re.findall(r"[^\W\d]+", text)
+    return (
+        6 <= len(text) <= LONGEST
+        and sum(c.isdigit() for c in text) >= 2
+        and all(word.lower() in _WORDS for word in words)
+        and bool(words or re.search(r"\d\D+\d", text) or len(text) == 8)
+    )
+
+
+def _evenness(times) -> float:
+    """The fraction of steps that are the most frequent one."""
+    import numpy as np
+
+    if len(times) < 3:
+        return 0.0
+    steps = np.diff(times.to_numpy().astype("datetime64[s]").astype(np.int64))
+    _, counts = np.unique(steps, return_counts=True)
+    return counts.max() / len(steps)
