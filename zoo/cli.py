@@ -450,12 +450,12 @@ def _add_forecast(commands) -> None:
         metavar="FILE.csv",
         help="the forecast (default: NAME-forecast.csv in this folder)",
     )
-    from zoo.tasks import TASKS
+    from zoo.tasks.table_options import OPTIONS
 
     group = parser.add_argument_group(
         "table", "How it is read; what is left out is as it was in the training."
     )
-    for option in TASKS["forecasting"].READING:
+    for option in OPTIONS:
         if option.name != "columns_used":
             group.add_argument(
                 f"--{option.name}",
@@ -598,7 +598,13 @@ def _add_export(commands) -> None:
     parser.add_argument(
         "runs", nargs="+", metavar="RUN", help="the --out folders of trainings"
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="the preset folder")
+    parser.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR|FILE.keras",
+        help="the preset folder; or a file that keras.models.load_model reads, after "
+        "`import bptt_keras, zoo.layers`",
+    )
     parser.add_argument(
         "--half", action="store_true", help="store weights in half precision"
     )

@@ -17,7 +17,7 @@ from zoo.preset_check import check_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.reading import parse_json, read_bytes
-from zoo.report import SECOND, cells, result_table, worded
+from zoo.report import SECOND, cells, result_table, verdict, worded
 from zoo.suggestions import did_you_mean
 from zoo.tasks import TASKS
 
@@ -389,7 +389,7 @@ def _level(name, value, metric) -> str:
 
 def _conclude(run, preset) -> None:
     print(f"\n{result_table(preset.metadata)}")
-    for line in run.remarks():
+    for line in filter(None, [verdict(preset.metadata), *run.remarks()]):
         print(line)
     run.task.conclude(run, preset)
     print(f"\nhistory and plots: {run.out}\npreset:            {run.preset_folder}")

@@ -101,11 +101,15 @@ def pull(arguments) -> None:
 
 
 def export_preset(arguments) -> None:
-    """Writes the best of several runs as a preset."""
+    """Writes the best of several runs as a preset, or its model as Keras saves it."""
     out = Path(arguments.out)
     if out.exists() and not arguments.overwrite:
         raise UserError(f"{out} is there already. Add --overwrite to replace it.")
-    if out.exists() and not _is_preset_alone(out):
+    if out.suffix == ".keras":
+        output_file(out, (".keras",))
+        if arguments.half:
+            raise UserError("`--half` is for preset folders, not for a .keras file.")
+    elif out.exists() and not _is_preset_alone(out):
         raise UserError(f"{out} is no preset folder, and is not replaced.")
     for run in arguments.runs:
         check_preset(hub.locate(run))

@@ -21,7 +21,11 @@ def find_preset(folder: str | os.PathLike) -> Path:
     Raises:
         UserError: If neither `folder` nor `folder/preset` has a `config.json`.
     """
-    for path in (Path(folder), Path(folder) / "preset"):
+    run = Path(folder)
+    # A kill between two renames has left both versions under these names.
+    both = (run / ".new.preset", run / ".old.preset")
+    others = both if both[1].is_dir() else ()
+    for path in (run, run / "preset", *others):
         if (path / CONFIG).is_file():
             return path
     raise UserError(

@@ -18,6 +18,7 @@ from zoo.preset_check import check_preset
 from zoo.preset_folder import read_metadata
 from zoo.quiet import import_tensorflow
 from zoo.tasks import TASKS
+from zoo.tasks.table_options import OPTIONS
 
 SHOWN = 12  # classes that are counted in a line
 
@@ -79,7 +80,7 @@ def forecast(folder: Path, arguments) -> None:
         raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
     name = f"{Path(arguments.data).stem}-forecast.csv"
     out = output_file(arguments.out or name, (".csv",), keep=arguments.data)
-    known = TASKS[task].READING
+    known = OPTIONS
     options = {o.name: getattr(arguments, o.name, None) for o in known}
     given = {name: value for name, value in options.items() if value is not None}
     config, _ = check_preset(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo import limits
 from zoo.errors import UserError
-from zoo.files import make_folder, write_json, write_text
+from zoo.files import atomic_path, make_folder, write_json, write_text
 from zoo.hub import locate, require_address
 from zoo.index import (
     INDEX,
@@ -39,7 +39,8 @@ def export_preset(
     Args:
         runs: Preset folders, or folders of training runs, that differ by nothing but
             their seeds.
-        folder: The preset to write; its parents are made.
+        folder: The preset to write, or a file `.keras` for the model alone; its parents
+            are made.
         half: Whether weights are stored in half precision.
 
     Returns:
@@ -61,7 +62,11 @@ def export_preset(
     except (KeyError, TypeError) as error:
         raise UserError(f"The metadata of a run lack {error}.") from None
     make_folder(folder.parent)
-    save_to_preset(folder, best, half=half)
+    if folder.suffix == ".keras":
+        with atomic_path(folder) as temporary:
+            best.model.save(temporary)
+    else:
+        save_to_preset(folder, best, half=half)
     return best.metadata
 
 

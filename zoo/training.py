@@ -20,6 +20,7 @@ from zoo.checkpoint import Checkpoint
 from zoo.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
 from zoo.clipping import clipped, keras_arguments
 from zoo.errors import UserError, ZooError
+from zoo.files import recover_folder
 from zoo.monitoring import (
     Derived,
     KeepBest,
@@ -179,6 +180,7 @@ class Run:
 
         The run goes on from the newest whole checkpoint in its folder, if there is one.
         """
+        recover_folder(self.preset_folder)
         checkpoint = Checkpoint(self.out / CHECKPOINT, self)
         if not any((self.out / name).exists() for name in (CHECKPOINT, BEFORE)):
             return checkpoint, 0

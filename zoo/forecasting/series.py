@@ -115,15 +115,35 @@ class Series:
         }
 
 
-def shares(length: int) -> tuple[int, int, int]:
+def shares(
+    length: int, validation: float | None = None, test: float | None = None
+) -> tuple[int, int, int]:
     """Where the parts of a series end.
 
-    70, 10 and 20 % of it; below 1,000 timesteps 60, 20 and 20 %, or the validation part
-    would hold a handful of forecasts.
+    Args:
+        length: Its timesteps.
+        validation: Fraction that validates; None: 10 %, below 1,000 timesteps 20 %, or
+            the part would hold a handful of forecasts.
+        test: Fraction that tests, the end; None: 20 %.
+
+    Raises:
+        UserError: If they leave nothing to learn from.
     """
-    if length < LONG:
-        return round(0.6 * length), round(0.8 * length), length
-    return round(0.7 * length), round(0.8 * length), length
+    if validation is None:
+        validation = 0.2 if length < LONG else 0.1
+    test = 0.2 if test is None else test
+    for name, value in (("validation", validation), ("test", test)):
+        if not 0 < value < 1:
+            raise UserError(
+                f"`--{name}` must be a fraction between 0 and 1. Received: {value}"
+            )
+    if validation + test > 0.9:
+        raise UserError(
+            "`--validation` and `--test` must leave at least a tenth of the rows to "
+            f"learn from. Received: {validation} and {test}"
+        )
+    train = 1 - validation - test
+    return round(train * length), round((1 - test) * length), length
 
 
 def series_of(name, columns, values, ends, recipe, source, **more) -> Series:

@@ -21,7 +21,7 @@ def reading_of(processing: dict, options) -> dict[str, Any]:
         option.name: known[option.name]
         for option in options
         if option.name != "columns_used"
-        and isinstance(known.get(option.name), str)
+        and type(known.get(option.name)) is option.kind
         and (option.choices is None or known[option.name] in option.choices)
     }
     columns = processing.get("columns")

@@ -13,7 +13,7 @@ from zoo.forecasting.limits import require_sizes
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import ahead, naive_forecast
 from zoo.forecasting.series import FEWEST, series_of, shares
-from zoo.tasks.table_options import OPTIONS
+from zoo.tasks.table_options import FRACTIONS, OPTIONS
 from zoo.tasks.task import PARTS, Metric, Task
 
 
@@ -76,7 +76,7 @@ class Forecasting(Task):
     # Both with attention, horizon 24.
     REFERENCES = {"etth1": {"LSTMa (Zhou et al. 2021)": 0.650}}
     OWN_DATA = "a CSV file, with times or without"
-    READING = OPTIONS
+    READING = (*OPTIONS, *FRACTIONS)
 
     def load(self, dataset, data_dir, recipe):
         from zoo.datasets.builder import load_parts
@@ -93,7 +93,9 @@ class Forecasting(Task):
         source = builder.FILES[0].url
         return series_of(dataset, columns, table["values"], ends, recipe, source)
 
-    def from_file(self, path, recipe, *, needed=(), **reading):
+    def from_file(
+        self, path, recipe, *, needed=(), validation=None, test=None, **reading
+    ):
         from zoo.datasets.own_table import read_table
 
         table = read_table(path, needed=needed, **reading)
@@ -102,7 +104,9 @@ class Forecasting(Task):
                 f"`--data` is too short to forecast: {table.name} has "
                 f"{len(table.values)} rows, at least {FEWEST} are needed."
             )
-        ends = shares(len(table.values))
+        ends = shares(len(table.values), validation, test)
+        fractions = {"validation": validation, "test": test}
+        reading |= {k: v for k, v in fractions.items() if v is not None}
         source = "own file"
         return series_of(
             *(table.name, table.columns, table.values, ends, recipe, source),

@@ -34,3 +34,19 @@ OPTIONS = (
         choices=("yes", "no"),
     ),
 )
+# Of a table that is trained on.
+FRACTIONS = (
+    Option(
+        "validation",
+        "fraction of the rows that validates, before those that test (default: 0.1, "
+        "of fewer than 1,000 rows 0.2)",
+        metavar="FRACTION",
+        kind=float,
+    ),
+    Option(
+        "test",
+        "fraction of the rows that tests, the last ones (default: 0.2)",
+        metavar="FRACTION",
+        kind=float,
+    ),
+)
