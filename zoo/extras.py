@@ -16,7 +16,7 @@ EXTRAS = {
     "filelock": "zoo",
     "matplotlib": "zoo",
     "mido": "zoo",
-    "scipy": "zoo",
+    "pandas": "zoo",
     "shtab": "zoo",
     "tqdm": "zoo",
 }
