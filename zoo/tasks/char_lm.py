@@ -102,7 +102,7 @@ class CharLM(LanguageTask):
         "tiny-shakespeare": Recipe(
             units=384, embedding_dropout=0.2, dropout=0.5, weight_decay=0.1, epochs=46
         ),
-        "python-topics": Recipe(batch_size=32, window=64, epochs=10),
+        "python-topics": Recipe(batch_size=32, window=64, epochs=18),
         "penn-treebank": Recipe(
             units=800,
             embedding_dropout=0.1,
