@@ -154,7 +154,8 @@ def verdict(metadata: dict) -> str:
     for rule, level in metadata["baselines"].items():
         if better(level, value):
             name, value = rule, level
-    if not name:
-        return ""
     shown = cells(value, metric["unit"])[0], cells(metric["value"], metric["unit"])[0]
+    # A model that is the rule itself differs from it by rounding.
+    if not name or shown[0] == shown[1]:
+        return ""
     return f"A simple rule does better: {name} {shown[0]} (this model {shown[1]})."

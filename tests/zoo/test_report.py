@@ -75,7 +75,7 @@ def test_a_simple_rule_that_does_better_is_named_with_both_values():
     )
 
 
-@pytest.mark.parametrize("value", [0.75, 0.8])
+@pytest.mark.parametrize("value", [0.75, 0.8, 0.74999999])
 def test_nothing_is_said_where_no_rule_does_better(value):
     assert judged("classification", value, {"nearest neighbour": 0.75}) == ""
     assert judged("classification", value, {}) == ""
