@@ -29,6 +29,11 @@ def tune(arguments) -> None:
     dataset = None if own is not None else arguments.dataset or task.DATASETS[0]
     recipe = starting_recipe(task, dataset, arguments.recipe)
     reading = reading_options(task, arguments)
+    if reading.get("validation") == "none":
+        raise UserError(
+            "`--validation none` leaves nothing that trials could be judged by: give "
+            "a fraction or a file."
+        )
     names = [field.name for field in dataclasses.fields(recipe)]
     given = {n: getattr(arguments, n) for n in names if getattr(arguments, n)}
     vary = arguments.vary

@@ -188,3 +188,9 @@ def test_optuna_searches_behind_the_same_command(tmp_path):
     study = optuna.load_study(study_name="job", storage=database)
     assert len(study.trials) == 3
     assert os.path.exists(tmp_path / "job" / "best.json")
+
+
+def test_trials_need_a_part_that_judges_them(tmp_path, capsys):
+    data = ["--data", str(tmp_path / "a.ts"), "--validation", "none"]
+    assert main(["tune", "classification", "--out", str(tmp_path / "a"), *data]) == 2
+    assert "nothing that trials could be judged by" in capsys.readouterr().err
