@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ import bptt_keras as bk
 from zoo.datasets.case_files import LARGEST
 from zoo.errors import UserError
 from zoo.preset import Preset
-from zoo.preset_folder import is_number
+from zoo.preset_folder import are_numbers, are_texts
 from zoo.tasks import TASKS
 from zoo.tasks.case_inputs import ClassificationRecipe, case_inputs
 
@@ -86,19 +85,12 @@ def processing_of(preset: Preset) -> tuple[list[str], tuple[np.ndarray, np.ndarr
     classes, mean, deviation = (
         preset.processing.get(key) for key in ("classes", "mean", "deviation")
     )
-
-    def numbers(value, least):
-        return isinstance(value, list) and all(
-            is_number(v) and v >= least for v in value
-        )
-
     whole = (
-        isinstance(classes, list)
-        and all(isinstance(name, str) for name in classes)
+        are_texts(classes)
         and len(set(classes)) == len(classes) > 0
-        and numbers(mean, -math.inf)
+        and are_numbers(mean)
         # No deviation of the training part is less.
-        and numbers(deviation, 1e-9)
+        and are_numbers(deviation, 1e-9)
         and len(mean) == len(deviation)
     )
     if whole:

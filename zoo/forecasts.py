@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import math
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from zoo.forecasting.ridge import Ridge
 from zoo.forecasting.rules import naive_forecast
 from zoo.forecasting.running import outputs
 from zoo.preset import Preset
-from zoo.preset_folder import is_number
+from zoo.preset_folder import are_numbers, are_texts, is_number
 from zoo.tasks import TASKS
 
 
@@ -243,26 +242,17 @@ def _checked(preset: Preset, values: np.ndarray) -> ForecastRecipe:
 
 def _require_whole(preset: Preset, recipe: ForecastRecipe) -> None:
     """Refuses a preset whose columns, scaling, recipe and model do not fit together."""
-
-    def texts(value):
-        return isinstance(value, list) and all(isinstance(v, str) for v in value)
-
-    def numbers(value, least):
-        return isinstance(value, list) and all(
-            is_number(v) and v >= least for v in value
-        )
-
     columns, chosen, mean, deviation = (
         preset.processing.get(k) for k in ("columns", "forecast", "mean", "deviation")
     )
     whole = (
-        texts(columns)
-        and texts(chosen)
+        are_texts(columns)
+        and are_texts(chosen)
         and len(set(columns)) == len(columns) > 0
         and 0 < len(set(chosen)) == len(chosen)
         and set(chosen) <= set(columns)
-        and numbers(mean, -math.inf)
-        and numbers(deviation, 0)
+        and are_numbers(mean)
+        and are_numbers(deviation, 0)
         and len(mean) == len(deviation) == len(columns)
     )
     if whole:

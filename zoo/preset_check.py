@@ -16,8 +16,8 @@ from zoo.preset_folder import (
     CONFIG,
     METADATA,
     WEIGHTS,
+    are_numbers,
     find_preset,
-    is_number,
     read_json,
     read_metadata,
 )
@@ -97,8 +97,7 @@ def check_config(config: dict) -> Sizes:
             "answered by the model"
         )
     for name in ("mean", "deviation"):
-        values = processing.get(name, [])
-        if not isinstance(values, list) or not all(map(is_number, values)):
+        if not are_numbers(processing.get(name, [])):
             raise ValueError(f"{name} must be finite numbers")
     return sizes
 

@@ -107,6 +107,18 @@ def is_number(value) -> bool:
         return False
 
 
+def are_numbers(values, least: float = -math.inf) -> bool:
+    """Whether a value of a JSON file is a list of finite numbers, none below `least`."""
+    return isinstance(values, list) and all(
+        is_number(value) and value >= least for value in values
+    )
+
+
+def are_texts(values) -> bool:
+    """Whether a value of a JSON file is a list of texts."""
+    return isinstance(values, list) and all(isinstance(v, str) for v in values)
+
+
 def require_plain(value) -> None:
     """Refuses text that does more to a terminal than to be shown, or cannot be shown.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo.preset_folder import are_texts
+
 
 def reading_of(processing: dict, options) -> dict[str, Any]:
     """Options of `read_table` by which other tables are read as that of a preset was.
@@ -25,5 +27,4 @@ def reading_of(processing: dict, options) -> dict[str, Any]:
         and (option.choices is None or known[option.name] in option.choices)
     }
     columns = processing.get("columns")
-    whole = isinstance(columns, list) and all(isinstance(c, str) for c in columns)
-    return {**reading, "needed": tuple(columns) if whole else ()}
+    return {**reading, "needed": tuple(columns) if are_texts(columns) else ()}
