@@ -36,20 +36,11 @@ def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
         with one_at_a_time(Path(".results.lock"), "writing results"):
             Path("results.txt").write_text("0.1")
     """
-    # Late: what reads and lists only works without the extra that has it.
-    from filelock import FileLock, Timeout
-
-    taken = FileLock(lock, timeout=WAIT)
-    try:
-        taken.acquire()
-    except Timeout:
-        raise ZooError(
-            f"Another process has been {doing} for {WAIT} s. If none is, remove {lock}."
-        ) from None
-    try:
+    refusal = ZooError(
+        f"Another process has been {doing} for {WAIT} s. If none is, remove {lock}."
+    )
+    with _locked(lock, WAIT, refusal):
         yield
-    finally:
-        taken.release()
 
 
 @contextlib.contextmanager
@@ -68,16 +59,25 @@ def alone_in(folder: str | os.PathLike) -> Iterator[None]:
         with alone_in("."):
             print("nobody else writes here")
     """
+    refusal = UserError(
+        f"Another process trains in {folder}. Wait for its end, or choose another "
+        "folder."
+    )
+    with _locked(Path(folder) / LOCK, 0, refusal):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(lock: Path, wait: float, refusal: ZooError) -> Iterator[None]:
+    """Within: the lock is held. Raises the refusal after `wait` seconds without it."""
+    # Late: what reads and lists only works without the extra that has it.
     from filelock import FileLock, Timeout
 
-    taken = FileLock(Path(folder) / LOCK, timeout=0)
+    taken = FileLock(lock, timeout=wait)
     try:
         taken.acquire()
     except Timeout:
-        raise UserError(
-            f"Another process trains in {folder}. Wait for its end, or choose another "
-            "folder."
-        ) from None
+        raise refusal from None
     try:
         yield
     finally:
@@ -253,11 +253,23 @@ def recover_folder(path: str | os.PathLike) -> Path:
     Returns:
         The place; nothing is there if nothing ever was.
     """
+    path, found = Path(path), whole_folder(path)
+    if found != path:
+        os.replace(found, path)
+    return path
+
+
+def whole_folder(path: str | os.PathLike) -> Path:
+    """Where the newest whole version of a folder is; its place, but after such a kill.
+
+    Args:
+        path: The place of the folder.
+    """
     path = Path(path)
     old, new = _beside(path, "old"), _beside(path, "new")
     # The old version leaves its place only when the new one is complete.
     if old.exists() and not path.exists():
-        os.replace(new if new.exists() else old, path)
+        return new if new.exists() else old
     return path
 
 

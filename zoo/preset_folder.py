@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoo import limits
 from zoo.errors import UserError
+from zoo.files import whole_folder
 from zoo.reading import read_json as read_any_json
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -21,11 +22,7 @@ def find_preset(folder: str | os.PathLike) -> Path:
     Raises:
         UserError: If neither `folder` nor `folder/preset` has a `config.json`.
     """
-    run = Path(folder)
-    # A kill between two renames has left both versions under these names.
-    both = (run / ".new.preset", run / ".old.preset")
-    others = both if both[1].is_dir() else ()
-    for path in (run, run / "preset", *others):
+    for path in (Path(folder), whole_folder(Path(folder) / "preset")):
         if (path / CONFIG).is_file():
             return path
     raise UserError(
@@ -108,7 +105,7 @@ def is_number(value) -> bool:
 
 
 def are_numbers(values, least: float = -math.inf) -> bool:
-    """Whether a value of a JSON file is a list of finite numbers, none below `least`."""
+    """Whether a value of a JSON file is a list of finite numbers >= `least`."""
     return isinstance(values, list) and all(
         is_number(value) and value >= least for value in values
     )
