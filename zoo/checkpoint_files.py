@@ -6,18 +6,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from zoo import limits
 from zoo.changes import differences
 from zoo.errors import UserError
 from zoo.files import recover_folder
 from zoo.manifest import sha256_of
+from zoo.reading import read_json
 
 CHECKPOINT, BEFORE = "checkpoint", "checkpoint-before"
 WEIGHTS, STATE, CHECKSUMS = "trainer.weights.h5", "state.json", "checksums.json"
-# Bytes of a JSON file: a history of many epochs, the gradient norm of each batch.
-LARGEST = 400 * 10**6
 
 
 def read_checkpoint(run_folder: str | Path) -> tuple[dict, list[str]]:
@@ -41,28 +40,23 @@ def read_checkpoint(run_folder: str | Path) -> tuple[dict, list[str]]:
             f"There is nothing to resume in {run_folder}: a checkpoint is written "
             "after each epoch of a training."
         )
-    states, faults = {}, []
-    for folder in (newest, before):
-        try:
-            states[folder] = _read(folder)
-        except ValueError as error:
-            faults.append((folder, str(error)))
-    if not states:
-        folder, fault = faults[0]
+    try:
+        return {**_read(newest), "folder": str(newest)}, []
+    except ValueError as error:
+        fault = str(error)
+    try:
+        state = _read(before)
+    except ValueError:
         raise UserError(
-            f"The checkpoint {folder} is damaged ({fault}), and there is no whole one "
+            f"The checkpoint {newest} is damaged ({fault}), and there is no whole one "
             "before it."
-        )
-    folder, state = next(iter(states.items()))
-    remarks = []
-    if folder == before:
-        changed = _changed_recipe(newest, state)
-        fault = f"{faults[0][1]}{changed}"
-        remarks = [
-            f"The checkpoint {newest} is damaged ({fault}). The one before it is used, "
-            f"of epoch {state['epoch']}."
-        ]
-    return {**state, "folder": str(folder)}, remarks
+        ) from None
+    fault += _changed_recipe(newest, state)
+    remark = (
+        f"The checkpoint {newest} is damaged ({fault}). The one before it is used, of "
+        f"epoch {state['epoch']}."
+    )
+    return {**state, "folder": str(before)}, [remark]
 
 
 def _read(folder: Path) -> dict:
@@ -85,11 +79,9 @@ def _read(folder: Path) -> dict:
 
 
 def _json(path: Path):
-    from zoo.reading import read_bytes
-
     try:
-        return json.loads(read_bytes(path, at_most=LARGEST, option="The checkpoint"))
-    except (UserError, RecursionError, ValueError):
+        return read_json(path, at_most=limits.CHECKPOINT)
+    except UserError:
         raise ValueError(f"{path.name} is missing or cannot be read") from None
 
 

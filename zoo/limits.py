@@ -17,6 +17,8 @@ FILE = 512 * MiB
 JSON = 16 * MiB
 CONFIG = 16 * MiB
 METADATA = 4 * MiB
+# A history of many epochs, the gradient norm of each batch.
+CHECKPOINT = 400 * 10**6
 CARD = MiB
 MANIFEST = 10_000
 INDEX = MiB
