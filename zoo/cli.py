@@ -347,18 +347,23 @@ def _add_data(parser, task, *, default: str) -> None:
     if task.OWN_DATA is not None:
         either.add_argument("--data", metavar="PATH", help=f"your own: {task.OWN_DATA}")
         for option in task.READING:
-            group.add_argument(
-                f"--{option.name.replace('_', '-')}",
-                type=option.kind,
-                choices=option.choices,
-                metavar=None if option.choices else option.metavar,
-                help=f"your own: {option.help}",
-            )
+            _add_reading(group, option, f"your own: {option.help}")
     group.add_argument(
         "--data-dir",
         metavar="DIR",
         help="folder with a local copy of the data set's files (default: "
         "$BPTT_ZOO_DATA, else a download)",
+    )
+
+
+def _add_reading(group, option, words: str) -> None:
+    """An option of how own data are read."""
+    group.add_argument(
+        f"--{option.name.replace('_', '-')}",
+        type=option.kind,
+        choices=option.choices,
+        metavar=None if option.choices else option.metavar,
+        help=words,
     )
 
 
@@ -457,12 +462,7 @@ def _add_forecast(commands) -> None:
     )
     for option in OPTIONS:
         if option.name != "columns_used":
-            group.add_argument(
-                f"--{option.name}",
-                choices=option.choices,
-                metavar=None if option.choices else option.metavar,
-                help=option.help,
-            )
+            _add_reading(group, option, option.help)
 
 
 def _add_predict(commands) -> None:

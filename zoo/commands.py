@@ -62,11 +62,11 @@ def train(arguments) -> None:
 def _origin(task, dataset, arguments) -> dict:
     """Where the data are, for a command in another folder, and what it began with."""
     own = getattr(arguments, "data", None)
-    reading = {
-        # Files that an option names, too.
-        name: _whole_path(value) if isinstance(value, str) else value
-        for name, value in reading_options(task, arguments).items()
-    }
+    reading = reading_options(task, arguments)
+    for option in task.READING:
+        value = reading.get(option.name)
+        if option.names_files and value is not None and os.path.exists(value):
+            reading[option.name] = os.path.abspath(value)
     return {
         "dataset": dataset,
         "data": None if own is None else os.path.abspath(own),
@@ -74,10 +74,6 @@ def _origin(task, dataset, arguments) -> dict:
         "reading": reading,
         "from": arguments.start,
     }
-
-
-def _whole_path(value: str) -> str:
-    return os.path.abspath(value) if os.path.exists(value) else value
 
 
 def places(origin: dict) -> dict:

@@ -113,9 +113,8 @@ class Run:
         self.patient_since = patient_since
         self.facts = self._collect_facts()
         # What is trained must be what can be read again.
-        check_preset_possible(
-            self.model, task.processing(data), {"task": task.NAME, **self.facts}
-        )
+        processing = task.processing_for(data, recipe)
+        check_preset_possible(self.model, processing, {"task": task.NAME, **self.facts})
         self._seconds, self._start = 0.0, time.perf_counter()
 
     def fit(self, *, stop: bool = False) -> Preset:

@@ -119,3 +119,21 @@ def test_patience_ends_a_training_early(trained, tmp_path, run, monkeypatch):
     assert code == 0, err
     assert history(tmp_path / "out")["epoch"] == [1, 2]
     assert zoo.from_preset(tmp_path / "out").metadata["stopped_after"] == 2
+
+
+def test_a_column_is_no_file_of_that_name(tmp_path, monkeypatch):
+    from zoo.cli import build_parser
+    from zoo.commands import _origin
+    from zoo.tasks import TASKS
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("date", "held.txt"):
+        (tmp_path / name).touch()
+
+    def reading(task, *options):
+        command = ["train", task, "--out", "o", "--data", "a", *options]
+        return _origin(TASKS[task], None, build_parser().parse_args(command))["reading"]
+
+    assert reading("forecasting", "--time", "date") == {"time": "date"}
+    whole = reading("char-lm", "--validation", "held.txt", "--encoding", "date")
+    assert whole == {"validation": str(tmp_path / "held.txt"), "encoding": "date"}

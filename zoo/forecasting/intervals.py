@@ -89,8 +89,7 @@ def measured_intervals(task, model, data, recipe) -> dict:
     least = np.maximum(LEAST * np.sqrt((changes**2).mean(axis=0)), 1e-9)
     errors = {}
     for part in ("validation", "test"):
-        found = errors_of(task, model, data, recipe, part)[1]
-        places = np.arange(len(found)) + data.span(part)[0] - 1
+        places, _, found = errors_of(task, model, data, recipe, part)
         errors[part] = found / local_scale(known, places, recipe.horizon, least)
     widths = half_widths(errors["validation"])
     deviation = data.scaling()[1][list(data.targets)]
@@ -107,7 +106,9 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def errors_of(task, model, data, recipe, part: str) -> tuple[np.ndarray, np.ndarray]:
+def errors_of(
+    task, model, data, recipe, part: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Errors of forecasts of a part, without and with the model's corrections.
 
     Args:
@@ -118,10 +119,13 @@ def errors_of(task, model, data, recipe, part: str) -> tuple[np.ndarray, np.ndar
         part: "validation" or "test".
 
     Returns:
-        Two arrays `(n, horizon, targets)`, in standard deviations.
+        The timesteps after which is forecast, `(n,)`; and both errors, each
+        `(n, horizon, targets)`, in standard deviations.
     """
     from zoo.forecasting.running import outputs
 
     x, y, scored = task.stream(data, recipe, part)
     asked = from_rows(y[:, scored], recipe.horizon)
-    return asked, asked - from_rows(outputs(model, x)[:, scored], recipe.horizon)
+    places = np.arange(len(asked)) + data.span(part)[0] - 1
+    corrections = from_rows(outputs(model, x)[:, scored], recipe.horizon)
+    return places, asked, asked - corrections

@@ -37,12 +37,11 @@ def clear_share(task, model, data, recipe) -> float:
         regression itself. 0 if it is no clear gain over the regression
         (`is_clearly_better`).
     """
-    base, network = errors_of(task, model, data, recipe, "validation")
+    places, base, network = errors_of(task, model, data, recipe, "validation")
     if recipe.base == "ridge":
         ridge, share = base, 1.0
     else:
         known = data.scaled()[:, list(data.targets)]
-        places = np.arange(len(network)) + data.span("validation")[0] - 1
         found = data.ridge(recipe).forecast(known, places)
         ridge = ahead(known, places, recipe.horizon) - found
         share = round(best_share(network, ridge), 2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 
 from zoo.recipe import Recipe as Common
@@ -62,11 +61,6 @@ class Characters:
         return cls(
             text, vocabulary, {k: vocabulary.encode(v) for k, v in parts.items()}
         )
-
-    @functools.cached_property
-    def known_levels(self) -> dict:
-        """Levels that were computed, by part."""
-        return {}
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from zoo.tasks.case_inputs import (
     case_inputs,
     scaled_cases,
 )
-from zoo.tasks.task import Metric, Option, Task
+from zoo.tasks.task import Metric, Option, Task, once
 
 # Cases below which validation cannot choose an epoch: one is more than a percent.
 FEW = 100
@@ -173,6 +173,10 @@ class Classification(Task):
 
     def levels(self, data, recipe, part):
         """Nearest neighbours among the cases before a part, and guesses."""
+        key = part, recipe.scaling
+        return once(data, key, lambda: self._levels(data, recipe, part))
+
+    def _levels(self, data, recipe, part):
         known = [data.train] if part == "validation" else [data.train, data.validation]
         labels = np.concatenate([labels for _, labels in known])
         series, truth = _part(data, part)

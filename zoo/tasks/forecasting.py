@@ -89,7 +89,7 @@ class Forecasting(Task):
             # 12, 4 and 4 months of 30 days.
             ends = tuple(30 * 24 * months for months in (12, 16, 20))
         else:
-            ends = _old_shares(len(table["values"]))
+            ends = shares(len(table["values"]), validation=0.1)
         source = builder.FILES[0].url
         return series_of(dataset, columns, table["values"], ends, recipe, source)
 
@@ -312,8 +312,3 @@ class Forecasting(Task):
     def next_steps(self, folder):
         command = f"bptt-zoo forecast {folder} --data FILE.csv"
         return [("forecast", command), *super().next_steps(folder)]
-
-
-def _old_shares(length: int) -> tuple[int, int, int]:
-    """70, 10 and 20 % of a registered series, however short."""
-    return round(0.7 * length), round(0.8 * length), length

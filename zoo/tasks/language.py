@@ -14,7 +14,7 @@ from zoo.datasets.text import VALIDATION
 from zoo.errors import UserError
 from zoo.reading import say
 from zoo.tasks.amount import epochs_for, patience_for, rows_for
-from zoo.tasks.task import Option, Task
+from zoo.tasks.task import Option, Task, once
 
 # Different characters or words that a preset can hold.
 LARGEST_VOCABULARY = 100_000
@@ -266,9 +266,7 @@ class LanguageTask(Task):
         Of a long text the last `COUNTED` ids of the training part are counted, and the
         first `SCORED` of the other part are scored.
         """
-        if part not in data.known_levels:
-            data.known_levels[part] = self._levels(data, part)
-        return dict(data.known_levels[part])
+        return once(data, part, lambda: self._levels(data, part))
 
     def _levels(self, data, part):
         from zoo import baselines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from zoo.clipping import KINDS, keras_arguments
@@ -56,6 +57,11 @@ class Option:
     metavar: str = "NAME"
     kind: type = str
     choices: tuple[str, ...] | None = None
+
+    @property
+    def names_files(self) -> bool:
+        """Whether a file or a folder may be given."""
+        return self.choices is None and self.metavar.endswith(("FILE", "PATH"))
 
 
 class Task(abc.ABC):
@@ -353,6 +359,23 @@ class Task(abc.ABC):
     def next_steps(self, folder: Any) -> list[tuple[str, str]]:
         """What can be done with a preset: pairs of words and a command."""
         return [("measure it", f"bptt-zoo evaluate {folder}")]
+
+
+def once(data: Any, key: Any, levels: Callable[[], dict]) -> dict[str, float]:
+    """Levels of data, computed the first time that they are asked for.
+
+    A search trains on the same data again and again, and rules that look at all of them
+    take seconds.
+
+    Args:
+        data: The task's data. What is known is kept with them.
+        key: What the levels depend on beside the data.
+        levels: Function that computes them.
+    """
+    known = vars(data).setdefault("_known_levels", {})
+    if key not in known:
+        known[key] = levels()
+    return dict(known[key])
 
 
 def _around(window: int) -> set[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 
 from zoo.clipping import keras_arguments
@@ -102,11 +101,6 @@ class WordText:
         vocabulary = vocabulary or Words.of(parts["train"], min_count, at_most)
         ids = {part: vocabulary.encode(words) for part, words in parts.items()}
         return cls(text, vocabulary, ids)
-
-    @functools.cached_property
-    def known_levels(self) -> dict:
-        """Levels that were computed, by part."""
-        return {}
 
     @property
     def name(self) -> str:
