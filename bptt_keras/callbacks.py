@@ -1,6 +1,6 @@
 """Callbacks for `fit`, of `TruncatedBPTT` and of any Keras model."""
 
-from bptt_keras.diagnostics.watch import TrainingWatch
+from bptt_keras.diagnostics.watching.watch import TrainingWatch
 from bptt_keras.training.clipping.stop import StopOnSkipped
 
 __all__ = ["StopOnSkipped", "TrainingWatch"]

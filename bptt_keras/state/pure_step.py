@@ -14,7 +14,7 @@ from bptt_keras.state.carriable import (
 )
 from bptt_keras.state.carried import Pass
 from bptt_keras.state.carried_rnn import CarriedRNN
-from bptt_keras.state.examination import examine
+from bptt_keras.state.examining.examination import examine
 from bptt_keras.state.padding import (
     is_foreign,
     knowing_steps,

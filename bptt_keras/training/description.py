@@ -1,8 +1,8 @@
 """The lines that `TruncatedBPTT.summary()` adds: what runs."""
 
 from bptt_keras.backend import compile_cache
-from bptt_keras.training.allocator import SWITCH
 from bptt_keras.training.clipping.optimizer import find_clipped
+from bptt_keras.training.programs.allocator import SWITCH
 from bptt_keras.truncation.serialization import to_config
 
 _LATER = "known at the first batch"

@@ -7,29 +7,30 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.state import PureStep, both, check_by_running, discover
-from bptt_keras.training import checks, loop
-from bptt_keras.training.allocator import keep_freed_memory
 from bptt_keras.training.assertions import require
-from bptt_keras.training.batch import make_batch, tensors
+from bptt_keras.training.batches import checks
+from bptt_keras.training.batches.batch import make_batch, tensors
+from bptt_keras.training.batches.counting import only_what_counts
+from bptt_keras.training.batches.inputs import Inputs
+from bptt_keras.training.batches.parts import split_inputs
+from bptt_keras.training.batches.targets import fit_targets, spread_weights
 from bptt_keras.training.building import build_model
-from bptt_keras.training.carry import Carry
-from bptt_keras.training.counting import only_what_counts
-from bptt_keras.training.evaluation import Evaluation, Prediction, run_forward
-from bptt_keras.training.inputs import Inputs
-from bptt_keras.training.learning import Learning
-from bptt_keras.training.losses import (
+from bptt_keras.training.measures.losses import (
     build_losses,
     outputs_with_loss,
     require_targets,
 )
-from bptt_keras.training.metrics import Metrics
-from bptt_keras.training.padding import Sizes
-from bptt_keras.training.parts import split_inputs
-from bptt_keras.training.programs import Programs
-from bptt_keras.training.shards import choose_shards, is_small
-from bptt_keras.training.targets import fit_targets, spread_weights
-from bptt_keras.training.updates import Updates
-from bptt_keras.training.xla import why_batch_refused, why_window_refused
+from bptt_keras.training.measures.metrics import Metrics
+from bptt_keras.training.programs import loop
+from bptt_keras.training.programs.allocator import keep_freed_memory
+from bptt_keras.training.programs.padding import Sizes
+from bptt_keras.training.programs.shards import choose_shards, is_small
+from bptt_keras.training.programs.window import Programs
+from bptt_keras.training.programs.xla import why_batch_refused, why_window_refused
+from bptt_keras.training.windows.carry import Carry
+from bptt_keras.training.windows.evaluation import Evaluation, Prediction, run_forward
+from bptt_keras.training.windows.learning import Learning
+from bptt_keras.training.windows.updates import Updates
 from bptt_keras.truncation import AdaptiveWindow
 
 # Numbers of rows: those of full batches and of the last one.

@@ -11,13 +11,13 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from None
 
-from bptt_keras.tuning.definition import ChangedError
 from bptt_keras.tuning.hypermodel import TruncatedHyperModel
-from bptt_keras.tuning.progress import WatchedTrial
+from bptt_keras.tuning.jobs.definition import ChangedError
+from bptt_keras.tuning.jobs.progress import WatchedTrial
+from bptt_keras.tuning.jobs.service import ChiefGoneError
+from bptt_keras.tuning.jobs.store import DamagedError
 from bptt_keras.tuning.ranges import Range
 from bptt_keras.tuning.results import Results, TuningError
-from bptt_keras.tuning.service import ChiefGoneError
-from bptt_keras.tuning.store import DamagedError
 from bptt_keras.tuning.tuners import (
     BayesianOptimization,
     GridSearch,

@@ -4,7 +4,7 @@ import collections
 import json
 import math
 
-from bptt_keras.tuning.store import replace_durably
+from bptt_keras.tuning.jobs.store import replace_durably
 
 
 class TuningError(RuntimeError):

@@ -15,13 +15,14 @@ from keras_tuner.src.engine import tuner_utils
 
 from bptt_keras.backend import forgetting_gradients
 from bptt_keras.training.trainer import TruncatedBPTT
-from bptt_keras.tuning import oracle as oracles
-from bptt_keras.tuning.definition import (
+from bptt_keras.tuning.hypermodel import TruncatedHyperModel, asks_to_validate
+from bptt_keras.tuning.jobs import oracle as oracles
+from bptt_keras.tuning.jobs.definition import (
     describe_data,
     describe_space,
     refuse_changes,
 )
-from bptt_keras.tuning.execution import (
+from bptt_keras.tuning.jobs.execution import (
     Checkpoint,
     Execution,
     copy_weights,
@@ -29,12 +30,11 @@ from bptt_keras.tuning.execution import (
     refuse_unlogged,
     restore_model,
 )
-from bptt_keras.tuning.hypermodel import TruncatedHyperModel, asks_to_validate
-from bptt_keras.tuning.progress import BEAT, Interruption, Progress, WatchedTrial
+from bptt_keras.tuning.jobs.progress import BEAT, Interruption, Progress, WatchedTrial
+from bptt_keras.tuning.jobs.roles import Role
+from bptt_keras.tuning.jobs.service import PATIENCE, Chief, ChiefGoneError, Client
+from bptt_keras.tuning.jobs.workers import Workers, end_with_parent
 from bptt_keras.tuning.results import Results, TuningError
-from bptt_keras.tuning.roles import Role
-from bptt_keras.tuning.service import PATIENCE, Chief, ChiefGoneError, Client
-from bptt_keras.tuning.workers import Workers, end_with_parent
 
 _LOCK = "job.lock"
 _BEST = "checkpoint.weights.h5"

@@ -9,9 +9,9 @@ import math
 
 import keras_tuner
 
-from bptt_keras.tuning import oracle as oracles
-from bptt_keras.tuning.definition import ChangedError, refuse_changes
-from bptt_keras.tuning.oracle import DurableOracle
+from bptt_keras.tuning.jobs import oracle as oracles
+from bptt_keras.tuning.jobs.definition import ChangedError, refuse_changes
+from bptt_keras.tuning.jobs.oracle import DurableOracle
 from bptt_keras.tuning.tuners import DurableTuner
 
 SAMPLERS = ("random", "tpe")

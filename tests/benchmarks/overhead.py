@@ -44,8 +44,8 @@ def trainer_of(units, window, *, clip=None, rule=None, metrics=(), **options):
 
 def bare_loop(trainer, dataset):
     """A function that trains on the windows of a dataset with nothing around it."""
-    from bptt_keras.training.batch import Batch
-    from bptt_keras.training.sources import WholeGradients
+    from bptt_keras.training.batches.batch import Batch
+    from bptt_keras.training.programs.gradients import WholeGradients
 
     trainer.fit(dataset.take(1), verbose=0)
     engine = trainer._engine

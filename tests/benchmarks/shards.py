@@ -15,8 +15,8 @@ import statistics
 import keras
 
 import bptt_keras as bk
-from bptt_keras.training import shards
-from bptt_keras.training.one_program import SEVERAL
+from bptt_keras.training.programs import shards
+from bptt_keras.training.programs.whole_batch import SEVERAL
 from tests.benchmarks.machine import describe_machine, median_ratio, take_turns
 from tests.benchmarks.peers import bptt_keras_fit, data
 from tests.benchmarks.shapes import Shape

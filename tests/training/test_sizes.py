@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
-from bptt_keras.training.batch import Batch
-from bptt_keras.training.padding import Sizes
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.training.programs.padding import Sizes
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(7, 23, 2)).astype("float32")

@@ -4,7 +4,7 @@ import types
 import pytest
 
 from bptt_keras.tuning.results import Results, TuningError, best_row, causes
-from tests.tuning.jobs import begin, finish, opened
+from tests.tuning.made_up_jobs import begin, finish, opened
 
 
 @pytest.fixture

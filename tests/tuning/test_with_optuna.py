@@ -4,9 +4,9 @@ import keras_tuner
 import pytest
 
 import bptt_keras.tuning as tuning
-from bptt_keras.tuning import oracle as oracles
-from bptt_keras.tuning.definition import ChangedError
-from tests.tuning.jobs import begin, finish, opened, score, space, table
+from bptt_keras.tuning.jobs import oracle as oracles
+from bptt_keras.tuning.jobs.definition import ChangedError
+from tests.tuning.made_up_jobs import begin, finish, opened, score, space, table
 from tests.tuning.trained import rows, search, tuner
 
 optuna = pytest.importorskip("optuna")

@@ -1,0 +1,1 @@
+"""Measurements of a model and its data, each with its result."""

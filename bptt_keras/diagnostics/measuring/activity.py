@@ -1,0 +1,243 @@
+"""`activity`: units that never change, and gates that are always open or shut."""
+
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bptt_keras.diagnostics.measuring.problem import Problem
+from bptt_keras.state import floats
+from bptt_keras.truncation.arguments import whole
+
+# A logistic gate beyond these passes less than a fifth of the gradient it passes at
+# its best: 0.05 * 0.95 / 0.25.
+_SHUT, _OPEN = 0.05, 0.95
+# The same for tanh: 1 - 0.9^2.
+_FLAT = 0.9
+_ALWAYS = 0.95
+_STILL = 1e-4
+
+
+def activity(model, data, *, steps=100):
+    """What the units of recurrent layers do, on real data.
+
+    A unit of the state is *dead* if it never changes: its standard deviation over rows
+    and timesteps is below 1e-4. A gate of a unit is *saturated* if at 95 % of the rows
+    and timesteps it is below 0.05 or above 0.95, and so passes next to no gradient. So
+    is a unit of a SimpleRNN with `tanh` that is beyond 0.9 on either side so often.
+
+    The model runs as in inference from the initial state on; nothing of it changes.
+
+    Args:
+        model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes,
+            with one output.
+        data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
+            batches, the first of which is taken. Batches of `bptt_keras.data.streams`
+            are joined along time as far as needed.
+        steps: Timesteps that are looked at, an integer >= 2, or as many as there are.
+
+    Returns:
+        `Activity`. Gates are known of layers whose cell is Keras' LSTMCell, GRUCell
+        or SimpleRNNCell with their usual activations.
+
+    Raises:
+        TypeError: If `model` or an argument is of the wrong type.
+        ValueError: If data are padded, or the model has several outputs or no state.
+
+    Example:
+        import keras, numpy as np, bptt_keras as bk
+
+        model = keras.Sequential([
+            keras.layers.Input((None, 1)),
+            bk.layers.LSTM(8, return_sequences=True, name="memory"),
+        ])
+        x = np.random.default_rng(0).normal(size=(4, 60, 1)).astype("float32")
+        seen = bk.diagnostics.activity(model, (x, x))
+        assert seen.layers["memory"].dead.sum() == 0
+        assert set(seen.layers["memory"].saturated) == {"i", "f", "o"}
+
+    Source: Karpathy, Johnson & Li, "Visualizing and understanding recurrent networks"
+    (2015), section 4.2, for saturated gates.
+    """
+    return prepare_activity(model, data, steps=steps)()
+
+
+def prepare_activity(model, data, *, steps=100):
+    """Like `activity`, for several times: a function that looks anew."""
+    steps = whole("steps", steps, least=2)
+    problem = Problem(model, data, False, steps=steps, asked_by="activity")
+    step, length = problem.step, min(steps, problem.length)
+    layers = step.layers
+
+    @tf.function(autograph=False)
+    def advance(x, state):
+        new, inputs = step.observe(x, state)
+        gates = {
+            name: _saturation(layers[name], inputs[name], state[name], new[name])
+            for name in layers
+            if name in inputs
+        }
+        return new, gates
+
+    def look():
+        state = step.initial_state(problem.rows)
+        states, gates = [], []
+        for t in range(length):
+            state, of_step = advance(problem.inputs(t, t + 1), state)
+            states.append({name: _flat(state[name]) for name in layers})
+            gates.append(tf.nest.map_structure(lambda g: g.numpy(), of_step))
+        return Activity(
+            {
+                name: LayerActivity(
+                    dead=_spread([s[name] for s in states]) < _STILL,
+                    saturated=_saturated([g.get(name, {}) for g in gates]),
+                    finite=all(np.isfinite(s[name]).all() for s in states),
+                )
+                for name in layers
+            }
+        )
+
+    return look
+
+
+class LayerActivity(NamedTuple):
+    """What the units of a layer do.
+
+    Fields:
+        dead: Booleans, one a unit of the state, all its tensors side by side.
+        saturated: `{gate: (units, 3)}`, booleans: nearly always shut, nearly always
+            open, and nearly always one of both. For tanh: at -1, at 1, either.
+        finite: Whether all states are finite.
+
+    Example:
+        import numpy as np, bptt_keras as bk
+
+        layer = bk.diagnostics.LayerActivity(np.array([True, False]), {})
+        assert layer.dead.mean() == 0.5
+    """
+
+    dead: np.ndarray
+    saturated: dict
+    finite: bool = True
+
+
+class Activity:
+    """What the units of all recurrent layers do.
+
+    Args:
+        layers: `{layer name: LayerActivity}`.
+
+    Example:
+        import numpy as np, bptt_keras as bk
+
+        layer = bk.diagnostics.LayerActivity(np.array([True, False]), {})
+        seen = bk.diagnostics.Activity({"memory": layer})
+        assert seen.verdict() == "1 of 2 states of layer memory never change."
+    """
+
+    def __init__(self, layers):
+        self.layers = dict(layers)
+
+    @property
+    def dead(self):
+        """Part of all states that never change, from 0 to 1."""
+        every = [layer.dead for layer in self.layers.values()]
+        return float(np.concatenate(every).mean()) if every else 0.0
+
+    @property
+    def saturated(self):
+        """`{(layer, gate): part of its units that are saturated}`."""
+        return {
+            (name, gate): float(ends[:, 2].mean())
+            for name, layer in self.layers.items()
+            for gate, ends in layer.saturated.items()
+        }
+
+    def verdict(self):
+        """What it means, in words: a few sentences."""
+        words = []
+        for name, layer in self.layers.items():
+            if not layer.finite:
+                words.append(f"States of layer {name} are not finite.")
+                continue
+            if layer.dead.any():
+                words.append(
+                    f"{layer.dead.sum()} of {layer.dead.size} states of layer {name} "
+                    "never change."
+                )
+            for gate, ends in layer.saturated.items():
+                low, high, either = ends.sum(axis=0)
+                if either:
+                    sides = ("-1", "1") if gate == "tanh" else ("shut", "open")
+                    words.append(
+                        f"In layer {name}, {gate} is saturated in {either} of "
+                        f"{len(ends)} units: {low} nearly always {sides[0]}, {high} "
+                        f"nearly always {sides[1]}."
+                    )
+        return " ".join(words) or "All states change, and no gate is saturated."
+
+    def __str__(self):
+        return self.verdict()
+
+
+def _spread(states):
+    # What overflows is not dead.
+    with np.errstate(all="ignore"):
+        return np.stack(states).std(axis=(0, 1))
+
+
+def _flat(state):
+    """The floats of a state side by side: `(rows, units)`."""
+    parts = floats(state)
+    rows = parts[0].shape[0] if parts else 0
+    return np.concatenate(
+        [tf.cast(p, tf.float32).numpy().reshape(rows, -1) for p in parts]
+        or [np.zeros((1, 0), np.float32)],
+        axis=1,
+    )
+
+
+def _saturated(gates):
+    """Which units are at either end nearly always, by gate: `(units, 3)`."""
+    found = {}
+    for name in gates[0]:
+        ends = np.stack([g[name] for g in gates]).mean(axis=(0, 1))
+        either = ends.sum(axis=-1, keepdims=True)
+        found[name] = np.concatenate([ends, either], axis=-1) >= _ALWAYS
+    return found
+
+
+def _saturation(layer, x, state, new):
+    """`{gate: floats (rows, units, 2)}`: 1 where it is below its bound, and above."""
+    cell = getattr(layer, "cell", None)
+    kind = type(cell)
+    if kind is keras.layers.SimpleRNNCell:
+        if cell.activation is not keras.activations.tanh:
+            return {}
+        return {"tanh": _beyond(new["h"], -_FLAT, _FLAT)}
+    # Keras' order: i, f, c, o and z, r, h. What is no gate has no name.
+    names = {keras.layers.LSTMCell: "if_o", keras.layers.GRUCell: "zr_"}.get(kind)
+    if names is None or cell.recurrent_activation not in (
+        keras.activations.sigmoid,
+        keras.activations.hard_sigmoid,
+    ):
+        return {}
+    x = keras.ops.cast(x[:, 0], cell.compute_dtype)
+    projected = keras.ops.matmul(x, cell.kernel)
+    recurrent = keras.ops.matmul(state["h"], cell.recurrent_kernel)
+    if cell.use_bias:
+        projected += cell.bias[0] if cell.bias.shape.rank == 2 else cell.bias
+        if cell.bias.shape.rank == 2:
+            recurrent += cell.bias[1]
+    gates = cell.recurrent_activation(projected + recurrent)
+    return {
+        name: _beyond(gate, _SHUT, _OPEN)
+        for name, gate in zip(names, tf.split(gates, len(names), -1), strict=True)
+        if name != "_"
+    }
+
+
+def _beyond(values, low, high):
+    values = tf.cast(values, tf.float32)
+    return tf.cast(tf.stack([values < low, values > high], axis=-1), tf.float32)

@@ -1,0 +1,130 @@
+"""Data that a diagnosis looks at, as plain arrays."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bptt_keras.state import timed_inputs
+from bptt_keras.training.batches.parts import split_inputs
+
+
+def load(model, data, steps):
+    """Inputs and targets of one batch.
+
+    Args:
+        model: The inner `keras.Model`.
+        data: `(x, y)` of arrays, or a `tf.data.Dataset` of such batches.
+        steps: Timesteps that are wanted: batches of a stream are joined along time
+            until there are so many, or the stream ends.
+
+    Returns:
+        `(x, y)`: structures of tensors.
+
+    Raises:
+        TypeError: If `data` is neither.
+        ValueError: If there is no batch or no row, there are no targets, or data have
+            padding, resets or weights.
+    """
+    if isinstance(data, tf.data.Dataset):
+        return _from_dataset(model, data, steps)
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(
+            f"`data` must be `(x, y)` or a tf.data.Dataset of such batches. Received: "
+            f"{type(data).__name__}."
+        )
+    x, y = data
+    return tensors(plain(x)), tensors(y)
+
+
+def timed_shape(model, x):
+    """`(rows, timesteps)` of inputs.
+
+    Raises:
+        ValueError: If there is none of either.
+    """
+    shape = _timed(model, x)[0].shape[:2]
+    if 0 in shape:
+        raise ValueError(
+            f"Inputs must be `(rows, time, ...)` with at least one row. Received: "
+            f"shape {tuple(_timed(model, x)[0].shape)}."
+        )
+    return tuple(shape)
+
+
+def map_timed(model, function, x):
+    """Applies a function to the inputs that have a time axis."""
+    return tf.nest.map_structure(
+        lambda a, timed: function(a) if timed else a, x, timed_inputs(model, x)
+    )
+
+
+def plain(x):
+    """What the model takes, without flags.
+
+    Args:
+        x: As for `fit`.
+
+    Raises:
+        ValueError: If timesteps are padded, or rows are reset between two timesteps.
+    """
+    parts = split_inputs(x)
+    if parts.lengths is not None or parts.mask is not None:
+        raise ValueError(
+            "Diagnoses take timesteps that are all valid. Received: data with `mask` "
+            "or `lengths`. Cut the sequences to a common length."
+        )
+    # `(rows,)`, and the first column of `(rows, time)`, stand before the first step.
+    if np.ndim(parts.reset) > 1 and np.any(np.asarray(parts.reset)[:, 1:]):
+        raise ValueError(
+            "Diagnoses take sequences that are not interrupted. Received: data with "
+            "`reset` between their timesteps. Choose a piece without."
+        )
+    return parts.inputs
+
+
+def tensors(tree):
+    """A structure of arrays as tensors, Python's floats in 32 bits."""
+
+    def tensor(value):
+        value = np.asarray(value)
+        return tf.constant(value.astype(np.float32) if value.dtype == float else value)
+
+    return tf.nest.map_structure(tensor, tree)
+
+
+def _timed(model, x):
+    """The inputs that have a time axis, flat."""
+    timed = tf.nest.flatten(timed_inputs(model, x))
+    return [a for a, has in zip(tf.nest.flatten(x), timed, strict=True) if has]
+
+
+def _from_dataset(model, dataset, steps):
+    parts, length = [], 0
+    for batch in dataset:
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+        if y is None:
+            raise ValueError("`data` must yield `(x, y)`. Received: batches without y.")
+        if weights is not None:
+            raise ValueError(
+                "Diagnoses weigh all timesteps alike. Received: data with sample "
+                "weights. Leave them out."
+            )
+        if parts and np.any(split_inputs(x).reset):
+            break  # Another sequence begins.
+        parts.append((plain(x), y))
+        length += _timed(model, parts[-1][0])[0].shape[1]
+        # Others start afresh with each batch.
+        if length >= steps or not (isinstance(x, dict) and "position" in x):
+            break
+    if not parts:
+        raise ValueError("`data` has no batch.")
+    timed = timed_inputs(model, parts[0][0])
+
+    def joined(has_time, *pieces):
+        return tf.concat(pieces, axis=1) if has_time else pieces[0]
+
+    x = tf.nest.map_structure(joined, timed, *(x for x, _ in parts))
+    y = tf.nest.map_structure(
+        lambda *pieces: tf.concat(pieces, axis=1), *(y for _, y in parts)
+    )
+    return x, y

@@ -1,0 +1,125 @@
+"""`memory`: what training on sequences of several lengths takes."""
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.diagnostics.measuring.data import map_timed
+from bptt_keras.diagnostics.measuring.memory_use import MemoryUse
+from bptt_keras.diagnostics.measuring.peak import peak_memory
+from bptt_keras.diagnostics.measuring.problem import Problem
+from bptt_keras.training.trainer import TruncatedBPTT
+from bptt_keras.truncation.arguments import whole
+
+METHODS = ("full", "sqrt", "windows")
+
+
+def memory(
+    model,
+    data,
+    lengths=(256, 512, 1024, 2048),
+    *,
+    methods=METHODS,
+    window=None,
+    loss=None,
+):
+    """Peak memory of one update over the length of sequences, by method.
+
+        "full":     TruncatedBPTT(model, window=None)
+        "sqrt":     TruncatedBPTT(model, window=None, recompute="sqrt")
+        "windows":  TruncatedBPTT(model, window=window)
+
+    Each runs `train_on_batch` on the rows of the data with SGD, a learning rate of 0,
+    all rows in one shard. What the batch itself takes is not counted. Each length and
+    method compiles a program of its own, which takes seconds.
+
+    Args:
+        model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes,
+            with one output. Its weights are the same afterwards.
+        data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
+            batches, the first of which is taken. They are repeated along time as far
+            as needed.
+        lengths: Timesteps, at least three integers >= 1.
+        methods: Which of the three to measure, one name or several.
+        window: Timesteps of the windows. Default (`None`): that of the trainer, or 64.
+        loss: As for `compile`. Default (`None`): the one that `model` was compiled
+            with.
+
+    Returns:
+        `MemoryUse`.
+
+    Raises:
+        RuntimeError: On a CPU under another system than Linux.
+        TypeError: If `model` or an argument is of the wrong type.
+        ValueError: If an argument is out of its bounds, or the data do not fit.
+
+    Example:
+        import keras, numpy as np, bptt_keras as bk
+
+        model = keras.Sequential([
+            keras.layers.Input((None, 1)),
+            bk.layers.GRU(8, return_sequences=True),
+            keras.layers.Dense(1),
+        ])
+        x = np.zeros((16, 50, 1), "float32")
+        use = bk.diagnostics.memory(
+            model, (x, x), [100, 200, 400], loss="mse", methods="windows", window=50
+        )
+        print(use)                         # with "full": what fits into 8 GiB
+
+    Source: Chen, Xu, Zhang & Guestrin, "Training deep nets with sublinear memory cost"
+    (2016), for the square root.
+    """
+    methods = [methods] if isinstance(methods, str) else list(methods)
+    if not methods or set(methods) - set(METHODS):
+        raise ValueError(f"`methods` must be of {METHODS}. Received: {methods}.")
+    lengths = sorted({whole("lengths", length) for length in lengths})
+    if len(lengths) < 3:
+        raise ValueError(
+            f"`lengths` must be three at least: two make the law, one checks it. "
+            f"Received: lengths={lengths}."
+        )
+    problem = Problem(model, data, loss, steps=lengths[-1], asked_by="memory")
+    trained = problem.step.model
+    if window is None:
+        given = model.truncation.window if isinstance(model, TruncatedBPTT) else None
+        window = given or 64
+    window = whole("window", window)
+    chosen = model._compile_loss._user_loss if loss is None else loss
+    before = [tf.identity(v.value) for v in trained.variables]
+    try:
+        measured = {}
+        for method in methods:
+            measured[method] = []
+            for length in lengths:
+                # The same windows serve all lengths; the others are made for one.
+                if method != "windows" or length == lengths[0]:
+                    trainer = _trainer(method, trained, window, chosen)
+                measured[method].append(_peak(trainer, problem, length))
+    finally:
+        for variable, value in zip(trained.variables, before, strict=True):
+            variable.assign(value)
+    return MemoryUse(lengths, measured, window)
+
+
+def _trainer(method, model, window, loss):
+    trainer = TruncatedBPTT(
+        model,
+        window=window if method == "windows" else None,
+        recompute="sqrt" if method == "sqrt" else None,
+        shards=1,
+        live_metrics=False,
+    )
+    trainer.compile(keras.optimizers.SGD(0.0), loss)
+    return trainer
+
+
+def _peak(trainer, problem, length):
+    x = map_timed(problem.step.model, lambda a: _repeated(a, length), problem.x)
+    y = _repeated(problem.y, length) if problem.timed else problem.y
+    trainer.train_on_batch(x, y)
+    return peak_memory(lambda: trainer.train_on_batch(x, y))
+
+
+def _repeated(tensor, length):
+    """`(rows, length, ...)`: the timesteps again and again."""
+    return tf.gather(tensor, tf.range(length) % tensor.shape[1], axis=1)

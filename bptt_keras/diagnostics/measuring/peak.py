@@ -1,0 +1,190 @@
+"""The most memory that a function holds while it runs."""
+
+import os
+import statistics
+
+import numpy as np
+import tensorflow as tf
+
+from bptt_keras.backend import has_gpu
+from bptt_keras.training.programs.allocator import returning_memory
+from bptt_keras.truncation.arguments import whole
+
+_MIB = 2**20
+_CLEAR, _STATUS = "/proc/self/clear_refs", "/proc/self/status"
+
+
+def peak_memory(function, *, repeats=3):
+    """By how much a function raises the memory of this process while it runs.
+
+    On a CPU that is the highest resident memory during a call less what the process
+    holds before it; freed memory goes back to the system meanwhile, which makes calls
+    slower. Where TensorFlow runs oneDNN, whose allocator keeps what is freed, it is
+    that or what tensors take, whichever is more, and tensors count with their blocks,
+    which may be twice as large: TF_ENABLE_ONEDNN_OPTS=0 in the environment measures
+    closer. On a GPU it is what TensorFlow allocates there. Run the function once
+    before, so that nothing is traced or compiled.
+
+    Args:
+        function: A function without arguments.
+        repeats: Calls, an integer >= 1; the median counts.
+
+    Returns:
+        MiB, a float.
+
+    Raises:
+        RuntimeError: On a CPU under another system than Linux.
+
+    Example:
+        import numpy as np, bptt_keras as bk
+
+        def loop(steps):
+            kept = [np.ones((128, 1024)) for _ in range(steps)]    # 1 MiB a step
+
+        mib = [bk.diagnostics.peak_memory(lambda: loop(n)) for n in (20, 40)]
+        assert 19 < mib[1] - mib[0] < 21           # what a step adds, it keeps
+    """
+    repeats = whole("repeats", repeats, unit="calls")
+    if has_gpu():
+        return statistics.median(
+            _peak_of_tensors(function, "GPU:0") for _ in range(repeats)
+        )
+    if not can_measure():
+        raise RuntimeError(
+            f"Memory can be measured on a GPU, or under Linux. Here {_CLEAR} cannot be "
+            "written."
+        )
+    with returning_memory() as give_back:
+        return statistics.median(_peak(function, give_back) for _ in range(repeats))
+
+
+def memory_growth(function, lengths, *, repeats=3):
+    """How the memory of a function grows with the length of what it is given.
+
+    Args:
+        function: Function of a length T, such as a training loop over T timesteps.
+        lengths: At least two integers >= 1, some powers of two apart. The function
+            runs once more with each before it is measured.
+        repeats: As for `peak_memory`.
+
+    Returns:
+        `MemoryGrowth`.
+
+    Raises:
+        RuntimeError: On a CPU under another system than Linux.
+        ValueError: If there are fewer than two lengths.
+
+    Example:
+        import numpy as np, bptt_keras as bk
+
+        def loop(steps):
+            kept = [np.ones((128, 1024)) for _ in range(steps)]
+
+        growth = bk.diagnostics.memory_growth(loop, [10, 40])
+        assert growth.verdict().startswith("Memory grows with the length")
+    """
+    lengths = sorted({whole("lengths", length) for length in lengths})
+    if len(lengths) < 2:
+        raise ValueError(
+            f"`lengths` must be two at least. Received: lengths={lengths}."
+        )
+    mib = []
+    for length in lengths:
+        function(length)
+        mib.append(peak_memory(lambda n=length: function(n), repeats=repeats))
+    return MemoryGrowth(lengths, mib)
+
+
+class MemoryGrowth:
+    """Peak memory by length.
+
+    Args:
+        lengths: Integers, ascending.
+        mib: Memory of each, MiB.
+
+    Attributes:
+        lengths: Array.
+        mib: Array.
+
+    Example:
+        import bptt_keras as bk
+
+        growth = bk.diagnostics.MemoryGrowth([100, 200, 400], [10, 20, 40])
+        assert abs(growth.exponent - 1) < 1e-6
+    """
+
+    def __init__(self, lengths, mib):
+        self.lengths = np.asarray(lengths, int)
+        self.mib = np.asarray(mib, float)
+
+    @property
+    def exponent(self):
+        """The p of the power law T^p that fits best."""
+        # Less than a page is not seen.
+        mib = np.log(np.maximum(self.mib, 0.01))
+        return float(np.polyfit(np.log(self.lengths), mib, 1)[0])
+
+    def verdict(self):
+        """What it means, in words."""
+        first, last = self.lengths[[0, -1]]
+        numbers = (
+            f"(T^{self.exponent:.2f}: {self.mib[0]:.3g} MiB at {first:,} timesteps, "
+            f"{self.mib[-1]:.3g} at {last:,})"
+        )
+        if self.exponent > 0.7:
+            return (
+                f"Memory grows with the length {numbers}: every timestep is kept. In a "
+                "loop over windows that means that the state is not detached between "
+                "them, and gradients reach back to the start."
+            )
+        if self.exponent > 0.3:
+            return f"Memory grows like the root of the length {numbers}."
+        return f"Memory does not grow with the length {numbers}."
+
+    def __str__(self):
+        return self.verdict()
+
+
+def can_measure():
+    """Whether `peak_memory` works here."""
+    return has_gpu() or os.access(_CLEAR, os.W_OK)
+
+
+def _peak(function, give_back):
+    give_back()
+    with open(_CLEAR, "w") as file:
+        # Sets the mark of the highest use to where memory stands.
+        file.write("5")
+    before, tensors = _status("VmRSS"), 0.0
+    if _counts_tensors():
+        tensors = _peak_of_tensors(function, "CPU:0")
+    else:
+        function()
+    return max(_status("VmHWM") - before, tensors, 0.0)
+
+
+def _counts_tensors():
+    """Whether TensorFlow counts what its tensors take on the processor.
+
+    It does where it runs oneDNN, whose allocator keeps what is freed: memory that a
+    function takes from there is not seen by the system.
+    """
+    try:
+        tf.config.experimental.reset_memory_stats("CPU:0")
+    except ValueError:
+        return False
+    return True
+
+
+def _peak_of_tensors(function, device):
+    tf.config.experimental.reset_memory_stats(device)
+    before = tf.config.experimental.get_memory_info(device)["current"]
+    function()
+    peak = tf.config.experimental.get_memory_info(device)["peak"]
+    return (peak - before) / _MIB
+
+
+def _status(field):
+    with open(_STATUS) as file:
+        lines = [line for line in file if line.startswith(field)]
+    return int(lines[0].split()[1]) / 1024

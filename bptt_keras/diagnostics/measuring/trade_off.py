@@ -1,0 +1,197 @@
+"""`TruncationBias`: what windows of several lengths are worth, and what they cost."""
+
+import numpy as np
+
+from bptt_keras.diagnostics.figures import legend, panels, positive, saved
+from bptt_keras.diagnostics.measuring.flow import percent
+from bptt_keras.truncation.arguments import real
+
+
+class TruncationBias:
+    """Truncated gradients beside the full one, window by window.
+
+    Args:
+        windows: Timesteps, ascending; the last one is the full gradient's.
+        cosine: Cosine between the truncated and the full gradient.
+        norm_ratio: Norm of the truncated gradient over that of the full one.
+        variables: `{path of a variable: cosines of its gradient}`.
+        seconds: Time of one pass over the data; NaN if unknown. Default: unknown.
+        memory: Memory that a pass adds, MiB; NaN if unknown. Default: unknown.
+
+    Attributes:
+        windows: Array of integers.
+        cosine: Array.
+        norm_ratio: Array.
+        variables: Dict of arrays.
+        seconds: Array.
+        memory: Array.
+
+    Raises:
+        ValueError: If there are fewer than two windows, or not one value for each.
+
+    Example:
+        import bptt_keras as bk
+
+        bias = bk.diagnostics.TruncationBias([10, 50, 100], [0.7, 0.99, 1], [1, 1, 1])
+        assert bias.window(0.2) == 50
+        assert bias.verdict().startswith("A window of 50 is off by 14 %")
+    """
+
+    def __init__(
+        self, windows, cosine, norm_ratio, variables=None, seconds=None, memory=None
+    ):
+        self.windows = np.asarray(windows, int)
+        unknown = np.full(len(self.windows), np.nan)
+        self.cosine = np.asarray(cosine, float)
+        self.norm_ratio = np.asarray(norm_ratio, float)
+        self.variables = {k: np.asarray(v) for k, v in (variables or {}).items()}
+        self.seconds = np.asarray(unknown if seconds is None else seconds, float)
+        self.memory = np.asarray(unknown if memory is None else memory, float)
+        columns = [self.cosine, self.norm_ratio, self.seconds, self.memory]
+        if len(self.windows) < 2 or any(len(c) != len(self.windows) for c in columns):
+            raise ValueError(
+                f"`windows` must be two at least, with one value for each. Received: "
+                f"windows={self.windows.tolist()} and {[len(c) for c in columns]} "
+                "values."
+            )
+
+    @property
+    def bias(self):
+        """Norm of the difference to the full gradient, over that of the full one."""
+        ratio, cosine = self.norm_ratio, self.cosine
+        cross = np.where(ratio > 0, 2 * ratio * cosine, 0.0)
+        return np.sqrt(np.maximum(1 + ratio**2 - cross, 0))
+
+    def window(self, tolerance=0.1):
+        """Smallest measured window from which on the bias is within a tolerance.
+
+        Args:
+            tolerance: Relative bias, a number > 0. Default: 0.1.
+
+        Returns:
+            Timesteps: those of the full gradient if no other is enough.
+        """
+        within = self.bias <= real("tolerance", tolerance, above=0)
+        # The full gradient has no bias, but of its rounding.
+        outside = np.flatnonzero(~within[:-1])
+        return int(self.windows[outside[-1] + 1 if len(outside) else 0])
+
+    @property
+    def wrong_way(self):
+        """Windows whose gradient points away from the full one (cosine < 0)."""
+        return [int(w) for w, c in zip(self.windows, self.cosine, strict=True) if c < 0]
+
+    def verdict(self):
+        """What it means, in words: a few sentences."""
+        full = int(self.windows[-1])
+        if not np.isfinite(self.norm_ratio).all():
+            return (
+                f"The gradient over {full} timesteps is zero or not finite: there is "
+                "nothing to compare windows with."
+            )
+        words = [self._astray()] if self.wrong_way else []
+        chosen = self._advised()
+        if chosen is None:
+            best = len(self.windows) - 2
+            words.append(
+                f"No window is near the gradient over {full} timesteps of these data, "
+                f"of those measured: the longest, {self.windows[best]}, is off by "
+                f"{percent(self.bias[best])}."
+            )
+        else:
+            words.append(
+                f"A window of {self.windows[chosen]} is off by "
+                f"{percent(self.bias[chosen])} from the gradient over {full} timesteps "
+                f"of these data{self._saving(chosen)}."
+            )
+        return " ".join(words)
+
+    def _astray(self):
+        """Which windows point the wrong way, and how far."""
+        wrong, worst = self.wrong_way, int(np.nanargmin(self.cosine))
+        first = [int(w) for w in self.windows[: len(wrong)]]
+        which = (
+            f"up to {wrong[-1]}" if wrong == first else f"of {_listed(wrong)} timesteps"
+        )
+        return (
+            f"Windows {which} point the wrong way, of those measured: with "
+            f"{self.windows[worst]} the cosine to the gradient over "
+            f"{self.windows[-1]} timesteps of these data is {self.cosine[worst]:.2f}. "
+            "A small step by it raises the loss over them: training moves weights away "
+            "from where they should go."
+        )
+
+    def _advised(self):
+        """Place of the shortest window within 10 %, or else within 50 %.
+
+        Where one alone was measured there is nothing to choose.
+        """
+        if len(self.windows) == 2:
+            return 0
+        for tolerance in (0.1, 0.5):
+            window = self.window(tolerance)
+            if window < self.windows[-1]:
+                return int(np.flatnonzero(self.windows == window)[0])
+        return None
+
+    def _saving(self, chosen):
+        parts = []
+        if np.isfinite(self.seconds).all():
+            parts.append(
+                f"{self.seconds[chosen] / self.seconds[-1]:.2g} times its time"
+            )
+        # A few pages more or less are chance.
+        if np.isfinite(self.memory).all() and self.memory[-1] > 4:
+            parts.append(
+                f"{self.memory[chosen] / self.memory[-1]:.2g} times its memory "
+                f"({self.memory[chosen]:.3g} of {self.memory[-1]:.3g} MiB)"
+            )
+        return f", and takes {' and '.join(parts)}" if parts else ""
+
+    def plot(self, path=None, title="Truncation: what windows are worth"):
+        """Direction and size of the gradient, time and memory, by window.
+
+        Args:
+            path: File that is written, or `None`: none.
+            title: Title of the picture.
+
+        Returns:
+            The Matplotlib figure.
+
+        Raises:
+            ImportError: If Matplotlib is not installed.
+        """
+        figure, (left, right) = panels(title, 2)
+        left.axhline(1.0, color="0.6", lw=1, ls=":")
+        left.axhline(0.0, color="0.6", lw=1)
+        left.plot(self.windows, self.cosine, "o-", label="cosine to the full gradient")
+        left.plot(self.windows, self.norm_ratio, "s--", label="norm / full norm")
+        left.plot(self.windows, self.bias, "^:", label="bias |g_w - g| / |g|")
+        left.set_ylim(max(min(-0.1, np.nanmin(self.cosine) - 0.1), -1.1), 2.1)
+        left.set_title("What it is worth", fontsize=10)
+        for values, style, label in (
+            (self.seconds, "o-", "time of a pass (s)"),
+            (self.memory, "s--", "memory (MiB)"),
+        ):
+            if np.isfinite(values).any():
+                right.plot(self.windows, positive(values), style, label=label)
+                right.set_yscale("log")
+        right.set_title("What it costs", fontsize=10)
+        for axes in (left, right):
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(self.windows, [str(w) for w in self.windows], fontsize=8)
+            axes.set_xlabel(f"window (timesteps; {self.windows[-1]}: no truncation)")
+            if axes.lines and axes.get_legend_handles_labels()[0]:
+                legend(axes, fontsize=8)
+        return saved(figure, path)
+
+    def __repr__(self):
+        return f"TruncationBias(windows={self.windows.tolist()})"
+
+    def __str__(self):
+        return self.verdict()
+
+
+def _listed(numbers):
+    *most, last = map(str, numbers)
+    return f"{', '.join(most)} and {last}" if most else last

@@ -1,0 +1,1 @@
+"""A training as an HTML page."""

@@ -1,0 +1,237 @@
+"""`write_report`: a training as one self-contained HTML page."""
+
+import html
+import math
+
+import numpy as np
+
+from bptt_keras.diagnostics.reporting import page
+from bptt_keras.diagnostics.reporting import report_figures as figures
+from bptt_keras.diagnostics.watching.changes import spans, when
+from bptt_keras.diagnostics.watching.findings import of_window
+
+
+def write_report(
+    path, *, title, history, looks=(), samples=(), config=None, results=None
+):
+    """Writes what happened in a training as one HTML page.
+
+    The page needs no other file, no network and no scripts: curves of the losses and
+    metrics, gradient norms and clipping, the gradient's flow over the epochs as a
+    heat map, what a `TrainingWatch` found, sample outputs and the configuration. What
+    was not recorded is left out.
+
+    Args:
+        path: File that is written; what stood there is replaced once the page is
+            complete.
+        title: Heading of the page.
+        history: `{name: list of numbers}`, one an epoch, such as
+            `trainer.fit(...).history`. A list `epoch` counts from 1 by default; what is
+            not finite, or `None`, is a gap, and so are epochs without validation.
+        looks: `TrainingWatch.looks`, or what `read_looks` returns.
+        samples: `{name: text}`, list of texts, or one text: outputs of the model.
+        config: What the training was configured by, a dict, nested as may be.
+        results: `{name: number or text}`, in the table at the top.
+
+    Returns:
+        The path, a `pathlib.Path`.
+
+    Raises:
+        ImportError: If Matplotlib is not installed.
+        ValueError: If `history` has no epoch, or lists of different lengths.
+
+    Example:
+        import pathlib, tempfile
+        import bptt_keras as bk
+
+        path = bk.diagnostics.write_report(
+            pathlib.Path(tempfile.mkdtemp(), "report.html"),
+            title="A first run",
+            history={"loss": [2.0, 1.5], "val_loss": [2.1, 1.7]},
+            samples=["the cat sat on"],
+            config={"window": 64},
+        )
+        assert "A first run" in path.read_text()
+    """
+    history = _checked(history)
+    looks = list(looks)
+    parts = [
+        _heading(title, history, looks),
+        page.table("Results", _results(history, results)),
+        _found(looks),
+        _curves(history),
+        _gradients(history),
+        _clipping(history, config),
+        _flow(looks),
+        _window(looks),
+        _samples(samples),
+        page.table("Configuration", page.flat(config or {})),
+    ]
+    return page.write_page(path, title, parts)
+
+
+def _checked(history):
+    """Lists of floats with NaN for gaps, and `epoch`."""
+    count = max((len(values) for values in history.values()), default=0)
+    lists = {"epoch": list(range(1, count + 1))}
+    for name, values in history.items():
+        if count and len(values) < count and name.startswith("val_"):
+            values = _spread(name, values, count)
+        values = [math.nan if v is None else v for v in values]
+        if not any(np.ndim(v) for v in values):
+            lists[name] = [float(v) for v in values]
+            continue
+        # A metric with several numbers.
+        for index in range(np.size(values[0])):
+            lists[f"{name}[{index}]"] = [float(np.ravel(v)[index]) for v in values]
+    lengths = {name: len(values) for name, values in lists.items()}
+    if not count or len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"`history` must have lists of one length, and an epoch at least. "
+            f"Received: lengths {lengths}."
+        )
+    return lists
+
+
+def _spread(name, values, count):
+    """Values of every so many epochs (`validation_freq`), with gaps between them."""
+    steps = [n for n in range(1, count + 1) if count // n == len(values)]
+    if len(steps) != 1:
+        raise ValueError(
+            f"`history[{name!r}]` has {len(values)} values for {count} epochs, and "
+            "nothing says which. Put `None` where there is none."
+        )
+    spread = [None] * count
+    spread[steps[0] - 1 :: steps[0]] = values
+    return spread
+
+
+def _heading(title, history, looks):
+    count = len(history["epoch"])
+    words = f"{count} epoch{'s' if count > 1 else ''}"
+    if looks:
+        words += f", looked at {len(looks)} times"
+    return f'<h1>{html.escape(title)}</h1>\n<p class="lead">{words}</p>'
+
+
+def _results(history, results):
+    rows = list((results or {}).items())
+    for name, label in (("loss", "training loss"), ("val_loss", "validation loss")):
+        values = history.get(name)
+        if values is None:
+            continue
+        known = [v for v in values if math.isfinite(v)]
+        if known:
+            best = history["epoch"][values.index(min(known))]
+            rows.append((f"lowest {label}", f"{min(known):.4g} (epoch {best:g})"))
+        rows.append((f"last {label}", values[-1]))
+    return rows
+
+
+def _found(looks):
+    if not looks:
+        return ""
+    held = spans(looks)
+    now, past = (
+        _listed(s for s in held if s.holds is holds) for holds in (True, False)
+    )
+    if not now:
+        now = "<p>Nothing to warn of.</p>"
+    if past:
+        now = f"<p>At the last look, {when(looks[-1])}:</p>\n{now}"
+        past = f"\n<p>Before, and no longer:</p>\n{past}"
+    return f"<h2>What was found</h2>\n{now}{past}"
+
+
+def _listed(held):
+    items = []
+    for span in held:
+        kind, severity, words = map(html.escape, span.finding)
+        after = f" <i>{html.escape(span.after)}</i>" if span.after else ""
+        items.append(
+            f'<li class="{severity}"><span class="epoch">{span.time}:</span> '
+            f"<b>{kind}</b>. {words}{after}</li>"
+        )
+    return f"<ul>{''.join(items)}</ul>" if items else ""
+
+
+def _curves(history):
+    picture = figures.curves(history)
+    return _section("Curves", picture, "Losses and metrics by epoch")
+
+
+def _gradients(history):
+    picture = figures.gradients(history)
+    return _section("Gradients", picture, "Gradient norms and other norms by epoch")
+
+
+def _clipping(history, config):
+    fraction = history.get("clipped_fraction")
+    if fraction is None:
+        return ""
+    rows = [
+        ("updates shortened, all epochs", f"{100 * _mean(fraction):.1f} %"),
+        ("in the first epoch", f"{100 * fraction[0]:.1f} %"),
+        ("in the last epoch", f"{100 * fraction[-1]:.1f} %"),
+    ]
+    for name, label in (
+        ("grad_norm", "mean gradient norm"),
+        ("clipped_norm", "mean gradient norm after clipping"),
+        ("skipped_windows", "updates left out, not finite"),
+    ):
+        if name in history:
+            values = history[name]
+            total = sum(values) if name == "skipped_windows" else _mean(values)
+            rows.append((label, total))
+    return page.table("Clipping", rows)
+
+
+def _flow(looks):
+    if not looks:
+        return ""
+    words = _last(looks[-1], looks[-1].flow.verdict())
+    picture = figures.heatmap(looks)
+    return _section(
+        "Gradient flow", picture, "Norm of the gradient by lag and epoch", words
+    )
+
+
+def _window(looks):
+    if not any(look.bias for look in looks):
+        return ""
+    last = [look for look in looks if look.bias][-1]
+    words = _last(last, of_window(last.bias))
+    picture = figures.direction(looks)
+    return _section(
+        "What the window is worth", picture, "Cosine to the full gradient", words
+    )
+
+
+def _last(look, words):
+    """What the last look measured; a first one says little of what comes."""
+    if not look.epoch:
+        words += " This was before training, which changes it."
+    return f"<p>Measured {when(look)}: {html.escape(words)}</p>"
+
+
+def _samples(samples):
+    samples = [samples] if isinstance(samples, str) else samples
+    named = samples.items() if isinstance(samples, dict) else [("", s) for s in samples]
+    blocks = [
+        (f"<h3>{html.escape(name)}</h3>\n" if name else "")
+        + f"<pre>{html.escape(text)}</pre>"
+        for name, text in named
+    ]
+    return "<h2>Sample outputs</h2>\n" + "\n".join(blocks) if blocks else ""
+
+
+def _section(heading, figure, alternative, words=""):
+    """A heading and a picture; nothing if there is no picture."""
+    if figure is None:
+        return ""
+    return f"<h2>{heading}</h2>\n{words}\n{page.image(figure, alternative)}"
+
+
+def _mean(values):
+    known = [v for v in values if math.isfinite(v)]
+    return sum(known) / len(known) if known else math.nan

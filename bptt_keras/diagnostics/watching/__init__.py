@@ -1,0 +1,1 @@
+"""A training as it goes: looks at it, and what they mean in words."""

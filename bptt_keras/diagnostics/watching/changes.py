@@ -1,0 +1,154 @@
+"""What comes and goes between the looks at a training."""
+
+from typing import NamedTuple
+
+from bptt_keras.diagnostics.measuring.flow import percent
+from bptt_keras.diagnostics.watching.findings import (
+    NEAR,
+    Finding,
+    of_lag,
+    of_shorter,
+    of_window,
+)
+
+_OPPOSITES = (
+    {"window too long", "window too short"},
+    {"window too long", "biased"},
+    {"vanishing", "exploding"},
+    {"clips always", "clips never"},
+)
+# What happened between two looks: the next one has nothing to take back.
+_EVENTS = {"growing"}
+
+
+class Span(NamedTuple):
+    """A finding over the looks that had it, one after the other.
+
+    Fields:
+        finding: `Finding`, as the last of these looks put it.
+        time: From when to when, in words.
+        holds: Whether it still holds at the last look of all.
+        after: What was measured when it was gone, in words; empty if nothing was.
+    """
+
+    finding: Finding
+    time: str
+    holds: bool
+    after: str
+
+
+def news(looks):
+    """What each look found that the one before it had not, and what was gone.
+
+    Args:
+        looks: List of `Look`.
+
+    Returns:
+        List of `(when, finding)`: "at the start", or "after epoch n". What a look does
+        not find any more has the severity "no longer" and says what was measured then,
+        unless a finding took its place that says the opposite: that one names it.
+    """
+    told = []
+    for look, fresh, gone in _changes(looks):
+        for finding in fresh:
+            was = _opposite(finding.kind, gone)
+            if was is not None:
+                gone.remove(was)
+                words = f'The opposite of what was found before, "{was}". '
+                finding = finding._replace(words=words + finding.words)
+            told.append((when(look), finding))
+        taken_back = [kind for kind in gone if kind not in _EVENTS]
+        told += [
+            (when(look), Finding(k, "no longer", _now(k, look))) for k in taken_back
+        ]
+    return told
+
+
+def spans(looks):
+    """Each finding of a training with its time.
+
+    Args:
+        looks: List of `Look`.
+
+    Returns:
+        List of `Span`: what holds at the last look is first, and warnings before notes.
+    """
+    found, begun, last = [], {}, None
+    for look, fresh, gone in _changes(looks):
+        found += [_ended(*begun.pop(kind), last, look) for kind in gone]
+        begun |= {finding.kind: (look, finding) for finding in fresh}
+        for finding in look.findings:
+            begun[finding.kind] = (begun[finding.kind][0], finding)
+        last = look
+    found += [_lasting(first, finding, last) for first, finding in begun.values()]
+    return sorted(found, key=lambda s: (not s.holds, s.finding.severity != "warning"))
+
+
+def when(look):
+    """The time of a look, in words."""
+    return f"after epoch {look.epoch}" if look.epoch else "at the start"
+
+
+def _changes(looks):
+    """`(look, findings that it has first, kinds that are gone)`, look by look."""
+    before = {}
+    for look in looks:
+        now = {finding.kind: finding for finding in look.findings}
+        if "not finite" in now:
+            # Nothing else can be measured then, and so nothing is refuted.
+            now = before | now
+        fresh = [finding for kind, finding in now.items() if kind not in before]
+        yield look, fresh, [kind for kind in before if kind not in now]
+        before = now
+
+
+def _opposite(kind, others):
+    return next((k for k in others if {kind, k} in _OPPOSITES), None)
+
+
+def _lasting(first, finding, last):
+    if first is last:
+        return Span(finding, when(first), True, "")
+    return Span(finding, f"since {_point(first)}", True, "")
+
+
+def _ended(first, finding, last, look):
+    if finding.kind in _EVENTS:
+        return Span(finding, when(first), False, "")
+    lasted = first is not last
+    time = f"from {_point(first)} to {_point(last)}" if lasted else when(first)
+    other = _opposite(finding.kind, [f.kind for f in look.findings])
+    after = _now(finding.kind, look) if other is None else f'Then "{other}".'
+    return Span(finding, time, False, f"No longer {when(look)}: {after}")
+
+
+def _point(look):
+    return f"epoch {look.epoch}" if look.epoch else "the start"
+
+
+def _now(kind, look):
+    """What a look measured of that which a finding was about before."""
+    flow, bias = look.flow, look.bias
+    fraction = look.logs.get("clipped_fraction")
+    if kind in ("wrong way", "biased", "not judged"):
+        return of_window(bias) if bias else "What the window is worth was not measured."
+    if kind == "window too long" and bias and flow.kind() == "vanishing":
+        return of_shorter(bias) if len(bias.windows) > 2 else _reach(flow, bias)
+    if kind == "window too short" and bias and bias.windows[-2] < len(flow.norms):
+        near = bias.bias[-2] <= NEAR
+        return of_window(bias) if near else f"Now {of_lag(flow, bias.windows[-2])}"
+    if kind in ("vanishing", "exploding", "window too long", "window too short"):
+        return flow.verdict()
+    if kind in ("dead", "saturated"):
+        return look.activity.verdict()
+    if kind in ("clips always", "clips never") and fraction is not None:
+        return f"Clipping shortened {percent(fraction)} of the epoch's gradients."
+    return "All is finite." if kind == "not finite" else "It was not found any more."
+
+
+def _reach(flow, bias):
+    return (
+        f"Now less than 1 % of the gradient lies beyond {flow.horizon()} timesteps (at "
+        f"lags up to {len(flow.norms)} of these data), and the window is "
+        f"{bias.windows[-2]}."
+    )

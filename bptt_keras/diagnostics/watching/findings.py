@@ -1,0 +1,278 @@
+"""What measurements and logs say of a training, in words."""
+
+import math
+from typing import NamedTuple
+
+from bptt_keras.diagnostics.measuring.flow import percent
+
+# In a window so many times the horizon three quarters of the timesteps reach that far;
+# one of twice that is far beyond it.
+_ENOUGH = 4
+# Part of the gradient one step back, below which a lag has none, as in `GradientFlow`.
+_GONE = 0.01
+# Relative bias up to which a window is near the full gradient, as for `truncation_bias`
+# and `AdaptiveWindow`.
+NEAR = 0.1
+# Relative bias from which it is told: three times what is near. Measured on a few rows
+# it changes by a factor of two from epoch to epoch, so one at 0.1 would come and go.
+_BIASED = 0.3
+# From here on a step may raise the loss: with b = |g_w - g| / |g| all that is sure is
+# <g_w, g> >= (1 - b) |g|^2.
+_UNSAFE = 1.0
+# Growth of the gradient norm between two looks.
+_GROWN = 10
+_HALF = 0.5
+# Parts of updates that clipping shortens.
+_NEARLY_ALWAYS = 0.95
+# What is broken before the first update: that update suffers from it. How far gradients
+# reach and what windows are worth is another matter in a network that has learned, and
+# nothing is said of it before.
+_AT_ONCE = {
+    "not finite",
+    "exploding",
+    "wrong way",
+    "saturated",
+    "dead",
+    "not judged",
+}
+
+
+class Finding(NamedTuple):
+    """Something that a user should know of a training.
+
+    Fields:
+        kind: "not finite", "exploding", "wrong way", "biased", "growing", "vanishing",
+            "window too long", "window too short", "not judged", "saturated", "dead",
+            "clips always" or "clips never".
+        severity: "warning", or "note": worth knowing, and often as it should be. In
+            what a `TrainingWatch` prints also "no longer": it held before.
+        words: Sentences.
+
+    Example:
+        import bptt_keras as bk
+
+        finding = bk.diagnostics.Finding("dead", "warning", "All states are zero.")
+        assert str(finding) == "warning (dead): All states are zero."
+    """
+
+    kind: str
+    severity: str
+    words: str
+
+    def __str__(self):
+        return f"{self.severity} ({self.kind}): {self.words}"
+
+
+def before_training(found):
+    """Those findings that an untrained network can carry.
+
+    Args:
+        found: List of `Finding`.
+    """
+    return [finding for finding in found if finding.kind in _AT_ONCE]
+
+
+def shorter(flow, window, *, ends=False):
+    """A window that may do in place of one far beyond the horizon, or `None`.
+
+    Args:
+        flow: `GradientFlow`.
+        window: Timesteps of the trainer's windows, or `None`: no truncation.
+        ends: As for `of_flow`.
+
+    Returns:
+        Timesteps, a power of two: each other length is traced anew.
+    """
+    if window is None or flow.kind() != "vanishing":
+        return None
+    enough = flow.horizon() * (1 if ends else _ENOUGH)
+    return 1 << (enough - 1).bit_length() if window > 2 * enough else None
+
+
+def of_flow(flow, window, *, ends=False, bias=None):
+    """Findings of a gradient flow.
+
+    How much of a single loss's gradient is left where a window ends does not say what
+    the window is worth, since the gradients of many losses are summed and may cancel
+    out. Where that was measured, it decides.
+
+    Args:
+        flow: `GradientFlow`.
+        window: Timesteps of the trainer's windows, or `None`: no truncation.
+        ends: Whether the only loss stands at the end of a sequence, and so reaches
+            back the whole window; else a window's timesteps reach half of it on
+            average.
+        bias: `TruncationBias` of the window, and of `shorter(flow, window)` if there
+            is one, as far as it was measured.
+    """
+    kind = flow.kind()
+    if kind in ("not finite", "exploding"):
+        return [Finding(kind, "warning", flow.verdict())]
+    if kind == "none":
+        return [Finding("vanishing", "warning", flow.verdict())]
+    found = []
+    if kind == "vanishing":
+        found.append(Finding("vanishing", "note", flow.verdict()))
+    if shorter(flow, window, ends=ends) is not None:
+        found += _too_long(flow, window, bias)
+    elif window is not None and window < len(flow.norms):
+        near = bias is not None and _off(bias) <= NEAR
+        if flow.norms[window - 1] >= _GONE * flow.norms[0] and not near:
+            words = (
+                f"The window of {window} timesteps is shorter than gradients reach: "
+                f"{of_lag(flow, window)}"
+            )
+            found.append(Finding("window too short", "note", words))
+    return found
+
+
+def _too_long(flow, window, bias):
+    measured = bias is not None and len(bias.windows) > 2
+    if measured and not bias.bias[0] <= NEAR:
+        return []
+    less = "What a shorter window would change was not measured."
+    words = (
+        f"The window of {window} timesteps is far beyond the horizon: less than 1 % of "
+        f"the gradient lies beyond {flow.horizon()} timesteps, as measured at lags up "
+        f"to {len(flow.norms)} on these data. {of_shorter(bias) if measured else less} "
+        "Gradients may come to reach further as training goes on."
+    )
+    return [Finding("window too long", "note", words)]
+
+
+def of_lag(flow, lag):
+    """How much of a gradient is left so many steps back, in words.
+
+    Args:
+        flow: `GradientFlow`.
+        lag: Timesteps that were measured.
+    """
+    left = percent(flow.norms[lag - 1] / flow.norms[0])
+    return (
+        f"of the gradient one step back, {left} is left at {lag} steps on these data."
+    )
+
+
+def of_bias(bias):
+    """Findings of a truncation bias: gradients that are far off, or point elsewhere.
+
+    Args:
+        bias: `TruncationBias` whose longest window below the full one is the trainer's.
+    """
+    if bias.cosine[-2] < 0:
+        return [Finding("wrong way", "warning", bias.verdict())]
+    if not _off(bias) >= _BIASED:
+        return []
+    words = f"{of_window(bias)} `truncation_bias` measures what others are worth."
+    if _off(bias) < _UNSAFE:
+        return [Finding("biased", "note", words)]
+    words += " So far off, an update may raise the loss."
+    return [Finding("biased", "warning", words)]
+
+
+def of_window(bias):
+    """What the trainer's window is worth, in words.
+
+    Args:
+        bias: As for `of_bias`.
+    """
+    if bias.cosine[-2] < 0 or not math.isfinite(_off(bias)):
+        return bias.verdict()
+    window, full = bias.windows[-2:]
+    return (
+        f"A window of {window} is off by {percent(_off(bias))} from the full gradient "
+        f"over {full} timesteps of these data: the cosine is {bias.cosine[-2]:.2f}, "
+        f"and the norm {bias.norm_ratio[-2]:.2f} times the full one."
+    )
+
+
+def of_shorter(bias):
+    """What a shorter window is worth beside the trainer's, in words.
+
+    Args:
+        bias: As for `of_bias`, of two windows.
+    """
+    less, window, full = bias.windows
+    return (
+        f"One of {less} is off by {percent(bias.bias[0])} from the full gradient over "
+        f"{full} timesteps of these data, where that of {window} is off by "
+        f"{percent(bias.bias[1])}. It keeps {less} timesteps for the backward pass in "
+        f"place of {window}."
+    )
+
+
+def _off(bias):
+    return bias.bias[-2]
+
+
+def of_activity(activity):
+    """Findings of what units do: half of them dead, or half of a gate saturated."""
+    found = []
+    if not all(layer.finite for layer in activity.layers.values()):
+        return [Finding("not finite", "warning", activity.verdict())]
+    if activity.dead >= _HALF:
+        words = f"{percent(activity.dead)} of the state never changes on these data: "
+        found.append(Finding("dead", "warning", words + activity.verdict()))
+    gates = [where for where, part in activity.saturated.items() if part >= _HALF]
+    if gates:
+        where = ", ".join(f"{gate} of {layer}" for layer, gate in gates)
+        words = f"Saturated in half of the units or more: {where}. {activity.verdict()}"
+        if all(_keeps(activity, *gate) for gate in gates):
+            words += " Open, these gates keep what the state holds."
+            found.append(Finding("saturated", "note", words))
+        else:
+            found.append(Finding("saturated", "warning", words))
+    return found
+
+
+def _keeps(activity, layer, gate):
+    """Whether a gate is open in most units, and so makes long memory.
+
+    That is the LSTM's f and the GRU's z, which biases for long memory open.
+    """
+    opened = activity.layers[layer].saturated[gate][:, 1]
+    return gate in ("f", "z") and opened.mean() >= _HALF
+
+
+def of_logs(logs, before, clips):
+    """Findings of the logs of an epoch.
+
+    Args:
+        logs: `{name: number}` of `TruncatedBPTT.fit`.
+        before: Those of the look before, or `{}`.
+        clips: Whether the optimizer clips gradients.
+    """
+    found = []
+    norm, earlier = logs.get("grad_norm"), before.get("grad_norm")
+    bad = [k for k in ("loss", "grad_norm") if not math.isfinite(logs.get(k, 0.0))]
+    if bad:
+        words = f"Not finite any more: {' and '.join(bad)}."
+        found.append(Finding("not finite", "warning", words))
+    elif norm is not None and earlier and norm > _GROWN * earlier:
+        words = (
+            f"The mean gradient norm of an epoch grew from {earlier:.3g} to {norm:.3g} "
+            "since the last look. If the loss follows, clip it or lower the learning "
+            "rate."
+        )
+        found.append(Finding("growing", "warning", words))
+    fraction = logs.get("clipped_fraction")
+    if clips and fraction is not None and math.isfinite(fraction):
+        found.extend(_of_clipping(fraction, norm, logs.get("clipped_norm")))
+    return found
+
+
+def _of_clipping(fraction, norm, clipped):
+    if fraction >= _NEARLY_ALWAYS:
+        words = (
+            f"Clipping shortened {percent(fraction)} of the epoch's gradients (from "
+            f"a norm of {norm:.3g} to {clipped:.3g} on average): it decides how long "
+            "they are. Raise the threshold if that is not meant."
+        )
+        return [Finding("clips always", "note", words)]
+    if fraction == 0:
+        words = (
+            f"Clipping shortened no update of the epoch: the norm, {norm:.3g} on "
+            "average, stays below the threshold."
+        )
+        return [Finding("clips never", "note", words)]
+    return []

@@ -1,0 +1,188 @@
+"""What a `TrainingWatch` saw, kept in a JSON file."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bptt_keras.diagnostics.files import write_whole
+from bptt_keras.diagnostics.measuring.activity import Activity, LayerActivity
+from bptt_keras.diagnostics.measuring.flow import GradientFlow
+from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
+from bptt_keras.diagnostics.watching.findings import Finding
+
+# Of a layer in a file; a damaged one may name any number.
+MOST_UNITS = 1_000_000
+
+
+class Look(NamedTuple):
+    """One look at a training.
+
+    Fields:
+        epoch: Epochs that were done.
+        flow: `GradientFlow`.
+        bias: `TruncationBias` of the trainer's window, or `None`; of a shorter one
+            beside it where that may do.
+        activity: `Activity`.
+        logs: `{name: number}` of the epoch before, empty before training.
+        findings: List of `Finding`.
+
+    Example:
+        import bptt_keras as bk
+
+        flow = bk.diagnostics.GradientFlow([1.0, 0.5, 0.25])
+        look = bk.diagnostics.Look(3, flow, None, bk.diagnostics.Activity({}), {}, [])
+        assert look.epoch == 3
+    """
+
+    epoch: int
+    flow: GradientFlow
+    bias: Any
+    activity: Activity
+    logs: dict
+    findings: list
+
+
+def write_looks(path, looks):
+    """Writes a JSON file; it is complete, or as it was before.
+
+    Args:
+        path: File that is written.
+        looks: List of `Look`.
+    """
+    # A look a line: indented, each of the many numbers would have a line.
+    lines = [json.dumps(_plain(look), allow_nan=False) for look in looks]
+    write_whole(path, "[" + ",\n".join(lines) + "]\n")
+
+
+def read_looks(path):
+    """Reads what a `TrainingWatch(path=)` wrote.
+
+    Args:
+        path: The JSON file.
+
+    Returns:
+        List of `Look`.
+
+    Raises:
+        ValueError: If the file is no such file.
+
+    Example:
+        import pathlib, tempfile
+        import keras, numpy as np, bptt_keras as bk
+
+        model = keras.Sequential(
+            [keras.Input((None, 1)), bk.layers.GRU(1, return_sequences=True)]
+        )
+        trainer = bk.TruncatedBPTT(model, window=5)
+        trainer.compile("sgd", "mse")
+        x = np.random.default_rng(0).normal(size=(2, 20, 1)).astype("float32")
+        path = pathlib.Path(tempfile.mkdtemp(), "looks.json")
+        watch = bk.callbacks.TrainingWatch((x, x), path=path)
+        trainer.fit(x, x, verbose=0, callbacks=[watch])
+        looks = bk.diagnostics.read_looks(path)
+        assert [look.epoch for look in looks] == [0, 1]
+    """
+    try:
+        return [_look(kept) for kept in json.loads(Path(path).read_text("utf-8"))]
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ValueError(
+            f"{path} is no file that `TrainingWatch(path=)` wrote: {error!r}."
+        ) from None
+
+
+def _plain(look):
+    flow, bias, layers = look.flow, look.bias, look.activity.layers
+    return {
+        "epoch": look.epoch,
+        "logs": {name: _number(value) for name, value in look.logs.items()},
+        "findings": [finding._asdict() for finding in look.findings],
+        "flow": {
+            "norms": _numbers(flow.norms),
+            "layers": {name: _numbers(norms) for name, norms in flow.layers.items()},
+            "jacobian": _numbers(flow.jacobian),
+        },
+        "bias": bias
+        and {
+            "windows": bias.windows.tolist(),
+            "cosine": _numbers(bias.cosine),
+            "norm_ratio": _numbers(bias.norm_ratio),
+            "variables": {k: _numbers(v) for k, v in bias.variables.items()},
+        },
+        "activity": {
+            name: {
+                "states": len(layer.dead),
+                "dead": np.flatnonzero(layer.dead).tolist(),
+                "saturated": {
+                    gate: [len(ends), *(np.flatnonzero(e).tolist() for e in ends.T)]
+                    for gate, ends in layer.saturated.items()
+                },
+                "finite": layer.finite,
+            }
+            for name, layer in layers.items()
+        },
+    }
+
+
+def _look(kept):
+    flow, bias = kept["flow"], kept["bias"]
+    return Look(
+        kept["epoch"],
+        GradientFlow(
+            _floats(flow["norms"]),
+            {name: _floats(norms) for name, norms in flow["layers"].items()},
+            _floats(flow["jacobian"]),
+        ),
+        bias
+        and TruncationBias(
+            bias["windows"],
+            _floats(bias["cosine"]),
+            _floats(bias["norm_ratio"]),
+            {name: _floats(values) for name, values in bias["variables"].items()},
+        ),
+        Activity(
+            {
+                name: LayerActivity(
+                    _flags(layer["states"], layer["dead"]),
+                    {
+                        gate: np.stack([_flags(count, end) for end in ends], axis=1)
+                        for gate, (count, *ends) in layer["saturated"].items()
+                    },
+                    layer["finite"],
+                )
+                for name, layer in kept["activity"].items()
+            }
+        ),
+        {k: math.nan if v is None else v for k, v in kept["logs"].items()},
+        [Finding(**finding) for finding in kept["findings"]],
+    )
+
+
+def _flags(count, places):
+    if not 0 <= count <= MOST_UNITS:
+        raise ValueError(f"a layer of {count} units")
+    flags = np.zeros(count, bool)
+    flags[places] = True
+    return flags
+
+
+def _number(value):
+    """A plain number of six digits; JSON has null for what is none."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _numbers(values):
+    return [_number(value) for value in values]
+
+
+def _floats(values):
+    return [math.nan if value is None else value for value in values]

@@ -1,0 +1,195 @@
+"""`TrainingWatch`: looks at a training every few epochs and says what it sees."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from bptt_keras.diagnostics.measuring.activity import prepare_activity
+from bptt_keras.diagnostics.measuring.bias import prepare_bias
+from bptt_keras.diagnostics.measuring.data import load, timed_shape
+from bptt_keras.diagnostics.measuring.measure import prepare_flow
+from bptt_keras.diagnostics.measuring.problem import inner
+from bptt_keras.diagnostics.watching import findings
+from bptt_keras.diagnostics.watching.changes import news
+from bptt_keras.diagnostics.watching.looks import Look, write_looks
+from bptt_keras.training.clipping.optimizer import find_clipped, innermost
+from bptt_keras.truncation import AdaptiveWindow, FixedWindow
+from bptt_keras.truncation.arguments import whole
+
+# The full gradient is taken over so many windows, and timesteps of longer data.
+_WINDOWS, _LONGEST = 3, 400
+
+
+class TrainingWatch(keras.callbacks.Callback):
+    """Diagnoses a training every few epochs and warns in words.
+
+    It looks before the first update (or, if the model has no weights yet, after the
+    first batch), then after every `every` epochs, and at the end: how gradients flow
+    (`gradient_flow`), whether the gradient of a window points the wrong way
+    (`truncation_bias` of the trainer's window, unless windows overlap or have random
+    lengths), what units and gates do (`activity`), and what the logs tell of gradient
+    norms and clipping. What it finds is printed when it is new, each kind once, and
+    taken back when a later look does not find it any more.
+
+    Before training it tells what is broken already: gradients that explode, are not
+    finite or point the wrong way, units that are dead or saturated. How far gradients
+    reach, and so whether a window is too long or too short, changes as a network
+    learns: that is told after the first epoch (at once in a `fit` with
+    `initial_epoch`). It calls a window too long if a shorter one, measured beside it,
+    is within 10 % of the full gradient, and "biased" if it is off by 30 % or more.
+
+    Args:
+        data: `(x, y)`, arrays `(rows, time, ...)`, or a `tf.data.Dataset` of such
+            batches, as for `gradient_flow`. A few rows are enough; they must be
+            longer than the window if its direction is to be judged, at best three
+            times as long. Batches of a stream are joined so far.
+        every: Epochs between two looks, an integer >= 1. Default: 1.
+        longest: Largest lag that is measured, as for `gradient_flow`.
+        path: JSON file that is written anew after each look, its folder with it, or
+            `None`: none.
+        print_fn: Function of a string. Default: `print`.
+
+    Attributes:
+        looks: List of `bptt_keras.diagnostics.Look`.
+
+    Raises:
+        ValueError: If the data or the model cannot be diagnosed (when training
+            begins).
+
+    A `fit` that goes on (`initial_epoch`) with the same callback adds to its looks.
+
+    Example:
+        import keras, numpy as np, bptt_keras as bk
+
+        model = keras.Sequential([
+            keras.layers.Input((None, 1)),
+            bk.layers.SimpleRNN(4, return_sequences=True, activation="linear",
+                recurrent_initializer=keras.initializers.Identity(1.5)),
+            keras.layers.Dense(1),
+        ])
+        trainer = bk.TruncatedBPTT(model, window=10)
+        trainer.compile(keras.optimizers.SGD(1e-9), "mse")
+        x = np.random.default_rng(0).normal(size=(4, 40, 1)).astype("float32")
+        watch = bk.callbacks.TrainingWatch((x, x))
+        trainer.fit(x, x, verbose=0, callbacks=[watch])
+        assert "exploding" in [found.kind for found in watch.looks[0].findings]
+    """
+
+    def __init__(self, data, *, every=1, longest=None, path=None, print_fn=print):
+        super().__init__()
+        self.data = data
+        self.every = whole("every", every, unit="epochs")
+        self.longest = longest
+        self.path = None if path is None else Path(path)
+        self.print_fn = print_fn
+        self.looks = []
+        self._measures, self._ended = None, (0, {})
+
+    def on_train_begin(self, logs=None):
+        """Prepares for a training."""
+        self._measures, self._ended = None, (0, {})
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """The first look, if there are weights."""
+        if self._measures is None:
+            # A training that goes on keeps what was seen before.
+            self.looks = [look for look in self.looks if epoch and look.epoch <= epoch]
+            self._ended = (epoch, {})
+            if inner(self.model).built:
+                self._begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """The first look at a model that had no weights before."""
+        if self._measures is None:
+            self._begin()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """A look, if it is time."""
+        scalars = {k: float(v) for k, v in (logs or {}).items() if np.ndim(v) == 0}
+        self._ended = (epoch + 1, scalars)
+        if (epoch + 1) % self.every == 0:
+            self._look()
+
+    def on_train_end(self, logs=None):
+        """The last look, unless that epoch was looked at."""
+        if self._measures is not None and self._ended[0] != self.looks[-1].epoch:
+            self._look()
+
+    def _begin(self):
+        self._measures = self._prepared()
+        if not self.looks:
+            self._look()
+
+    def _look(self):
+        epoch, logs = self._ended
+        measure_flow, measure_bias, look_at_units = self._measures
+        flow, activity, window = measure_flow(), look_at_units(), self._window()
+        ends = measure_flow.ends
+        shorter = findings.shorter(flow, window, ends=ends) if epoch else None
+        bias = self._bias(measure_bias, window, shorter)
+        before = self.looks[-1].logs if self.looks else {}
+        found = [
+            *findings.of_flow(flow, window, ends=ends, bias=bias),
+            *([] if bias is None else findings.of_bias(bias)),
+            *findings.of_activity(activity),
+            *findings.of_logs(logs, before, _clips(self.model.optimizer)),
+            *self._unjudged(window),
+        ]
+        if not epoch:
+            found = findings.before_training(found)
+        # Gradients and logs may tell of the same.
+        found = list({finding.kind: finding for finding in reversed(found)}.values())
+        found.reverse()
+        told = len(news(self.looks))
+        self.looks.append(Look(epoch, flow, bias, activity, logs, found))
+        for when, finding in news(self.looks)[told:]:
+            # The progress bar's line is not finished yet.
+            self.print_fn(f"\n{when}, {finding}")
+        if self.path is not None:
+            write_looks(self.path, self.looks)
+
+    def _window(self):
+        """Timesteps of a window as they are now; `None` if gradients reach all.
+
+        Windows of random lengths have no length to judge.
+        """
+        schedule = getattr(self.model, "truncation", None)
+        known = isinstance(schedule, FixedWindow | AdaptiveWindow)
+        return schedule.window if known else None
+
+    def _bias(self, measure, window, shorter):
+        """`TruncationBias` of windows that stand side by side, else `None`."""
+        overlaps = getattr(self.model, "stride", None) not in (None, window)
+        if window is None or overlaps or window >= self._length:
+            return None
+        return measure([window] if shorter is None else [shorter, window])
+
+    def _unjudged(self, window):
+        if window is None or window < self._length:
+            return []
+        words = (
+            f"The data are {self._length} timesteps long and the window is {window}: "
+            "whether its gradient points the right way is not judged. Give longer data."
+        )
+        return [findings.Finding("not judged", "note", words)]
+
+    def _prepared(self):
+        """Functions that measure, all on the same timesteps."""
+        window = self._window() or 0
+        steps = max((self.longest or 100) + 4, _WINDOWS * window)
+        data = load(inner(self.model), self.data, steps)
+        flow = prepare_flow(self.model, data, longest=self.longest)
+        _, length = timed_shape(inner(self.model), data[0])
+        self._length = min(length, max(steps, _LONGEST))
+        bias = prepare_bias(self.model, data, longest=self._length, cost=False)
+        return flow, bias, prepare_activity(self.model, data)
+
+
+def _clips(optimizer):
+    clipped = find_clipped(optimizer)
+    if clipped is not None:
+        return bool(clipped.clipping)
+    optimizer = innermost(optimizer)
+    names = ("clipnorm", "global_clipnorm", "clipvalue")
+    return any(getattr(optimizer, name, None) is not None for name in names)

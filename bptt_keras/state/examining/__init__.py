@@ -1,0 +1,1 @@
+"""What a model does with time and padding, found out before it is trained."""

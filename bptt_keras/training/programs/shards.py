@@ -1,0 +1,225 @@
+"""One window as several programs side by side, each with some of the rows.
+
+XLA runs one program on a CPU step by step, and the small products of a recurrence
+don't fill several cores. Two programs don't wait for each other. Where a step is
+soon done, starting two takes longer than they save.
+"""
+
+import math
+import numbers
+import os
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.backend import has_gpu
+from bptt_keras.training.measures.averages import Term
+from bptt_keras.training.programs.window import Window
+
+# Rows times weights that are multiplied in a timestep: below that many, two programs
+# were not faster than one for a whole batch (`tests.benchmarks.shards`).
+_SMALL = {"fit": 1_000_000, "evaluate": 400_000, "predict": 400_000}
+
+# Seeds of the shards differ by multiples of this, so they draw different masks.
+_SEED_STRIDE = 1_000_003
+
+
+def choose_shards(requested, findings):
+    """Number of programs that a window is spread over.
+
+    Args:
+        requested: `"auto"` or an integer >= 1.
+        findings: `state.Findings` of the model.
+
+    Returns:
+        `(shards, reason)`: the reason is `None`, or says why there is only one.
+
+    Raises:
+        ValueError: If several were asked for, but rows of this model depend on one
+            another.
+    """
+    reason = None
+    if findings.why_rows_depend:
+        reason = f"rows depend on one another: {findings.why_rows_depend}"
+    if requested == "auto":
+        if reason is None and has_gpu():
+            reason = "a GPU fills itself"
+        return (1 if reason else min(2, cores())), reason
+    if requested > 1 and reason:
+        raise ValueError(
+            f"The batch of this model cannot be cut into shards: {reason}. Received: "
+            f"shards={requested}. Leave it at 'auto'."
+        )
+    return requested, reason
+
+
+def cores():
+    """Cores that this process may use: those it is pinned to, where it is."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def is_small(model, rows, use):
+    """Whether one program for a whole batch was measured to be faster than two shards.
+
+    Args:
+        model: A built `keras.Model`.
+        rows: Rows of a batch, an integer, or `None` where nobody knows.
+        use: `"fit"`, `"evaluate"` or `"predict"`.
+    """
+    weights = _multiplied(model)
+    if rows is None or weights is None or has_gpu():
+        return False
+    return rows * weights < _SMALL[use]
+
+
+def _multiplied(model):
+    """Number of a model's weights that a row is multiplied by in a timestep.
+
+    It is `None` where that is not the number of its weights: convolutions use each of
+    theirs at many places.
+    """
+    tables = {
+        id(weight)
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.Embedding)
+        for weight in layer.weights
+    }
+    shapes = [tuple(w.shape) for w in model.weights if id(w) not in tables]
+    if any(len(shape) > 2 for shape in shapes):
+        return None
+    return sum(math.prod(shape) for shape in shapes if len(shape) == 2)
+
+
+def run_sharded(program, window, state, buffers, shards, *extra):
+    """Runs a program on the rows of a window, in several parts.
+
+    Args:
+        program: Function `(window, state, buffers, *extra) -> programs.Window`, or
+            `-> (outputs, state, buffers, ids_valid)`.
+        window: `Batch` of one window.
+        state: Named state.
+        buffers: Values of the model's buffers, all of them random seeds if there is
+            more than one shard.
+        shards: Number of parts; fewer rows than that are not cut.
+        *extra: Further arguments of the program, the same for all parts.
+
+    Returns:
+        What the program returns, as if it had been one.
+    """
+    # For metrics, which stand outside.
+    window = window._replace(counts=None)
+    known = window.inputs[0].shape[0]
+    if shards == 1 or (known is not None and known < shards):
+        return program(window, state, buffers, *extra)
+
+    def several():
+        parts = _run(program, window, state, buffers, shards, extra)
+        windows = isinstance(parts[0], Window)
+        return _join(parts) if windows else _join_outputs(parts)
+
+    if known is not None:
+        return several()
+    return tf.cond(
+        window.rows < shards,
+        lambda: program(window, state, buffers, *extra),
+        several,
+    )
+
+
+def check_shards(shards):
+    """Raises if `shards` is neither `"auto"` nor an integer >= 1."""
+    whole = isinstance(shards, numbers.Integral) and not isinstance(shards, bool)
+    if shards != "auto" and not (whole and shards >= 1):
+        raise ValueError(
+            f"`shards` must be 'auto' or an integer >= 1. Received: shards={shards!r}."
+        )
+
+
+def _run(program, window, state, buffers, shards, extra):
+    rows = window.inputs[0].shape[0] or window.rows
+    parts = []
+    for shard in range(shards):
+        start, stop = rows * shard // shards, rows * (shard + 1) // shards
+        seeds = [value + [shard * _SEED_STRIDE, 0] for value in buffers]
+        parts.append(
+            program(
+                window.take_rows(start, stop),
+                tf.nest.map_structure(lambda t: t[start:stop], state),  # noqa: B023
+                seeds if shard else buffers,
+                *extra,
+            )
+        )
+    return parts
+
+
+def _join(parts):
+    """What came out of the parts of a window, as if it had been one program.
+
+    The gradient of the mean over all rows is that of the parts' means, weighed by
+    their share `W_s / sum(W)`, where `L_s` is the mean of part `s` over weight `W_s`:
+
+        d/dv (sum_s W_s L_s / sum_s W_s)
+    """
+    first, weights = parts[0], _shares(parts)
+    terms = [
+        Term(
+            tf.add_n([term.total for term in of_output]),
+            tf.add_n([term.weight for term in of_output]),
+            tf.reduce_all([term.labels_valid for term in of_output]),
+        )
+        for of_output in zip(*(part.terms for part in parts), strict=True)
+    ]
+    return first._replace(
+        gradients=_weighted_sum([part.gradients for part in parts], weights),
+        loss=tf.add_n([w * p.loss for w, p in zip(weights, parts, strict=True)]),
+        terms=terms,
+        outputs=_concat([part.outputs for part in parts]),
+        masks=_concat([part.masks for part in parts]),
+        state=_concat([part.state for part in parts]),
+        ids_valid=_all_valid([part.ids_valid for part in parts]),
+    )
+
+
+def _join_outputs(parts):
+    """Outputs of a window without targets, likewise; the first part's buffers."""
+    outputs, state, buffers, ids_valid = zip(*parts, strict=True)
+    return _concat(outputs), _concat(state), buffers[0], _all_valid(ids_valid)
+
+
+def _all_valid(of_parts):
+    return {
+        name: tf.reduce_all([part[name] for part in of_parts]) for name in of_parts[0]
+    }
+
+
+def _shares(parts):
+    weights = [tf.add_n([term.weight for term in part.terms]) for part in parts]
+    total = tf.add_n(weights)
+    return [tf.math.divide_no_nan(weight, total) for weight in weights]
+
+
+def _weighted_sum(gradients, weights):
+    if gradients[0] is None:
+        return None
+
+    def mix(of_variable):
+        if of_variable[0] is None:
+            return None
+        return tf.add_n(
+            [
+                tf.cast(weight, gradient.dtype) * gradient
+                for weight, gradient in zip(weights, of_variable, strict=True)
+            ]
+        )
+
+    return [mix(of_variable) for of_variable in zip(*gradients, strict=True)]
+
+
+def _concat(trees):
+    if trees[0] is None:
+        return None
+    return tf.nest.map_structure(
+        lambda *t: None if t[0] is None else tf.concat(t, 0), *trees
+    )

@@ -1,0 +1,1 @@
+"""Window after window: gradients, updates, and the state between them."""

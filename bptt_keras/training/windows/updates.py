@@ -1,0 +1,246 @@
+"""When weights change: after each window, after each sequence, every few windows."""
+
+import contextlib
+import numbers
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.training.clipping.optimizer import (
+    clipped_norm,
+    find_clipped,
+    innermost,
+    is_shorter,
+)
+from bptt_keras.training.measures.live import SKIPPED, state_norm
+from bptt_keras.training.windows.poison import all_finite
+
+
+def check_update(update):
+    """Raises if `update` is neither a word that is known nor an integer >= 1."""
+    whole = isinstance(update, numbers.Integral) and not isinstance(update, bool)
+    if update not in ("window", "sequence") and not (whole and update >= 1):
+        raise ValueError(
+            f"`update` must be 'window', 'sequence' or an integer number of windows "
+            f">= 1. Received: update={update!r}."
+        )
+
+
+class Updates:
+    """Applies the gradients of windows, one by one or averaged over several.
+
+    Over the windows `j` between two updates, with `W_j` the weight of the valid
+    timesteps of window `j`, the gradient that is clipped and applied is
+
+        g = sum_j W_j g_j / sum_j W_j
+
+    the gradient of the loss averaged over all those timesteps. Several outputs are
+    averaged each with its own weights.
+
+    Args:
+        programs: The trainer's `Programs` for training.
+        update: `"window"`, `"sequence"` or a number of windows.
+        live: `Live`, which is told of each update, or `None`.
+
+    Attributes:
+        skips: Whether what is not finite is left out.
+    """
+
+    def __init__(self, programs, update, live):
+        self._optimizer = programs.optimizer
+        self._clipped = find_clipped(programs.optimizer)
+        self.skips = self._clipped is not None and self._clipped.skip_nonfinite
+        self._variables = programs.variables
+        self._apart = programs.apart
+        self._live = live
+        self._every = {"window": 1, "sequence": None}.get(update, update)
+        self._apply = programs.compiled(self._scale_and_apply)
+        self._add = programs.compiled(_add_weighted)
+        self._finite = programs.compiled(all_finite)
+        self._note = programs.compiled(self._note_state)
+        if self.wait:
+            self._make_sums(programs)
+
+    @property
+    def wait(self):
+        """Whether gradients may wait for those of more windows."""
+        return self._every != 1
+
+    def _make_sums(self, programs):
+        def zeros(shape=()):
+            return tf.Variable(tf.zeros(shape), trainable=False)
+
+        groups = len(programs.losses) + 1 if self._apart else 1
+        with tf.init_scope():
+            self._sums = [
+                [zeros(v.shape) for v in self._variables] for _ in range(groups)
+            ]
+            self._weights = [zeros() for _ in range(groups)]
+            self._rate, self._count = zeros(), zeros()
+
+    def add(self, result, rate):
+        """Takes the gradient of a window, and updates if the time has come.
+
+        Args:
+            result: `programs.Window` with gradients.
+            rate: Factor of the learning rate, scalar tensor. An update after several
+                windows takes the mean of theirs, one after a sequence none.
+        """
+        weights = [term.weight for term in result.terms]
+        total = tf.add_n(weights)
+        if self._every == 1:
+            when(total > 0, lambda: self._apply(result.gradients, rate, result.state))
+            return
+        groups = result.gradients if self._apart else [result.gradients]
+        # Known while tracing: what no loss depends on stays without a gradient.
+        self._present = [
+            any(g is not None for g in of_variable)
+            for of_variable in zip(*groups, strict=True)
+        ]
+        group_weights = [*weights, total] if self._apart else [total]
+        counts = total > 0
+        if self.skips:
+            # One window must not spoil the sum of the others.
+            finite = self._finite(groups)
+            when(counts & ~finite, self._skip)
+            counts &= finite
+            group_weights = [tf.where(finite, w, 0.0) for w in group_weights]
+        for sums, group, of_group, weight in zip(
+            self._sums, groups, self._weights, group_weights, strict=True
+        ):
+            summed = self._add([s.read_value() for s in sums], group, weight)
+            for variable, value in zip(sums, summed, strict=True):
+                variable.assign(value)
+            of_group.assign_add(weight)
+        if self._live is not None:
+            self._note(result.state, counts)
+        valid = tf.cast(counts, tf.float32)
+        self._rate.assign_add(valid * rate)
+        self._count.assign_add(valid)
+        if self._every is not None:
+            when(self._count.read_value() >= self._every, self.flush)
+
+    def end_sequence(self):
+        """Updates if one update a sequence was asked for."""
+        if self._every is None:
+            self.flush()
+
+    def flush(self):
+        """Applies what has been summed and not been applied yet, if anything."""
+        if not self.wait:
+            return
+
+        def update():
+            mean = [
+                tf.add_n(
+                    [
+                        tf.math.divide_no_nan(sums[index].read_value(), weight)
+                        for sums, weight in zip(self._sums, self._weights, strict=True)
+                    ]
+                )
+                if present
+                else None
+                for index, present in enumerate(self._present)
+            ]
+            # A sequence is as long as it is, however it was cut.
+            rate = self._rate / self._count if self._every else tf.constant(1.0)
+            self._apply(mean, rate, None)
+            self.clear()
+
+        when(self._count.read_value() > 0, update)
+
+    def clear(self):
+        """Forgets what has been summed and not been applied."""
+        if not self.wait:
+            return
+        for variable in [*sum(self._sums, []), *self._weights, self._rate, self._count]:
+            variable.assign(tf.zeros_like(variable))
+
+    def _skip(self):
+        self._clipped.count_skipped()
+        if self._live is not None:
+            self._live.add({SKIPPED: 1.0}, True)
+
+    def _scale_and_apply(self, gradients, rate, state):
+        """Lets the optimizer clip and apply, and tells `Live` of it."""
+        optimizer, tells = self._optimizer, self._live is not None
+        if tells:
+            # As they are now: the optimizer changes weights, and may change its scale.
+            scale, before = optimizer.scale_loss(tf.constant(1.0)), self._values()
+        with _rate_times(optimizer, rate):
+            optimizer.apply(gradients, self._variables)
+        if tells:
+            self._tell(gradients, scale, before, state)
+
+    def _tell(self, gradients, scale, before, state):
+        present = [tf.cast(g, tf.float32) / scale for g in gradients if g is not None]
+        norm = tf.linalg.global_norm(present)
+        clipped = self._clipped_norm(present, norm)
+        pairs = zip(self._values(), before, strict=True)
+        moved = tf.linalg.global_norm([after - before for after, before in pairs])
+        values = {
+            "grad_norm": norm,
+            "clipped_norm": clipped,
+            "clipped_fraction": is_shorter(clipped, norm),
+            "update_ratio": tf.math.divide_no_nan(moved, tf.linalg.global_norm(before)),
+        }
+        if state is not None:
+            values["state_norm"] = state_norm(state)
+        # A loss scale skips updates that overflow, and is lowered: they don't count.
+        scales = isinstance(self._optimizer, keras.optimizers.LossScaleOptimizer)
+        finite = tf.math.is_finite(norm)
+        self._live.add(values, finite if scales or self.skips else True)
+        if self.skips:
+            self._live.add({SKIPPED: ~finite}, True)
+
+    def _note_state(self, state, counts):
+        self._live.add({"state_norm": state_norm(state)}, counts)
+
+    def _clipped_norm(self, present, norm):
+        if self._clipped is not None:
+            return tf.convert_to_tensor(self._clipped.clipped_norm)
+        return clipped_norm(innermost(self._optimizer), present, norm)
+
+    def _values(self):
+        return [tf.cast(tf.convert_to_tensor(v), tf.float32) for v in self._variables]
+
+
+def when(condition, function):
+    """Runs a function for what it changes, if a scalar boolean tensor holds."""
+
+    def and_nothing():
+        function()
+        return tf.constant(0)
+
+    tf.cond(condition, and_nothing, lambda: tf.constant(0))
+
+
+def _add_weighted(sums, gradients, weight):
+    # What weighs nothing may be NaN.
+    return [
+        s if g is None else tf.where(weight > 0, s + weight * tf.cast(g, s.dtype), s)
+        for s, g in zip(sums, gradients, strict=True)
+    ]
+
+
+@contextlib.contextmanager
+def _rate_times(optimizer, factor):
+    """Within: the optimizer's learning rate, schedules included, times a factor.
+
+    The optimizer reads its rate by this method (Keras 3.12 to 3.15); a value that is
+    assigned would be lost under a schedule.
+    """
+    optimizer = innermost(optimizer)
+    read = optimizer._get_current_learning_rate
+
+    def scaled():
+        rate = read()
+        return rate * tf.cast(factor, rate.dtype)
+
+    # An entry of the instance dictionary hides the method; Keras' attribute tracking
+    # is not meant for it.
+    optimizer.__dict__["_get_current_learning_rate"] = scaled
+    try:
+        yield
+    finally:
+        del optimizer.__dict__["_get_current_learning_rate"]

@@ -1,0 +1,457 @@
+"""KerasTuner's oracles with a state that no kill damages, and limits that hold."""
+
+import math
+import threading
+import time
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine import trial as trials
+from keras_tuner.src.engine import oracle as locks
+
+from bptt_keras.tuning.jobs.store import Store
+
+STATE = "job.json"
+# A trial whose process dies so often without getting further has failed.
+DEATHS = 5
+# Seconds without a word after which a worker's trial is given to another.
+SILENCE = 60.0
+RUNNING, IDLE, STOPPED = "RUNNING", "IDLE", "STOPPED"
+COMPLETED, FAILED = "COMPLETED", "FAILED"
+
+
+class DurableOracle:
+    """Mixed into an oracle of KerasTuner: one state file, every trial ends once.
+
+    The search is the oracle's own. What is ours: the whole state (trials, random
+    state, who works on what) is one file that is replaced after every event; a trial
+    whose worker is gone is given out again, under the same name, to go on from its
+    checkpoint; a result that comes twice, or from a worker that lost its trial, counts
+    once; the time of the job has a limit; a trial that fails ends itself alone.
+
+    Attributes:
+        facts: `{trial: what happened to it}`, for tables: `worker`, `attempts`,
+            `deaths`, `seconds`, `cause`, `curve` and `seeds`.
+        defaults_first: Whether the first trial has the default values.
+        budget: Seconds that the job may take, or `None`.
+        clients: `{worker: when it was last heard of}`.
+    """
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.defaults_first = False
+        self.facts, self.clients = {}, {}
+        self.budget = None
+        self.error = None
+        self._mutex = threading.RLock()
+        # KerasTuner's own lock stays locked after an error, for all other threads.
+        locks.LOCKS[self] = _NoLock()
+        self._store = self._definition = None
+        self._exhausted = False
+        self._spent, self._began = 0.0, None
+        self._written = 0.0
+        self.verbose = 0
+
+    # --- The file -----------------------------------------------------------------
+
+    def open(self, folder, definition, check, *, local=True):
+        """Goes on with what the folder holds, or begins.
+
+        Args:
+            folder: The job's folder.
+            definition: What the job is, for JSON.
+            check: Called with the stored definition; raises if it may not go on.
+            local: Whether all workers of an earlier run are gone: their trials are
+                given out again at once.
+
+        Returns:
+            A sentence about a damaged file, or `None`.
+        """
+        store = Store(folder / STATE)
+        self._definition = definition
+        damaged = None
+        if store.exists():
+            state, damaged = store.read()
+            check(state["definition"])
+            space = self.hyperparameters
+            self.set_state(state)
+            if state["definition"]["space"] != definition["space"]:
+                # Extended. Otherwise the stored one has what trials have added.
+                self.hyperparameters = space
+            for worker in list(self.ongoing_trials):
+                if local:
+                    self._release(worker)
+                else:
+                    # Its silence begins now.
+                    self._heard(worker)
+        self.error, self._exhausted = None, False
+        self._store = store
+        self._began = time.monotonic()
+        self.save()
+        return damaged
+
+    def read(self, folder):
+        """Takes what the folder holds, to look at it alone."""
+        state, _ = Store(folder / STATE).read()
+        self._definition = state["definition"]
+        self.set_state(state)
+
+    def get_state(self):
+        """Everything that the job is, for JSON."""
+        return {
+            **super().get_state(),
+            "definition": self._definition,
+            "trials": [entry.get_state() for entry in self.trials.values()],
+            "facts": self.facts,
+            "spent": self.spent,
+        }
+
+    def set_state(self, state):
+        """Takes what `get_state` gave."""
+        self.trials = {
+            entry["trial_id"]: trials.Trial.from_state(entry)
+            for entry in state["trials"]
+        }
+        # KerasTuner has saved a trial in the moment before it had any.
+        known = state["facts"]
+        self.facts = {n: _no_facts() | known.get(n, {}) for n in self.trials}
+        self._spent = state["spent"]
+        super().set_state(state)
+
+    def save(self):
+        """Writes the state; KerasTuner calls it in the middle of an event, too."""
+        if self._store is not None:
+            self._store.write(self.get_state())
+            self._written = time.monotonic()
+
+    def _save_trial(self, trial):
+        """Nothing: a trial is part of the one file."""
+
+    # --- Time ---------------------------------------------------------------------
+
+    @property
+    def spent(self):
+        """Seconds that the job has taken, those before a kill included."""
+        since = 0.0 if self._began is None else time.monotonic() - self._began
+        return self._spent + since
+
+    @property
+    def seconds_left(self):
+        """Of the budget; infinite without one."""
+        return math.inf if self.budget is None else self.budget - self.spent
+
+    def looking(self):
+        """A block in which no worker changes anything: `with oracle.looking(): ...`."""
+        return self._mutex
+
+    @property
+    def working(self):
+        """Whether a worker has a trial."""
+        return bool(self.ongoing_trials)
+
+    @property
+    def finished(self):
+        """Whether no trial is left: none to begin, to go on with, or in work."""
+        full = self.max_trials and len(self.trials) >= self.max_trials
+        with self._mutex:
+            waiting = self.ongoing_trials or self._retry_queue
+            return bool((full or self._exhausted) and not waiting)
+
+    # --- Trials -------------------------------------------------------------------
+
+    def create_trial(self, tuner_id):
+        """A trial for a worker: its own that was interrupted, a waiting one, or new."""
+        with self._mutex:
+            self._heard(tuner_id)
+            if self.seconds_left <= 0 or self.error is not None:
+                return self._stopped()
+            mine = self.ongoing_trials.get(tuner_id)
+            # A worker that asks twice because the answer took long has not died.
+            again = mine is not None and self.facts[mine.trial_id]["begun"]
+            trial = super().create_trial(tuner_id)
+            if trial.status == STOPPED:
+                self._exhausted = True
+            if trial.status == RUNNING:
+                facts = self.facts.setdefault(trial.trial_id, _no_facts())
+                facts |= {"worker": tuner_id, "cut": False, "begun": False}
+                if again:
+                    facts["deaths"] += 1
+                facts["attempts"] += 1
+                if facts["deaths"] >= DEATHS:
+                    trial.status, trial.message = FAILED, _died(facts["deaths"])
+                    facts["cause"] = trial.message
+                    self.end_trial(trial)
+                    return self.create_trial(tuner_id)
+                self.save()
+            return trial
+
+    def populate_space(self, trial_id):
+        """Values of a new trial.
+
+        An error of the oracle ends the job, and is kept.
+        """
+        try:
+            if self.defaults_first and not self.trials:
+                return {"status": RUNNING, "values": self.default_values()}
+            return super().populate_space(trial_id)
+        except Exception as error:
+            self.error = error
+            return {"status": STOPPED}
+
+    def default_values(self, given=()):
+        """The defaults of those hyperparameters that are active then.
+
+        Args:
+            given: Values that take the place of defaults, `{name: value}`.
+        """
+        given = dict(given)
+        space = keras_tuner.HyperParameters()
+        # One after another: a condition looks at the values before.
+        for entry in self.hyperparameters.space:
+            space.merge([entry])
+            if space.is_active(entry):
+                space.values[entry.name] = given.get(entry.name, entry.default)
+        return space.values
+
+    def report(self, worker, trial_id, attempt=None, *, kind="beat", **news):
+        """What a worker says of its trial, and what it should do.
+
+        Args:
+            worker: Its name.
+            trial_id: The trial, or `None`: only that it is there.
+            attempt: Number of the attempt that it works on; `None` when it begins.
+            kind: `"begin"`, `"beat"`, `"epoch"`, `"cut"`, `"end"`, or `"fatal"`: what
+                happened would happen to every trial, and ends the job.
+            **news: `curve`, `seeds`, `seconds` or `cause`, which are kept.
+
+        Returns:
+            `{"attempt": number, "left": seconds or None, "stop": reason or None}`.
+        """
+        with self._mutex:
+            self._heard(worker)
+            left = self.seconds_left
+            answer = {"attempt": attempt, "stop": None, "left": _finite(left)}
+            if trial_id is None:
+                return answer
+            facts = self.facts[trial_id]
+            mine = self.ongoing_trials.get(worker)
+            owns = mine is not None and mine.trial_id == trial_id
+            if not owns or attempt not in (None, facts["attempts"]):
+                return {**answer, "stop": "lost"}
+            if kind == "epoch" and len(news["curve"]) > len(facts["curve"]):
+                facts["deaths"] = 0
+            facts.update(news)
+            facts["begun"] = True
+            if kind == "fatal":
+                self.error = keras_tuner.errors.FatalError(facts["cause"])
+                facts["cause"] = ""
+            if kind in ("cut", "fatal"):
+                facts["cut"] = kind == "cut"
+                self._release(worker)
+                self.save()
+            elif time.monotonic() - self._written > 1:
+                self.save()
+            if left <= 0:
+                answer["stop"] = "budget"
+            elif kind == "epoch" and self.should_prune(trial_id, news["curve"]):
+                answer["stop"] = "pruned"
+            return {**answer, "attempt": facts["attempts"]}
+
+    def should_prune(self, trial_id, curve):
+        """Whether a trial should end here; KerasTuner's oracles never say so."""
+        return False
+
+    def end_trial(self, trial):
+        """Ends a trial with its status; one that has ended stays as it is."""
+        with self._mutex:
+            worker = self._worker_of(trial.trial_id)
+            if worker is None:
+                return
+            known = self.trials[trial.trial_id]
+            facts = self.facts[trial.trial_id]
+            if trial.status == COMPLETED and not known.metrics.exists(
+                self.objective.name
+            ):
+                # The result was lost: the trial is run again, from its checkpoint.
+                self._release(worker)
+                self.save()
+                return
+            cause = trial.message or facts["cause"]
+            if not set(trial.hyperparameters.values) - set(
+                known.hyperparameters.values
+            ):
+                # On the way here the order of the space is lost.
+                trial.hyperparameters = known.hyperparameters
+            if trial.status != COMPLETED and cause:
+                facts["cause"] = cause.strip().splitlines()[-1]
+            trial.message = cause
+            super().end_trial(trial)
+            # KerasTuner takes it out, unless the trial came again.
+            self.ongoing_trials.pop(worker, None)
+            if known.status == FAILED and not facts["cause"]:
+                facts["cause"] = "the objective is not a number"
+            self.save()
+
+    def _check_consecutive_failures(self):
+        """Nothing: a trial that fails ends itself alone."""
+
+    def update_trial(self, trial_id, metrics, step=0):
+        """Takes the metrics of a trial, instead of those that came before."""
+        with self._mutex:
+            trial = self.trials[trial_id]
+            if self._worker_of(trial_id) is None:
+                return trial
+            before, trial.metrics = trial.metrics, type(trial.metrics)()
+            try:
+                super().update_trial(trial_id, metrics, step)
+            except BaseException:
+                trial.metrics = before
+                raise
+            # A chief that is killed before the trial's end still has them.
+            self.save()
+            return trial
+
+    def get_best_trials(self, num_trials=1):
+        """The best of the trials that were completed, best first.
+
+        KerasTuner fills them up with others, which may have no weights.
+        """
+        best = super().get_best_trials(num_trials)
+        return [trial for trial in best if trial.status == COMPLETED]
+
+    def release_silent(self, silence=SILENCE):
+        """Takes their trials from workers that have not been heard of for so long.
+
+        Returns:
+            Their names.
+        """
+        with self._mutex:
+            late = time.monotonic() - silence
+            lost = [w for w in self.ongoing_trials if self.clients.get(w, 0.0) < late]
+            for worker in lost:
+                self.died(worker)
+            return lost
+
+    def died(self, worker):
+        """Gives a worker's trial, if it has one, out again."""
+        with self._mutex:
+            trial = self.ongoing_trials.get(worker)
+            if trial is not None:
+                self.facts[trial.trial_id]["deaths"] += 1
+                self._release(worker)
+                self.save()
+
+    def _release(self, worker):
+        trial = self.ongoing_trials.pop(worker)
+        # The first of the queue is its last.
+        self._retry_queue.insert(0, trial.trial_id)
+
+    def _worker_of(self, trial_id):
+        for worker, trial in self.ongoing_trials.items():
+            if trial.trial_id == trial_id:
+                return worker
+        return None
+
+    def _heard(self, worker):
+        self.clients[worker] = time.monotonic()
+
+    def _stopped(self):
+        return trials.Trial(self.get_space(), trial_id="", status=STOPPED)
+
+
+class _NoLock:
+    """In the place of a lock, where another one holds already."""
+
+    def acquire(self):
+        pass
+
+    def release(self):
+        pass
+
+
+def _no_facts():
+    return {
+        "worker": "",
+        "begun": False,
+        "attempts": 0,
+        "deaths": 0,
+        "cut": False,
+        "seconds": 0.0,
+        "cause": "",
+        "curve": [],
+        "seeds": [],
+    }
+
+
+def _died(times):
+    return f"its process died {times} times without finishing an epoch"
+
+
+def _finite(seconds):
+    return None if math.isinf(seconds) else seconds
+
+
+class RandomSearchOracle(DurableOracle, keras_tuner.oracles.RandomSearchOracle):
+    """KerasTuner's random search: the values of the n-th trial depend on the seed."""
+
+
+class BayesianOptimizationOracle(
+    DurableOracle, keras_tuner.oracles.BayesianOptimizationOracle
+):
+    """KerasTuner's Bayesian optimization."""
+
+    def populate_space(self, trial_id):
+        """What the model of the objective proposes."""
+        # By the number alone: KerasTuner's state has no place of a generator.
+        seed = (self.seed + len(self.trials)) % 2**32
+        self._random_state = np.random.RandomState(seed)
+        return super().populate_space(trial_id)
+
+
+class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
+    """KerasTuner's Hyperband."""
+
+
+class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
+    """KerasTuner's grid in its order, with a place in it that is kept.
+
+    The next point does not wait for a trial to end, so all workers have work.
+    """
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self._last = None
+
+    def populate_space(self, trial_id):
+        """The next point of the grid that was not tried."""
+        try:
+            values = self._next_point()
+        except Exception as error:
+            self.error = error
+            return {"status": STOPPED}
+        if values is None:
+            return {"status": STOPPED}
+        self._last = dict(values)
+        return {"status": RUNNING, "values": values}
+
+    def _next_point(self):
+        if self._last is None:
+            values = self.default_values()
+        else:
+            # With what trials have added to the space since.
+            values = self._get_next_combination(self.default_values(self._last))
+        while values is not None and self._duplicate(values):
+            values = self._get_next_combination(values)
+        return values
+
+    def get_state(self):
+        """Everything that the job is, for JSON."""
+        return {**super().get_state(), "last": self._last}
+
+    def set_state(self, state):
+        """Takes what `get_state` gave."""
+        super().set_state(state)
+        self._last = state["last"]
+        if state["definition"]["space"] != self._definition["space"]:
+            # Of another grid: begin with its first point, and pass those tried.
+            self._last = None
