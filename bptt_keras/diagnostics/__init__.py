@@ -13,6 +13,9 @@ from bptt_keras.diagnostics.measuring.peak import (
     peak_memory,
 )
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
+
+# The zoo builds its own pages of these pieces.
+from bptt_keras.diagnostics.reporting import page as page
 from bptt_keras.diagnostics.reporting.report import write_report
 from bptt_keras.diagnostics.watching.findings import Finding
 from bptt_keras.diagnostics.watching.looks import Look, read_looks

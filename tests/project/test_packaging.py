@@ -94,7 +94,7 @@ def test_wheel_works_outside_the_checkout(tmp_path):
     assert expected | (packed - left_out) <= names
     assert not {n for n in names if n.startswith(("tests/", "tutorials/"))}
     program = (
-        "import bptt_keras, zoo, zoo.cli; print(bptt_keras.__file__, zoo.__file__)"
+        "import bptt_keras, zoo, zoo.cli.main; print(bptt_keras.__file__, zoo.__file__)"
     )
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     outside = [sys.executable, "-c", program]

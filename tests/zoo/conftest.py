@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.zoo.faulty_server import FaultyServer
-from zoo import download
+from zoo.system import download
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def untrained():
 @pytest.fixture
 def run(capsys):
     """Runs a command; returns its exit code, standard output and standard error."""
-    from zoo.cli import main
+    from zoo.cli.main import main
 
     def call(*arguments):
         code = main([str(a) for a in arguments])

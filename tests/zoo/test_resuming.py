@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.cli import main
-from zoo.monitoring import KeepBest
+from zoo.cli.main import main
+from zoo.runs.monitoring import KeepBest
 
 TEXT = "to be or not to be, that is the question: " * 60
 OPTIONS = "--batch-size 8 --window 20 --jit off --epochs 2".split()
@@ -122,8 +122,8 @@ def test_patience_ends_a_training_early(trained, tmp_path, run, monkeypatch):
 
 
 def test_a_column_is_no_file_of_that_name(tmp_path, monkeypatch):
-    from zoo.cli import build_parser
-    from zoo.commands import _origin
+    from zoo.cli.commands import _origin
+    from zoo.cli.main import build_parser
     from zoo.tasks import TASKS
 
     monkeypatch.chdir(tmp_path)

@@ -8,11 +8,11 @@ import os
 import platform
 
 from zoo.datasets.cache import cache_folder
-from zoo.datasets.own_text import from_file
-from zoo.datasets.text import Text, sha256
-from zoo.datasets.vocabulary import Vocabulary
-from zoo.datasets.words import Words
-from zoo.errors import UserError, ZooError
+from zoo.system.errors import UserError, ZooError
+from zoo.texts.own_text import from_file
+from zoo.texts.text import Text, sha256
+from zoo.texts.vocabulary import Vocabulary
+from zoo.texts.words import Words
 
 __all__ = [
     "DATASETS",

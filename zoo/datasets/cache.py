@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from zoo.errors import UserError
+from zoo.system.errors import UserError
 
 VARIABLE = "BPTT_ZOO_CACHE"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow_datasets as tfds
 
+from zoo.cases.case_files import read_ts
 from zoo.datasets.builder import ZooBuilder
-from zoo.datasets.case_files import read_ts
 from zoo.datasets.files import File
 
 _URL = "https://raw.githubusercontent.com/aeon-toolkit/aeon/main/aeon/datasets/data/"

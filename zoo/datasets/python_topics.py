@@ -7,8 +7,8 @@ import platform
 import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
-from zoo.datasets.text import sha256, split
-from zoo.errors import ZooError
+from zoo.system.errors import ZooError
+from zoo.texts.text import sha256, split
 
 
 class PythonTopics(ZooBuilder):

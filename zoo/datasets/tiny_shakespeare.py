@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
 from zoo.datasets.files import File
-from zoo.datasets.text import split
+from zoo.texts.text import split
 
 
 class TinyShakespeare(ZooBuilder):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from zoo.errors import UserError
 from zoo.forecasting.inputs import model_sizes
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.series import Series
+from zoo.system.errors import UserError
 
 # Floats of the corrections that are asked for, all timesteps together.
 MOST_ANSWERS = 200_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from zoo.recipe import Recipe, one_of
+from zoo.recipes.recipe import Recipe, one_of
 
 
 @dataclasses.dataclass(frozen=True)

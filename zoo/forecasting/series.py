@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import UserError
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.ridge import Ridge, fit_ridge
 from zoo.forecasting.rules import naive_forecast
+from zoo.system.errors import UserError
 
 PARTS = ("train", "validation", "test")
 FEWEST = 20  # rows of a table
@@ -34,7 +34,7 @@ class Series:
             None: that of the training part.
         share: Of the naive forecast and its corrections in a mixture with `own_ridge`;
             1: there is none.
-        table: The `zoo.datasets.own_table.Table` it was read from, if it was.
+        table: The `zoo.tables.own_table.Table` it was read from, if it was.
         reading: Options that the table was read with.
     """
 

@@ -16,7 +16,7 @@ class Beside(keras.layers.Layer):
 
     Args:
         units: Units of the recurrent layer.
-        layer: Its kind, as in `zoo.recipe.LAYERS`.
+        layer: Its kind, as in `zoo.recipes.recipe.LAYERS`.
         **kwargs: `name` and `dtype`.
 
     Call arguments:
@@ -40,7 +40,7 @@ class Beside(keras.layers.Layer):
 
     def __init__(self, units: int, layer: str = "lstm", **kwargs):
         super().__init__(**kwargs)
-        from zoo.tasks.layers import recurrent_layer
+        from zoo.layers.recurrent import recurrent_layer
 
         self.units = units
         self.layer = layer

@@ -68,7 +68,7 @@ class TiedLogits(keras.layers.Layer):
         return keras.ops.matmul(inputs, keras.ops.transpose(matrix)) + self.bias
 
     def get_config(self):
-        # Without the embedding, which belongs to the model: `zoo.model_config` gives
+        # Without the embedding, which belongs to the model: `zoo.models.config` gives
         # it back.
         return super().get_config()
 

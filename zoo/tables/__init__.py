@@ -2,5 +2,5 @@
 
 `content` opens a file, `layout` cuts it into fields, `cells` makes numbers of them,
 `times` and `clock` find when the rows were, `gaps` mends what is missing.
-`zoo.datasets.own_table.read_table` puts them together.
+`zoo.tables.own_table.read_table` puts them together.
 """

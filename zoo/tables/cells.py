@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.system.errors import UserError
 
 # What stands for a value that is missing.
 MISSING = (

@@ -7,8 +7,8 @@ import os
 import re
 import zlib
 
-from zoo.errors import UserError
-from zoo.reading import read_bytes
+from zoo.system.errors import UserError
+from zoo.system.reading import read_bytes
 
 LARGEST_TABLE = 64 * 2**20  # bytes, unpacked
 MOST_LINES = 1_000_000

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import unicodedata
 
-from zoo.errors import UserError
+from zoo.system.errors import UserError
 from zoo.tables.cells import MISSING, is_number
 from zoo.tables.content import QUOTED, Lines
 from zoo.tables.times import format_of

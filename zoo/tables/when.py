@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.system.errors import UserError
 from zoo.tables.clock import Clock
 from zoo.tables.times import format_of, parsed, parsed_in_part
 

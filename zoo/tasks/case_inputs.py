@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from zoo.neighbours import own_accuracy, standardised
-from zoo.recipe import Recipe, one_of
+from zoo.cases.neighbours import own_accuracy, standardised
+from zoo.recipes.recipe import Recipe, one_of
 
 LOOKED_AT = 500  # cases that choose the scaling, at most
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from zoo.recipe import Recipe as Common
+from zoo.recipes.recipe import Recipe as Common
 from zoo.tasks.language import LanguageTask
 from zoo.tasks.task import Metric
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(Common):
-    """`zoo.recipe.Recipe`, with an embedding.
+    """`zoo.recipes.recipe.Recipe`, with an embedding.
 
     Args:
         embedding: Width of a character's vector, at least 1.
@@ -177,7 +177,7 @@ def build_model(size: int, recipe: Recipe):
     """
     import keras
 
-    from zoo.tasks.layers import recurrent_stack
+    from zoo.layers.recurrent import recurrent_stack
 
     model = keras.Sequential(
         [

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from zoo.errors import UserError
-from zoo.neighbours import nearest_neighbour, nearest_warped
+from zoo.cases.neighbours import nearest_neighbour, nearest_warped
+from zoo.system.errors import UserError
 from zoo.tasks.case_inputs import (
     ClassificationRecipe,
     better_scaling,
@@ -86,9 +86,9 @@ class Classification(Task):
     )
 
     def load(self, dataset, data_dir, recipe):
+        from zoo.cases.labelled import LabelledCases
         from zoo.datasets.builder import load_parts
         from zoo.datasets.cases import BasicMotions, JapaneseVowels
-        from zoo.datasets.labelled import LabelledCases
 
         builders = {"japanese-vowels": JapaneseVowels, "basic-motions": BasicMotions}
         builder = builders[dataset]
@@ -100,7 +100,7 @@ class Classification(Task):
         return LabelledCases.of(dataset, parts["train"], parts["test"], source)
 
     def from_file(self, path, recipe, **reading):
-        from zoo.datasets.own_cases import read_cases
+        from zoo.cases.own_cases import read_cases
 
         return read_cases(path, **reading)
 
@@ -147,7 +147,7 @@ class Classification(Task):
         return self._batches(data, _part(data, part), recipe, shuffle=False)
 
     def _batches(self, data, part, recipe, *, shuffle, epoch=0):
-        from zoo.batches import ragged_batches
+        from zoo.recipes.batches import ragged_batches
 
         series, labels = part
         read = case_inputs(series, data.scaling(), recipe)
@@ -221,7 +221,7 @@ class Classification(Task):
 
     def adapted(self, data, preset):
         """The cases with the classes and the scaling that a preset knows."""
-        from zoo.classes import processing_of
+        from zoo.products.classes import processing_of
 
         classes, scaling = processing_of(preset)
         channels = data.train[0][0].shape[1]
@@ -249,7 +249,7 @@ class Classification(Task):
         import keras
 
         from zoo.layers import Beside, CausalConvolution, MeanAndMax
-        from zoo.tasks.layers import recurrent_stack
+        from zoo.layers.recurrent import recurrent_stack
 
         features = recipe.features(data.train[0][0].shape[1])
         layers = [keras.layers.Input((None, features))]

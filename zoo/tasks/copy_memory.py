@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from zoo import limits
-from zoo.recipe import Recipe
+from zoo.recipes.recipe import Recipe
+from zoo.system import limits
 from zoo.tasks.generated import DrawnTask
 from zoo.tasks.task import Metric
 
@@ -81,7 +81,7 @@ class CopyMemory(DrawnTask):
     def build_model(self, data, recipe):
         import keras
 
-        from zoo.tasks.layers import recurrent_stack
+        from zoo.layers.recurrent import recurrent_stack
 
         steps = recipe.steps + RECALLED
         model = keras.Sequential(

@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
-from zoo import limits
-from zoo.errors import UserError
-from zoo.recipe import Recipe
+from zoo.recipes.recipe import Recipe
+from zoo.system import limits
+from zoo.system.errors import UserError
 from zoo.tasks.generated import GeneratedTask
 from zoo.tasks.task import Metric
 
@@ -101,7 +101,7 @@ class DelayedEcho(GeneratedTask):
     def build_model(self, data, recipe):
         import keras
 
-        from zoo.tasks.layers import recurrent_stack
+        from zoo.layers.recurrent import recurrent_stack
 
         return keras.Sequential(
             [

@@ -6,13 +6,13 @@ import dataclasses
 
 import numpy as np
 
-from zoo.errors import UserError
 from zoo.forecasting.defaults import fitted_recipe
 from zoo.forecasting.inputs import in_rows, model_inputs, model_sizes
 from zoo.forecasting.limits import require_sizes
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import ahead, naive_forecast
 from zoo.forecasting.series import FEWEST, series_of, shares
+from zoo.system.errors import UserError
 from zoo.tasks.table_options import FRACTIONS, OPTIONS
 from zoo.tasks.task import PARTS, Metric, Task
 
@@ -96,7 +96,7 @@ class Forecasting(Task):
     def from_file(
         self, path, recipe, *, needed=(), validation=None, test=None, **reading
     ):
-        from zoo.datasets.own_table import read_table
+        from zoo.tables.own_table import read_table
 
         table = read_table(path, needed=needed, **reading)
         if len(table.values) < FEWEST:
@@ -146,7 +146,7 @@ class Forecasting(Task):
 
     def training(self, data, recipe, epoch=0):
         """Side by side as many pieces of each series as `batch_size` says."""
-        from zoo.batches import ShuffledArrays
+        from zoo.recipes.batches import ShuffledArrays
 
         pairs = self._pairs(data, recipe, 0, data.ends[0])
         length = self._stream_length(data, recipe)
@@ -160,7 +160,7 @@ class Forecasting(Task):
 
     def held_out(self, data, recipe, part):
         """One stream, with all before the part to warm up, unscored."""
-        from zoo.batches import WeighedStream
+        from zoo.recipes.batches import WeighedStream
 
         x, y, scored = self.stream(data, recipe, part)
         return WeighedStream(x, y, scored.astype(np.float32), window=recipe.window)
@@ -268,13 +268,13 @@ class Forecasting(Task):
         return {"intervals": measured_intervals(self, model, data, recipe)}
 
     def reading_of(self, preset):
-        from zoo.forecasting.stored import reading_of
+        from zoo.store.forecasting import reading_of
 
         return reading_of(preset.processing, self.READING)
 
     def adapted(self, data, preset):
         """The series with the columns and the scaling that a preset knows."""
-        from zoo.forecasts import arranged, ridge_of, share_of
+        from zoo.products.forecasts import arranged, ridge_of, share_of
 
         known = preset.processing
         values = arranged(preset, list(data.columns), data.values)
@@ -291,7 +291,7 @@ class Forecasting(Task):
     def build_model(self, data, recipe):
         import keras
 
-        from zoo.tasks.layers import recurrent_stack
+        from zoo.layers.recurrent import recurrent_stack
 
         features, outputs = model_sizes(len(data.columns), len(data.targets), recipe)
         # A regression is a good forecast: begin with it as it is.

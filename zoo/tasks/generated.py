@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from zoo.recipe import Training
+from zoo.recipes.recipe import Training
 from zoo.tasks.task import Task
 
 # Seeds of the parts that are never trained on, and their rows.
@@ -32,7 +32,7 @@ class GeneratedTask(Task):
     """A task that makes its data, as its recipe says."""
 
     def load(self, dataset, data_dir, recipe):
-        from zoo.errors import UserError
+        from zoo.system.errors import UserError
 
         if data_dir is not None:
             raise UserError(
@@ -54,7 +54,7 @@ class DrawnTask(GeneratedTask):
         """`(x, y)` of so many rows."""
 
     def training(self, data, recipe, epoch=0):
-        from zoo.batches import Generated
+        from zoo.recipes.batches import Generated
 
         def draw(rng, rows):
             return self.draw(recipe, rng, rows)
@@ -62,7 +62,7 @@ class DrawnTask(GeneratedTask):
         return Generated(draw, recipe.updates, recipe.batch_size, recipe.seed, epoch)
 
     def held_out(self, data, recipe, part):
-        from zoo.batches import ShuffledArrays
+        from zoo.recipes.batches import ShuffledArrays
 
         seed, rows = _PARTS[part]
         x, y = self.draw(recipe, np.random.default_rng(seed), rows)

@@ -9,12 +9,12 @@ import math
 
 import numpy as np
 
-from zoo import limits
-from zoo.datasets.text import VALIDATION
-from zoo.errors import UserError
-from zoo.reading import say
-from zoo.tasks.amount import epochs_for, patience_for, rows_for
+from zoo.recipes.amount import epochs_for, patience_for, rows_for
+from zoo.system import limits
+from zoo.system.errors import UserError
+from zoo.system.reading import say
 from zoo.tasks.task import Option, Task, once
+from zoo.texts.text import VALIDATION
 
 # Different characters or words that a preset can hold.
 LARGEST_VOCABULARY = 100_000
@@ -269,7 +269,7 @@ class LanguageTask(Task):
         return once(data, part, lambda: self._levels(data, part))
 
     def _levels(self, data, part):
-        from zoo import baselines
+        from zoo.tasks import baselines
 
         train, held_out = data.ids["train"][-COUNTED:], data.ids[part][:SCORED]
         size = data.vocabulary.size
@@ -304,9 +304,9 @@ class LanguageTask(Task):
         ]
 
     def conclude(self, run, preset):
-        from zoo.files import write_text
-        from zoo.run_report import SAMPLE
-        from zoo.sampling import generate
+        from zoo.products.sampling import generate
+        from zoo.runs.run_report import SAMPLE
+        from zoo.system.files import write_text
 
         prompt = self.SAMPLE_PROMPT
         if preset.vocabulary.missing(prompt):

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from zoo.recipe import Recipe
+from zoo.recipes.recipe import Recipe
 from zoo.tasks.task import Metric, Task
 
 HELD_OUT = 5000  # of the 60,000, for validation
@@ -115,7 +115,7 @@ class SequentialMnist(Task):
         return self._batches(data, part, 250, None)
 
     def _batches(self, data, part, size, seed, epoch=0):
-        from zoo.batches import ShuffledArrays
+        from zoo.recipes.batches import ShuffledArrays
 
         x = data.images[part].astype(np.float32) / 255
         return ShuffledArrays(x, data.labels[part], size, seed, epoch)
@@ -133,7 +133,7 @@ class SequentialMnist(Task):
     def build_model(self, data, recipe):
         import keras
 
-        from zoo.tasks.layers import recurrent_stack
+        from zoo.layers.recurrent import recurrent_stack
 
         features = data.images["train"].shape[2]
         return keras.Sequential(

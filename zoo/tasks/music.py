@@ -7,9 +7,9 @@ import os
 
 import numpy as np
 
-from zoo.errors import UserError
-from zoo.recipe import Recipe
-from zoo.tasks.amount import epochs_for, patience_for, rows_for
+from zoo.recipes.amount import epochs_for, patience_for, rows_for
+from zoo.recipes.recipe import Recipe
+from zoo.system.errors import UserError
 from zoo.tasks.task import PARTS, Metric, Option, Task
 
 KEYS = 88
@@ -165,7 +165,7 @@ class Music(Task):
         test=None,
         skip_damaged="no",
     ):
-        from zoo.datasets.own_rolls import FRAMES_PER_BEAT, read_rolls
+        from zoo.music.own_rolls import FRAMES_PER_BEAT, read_rolls
 
         reading = {"validation": validation, "test": test, "skip_damaged": skip_damaged}
         per_beat = FRAMES_PER_BEAT if frames_per_beat is None else frames_per_beat
@@ -233,7 +233,7 @@ class Music(Task):
         return self._batches(pieces or getattr(data, part), recipe, shuffle=False)
 
     def _batches(self, pieces, recipe, *, shuffle, epoch=0):
-        from zoo.batches import ragged_batches
+        from zoo.recipes.batches import ragged_batches
 
         pieces = [piece.astype(np.float32) for piece in pieces if len(piece) > 1]
         return ragged_batches(
@@ -258,7 +258,7 @@ class Music(Task):
 
     def levels(self, data, recipe, part):
         """Two rules for each key by itself, which see no chord, and chance."""
-        from zoo import baselines
+        from zoo.tasks import baselines
 
         pieces = [piece for piece in getattr(data, part) if len(piece) > 1]
         return {
@@ -270,7 +270,7 @@ class Music(Task):
     def build_model(self, data, recipe):
         import keras
 
-        from zoo.tasks.layers import recurrent_stack
+        from zoo.layers.recurrent import recurrent_stack
 
         return keras.Sequential(
             [

@@ -7,10 +7,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from zoo.clipping import KINDS, keras_arguments
-from zoo.errors import UserError
-from zoo.ranges import NONE, Choices, Range
-from zoo.recipe import Training
+from zoo.recipes.clipping import KINDS, keras_arguments
+from zoo.recipes.ranges import NONE, Choices, Range
+from zoo.recipes.recipe import Training
+from zoo.system.errors import UserError
 
 # Of a data set; a preset is measured on one of them.
 PARTS = ("train", "validation", "test")
@@ -23,7 +23,7 @@ class Metric:
     Args:
         name: As in reports, such as "accuracy".
         unit: Such as "nats per character", or "" for a plain number. Some units have
-            a second scale that is shown beside them: see `zoo.report.SECOND`.
+            a second scale that is shown beside them: see `zoo.runs.report.SECOND`.
         log: Name in the logs of `fit`, without `val_`.
         factor: Metric = factor times the logged value.
         higher: Whether higher is better.
@@ -325,7 +325,7 @@ class Task(abc.ABC):
 
     def derived(self, logs: dict) -> dict[str, float]:
         """More numbers for the logs, made of those that are there."""
-        from zoo.report import derived
+        from zoo.runs.report import derived
 
         return derived(logs, self.METRIC)
 

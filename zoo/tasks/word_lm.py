@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from zoo.clipping import keras_arguments
-from zoo.errors import UserError
-from zoo.recipe import Recipe
+from zoo.recipes.clipping import keras_arguments
+from zoo.recipes.recipe import Recipe
+from zoo.system.errors import UserError
 from zoo.tasks.language import LanguageTask
 from zoo.tasks.task import Metric
 
@@ -257,7 +257,7 @@ class WordLM(LanguageTask):
     def build_optimizer(self, recipe, updates):
         if recipe.average_after is None:
             return super().build_optimizer(recipe, updates)
-        from zoo.averaging import AveragedSGD
+        from zoo.recipes.averaging import AveragedSGD
 
         optimizer = AveragedSGD(
             recipe.learning_rate,
@@ -268,8 +268,8 @@ class WordLM(LanguageTask):
         return optimizer
 
     def build_callbacks(self, run):
-        from zoo.averaging import NonMonotone
-        from zoo.batches import DrawnWindows
+        from zoo.recipes.averaging import NonMonotone
+        from zoo.recipes.batches import DrawnWindows
 
         callbacks, recipe = [], run.recipe
         if recipe.window_deviation:
@@ -297,7 +297,7 @@ def build_model(size: int, recipe: WordRecipe):
 
     import bptt_keras as bk
     from zoo.layers import TiedLogits, WordEmbedding
-    from zoo.tasks.layers import recurrent_layer
+    from zoo.layers.recurrent import recurrent_layer
 
     def locked(rate):
         return [keras.layers.SpatialDropout1D(rate)] if rate else []
@@ -339,8 +339,8 @@ def build_model(size: int, recipe: WordRecipe):
 
 def _words_of(text) -> dict[str, list[str]]:
     """The words of a text's parts; one text is cut between words."""
-    from zoo.datasets.text import split
-    from zoo.datasets.words import as_words
+    from zoo.texts.text import split
+    from zoo.texts.words import as_words
 
     tested = {"test": as_words(text.test)} if text.test else {}
     if text.fraction is None:

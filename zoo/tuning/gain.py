@@ -17,10 +17,10 @@ import math
 import statistics
 from pathlib import Path
 
-from zoo.errors import ZooError
-from zoo.files import write_text
-from zoo.quiet import import_tensorflow
-from zoo.recipe import Training
+from zoo.recipes.recipe import Training
+from zoo.system.errors import ZooError
+from zoo.system.files import write_text
+from zoo.system.quiet import import_tensorflow
 from zoo.tasks import TASKS
 
 FIELDS = ("data", "variant", "clipping", "clip", "seed", "validation", "test")
@@ -48,7 +48,7 @@ def measure(task, data, recipe: Training, folder: Path) -> dict[str, float]:
         `{"validation": value, "test": value}`, NaN where there is none: the training
         has diverged, or the data have no test part.
     """
-    from zoo.training import Run
+    from zoo.runs.training import Run
 
     found = folder / "gain.json"
     if not found.is_file():

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from zoo.errors import ZooError
+from zoo.system.errors import ZooError
 from zoo.tuning.job import Job, Trial
 
 RECORD = "written.json"  # beside event files: what they tell of

@@ -95,7 +95,8 @@ class Shown(bk.tuning.Results):
         self._lines = lines
 
     def _leave(self, job):
-        from zoo.tuning import hparams, plots, report
+        from zoo.tuning import hparams, report
+        from zoo.tuning.pictures import plots
 
         folder = Path(self._tuner.folder)
         if job.trials:

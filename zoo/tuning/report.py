@@ -8,9 +8,9 @@ import statistics
 from pathlib import Path
 
 import bptt_keras as bk
-from zoo.report import worded
-from zoo.tuning import plots
+from zoo.runs.report import worded
 from zoo.tuning.job import Job, Trial
+from zoo.tuning.pictures import plots
 from zoo.tuning.table import (
     causes,
     clock,

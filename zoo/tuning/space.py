@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from zoo.clipping import KINDS
-from zoo.errors import UserError
-from zoo.ranges import NONE, Choices, Range
-from zoo.recipe import Training
+from zoo.recipes.clipping import KINDS
+from zoo.recipes.ranges import NONE, Choices, Range
+from zoo.recipes.recipe import Training
+from zoo.system.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

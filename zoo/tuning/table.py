@@ -10,8 +10,8 @@ import statistics
 import textwrap
 from collections.abc import Sequence
 
-from zoo.files import write_text
-from zoo.report import headings
+from zoo.runs.report import headings
+from zoo.system.files import write_text
 from zoo.tuning.job import Job, Trial
 
 MARK = "*"  # of the best trial

@@ -10,10 +10,10 @@ import keras
 from keras_tuner.errors import FailedTrialError
 
 import bptt_keras as bk
-from zoo.monitoring import Derived, Patience
-from zoo.recipe import Training
+from zoo.recipes.recipe import Training
+from zoo.runs.monitoring import Derived, Patience
+from zoo.runs.training import Run
 from zoo.tasks.task import Task
-from zoo.training import Run
 
 
 class TrialRun(Run):

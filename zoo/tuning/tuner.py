@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 
 import bptt_keras as bk
-from zoo.errors import UserError, ZooError
+from zoo.system.errors import UserError, ZooError
 from zoo.tasks.task import Task
 from zoo.tuning.outcome import Shown, finite
 from zoo.tuning.space import Space

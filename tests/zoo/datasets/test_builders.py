@@ -9,8 +9,8 @@ import pytest
 
 from zoo import datasets
 from zoo.datasets import language
-from zoo.datasets.words import as_words
-from zoo.errors import UserError
+from zoo.system.errors import UserError
+from zoo.texts.words import as_words
 
 
 @pytest.fixture

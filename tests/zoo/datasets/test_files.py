@@ -8,7 +8,7 @@ import pytest
 
 from zoo.datasets import cache, files
 from zoo.datasets.files import File
-from zoo.errors import UserError, ZooError
+from zoo.system.errors import UserError, ZooError
 
 CONTENT = b"hear me speak\n" * 50
 

@@ -5,11 +5,11 @@ import io
 import numpy as np
 import pytest
 
-from zoo.datasets.mat import read_mat
-from zoo.datasets.npz import read_npz
-from zoo.datasets.rolls import as_roll, read_parts, read_piece
 from zoo.datasets.series import read_csv
-from zoo.errors import UserError
+from zoo.music.mat import read_mat
+from zoo.music.npz import read_npz
+from zoo.music.rolls import as_roll, read_parts, read_piece
+from zoo.system.errors import UserError
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])

@@ -10,7 +10,7 @@ import pytest
 from zoo import datasets
 from zoo.datasets import cache, python_topics
 from zoo.datasets.tiny_shakespeare import TinyShakespeare
-from zoo.errors import UserError, ZooError
+from zoo.system.errors import UserError, ZooError
 
 SMALL = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 10
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.errors import UserError
+from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 
 TASK = TASKS["forecasting"]

@@ -7,7 +7,7 @@ import time
 import traceback
 from pathlib import Path
 
-from zoo.errors import UserError
+from zoo.system.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import zlib
 import h5py
 import numpy as np
 
-from zoo.datasets.mat import COMPRESSED, MATRIX
+from zoo.music.mat import COMPRESSED, MATRIX
 
 MiB = 2**20
 

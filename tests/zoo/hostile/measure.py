@@ -17,11 +17,11 @@ import h5py  # noqa: F401
 
 from tests.zoo.hostile.bounds import outcome
 from tests.zoo.hostile.files import MAT, MIDI, NPZ, PRESETS
-from zoo.datasets.rolls import read_piece
-from zoo.hub import locate
-from zoo.midi import read_midi
-from zoo.preset_check import check_preset
-from zoo.reading import read_bytes, read_json
+from zoo.music.midi import read_midi
+from zoo.music.rolls import read_piece
+from zoo.store.check import check_preset
+from zoo.store.hub import locate
+from zoo.system.reading import read_bytes, read_json
 
 
 def pieces(folder):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.zoo.hostile.files import DEEP, PRESETS
-from zoo.hub import locate
+from zoo.store.hub import locate
 
 COMMANDS = [
     ["evaluate", "PRESET"],
@@ -17,7 +17,7 @@ COMMANDS = [
     ["publish", "release", "PRESET"],
 ]
 CODE = (
-    "import sys; from zoo.cli import main; code = main(sys.argv[1:]);"
+    "import sys; from zoo.cli.main import main; code = main(sys.argv[1:]);"
     "print(code, 'tensorflow' in sys.modules)"
 )
 

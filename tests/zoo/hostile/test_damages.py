@@ -12,12 +12,12 @@ import scipy.io
 
 from tests.zoo.hostile.bounds import outcome
 from tests.zoo.hostile.mutations import damaged
-from zoo.datasets.rolls import read_parts, read_piece
-from zoo.errors import UserError
-from zoo.hub import locate
-from zoo.midi import read_midi, write_midi
-from zoo.preset_check import check_preset
-from zoo.weights_file import check_weights
+from zoo.models.weights_file import check_weights
+from zoo.music.midi import read_midi, write_midi
+from zoo.music.rolls import read_parts, read_piece
+from zoo.store.check import check_preset
+from zoo.store.hub import locate
+from zoo.system.errors import UserError
 
 ROLL = (np.random.default_rng(0).random((12, 88)) < 0.1).astype(np.uint8)
 SECONDS = 0.1  # of one file, on a machine that does nothing else
@@ -154,7 +154,7 @@ def test_damaged_weights_are_read_or_refused(tmp_path, options, count):
 @pytest.mark.slow
 def test_weights_that_pass_are_loaded_or_refused(tmp_path):
     from tests.zoo.hostile.files import sealed
-    from zoo.preset import load_preset
+    from zoo.store.preset import load_preset
 
     folder = tmp_path / "preset"
     shutil.copytree(locate("influence-23"), folder)

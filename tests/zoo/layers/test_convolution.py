@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from zoo.layers import Beside, CausalConvolution, MeanAndMax
-from zoo.model_config import from_config, to_config
+from zoo.models.config import from_config, to_config
 
 X = np.random.default_rng(0).normal(size=(3, 10, 2)).astype("float32")
 LENGTHS = np.array([10, 7, 1])

@@ -3,7 +3,7 @@ import numpy as np
 import bptt_keras as bk
 from tests.training.influence import trainer_of
 from zoo.layers import Influence
-from zoo.model_config import from_config, to_config
+from zoo.models.config import from_config, to_config
 
 
 def test_it_is_the_recurrence_of_the_paper():

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from zoo.layers import TiedLogits, WordEmbedding
-from zoo.model_config import from_config, to_config
+from zoo.models.config import from_config, to_config
 
 IDS = np.array([[1, 4, 2], [0, 0, 3]])
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from zoo.datasets import Text
-from zoo.errors import UserError
+from zoo.system.errors import UserError
 from zoo.tasks import TASKS, char_lm
 from zoo.tasks.char_lm import Characters, Recipe
 

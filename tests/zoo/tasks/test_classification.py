@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import bptt_keras as bk
-from zoo.datasets.labelled import LabelledCases
-from zoo.errors import UserError
+from zoo.cases.labelled import LabelledCases
+from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 from zoo.tasks.case_inputs import ClassificationRecipe, better_scaling, case_inputs
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.datasets.own_rolls import read_rolls
-from zoo.datasets.own_table import read_table
-from zoo.errors import UserError
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.series import Series
+from zoo.music.own_rolls import read_rolls
+from zoo.system.errors import UserError
+from zoo.tables.own_table import read_table
 from zoo.tasks import TASKS
 from zoo.tasks.adding import AddingRecipe
 from zoo.tasks.copy_memory import CopyRecipe

@@ -3,10 +3,10 @@ import dataclasses
 import pytest
 
 import zoo
-from zoo.errors import ZooError
+from zoo.runs.training import Run
+from zoo.system.errors import ZooError
 from zoo.tasks import TASKS
 from zoo.tasks.influence_balancing import OPTIMUM, InfluenceRecipe
-from zoo.training import Run
 
 TASK = TASKS["influence-balancing"]
 

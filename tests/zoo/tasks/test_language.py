@@ -8,11 +8,11 @@ import pytest
 
 import zoo
 from zoo.datasets import Text
-from zoo.errors import UserError
-from zoo.fingerprint import digest
-from zoo.ngrams import kneser_ney
+from zoo.runs.fingerprint import digest
+from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 from zoo.tasks.char_lm import Characters
+from zoo.texts.ngrams import kneser_ney
 
 CHAR, WORD = TASKS["char-lm"], TASKS["word-lm"]
 LINES = "the cat sat on the mat\nthe dog sat on the cat\n"

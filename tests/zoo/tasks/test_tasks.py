@@ -11,12 +11,12 @@ import pytest
 
 import bptt_keras as bk
 import zoo
-from zoo.evaluation import evaluate, measure
+from zoo.runs.evaluation import evaluate, measure
+from zoo.runs.training import Run
 from zoo.tasks import TASKS
 from zoo.tasks.char_lm import Characters
 from zoo.tasks.music import Rolls
 from zoo.tasks.word_lm import WordText
-from zoo.training import Run
 
 EVERY = [(task.NAME, name) for task in TASKS.values() for name in task.DATASETS]
 QUICK = ("classification",)

@@ -9,10 +9,10 @@ import pytest
 import bptt_keras as bk
 import zoo
 from zoo.datasets import Text
-from zoo.errors import UserError
+from zoo.runs.training import Run
+from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 from zoo.tasks.word_lm import WordRecipe, WordText, build_model
-from zoo.training import Run
 
 TASK = TASKS["word-lm"]
 SMALL = WordRecipe(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.zoo.tuning.made_up import JOBS, TRIALS, job
-from zoo.errors import ZooError
+from zoo.system.errors import ZooError
 from zoo.tuning.hparams import write_hparams
 
 pytest.importorskip("tensorboard")

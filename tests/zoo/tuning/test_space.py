@@ -3,9 +3,9 @@ import dataclasses
 import keras_tuner
 import pytest
 
-from zoo.clipping import KINDS
-from zoo.errors import UserError
-from zoo.ranges import NONE, Choices, Range
+from zoo.recipes.clipping import KINDS
+from zoo.recipes.ranges import NONE, Choices, Range
+from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 from zoo.tuning.space import space_of
 

@@ -1,0 +1,1 @@
+"""Series that have a class: read and compared; no TensorFlow."""

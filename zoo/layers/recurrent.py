@@ -1,0 +1,68 @@
+"""Recurrent layers of a recipe."""
+
+from __future__ import annotations
+
+from zoo.recipes.recipe import Recipe
+
+
+def recurrent_stack(
+    recipe: Recipe, *, return_sequences: bool, steps: int | None = None
+):
+    """The recurrent layers of a recipe, each followed by its dropout.
+
+    Args:
+        recipe: The recipe.
+        return_sequences: Whether the last one has an output at each timestep.
+        steps: Longest dependency that is to be learned: gates start open for about so
+            long (`bptt_keras.initializers.Chrono`). None: Keras' biases.
+
+    Returns:
+        List of Keras layers.
+    """
+    import keras
+
+    layers = []
+    for index in range(recipe.layers):
+        last = index == recipe.layers - 1
+        layers.append(
+            recurrent_layer(
+                recipe.layer,
+                recipe.units,
+                return_sequences=return_sequences or not last,
+                steps=steps,
+            )
+        )
+        if recipe.dropout:
+            layers.append(keras.layers.Dropout(recipe.dropout))
+    return layers
+
+
+def recurrent_layer(
+    name: str, units: int, *, return_sequences: bool, steps: int | None = None
+):
+    """One recurrent layer.
+
+    Args:
+        name: As in `zoo.recipes.recipe.LAYERS`.
+        units: Its units.
+        return_sequences: Whether it has an output at each timestep.
+        steps: As for `recurrent_stack`.
+    """
+    import bptt_keras as bk
+
+    options = {"return_sequences": return_sequences}
+    if name == "lstm" and steps is not None:
+        options |= {
+            "bias_initializer": bk.initializers.Chrono(steps),
+            "unit_forget_bias": False,
+        }
+    kinds = {
+        "lstm": bk.layers.LSTM,
+        "gru": bk.layers.GRU,
+        "simple-rnn": bk.layers.SimpleRNN,
+        "layer-norm-lstm": bk.layers.LayerNormLSTM,
+        "ind-rnn": bk.layers.IndRNN,
+        "min-gru": bk.layers.MinGRU,
+        "lru": bk.layers.LRU,
+    }
+    return kinds[name](units, **options)

@@ -1,0 +1,183 @@
+"""Piano rolls of the user's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from zoo.music.midi import check_speed, roll_of
+from zoo.music.rolls import PARTS, read_parts, read_piece, require_few
+from zoo.system import limits
+from zoo.system.errors import UserError
+from zoo.system.reading import name_of, read_bytes, say
+from zoo.texts.own_text import fraction_of
+
+ARRAYS, MIDI = (".npz", ".mat"), (".mid", ".midi")
+_KINDS = ", ".join((*MIDI, *ARRAYS))
+FRAMES_PER_BEAT = 4
+# Of so many pieces whole ones are held out; fewer are cut.
+ENOUGH = 10
+
+
+def read_rolls(
+    path: str | os.PathLike,
+    *,
+    frames_per_beat: int = FRAMES_PER_BEAT,
+    validation: float | str | os.PathLike = 0.1,
+    test: str | os.PathLike | None = None,
+    skip_damaged: bool = False,
+) -> tuple[str, list, list, list]:
+    """Name, and the pieces of the three parts, each piece `(frames, 88)` of 0 and 1.
+
+    Args:
+        path: A folder of `.mid`, `.midi`, `.npz` or `.mat` files, in folders of it,
+            too, where an array `(frames, 88)` is a piece; one such file; or a MATLAB
+            file with `traindata`, `validdata` and `testdata`. Sorted by name, every
+            tenth piece tests, and before it that fraction validates. Less than ten
+            pieces are cut: of each the last tenth tests.
+        frames_per_beat: Frames of a quarter note of MIDI files.
+        validation: What fraction of the pieces, or of each piece, validates, in
+            (0, 0.5]; or a file or folder of its own for that.
+        test: A file or folder of its own that tests, in place of every tenth piece.
+        skip_damaged: Whether files of a folder that cannot be read are left out.
+
+    Raises:
+        UserError: If it is none of these, a file cannot be read, or a piece has another
+            shape.
+    """
+    check_speed(frames_per_beat=frames_per_beat)
+    path, fraction = Path(path), fraction_of(validation)
+
+    def pieces(place, option):
+        return _pieces(Path(place), option, frames_per_beat, skip_damaged)
+
+    if path.suffix.lower() == ".mat" and not path.is_dir():
+        if fraction != 0.1 or test is not None:
+            raise UserError(
+                f"{path} has three parts; --validation and --test go with a folder or "
+                "one piece."
+            )
+        return name_of(path), *_of_parts(path)
+    found = pieces(path, "`--data`")
+    validated = None if fraction else pieces(validation, "`--validation`")
+    tested = None if test is None else pieces(test, "`--test`")
+    name = name_of(path)
+    return name, *_divided(found, fraction, validated, tested, name)
+
+
+def _of_parts(path: Path) -> list[list[np.ndarray]]:
+    content = read_bytes(path, at_most=limits.ROLLS)
+    try:
+        rolls = read_parts(content)
+    except ValueError as error:
+        raise UserError(f"`--data` holds no piano rolls: {path}: {error}.") from None
+    return [rolls[part] for part in PARTS]
+
+
+def _pieces(path: Path, option: str, frames_per_beat: int, skip: bool) -> list:
+    """The pieces of a folder, sorted by name, or of one file."""
+    if not path.is_dir():
+        if path.suffix.lower() not in (*ARRAYS, *MIDI):
+            raise UserError(
+                f"{option} must name a folder or a file {_KINDS}. Received: {path}"
+            )
+        return [_piece(path, option, frames_per_beat)]
+    files = _files_of(path)
+    if not files:
+        raise UserError(f"{option} names a folder without a file {_KINDS}: {path}")
+    if len(files) > limits.PIECES:
+        raise UserError(
+            f"{option} has {len(files):,} files, and {limits.PIECES:,} are the most: "
+            f"{path}"
+        )
+    pieces, left_out, frames = [], [], 0
+    for file in files:
+        try:
+            piece = _piece(file, option, frames_per_beat)
+        except UserError as error:
+            if not skip:
+                raise UserError(
+                    f"{str(error).rstrip('.')}. With --skip-damaged yes such files are "
+                    "left out."
+                ) from None
+            left_out.append(name_of(file))
+            continue
+        pieces.append(piece)
+        frames += len(piece)
+        try:
+            require_few(frames)
+        except ValueError as error:
+            raise UserError(
+                f"{option} is too large: {error}: {path}. Give fewer files, or lower "
+                "--frames-per-beat."
+            ) from None
+    if left_out:
+        shown = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+        say(f"left out {len(left_out)} of {len(files)} files of {path}: {shown}")
+    if not pieces:
+        raise UserError(f"{option}: no file of {path} can be read.")
+    return pieces
+
+
+def _files_of(folder: Path) -> list[Path]:
+    found = [
+        Path(place) / name
+        for place, _, names in os.walk(folder)
+        for name in names
+        if not name.startswith(".")
+    ]
+    return sorted(f for f in found if f.suffix.lower() in (*ARRAYS, *MIDI))
+
+
+def _piece(file: Path, option: str, frames_per_beat: int) -> np.ndarray:
+    if file.suffix.lower() in MIDI:
+        content = read_bytes(file, at_most=limits.MIDI, option=option)
+        return roll_of(content, file, frames_per_beat=frames_per_beat)
+    return read_piece(file, option=option)
+
+
+def _divided(pieces, fraction, validated, tested, name) -> tuple[list, list, list]:
+    """The three parts, of which two may have come from places of their own."""
+    cut = _cut if len(pieces) < ENOUGH else _dealt
+    if cut is _cut and (validated is None or tested is None):
+        say(
+            f"{name} has {len(pieces)} pieces, fewer than {ENOUGH}, so the end of each "
+            "is held out"
+        )
+    own = fraction if validated is None else 0.0
+    train, validation, test = cut(pieces, own, 0.1 if tested is None else 0.0)
+    return (
+        train,
+        validation if validated is None else validated,
+        test if tested is None else tested,
+    )
+
+
+def _dealt(pieces: list, validation: float, test: float) -> tuple[list, list, list]:
+    """Every tenth piece tests; a fraction of all, spread evenly, validates."""
+    parts: tuple[list, list, list] = ([], [], [])
+    for place, piece in enumerate(pieces):
+        tests = test and place % 10 == 9
+        # One more of them than up to the piece before, with room for rounding.
+        validates = _whole((place + 2) * validation) > _whole((place + 1) * validation)
+        parts[2 if tests else 1 if validates else 0].append(piece)
+    return parts
+
+
+def _whole(number: float) -> int:
+    return int(number + 1e-9)
+
+
+def _cut(pieces: list, validation: float, test: float) -> tuple[list, list, list]:
+    parts: tuple[list, list, list] = ([], [], [])
+    for piece in pieces:
+        end = round((1 - test) * len(piece))
+        start = round((1 - test - validation) * len(piece))
+        for part, frames in zip(
+            parts, (piece[:start], piece[start:end], piece[end:]), strict=True
+        ):
+            if len(frames):
+                part.append(frames)
+    return parts

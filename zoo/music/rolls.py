@@ -1,0 +1,114 @@
+"""Piano rolls from arrays and files, without TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from zoo.music.mat import read_mat
+from zoo.music.midi import KEYS
+from zoo.music.npz import read_npz
+from zoo.system import limits
+from zoo.system.errors import UserError
+from zoo.system.reading import read_bytes
+
+PARTS = {"train": "traindata", "validation": "validdata", "test": "testdata"}
+LOUDEST = 127  # the largest velocity of MIDI
+
+
+def as_roll(array: np.ndarray) -> np.ndarray:
+    """A piano roll of 0 and 1.
+
+    Args:
+        array: `(frames, 88)` of 0 and 1, or of velocities, whole numbers from 0
+            (silent) to 127.
+
+    Returns:
+        `(frames, 88)` in uint8, 1 where a key sounds.
+
+    Raises:
+        ValueError: If it has another shape, too many frames, or other values.
+
+    Example:
+        import numpy as np
+        from zoo.music.rolls import as_roll
+
+        assert as_roll(np.full((2, 88), 64)).max() == 1
+    """
+    array = np.asarray(array)
+    if array.ndim != 2 or array.shape[1] != KEYS:
+        raise ValueError(
+            f"a piece must be (frames, {KEYS}), but one has the shape {array.shape}"
+        )
+    if len(array) > limits.FRAMES:
+        raise ValueError(
+            f"a piece has {len(array):,} frames, and {limits.FRAMES:,} are the most"
+        )
+    # NaN is neither.
+    good = (array >= 0) & (array <= LOUDEST)
+    if array.dtype.kind == "f":
+        good &= np.floor(array) == array
+    if not good.all():
+        row, key = np.argwhere(~good)[0]
+        raise ValueError(
+            "a piece must have 0 and 1 alone, or velocities from 0 to "
+            f"{LOUDEST}, but one has {array[row, key]:.6g} in frame {row}"
+        )
+    return (array != 0).astype(np.uint8)
+
+
+def read_parts(content: bytes) -> dict[str, list[np.ndarray]]:
+    """Pieces of a MATLAB file with `traindata`, `validdata` and `testdata`.
+
+    Args:
+        content: The file.
+
+    Returns:
+        `{part: list of (frames, 88) arrays of 0 and 1}`.
+
+    Raises:
+        ValueError: If it is no such file.
+    """
+    found = read_mat(content)
+    rolls, frames = {}, 0
+    for part, name in PARTS.items():
+        cells = found.pop(name, None)
+        if not isinstance(cells, list):
+            raise ValueError(f"it has not the cells {', '.join(PARTS.values())}")
+        frames += sum(map(len, cells))
+        require_few(frames)
+        rolls[part] = [as_roll(cell) for cell in cells]
+    return rolls
+
+
+def read_piece(path: Path, *, option: str = "`--data`") -> np.ndarray:
+    """One piece, `(frames, 88)` of 0 and 1, of a file `.npz` or `.mat`.
+
+    Args:
+        path: The file. It holds one array `(frames, 88)`, as `as_roll` takes it, and
+            perhaps arrays of another number of axes.
+        option: What names the file, for the error.
+
+    Raises:
+        UserError: If it cannot be read, or holds something else.
+    """
+    content = read_bytes(path, at_most=limits.ROLLS, option=option)
+    try:
+        if path.suffix == ".npz":
+            rolls = list(read_npz(content, ndim=2).values())
+        else:
+            rolls = [a for a in read_mat(content).values() if np.ndim(a) == 2]
+        if len(rolls) != 1:
+            raise ValueError(f"it must hold one array (frames, {KEYS})")
+        return as_roll(rolls[0])
+    except ValueError as error:
+        raise UserError(f"{path} is no piano roll: {error}.") from None
+
+
+def require_few(frames: int) -> None:
+    """Raises `ValueError` for more frames in all than fit in memory."""
+    if frames > limits.ALL_FRAMES:
+        raise ValueError(
+            f"its pieces have more than {limits.ALL_FRAMES:,} frames together"
+        )

@@ -1,0 +1,1 @@
+"""How a model of the zoo is built and trained."""

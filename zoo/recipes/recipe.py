@@ -1,0 +1,140 @@
+"""How a model of the zoo is built and trained: what all tasks have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.recipes.clipping import KINDS, holds
+from zoo.system import limits
+
+LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
+# Weights of a layer in squares of its units, where there are any.
+SQUARES = {"lstm": 4, "gru": 3, "simple-rnn": 1, "layer-norm-lstm": 4, "lru": 2}
+
+
+def one_of(choices: Sequence[str], default: str) -> Any:
+    """A field of a recipe that takes one of a few names.
+
+    A recipe refuses any other name, and the command line completes these.
+
+    Args:
+        choices: The names.
+        default: One of them.
+
+    Example:
+        import dataclasses
+        from zoo.recipes.recipe import Recipe, one_of
+
+        @dataclasses.dataclass(frozen=True)
+        class Painted(Recipe):
+            color: str = one_of(("red", "green"), "red")
+
+        assert Painted(color="green").color == "green"
+    """
+    return dataclasses.field(default=default, metadata={"choices": tuple(choices)})
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How a model is trained, whatever model it is.
+
+    Args:
+        batch_size: Rows of a batch, or streams that are read side by side.
+        window: Timesteps that gradients flow back through; None: all of a sequence.
+        epochs: Passes over the training part, or over as many generated batches.
+        learning_rate: Peak of the schedule: a linear rise over the first 2 % of the
+            updates, from a tenth, then a cosine down to 1 % of the peak.
+        clip: Bound of the gradients, > 0; None leaves them as they are. With the usual
+            `clipping` the largest global norm.
+        clipping: What `clip` bounds: global-norm, variable-norm, value, agc (a ratio to
+            the weights), autoclip (a percentile of the norms so far) or zclip (standard
+            deviations above them).
+        weight_decay: Decoupled, as a fraction of the learning rate (AdamW), on
+            matrices alone.
+        seed: Of weights, dropout, order and generated data.
+        patience: Epochs without a better validation after which a training ends; None:
+            it never ends early.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    batch_size: int = 32
+    window: int | None = None
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    clip: float | None = 1.0
+    weight_decay: float = 0.0
+    seed: int = 0
+    clipping: str = one_of(tuple(KINDS), "global-norm")
+    patience: int | None = None
+
+    def __post_init__(self):
+        big = float("inf")
+        for name in ("batch_size", "epochs"):
+            self.require(name, getattr(self, name) >= 1, "at least 1")
+        self.require("window", self.window is None or self.window >= 1, "at least 1")
+        self.require(
+            "patience", self.patience is None or self.patience >= 1, "at least 1"
+        )
+        self.require("learning_rate", 0 < self.learning_rate < big, "positive")
+        for field in dataclasses.fields(self):
+            known = field.metadata.get("choices")
+            if known is not None:
+                rule = f"one of: {', '.join(known)}"
+                self.require(field.name, getattr(self, field.name) in known, rule)
+        rule = "positive" if self.clipping != "autoclip" else "in (0, 100]"
+        self.require("clip", holds(self.clipping, self.clip), rule)
+        self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
+        self.require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
+        self._require_small()
+
+    def _require_small(self) -> None:
+        """Refuses sizes that no machine has room for; a recipe may be anybody's."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "seed" or not isinstance(value, int | float):
+                continue
+            most = limits.RECIPE.get(field.name, limits.WHOLE)
+            self.require(field.name, value <= most, f"at most {most:,}")
+
+    def require(self, name: str, holds: bool, rule: str) -> None:
+        """Raises `ValueError` unless a value keeps its rule."""
+        if not holds:
+            received = str(getattr(self, name))
+            raise ValueError(
+                f"`{name}` must be {rule}. Received: {name}={received:.60}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(Training):
+    """`Training`, and a model of recurrent layers.
+
+    Args:
+        layer: Recurrent layer: lstm, gru, simple-rnn, layer-norm-lstm, ind-rnn,
+            min-gru or lru.
+        units: Units of each recurrent layer.
+        layers: Number of recurrent layers.
+        dropout: Rate on the output of each recurrent layer, in `[0, 1)`.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    layer: str = one_of(LAYERS, "lstm")
+    units: int = 128
+    layers: int = 1
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("units", "layers"):
+            self.require(name, getattr(self, name) >= 1, "at least 1")
+        self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
+        # What a preset can hold. The last layer of a model may be smaller.
+        least = SQUARES.get(self.layer, 0) * self.units**2 * max(1, self.layers - 1)
+        rule = f"so small that {self.layers} layers have {limits.WEIGHTS:,} weights"
+        self.require("units", least <= limits.WEIGHTS, rule)

@@ -1,0 +1,112 @@
+"""Where a training stands after each epoch, so that it can go on after a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from zoo.system.changes import differences
+from zoo.runs.checkpoint_files import BEFORE, CHECKSUMS, STATE, WEIGHTS
+from zoo.system.errors import UserError
+from zoo.system.files import new_folder, write_json
+from zoo.runs.fingerprint import digest
+from zoo.store.manifest import sha256_of
+from zoo.models.weights import save_weights
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Writes weights, optimizer and history after each epoch, and reads them back.
+
+    The folder on disk is always complete, and the one before is kept beside it. With
+    the data's order fixed by seed and epoch, and the seeds of dropout kept, a training
+    that goes on from it ends as it would have ended.
+
+    Args:
+        folder: The checkpoint's folder.
+        run: The `Run`.
+    """
+
+    def __init__(self, folder: Path, run):
+        super().__init__()
+        self.folder = Path(folder)
+        self.run = run
+        self._digest = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the checkpoint, unless the training has come to no number."""
+        run = self.run
+        if not all(math.isfinite(logs[k]) for k in ("loss", "val_loss") if k in logs):
+            return
+        state = {
+            "origin": run.origin,
+            "recipe": dataclasses.asdict(run.recipe),
+            "data": self._data(),
+            "epoch": epoch + 1,
+            "patient_since": run.patient_since,
+            "history": run.recorder.history,
+            "grad_norms": run.recorder.grad_norms,
+            "best": run.keeper.best,
+            "seeds": [seed.numpy().tolist() for seed in _seeds(run.model)],
+            "seconds": run.seconds,
+        }
+        with new_folder(self.folder, keep=self.folder.with_name(BEFORE)) as new:
+            save_weights(run.trainer, new / WEIGHTS)
+            write_json(new / STATE, state)
+            sums = {name: sha256_of(new / name) for name in (STATE, WEIGHTS)}
+            write_json(new / CHECKSUMS, sums)
+
+    def restore(self, state: dict) -> int:
+        """Puts the run where a checkpoint stands.
+
+        Args:
+            state: What `zoo.runs.checkpoint_files.read_checkpoint` returned.
+
+        Returns:
+            Epochs that are done.
+
+        Raises:
+            UserError: If it was written with other data, or by another model.
+        """
+        run, folder = self.run, Path(state["folder"])
+        self._refuse_other_data(state["data"])
+        run.trainer.optimizer.build(run.model.trainable_variables)
+        try:
+            run.trainer.load_weights(folder / WEIGHTS)
+            for seed, value in zip(_seeds(run.model), state["seeds"], strict=True):
+                seed.assign(value)
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            raise UserError(
+                f"The checkpoint {folder} is not one of this model: "
+                f"{' '.join(str(error).split())}"
+            ) from None
+        run.recorder.restore(state["history"], state["grad_norms"])
+        run.keeper.best = state["best"]
+        run.patient_since = max(run.patient_since, state["patient_since"])
+        run.took(state["seconds"])
+        return state["epoch"]
+
+    def _data(self) -> dict[str, Any]:
+        if self._digest is None:
+            self._digest = digest(self.run.data)
+        return {"sha256": self._digest, "facts": self.run.facts["data"]}
+
+    def _refuse_other_data(self, before: dict) -> None:
+        now = json.loads(json.dumps(self._data()))
+        if before["sha256"] == now["sha256"]:
+            return
+        changed = differences(before["facts"], now["facts"])
+        what = "; ".join(changed) or "the same sizes, but other values"
+        raise UserError(
+            f"The training in {self.folder.parent} was begun with other data: {what}. "
+            "Put the old data back, or begin a new training."
+        )
+
+
+def _seeds(model):
+    """Where dropout's random numbers stand; Keras saves them with no weights."""
+    return [v for v in model.variables if v.path.endswith("seed_generator_state")]

@@ -1,0 +1,53 @@
+"""How good a model is on a held-out part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from zoo.store.preset import Preset
+from zoo.runs.progress import Measuring
+from zoo.recipes.recipe import Training
+from zoo.tasks import TASKS
+from zoo.tasks.task import Task
+
+
+def measure(
+    task: Task, model: keras.Model, data: Any, recipe: Training, part: str
+) -> float:
+    """The task's metric on a part of its data.
+
+    Args:
+        task: The task.
+        model: A trained model.
+        data: What the task loaded.
+        recipe: The recipe.
+        part: "validation" or "test".
+
+    Returns:
+        The metric, in the task's unit.
+    """
+    trainer = task.build_trainer(model, recipe)
+    trainer.compile("sgd", task.build_loss(), metrics=task.build_metrics() or None)
+    batches = task.held_out(data, recipe, part)
+    shown = [Measuring()]
+    logs = trainer.evaluate(batches, verbose=0, callbacks=shown, return_dict=True)
+    return task.METRIC.factor * float(logs[task.METRIC.log])
+
+
+def evaluate(preset: Preset, data: Any, part: str = "validation") -> float:
+    """The metric of a preset on data that its task loaded.
+
+    Args:
+        preset: A preset.
+        data: Data of its task; those of a text may have characters outside the
+            model's vocabulary, which count as unknown ones.
+        part: "validation" or "test".
+
+    Returns:
+        The metric, in the task's unit.
+    """
+    task = TASKS[preset.metadata["task"]]
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    return measure(task, preset.model, task.adapted(data, preset), recipe, part)

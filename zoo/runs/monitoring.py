@@ -1,0 +1,204 @@
+"""Keras callbacks: what a training run shows, records and keeps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from zoo.system.files import write_json, write_text
+
+
+class Summary(keras.callbacks.Callback):
+    """Prints the trainer's summary once what runs is known: after the first batch."""
+
+    def __init__(self):
+        super().__init__()
+        self._printed = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Prints it, the first time."""
+        if not self._printed:
+            self._printed = True
+            self.model.summary()
+
+
+class Derived(keras.callbacks.Callback):
+    """Adds a task's derived numbers, such as bits per character, to Keras' logs.
+
+    The progress bar and the history show what stands in the logs.
+
+    Args:
+        task: A `Task`.
+    """
+
+    def __init__(self, task):
+        super().__init__()
+        self.task = task
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Adds them for the epoch so far."""
+        logs.update(self.task.derived(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds them again: Keras makes new logs for the end of an epoch."""
+        logs.update(self.task.derived(logs))
+
+
+class Recorder(keras.callbacks.Callback):
+    """Writes `history.csv` and `history.json` after every epoch.
+
+    Args:
+        folder: Where the files go.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = Path(folder)
+        self.history: dict[str, list[float]] = {"epoch": []}
+        self.grad_norms: list[float] = []
+        self._sum = 0.0
+
+    def restore(self, history: dict, grad_norms: list[float]) -> None:
+        """Goes on from what was recorded before a kill."""
+        self.history = {name: list(values) for name, values in history.items()}
+        self.grad_norms = list(grad_norms)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the sum of gradient norms."""
+        self._sum = 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Records the gradient norm of this batch, the mean over its updates.
+
+        Keras' logs hold the mean over the epoch so far.
+        """
+        total = (batch + 1) * logs["grad_norm"]
+        self.grad_norms.append(total - self._sum)
+        self._sum = total
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the epoch and writes both files."""
+        self.history["epoch"].append(epoch + 1)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(float(value))
+        # JSON has no NaN: what is not a number becomes null.
+        finite = {
+            name: [value if math.isfinite(value) else None for value in values]
+            for name, values in self.history.items()
+        }
+        write_json(self.folder / "history.json", finite)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.history)
+        writer.writerows(zip(*self.history.values(), strict=True))
+        write_text(self.folder / "history.csv", text.getvalue())
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Calls `save(epoch, value)` after each epoch with the best validation so far.
+
+    Of two epochs that are equal the one with the lower loss is better, and of those the
+    later one: with few cases many epochs reach the same accuracy.
+
+    Args:
+        metric: The task's `Metric`, which is told.
+        save: Receives the epoch, counted from 1, and its validation metric.
+        selection: `Metric` that chooses; None: the last epoch is the best.
+
+    Attributes:
+        best: `{"epoch", "value", "chosen", "loss"}` of the best epoch, or None.
+    """
+
+    def __init__(
+        self, metric, save: Callable[[int, float], None], *, selection="metric"
+    ):
+        super().__init__()
+        self.metric = metric
+        self.selection = metric if selection == "metric" else selection
+        self.save = save
+        self.best: dict | None = None
+
+    @property
+    def value(self) -> float | None:
+        """The validation metric of the best epoch."""
+        return None if self.best is None else self.best["value"]
+
+    @property
+    def epoch(self) -> int | None:
+        """The best epoch, counted from 1."""
+        return None if self.best is None else self.best["epoch"]
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves if this epoch is the best."""
+        now = {
+            "epoch": epoch + 1,
+            "value": validation(self.metric, logs),
+            "chosen": validation(self.selection or self.metric, logs),
+            "loss": float(logs.get("val_loss", 0.0)),
+        }
+        if math.isnan(now["chosen"]):
+            return
+        if self.best is None or self.selection is None or self._is_better(now):
+            self.best = now
+            self.save(epoch + 1, now["value"])
+
+    def _is_better(self, now) -> bool:
+        if now["chosen"] != self.best["chosen"]:
+            return self.selection.better(now["chosen"], self.best["chosen"])
+        return not now["loss"] > self.best["loss"]
+
+
+class Patience(keras.callbacks.Callback):
+    """Ends a training that no longer gets better.
+
+    Args:
+        epochs: Epochs without a better one after which it ends; None: never.
+        keeper: The `KeepBest`, which comes before this callback.
+        since: Epoch from which they are counted at the earliest.
+    """
+
+    def __init__(self, epochs: int | None, keeper: KeepBest, *, since: int = 0):
+        super().__init__()
+        self.epochs, self.keeper, self.since = epochs, keeper, since
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Ends it, if it is time."""
+        if self.is_used_up(epoch + 1):
+            self.model.stop_training = True
+
+    def is_used_up(self, epoch: int) -> bool:
+        """Whether a training that has done so many epochs has ended by it."""
+        return self.epochs is not None and epoch - self._best() >= self.epochs
+
+    def _best(self) -> int:
+        best = self.keeper.best
+        return max(self.since, 0 if best is None else best["epoch"])
+
+
+def validation(metric, logs: dict) -> float:
+    """A `Metric` of the validation part, from the logs of an epoch."""
+    return metric.factor * float(logs[f"val_{metric.log}"])
+
+
+def is_improving(values: list[float], metric) -> bool:
+    """Whether a training was still getting better when it ended.
+
+    The last tenth of the epochs, at least one, must have brought more than a fiftieth
+    of all that was gained since the first.
+
+    Args:
+        values: The validation metric after each epoch, or what it is a multiple of.
+        metric: The `Metric`.
+    """
+    sign = 1 if metric.higher else -1
+    gains = [sign * value for value in values if math.isfinite(value)]
+    recent = max(1, len(gains) // 10)
+    if len(gains) < 2:
+        return False
+    before, best = max(gains[:-recent]), max(gains)
+    return best - before > 0.02 * (best - min(gains)) > 0

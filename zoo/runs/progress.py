@@ -1,0 +1,213 @@
+"""What a training shows of its epochs: lines, and a bar where somebody watches."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import keras
+
+from zoo.runs.report import SECOND, cells
+
+# What a line leaves out where it is too long, one after the other.
+_SPARED = ("gradient", "loss", "second", "training", "time")
+
+
+class Progress(keras.callbacks.Callback):
+    """One line an epoch that stays, and on a terminal a bar while the epoch runs.
+
+    Lines fit the terminal: what matters less is left out where it is narrow. In a file
+    there are no bars, and lines are whole.
+
+    Args:
+        metric: The task's `Metric`.
+        epochs: Of the whole training.
+        best: Function without arguments: the best epoch so far, counted from 1.
+    """
+
+    def __init__(self, metric, epochs: int, best: Callable[[], int | None]):
+        super().__init__()
+        self.metric = metric
+        self.epochs = epochs
+        self.best = best
+        self._clock = _Clock(epochs)
+        self._bar = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock."""
+        self._name = f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
+        self._clock.begin(epoch, self.params.get("steps"))
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar. It comes with the first batch, below the model's summary."""
+        self._clock.tick(batch)
+        if batch == 0 and sys.stdout.isatty():
+            self._bar = bar(self._name, self._clock.batches, sys.stdout)
+        if self._bar is not None:
+            # The value in front: where there is no room, the end is cut off.
+            shown = [self._value(logs, ""), self._clock.left()]
+            self._bar.set_postfix_str("  ".join(filter(None, shown)), refresh=False)
+            self._bar.update()
+
+    def on_test_begin(self, logs=None):
+        """Says that the training part is through."""
+        if self._bar is not None:
+            self._bar.set_description_str(f"{self._name}, validation")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Puts a line in the place of the bar."""
+        self.close()
+        took = self._clock.end()
+        times = ", ".join(filter(None, [duration(took), self._clock.left()]))
+        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        best = self.best() == epoch + 1
+        print(_fitting(self._pieces(logs, best, times), room), flush=True)
+
+    def close(self) -> None:
+        """Takes the bar away, so that nothing is written behind it."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _pieces(self, logs: dict, best: bool, times: str) -> dict[str, str]:
+        """What a line says of an epoch, in its order."""
+        metric, second = self.metric, SECOND.get(self.metric.unit)
+        pieces = {
+            "name": self._name,
+            "training": f"  {metric.name} {self._value(logs, '')}",
+            "validation": f"  validation {self._value(logs, 'val_')}",
+        }
+        if second:
+            value = second.of(metric.factor * logs[f"val_{metric.log}"])
+            pieces["second"] = f" ({value:.{second.digits}f} {second.name})"
+        pieces["best"] = " best" if best else ""
+        if metric.log != "loss":
+            pieces["loss"] = (
+                f"  loss {logs['loss']:.4g}, validation {logs['val_loss']:.4g}"
+            )
+        if "grad_norm" in logs:
+            pieces["gradient"] = f"  gradient norm {logs['grad_norm']:.3g}"
+        pieces["time"] = f"  {times}"
+        return pieces
+
+    def _value(self, logs: dict, prefix: str) -> str:
+        value = self.metric.factor * logs[prefix + self.metric.log]
+        return cells(value, self.metric.unit)[0]
+
+
+class Measuring(keras.callbacks.Callback):
+    """A bar for an evaluation of more than a second, on standard error.
+
+    Standard output may be read by a program. Where nobody watches there is none.
+    """
+
+    def on_test_begin(self, logs=None):
+        """Makes the bar."""
+        watched = sys.stderr.isatty()
+        total = self.params.get("steps")
+        self._bar = bar("measuring", total, sys.stderr, delay=1) if watched else None
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Moves it."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_test_end(self, logs=None):
+        """Takes it away."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def bar(name: str, total: int | None, stream, *, delay: float = 0.0):
+    """A bar of tqdm as wide as the terminal, of what is through: `name ███ 3/10, ...`.
+
+    Args:
+        name: What stands before it.
+        total: Number of steps, or None.
+        stream: Where it is drawn; it is taken away at the end.
+        delay: Seconds before it appears.
+    """
+    from tqdm import tqdm
+
+    counted = "{desc} {bar} {n_fmt}/{total_fmt}{postfix}"
+    return tqdm(
+        desc=name,
+        total=total,
+        file=stream,
+        leave=False,
+        dynamic_ncols=True,
+        delay=delay,
+        bar_format="{desc} {n_fmt}{postfix}" if total is None else counted,
+    )
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words of at most two units."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    if hours < 48:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24} days {hours % 24} h"
+
+
+def _fitting(pieces: dict[str, str], room: int | None) -> str:
+    """A line of those pieces that there is room for; None: of all."""
+    for name in _SPARED:
+        if room is None or len("".join(pieces.values())) < room:
+            break
+        pieces.pop(name, None)
+    return "".join(pieces.values())[: None if room is None else room - 1]
+
+
+class _Clock:
+    """How long epochs take, and so how long the training will."""
+
+    def __init__(self, epochs: int):
+        self.epochs = epochs
+        self.batches: int | None = None
+        self._took: list[float] = []
+        self._is_first = True
+
+    def begin(self, epoch: int, batches: int | None) -> None:
+        self._epoch, self._done = epoch, 0
+        self.batches = batches or self.batches
+        self._began = self._first = time.monotonic()
+
+    def tick(self, batch: int) -> None:
+        if batch == 0:
+            # Before that, the first epoch compiles.
+            self._first = time.monotonic()
+        self._done = batch + 1
+
+    def end(self) -> float:
+        """Seconds of the epoch."""
+        now = time.monotonic()
+        self.batches = self._done
+        if self._is_first and self._took:
+            # A better one takes its place.
+            self._took, self._is_first = [], False
+        self._took.append(now - (self._first if self._is_first else self._began))
+        self._epoch, self._done = self._epoch + 1, 0
+        return now - self._began
+
+    def left(self) -> str:
+        """Time until the end of the training, as far as it can be known, or ""."""
+        usual = statistics.fmean(self._took[-10:]) if self._took else None
+        # The first epoch of a process compiles, for validation and looks, too.
+        if self._is_first and self._done > 1 and self.batches:
+            rate = (time.monotonic() - self._first) / (self._done - 1)
+            usual = rate * self.batches
+        epochs = self.epochs - self._epoch
+        if usual is None or epochs < 1:
+            return ""
+        if self.batches:
+            epochs -= self._done / self.batches
+        return f"{duration(max(epochs, 0.0) * usual)} left"

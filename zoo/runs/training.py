@@ -1,0 +1,355 @@
+"""One training run: data, `fit`, files, preset; and how it goes on after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import math
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import bptt_keras as bk
+from zoo.runs.checkpoint import Checkpoint
+from zoo.runs.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
+from zoo.recipes.clipping import clipped, keras_arguments
+from zoo.system.errors import UserError, ZooError
+from zoo.system.files import recover_folder
+from zoo.runs.monitoring import (
+    Derived,
+    KeepBest,
+    Patience,
+    Recorder,
+    Summary,
+    is_improving,
+    validation,
+)
+from zoo.runs.plots import plot_grad_norm, plot_metric
+from zoo.store.preset import Preset, check_preset_possible, load_preset, save_to_preset
+from zoo.runs.progress import Progress
+from zoo.recipes.recipe import Training
+from zoo.runs.run_report import HISTORY, LOOKS, REPORT, SAMPLE
+from zoo.tasks.task import Task
+
+PRESET, LAST = "preset", "last"
+WRITTEN = (
+    "history.csv",
+    HISTORY,
+    "loss.png",
+    "grad_norm.png",
+    LOOKS,
+    SAMPLE,
+    REPORT,
+    CHECKPOINT,
+    BEFORE,
+    PRESET,
+    LAST,
+)
+LOOKS_IN_A_RUN = 10
+
+
+class Run:
+    """A model, its data and the folder that the results go to.
+
+    Args:
+        task: A `Task`.
+        data: What the task loaded.
+        recipe: A recipe of the task.
+        out: An existing folder.
+        jit: `"auto"`, True or False: whether XLA compiles, as in
+            `TruncatedBPTT.compile`.
+        origin: What `resume` needs to load the data again, for JSON.
+        start: `Preset` whose weights the training begins with; None: fresh ones. The
+            data must be those that its model reads: see `Task.adapted`.
+        patient_since: Epoch from which `recipe.patience` counts at the earliest.
+
+    Raises:
+        UserError: If the data, or the weights to begin with, do not go with the recipe.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        data: Any,
+        recipe: Training,
+        out: Path,
+        *,
+        jit="auto",
+        origin: dict | None = None,
+        start: Preset | None = None,
+        patient_since: int = 0,
+    ):
+        task.check(data, recipe)
+        keras.utils.set_random_seed(recipe.seed)
+        self.task = task
+        self.data = data
+        self.recipe = recipe
+        self.out = Path(out)
+        self.origin = {**(origin or {}), "task": task.NAME, "jit": jit}
+        self.model = task.build_model(data, recipe)
+        if start is not None:
+            _copy_weights(start, self.model)
+        self.trainer = task.build_trainer(self.model, recipe)
+        updates = recipe.epochs * task.updates_per_epoch(data, recipe)
+        self.trainer.compile(
+            optimizer=clipped(task.build_optimizer(recipe, updates), recipe),
+            loss=task.build_loss(),
+            metrics=task.build_metrics() or None,
+            jit_compile=jit,
+        )
+        self.recorder = Recorder(self.out)
+        self.keeper = KeepBest(
+            task.METRIC, self._save, selection=task.selection(data, recipe)
+        )
+        self.progress = Progress(
+            task.METRIC, recipe.epochs, best=lambda: self.keeper.epoch
+        )
+        self.patient_since = patient_since
+        self.facts = self._collect_facts()
+        # What is trained must be what can be read again.
+        processing = task.processing_for(data, recipe)
+        check_preset_possible(self.model, processing, {"task": task.NAME, **self.facts})
+        self._seconds, self._start = 0.0, time.perf_counter()
+
+    def fit(self, *, stop: bool = False) -> Preset:
+        """Trains, and writes history, plots and the preset of the best epoch.
+
+        The preset on disk is always complete and the best so far, whenever the run
+        is interrupted; a checkpoint beside it lets `resume` go on. A run with a
+        checkpoint in its folder goes on from there.
+
+        Args:
+            stop: Whether the run ends where its checkpoint stands: what is there is
+                measured, and nothing is trained. The metadata tell of it.
+
+        Returns:
+            The `Preset` of the best epoch, as read back from disk.
+
+        Raises:
+            ZooError: If the loss stops being a number.
+        """
+        task, data, recipe = self.task, self.data, self.recipe
+        self._start = time.perf_counter()
+        checkpoint, epoch = self.restored()
+        patience = Patience(recipe.patience, self.keeper, since=self.patient_since)
+        try:
+            if epoch < recipe.epochs and not stop and not patience.is_used_up(epoch):
+                self.trainer.fit(
+                    task.training(data, recipe, epoch),
+                    validation_data=task.held_out(data, recipe, "validation"),
+                    initial_epoch=epoch,
+                    epochs=recipe.epochs,
+                    # Keras would draw the batches of a `PyDataset` in an order that no
+                    # seed fixes; those of the zoo have theirs.
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[
+                        Summary(),
+                        Derived(task),
+                        self.recorder,
+                        self.keeper,
+                        self.progress,
+                        *task.build_callbacks(self),
+                        *self._watch(epoch),
+                        patience,
+                        checkpoint,
+                        keras.callbacks.TerminateOnNaN(),
+                    ],
+                    **task.fit_options(data, recipe),
+                )
+        finally:
+            self.progress.close()
+            self._plot()
+        history = self.recorder.history
+        if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
+            raise ZooError(
+                f"The loss is no longer a number in epoch {history['epoch'][-1]}. "
+                "Lower --learning-rate or --clip."
+            )
+        return self._finish(history["epoch"][-1])
+
+    def restored(self) -> tuple[Checkpoint, int]:
+        """A callback that writes checkpoints, and the epochs that are done.
+
+        The run goes on from the newest whole checkpoint in its folder, if there is one.
+        """
+        recover_folder(self.preset_folder)
+        checkpoint = Checkpoint(self.out / CHECKPOINT, self)
+        if not any((self.out / name).exists() for name in (CHECKPOINT, BEFORE)):
+            return checkpoint, 0
+        state, _ = read_checkpoint(self.out)
+        return checkpoint, checkpoint.restore(state)
+
+    def remarks(self) -> list[str]:
+        """What to know of a training that has ended."""
+        history, metric = self.recorder.history, self.task.METRIC
+        done = history["epoch"][-1]
+        if not is_improving(history[f"val_{metric.log}"], metric):
+            return []
+        return [
+            f"It was still getting better after {done} epochs. For more: bptt-zoo "
+            f"resume {self.out} --epochs {2 * done}"
+        ]
+
+    @property
+    def preset_folder(self) -> Path:
+        """Where the preset is once the first epoch has ended."""
+        return self.out / PRESET
+
+    @property
+    def seconds(self) -> float:
+        """Time of training so far, those before a kill included."""
+        return self._seconds + time.perf_counter() - self._start
+
+    def took(self, seconds: float) -> None:
+        """Says how long the run took before it was killed."""
+        self._seconds = seconds
+
+    def _watch(self, epoch: int) -> list:
+        """The callback that diagnoses the run, if there is enough to look at."""
+        sample = self.task.watched(self.data, self.recipe)
+        if sample is None:
+            return []
+        every = math.ceil(self.recipe.epochs / LOOKS_IN_A_RUN)
+        watch = bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)
+        if epoch:
+            # Those before a kill; of a damaged file there are none.
+            with contextlib.suppress(OSError, ValueError):
+                watch.looks = bk.diagnostics.read_looks(watch.path)
+        return [watch]
+
+    def _save(self, epoch: int, value: float) -> None:
+        save_to_preset(self.preset_folder, self._preset(epoch, value))
+
+    def _preset(self, epoch: int, value: float) -> Preset:
+        """The model as it is, with its validation metric after an epoch."""
+        metric = {
+            "name": self.task.METRIC.name,
+            "unit": self.task.METRIC.unit,
+            "part": "validation",
+            "value": value,
+            "epoch": epoch,
+        }
+        metadata = {
+            "task": self.task.NAME,
+            "metric": metric,
+            **self.facts,
+            "wall_time_seconds": round(self.seconds, 1),
+        }
+        processing = self.task.processing_for(self.data, self.recipe)
+        return Preset(self.model, processing, metadata)
+
+    def _finish(self, epochs: int) -> Preset:
+        """Puts the wall time, and the test part's metric, into the preset."""
+        # After the last epoch the model has the last weights.
+        logs = {name: values[-1] for name, values in self.recorder.history.items()}
+        last = self._preset(epochs, validation(self.task.METRIC, logs))
+        best = load_preset(self.preset_folder)
+        for preset in (last, best):
+            preset.metadata["wall_time_seconds"] = round(self.seconds, 1)
+            preset.metadata["epochs"] = epochs
+            if epochs < self.recipe.epochs:
+                preset.metadata["stopped_after"] = epochs
+        # Of a training that went on for longer the best model may be finished already.
+        if "validation" not in best.metadata["metric"]:
+            self._measure(best)
+        save_to_preset(self.out / LAST, last)
+        save_to_preset(self.preset_folder, best)
+        # The last one stays, for those who want more epochs.
+        shutil.rmtree(self.out / BEFORE, ignore_errors=True)
+        return best
+
+    def _measure(self, best: Preset) -> None:
+        """Puts into the preset what is known once nothing is trained any more."""
+        from zoo.runs.evaluation import measure
+
+        task, recipe, metric = self.task, self.recipe, best.metadata["metric"]
+        data = task.tempered(best.model, self.data, recipe)
+        if data is None:
+            data = self.data
+        else:
+            best.processing.update(task.processing_for(data, recipe))
+            metric["value"] = measure(task, best.model, data, recipe, "validation")
+        if "test" in task.parts(data):
+            value = measure(task, best.model, data, recipe, "test")
+            metric |= {"part": "test", "validation": metric["value"], "value": value}
+        best.processing.update(task.finished(best.model, data, recipe))
+
+    def _plot(self) -> None:
+        history = self.recorder.history
+        title = f"{self.task.NAME} on {self.data.name}"
+        if history["epoch"]:
+            levels = self.task.levels(self.data, self.recipe, "validation")
+            best, metric = self.keeper.epoch, self.task.METRIC
+            path = self.out / "loss.png"
+            plot_metric(path, history, metric, levels, title, best=best)
+        if self.recorder.grad_norms:
+            plot_grad_norm(
+                self.out / "grad_norm.png",
+                self.recorder.grad_norms,
+                keras_arguments(self.recipe)["global_clipnorm"],
+                title,
+            )
+
+    def _collect_facts(self) -> dict:
+        return {
+            "data": self.data.describe(),
+            "baselines": self.task.levels(
+                self.data, self.recipe, self.task.parts(self.data)[-1]
+            ),
+            "references": self.task.references_for(self.data.name),
+            "recipe": dataclasses.asdict(self.recipe),
+            "seed": self.recipe.seed,
+            "parameters": self.model.count_params(),
+            "versions": versions(),
+            "machine": machine(),
+        }
+
+
+def _copy_weights(preset: Preset, model: keras.Model) -> None:
+    """Begins with the weights of a preset.
+
+    Raises:
+        UserError: If its model is another one.
+    """
+    theirs, own = preset.model.get_weights(), model.get_weights()
+    if [w.shape for w in theirs] != [w.shape for w in own]:
+        raise UserError(
+            "`--from` names a preset of another model: its weights have the shapes "
+            f"{[w.shape for w in theirs]}, those of the recipe "
+            f"{[w.shape for w in own]}. Leave out what changes the model."
+        )
+    model.set_weights(theirs)
+
+
+def machine() -> str:
+    """What TensorFlow computes on: the GPUs, or else the cores."""
+    import tensorflow as tf
+
+    gpus = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "a GPU")
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    return ", ".join(gpus) or f"{os.cpu_count()} CPU cores"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    import tensorflow as tf
+
+    try:
+        own = importlib.metadata.version("bptt_keras")
+    except importlib.metadata.PackageNotFoundError:
+        own = getattr(bk, "__version__", "unknown")
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "bptt_keras": own,
+    }

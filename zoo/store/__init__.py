@@ -1,0 +1,1 @@
+"""Presets: found, checked, loaded, saved and published."""

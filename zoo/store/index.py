@@ -1,0 +1,193 @@
+"""The list of a release: which presets there are, and by which checksums."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from zoo.store.folder import is_number, require_plain
+from zoo.store.manifest import MANIFEST, is_sha256, sha256_of
+from zoo.system import limits
+from zoo.system.errors import UserError, ZooError
+from zoo.system.reading import parse_json
+
+INDEX = "index.json"
+FORMAT = 1
+LARGEST = limits.INDEX
+LONGEST_NAME = 64
+# The presets that come with the package, and the index of all that belong to it.
+SHIPPED = Path(__file__).parents[1] / "presets"
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """What an index says of a preset.
+
+    Args:
+        name: By which it is asked for.
+        manifest_sha256: Checksum of its manifest, and so of all its files.
+        size: Bytes of its files.
+        task: Task that it was trained on.
+        data: Data set.
+        metric: Name of the metric.
+        unit: Its unit, or "".
+        part: Part of the data that it was measured on.
+        value: The metric.
+        parameters: Number of weights.
+    """
+
+    name: str
+    manifest_sha256: str
+    size: int
+    task: str
+    data: str
+    metric: str
+    unit: str
+    part: str
+    value: float
+    parameters: int
+
+    @property
+    def shipped(self) -> bool:
+        """Whether its files came with the package."""
+        path = SHIPPED / self.name / MANIFEST
+        return path.is_file() and sha256_of(path) == self.manifest_sha256
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """Presets by name, and where the files of a release are.
+
+    Args:
+        presets: `{name: Listed}`.
+        mirrors: Addresses of the release, in the order of trial.
+    """
+
+    presets: dict[str, Listed]
+    mirrors: tuple[str, ...] = ()
+
+
+def is_name(value) -> bool:
+    """Whether a preset can be called so: it is a folder, and a part of an address."""
+    pattern = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+    return (
+        isinstance(value, str)
+        and len(value) <= LONGEST_NAME
+        and re.fullmatch(pattern, value) is not None
+        # Windows keeps these for devices, whatever follows after a dot.
+        and re.fullmatch("con|prn|aux|nul|com[0-9]|lpt[0-9]", value.split(".")[0])
+        is None
+    )
+
+
+def require_name(name: str) -> None:
+    """Raises `UserError` unless a preset can be called so."""
+    if not is_name(name):
+        raise UserError(
+            "The name of a preset must be small letters and digits, with single dots, "
+            f"dashes or underscores between them, at most {LONGEST_NAME} in all, and "
+            f"no device of Windows. Received: {name!r}"
+        )
+
+
+def own_index() -> Index:
+    """The index that came with the package."""
+    path = SHIPPED / INDEX
+    return read_index(path.read_bytes(), str(path)) if path.is_file() else Index({})
+
+
+def list_presets() -> list[Listed]:
+    """The presets that `from_preset` knows by name.
+
+    Returns:
+        A list of `Listed`, by task and name.
+
+    Example:
+        import zoo
+
+        for preset in zoo.list_presets():
+            print(preset.name, preset.task, preset.metric, preset.value)
+    """
+    return sorted(own_index().presets.values(), key=lambda p: (p.task, p.name))
+
+
+def read_index(content: bytes, origin: str) -> Index:
+    """An index from the content of its file.
+
+    Args:
+        content: Bytes, perhaps from elsewhere.
+        origin: Where they come from, for the error.
+
+    Raises:
+        ZooError: If it is none.
+    """
+    try:
+        value = parse_json(content)
+        if value["format"] != FORMAT:
+            raise ValueError(f"format {value['format']!r}, not {FORMAT}")
+        presets = {name: _listed(name, row) for name, row in value["presets"].items()}
+        mirrors = tuple(value.get("mirrors", ()))
+        if len(mirrors) > limits.MIRRORS:
+            raise ValueError(f"{len(mirrors):,} mirrors, above {limits.MIRRORS}")
+        if not all(isinstance(mirror, str) for mirror in mirrors):
+            raise ValueError("a mirror that is no address")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ZooError(f"{origin} is no index of presets: {error}.") from None
+    return Index(presets, mirrors)
+
+
+def to_json(index: Index) -> dict:
+    """What `read_index` reads, as plain values."""
+    rows = {}
+    for name in sorted(index.presets):
+        rows[name] = dataclasses.asdict(index.presets[name])
+        del rows[name]["name"]
+    return {"format": FORMAT, "mirrors": list(index.mirrors), "presets": rows}
+
+
+def listed(name: str, metadata: dict, manifest) -> Listed:
+    """The entry of a preset.
+
+    Args:
+        name: Its name.
+        metadata: Its metadata.
+        manifest: Its `Manifest`.
+
+    Raises:
+        UserError: If the name is none, or the metadata are not complete.
+    """
+    require_name(name)
+    try:
+        metric = metadata["metric"]
+        row = {
+            "manifest_sha256": manifest.sha256,
+            "size": manifest.size,
+            "task": metadata["task"],
+            "data": metadata["data"]["name"],
+            "metric": metric["name"],
+            "unit": metric["unit"],
+            "part": metric["part"],
+            "value": metric["value"],
+            "parameters": metadata["parameters"],
+        }
+        return _listed(name, row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"The metadata of preset {name} lack: {error}.") from None
+
+
+def _listed(name: str, row: dict) -> Listed:
+    entry = Listed(name=name, **row)
+    require_plain(row)
+    for field in dataclasses.fields(Listed):
+        value = getattr(entry, field.name)
+        known = {
+            "int": type(value) is int and 0 <= value < 2**53,
+            "float": is_number(value),
+            "str": isinstance(value, str),
+        }
+        if not known[field.type]:
+            raise ValueError(f"{field.name}={value!r:.100}")
+    if not is_name(name) or not is_sha256(entry.manifest_sha256):
+        raise ValueError(f"the name {name!r} or its checksum")
+    return entry

@@ -1,0 +1,180 @@
+"""Presets for others: export from runs, and release folders for any static host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.store.folder import CONFIG
+from zoo.store.hub import locate, require_address
+from zoo.store.index import (
+    INDEX,
+    LARGEST,
+    Index,
+    is_name,
+    listed,
+    own_index,
+    read_index,
+    require_name,
+    to_json,
+)
+from zoo.store.manifest import MANIFEST, copy_preset, make_manifest, read_manifest
+from zoo.store.preset import load_preset, save_to_preset
+from zoo.system import limits
+from zoo.system.errors import UserError
+from zoo.system.files import atomic_path, make_folder, write_json, write_text
+from zoo.system.reading import read_bytes
+from zoo.tasks import TASKS
+
+
+def export_preset(
+    runs: Sequence[str | os.PathLike], folder: str | os.PathLike, *, half: bool = False
+) -> dict:
+    """Writes the best of several trainings of a recipe as one preset.
+
+    Best by validation; the metadata say what each seed reached on the part that is
+    reported.
+
+    Args:
+        runs: Preset folders, or folders of training runs, that differ by nothing but
+            their seeds.
+        folder: The preset to write, or a file `.keras` for the model alone; its parents
+            are made.
+        half: Whether weights are stored in half precision.
+
+    Returns:
+        The metadata that were written.
+
+    Raises:
+        UserError: If a run has no preset, they are trainings of several recipes, or
+            the folder is one of them.
+    """
+    if not runs:
+        raise UserError("At least one run must be given.")
+    folder = Path(folder)
+    places = [locate(run) for run in runs]
+    if folder.resolve() in {place.resolve() for place in places}:
+        raise UserError(f"The preset would replace a run that is read: {folder}")
+    presets = [load_preset(place) for place in places]
+    try:
+        best = _best(presets)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"The metadata of a run lack {error}.") from None
+    make_folder(folder.parent)
+    if folder.suffix == ".keras":
+        with atomic_path(folder) as temporary:
+            best.model.save(temporary)
+    else:
+        save_to_preset(folder, best, half=half)
+    return best.metadata
+
+
+def publish(
+    folder: str | os.PathLike,
+    presets: Sequence[str | os.PathLike] = (),
+    *,
+    mirrors: Sequence[str] = (),
+) -> Index:
+    """Makes a release folder, which any static host can serve.
+
+    Each preset becomes a folder with a manifest of checksums, and `index.json` lists
+    them all. A release that is there gets the presets added, or replaced.
+
+    Args:
+        folder: The release folder.
+        presets: What to add: preset folders, which keep their names, or names of the
+            package's presets. None at all: those of the package, for a new release.
+        mirrors: Addresses where the release will be, in the order of trial, for its
+            index. None: those that the index has.
+
+    Returns:
+        The `Index` that was written.
+
+    Raises:
+        UserError: If a preset is missing, damaged, has no good name, or has a file that
+            is a link.
+    """
+    folder = Path(folder)
+    if len(mirrors) > limits.MIRRORS:
+        raise UserError(
+            f"A release has at most {limits.MIRRORS} mirrors. Received: {len(mirrors)}"
+        )
+    for mirror in mirrors:
+        require_address(mirror)
+    there = {
+        path.name: path
+        for path in sorted(folder.glob("*"))
+        if is_name(path.name) and (path / CONFIG).is_file()
+    }
+    names = [_name_of(source) for source in presets]
+    for name in names:
+        require_name(name)
+        if names.count(name) > 1:
+            raise UserError(f"Two presets have the same name, {name}.")
+    sources = dict(zip(names, map(locate, presets), strict=True))
+    if not sources and not there:
+        sources = {name: locate(name) for name in own_index().presets}
+    # All of them are read before anything is written.
+    rows, manifests = {}, {}
+    for name, source in sorted({**there, **sources}.items()):
+        metadata = load_preset(source).metadata
+        manifests[name] = content = make_manifest(source)
+        rows[name] = listed(name, metadata, read_manifest(content, name))
+    index = Index(rows, tuple(mirrors) or _mirrors_of(folder))
+    make_folder(folder)
+    for name, source in sources.items():
+        if source.resolve() != (folder / name).resolve():
+            copy_preset(source, folder / name)
+    for name, content in manifests.items():
+        write_text(folder / name / MANIFEST, content.decode())
+    write_json(folder / INDEX, to_json(index))
+    return index
+
+
+def _best(presets):
+    """The preset that validates best, with what all seeds reached."""
+    first = presets[0].metadata
+    task = TASKS[first["task"]]
+
+    def same(metadata):
+        recipe = {k: v for k, v in metadata["recipe"].items() if k != "seed"}
+        return metadata["task"], metadata["data"], recipe
+
+    def validation(preset):
+        metric = preset.metadata["metric"]
+        return metric.get("validation", metric["value"])
+
+    seeds = {}
+    best = presets[0]
+    for preset in presets:
+        if same(preset.metadata) != same(first):
+            raise UserError(
+                "The runs must differ by nothing but their seeds. Other task, data or "
+                f"recipe: {preset.metadata['recipe']} beside {first['recipe']}."
+            )
+        own = {str(preset.metadata["seed"]): preset.metadata["metric"]["value"]}
+        # A preset that was exported before knows of other seeds, too.
+        known = preset.metadata.get("seeds", own)
+        if known.keys() & seeds.keys():
+            twice = ", ".join(known.keys() & seeds.keys())
+            raise UserError(f"Two runs have the same seed, {twice}.")
+        seeds |= known
+        if task.METRIC.better(validation(preset), validation(best)):
+            best = preset
+    best.metadata["seeds"] = seeds
+    return best
+
+
+def _name_of(source: str | os.PathLike) -> str:
+    path = Path(source)
+    # The `preset` of a run is called by the run.
+    return path.parent.name if path.name == "preset" else path.name
+
+
+def _mirrors_of(folder: Path) -> tuple[str, ...]:
+    path = folder / INDEX
+    if not path.exists():
+        return ()
+    content = read_bytes(path, at_most=LARGEST, option="The release folder")
+    return read_index(content, str(path)).mirrors

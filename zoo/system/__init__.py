@@ -1,0 +1,1 @@
+"""Files, the network, limits and errors: what everything else stands on."""

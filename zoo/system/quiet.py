@@ -1,0 +1,61 @@
+"""TensorFlow without its notes on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from zoo.system.errors import UserError
+from zoo.system.extras import require_extras
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow; what it prints meanwhile is shown only if that fails.
+
+    Raises:
+        ZooError: If TensorFlow or a package of the extra `zoo` is not installed.
+        UserError: If the environment asks for what cannot be: another backend of Keras,
+            or a cache of programs in no folder.
+    """
+    require_extras()
+    # What it prints later, when XLA and devices are first used.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Keras' settings file may name another one, for other programs.
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise UserError(
+            "The zoo computes with TensorFlow, and the environment variable "
+            f"KERAS_BACKEND names another package: {backend}. Unset it."
+        )
+    with _held_back():
+        import tensorflow  # noqa: F401
+        import tensorflow_datasets  # noqa: F401
+    try:
+        import bptt_keras  # noqa: F401
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+@contextlib.contextmanager
+def _held_back() -> Iterator[None]:
+    """Within: nothing reaches standard error, unless the block fails.
+
+    TensorFlow 2.21 prints four lines about itself before it reads
+    TF_CPP_MIN_LOG_LEVEL, from C++, so only a redirected descriptor keeps them away.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(stderr, notes.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -1,0 +1,173 @@
+"""Files from anywhere, opened so that none can hang or fill the machine."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import stat
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from zoo.system import limits
+from zoo.system.errors import UserError
+
+LARGEST_FILE = limits.FILE
+
+
+def read_bytes(
+    path: str | os.PathLike, *, at_most: int = LARGEST_FILE, option: str = "`--data`"
+) -> bytes:
+    """The content of a regular file, whose size is looked at before it is read.
+
+    Args:
+        path: The file.
+        at_most: Bytes that it may have.
+        option: What names it, for the error.
+
+    Raises:
+        UserError: If it is missing, cannot be read, is larger, or is a folder, a pipe
+            or a device.
+
+    Example:
+        from pathlib import Path
+        from zoo.system.reading import read_bytes
+
+        Path("few.txt").write_text("few")
+        assert read_bytes("few.txt", at_most=10) == b"few"
+    """
+    try:
+        return _content(path, at_most)
+    except FileNotFoundError:
+        raise UserError(f"{option} names a file that does not exist: {path}.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{option} cannot be read as a file: {path} ({_reason(error)})."
+        ) from None
+
+
+def read_json(
+    path: str | os.PathLike, *, at_most: int = limits.JSON, what: str = "The file"
+) -> Any:
+    """What a file of JSON holds, not nested deeper than `zoo.system.limits.DEPTH`.
+
+    Args:
+        path: The file.
+        at_most: Bytes that it may have.
+        what: What it is, as the beginning of the error.
+
+    Raises:
+        UserError: If it is missing, larger, no regular file, or not such JSON.
+
+    Example:
+        from pathlib import Path
+        from zoo.system.reading import read_json
+
+        Path("few.json").write_text('{"few": [1, 2]}')
+        assert read_json("few.json") == {"few": [1, 2]}
+    """
+    try:
+        return parse_json(_content(path, at_most))
+    except FileNotFoundError:
+        raise UserError(f"{what} {path} is missing.") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{what} {path} is damaged: {_reason(error)}.") from None
+
+
+def parse_json(content: bytes) -> Any:
+    """The value of a JSON text.
+
+    Args:
+        content: The text in UTF-8, of a size that has been looked at.
+
+    Raises:
+        ValueError: If it is not JSON in UTF-8, is nested deeper than `DEPTH` or has
+            more objects and lists than `CONTAINERS` of `zoo.system.limits`, or text that
+            is not Unicode.
+
+    Example:
+        from zoo.system.reading import parse_json
+
+        assert parse_json(b'{"few": [1, 2]}') == {"few": [1, 2]}
+    """
+    if content.count(b"{") + content.count(b"[") > limits.CONTAINERS:
+        raise ValueError(f"it has more than {limits.CONTAINERS:,} objects and lists")
+    try:
+        value = json.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    level, depth = [value], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        depth += 1
+        if depth > limits.DEPTH:
+            raise ValueError(_TOO_DEEP)
+        level = [item for outer in level for item in _items(outer)]
+    if re.search(rb"\\u[dD][89a-fA-F]", content):
+        # Half a pair of surrogates, which no file and no terminal takes.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+_TOO_DEEP = f"it is nested more than {limits.DEPTH} deep"
+
+
+def _items(outer: dict | list):
+    return outer.values() if isinstance(outer, dict) else outer
+
+
+def _content(path: str | os.PathLike, at_most: int) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        OSError: If it cannot be opened or read.
+        ValueError: If it is no regular file, or too large, or its name is none.
+    """
+    # Without waiting: a pipe without a writer never opens otherwise.
+    with open(Path(path), "rb", opener=_opener) as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise ValueError("it is a pipe or a device, and must be a regular file")
+        if facts.st_size > at_most:
+            raise ValueError(
+                f"it has {facts.st_size:,} bytes, and at most {at_most:,} are read"
+            )
+        # One byte more than it had: it may grow, and be endless.
+        content = file.read(at_most + 1)
+    if len(content) > at_most:
+        raise ValueError("it grows without end")
+    return content
+
+
+def name_of(path: str | os.PathLike) -> str:
+    """The name of a file or folder, as JSON, terminals and plots can show it.
+
+    Example:
+        from zoo.system.reading import name_of
+
+        assert name_of("texts/my.txt") == "my.txt"
+        assert name_of("a" + chr(0xDCFF) + chr(10)) == "a" + 2 * chr(0xFFFD)
+    """
+    hidden = ("Cc", "Cs")  # control characters, and bytes that are not UTF-8
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in hidden else c
+        for c in Path(path).name
+    )
+
+
+@functools.cache
+def say(line: str) -> None:
+    """Tells, once in a process, how data were read that are not as they should be."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _opener(path, flags):
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _reason(error: Exception) -> str:
+    """What an error says, short: parts of a file may be in it."""
+    words = str(getattr(error, "strerror", None) or error)
+    return words if len(words) <= 300 else f"{words[:300]}..."

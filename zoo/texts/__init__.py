@@ -1,0 +1,1 @@
+"""Texts: read, counted, as ids of a vocabulary; no TensorFlow."""

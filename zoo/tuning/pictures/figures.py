@@ -1,0 +1,58 @@
+"""What all pictures of a tuning job have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from zoo.runs.plots import shown
+from zoo.system.files import atomic_path
+from zoo.tuning.job import Job
+
+
+def figure_of(width: float, height: float):
+    """A figure without a window, in inches."""
+    # Imported late and without pyplot, as in `zoo.runs.plots`.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def label_of(job: Job) -> str:
+    """The objective with its unit, in two lines where it is long."""
+    if not job.unit:
+        return job.objective
+    long = len(job.objective) + len(job.unit) > 44
+    return f"{job.objective}{chr(10) if long else ' '}({job.unit})"
+
+
+def short(text: str, length: int = 16) -> str:
+    """A text of at most `length` characters."""
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def legend(figure, every: Sequence) -> None:
+    """One legend for all axes below them, each entry once."""
+    entries = {}
+    for axes in every:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if entries:
+        figure.legend(
+            list(entries.values()),
+            list(entries),
+            frameon=False,
+            loc="outside lower center",
+            ncols=4,
+            fontsize=9,
+        )
+
+
+def save(figure, job: Job, path: str | os.PathLike) -> None:
+    """Writes a figure as a PNG file, atomically, the job's title above it."""
+    figure.suptitle(shown(job.title), parse_math=False)  # "$" may be in a name
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)
