@@ -85,8 +85,8 @@ def parse_json(content: bytes) -> Any:
 
     Raises:
         ValueError: If it is not JSON in UTF-8, is nested deeper than `DEPTH` or has
-            more objects and lists than `CONTAINERS` of `zoo.system.limits`, or text that
-            is not Unicode.
+            more objects and lists than `CONTAINERS` of `zoo.system.limits`, or text
+            that is not Unicode.
 
     Example:
         from zoo.system.reading import parse_json
