@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from bptt_keras.kernels.scan import (
+from bptt_keras.kernels.tapes import unrecorded
+from bptt_keras.kernels.time_major import (
     clear_rows,
     hold_rows,
     only_once,
@@ -10,7 +11,6 @@ from bptt_keras.kernels.scan import (
     recurrent_gradient,
     scan,
 )
-from bptt_keras.kernels.tapes import unrecorded
 
 
 def recurrence(

@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from bptt_keras.kernels.feature_major import (
+from bptt_keras.kernels.fused.feature_major import (
     clear,
     cut,
     flat,
@@ -21,8 +21,8 @@ from bptt_keras.kernels.feature_major import (
     weight_gradient,
     wide,
 )
-from bptt_keras.kernels.forward import forward
-from bptt_keras.kernels.scan import only_once
+from bptt_keras.kernels.fused.forward import forward
+from bptt_keras.kernels.time_major import only_once
 
 # Each activation, and its derivative as a function of its value.
 ACTIVATIONS = {

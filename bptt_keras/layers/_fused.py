@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.backend import has_gpu
-from bptt_keras.kernels.feature_major import compiled_by_xla
+from bptt_keras.kernels.fused.feature_major import compiled_by_xla
 from bptt_keras.kernels.loop import cell_loop
 from bptt_keras.kernels.tapes import is_recorded
 from bptt_keras.layers._flags import checked_mask, checked_reset

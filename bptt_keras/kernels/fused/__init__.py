@@ -1,0 +1,1 @@
+"""Gated recurrences with a backward pass written by hand."""
