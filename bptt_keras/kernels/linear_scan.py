@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from bptt_keras.kernels.time_major import only_once
+from bptt_keras.kernels.derivatives import only_once
 
 # Steps in one block. Windows up to this length are walked through once, step by step;
 # longer ones twice, all blocks side by side.

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bptt_keras.kernels.time_major import only_once
+from bptt_keras.kernels.derivatives import only_once
 
 # Up to this many rows, each row's share of the kernel's gradient is its own product.
 _ROWS_APART = 16

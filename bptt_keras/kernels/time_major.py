@@ -1,10 +1,28 @@
-"""One loop over time, and what masks and resets do to rows of a state."""
+"""The loop over time, time first; what masks and resets do to rows of a state.
+
+`fused.feature_major` has the same functions, by the same names, for another order of
+the axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from bptt_keras.types import Structure, Tensor
 
-def scan(step, sequences, carry, *, widths, reverse=False):
-    """Apply `step` along time and stack what it puts out.
+
+def scan(
+    step: Callable[[Structure, tuple], tuple[Structure, tuple]],
+    sequences: Sequence[Any],
+    carry: Structure,
+    *,
+    widths: Sequence[int],
+    reverse: bool = False,
+) -> tuple[Structure, tuple[Tensor, ...]]:
+    """Apply `step` along time and stack what it returns.
 
         carry, (a_t, b_t, ...) = step(carry, (x_t, y_t, ...))
 
@@ -17,11 +35,11 @@ def scan(step, sequences, carry, *, widths, reverse=False):
             then reaches `step` as None.
         carry: tensor, or tuple of tensors, that one step hands to the next.
         widths: tuple of integers, the width of each output.
-        reverse: walk from the last step to the first.
+        reverse: run from the last step to the first.
 
     Returns:
         `(carry, outputs)`: the last carry, and a tuple of `(time, batch, width)`
-        tensors in the order of time, whichever way the loop walked.
+        tensors in the order of time, whichever way the loop ran.
     """
     length = sequences[0].shape[0] or tf.shape(sequences[0])[0]
     first = tf.nest.flatten(carry)[0]
@@ -44,52 +62,55 @@ def scan(step, sequences, carry, *, widths, reverse=False):
     return carry, tuple(a.stack() for a in arrays)
 
 
-def clear_rows(reset, tensor):
+def clear(reset: Tensor | None, tensor: Tensor) -> Tensor:
     """Set the rows of `tensor` that `reset` flags to zeros; None flags no row.
 
     `where` and not a product: a row that holds NaN is clean afterwards.
+
+    Args:
+        reset: `(..., batch)` booleans, or None.
+        tensor: `(..., batch, units)`.
     """
     if reset is None:
         return tensor
     return tf.where(reset[..., None], tf.zeros_like(tensor), tensor)
 
 
-def hold_rows(mask, new, old):
-    """Take `new` where `mask` is True and `old` elsewhere; None takes all of `new`."""
+def hold(mask: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
+    """Take `new` where `mask` is True and `old` elsewhere; None takes all of `new`.
+
+    Args:
+        mask: `(batch,)` booleans, or None.
+        new: `(batch, units)`.
+        old: `(batch, units)`.
+    """
     return new if mask is None else tf.where(mask[..., None], new, old)
 
 
-def previous(sequence, first, reset):
-    """The state that each step started from: `sequence` one step late, resets done."""
+def previous(sequence: Tensor, first: Tensor, reset: Tensor | None) -> Tensor:
+    """The state before each step: `sequence` one step late, after resets.
+
+    Args:
+        sequence: `(time, batch, units)`.
+        first: `(batch, units)`, the state before the first step.
+        reset: `(time, batch)` booleans, or None.
+    """
     late = tf.concat([first[None], sequence[:-1]], axis=0)
-    return clear_rows(reset, late)
+    return clear(reset, late)
 
 
-def recurrent_gradient(h_prev, d_z):
-    """Gradient of the recurrent kernel: the sum over steps of `h_prev^T d_z`.
+def weight_gradient(inputs: Tensor, d_outputs: Tensor) -> Tensor:
+    """The sum over steps and rows of `inputs^T d_outputs`, in one product.
 
-    One product over all steps and rows; added up inside the loop it would cost
-    about as much as all the rest of the backward pass.
+    Added up inside the loop it would cost about as much as all the rest of the
+    backward pass.
+
+    Args:
+        inputs: `(time, batch, m)`.
+        d_outputs: `(time, batch, n)`.
+
+    Returns:
+        `(m, n)`.
     """
-    rows = tf.reshape(h_prev, (-1, h_prev.shape[-1]))
-    return tf.matmul(rows, tf.reshape(d_z, (-1, d_z.shape[-1])), transpose_a=True)
-
-
-def only_once(gradients, arguments):
-    """Hand on `gradients`, and refuse to be differentiated again.
-
-    What a custom gradient saved in its forward pass is a constant to an outer tape:
-    without this, second derivatives would come out wrong and nobody would know.
-    """
-
-    @tf.custom_gradient
-    def hand_on(*tensors):
-        def refuse(*_):
-            raise NotImplementedError(
-                "The fused recurrences have first derivatives only. For second ones "
-                "use the Keras layer of the same name: it takes the same weights."
-            )
-
-        return tuple(tf.identity(t) for t in tensors[: len(gradients)]), refuse
-
-    return hand_on(*gradients, *arguments)
+    a, b = (tf.reshape(x, (-1, x.shape[-1])) for x in (inputs, d_outputs))
+    return tf.matmul(a, b, transpose_a=True)
