@@ -10,8 +10,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.data.arguments import at_least_one
-
 
 def streams(series, *, batch_size, window, targets="next"):
     """Batches of consecutive windows of one long series.
@@ -65,8 +63,8 @@ def streams(series, *, batch_size, window, targets="next"):
         assert batches[1][0].tolist() == [[4, 5, 6, 7], [14, 15, 16, 17]]
         assert batches[2][1].tolist() == [[9, 10], [19, 20]]
     """
-    batch_size = at_least_one("batch_size", batch_size)
-    window = at_least_one("window", window)
+    batch_size = whole("batch_size", batch_size, unit=None)
+    window = whole("window", window, unit=None)
     series = _as_arrays(series, "series")
     total = _common_length(series)
     follows = isinstance(targets, str)

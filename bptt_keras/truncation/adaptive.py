@@ -2,7 +2,7 @@
 
 import math
 
-from bptt_keras.truncation.arguments import real, whole
+from bptt_keras.arguments import real, whole
 from bptt_keras.truncation.span import Span
 
 

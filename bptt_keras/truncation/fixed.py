@@ -1,6 +1,6 @@
 """Windows of one length: the schedule that most training needs."""
 
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.arguments import whole
 from bptt_keras.truncation.span import Span
 
 

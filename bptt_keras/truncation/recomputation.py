@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.arguments import whole
 
 
 class Action(NamedTuple):

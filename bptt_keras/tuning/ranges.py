@@ -2,6 +2,8 @@
 
 import numbers
 
+from bptt_keras.arguments import is_real, is_whole
+
 CLIPPINGS = {
     "none": None,
     "global_norm": (0.03, 10.0, True),
@@ -35,7 +37,7 @@ class Range:
 
     def __init__(self, low, high, *, log=False, default=None):
         for name, value in (("low", low), ("high", high)):
-            if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            if not is_real(value):
                 raise TypeError(
                     f"`{name}` must be a number. Received: {name}={value!r}."
                 )
@@ -53,7 +55,7 @@ class Range:
             )
         self.low, self.high, self.log = low, high, bool(log)
         self.default = low if default is None else default
-        self.whole = all(isinstance(v, numbers.Integral) for v in (low, high))
+        self.whole = is_whole(low) and is_whole(high)
 
 
 def declared(hp, name, allowed):
@@ -117,9 +119,9 @@ def check_numbers(name, allowed, *, least=None, above=None, whole=True):
             )
     else:
         values = [allowed]
-    kind = numbers.Integral if whole else numbers.Real
+    fits = is_whole if whole else is_real
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, kind):
+        if not fits(value):
             raise TypeError(
                 f"`{name}` must be {'integers' if whole else 'numbers'}, a list of "
                 f"them or a `Range`. Received: {value!r}."

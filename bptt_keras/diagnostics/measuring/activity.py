@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.state import floats
-from bptt_keras.truncation.arguments import whole
 
 # A logistic gate beyond these passes less than a fifth of the gradient it passes at
 # its best: 0.05 * 0.95 / 0.25.

@@ -6,10 +6,10 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.peak import can_measure, peak_memory
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
-from bptt_keras.truncation.arguments import whole
 
 
 def truncation_bias(model, data, windows=None, *, loss=None, longest=400, cost=True):

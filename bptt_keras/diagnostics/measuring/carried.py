@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.data import map_timed, tensors, timed_shape
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.training.batches.parts import split_inputs
-from bptt_keras.truncation.arguments import whole
 
 # Samples below which nothing is certain.
 _ENOUGH = 8

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from bptt_keras.arguments import real
 from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.truncation import AdaptiveWindow
-from bptt_keras.truncation.arguments import real
 
 # Parts of phi_1 that are left at the last lags: below, it vanishes; above, it explodes.
 _GONE = 0.01

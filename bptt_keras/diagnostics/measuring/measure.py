@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.data import map_timed
 from bptt_keras.diagnostics.measuring.flow import GradientFlow
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.state import floats, row_norms, shaped_like
-from bptt_keras.truncation.arguments import whole
 
 
 def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):

@@ -3,12 +3,12 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.data import map_timed
 from bptt_keras.diagnostics.measuring.memory_use import MemoryUse
 from bptt_keras.diagnostics.measuring.peak import peak_memory
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.training.trainer import TruncatedBPTT
-from bptt_keras.truncation.arguments import whole
 
 METHODS = ("full", "sqrt", "windows")
 

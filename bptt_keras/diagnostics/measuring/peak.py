@@ -6,9 +6,9 @@ import statistics
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.backend import has_gpu
 from bptt_keras.training.programs.allocator import returning_memory
-from bptt_keras.truncation.arguments import whole
 
 _MIB = 2**20
 _CLEAR, _STATUS = "/proc/self/clear_refs", "/proc/self/status"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from bptt_keras.arguments import real
 from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.diagnostics.measuring.flow import percent
-from bptt_keras.truncation.arguments import real
 
 
 class TruncationBias:

@@ -4,7 +4,7 @@ import base64
 import html
 import io
 
-from bptt_keras.diagnostics.files import write_whole
+from bptt_keras.files import write_whole
 
 STYLE = """
 :root { color-scheme: light; }

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bptt_keras.diagnostics.files import write_whole
 from bptt_keras.diagnostics.measuring.activity import Activity, LayerActivity
 from bptt_keras.diagnostics.measuring.flow import GradientFlow
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 from bptt_keras.diagnostics.watching.findings import Finding
+from bptt_keras.files import write_whole
 
 # Of a layer in a file; a damaged one may name any number.
 MOST_UNITS = 1_000_000

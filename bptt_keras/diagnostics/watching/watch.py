@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.activity import prepare_activity
 from bptt_keras.diagnostics.measuring.bias import prepare_bias
 from bptt_keras.diagnostics.measuring.data import load, timed_shape
@@ -15,7 +16,6 @@ from bptt_keras.diagnostics.watching.changes import news
 from bptt_keras.diagnostics.watching.looks import Look, write_looks
 from bptt_keras.training.clipping.optimizer import find_clipped, innermost
 from bptt_keras.truncation import AdaptiveWindow, FixedWindow
-from bptt_keras.truncation.arguments import whole
 
 # The full gradient is taken over so many windows, and timesteps of longer data.
 _WINDOWS, _LONGEST = 3, 400

@@ -3,10 +3,10 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.training.clipping.base import Clipping, global_norm
 from bptt_keras.training.clipping.value import Value
 from bptt_keras.training.clipping.variable_norm import VariableNorm
-from bptt_keras.truncation.arguments import whole
 
 # Rounding alone makes a norm that was scaled by 1 differ by less.
 _ROUNDING = 1e-5

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from bptt_keras.arguments import real
 from bptt_keras.training.clipping.base import Clipping, register
-from bptt_keras.truncation.arguments import real
 
 
 @register

@@ -1,7 +1,7 @@
 """Clipping by the norm of each variable's gradient."""
 
+from bptt_keras.arguments import real
 from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
-from bptt_keras.truncation.arguments import real
 
 
 @register

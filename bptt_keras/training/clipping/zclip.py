@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
+from bptt_keras.arguments import real, whole
 from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
-from bptt_keras.truncation.arguments import real, whole
 
 
 @register

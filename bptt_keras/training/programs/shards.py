@@ -6,12 +6,12 @@ soon done, starting two takes longer than they save.
 """
 
 import math
-import numbers
 import os
 
 import keras
 import tensorflow as tf
 
+from bptt_keras.arguments import is_whole
 from bptt_keras.backend import has_gpu
 from bptt_keras.training.measures.averages import Term
 from bptt_keras.training.programs.window import Window
@@ -130,8 +130,7 @@ def run_sharded(program, window, state, buffers, shards, *extra):
 
 def check_shards(shards):
     """Raises if `shards` is neither `"auto"` nor an integer >= 1."""
-    whole = isinstance(shards, numbers.Integral) and not isinstance(shards, bool)
-    if shards != "auto" and not (whole and shards >= 1):
+    if shards != "auto" and not (is_whole(shards) and shards >= 1):
         raise ValueError(
             f"`shards` must be 'auto' or an integer >= 1. Received: shards={shards!r}."
         )

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from bptt_keras.truncation.arguments import real
+from bptt_keras.arguments import real
 
 
 class Perturbation:

@@ -1,11 +1,11 @@
 """When weights change: after each window, after each sequence, every few windows."""
 
 import contextlib
-import numbers
 
 import keras
 import tensorflow as tf
 
+from bptt_keras.arguments import is_whole
 from bptt_keras.training.clipping.optimizer import (
     clipped_norm,
     find_clipped,
@@ -18,8 +18,7 @@ from bptt_keras.training.windows.poison import all_finite
 
 def check_update(update):
     """Raises if `update` is neither a word that is known nor an integer >= 1."""
-    whole = isinstance(update, numbers.Integral) and not isinstance(update, bool)
-    if update not in ("window", "sequence") and not (whole and update >= 1):
+    if update not in ("window", "sequence") and not (is_whole(update) and update >= 1):
         raise ValueError(
             f"`update` must be 'window', 'sequence' or an integer number of windows "
             f">= 1. Received: update={update!r}."
