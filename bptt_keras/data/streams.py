@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
+
 
 def streams(series, *, batch_size, window, targets="next"):
     """Batches of consecutive windows of one long series.

@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from bptt_keras.kernels.derivatives import only_once
-from bptt_keras.kernels.tapes import unrecorded
 from bptt_keras.kernels.time_major import clear, hold, previous, scan, weight_gradient
+from bptt_keras.tensorflow_internals import unrecorded
 
 
 def recurrence(

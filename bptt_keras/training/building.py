@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import all_layers
+
 
 def build_model(model, inputs, batch, schedule):
     """Builds the inner model if it is not built, from the shape of a batch.
@@ -18,7 +20,7 @@ def build_model(model, inputs, batch, schedule):
             a batch size.
     """
     _check_fixed_sizes(model, batch.known_length, schedule)
-    if not all(layer.built for layer in model._flatten_layers()):
+    if not all(layer.built for layer in all_layers(model)):
         model(symbolic_inputs(inputs, batch))
 
 

@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import (
+    attach_mask,
+    compiled_loss,
+    compiled_metrics,
+    loss_tracker,
+    mask_of,
+)
 from bptt_keras.state import PureStep, both, check_by_running, discover
+from bptt_keras.tensorflow_internals import empty_graph
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batches import checks
 from bptt_keras.training.batches.batch import make_batch, tensors
@@ -271,7 +279,7 @@ class Engine:
         """Adds a window to the averages that Keras reports."""
         trainer = self.trainer
         weight = tf.add_n([term.weight for term in result.terms])
-        trainer._loss_tracker.update_state(result.loss, sample_weight=weight)
+        loss_tracker(trainer).update_state(result.loss, sample_weight=weight)
         for own, term in zip(self.losses, result.terms, strict=True):
             if own.metric is not None:
                 own.metric.update_state(term.mean, sample_weight=term.weight)
@@ -281,7 +289,7 @@ class Engine:
         for output, mask in zip(outputs, result.masks, strict=True):
             if mask is not None:
                 # A program hands back tensors alone: the mask is attached again.
-                output._keras_mask = mask
+                attach_mask(output, mask)
         self._counted = window.counts
         trainer.compute_metrics(
             self.inputs.join(window.inputs, window.constants),
@@ -299,7 +307,7 @@ class Engine:
             weights: Weights likewise, or `None`.
         """
         flat = tf.nest.flatten(outputs)
-        masks = [getattr(output, "_keras_mask", None) for output in flat]
+        masks = [mask_of(output) for output in flat]
         targets = tf.nest.flatten(targets)
         weights = None if weights is None else tf.nest.flatten(weights)
         arguments = targets, flat, masks, weights, self._counted
@@ -354,7 +362,7 @@ class Engine:
         flat = [leaf for leaf in tf.nest.flatten(spec) if leaf is not None]
         if not all(isinstance(leaf, tf.TensorSpec) for leaf in flat):
             return
-        with tf.__internal__.FuncGraph("prepare").as_default():
+        with empty_graph("prepare"):
             data = tf.nest.map_structure(
                 lambda s: (
                     None if s is None else tf.compat.v1.placeholder(s.dtype, s.shape)
@@ -402,7 +410,7 @@ class Engine:
     def _with_targets(self, batch):
         """The batch with targets and weights output by output; losses are built."""
         trainer, outputs = self.trainer, self.findings.outputs
-        if trainer._compile_loss is None:
+        if compiled_loss(trainer) is None:
             raise ValueError(
                 "There is nothing to minimise. Received: loss=None. Give `compile` a "
                 "`loss`."
@@ -448,10 +456,10 @@ class Engine:
             None if target is None else tf.TensorSpec(target.shape, target.dtype)
             for target in targets
         ]
-        losses = build_losses(trainer._compile_loss, specs, findings.outputs)
-        if trainer._compile_metrics is not None:
+        losses = build_losses(compiled_loss(trainer), specs, findings.outputs)
+        if compiled_metrics(trainer) is not None:
             self.metrics = Metrics(
-                trainer._compile_metrics,
+                compiled_metrics(trainer),
                 specs,
                 findings.outputs,
                 findings.sequence_output,

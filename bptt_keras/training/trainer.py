@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from bptt_keras.keras_internals import all_layers, is_validation
 from bptt_keras.state import check_carriable
 from bptt_keras.training.assertions import plain_errors
 from bptt_keras.training.batches import checks
@@ -181,7 +182,7 @@ class TruncatedBPTT(keras.Model):
         self._keeps_state = False
         self._steps = {}
         self._engine = Engine(self, "auto")
-        if all(layer.built for layer in model._flatten_layers()):
+        if all(layer.built for layer in all_layers(model)):
             self.built = True
 
     def _take_options(self, options):
@@ -196,7 +197,7 @@ class TruncatedBPTT(keras.Model):
             TypeError: As the constructor.
             ValueError: As the constructor.
         """
-        made = "_engine" in self.__dict__
+        made = "_engine" in vars(self)
         if made and name in ("model", "truncation", "live_metrics"):
             raise AttributeError(
                 f"`{name}` is settled when a trainer is made. Make another "
@@ -478,7 +479,7 @@ class TruncatedBPTT(keras.Model):
         length of the sequences. `x` and `y` may be lists of sequences, as for `fit`.
         """
         # Validation in `fit` brings what that has taken and checked.
-        if not kwargs.get("_use_cached_eval_dataset"):
+        if not is_validation(kwargs):
             x, y, sample_weight, sequences = take(
                 self, x, y, sample_weight, batch_size=batch_size
             )

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from bptt_keras.kernels.fused.feature_major import wide
-from bptt_keras.kernels.tapes import unrecorded
 from bptt_keras.kernels.time_major import clear, hold, scan
+from bptt_keras.tensorflow_internals import unrecorded
 from bptt_keras.types import Tensor
 
 

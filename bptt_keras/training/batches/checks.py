@@ -9,6 +9,8 @@ import tensorflow as tf
 from bptt_keras.data.finite import chunks, is_finite
 from bptt_keras.data.ragged import RaggedBatches
 from bptt_keras.data.sequences import holds_objects
+from bptt_keras.keras_internals import all_layers
+from bptt_keras.tensorflow_internals import shuffles, sources_of
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batches.parts import split_inputs
 from bptt_keras.training.batches.shapes import (
@@ -350,7 +352,7 @@ def check_values(trainer, parts, first, y, sample_weight):
         _require_finite(name, leaf, valid)
     for name, leaf in weights:
         _require_finite(name, leaf, valid)
-    if any(_makes_mask(layer) for layer in trainer.model._flatten_layers()):
+    if any(_makes_mask(layer) for layer in all_layers(trainer.model)):
         return  # Only the batch knows which of the targets count.
     by_name = dict(weights)
     for name, leaf in named_leaves("y", y):
@@ -451,12 +453,12 @@ def _check_order(dataset):
         )
 
     while is_stream(dataset.element_spec):
-        if "Shuffle" in type(dataset).__name__:
+        if shuffles(dataset):
             raise ValueError(
                 "A stream must keep its order: each batch continues the one before. "
                 "Received: a stream that was shuffled. Remove `.shuffle(...)`."
             )
-        sources = dataset._inputs()
+        sources = sources_of(dataset)
         if len(sources) != 1:
             return
         dataset = sources[0]

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import mask_of
+
 
 class Term(NamedTuple):
     """The loss of one output in one window.
@@ -100,10 +102,10 @@ def check_reductions(loss):
 
 def _values(loss, target, output):
     """Unreduced loss and its mask, as `keras.losses.Loss.__call__` makes them."""
-    masks = [getattr(output, "_keras_mask", None)]
+    masks = [mask_of(output)]
     target = tf.cast(target, loss.dtype)
     values = loss.call(target, tf.cast(output, loss.dtype))
-    masks.append(getattr(values, "_keras_mask", None))
+    masks.append(mask_of(values))
     masks = [tf.cast(mask, tf.bool) for mask in masks if mask is not None]
     if not masks:
         return values, None

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from bptt_keras.keras_internals import flat_losses
+
 
 class OutputLoss(NamedTuple):
     """The loss of one output.
@@ -51,7 +53,7 @@ def build_losses(compiled, targets, outputs):
                 f"`loss` must name outputs of the model. {error.args[0]}"
             ) from error
     places = tf.nest.pack_sequence_as(outputs, list(range(len(flat))))
-    found = compiled._flat_losses
+    found = flat_losses(compiled)
     metrics = compiled.metrics or [None] * len(found)
     losses = [
         OutputLoss(

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from bptt_keras.arguments import is_whole
 from bptt_keras.backend import has_gpu
+from bptt_keras.keras_internals import all_layers
 from bptt_keras.training.measures.averages import Term
 from bptt_keras.training.programs.window import Window
 
@@ -82,7 +83,7 @@ def _multiplied(model):
     """
     tables = {
         id(weight)
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, keras.layers.Embedding)
         for weight in layer.weights
     }

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from bptt_keras.keras_internals import attach_mask, is_seed, mask_of
 from bptt_keras.state import Buffers, watched_ids
 from bptt_keras.training.measures.averages import loss_terms, weighted_means
 
@@ -81,7 +82,7 @@ class Programs:
         self.inputs = inputs
         self.sequence_output = findings.sequence_output
         self.buffers = findings.buffers
-        self.seeds = [v.path.endswith("seed_generator_state") for v in self.buffers]
+        self.seeds = [is_seed(v) for v in self.buffers]
         self.losses = losses
         self.optimizer = optimizer
         self.needs_outputs = needs_outputs
@@ -188,11 +189,11 @@ class Programs:
         """Outputs at the timesteps that have targets, and the model's masks of them."""
         flat, masks = tf.nest.flatten(outputs), []
         for index, output in enumerate(flat):
-            mask = getattr(output, "_keras_mask", None)
+            mask = mask_of(output)
             if self.sequence_output:
                 output, mask = window.new_steps(output), window.new_steps(mask)
                 if mask is not None:
-                    output._keras_mask = mask
+                    attach_mask(output, mask)
             flat[index] = output
             masks.append(mask)
         return tf.nest.pack_sequence_as(outputs, flat), masks

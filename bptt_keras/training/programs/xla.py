@@ -1,9 +1,10 @@
 """Whether a model compiles with XLA, found out without running it."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
+
+from bptt_keras.tensorflow_internals import unknown_to_xla
 
 # Of a window whose length, or number of rows, nobody knows yet.
 _SOME_STEPS, _SOME_ROWS = 8, 2
@@ -91,8 +92,8 @@ def _why_refused(program, *args):
         lower(stage="hlo")
     except (ValueError, NotImplementedError, tf.errors.OpError) as error:
         first = str(error).strip().splitlines()[0]
-        found = re.search(r"on XLA_\w+: (\w+)", first)
-        return f"XLA has no {found.group(1)}" if found else first
+        unknown = unknown_to_xla(first)
+        return first if unknown is None else f"XLA has no {unknown}"
     return None
 
 

@@ -1,11 +1,10 @@
 """When weights change: after each window, after each sequence, every few windows."""
 
-import contextlib
-
 import keras
 import tensorflow as tf
 
 from bptt_keras.arguments import is_whole
+from bptt_keras.keras_internals import learning_rate_times
 from bptt_keras.training.clipping.optimizer import (
     clipped_norm,
     find_clipped,
@@ -166,7 +165,7 @@ class Updates:
         if tells:
             # As they are now: the optimizer changes weights, and may change its scale.
             scale, before = optimizer.scale_loss(tf.constant(1.0)), self._values()
-        with _rate_times(optimizer, rate):
+        with learning_rate_times(innermost(optimizer), rate):
             optimizer.apply(gradients, self._variables)
         if tells:
             self._tell(gradients, scale, before, state)
@@ -220,26 +219,3 @@ def _add_weighted(sums, gradients, weight):
         s if g is None else tf.where(weight > 0, s + weight * tf.cast(g, s.dtype), s)
         for s, g in zip(sums, gradients, strict=True)
     ]
-
-
-@contextlib.contextmanager
-def _rate_times(optimizer, factor):
-    """Within: the optimizer's learning rate, schedules included, times a factor.
-
-    The optimizer reads its rate by this method (Keras 3.12 to 3.15); a value that is
-    assigned would be lost under a schedule.
-    """
-    optimizer = innermost(optimizer)
-    read = optimizer._get_current_learning_rate
-
-    def scaled():
-        rate = read()
-        return rate * tf.cast(factor, rate.dtype)
-
-    # An entry of the instance dictionary hides the method; Keras' attribute tracking
-    # is not meant for it.
-    optimizer.__dict__["_get_current_learning_rate"] = scaled
-    try:
-        yield
-    finally:
-        del optimizer.__dict__["_get_current_learning_rate"]
