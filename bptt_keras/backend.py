@@ -9,6 +9,8 @@ import shutil
 import warnings
 from pathlib import Path
 
+from bptt_keras.files import write_whole
+
 CACHE_SWITCH = "BPTT_KERAS_COMPILE_CACHE"
 _XLA_FLAGS = "TF_XLA_FLAGS"
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory="
@@ -150,9 +152,7 @@ def _remove_damaged(folder):
                 path.unlink()
             elif known is None:
                 # At once, as other processes read it.
-                new = path.with_name(f".{os.getpid()}{_SUM}")
-                new.write_text(digest)
-                os.replace(new, note)
+                write_whole(note, digest)
     return damaged
 
 

@@ -4,7 +4,7 @@ import collections
 import json
 import math
 
-from bptt_keras.tuning.jobs.store import replace_durably
+from bptt_keras.files import write_whole
 
 
 class TuningError(RuntimeError):
@@ -186,7 +186,7 @@ class Results:
             return
         self._best = best
         content = json.dumps(self._tuner.describe_best(best), indent=2)
-        replace_durably(self._tuner.folder / self.FILE, content + "\n")
+        write_whole(self._tuner.folder / self.FILE, content + "\n")
 
     def conclude(self):
         """Says how the job ended.

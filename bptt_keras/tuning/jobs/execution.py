@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import random
 import shutil
 
@@ -10,8 +9,8 @@ import keras
 import numpy as np
 from keras_tuner.errors import FailedTrialError, FatalValueError
 
+from bptt_keras.files import new_folder, recover_folder, replacing, write_whole
 from bptt_keras.keras_internals import is_seed
-from bptt_keras.tuning.jobs.store import replace_durably
 
 _WEIGHTS, _STATE, _BUILD = "trainer.weights.h5", "state.json", "build.json"
 # No texts: those are settings, such as the path of a log, which differ among trials.
@@ -40,7 +39,7 @@ class Execution:
         self.reports = reports
         self.earlier = list(earlier)
         self.folder.mkdir(parents=True, exist_ok=True)
-        _put_back(self.checkpoint)
+        recover_folder(self.checkpoint)
 
     def result(self):
         """The metrics of an execution that is done, or `None`."""
@@ -58,7 +57,7 @@ class Execution:
         """Keeps the metrics, and the trial's curve."""
         plain = {name: float(value) for name, value in metrics.items()}
         result = {"metrics": plain, "curve": self.progress.curve}
-        replace_durably(self.folder / "result.json", json.dumps(result))
+        write_whole(self.folder / "result.json", json.dumps(result))
 
     @property
     def checkpoint(self):
@@ -68,7 +67,7 @@ class Execution:
     def begin_from(self, other):
         """Begins where another execution stands, if this one has not begun."""
         if other.checkpoint.is_dir() and not self.checkpoint.is_dir():
-            with _new_folder(self.checkpoint) as new:
+            with new_folder(self.checkpoint) as new:
                 shutil.copytree(other.checkpoint, new, dirs_exist_ok=True)
                 known = new / _STATE
                 if known.is_file():
@@ -182,7 +181,7 @@ class Checkpoint(keras.callbacks.Callback):
             "stopped": bool(self.model.stop_training),
             "seconds": self._execution.progress.seconds,
         }
-        with _new_folder(self._execution.checkpoint) as new:
+        with new_folder(self._execution.checkpoint) as new:
             save_model(self.model, new)
             (new / _STATE).write_text(json.dumps(state), "utf-8")
 
@@ -212,52 +211,18 @@ def restore_model(model, weights, build):
 
 def keep_weights(model, path):
     """Writes the weights of the best epoch, and how to build the model, whole."""
-    new = path.with_name(f"new.{path.name}")
-    model.save_weights(new)
-    os.replace(new, path)
+    with replacing(path) as new:
+        model.save_weights(new)
     build = path.with_name("build_config.json")
-    replace_durably(build, json.dumps(model.get_build_config()))
+    write_whole(build, json.dumps(model.get_build_config()))
 
 
 def copy_weights(path, to):
     """Keeps the weights of another trial's best epoch as this one's."""
     to.parent.mkdir(parents=True, exist_ok=True)
     for name in ("build_config.json", path.name):
-        new = to.with_name(f"new.{name}")
-        shutil.copyfile(path.with_name(name), new)
-        os.replace(new, to.with_name(name))
-
-
-class _new_folder:
-    """A folder that takes its place whole: the old one, or the new one, is there."""
-
-    def __init__(self, path):
-        self._path = path
-        self._new = path.with_name(f"new.{path.name}")
-        self._old = path.with_name(f"old.{path.name}")
-
-    def __enter__(self):
-        _put_back(self._path)
-        for left in (self._new, self._old):
-            shutil.rmtree(left, ignore_errors=True)
-        self._new.mkdir(parents=True)
-        return self._new
-
-    def __exit__(self, kind, *_):
-        if kind is None:
-            if self._path.exists():
-                os.replace(self._path, self._old)
-            os.replace(self._new, self._path)
-            shutil.rmtree(self._old, ignore_errors=True)
-        else:
-            shutil.rmtree(self._new, ignore_errors=True)
-
-
-def _put_back(path):
-    """The folder as it was before a kill between the two renames."""
-    old = path.with_name(f"old.{path.name}")
-    if old.exists() and not path.exists():
-        os.replace(old, path)
+        with replacing(to.with_name(name)) as new:
+            shutil.copyfile(path.with_name(name), new)
 
 
 def _seeds(model):

@@ -5,6 +5,8 @@ import json
 import os
 from pathlib import Path
 
+from bptt_keras.files import write_durably
+
 # What reading content that nobody wrote can raise.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
@@ -92,25 +94,6 @@ class Store:
             f"{files or self.path} cannot be read: cut or changed since it was "
             "written. Start the job in another folder."
         )
-
-
-def write_durably(path, text):
-    """Writes a text file so that it is on disk when this returns."""
-    with open(path, "wb") as file:
-        file.write(text.encode("utf-8"))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def replace_durably(path, text):
-    """Replaces a text file: a kill leaves the old one or the new one, whole."""
-    path = Path(path)
-    new = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        write_durably(new, text)
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _checked(content):
