@@ -5,25 +5,11 @@ import inspect
 import keras
 import keras_tuner
 
-from bptt_keras.keras_internals import compile_arguments, schedule_of
-from bptt_keras.training import clipping as rules
+from bptt_keras.keras_internals import compile_arguments
 from bptt_keras.training.trainer import TruncatedBPTT
-from bptt_keras.tuning.ranges import (
-    CLIPPINGS,
-    Range,
-    check_numbers,
-    declared,
-    is_tuned,
-)
-
-_RULES = {
-    "global_norm": rules.GlobalNorm,
-    "variable_norm": rules.VariableNorm,
-    "value": rules.Value,
-    "agc": rules.AGC,
-    "autoclip": rules.AutoClip,
-    "zclip": rules.ZClip,
-}
+from bptt_keras.tuning.clipping import kinds_of, optimizer_with, tuned_rule
+from bptt_keras.tuning.jobs.objective import asks_to_validate
+from bptt_keras.tuning.ranges import Range, check_numbers, declared
 
 
 class TruncatedHyperModel(keras_tuner.HyperModel):
@@ -118,7 +104,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         self._model = build
         self._timing = {"window": window, "stride": stride, "burn_in": burn_in}
         self.rows, self.learning_rate = rows, learning_rate
-        self.clipping = _kinds(clipping)
+        self.clipping = kinds_of(clipping)
         self._compile, self._data, self._options = compile, data, options
         super().__init__(name=name)
 
@@ -129,7 +115,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             values["stride"] = max(1, round(values["stride"] * values["window"]))
         rows = declared(hp, "rows", self.rows)
         rate = declared(hp, "learning_rate", self.learning_rate)
-        rule = self._rule(hp)
+        rule = tuned_rule(hp, self.clipping)
         # What is fixed can be asked for by `hp.get`, too, and is no part of the space.
         for name, value in {**values, "rows": rows}.items():
             if value is not None:
@@ -146,9 +132,9 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         arguments = self._arguments(hp, model)
         if arguments is None:
             if rate is not None or rule is not None:
-                trainer.optimizer = _optimizer(trainer.optimizer, rate, rule)
+                trainer.optimizer = optimizer_with(trainer.optimizer, rate, rule)
             return trainer
-        arguments["optimizer"] = _optimizer(arguments.get("optimizer"), rate, rule)
+        arguments["optimizer"] = optimizer_with(arguments.get("optimizer"), rate, rule)
         trainer.compile(**arguments)
         return trainer
 
@@ -162,20 +148,6 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         for name, value in self._options.items():
             setattr(trainer, name, value)
         return trainer
-
-    def _rule(self, hp):
-        if self.clipping is None:
-            return None
-        kind = declared(hp, "clipping", list(self.clipping))
-        thresholds = {}
-        # All are declared, so that the space is known from the start.
-        for other, allowed in self.clipping.items():
-            if not is_tuned(allowed) or len(self.clipping) == 1:
-                thresholds[other] = declared(hp, f"clip_{other}", allowed)
-                continue
-            with hp.conditional_scope("clipping", [other]):
-                thresholds[other] = declared(hp, f"clip_{other}", allowed)
-        return None if kind == "none" else _RULES[kind](thresholds[kind])
 
     def _arguments(self, hp, model):
         """What to compile with; `None`: the model is a trainer that is compiled."""
@@ -238,14 +210,6 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             )
 
 
-def asks_to_validate(arguments):
-    """Whether `fit` with these arguments validates."""
-    return bool(
-        arguments.get("validation_data") is not None
-        or arguments.get("validation_split")
-    )
-
-
 def _check_stride(stride, window):
     if stride is None:
         return
@@ -294,61 +258,3 @@ def _check_options(options):
     for name in options:
         if name not in known or name in ("model", "kwargs"):
             raise TypeError(f"`TruncatedBPTT` has no argument {name!r}.")
-
-
-def _kinds(clipping):
-    """`{kind: Range, value or None}` of the argument `clipping`."""
-    if clipping is None:
-        return None
-    if clipping == "all":
-        clipping = list(CLIPPINGS)
-    if isinstance(clipping, str):
-        clipping = [clipping]
-    if not isinstance(clipping, list | tuple | dict):
-        raise TypeError(
-            "`clipping` must be a kind, a list of kinds, or a dict of thresholds. "
-            f"Received: {clipping!r}."
-        )
-    unknown = [kind for kind in clipping if kind not in CLIPPINGS]
-    if unknown or not clipping:
-        raise ValueError(
-            f"`clipping` must be of {', '.join(CLIPPINGS)}. Received: {clipping}."
-        )
-    kinds = {}
-    for kind in clipping:
-        given = clipping[kind] if isinstance(clipping, dict) else CLIPPINGS[kind]
-        if kind == "none":
-            if given is not None:
-                raise ValueError(
-                    f"`clipping['none']` has no threshold. Received: {given!r}."
-                )
-            kinds[kind] = None
-        elif isinstance(given, tuple) and given == CLIPPINGS[kind]:
-            low, high, log = given
-            middle = (low * high) ** 0.5 if log else (low + high) / 2
-            kinds[kind] = Range(low, high, log=log, default=middle)
-        else:
-            check_numbers(f"clipping[{kind!r}]", given, above=0, whole=False)
-            kinds[kind] = given
-    return kinds
-
-
-def _optimizer(optimizer, rate, rule):
-    """An optimizer with a trial's learning rate, behind its rule."""
-    optimizer = keras.optimizers.get("adam" if optimizer is None else optimizer)
-    if rate is not None:
-        if schedule_of(optimizer) is not None:
-            raise keras_tuner.errors.FatalValueError(
-                "`learning_rate` cannot be tuned over a schedule. Make the schedule "
-                'with `hp.Float("learning_rate", ...)` where the model is compiled.'
-            )
-        optimizer.learning_rate = rate
-    if rule is None:
-        return optimizer
-    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
-        if getattr(optimizer, name, None) is not None:
-            raise keras_tuner.errors.FatalValueError(
-                f"The optimizer clips as well ({name}), so the tuned clipping would "
-                "not be the only one. Leave it out."
-            )
-    return rules.ClippedOptimizer(optimizer, rule)

@@ -4,16 +4,6 @@ import numbers
 
 from bptt_keras.arguments import is_real, is_whole
 
-CLIPPINGS = {
-    "none": None,
-    "global_norm": (0.03, 10.0, True),
-    "variable_norm": (0.01, 3.0, True),
-    "value": (0.001, 0.3, True),
-    "agc": (0.003, 0.3, True),
-    "autoclip": (5.0, 95.0, False),
-    "zclip": (1.5, 5.0, False),
-}
-
 
 class Range:
     """Numbers from `low` to `high`, both included.

@@ -9,12 +9,12 @@ import math
 
 import keras_tuner
 
+from bptt_keras.tuning.durable import DurableTuner
 from bptt_keras.tuning.jobs import oracle as oracles
 from bptt_keras.tuning.jobs.definition import ChangedError, refuse_changes
 from bptt_keras.tuning.jobs.oracle import DurableOracle
 from bptt_keras.tuning.keras_tuner_internals import was_tried
 from bptt_keras.tuning.optuna_internals import id_of
-from bptt_keras.tuning.tuners import DurableTuner
 
 SAMPLERS = ("random", "tpe")
 PRUNERS = ("none", "median", "asha")

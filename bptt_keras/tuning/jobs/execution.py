@@ -7,10 +7,11 @@ import shutil
 
 import keras
 import numpy as np
-from keras_tuner.errors import FailedTrialError, FatalValueError
+from keras_tuner.errors import FailedTrialError
 
 from bptt_keras.files import new_folder, recover_folder, replacing, write_whole
 from bptt_keras.keras_internals import is_seed
+from bptt_keras.tuning.jobs.objective import refuse_unlogged
 
 _WEIGHTS, _STATE, _BUILD = "trainer.weights.h5", "state.json", "build.json"
 # No texts: those are settings, such as the path of a log, which differ among trials.
@@ -254,35 +255,3 @@ def _to_plain(value):
 
 def _from_plain(value):
     return getattr(keras.ops, value["ops"]) if isinstance(value, dict) else value
-
-
-def refuse_unlogged(objective, logs):
-    """Refuses an objective that no epoch of any trial will log.
-
-    Args:
-        objective: `keras_tuner.Objective`.
-        logs: Of an epoch.
-
-    Raises:
-        FatalValueError: Names it, and what is logged. Not if it is of the validation,
-            and this epoch has none.
-    """
-    validated = any(name.startswith("val_") for name in logs)
-    missing = [
-        name
-        for name in names_of(objective)
-        if name not in logs
-        and (validated or not (name[:4] == "val_" and name[4:] in logs))
-    ]
-    if missing:
-        raise FatalValueError(
-            f"The objective {' and '.join(missing)} is not in the logs. They have "
-            f"{', '.join(logs)}. Choose one of these, or compile the model with such a "
-            "metric."
-        )
-
-
-def names_of(objective):
-    """The names that an objective, or several, have in logs."""
-    known = getattr(objective, "name_to_direction", None)
-    return list(known) if known else [objective.name]
