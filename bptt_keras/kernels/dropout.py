@@ -1,9 +1,14 @@
 """Dropout whose random numbers XLA draws fast on a CPU, each timestep its own."""
 
+from __future__ import annotations
+
 import contextlib
 import threading
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
+
+from bptt_keras.types import Tensor
 
 # Draws are 16-bit words: two of them cost one random number, and a rate is met to
 # one part in 65,536.
@@ -15,7 +20,7 @@ _place = threading.local()
 
 
 @contextlib.contextmanager
-def starting_at(step):
+def starting_at(step: int | Tensor) -> Iterator[None]:
     """Within: draws of this thread begin at a timestep of the sequence.
 
         with starting_at(s): dropout(x[:, s:], r, seed)   equals
@@ -49,7 +54,12 @@ def starting_at(step):
         _place.step = outer
 
 
-def dropout(inputs, rate, seed, noise_shape=None):
+def dropout(
+    inputs: Tensor,
+    rate: float,
+    seed: Tensor,
+    noise_shape: Sequence[int | None] | None = None,
+) -> Tensor:
     """Sets a random part of the inputs to zero and scales the others up.
 
         p = round(rate * 2^16) / 2^16,   kept = draw >= p
@@ -95,7 +105,9 @@ def dropout(inputs, rate, seed, noise_shape=None):
     return tf.where(kept, inputs * scale, tf.zeros([], inputs.dtype))
 
 
-def keep_by_timestep(shape, rate, seed):
+def keep_by_timestep(
+    shape: Sequence[int | Tensor], rate: float, seed: Tensor
+) -> Tensor:
     """Random booleans with a time axis, drawn as `dropout` draws.
 
     Args:
@@ -118,17 +130,19 @@ def keep_by_timestep(shape, rate, seed):
     return _kept(list(shape), limit, seed, has_time=True)
 
 
-def _limit(rate):
+def _limit(rate: float) -> int:
     return round(rate * _LEVELS)
 
 
-def _sizes(tensor):
+def _sizes(tensor: Tensor) -> list[int | Tensor]:
     """Sizes of the axes, integers where they are known."""
     dynamic = tf.shape(tensor)
     return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]
 
 
-def _kept(shape, limit, seed, has_time):
+def _kept(
+    shape: Sequence[int | Tensor], limit: int, seed: Tensor, has_time: bool
+) -> Tensor:
     """Booleans of `shape`; time comes first in the stream of draws."""
     start = getattr(_place, "step", 0) if has_time else 0
     steps, others = (shape[1], [shape[0], *shape[2:]]) if has_time else (1, shape)
@@ -160,7 +174,12 @@ def _kept(shape, limit, seed, has_time):
     return tf.transpose(kept, [1, 0, *range(2, len(shape))])
 
 
-def _random_bits(shape, key, counter, dtype):
+def _random_bits(
+    shape: Tensor | Sequence[int],
+    key: Tensor | Sequence[int],
+    counter: Tensor,
+    dtype: tf.DType,
+) -> Tensor:
     return tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=shape,
         key=tf.convert_to_tensor(key, tf.uint64),

@@ -1,23 +1,29 @@
 """Any gated recurrence, with a backward pass that computes each step again."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from bptt_keras.kernels.derivatives import only_once
 from bptt_keras.kernels.time_major import clear, hold, previous, scan, weight_gradient
 from bptt_keras.tensorflow_internals import unrecorded
+from bptt_keras.types import Tensor
 
 
 def recurrence(
-    step,
-    x_proj,
-    states,
-    recurrent_kernel,
-    weights=(),
+    step: Callable[..., tuple[Tensor, ...]],
+    x_proj: Tensor,
+    states: Sequence[Tensor],
+    recurrent_kernel: Tensor | None,
+    weights: Sequence[Tensor] = (),
     *,
-    extra=None,
-    mask=None,
-    reset=None,
-):
+    extra: Tensor | None = None,
+    mask: Tensor | None = None,
+    reset: Tensor | None = None,
+) -> tuple[Tensor, ...]:
     """Run a recurrence along time whose step is a function that TensorFlow derives.
 
         m_t = h_{t-1} U
@@ -98,11 +104,17 @@ def recurrence(
     return run(*arguments)
 
 
-def _product(h, kernel):
+def _product(h: Tensor, kernel: Tensor | None) -> Tensor | None:
     return None if kernel is None else tf.matmul(h, kernel)
 
 
-def _forward(step, sequences, states, kernel, weights):
+def _forward(
+    step: Callable[..., tuple[Tensor, ...]],
+    sequences: tuple[Any, ...],
+    states: Sequence[Tensor],
+    kernel: Tensor | None,
+    weights: Sequence[Tensor],
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     def at_t(states, sequences):
         x, extra, keep, fresh = sequences
         prev = tuple(clear(fresh, s) for s in states)
@@ -115,7 +127,14 @@ def _forward(step, sequences, states, kernel, weights):
     return scan(at_t, sequences, tuple(states), widths=widths)
 
 
-def _backward(step, sequences, prev, upstream, kernel, weights):
+def _backward(
+    step: Callable[..., tuple[Tensor, ...]],
+    sequences: tuple[Any, ...],
+    prev: Sequence[Tensor],
+    upstream: tuple[Tensor, Sequence[Tensor]],
+    kernel: Tensor | None,
+    weights: Sequence[Tensor],
+) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...], tuple[Tensor, ...]]:
     x_proj, extra, mask, reset = sequences
     d_h_seq, d_last = upstream
     count = len(prev)

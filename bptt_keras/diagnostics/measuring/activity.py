@@ -1,6 +1,9 @@
 """`activity`: units that never change, and gates that are always open or shut."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -9,6 +12,7 @@ import tensorflow as tf
 from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.state import floats
+from bptt_keras.types import State, Tensor
 
 # A logistic gate beyond these passes less than a fifth of the gradient it passes at
 # its best: 0.05 * 0.95 / 0.25.
@@ -19,7 +23,7 @@ _ALWAYS = 0.95
 _STILL = 1e-4
 
 
-def activity(model, data, *, steps=100):
+def activity(model: keras.Model, data: Any, *, steps: int = 100) -> Activity:
     """What the units of recurrent layers do, on real data.
 
     A unit of the state is *dead* if it never changes: its standard deviation over rows
@@ -63,7 +67,9 @@ def activity(model, data, *, steps=100):
     return prepare_activity(model, data, steps=steps)()
 
 
-def prepare_activity(model, data, *, steps=100):
+def prepare_activity(
+    model: keras.Model, data: Any, *, steps: int = 100
+) -> Callable[[], Activity]:
     """Like `activity`, for several times: a function that looks anew."""
     steps = whole("steps", steps, least=2)
     problem = Problem(model, data, False, steps=steps, asked_by="activity")
@@ -136,17 +142,17 @@ class Activity:
         assert seen.verdict() == "1 of 2 states of layer memory never change."
     """
 
-    def __init__(self, layers):
+    def __init__(self, layers: Mapping[str, LayerActivity]):
         self.layers = dict(layers)
 
     @property
-    def dead(self):
+    def dead(self) -> float:
         """Part of all states that never change, from 0 to 1."""
         every = [layer.dead for layer in self.layers.values()]
         return float(np.concatenate(every).mean()) if every else 0.0
 
     @property
-    def saturated(self):
+    def saturated(self) -> dict[tuple[str, str], float]:
         """`{(layer, gate): part of its units that are saturated}`."""
         return {
             (name, gate): float(ends[:, 2].mean())
@@ -154,7 +160,7 @@ class Activity:
             for gate, ends in layer.saturated.items()
         }
 
-    def verdict(self):
+    def verdict(self) -> str:
         """What it means, in words: a few sentences."""
         words = []
         for name, layer in self.layers.items():
@@ -177,17 +183,17 @@ class Activity:
                     )
         return " ".join(words) or "All states change, and no gate is saturated."
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict()
 
 
-def _spread(states):
+def _spread(states: Sequence[np.ndarray]) -> np.ndarray:
     # What overflows is not dead.
     with np.errstate(all="ignore"):
         return np.stack(states).std(axis=(0, 1))
 
 
-def _flat(state):
+def _flat(state: Any) -> np.ndarray:
     """The floats of a state side by side: `(rows, units)`."""
     parts = floats(state)
     rows = parts[0].shape[0] if parts else 0
@@ -198,7 +204,7 @@ def _flat(state):
     )
 
 
-def _saturated(gates):
+def _saturated(gates: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Which units are at either end nearly always, by gate: `(units, 3)`."""
     found = {}
     for name in gates[0]:
@@ -208,9 +214,11 @@ def _saturated(gates):
     return found
 
 
-def _saturation(layer, x, state, new):
+def _saturation(
+    layer: keras.Layer, x: Tensor, state: State, new: State
+) -> dict[str, Tensor]:
     """`{gate: floats (rows, units, 2)}`: 1 where it is below its bound, and above."""
-    cell = getattr(layer, "cell", None)
+    cell: Any = getattr(layer, "cell", None)
     kind = type(cell)
     if kind is keras.layers.SimpleRNNCell:
         if cell.activation is not keras.activations.tanh:
@@ -238,6 +246,6 @@ def _saturation(layer, x, state, new):
     }
 
 
-def _beyond(values, low, high):
+def _beyond(values: Tensor, low: float, high: float) -> Tensor:
     values = tf.cast(values, tf.float32)
     return tf.cast(tf.stack([values < low, values > high], axis=-1), tf.float32)

@@ -1,14 +1,20 @@
 """Data that a diagnosis looks at, as plain arrays."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from bptt_keras.state import timed_inputs
 from bptt_keras.training.batches.parts import split_inputs
+from bptt_keras.types import Structure, Tensor
 
 
-def load(model, data, steps):
+def load(model: keras.Model, data: Any, steps: int) -> tuple[Structure, Structure]:
     """Inputs and targets of one batch.
 
     Args:
@@ -36,7 +42,7 @@ def load(model, data, steps):
     return tensors(plain(x)), tensors(y)
 
 
-def timed_shape(model, x):
+def timed_shape(model: keras.Model, x: Structure) -> tuple[int, int]:
     """`(rows, timesteps)` of inputs.
 
     Raises:
@@ -51,14 +57,16 @@ def timed_shape(model, x):
     return tuple(shape)
 
 
-def map_timed(model, function, x):
+def map_timed(
+    model: keras.Model, function: Callable[[Tensor], Tensor], x: Structure
+) -> Structure:
     """Applies a function to the inputs that have a time axis."""
     return tf.nest.map_structure(
         lambda a, timed: function(a) if timed else a, x, timed_inputs(model, x)
     )
 
 
-def plain(x):
+def plain(x: Structure) -> Structure:
     """What the model takes, without flags.
 
     Args:
@@ -82,7 +90,7 @@ def plain(x):
     return parts.inputs
 
 
-def tensors(tree):
+def tensors(tree: Structure) -> Structure:
     """A structure of arrays as tensors, Python's floats in 32 bits."""
 
     def tensor(value):
@@ -92,14 +100,17 @@ def tensors(tree):
     return tf.nest.map_structure(tensor, tree)
 
 
-def _timed(model, x):
+def _timed(model: keras.Model, x: Structure) -> list[Tensor]:
     """The inputs that have a time axis, flat."""
     timed = tf.nest.flatten(timed_inputs(model, x))
     return [a for a, has in zip(tf.nest.flatten(x), timed, strict=True) if has]
 
 
-def _from_dataset(model, dataset, steps):
-    parts, length = [], 0
+def _from_dataset(
+    model: keras.Model, dataset: tf.data.Dataset, steps: int
+) -> tuple[Structure, Structure]:
+    parts: list[tuple[Structure, Structure]] = []
+    length = 0
     for batch in dataset:
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
         if y is None:

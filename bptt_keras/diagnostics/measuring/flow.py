@@ -1,6 +1,11 @@
 """`GradientFlow`: what was measured of a gradient's way back through time."""
 
+from __future__ import annotations
+
 import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +57,12 @@ class GradientFlow:
     window.
     """
 
-    def __init__(self, norms, layers=None, jacobian=()):
+    def __init__(
+        self,
+        norms: Sequence[float] | np.ndarray,
+        layers: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+        jacobian: Sequence[float] | np.ndarray = (),
+    ):
         self.norms = np.asarray(norms, float)
         if self.norms.ndim != 1 or len(self.norms) < 2:
             raise ValueError(
@@ -63,12 +73,12 @@ class GradientFlow:
         self.jacobian = np.asarray(jacobian, float)
 
     @property
-    def lags(self):
+    def lags(self) -> np.ndarray:
         """Timesteps between a state and the loss: 1, 2, ..."""
         return np.arange(1, len(self.norms) + 1)
 
     @property
-    def decay(self):
+    def decay(self) -> float:
         """Factor of the norm a timestep, fitted to the last three quarters of the lags.
 
         NaN if the gradient is not finite, or nothing depends on the state.
@@ -76,12 +86,12 @@ class GradientFlow:
         return self._schedule(0.1).decay if self._usable() else math.nan
 
     @property
-    def half_life(self):
+    def half_life(self) -> int | None:
         """Timesteps after which half of phi_1 or less is left, or `None`."""
         below = np.flatnonzero(self.norms <= 0.5 * self.norms[0])
         return int(below[0]) if len(below) else None
 
-    def horizon(self, share=0.01):
+    def horizon(self, share: float = 0.01) -> int:
         """Lag beyond which less than a share of the measured gradient lies.
 
             smallest K with  sum of phi_k over k > K  <  share * sum of phi_k
@@ -97,7 +107,7 @@ class GradientFlow:
         rest = self.norms.sum() - self.norms.cumsum()
         return int(np.argmax(rest < share * self.norms.sum())) + 1
 
-    def window(self, tolerance=0.1):
+    def window(self, tolerance: float = 0.1) -> int | None:
         """Smallest reach whose gradient is biased by no more than a tolerance.
 
         Beyond the measured lags the norms are taken to fall as `decay` says; see
@@ -117,7 +127,7 @@ class GradientFlow:
         # It answers with the longest one if there is none.
         return schedule.window if schedule.window < len(self.norms) else None
 
-    def kind(self):
+    def kind(self) -> str:
         """`"vanishing"`, `"exploding"`, `"lasting"`, `"none"` or `"not finite"`.
 
         A gradient vanishes if less than a hundredth of phi_1 is left at the last lags,
@@ -134,7 +144,7 @@ class GradientFlow:
         gone = last < _GONE * self.norms[0] or self.window() is not None
         return "vanishing" if gone else "lasting"
 
-    def verdict(self):
+    def verdict(self) -> str:
         """What it means, in words: a few sentences."""
         longest, kind = len(self.norms), self.kind()
         if kind == "not finite":
@@ -164,7 +174,7 @@ class GradientFlow:
             )
         return f"Gradients vanish: {self._shares()}."
 
-    def _shares(self):
+    def _shares(self) -> str:
         """How much of a vanishing gradient lies within how many timesteps."""
         window, horizon, longest = self.window(), self.horizon(), len(self.norms)
         parts = []
@@ -177,7 +187,9 @@ class GradientFlow:
         measured = f"gradients of single losses, at lags up to {longest} of these data"
         return f"{'; '.join(parts)} ({measured})"
 
-    def plot(self, path=None, title="Gradient flow"):
+    def plot(
+        self, path: str | os.PathLike | None = None, title: str = "Gradient flow"
+    ) -> Any:
         """The norms by lag, layer by layer, on a logarithmic scale.
 
         Args:
@@ -192,16 +204,16 @@ class GradientFlow:
         """
         return plot_flows({"all layers": self}, path, title, layers=True)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"GradientFlow({len(self.norms)} lags, {self.kind()})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict()
 
-    def _usable(self):
+    def _usable(self) -> bool:
         return bool(np.isfinite(self.norms).all() and self.norms.any())
 
-    def _schedule(self, tolerance):
+    def _schedule(self, tolerance: float) -> AdaptiveWindow:
         longest = len(self.norms)
         schedule = AdaptiveWindow(1, tolerance=tolerance, longest=longest, multiple=1)
         # phi_0 is not measured and taken to be phi_1.
@@ -209,7 +221,13 @@ class GradientFlow:
         return schedule
 
 
-def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
+def plot_flows(
+    flows: Mapping[str, GradientFlow],
+    path: str | os.PathLike | None = None,
+    title: str = "Gradient flow",
+    *,
+    layers: bool = False,
+) -> Any:
     """Several flows side by side: norms of gradients, and how states are passed on.
 
     Args:
@@ -256,7 +274,7 @@ def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
     return saved(figure, path)
 
 
-def percent(part):
+def percent(part: float) -> str:
     """A part in percent, in words: `12 %`.
 
     Args:
@@ -265,5 +283,5 @@ def percent(part):
     return f"{100 * part:.{0 if part >= 0.01 or not part else 1}f} %"
 
 
-def _steps(count):
+def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"

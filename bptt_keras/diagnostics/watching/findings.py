@@ -1,9 +1,14 @@
 """What measurements and logs say of a training, in words."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bptt_keras.diagnostics.measuring.flow import percent
+from bptt_keras.diagnostics.measuring.activity import Activity
+from bptt_keras.diagnostics.measuring.flow import GradientFlow, percent
+from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 
 # In a window so many times the horizon three quarters of the timesteps reach that far;
 # one of twice that is far beyond it.
@@ -59,11 +64,11 @@ class Finding(NamedTuple):
     severity: str
     words: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.severity} ({self.kind}): {self.words}"
 
 
-def before_training(found):
+def before_training(found: Sequence[Finding]) -> list[Finding]:
     """Those findings that an untrained network can carry.
 
     Args:
@@ -72,7 +77,9 @@ def before_training(found):
     return [finding for finding in found if finding.kind in _AT_ONCE]
 
 
-def shorter(flow, window, *, ends=False):
+def shorter(
+    flow: GradientFlow, window: int | None, *, ends: bool = False
+) -> int | None:
     """A window that may do in place of one far beyond the horizon, or `None`.
 
     Args:
@@ -89,7 +96,13 @@ def shorter(flow, window, *, ends=False):
     return 1 << (enough - 1).bit_length() if window > 2 * enough else None
 
 
-def of_flow(flow, window, *, ends=False, bias=None):
+def of_flow(
+    flow: GradientFlow,
+    window: int | None,
+    *,
+    ends: bool = False,
+    bias: TruncationBias | None = None,
+) -> list[Finding]:
     """Findings of a gradient flow.
 
     How much of a single loss's gradient is left where a window ends does not say what
@@ -126,21 +139,24 @@ def of_flow(flow, window, *, ends=False, bias=None):
     return found
 
 
-def _too_long(flow, window, bias):
-    measured = bias is not None and len(bias.windows) > 2
-    if measured and not bias.bias[0] <= NEAR:
-        return []
+def _too_long(
+    flow: GradientFlow, window: int | None, bias: TruncationBias | None
+) -> list[Finding]:
     less = "What a shorter window would change was not measured."
+    if bias is not None and len(bias.windows) > 2:
+        if not bias.bias[0] <= NEAR:
+            return []
+        less = of_shorter(bias)
     words = (
         f"The window of {window} timesteps is far beyond the horizon: less than 1 % of "
         f"the gradient lies beyond {flow.horizon()} timesteps, as measured at lags up "
-        f"to {len(flow.norms)} on these data. {of_shorter(bias) if measured else less} "
+        f"to {len(flow.norms)} on these data. {less} "
         "Gradients may come to reach further as training goes on."
     )
     return [Finding("window too long", "note", words)]
 
 
-def of_lag(flow, lag):
+def of_lag(flow: GradientFlow, lag: int) -> str:
     """How much of a gradient is left so many steps back, in words.
 
     Args:
@@ -153,7 +169,7 @@ def of_lag(flow, lag):
     )
 
 
-def of_bias(bias):
+def of_bias(bias: TruncationBias) -> list[Finding]:
     """Findings of a truncation bias: gradients that are far off, or point elsewhere.
 
     Args:
@@ -170,7 +186,7 @@ def of_bias(bias):
     return [Finding("biased", "warning", words)]
 
 
-def of_window(bias):
+def of_window(bias: TruncationBias) -> str:
     """What the trainer's window is worth, in words.
 
     Args:
@@ -186,7 +202,7 @@ def of_window(bias):
     )
 
 
-def of_shorter(bias):
+def of_shorter(bias: TruncationBias) -> str:
     """What a shorter window is worth beside the trainer's, in words.
 
     Args:
@@ -201,11 +217,11 @@ def of_shorter(bias):
     )
 
 
-def _off(bias):
+def _off(bias: TruncationBias) -> float:
     return bias.bias[-2]
 
 
-def of_activity(activity):
+def of_activity(activity: Activity) -> list[Finding]:
     """Findings of what units do: half of them dead, or half of a gate saturated."""
     found = []
     if not all(layer.finite for layer in activity.layers.values()):
@@ -225,7 +241,7 @@ def of_activity(activity):
     return found
 
 
-def _keeps(activity, layer, gate):
+def _keeps(activity: Activity, layer: str, gate: str) -> bool:
     """Whether a gate is open in most units, and so makes long memory.
 
     That is the LSTM's f and the GRU's z, which biases for long memory open.
@@ -234,7 +250,9 @@ def _keeps(activity, layer, gate):
     return gate in ("f", "z") and opened.mean() >= _HALF
 
 
-def of_logs(logs, before, clips):
+def of_logs(
+    logs: Mapping[str, float], before: Mapping[str, float], clips: bool
+) -> list[Finding]:
     """Findings of the logs of an epoch.
 
     Args:
@@ -261,7 +279,9 @@ def of_logs(logs, before, clips):
     return found
 
 
-def _of_clipping(fraction, norm, clipped):
+def _of_clipping(
+    fraction: float, norm: float | None, clipped: float | None
+) -> list[Finding]:
     if fraction >= _NEARLY_ALWAYS:
         words = (
             f"Clipping shortened {percent(fraction)} of the epoch's gradients (from "

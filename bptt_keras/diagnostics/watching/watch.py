@@ -1,6 +1,11 @@
 """`TrainingWatch`: looks at a training every few epochs and says what it sees."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,8 +14,9 @@ from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.activity import prepare_activity
 from bptt_keras.diagnostics.measuring.bias import prepare_bias
 from bptt_keras.diagnostics.measuring.data import load, timed_shape
-from bptt_keras.diagnostics.measuring.measure import prepare_flow
+from bptt_keras.diagnostics.measuring.measure import PreparedFlow, prepare_flow
 from bptt_keras.diagnostics.measuring.problem import inner
+from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 from bptt_keras.diagnostics.watching import findings
 from bptt_keras.diagnostics.watching.changes import news
 from bptt_keras.diagnostics.watching.looks import Look, write_looks
@@ -76,21 +82,31 @@ class TrainingWatch(keras.callbacks.Callback):
         assert "exploding" in [found.kind for found in watch.looks[0].findings]
     """
 
-    def __init__(self, data, *, every=1, longest=None, path=None, print_fn=print):
+    def __init__(
+        self,
+        data: Any,
+        *,
+        every: int = 1,
+        longest: int | None = None,
+        path: str | os.PathLike | None = None,
+        print_fn: Callable[[str], Any] = print,
+    ):
         super().__init__()
         self.data = data
         self.every = whole("every", every, unit="epochs")
         self.longest = longest
         self.path = None if path is None else Path(path)
         self.print_fn = print_fn
-        self.looks = []
-        self._measures, self._ended = None, (0, {})
+        self.looks: list[Look] = []
+        # What `_prepared` gives, once training has begun.
+        self._measures: Any = None
+        self._ended: tuple[int, dict[str, float]] = (0, {})
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Prepares for a training."""
         self._measures, self._ended = None, (0, {})
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """The first look, if there are weights."""
         if self._measures is None:
             # A training that goes on keeps what was seen before.
@@ -99,29 +115,31 @@ class TrainingWatch(keras.callbacks.Callback):
             if inner(self.model).built:
                 self._begin()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
         """The first look at a model that had no weights before."""
         if self._measures is None:
             self._begin()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """A look, if it is time."""
         scalars = {k: float(v) for k, v in (logs or {}).items() if np.ndim(v) == 0}
         self._ended = (epoch + 1, scalars)
         if (epoch + 1) % self.every == 0:
             self._look()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         """The last look, unless that epoch was looked at."""
         if self._measures is not None and self._ended[0] != self.looks[-1].epoch:
             self._look()
 
-    def _begin(self):
+    def _begin(self) -> None:
         self._measures = self._prepared()
         if not self.looks:
             self._look()
 
-    def _look(self):
+    def _look(self) -> None:
         epoch, logs = self._ended
         measure_flow, measure_bias, look_at_units = self._measures
         flow, activity, window = measure_flow(), look_at_units(), self._window()
@@ -149,7 +167,7 @@ class TrainingWatch(keras.callbacks.Callback):
         if self.path is not None:
             write_looks(self.path, self.looks)
 
-    def _window(self):
+    def _window(self) -> int | None:
         """Timesteps of a window as they are now; `None` if gradients reach all.
 
         Windows of random lengths have no length to judge.
@@ -158,14 +176,19 @@ class TrainingWatch(keras.callbacks.Callback):
         known = isinstance(schedule, FixedWindow | AdaptiveWindow)
         return schedule.window if known else None
 
-    def _bias(self, measure, window, shorter):
+    def _bias(
+        self,
+        measure: Callable[..., TruncationBias],
+        window: int | None,
+        shorter: int | None,
+    ) -> TruncationBias | None:
         """`TruncationBias` of windows that stand side by side, else `None`."""
         overlaps = getattr(self.model, "stride", None) not in (None, window)
         if window is None or overlaps or window >= self._length:
             return None
         return measure([window] if shorter is None else [shorter, window])
 
-    def _unjudged(self, window):
+    def _unjudged(self, window: int | None) -> list[findings.Finding]:
         if window is None or window < self._length:
             return []
         words = (
@@ -174,7 +197,7 @@ class TrainingWatch(keras.callbacks.Callback):
         )
         return [findings.Finding("not judged", "note", words)]
 
-    def _prepared(self):
+    def _prepared(self) -> tuple[PreparedFlow, Callable, Callable]:
         """Functions that measure, all on the same timesteps."""
         window = self._window() or 0
         steps = max((self.longest or 100) + 4, _WINDOWS * window)
@@ -186,7 +209,7 @@ class TrainingWatch(keras.callbacks.Callback):
         return flow, bias, prepare_activity(self.model, data)
 
 
-def _clips(optimizer):
+def _clips(optimizer: Any) -> bool:
     clipped = find_clipped(optimizer)
     if clipped is not None:
         return bool(clipped.clipping)
