@@ -58,17 +58,18 @@ def kinds_of(clipping: Any) -> dict[str, Any] | None:
         raise ValueError(
             f"`clipping` must be of {', '.join(CLIPPINGS)}. Received: {clipping}."
         )
-    kinds = {}
+    kinds: dict[str, Any] = {}
     for kind in clipping:
-        given = clipping[kind] if isinstance(clipping, dict) else CLIPPINGS[kind]
+        usual = CLIPPINGS[kind]
+        given = clipping[kind] if isinstance(clipping, dict) else usual
         if kind == "none":
             if given is not None:
                 raise ValueError(
                     f"`clipping['none']` has no threshold. Received: {given!r}."
                 )
             kinds[kind] = None
-        elif isinstance(given, tuple) and given == CLIPPINGS[kind]:
-            low, high, log = given
+        elif usual is not None and given == usual and isinstance(given, tuple):
+            low, high, log = usual
             middle = (low * high) ** 0.5 if log else (low + high) / 2
             kinds[kind] = Range(low, high, log=log, default=middle)
         else:

@@ -6,9 +6,11 @@ import inspect
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import filelock
 import keras
+import keras_tuner
 
 from bptt_keras.tuning.jobs import oracle as oracles
 from bptt_keras.tuning.jobs.definition import (
@@ -40,23 +42,23 @@ class DurableTuner(TrialTuner):
 
     def __init__(
         self,
-        hypermodel=None,
-        objective="val_loss",
+        hypermodel: Any = None,
+        objective: Any = "val_loss",
         *,
-        directory=None,
-        project_name=None,
-        overwrite=False,
-        extend=False,
-        executions_per_trial=1,
-        seed=0,
-        budget=None,
-        workers=None,
-        defaults_first=False,
-        secret=None,
-        patience=PATIENCE,
-        hyperparameters=None,
-        max_model_size=None,
-        **options,
+        directory: str | os.PathLike | None = None,
+        project_name: str | None = None,
+        overwrite: bool = False,
+        extend: bool = False,
+        executions_per_trial: int = 1,
+        seed: int = 0,
+        budget: float | None = None,
+        workers: int | None = None,
+        defaults_first: bool = False,
+        secret: str | None = None,
+        patience: float = PATIENCE,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        max_model_size: int | None = None,
+        **options: Any,
     ):
         _check(executions_per_trial, seed, budget, workers, patience)
         self.role = Role.of_this_process(secret)
@@ -77,7 +79,7 @@ class DurableTuner(TrialTuner):
         self._options = options
         self.own_oracle = made
         self.results = self._RESULTS(self)
-        self._lock = None
+        self._lock: Any = None
         super().__init__(
             oracle=made,
             hypermodel=hypermodel,
@@ -94,22 +96,22 @@ class DurableTuner(TrialTuner):
 
     # --- What KerasTuner's base class would keep in files of its own ----------------
 
-    def tuner_file(self):
+    def tuner_file(self) -> str:
         """A path without a file."""
         # There is none: so that the space is always made, and then compared.
         return os.path.join(self.project_dir, "tuner.json")
 
-    def save(self):
+    def save(self) -> None:
         """Writes the state of the job, if it is this process that has it."""
         self.own_oracle.save()
 
-    def reload(self):
+    def reload(self) -> None:
         """Reads the state of the job again."""
         self._open_to_read()
 
     # --- The search -----------------------------------------------------------------
 
-    def search(self, *args, **kwargs):
+    def search(self, *args: Any, **kwargs: Any) -> None:
         """Runs trials until there are no more, or the time is up.
 
         Args:
@@ -142,7 +144,7 @@ class DurableTuner(TrialTuner):
             self._lock.release()
         self.results.conclude()
 
-    def _describe(self, args, kwargs):
+    def _describe(self, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
         """What the job is, for JSON: a change of it is refused."""
         objective = self.own_oracle.objective
         unlimited = {k: v for k, v in self._options.items() if k != "max_trials"}
@@ -160,7 +162,7 @@ class DurableTuner(TrialTuner):
             **(extra() if extra else {}),
         }
 
-    def _begin(self, definition):
+    def _begin(self, definition: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(self.folder / _LOCK)
         try:
@@ -186,16 +188,16 @@ class DurableTuner(TrialTuner):
             print(damaged, file=sys.stderr)
         self.results.begin()
 
-    def _look(self):
+    def _look(self) -> None:
         if self.role.kind != "worker":
             self.results.look()
 
-    def _train(self, args, kwargs):
+    def _train(self, args: tuple, kwargs: dict[str, Any]) -> None:
         self.on_search_begin()
         self._trials(args, kwargs)
         self.on_search_end()
 
-    def _work(self, args, kwargs):
+    def _work(self, args: tuple, kwargs: dict[str, Any]) -> None:
         role = self.role
         self.oracle = Client(
             self.own_oracle,
@@ -213,29 +215,37 @@ class DurableTuner(TrialTuner):
 
     # --- Models and results ---------------------------------------------------------
 
-    def describe_best(self, row):
+    def describe_best(self, row: dict[str, Any]) -> dict[str, Any]:
         """What `best.json` says of the best trial, a row of `results.rows()`."""
         told = ("value", "trial", "epoch", "seeds", "values")
         objective = self.own_oracle.objective.name
         return {"objective": objective, **{name: row[name] for name in told}}
 
-    def get_best_models(self, num_models=1):
+    def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """The best trials' models, with the weights of their best epochs."""
         self._open_to_read()
         return super().get_best_models(num_models)
 
-    def get_best_hyperparameters(self, num_trials=1):
+    def get_best_hyperparameters(
+        self, num_trials: int = 1
+    ) -> list[keras_tuner.HyperParameters]:
         """The best trials' hyperparameters, best first."""
         self._open_to_read()
         return super().get_best_hyperparameters(num_trials)
 
-    def _open_to_read(self):
+    def _open_to_read(self) -> None:
         known = self.own_oracle
         if not known.trials and (self.folder / oracles.STATE).exists():
             known.read(self.folder)
 
 
-def _check(executions, seed, budget, workers, patience):
+def _check(
+    executions: int,
+    seed: int,
+    budget: float | None,
+    workers: int | None,
+    patience: float,
+) -> None:
     for name, value, least in (
         ("executions_per_trial", executions, 1),
         ("seed", seed, 0),
@@ -247,12 +257,14 @@ def _check(executions, seed, budget, workers, patience):
             raise ValueError(
                 f"`{name}` must be an integer >= {least}. Received: {name}={value}."
             )
-    for name, value in (("budget", budget), ("patience", patience)):
-        if value is not None and not value > 0:
-            raise ValueError(f"`{name}` must be above 0. Received: {name}={value}.")
+    for name, limit in (("budget", budget), ("patience", patience)):
+        if limit is not None and not limit > 0:
+            raise ValueError(f"`{name}` must be above 0. Received: {name}={limit}.")
 
 
-def _named(hypermodel, args, kwargs):
+def _named(
+    hypermodel: Any, args: tuple, kwargs: dict[str, Any]
+) -> tuple[tuple, dict[str, Any]]:
     """Arguments of `fit` beyond data and targets by their names."""
     fit = getattr(hypermodel, "fit", None)
     if len(args) < 3 or fit is None:

@@ -1,6 +1,10 @@
 """`TruncatedHyperModel`: any Keras model, and what truncated BPTT is tuned by."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import keras_tuner
@@ -73,18 +77,18 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
 
     def __init__(
         self,
-        build,
+        build: Callable[[keras_tuner.HyperParameters], keras.Model],
         *,
-        window=None,
-        stride=None,
-        burn_in=0,
-        rows=None,
-        learning_rate=None,
-        clipping=None,
-        compile=None,
-        data=None,
-        name=None,
-        **options,
+        window: Any = None,
+        stride: Any = None,
+        burn_in: Any = 0,
+        rows: Any = None,
+        learning_rate: Any = None,
+        clipping: Any = None,
+        compile: dict[str, Any] | Callable | None = None,
+        data: Callable[[keras_tuner.HyperParameters], dict[str, Any]] | None = None,
+        name: str | None = None,
+        **options: Any,
     ):
         if not callable(build) or isinstance(build, keras.Model):
             raise TypeError(
@@ -108,7 +112,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         self._compile, self._data, self._options = compile, data, options
         super().__init__(name=name)
 
-    def build(self, hp):
+    def build(self, hp: keras_tuner.HyperParameters) -> TruncatedBPTT:
         """The trial's trainer, compiled."""
         values = {k: declared(hp, k, v) for k, v in self._timing.items()}
         if isinstance(values["stride"], float):
@@ -138,7 +142,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         trainer.compile(**arguments)
         return trainer
 
-    def _set(self, trainer, values):
+    def _set(self, trainer: TruncatedBPTT, values: dict[str, Any]) -> TruncatedBPTT:
         names = [name for name in values if self._timing[name] not in (None, 0)]
         if {"window", "stride"} <= {*names} and values["window"] < trainer.stride:
             # Each alone must go with what the trainer has of the other.
@@ -149,7 +153,9 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             setattr(trainer, name, value)
         return trainer
 
-    def _arguments(self, hp, model):
+    def _arguments(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model
+    ) -> dict[str, Any] | None:
         """What to compile with; `None`: the model is a trainer that is compiled."""
         given = self._compile(hp) if callable(self._compile) else self._compile
         if given is not None:
@@ -171,7 +177,13 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         given = compile_arguments(model)
         return {**given, "optimizer": model.optimizer, "loss": model.loss}
 
-    def fit(self, hp, model, *args, **kwargs):
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Trains the trial's trainer on its data."""
         if self._data is not None:
             kwargs |= self._data(hp)
@@ -181,7 +193,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
 
     # --- What a durable job asks ------------------------------------------------------
 
-    def validates(self, args, kwargs):
+    def validates(self, args: tuple, kwargs: dict[str, Any]) -> bool:
         """Whether trials validate; what `data` returns is looked at once."""
         given = kwargs
         if self._data is not None:
@@ -190,7 +202,9 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             given = {**kwargs, **self._data(hp)}
         return asks_to_validate(given)
 
-    def check_search(self, space, args, kwargs):
+    def check_search(
+        self, space: keras_tuner.HyperParameters, args: tuple, kwargs: dict[str, Any]
+    ) -> None:
         """Refuses arguments of `search` that do not go with what is tuned.
 
         Raises:
@@ -210,7 +224,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             )
 
 
-def _check_stride(stride, window):
+def _check_stride(stride: Any, window: Any) -> None:
     if stride is None:
         return
     fractions = isinstance(stride, float) or (
@@ -241,19 +255,19 @@ def _check_stride(stride, window):
         )
 
 
-def _most(allowed):
+def _most(allowed: Any) -> float:
     if isinstance(allowed, Range):
         return allowed.high
     return max(allowed) if isinstance(allowed, tuple | list) else allowed
 
 
-def _least(allowed):
+def _least(allowed: Any) -> float:
     if isinstance(allowed, Range):
         return allowed.low
     return min(allowed) if isinstance(allowed, tuple | list) else allowed
 
 
-def _check_options(options):
+def _check_options(options: dict[str, Any]) -> None:
     known = inspect.signature(TruncatedBPTT).parameters
     for name in options:
         if name not in known or name in ("model", "kwargs"):

@@ -1,6 +1,11 @@
 """Values between which a hyperparameter is searched."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Any
+
+import keras_tuner
 
 from bptt_keras.arguments import is_real, is_whole
 
@@ -25,7 +30,14 @@ class Range:
         assert not rates.whole
     """
 
-    def __init__(self, low, high, *, log=False, default=None):
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        *,
+        log: bool = False,
+        default: float | None = None,
+    ):
         for name, value in (("low", low), ("high", high)):
             if not is_real(value):
                 raise TypeError(
@@ -48,7 +60,7 @@ class Range:
         self.whole = is_whole(low) and is_whole(high)
 
 
-def declared(hp, name, allowed):
+def declared(hp: keras_tuner.HyperParameters, name: str, allowed: Any) -> Any:
     """The value of a hyperparameter in a trial.
 
     Args:
@@ -74,20 +86,27 @@ def declared(hp, name, allowed):
     return allowed
 
 
-def is_tuned(allowed):
+def is_tuned(allowed: Any) -> bool:
     """Whether that is a hyperparameter, and not one value."""
     return isinstance(allowed, Range) or (
         isinstance(allowed, tuple | list) and len(allowed) > 1
     )
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value
     return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
-def check_numbers(name, allowed, *, least=None, above=None, whole=True):
+def check_numbers(
+    name: str,
+    allowed: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    whole: bool = True,
+) -> None:
     """Refuses what is no number, range or list of numbers for an argument.
 
     Raises:

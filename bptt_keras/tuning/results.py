@@ -1,10 +1,17 @@
 """What a job has found so far: lines while it runs, the best values on disk."""
 
+from __future__ import annotations
+
 import collections
 import json
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from bptt_keras.files import write_whole
+
+Row = dict[str, Any]
+"""A trial in a table; `Results.rows` says what it holds."""
 
 
 class TuningError(RuntimeError):
@@ -64,18 +71,18 @@ class Results:
 
     FILE = "best.json"
 
-    def __init__(self, tuner):
+    def __init__(self, tuner: Any):
         self._tuner = tuner
-        self._told = {}
-        self._best = None
+        self._told: dict[str, str] = {}
+        self._best: Row | None = None
         self.verbose = True
         self.began_with = 0
 
     @property
-    def _oracle(self):
+    def _oracle(self) -> Any:
         return self._tuner.own_oracle
 
-    def begin(self):
+    def begin(self) -> None:
         """Says where a job stands that goes on."""
         self._told = {name: row["status"] for name, row in self._by_name().items()}
         self.began_with = sum(map(_ended, self.rows()))
@@ -83,7 +90,7 @@ class Results:
             print(f"The job goes on: {self.began_with} trials have ended.")
         self.write()
 
-    def rows(self):
+    def rows(self) -> list[Row]:
         """The trials for a table, in the order in which they were begun.
 
         Returns:
@@ -96,7 +103,7 @@ class Results:
         with self._oracle.looking():
             return self._rows()
 
-    def _rows(self):
+    def _rows(self) -> list[Row]:
         oracle = self._oracle
         running = {trial.trial_id for trial in oracle.ongoing_trials.values()}
         found = []
@@ -139,16 +146,16 @@ class Results:
         return found
 
     @property
-    def higher(self):
+    def higher(self) -> bool:
         """Whether more of the objective is better."""
         return self._oracle.objective.direction == "max"
 
     @property
-    def best(self):
+    def best(self) -> Row | None:
         """The row of the best trial so far, or `None`."""
         return best_row(self.rows(), self.higher, self._tuner.executions_per_trial)
 
-    def look(self):
+    def look(self) -> None:
         """Tells of what has changed since the last look."""
         rows = self._by_name()
         changed = [
@@ -162,7 +169,7 @@ class Results:
             if self.verbose and row["status"] != "waiting":
                 print(self.line(row), flush=True)
 
-    def line(self, row):
+    def line(self, row: Row) -> str:
         """One line about a trial that begins or ends."""
         oracle = self._oracle
         head = f"trial {row['trial']} {row['status']}"
@@ -179,7 +186,7 @@ class Results:
             text += f", {max(0.0, oracle.seconds_left) / 60:.1f} minutes left"
         return text
 
-    def write(self):
+    def write(self) -> None:
         """Writes `best.json`, if there is something better than it says."""
         best = self.best
         if best is None or best == self._best:
@@ -188,7 +195,7 @@ class Results:
         content = json.dumps(self._tuner.describe_best(best), indent=2)
         write_whole(self._tuner.folder / self.FILE, content + "\n")
 
-    def conclude(self):
+    def conclude(self) -> None:
         """Says how the job ended.
 
         Raises:
@@ -217,14 +224,14 @@ class Results:
             )
         print(text + ".")
 
-    def _by_name(self):
+    def _by_name(self) -> dict[str, Row]:
         return {row["trial"]: row for row in self.rows()}
 
 
 _STATUS = {"COMPLETED": "completed", "FAILED": "failed", "STOPPED": "pruned"}
 
 
-def best_row(rows, higher, executions=1):
+def best_row(rows: Sequence[Row], higher: bool, executions: int = 1) -> Row | None:
     """The row with the best objective among those that can be compared, or `None`."""
     whole = [
         row
@@ -237,17 +244,17 @@ def best_row(rows, higher, executions=1):
     return (max if higher else min)(whole, key=lambda row: row["value"])
 
 
-def causes(rows):
+def causes(rows: Iterable[Row]) -> str:
     """A table of why trials failed, the most frequent cause first."""
     counts = collections.Counter(row["cause"] for row in rows)
     return "\n".join(f"{count:5} x {cause}" for cause, count in counts.most_common())
 
 
-def _ended(row):
+def _ended(row: Row) -> bool:
     return row["status"] in ("completed", "failed", "pruned")
 
 
-def _best_of(curve, higher):
+def _best_of(curve: Sequence[float], higher: bool) -> int | None:
     known = [(value, number) for number, value in enumerate(curve)]
     known = [pair for pair in known if math.isfinite(pair[0])]
     if not known:
@@ -257,5 +264,5 @@ def _best_of(curve, higher):
     return next(number for value, number in known if value == best)
 
 
-def _short(value):
+def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -6,9 +6,11 @@ import os
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import keras
 import keras_tuner
+from keras_tuner.engine.trial import Trial
 
 from bptt_keras.backend import forgetting_gradients
 from bptt_keras.tuning.hypermodel import TruncatedHyperModel
@@ -47,10 +49,10 @@ class TrialTuner(OpenTuner):
     progress: Progress
     _building_seed: int | None = None
 
-    def _look(self):
+    def _look(self) -> None:
         """Called when a trial begins or ends."""
 
-    def _trials(self, args, kwargs):
+    def _trials(self, args: tuple, kwargs: dict[str, Any]) -> None:
         while True:
             self.pre_create_trial()
             trial = self.oracle.create_trial(self.tuner_id)
@@ -65,7 +67,7 @@ class TrialTuner(OpenTuner):
             if not goes_on:
                 return
 
-    def _attempt(self, trial, args, kwargs):
+    def _attempt(self, trial: Trial, args: tuple, kwargs: dict[str, Any]) -> bool:
         """Runs a trial and ends it; False: nothing more is to be run."""
         self.on_trial_begin(trial)
         self._look()
@@ -104,7 +106,9 @@ class TrialTuner(OpenTuner):
         self._look()
         return True
 
-    def _metrics(self, trial, args, kwargs):
+    def _metrics(
+        self, trial: Trial, args: tuple, kwargs: dict[str, Any]
+    ) -> dict[str, float]:
         """Means over the executions, of their best epochs."""
         objective = self.own_oracle.objective
         results = self.run_trial(trial, *args, **kwargs)
@@ -117,13 +121,15 @@ class TrialTuner(OpenTuner):
             )
         return {objective.name: value, **metrics}
 
-    def run_trial(self, trial, *args, **kwargs):
+    def run_trial(
+        self, trial: Trial, *args: Any, **kwargs: Any
+    ) -> list[dict[str, Any]]:
         """Trains a trial's model as often as `executions_per_trial` says.
 
         Returns:
             Metrics of the best epoch of each execution.
         """
-        found = []
+        found: list[dict[str, Any]] = []
         objective = self.own_oracle.objective
         for number in range(self.executions_per_trial):
             execution = Execution(
@@ -143,7 +149,9 @@ class TrialTuner(OpenTuner):
             self.progress.check()
         return found
 
-    def execute(self, trial, execution, *args, **kwargs):
+    def execute(
+        self, trial: Trial, execution: Execution, *args: Any, **kwargs: Any
+    ) -> dict[str, Any]:
         """Trains once, from the execution's checkpoint if there is one.
 
         Args:
@@ -178,12 +186,12 @@ class TrialTuner(OpenTuner):
         return self._best_of(checkpoint, results)
 
     @property
-    def says_itself(self):
+    def says_itself(self) -> bool:
         """Whether the model's `fit` is one of its own, and may return the objective."""
         fit = getattr(type(self.hypermodel), "fit", None)
         return fit not in (keras_tuner.HyperModel.fit, TruncatedHyperModel.fit)
 
-    def _begin_from_earlier(self, trial, execution):
+    def _begin_from_earlier(self, trial: Trial, execution: Execution) -> None:
         """Hyperband: begins where the trial of the round before ended."""
         earlier = hyperband_parent(trial.hyperparameters.values)
         if not earlier or execution.checkpoint.is_dir():
@@ -194,16 +202,17 @@ class TrialTuner(OpenTuner):
             # No epoch of this round may be better.
             copy_weights(kept, best)
         folder = Path(self.get_trial_dir(earlier)) / execution.folder.name
-        execution.begin_from(Execution(folder, None, None, 0, reports=False))
+        objective, progress = execution.objective, execution.progress
+        execution.begin_from(Execution(folder, objective, progress, 0, reports=False))
 
-    def made_model(self, hp):
+    def made_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """What the hypermodel builds, from the seed of the execution that runs."""
         # Here, since KerasTuner has cleared the session, and the seed with it, before.
         if self._building_seed is not None:
             keras.utils.set_random_seed(self._building_seed)
         return super().made_model(hp)
 
-    def _best_of(self, checkpoint, results):
+    def _best_of(self, checkpoint: Checkpoint, results: Any) -> dict[str, Any]:
         objective = self.own_oracle.objective
         logged = [logs for logs in checkpoint.history if objective.has_value(logs)]
         if logged:
@@ -221,23 +230,23 @@ class TrialTuner(OpenTuner):
             refuse_unlogged(objective, checkpoint.history[-1])
         return metrics_from(results, objective, "HyperModel.fit()")
 
-    def load_model(self, trial):
+    def load_model(self, trial: Trial) -> keras.Model:
         """A trial's model, with the weights of its best epoch."""
         model = self.checked_model(trial.hyperparameters)
         weights = Path(self.weights_file(trial.trial_id))
         restore_model(model, weights, weights.with_name("build_config.json"))
         return model
 
-    def weights_file(self, trial_id):
+    def weights_file(self, trial_id: str) -> str:
         """Path of the weights of a trial's best epoch."""
         return os.path.join(self.get_trial_dir(trial_id), _BEST)
 
-    def _write_error(self, trial):
+    def _write_error(self, trial: Trial) -> None:
         path = Path(self.get_trial_dir(trial.trial_id)) / "error.txt"
         path.write_text(traceback.format_exc(), "utf-8")
 
 
-def _cause(error):
+def _cause(error: Exception) -> str:
     """An exception in one line."""
     words = " ".join(str(error).split())
     if isinstance(error, keras_tuner.errors.FailedTrialError):

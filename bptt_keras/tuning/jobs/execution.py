@@ -1,21 +1,28 @@
 """One training of a trial: it goes on after a kill, and its result is kept."""
 
+from __future__ import annotations
+
 import json
 import math
 import random
 import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
 from keras_tuner.errors import FailedTrialError
 
 from bptt_keras.files import new_folder, recover_folder, replacing, write_whole
 from bptt_keras.keras_internals import is_seed
 from bptt_keras.tuning.jobs.objective import refuse_unlogged
+from bptt_keras.tuning.jobs.progress import Progress
 
 _WEIGHTS, _STATE, _BUILD = "trainer.weights.h5", "state.json", "build.json"
 # No texts: those are settings, such as the path of a log, which differ among trials.
-_PLAIN = bool | int | float | type(None)
+_PLAIN = (bool, int, float, type(None))
 _NOT_PLAIN = object()
 
 
@@ -32,7 +39,16 @@ class Execution:
             of the best of all are kept.
     """
 
-    def __init__(self, folder, objective, progress, seed, *, reports, earlier=()):
+    def __init__(
+        self,
+        folder: Path,
+        objective: keras_tuner.Objective,
+        progress: Progress,
+        seed: int,
+        *,
+        reports: bool,
+        earlier: Iterable[float] = (),
+    ):
         self.folder = folder
         self.objective = objective
         self.progress = progress
@@ -42,7 +58,7 @@ class Execution:
         self.folder.mkdir(parents=True, exist_ok=True)
         recover_folder(self.checkpoint)
 
-    def result(self):
+    def result(self) -> dict[str, float] | None:
         """The metrics of an execution that is done, or `None`."""
         try:
             result = json.loads((self.folder / "result.json").read_text("utf-8"))
@@ -54,18 +70,18 @@ class Execution:
             self.progress.tell(curve)
         return metrics
 
-    def done(self, metrics):
+    def done(self, metrics: dict[str, Any]) -> None:
         """Keeps the metrics, and the trial's curve."""
         plain = {name: float(value) for name, value in metrics.items()}
         result = {"metrics": plain, "curve": self.progress.curve}
         write_whole(self.folder / "result.json", json.dumps(result))
 
     @property
-    def checkpoint(self):
+    def checkpoint(self) -> Path:
         """Folder of the checkpoint."""
         return self.folder / "checkpoint"
 
-    def begin_from(self, other):
+    def begin_from(self, other: Execution) -> None:
         """Begins where another execution stands, if this one has not begun."""
         if other.checkpoint.is_dir() and not self.checkpoint.is_dir():
             with new_folder(self.checkpoint) as new:
@@ -94,16 +110,24 @@ class Checkpoint(keras.callbacks.Callback):
         stopped: Whether the training that is restored had ended before its last epoch.
     """
 
-    def __init__(self, execution, best, callbacks, *, logged=True):
+    def __init__(
+        self,
+        execution: Execution,
+        best: Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+        *,
+        logged: bool = True,
+    ):
         super().__init__()
         self._execution = execution
         self._best = best
         self._callbacks = callbacks
         self._logged = logged
-        self._restored = ()
-        self.history, self.stopped = [], False
+        self._restored: Sequence[tuple[str, dict[str, Any]]] = ()
+        self.history: list[dict[str, float]] = []
+        self.stopped = False
 
-    def restore(self, model):
+    def restore(self, model: keras.Model) -> int:
         """Puts a model where the checkpoint stands.
 
         Returns:
@@ -126,7 +150,7 @@ class Checkpoint(keras.callbacks.Callback):
         return len(self.history)
 
     @property
-    def values(self):
+    def values(self) -> list[float]:
         """The objective after each epoch, not a number where none was logged."""
         objective = self._execution.objective
         return [
@@ -134,7 +158,7 @@ class Checkpoint(keras.callbacks.Callback):
             for logs in self.history
         ]
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Gives the other callbacks back what they knew."""
         for callback, (kind, known) in zip(
             self._callbacks, self._restored, strict=False
@@ -144,9 +168,9 @@ class Checkpoint(keras.callbacks.Callback):
                     {name: _from_plain(value) for name, value in known.items()}
                 )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the checkpoint, and the weights if they are the best."""
-        logs = {name: float(value) for name, value in logs.items()}
+        logs = {name: float(value) for name, value in (logs or {}).items()}
         objective = self._execution.objective
         if objective.has_value(logs):
             value = objective.get_value(logs)
@@ -165,14 +189,15 @@ class Checkpoint(keras.callbacks.Callback):
         if self._execution.reports:
             self._execution.progress.epoch(self.values)
 
-    def _is_best(self, value):
+    def _is_best(self, value: float) -> bool:
         before = [*self._execution.earlier, *self.values]
         better = self._execution.objective.better_than
         return all(better(value, old) for old in before if math.isfinite(old))
 
-    def _write(self, epoch, logs):
+    def _write(self, epoch: int, logs: dict[str, float]) -> None:
         self.history = [*self.history[:epoch], logs]
-        python, numpy = random.getstate(), np.random.get_state()
+        python = random.getstate()
+        numpy: Any = np.random.get_state()
         state = {
             "history": self.history,
             "seeds": [seed.numpy().tolist() for seed in _seeds(self.model)],
@@ -187,14 +212,14 @@ class Checkpoint(keras.callbacks.Callback):
             (new / _STATE).write_text(json.dumps(state), "utf-8")
 
 
-def save_model(model, folder):
+def save_model(model: keras.Model, folder: Path) -> None:
     """Writes weights, optimizer, and how to build a model that has no input."""
     model.save_weights(folder / _WEIGHTS)
     build = json.dumps(model.get_build_config())
     (folder / _BUILD).write_text(build, "utf-8")
 
 
-def restore_model(model, weights, build):
+def restore_model(model: keras.Model, weights: Path, build: Path) -> None:
     """Reads weights and optimizer into a model that is built first if needed.
 
     Args:
@@ -210,7 +235,7 @@ def restore_model(model, weights, build):
     model.load_weights(weights)
 
 
-def keep_weights(model, path):
+def keep_weights(model: keras.Model, path: Path) -> None:
     """Writes the weights of the best epoch, and how to build the model, whole."""
     with replacing(path) as new:
         model.save_weights(new)
@@ -218,7 +243,7 @@ def keep_weights(model, path):
     write_whole(build, json.dumps(model.get_build_config()))
 
 
-def copy_weights(path, to):
+def copy_weights(path: Path, to: Path) -> None:
     """Keeps the weights of another trial's best epoch as this one's."""
     to.parent.mkdir(parents=True, exist_ok=True)
     for name in ("build_config.json", path.name):
@@ -226,12 +251,12 @@ def copy_weights(path, to):
             shutil.copyfile(path.with_name(name), new)
 
 
-def _seeds(model):
+def _seeds(model: keras.Model) -> list[keras.Variable]:
     """Where dropout's random numbers stand; Keras saves them with no weights."""
     return [v for v in model.variables if is_seed(v)]
 
 
-def _plain_state(callback):
+def _plain_state(callback: keras.callbacks.Callback) -> tuple[str, dict[str, Any]]:
     """What of a callback is numbers and texts: patience, the best so far."""
     known = {
         name: _to_plain(value)
@@ -242,7 +267,7 @@ def _plain_state(callback):
     return type(callback).__name__, known
 
 
-def _to_plain(value):
+def _to_plain(value: Any) -> Any:
     if isinstance(value, _PLAIN):
         return value
     name = getattr(value, "__name__", "")
@@ -253,5 +278,5 @@ def _to_plain(value):
     return _NOT_PLAIN
 
 
-def _from_plain(value):
+def _from_plain(value: Any) -> Any:
     return getattr(keras.ops, value["ops"]) if isinstance(value, dict) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import keras_tuner
 from keras_tuner.errors import FatalValueError
 
 from bptt_keras.keras_internals import COMPILED_METRICS, given_metrics
@@ -51,7 +52,9 @@ def _check_measured(tuner: Any) -> None:
         # The trial with these values will say why.
         return
     known = _measured(model)
-    for name in names if known is not None else ():
+    if known is None:
+        return
+    for name in names:
         own = name.removeprefix("val_")
         if own.endswith("loss"):
             continue
@@ -72,7 +75,7 @@ def asks_to_validate(arguments: dict[str, Any]) -> bool:
     )
 
 
-def refuse_unlogged(objective, logs):
+def refuse_unlogged(objective: keras_tuner.Objective, logs: dict[str, Any]) -> None:
     """Refuses an objective that no epoch of any trial will log.
 
     Args:
@@ -98,13 +101,13 @@ def refuse_unlogged(objective, logs):
         )
 
 
-def names_of(objective):
+def names_of(objective: keras_tuner.Objective) -> list[str]:
     """The names that an objective, or several, have in logs."""
     known = getattr(objective, "name_to_direction", None)
     return list(known) if known else [objective.name]
 
 
-def _measured(model):
+def _measured(model: keras.Model) -> set[str] | None:
     """Names of the metrics that a model logs; `None`: it does not tell."""
     kind = type(model)
     plain = (kind.fit, kind.train_step) == (keras.Model.fit, keras.Model.train_step)

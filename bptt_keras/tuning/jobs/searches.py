@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras_tuner
 
 from bptt_keras.tuning.jobs.oracle import RUNNING, STOPPED, DurableOracle
@@ -21,7 +23,7 @@ class BayesianOptimizationOracle(
 ):
     """KerasTuner's Bayesian optimization."""
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         """What the model of the objective proposes."""
         # By the number alone: KerasTuner's state has no place of a generator.
         seed = (self.seed + len(self.trials)) % 2**32
@@ -39,11 +41,11 @@ class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
     The next point does not wait for a trial to end, so all workers have work.
     """
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any):
         super().__init__(**options)
-        self._last = None
+        self._last: dict[str, Any] | None = None
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         """The next point of the grid that was not tried."""
         try:
             values = self._next_point()
@@ -55,7 +57,8 @@ class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
         self._last = dict(values)
         return {"status": RUNNING, "values": values}
 
-    def _next_point(self):
+    def _next_point(self) -> dict[str, Any] | None:
+        values: dict[str, Any] | None
         if self._last is None:
             values = self.default_values()
         else:
@@ -65,11 +68,11 @@ class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
             values = next_combination(self, values)
         return values
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """Everything that the job is, for JSON."""
         return {**super().get_state(), "last": self._last}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         """Takes what `get_state` gave."""
         super().set_state(state)
         self._last = state["last"]
