@@ -100,7 +100,7 @@ def hyperband_parent(values: Mapping[str, Any]) -> str | None:
 
 # For a type checker what is mixed into an oracle has all that an oracle has.
 if TYPE_CHECKING:
-    _Mixed = keras_tuner.Oracle
+    from keras_tuner import Oracle as _Mixed
 else:
     _Mixed = object
 

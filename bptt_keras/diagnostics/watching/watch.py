@@ -172,7 +172,7 @@ class TrainingWatch(keras.callbacks.Callback):
 
         Windows of random lengths have no length to judge.
         """
-        schedule = getattr(self.model, "truncation", None)
+        schedule: Any = getattr(self.model, "truncation", None)
         known = isinstance(schedule, FixedWindow | AdaptiveWindow)
         return schedule.window if known else None
 

@@ -45,6 +45,8 @@ class DurableOracle(OpenOracle):
         clients: `{worker: when it was last heard of}`.
     """
 
+    hyperparameters: keras_tuner.HyperParameters
+
     def __init__(self, **options: Any):
         super().__init__(**options)
         self.defaults_first = False
@@ -89,7 +91,7 @@ class DurableOracle(OpenOracle):
         if store.exists():
             state, damaged = store.read()
             check(state["definition"])
-            space: keras_tuner.HyperParameters = self.hyperparameters
+            space = self.hyperparameters
             self.set_state(state)
             if state["definition"]["space"] != definition["space"]:
                 # Extended. Otherwise the stored one has what trials have added.
