@@ -9,12 +9,12 @@ from typing import Any
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is an integer; a boolean is none."""
+    """Whether it is an integer; a boolean is not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_real(value: Any) -> bool:
-    """Whether it is a number; a boolean is none."""
+    """Whether it is a number; a boolean is not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
@@ -30,7 +30,7 @@ def whole(
         unit: What is counted, for the message, or `None`.
 
     Raises:
-        TypeError: If `value` is no integer.
+        TypeError: If `value` is not an integer.
         ValueError: If `value` is less than `least`.
     """
     if not is_whole(value):
@@ -67,7 +67,7 @@ def real(
         most: Largest value that is allowed, or `None`.
 
     Raises:
-        TypeError: If `value` is no number.
+        TypeError: If `value` is not a number.
         ValueError: If `value` is NaN, infinite or outside its bounds.
     """
     if not is_real(value):

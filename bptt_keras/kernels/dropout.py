@@ -11,7 +11,7 @@ import tensorflow as tf
 from bptt_keras.types import Tensor
 
 # Draws are 16-bit words: two of them cost one random number, and a rate is met to
-# one part in 65,536.
+# 1 in 65,536.
 _LEVELS = 1 << 16
 # Philox makes four 32-bit words a block, and a counter says which block is next.
 _WORDS_A_BLOCK = 4
@@ -60,17 +60,17 @@ def dropout(
     seed: Tensor,
     noise_shape: Sequence[int | None] | None = None,
 ) -> Tensor:
-    """Sets a random part of the inputs to zero and scales the others up.
+    """Sets a random fraction of the inputs to zero and scales up the others.
 
         p = round(rate * 2^16) / 2^16,   kept = draw >= p
         outputs = inputs * kept / (1 - p)
 
-    From rank 3 on, axis 1 is time, and each timestep draws from a part of the random
-    stream that its number alone says: see `starting_at`.
+    From rank 3 on, axis 1 is time, and each timestep draws from its own section of the
+    random stream, which depends on its number alone: see `starting_at`.
 
     Args:
         inputs: Tensor of any shape, floating-point.
-        rate: Part to drop, 0 to 1.
+        rate: Fraction to drop, 0 to 1.
         seed: Integer tensor `(2,)`: the same seed draws the same numbers, with XLA
             and without.
         noise_shape: Shape of the draws, `None` for that of the inputs, an axis of 1
@@ -112,7 +112,7 @@ def keep_by_timestep(
 
     Args:
         shape: `(batch, time, ...)`, integers or scalar integer tensors.
-        rate: Part that is False, 0 to 1.
+        rate: Fraction that is False, 0 to 1.
         seed: Integer tensor `(2,)`.
 
     Returns:

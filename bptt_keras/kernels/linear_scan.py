@@ -23,7 +23,7 @@ def linear_scan(
     mask: Tensor | None = None,
     reset: Tensor | None = None,
 ) -> Tensor:
-    """Solve a linear recurrence along time, one unit apart from the other.
+    """Solve a linear recurrence along time, each unit by itself.
 
         h_t = a_t * h_{t-1} + b_t
 
@@ -107,9 +107,9 @@ def _forward(h_prev: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _backward(d_h: Tensor, a: Tensor, d_h_out: Tensor) -> tuple[Tensor, Tensor]:
-    """Takes the gradient of h_t that comes from later steps, hands on that of h_{t-1}.
+    """Takes the gradient of h_t from later steps, and returns that of h_{t-1}.
 
-    The whole gradient of h_t, which is put out, is the gradient of b_t as well.
+    The whole gradient of h_t, which is the output, is the gradient of b_t as well.
     """
     d_b = d_h + d_h_out
     return tf.math.multiply_no_nan(d_b, a), d_b
@@ -136,7 +136,7 @@ def _scan(
     padding = [[0, 0], [0, blocks * size - length], [0, 0]]
 
     def in_blocks(tensor):
-        # Padded steps are the last: no x comes from them, and none is put out.
+        # Padded steps are the last: no x comes from them, and they are no outputs.
         shape = tf.stack([batch, blocks, size, tensor.shape[-1]])
         return tf.reshape(tf.pad(tensor, padding), shape)
 
@@ -150,8 +150,8 @@ def _scan(
     else:
         factors, sums = _totals(step, a, x, reverse)
         between = _Factors(factors, (None, None))
-        carries, _ = _walk(_forward, between, sums, carry, reverse, before=True)
-    outputs, carries = _walk(step, a, x, carries, reverse)
+        carries, _ = _run(_forward, between, sums, carry, reverse, before=True)
+    outputs, carries = _run(step, a, x, carries, reverse)
     outputs = tf.reshape(outputs, tf.stack([batch, blocks * size, units]))
     return outputs[:, :length], carries[:, 0 if reverse else -1]
 
@@ -184,7 +184,7 @@ def _totals(
     return totals
 
 
-def _walk(
+def _run(
     step: Callable[..., tuple],
     a: _Factors,
     x: Tensor,

@@ -37,9 +37,9 @@ def cell_loop(
         reset: `(batch, time)` booleans, True where a row goes back to
             `initial_states` before the step, or None.
         initial_states: same structure as `states`; needed with `reset`.
-        previous_output: `(batch, ...)`, what a masked first step puts out. Default:
+        previous_output: `(batch, ...)`, what a masked first step outputs. Default:
             zeros.
-        initial_output: `(batch, ...)`, what a masked step after a reset puts out.
+        initial_output: `(batch, ...)`, what a masked step after a reset outputs.
             Default: zeros.
         unroll: write the steps one after the other instead of a loop; the number of
             steps must then be known when the function is traced.
@@ -86,7 +86,7 @@ def cell_loop(
         )
 
     first = tf.nest.flatten(inputs)[0]
-    # The first step stands before the loop: it says what shape an output has.
+    # The first step comes before the loop: it shows what shape an output has.
     output, states = advance(0, previous_output, states)
     if unroll:
         outputs, output, states = _unrolled(advance, first.shape[0], output, states)
@@ -110,7 +110,7 @@ def _one_step(
     if fresh is not None:
         states = _choose(fresh, initial_states, states)
     output, new_states = step(x, states)
-    # A cell may hand back a list where it was given a tuple; a loop wants one kind.
+    # A cell may return a list where it was given a tuple; a loop needs one kind.
     new_states = tf.nest.pack_sequence_as(states, tf.nest.flatten(new_states))
     if keep is not None:
         zeros = tf.zeros_like(output)

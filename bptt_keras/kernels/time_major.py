@@ -30,10 +30,10 @@ def scan(
     `tf.custom_gradient`.
 
     Args:
-        step: the function above; every output has shape `(batch, width)`.
+        step: the function above; each output has shape `(batch, width)`.
         sequences: tuple of `(time, batch, ...)` tensors; an entry may be None and
             then reaches `step` as None.
-        carry: tensor, or tuple of tensors, that one step hands to the next.
+        carry: tensor, or tuple of tensors, that one step passes to the next.
         widths: tuple of integers, the width of each output.
         reverse: run from the last step to the first.
 

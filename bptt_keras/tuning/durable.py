@@ -98,7 +98,7 @@ class DurableTuner(TrialTuner):
 
     def tuner_file(self) -> str:
         """A path without a file."""
-        # There is none: so that the space is always made, and then compared.
+        # No file, so that the space is always made, and then compared.
         return os.path.join(self.project_dir, "tuner.json")
 
     def save(self) -> None:
@@ -124,7 +124,7 @@ class DurableTuner(TrialTuner):
                 data or setting.
             DamagedError: If its state cannot be read.
             TuningError: If all trials failed, or another process runs this job.
-            ValueError: If the objective is none that `fit` could log.
+            ValueError: If `fit` could not log the objective.
         """
         args, kwargs = _named(self.hypermodel, args, kwargs)
         self.results.verbose = kwargs.get("verbose", 1) != 0
@@ -148,7 +148,7 @@ class DurableTuner(TrialTuner):
         """What the job is, for JSON: a change of it is refused."""
         objective = self.own_oracle.objective
         unlimited = {k: v for k, v in self._options.items() if k != "max_trials"}
-        told = {k: v for k, v in kwargs.items() if k not in ("verbose", "callbacks")}
+        given = {k: v for k, v in kwargs.items() if k not in ("verbose", "callbacks")}
         extra = getattr(self.hypermodel, "definition", None)
         return {
             "tuner": type(self).__name__,
@@ -158,7 +158,7 @@ class DurableTuner(TrialTuner):
             "executions_per_trial": self.executions_per_trial,
             "options": describe_data(unlimited),
             "data": describe_data([*args]),
-            "fit": describe_data(told),
+            "fit": describe_data(given),
             **(extra() if extra else {}),
         }
 
@@ -216,10 +216,10 @@ class DurableTuner(TrialTuner):
     # --- Models and results ---------------------------------------------------------
 
     def describe_best(self, row: dict[str, Any]) -> dict[str, Any]:
-        """What `best.json` says of the best trial, a row of `results.rows()`."""
-        told = ("value", "trial", "epoch", "seeds", "values")
+        """What `best.json` says about the best trial, a row of `results.rows()`."""
+        shown = ("value", "trial", "epoch", "seeds", "values")
         objective = self.own_oracle.objective.name
-        return {"objective": objective, **{name: row[name] for name in told}}
+        return {"objective": objective, **{name: row[name] for name in shown}}
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
         """The best trials' models, with the weights of their best epochs."""

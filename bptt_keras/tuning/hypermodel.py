@@ -17,7 +17,7 @@ from bptt_keras.tuning.ranges import Range, check_numbers, declared
 
 
 class TruncatedHyperModel(keras_tuner.HyperModel):
-    """A model function of one's own, trained by `TruncatedBPTT` with tuned values.
+    """A model function of your own, trained by `TruncatedBPTT` with tuned values.
 
     Each of `window`, `stride`, `burn_in`, `rows` and `learning_rate` is one value, a
     list of values, or a `Range`; the last two make it a hyperparameter of that name,
@@ -27,8 +27,8 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         build: Function of `keras_tuner.HyperParameters` that returns a `keras.Model`
             from `(batch, time, ...)`. It may be compiled; `compile` is not given then.
         window: As for `TruncatedBPTT`, timesteps.
-        stride: As for `TruncatedBPTT`, timesteps; floats in `(0, 1]` are parts of the
-            window.
+        stride: As for `TruncatedBPTT`, timesteps; floats in `(0, 1]` are fractions of
+            the window.
         burn_in: As for `TruncatedBPTT`, timesteps.
         rows: Batch rows: the `batch_size` of `fit`, or what `data` makes of it.
         learning_rate: Of the optimizer, above 0.
@@ -120,7 +120,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         rows = declared(hp, "rows", self.rows)
         rate = declared(hp, "learning_rate", self.learning_rate)
         rule = tuned_rule(hp, self.clipping)
-        # What is fixed can be asked for by `hp.get`, too, and is no part of the space.
+        # What is fixed can be asked for by `hp.get`, too, and is not part of the space.
         for name, value in {**values, "rows": rows}.items():
             if value is not None:
                 hp.values.setdefault(name, value)
@@ -173,7 +173,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             )
         if isinstance(model, TruncatedBPTT):
             return None
-        # As they were given: functions of one's own cannot be read from a config.
+        # As they were given: functions of the user cannot be read from a config.
         given = compile_arguments(model)
         return {**given, "optimizer": model.optimizer, "loss": model.loss}
 
@@ -194,7 +194,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
     # --- What a durable job asks ------------------------------------------------------
 
     def validates(self, args: tuple, kwargs: dict[str, Any]) -> bool:
-        """Whether trials validate; what `data` returns is looked at once."""
+        """Whether trials validate; looks once at what `data` returns."""
         given = kwargs
         if self._data is not None:
             hp = keras_tuner.HyperParameters()
@@ -208,7 +208,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         """Refuses arguments of `search` that do not go with what is tuned.
 
         Raises:
-            ValueError: If there is no way to give them effect.
+            ValueError: If they could have no effect.
         """
         if self._data is not None:
             if args or kwargs.get("x") is not None:
@@ -237,21 +237,21 @@ def _check_stride(stride: Any, window: Any) -> None:
         check_numbers("stride", stride, above=0, whole=False)
         if window is None:
             raise ValueError(
-                "`stride` is parts of the window, so `window` must be given. Received: "
-                f"stride={stride!r}, window=None."
+                "`stride` is a fraction of the window, so `window` must be given. "
+                f"Received: stride={stride!r}, window=None."
             )
         if _most(stride) > 1:
             raise ValueError(
-                "`stride` is parts of the window, in (0, 1], or integers. Received: "
-                f"{_most(stride)}."
+                "`stride` must be fractions of the window, in (0, 1], or integers. "
+                f"Received: {_most(stride)}."
             )
         return
     check_numbers("stride", stride, least=1)
     if window is not None and _most(stride) > _least(window):
         raise ValueError(
             f"`stride` must not exceed the window. Received: stride up to "
-            f"{_most(stride)}, window from {_least(window)}. Parts of the window, such "
-            "as 0.5, always fit."
+            f"{_most(stride)}, window from {_least(window)}. Fractions of the window, "
+            "such as 0.5, always fit."
         )
 
 

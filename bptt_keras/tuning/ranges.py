@@ -20,7 +20,7 @@ class Range:
         default: Value of the first trial of `defaults_first`; default: `low`.
 
     Raises:
-        TypeError: If a bound is no number.
+        TypeError: If a bound is not a number.
         ValueError: If the range is empty.
 
     Example:
@@ -87,7 +87,7 @@ def declared(hp: keras_tuner.HyperParameters, name: str, allowed: Any) -> Any:
 
 
 def is_tuned(allowed: Any) -> bool:
-    """Whether that is a hyperparameter, and not one value."""
+    """Whether these are several values, and so a hyperparameter."""
     return isinstance(allowed, Range) or (
         isinstance(allowed, tuple | list) and len(allowed) > 1
     )
@@ -107,7 +107,7 @@ def check_numbers(
     above: float | None = None,
     whole: bool = True,
 ) -> None:
-    """Refuses what is no number, range or list of numbers for an argument.
+    """Refuses an argument that is not a number, a range or a list of numbers.
 
     Raises:
         TypeError: If a value is of the wrong type.

@@ -83,7 +83,7 @@ class Results:
         return self._tuner.own_oracle
 
     def begin(self) -> None:
-        """Says where a job stands that goes on."""
+        """Says how far a job has got that goes on."""
         self._told = {name: row["status"] for name, row in self._by_name().items()}
         self.began_with = sum(map(_ended, self.rows()))
         if self.verbose and self._told:
@@ -121,7 +121,7 @@ class Results:
                 value = facts["curve"][best]
             finite = value is not None and math.isfinite(value)
             known = trial.hyperparameters.values
-            # In the order of the space, which the way to a worker and back loses.
+            # In the order of the space, which is lost on the way to a worker and back.
             names = dict.fromkeys(entry.name for entry in oracle.hyperparameters.space)
             values = {
                 key: known[key]
@@ -156,7 +156,7 @@ class Results:
         return best_row(self.rows(), self.higher, self._tuner.executions_per_trial)
 
     def look(self) -> None:
-        """Tells of what has changed since the last look."""
+        """Tells what has changed since the last look."""
         rows = self._by_name()
         changed = [
             r for r in rows.values() if self._told.get(r["trial"]) != r["status"]
@@ -209,8 +209,8 @@ class Results:
         failed = [row for row in rows if row["status"] == "failed"]
         if rows and len(failed) == len(rows):
             raise TuningError(
-                f"All {len(rows)} trials failed:\n{causes(failed)}\nWhere each failed "
-                f"stands in {self._tuner.folder}/trial_*/error.txt."
+                f"All {len(rows)} trials failed:\n{causes(failed)}\nThe error "
+                f"of each is in {self._tuner.folder}/trial_*/error.txt."
             )
         if not self.verbose:
             return

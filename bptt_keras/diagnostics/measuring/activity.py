@@ -29,7 +29,7 @@ def activity(model: keras.Model, data: Any, *, steps: int = 100) -> Activity:
     A unit of the state is *dead* if it never changes: its standard deviation over rows
     and timesteps is below 1e-4. A gate of a unit is *saturated* if at 95 % of the rows
     and timesteps it is below 0.05 or above 0.95, and so passes next to no gradient. So
-    is a unit of a SimpleRNN with `tanh` that is beyond 0.9 on either side so often.
+    is a unit of a SimpleRNN with `tanh` that is beyond 0.9 on either side as often.
 
     The model runs as in inference from the initial state on; nothing of it changes.
 
@@ -39,11 +39,11 @@ def activity(model: keras.Model, data: Any, *, steps: int = 100) -> Activity:
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
             batches, the first of which is taken. Batches of `bptt_keras.data.streams`
             are joined along time as far as needed.
-        steps: Timesteps that are looked at, an integer >= 2, or as many as there are.
+        steps: Timesteps to look at, an integer >= 2; fewer if the data have fewer.
 
     Returns:
-        `Activity`. Gates are known of layers whose cell is Keras' LSTMCell, GRUCell
-        or SimpleRNNCell with their usual activations.
+        `Activity`. Gates are known for layers whose cell is Keras' LSTMCell,
+        GRUCell or SimpleRNNCell with its usual activations.
 
     Raises:
         TypeError: If `model` or an argument is of the wrong type.
@@ -70,7 +70,7 @@ def activity(model: keras.Model, data: Any, *, steps: int = 100) -> Activity:
 def prepare_activity(
     model: keras.Model, data: Any, *, steps: int = 100
 ) -> Callable[[], Activity]:
-    """Like `activity`, for several times: a function that looks anew."""
+    """Like `activity`, to be repeated: returns a function that looks again."""
     steps = whole("steps", steps, least=2)
     problem = Problem(model, data, False, steps=steps, asked_by="activity")
     step, length = problem.step, min(steps, problem.length)
@@ -147,13 +147,13 @@ class Activity:
 
     @property
     def dead(self) -> float:
-        """Part of all states that never change, from 0 to 1."""
+        """Fraction of all states that never change, from 0 to 1."""
         every = [layer.dead for layer in self.layers.values()]
         return float(np.concatenate(every).mean()) if every else 0.0
 
     @property
     def saturated(self) -> dict[tuple[str, str], float]:
-        """`{(layer, gate): part of its units that are saturated}`."""
+        """`{(layer, gate): fraction of its units that are saturated}`."""
         return {
             (name, gate): float(ends[:, 2].mean())
             for name, layer in self.layers.items()
@@ -224,7 +224,7 @@ def _saturation(
         if cell.activation is not keras.activations.tanh:
             return {}
         return {"tanh": _beyond(new["h"], -_FLAT, _FLAT)}
-    # Keras' order: i, f, c, o and z, r, h. What is no gate has no name.
+    # Keras' order: i, f, c, o and z, r, h. `_` is not a gate.
     names = {keras.layers.LSTMCell: "if_o", keras.layers.GRUCell: "zr_"}.get(kind)
     if names is None or cell.recurrent_activation not in (
         keras.activations.sigmoid,

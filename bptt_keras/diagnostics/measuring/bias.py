@@ -36,7 +36,7 @@ def truncation_bias(
         bias = |g_w - g| / |g|
 
     The model runs as in inference, without dropout, from the initial state at the
-    start of the data on; its weights do not change. For a model whose loss stands at
+    start of the data on; its weights do not change. For a model whose loss is at
     the end, g_w goes back through the last w timesteps.
 
     Args:
@@ -95,7 +95,7 @@ def prepare_bias(
     longest: int = 400,
     cost: bool = True,
 ) -> Callable[..., TruncationBias]:
-    """Like `truncation_bias`, for several times: a function that measures anew.
+    """Like `truncation_bias`, to be repeated: returns a function that measures again.
 
     It takes other windows, or none.
     """
@@ -170,7 +170,7 @@ def _compare(
 
 
 class _Gradients:
-    """Gradients of the mean loss with the state cut every so many timesteps."""
+    """Gradients of the mean loss with the state cut at regular distances."""
 
     def __init__(self, problem: Problem, length: int, *, xla: bool):
         self._problem = problem
@@ -181,7 +181,7 @@ class _Gradients:
         self._xla = xla
 
     def of(self, window: int) -> list[Tensor]:
-        """List of tensors, one a trainable variable."""
+        """List of tensors, one for each trainable variable."""
         problem, step = self._problem, self._problem.step
         sums = [tf.zeros(v.shape) for v in self._variables]
         state, first = step.initial_state(problem.rows), 0
@@ -203,12 +203,12 @@ class _Gradients:
         except (ValueError, NotImplementedError, tf.errors.OpError):
             if not self._xla:
                 raise
-            # If it is not XLA that fails, the plain program says so.
+            # If something else than XLA fails, the plain program raises it again.
             self._programs, self._xla = {}, False
             return self._program(length)(*arguments)
 
     def _program(self, length: int) -> Callable:
-        # One a length: TensorFlow warns of a function that is traced for many.
+        # One for each length: TensorFlow warns of a function that is traced for many.
         if length not in self._programs:
             self._programs[length] = tf.function(
                 self._add, autograph=False, jit_compile=self._xla

@@ -43,8 +43,8 @@ def carried_state(
             (rows,)}`.
         loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
             `model` was compiled with.
-        steps: Timesteps after a border that are looked at, an integer >= 1.
-        borders: Borders that are looked at, at most, an integer >= 1.
+        steps: Timesteps to look at after a border, an integer >= 1.
+        borders: Borders to look at, at most, an integer >= 1.
 
     Returns:
         `CarriedState`.
@@ -203,11 +203,11 @@ class _Borders:
         self.fresh: list[np.ndarray] = []
 
     def begin(self, x: Structure, reset: Tensor | None) -> None:
-        """Takes in the first batch."""
+        """Adds the first batch."""
         self._go_on(x, self._flags(reset))
 
     def add(self, x: Structure, y: Tensor, reset: Tensor | None) -> None:
-        """Takes in a batch that comes after another."""
+        """Adds a batch that comes after another."""
         problem, steps = self._problem, self._steps
         rows, length = timed_shape(problem.step.model, x)
         if rows != problem.rows:
@@ -243,7 +243,7 @@ class _Borders:
 
 
 def _cut(reset: Tensor, length: int) -> Tensor:
-    """Flags of so many timesteps: `(rows, length)`, or `(rows,)` at the border."""
+    """Flags of the first timesteps: `(rows, length)`, or `(rows,)` at the border."""
     return reset[:, 0] if reset.shape[1] == 1 < length else reset[:, :length]
 
 

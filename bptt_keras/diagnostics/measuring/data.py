@@ -21,7 +21,7 @@ def load(model: keras.Model, data: Any, steps: int) -> tuple[Structure, Structur
         model: The inner `keras.Model`.
         data: `(x, y)` of arrays, or a `tf.data.Dataset` of such batches.
         steps: Timesteps that are wanted: batches of a stream are joined along time
-            until there are so many, or the stream ends.
+            until there are that many, or the stream ends.
 
     Returns:
         `(x, y)`: structures of tensors.
@@ -46,7 +46,7 @@ def timed_shape(model: keras.Model, x: Structure) -> tuple[int, int]:
     """`(rows, timesteps)` of inputs.
 
     Raises:
-        ValueError: If there is none of either.
+        ValueError: If there are no rows or no timesteps.
     """
     shape = _timed(model, x)[0].shape[:2]
     if 0 in shape:
@@ -81,7 +81,7 @@ def plain(x: Structure) -> Structure:
             "Diagnoses take timesteps that are all valid. Received: data with `mask` "
             "or `lengths`. Cut the sequences to a common length."
         )
-    # `(rows,)`, and the first column of `(rows, time)`, stand before the first step.
+    # `(rows,)`, and the first column of `(rows, time)`, come before the first step.
     if np.ndim(parts.reset) > 1 and np.any(np.asarray(parts.reset)[:, 1:]):
         raise ValueError(
             "Diagnoses take sequences that are not interrupted. Received: data with "

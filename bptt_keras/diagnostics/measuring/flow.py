@@ -1,4 +1,4 @@
-"""`GradientFlow`: what was measured of a gradient's way back through time."""
+"""`GradientFlow`: how a gradient flows back through time, as measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bptt_keras.arguments import real
 from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.truncation import AdaptiveWindow
 
-# Parts of phi_1 that are left at the last lags: below, it vanishes; above, it explodes.
+# Fractions of phi_1 that are left at the last lags: below it vanishes, above explodes.
 _GONE = 0.01
 _GROWN = 10.0
 
@@ -27,9 +27,9 @@ class GradientFlow:
 
         jacobian_k = sqrt(E || (d state_t / d state_{t-k})^T u ||^2),    ||u|| = 1
 
-    for random directions `u`: how much a change of the state is passed on, whatever
-    the loss looks at. It is 1 for a state that is kept as it is; the k-th root tells
-    growth or decay a timestep.
+    for random directions `u`: how much of a change of the state is passed on, whatever
+    the loss depends on. It is 1 for a state that is kept as it is; the k-th root is the
+    growth or decay per timestep.
 
     Args:
         norms: phi_1, phi_2, ...: at least two numbers, of all layers together.
@@ -79,7 +79,7 @@ class GradientFlow:
 
     @property
     def decay(self) -> float:
-        """Factor of the norm a timestep, fitted to the last three quarters of the lags.
+        """Factor of the norm per timestep, fitted to the last three quarters of lags.
 
         NaN if the gradient is not finite, or nothing depends on the state.
         """
@@ -124,7 +124,7 @@ class GradientFlow:
         schedule = self._schedule(real("tolerance", tolerance, above=0))
         if not self._usable() or schedule.decay >= 1:
             return None
-        # It answers with the longest one if there is none.
+        # It gives the longest one if there is none.
         return schedule.window if schedule.window < len(self.norms) else None
 
     def kind(self) -> str:
@@ -274,13 +274,14 @@ def plot_flows(
     return saved(figure, path)
 
 
-def percent(part: float) -> str:
-    """A part in percent, in words: `12 %`.
+def percent(fraction: float) -> str:
+    """A fraction as percentage: `12 %`.
 
     Args:
-        part: A number >= 0.
+        fraction: A number >= 0.
     """
-    return f"{100 * part:.{0 if part >= 0.01 or not part else 1}f} %"
+    digits = 0 if fraction >= 0.01 or not fraction else 1
+    return f"{100 * fraction:.{digits}f} %"
 
 
 def _steps(count: int) -> str:

@@ -42,7 +42,7 @@ def gradient_flow(
             with one output.
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
             batches, the first of which is taken. Batches of `bptt_keras.data.streams`
-            are joined along time as far as needed. For a model whose loss stands at
+            are joined along time as far as needed. For a model whose loss is at
             the end of a sequence `y` is `(rows, ...)`.
         loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
             `model` was compiled with.
@@ -50,7 +50,7 @@ def gradient_flow(
             (`None`): 100, or as many as there are.
         samples: Timesteps t, spread evenly over the data, an integer >= 1. With a
             loss at the end there is one.
-        seed: Of the random directions that `jacobian` looks along, an integer.
+        seed: Of the random directions of `jacobian`, an integer.
 
     Returns:
         `GradientFlow`.
@@ -89,7 +89,7 @@ def prepare_flow(
     samples: int = 4,
     seed: int = 0,
 ) -> PreparedFlow:
-    """Like `gradient_flow`, for several times: a function that measures anew.
+    """Like `gradient_flow`, to be repeated: returns a function that measures again.
 
     Its attribute `ends` says whether the only loss is at the end.
     """
@@ -122,7 +122,7 @@ def prepare_flow(
 
 
 class PreparedFlow:
-    """A function that measures a gradient flow anew.
+    """Measures a gradient flow, again at each call.
 
     Attributes:
         ends: Whether the only loss is at the end of a sequence.
@@ -150,7 +150,7 @@ class _Measurement:
         self._at, self._state = 0, problem.step.initial_state(problem.rows)
 
     def add(self, last: int) -> None:
-        """Takes in the loss at timestep `last`, later than those before."""
+        """Adds the loss at timestep `last`, later than those before."""
         problem, first = self._problem, last - self._longest
         # From the sample before it on.
         self._state = state = problem.advance(self._at, first, self._state)
@@ -165,7 +165,7 @@ class _Measurement:
         self._squares.append(squares.numpy())
 
     def result(self) -> GradientFlow:
-        """`GradientFlow` of all that was taken in."""
+        """`GradientFlow` of all that was added."""
         norms = np.mean(self._norms, axis=0)
         gains = np.sqrt(np.mean(self._squares, axis=0))
         names = list(self._problem.step.initial_state(1))

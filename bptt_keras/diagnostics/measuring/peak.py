@@ -163,7 +163,7 @@ def can_measure() -> bool:
 def _peak(function: Callable[[], Any], give_back: Callable[[], Any]) -> float:
     give_back()
     with open(_CLEAR, "w") as file:
-        # Sets the mark of the highest use to where memory stands.
+        # Resets the highest use so far to the current one.
         file.write("5")
     before, tensors = _status("VmRSS"), 0.0
     if _counts_tensors():

@@ -38,13 +38,12 @@ tr.best td, tr.best th { background: #fdf1e4; }
 
 
 def write_page(path: str | os.PathLike, title: str, parts: Iterable[str]) -> Path:
-    """Writes a page of parts, which are HTML; empty ones are left out.
+    """Writes a page from pieces of HTML; empty ones are left out.
 
     Args:
-        path: File that is written; what stood there is replaced once the page is
-            complete.
+        path: File that is written; an older one is replaced once the page is complete.
         title: Title of the page, as text.
-        parts: HTML texts.
+        parts: The pieces.
 
     Returns:
         The path, a `pathlib.Path`.

@@ -39,16 +39,16 @@ def write_report(
     was not recorded is left out.
 
     Args:
-        path: File that is written; what stood there is replaced once the page is
-            complete.
+        path: File that is written; an older one is replaced once the page is complete.
         title: Heading of the page.
         history: `{name: list of numbers}`, one an epoch, such as
-            `trainer.fit(...).history`. A list `epoch` counts from 1 by default; what is
-            not finite, or `None`, is a gap, and so are epochs without validation.
+            `trainer.fit(...).history`. A list `epoch` counts from 1 by default. Values
+            that are not finite or `None` are gaps, and so are epochs without
+            validation.
         looks: `TrainingWatch.looks`, or what `read_looks` returns.
         samples: `{name: text}`, list of texts, or one text: outputs of the model.
-        config: What the training was configured by, a dict, nested as may be.
-        results: `{name: number or text}`, in the table at the top.
+        config: The configuration of the training, a dict, which may be nested.
+        results: `{name: number or text}`, for the table at the top.
 
     Returns:
         The path, a `pathlib.Path`.
@@ -111,7 +111,7 @@ def _checked(history: Mapping[str, Sequence[Any]]) -> _History:
 
 
 def _spread(name: str, values: Sequence[Any], count: int) -> list:
-    """Values of every so many epochs (`validation_freq`), with gaps between them."""
+    """Values of every n-th epoch (`validation_freq`), with gaps between them."""
     steps = [n for n in range(1, count + 1) if count // n == len(values)]
     if len(steps) != 1:
         raise ValueError(
@@ -227,7 +227,7 @@ def _window(looks: Sequence[Look]) -> str:
 
 
 def _last(look: Look, words: str) -> str:
-    """What the last look measured; a first one says little of what comes."""
+    """What the last look measured; the first one says little about what follows."""
     if not look.epoch:
         words += " This was before training, which changes it."
     return f"<p>Measured {when(look)}: {html.escape(words)}</p>"

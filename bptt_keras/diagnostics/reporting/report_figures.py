@@ -40,7 +40,7 @@ def curves(history: Mapping[str, Sequence[float]]) -> Any:
 
 
 def gradients(history: Mapping[str, Sequence[float]]) -> Any:
-    """Norms on a logarithmic scale, and the part of updates that clipping shortened."""
+    """Norms on a logarithmic scale, and the fraction of updates that were clipped."""
     norms = {n: label for n, label in _NORMS.items() if n in history}
     if not norms:
         return None
@@ -53,8 +53,10 @@ def gradients(history: Mapping[str, Sequence[float]]) -> Any:
     axes[0].set(yscale="log", ylabel="norm (mean over updates)")
     _finish(axes[0])
     if clips:
-        part = 100 * np.asarray(history["clipped_fraction"])
-        axes[1].plot(history["epoch"], part, _mark(history), label="updates shortened")
+        percent = 100 * np.asarray(history["clipped_fraction"])
+        axes[1].plot(
+            history["epoch"], percent, _mark(history), label="updates shortened"
+        )
         axes[1].set(ylim=(-3, 103), ylabel="%")
         _finish(axes[1])
     return figure
@@ -114,7 +116,7 @@ def direction(looks: Sequence[Look]) -> Any:
 
 
 def _alike(names: Sequence[str]) -> list[list[str]]:
-    """Names by the metric that they are of, `val_` ones beside their training's."""
+    """Names grouped by metric, `val_` ones beside those of training."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.removeprefix("val_"), []).append(name)

@@ -53,7 +53,7 @@ def news(looks: Sequence[Look]) -> list[tuple[str, Finding]]:
         not find any more has the severity "no longer" and says what was measured then,
         unless a finding took its place that says the opposite: that one names it.
     """
-    told = []
+    reported = []
     for look, fresh, gone in _changes(looks):
         for finding in fresh:
             was = _opposite(finding.kind, gone)
@@ -61,12 +61,12 @@ def news(looks: Sequence[Look]) -> list[tuple[str, Finding]]:
                 gone.remove(was)
                 words = f'The opposite of what was found before, "{was}". '
                 finding = finding._replace(words=words + finding.words)
-            told.append((when(look), finding))
+            reported.append((when(look), finding))
         taken_back = [kind for kind in gone if kind not in _EVENTS]
-        told += [
+        reported += [
             (when(look), Finding(k, "no longer", _now(k, look))) for k in taken_back
         ]
-    return told
+    return reported
 
 
 def spans(looks: Sequence[Look]) -> list[Span]:

@@ -1,4 +1,4 @@
-"""What measurements and logs say of a training, in words."""
+"""What measurements and logs say about a training, in words."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bptt_keras.diagnostics.measuring.activity import Activity
 from bptt_keras.diagnostics.measuring.flow import GradientFlow, percent
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 
-# In a window so many times the horizon three quarters of the timesteps reach that far;
-# one of twice that is far beyond it.
+# In a window of this many horizons three quarters of the timesteps reach that far back;
+# one of twice that length is far beyond it.
 _ENOUGH = 4
-# Part of the gradient one step back, below which a lag has none, as in `GradientFlow`.
+# Fraction of the gradient one step back below which none is left, as in `GradientFlow`.
 _GONE = 0.01
 # Relative bias up to which a window is near the full gradient, as for `truncation_bias`
 # and `AdaptiveWindow`.
 NEAR = 0.1
-# Relative bias from which it is told: three times what is near. Measured on a few rows
-# it changes by a factor of two from epoch to epoch, so one at 0.1 would come and go.
+# Relative bias from which it is reported: three times what is near. Measured on a few
+# rows it changes by a factor of two from epoch to epoch, so one at 0.1 would come and go.
 _BIASED = 0.3
 # From here on a step may raise the loss: with b = |g_w - g| / |g| all that is sure is
 # <g_w, g> >= (1 - b) |g|^2.
@@ -27,11 +27,11 @@ _UNSAFE = 1.0
 # Growth of the gradient norm between two looks.
 _GROWN = 10
 _HALF = 0.5
-# Parts of updates that clipping shortens.
+# Fraction of the updates that clipping shortens.
 _NEARLY_ALWAYS = 0.95
 # What is broken before the first update: that update suffers from it. How far gradients
 # reach and what windows are worth is another matter in a network that has learned, and
-# nothing is said of it before.
+# nothing is said about it before.
 _AT_ONCE = {
     "not finite",
     "exploding",
@@ -43,7 +43,7 @@ _AT_ONCE = {
 
 
 class Finding(NamedTuple):
-    """Something that a user should know of a training.
+    """Something that a user should know about a training.
 
     Fields:
         kind: "not finite", "exploding", "wrong way", "biased", "growing", "vanishing",
@@ -69,7 +69,7 @@ class Finding(NamedTuple):
 
 
 def before_training(found: Sequence[Finding]) -> list[Finding]:
-    """Those findings that an untrained network can carry.
+    """Those findings that matter in an untrained network.
 
     Args:
         found: List of `Finding`.
@@ -88,7 +88,7 @@ def shorter(
         ends: As for `of_flow`.
 
     Returns:
-        Timesteps, a power of two: each other length is traced anew.
+        Timesteps, a power of two: any other length is traced again.
     """
     if window is None or flow.kind() != "vanishing":
         return None
@@ -112,7 +112,7 @@ def of_flow(
     Args:
         flow: `GradientFlow`.
         window: Timesteps of the trainer's windows, or `None`: no truncation.
-        ends: Whether the only loss stands at the end of a sequence, and so reaches
+        ends: Whether the only loss is at the end of a sequence, and so reaches
             back the whole window; else a window's timesteps reach half of it on
             average.
         bias: `TruncationBias` of the window, and of `shorter(flow, window)` if there
@@ -157,7 +157,7 @@ def _too_long(
 
 
 def of_lag(flow: GradientFlow, lag: int) -> str:
-    """How much of a gradient is left so many steps back, in words.
+    """How much of a gradient is left at a lag, in words.
 
     Args:
         flow: `GradientFlow`.
@@ -229,7 +229,7 @@ def of_activity(activity: Activity) -> list[Finding]:
     if activity.dead >= _HALF:
         words = f"{percent(activity.dead)} of the state never changes on these data: "
         found.append(Finding("dead", "warning", words + activity.verdict()))
-    gates = [where for where, part in activity.saturated.items() if part >= _HALF]
+    gates = [where for where, share in activity.saturated.items() if share >= _HALF]
     if gates:
         where = ", ".join(f"{gate} of {layer}" for layer, gate in gates)
         words = f"Saturated in half of the units or more: {where}. {activity.verdict()}"

@@ -71,7 +71,7 @@ def read_looks(path: str | os.PathLike) -> list[Look]:
         List of `Look`.
 
     Raises:
-        ValueError: If the file is no such file.
+        ValueError: If the file is not one that a `TrainingWatch` wrote.
 
     Example:
         import pathlib, tempfile
@@ -180,7 +180,7 @@ def _flags(count: int, places: Sequence[int]) -> np.ndarray:
 
 
 def _number(value: float) -> float | None:
-    """A plain number of six digits; JSON has null for what is none."""
+    """A plain number of six digits; null in JSON for what is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 

@@ -23,7 +23,7 @@ from bptt_keras.diagnostics.watching.looks import Look, write_looks
 from bptt_keras.training.clipping.optimizer import find_clipped, innermost
 from bptt_keras.truncation import AdaptiveWindow, FixedWindow
 
-# The full gradient is taken over so many windows, and timesteps of longer data.
+# Windows that the full gradient is taken over; and timesteps, where data are longer.
 _WINDOWS, _LONGEST = 3, 400
 
 
@@ -34,14 +34,14 @@ class TrainingWatch(keras.callbacks.Callback):
     first batch), then after every `every` epochs, and at the end: how gradients flow
     (`gradient_flow`), whether the gradient of a window points the wrong way
     (`truncation_bias` of the trainer's window, unless windows overlap or have random
-    lengths), what units and gates do (`activity`), and what the logs tell of gradient
-    norms and clipping. What it finds is printed when it is new, each kind once, and
-    taken back when a later look does not find it any more.
+    lengths), what units and gates do (`activity`), and what the logs say about
+    gradient norms and clipping. What it finds is printed when it is new, each kind
+    once, and taken back when a later look does not find it any more.
 
-    Before training it tells what is broken already: gradients that explode, are not
+    Before training it reports what is broken already: gradients that explode, are not
     finite or point the wrong way, units that are dead or saturated. How far gradients
     reach, and so whether a window is too long or too short, changes as a network
-    learns: that is told after the first epoch (at once in a `fit` with
+    learns: that is reported after the first epoch (at once in a `fit` with
     `initial_epoch`). It calls a window too long if a shorter one, measured beside it,
     is within 10 % of the full gradient, and "biased" if it is off by 30 % or more.
 
@@ -52,8 +52,8 @@ class TrainingWatch(keras.callbacks.Callback):
             times as long. Batches of a stream are joined so far.
         every: Epochs between two looks, an integer >= 1. Default: 1.
         longest: Largest lag that is measured, as for `gradient_flow`.
-        path: JSON file that is written anew after each look, its folder with it, or
-            `None`: none.
+        path: JSON file that is written again after each look, with its folder, or
+            `None`.
         print_fn: Function of a string. Default: `print`.
 
     Attributes:
@@ -130,7 +130,7 @@ class TrainingWatch(keras.callbacks.Callback):
             self._look()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """The last look, unless that epoch was looked at."""
+        """The last look, unless it has been taken after that epoch."""
         if self._measures is not None and self._ended[0] != self.looks[-1].epoch:
             self._look()
 
@@ -156,7 +156,7 @@ class TrainingWatch(keras.callbacks.Callback):
         ]
         if not epoch:
             found = findings.before_training(found)
-        # Gradients and logs may tell of the same.
+        # Gradients and logs may show the same.
         found = list({finding.kind: finding for finding in reversed(found)}.values())
         found.reverse()
         told = len(news(self.looks))
@@ -182,7 +182,7 @@ class TrainingWatch(keras.callbacks.Callback):
         window: int | None,
         shorter: int | None,
     ) -> TruncationBias | None:
-        """`TruncationBias` of windows that stand side by side, else `None`."""
+        """`TruncationBias` of windows that do not overlap, else `None`."""
         overlaps = getattr(self.model, "stride", None) not in (None, window)
         if window is None or overlaps or window >= self._length:
             return None

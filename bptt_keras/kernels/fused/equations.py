@@ -16,7 +16,7 @@ class Slopes(NamedTuple):
         sums: those of the gates where p and m are only added.
         p: those of the other gates, with respect to p.
         m: those of the other gates, with respect to m.
-        states: what reaches each state before the step by another way than the
+        states: what reaches each state before the step other than through the
             product m; None for nothing.
     """
 
@@ -33,7 +33,7 @@ class Equations(abc.ABC):
         h_t, ... = step((p_t + m_t,), (h_{t-1}, ...))       if `joined`
         h_t, ... = step((p_t, m_t), (h_{t-1}, ...))         else
 
-    Masks and resets are no part of it: whatever runs it sees to these.
+    Masks and resets are not part of it: what runs the steps takes care of them.
 
     Attributes:
         scales: for each gate, the factor that its weights are multiplied by first,

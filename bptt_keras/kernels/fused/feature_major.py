@@ -130,7 +130,7 @@ def join(parts: Sequence[Tensor], place: Tensor) -> Tensor:
     """
     if not compiled_by_xla():
         return tf.concat(parts, axis=0)
-    # A concatenation would be computed anew, branch by branch, by all that read it.
+    # A concatenation would be computed again, branch by branch, by all that read it.
     start = tf.constant(0)
     for part in parts:
         place = updated_slice(place, part, [start])
@@ -159,7 +159,7 @@ def scan(
             booleans the flags of the step.
         sequences: tuple of such tensors; an entry may be None and then reaches `step`
             as None. The first one is `(features, time, batch)`.
-        carry: structure of tensors that one step hands to the next.
+        carry: structure of tensors that one step passes to the next.
         widths: number of features of each output, which is a vector.
         reverse: run from the last step to the first.
 

@@ -189,7 +189,7 @@ class Loops:
 def _past_mask(
     keep: Tensor | None, d_prev: Tensor | None, d_state: Tensor
 ) -> Tensor | None:
-    """Gradient of the state before a step, where a masked step hands it on.
+    """Gradient of the state before a step, given that masked steps keep theirs.
 
     Args:
         keep: `(batch,)` booleans, or None.

@@ -41,7 +41,7 @@ def describe_space(hyperparameters: keras_tuner.HyperParameters) -> dict[str, st
     """The ranges of a `keras_tuner.HyperParameters`, for JSON.
 
     Returns:
-        `{name: text}`, in the order of the space. A name that stands in the space more
+        `{name: text}`, in the order of the space. A name that is in the space more
         than once, under several conditions, has all its ranges.
     """
     described: dict[str, str] = {}
@@ -74,10 +74,10 @@ def _range(config: dict[str, Any]) -> str:
 
 
 def describe_data(value: Any) -> Any:
-    """What stands for data or an argument of `fit` in a definition, for JSON.
+    """What represents data or an argument of `fit` in a definition, for JSON.
 
-    Numbers and texts stand for themselves, arrays for their shape, type and checksum,
-    anything else for its type.
+    Numbers and texts represent themselves; arrays are represented by shape, type and
+    checksum, anything else by its type.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value

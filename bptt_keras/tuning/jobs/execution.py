@@ -82,23 +82,23 @@ class Execution:
         return self.folder / "checkpoint"
 
     def begin_from(self, other: Execution) -> None:
-        """Begins where another execution stands, if this one has not begun."""
+        """Begins where another execution has got to, if this one has not begun."""
         if other.checkpoint.is_dir() and not self.checkpoint.is_dir():
             with new_folder(self.checkpoint) as new:
                 shutil.copytree(other.checkpoint, new, dirs_exist_ok=True)
                 known = new / _STATE
                 if known.is_file():
                     state = json.loads(known.read_text("utf-8"))
-                    # That it ended early there says nothing of how long it is now.
+                    # That it ended early there does not say how long it is now.
                     known.write_text(json.dumps({**state, "stopped": False}), "utf-8")
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes where a training stands after each epoch, and reports the objective.
+    """Writes the state of a training after each epoch, and reports the objective.
 
     With the weights: the optimizer, the seeds of dropout, Python's and NumPy's random
     numbers, the history, and the plain numbers of the other callbacks, such as the
-    patience that is left. It stands last among the callbacks.
+    patience that is left. It is the last of the callbacks.
 
     Args:
         execution: `Execution`.
@@ -128,7 +128,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.stopped = False
 
     def restore(self, model: keras.Model) -> int:
-        """Puts a model where the checkpoint stands.
+        """Restores a model from the checkpoint.
 
         Returns:
             Epochs that are done; 0 without a checkpoint.
@@ -159,7 +159,7 @@ class Checkpoint(keras.callbacks.Callback):
         ]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Gives the other callbacks back what they knew."""
+        """Restores the other callbacks."""
         for callback, (kind, known) in zip(
             self._callbacks, self._restored, strict=False
         ):
@@ -252,7 +252,7 @@ def copy_weights(path: Path, to: Path) -> None:
 
 
 def _seeds(model: keras.Model) -> list[keras.Variable]:
-    """Where dropout's random numbers stand; Keras saves them with no weights."""
+    """The states of dropout's random numbers, which Keras saves with no weights."""
     return [v for v in model.variables if is_seed(v)]
 
 

@@ -21,7 +21,7 @@ def check_search(tuner: Any, args: tuple, kwargs: dict[str, Any]) -> None:
         kwargs: Arguments of `search` by name.
 
     Raises:
-        ValueError: If the objective is none that `fit` could log.
+        ValueError: If `fit` could not log the objective.
     """
     checked = getattr(tuner.hypermodel, "check_search", None)
     if checked is not None:
@@ -41,7 +41,7 @@ def check_search(tuner: Any, args: tuple, kwargs: dict[str, Any]) -> None:
 def _check_measured(tuner: Any) -> None:
     """Refuses an objective that the model is not compiled with.
 
-    What a model does not tell of its logs, the first epoch will.
+    What a model does not say about its logs, the first epoch shows.
     """
     names = names_of(tuner.own_oracle.objective)
     if all(name.removeprefix("val_").endswith("loss") for name in names):

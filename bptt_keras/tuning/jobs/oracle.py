@@ -20,7 +20,7 @@ from bptt_keras.tuning.keras_tuner_internals import (
 )
 
 STATE = "job.json"
-# A trial whose process dies so often without getting further has failed.
+# A trial whose process dies this often without getting further has failed.
 DEATHS = 5
 # Seconds without a word after which a worker's trial is given to another.
 SILENCE = 60.0
@@ -109,7 +109,7 @@ class DurableOracle(OpenOracle):
         return damaged
 
     def read(self, folder: Path) -> None:
-        """Takes what the folder holds, to look at it alone."""
+        """Reads what the folder holds, only to look at it."""
         state, _ = Store(folder / STATE).read()
         self._definition = state["definition"]
         self.set_state(state)
@@ -223,7 +223,7 @@ class DurableOracle(OpenOracle):
         """
         given = dict(given)
         space = keras_tuner.HyperParameters()
-        # One after another: a condition looks at the values before.
+        # One after another: a condition depends on the values before.
         for entry in self.hyperparameters.space:
             space.merge([entry])
             if space.is_active(entry):
@@ -239,7 +239,7 @@ class DurableOracle(OpenOracle):
         kind: str = "beat",
         **news: Any,
     ) -> dict[str, Any]:
-        """What a worker says of its trial, and what it should do.
+        """Takes a worker's report on its trial, and says what it should do.
 
         Args:
             worker: Its name.
@@ -348,7 +348,7 @@ class DurableOracle(OpenOracle):
         return [trial for trial in best if trial.status == COMPLETED]
 
     def release_silent(self, silence: float = SILENCE) -> list[str]:
-        """Takes their trials from workers that have not been heard of for so long.
+        """Takes their trials away from workers that have been silent for too long.
 
         Returns:
             Their names.

@@ -1,4 +1,4 @@
-"""What a worker says of its trial while it runs, and what it is told."""
+"""What a worker reports about its trial while it runs, and what it is told."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Interruption(BaseException):
 
 
 class Progress:
-    """Reports of one attempt at a trial; a thread says that the worker is there.
+    """Reports of one attempt at a trial; a thread reports that the worker is alive.
 
     Args:
         oracle: `DurableOracle`, or the `Client` of one.
@@ -70,7 +70,7 @@ class Progress:
         self._before = seconds
 
     def check(self) -> None:
-        """Ends the trial if it should end: call it often.
+        """Ends the trial if it is to end: to be called often.
 
         Raises:
             Interruption: With the reason.

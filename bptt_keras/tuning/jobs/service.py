@@ -1,4 +1,4 @@
-"""Chief and workers of a job: KerasTuner's gRPC service, guarded, and a word of ours.
+"""Chief and workers of a job: KerasTuner's gRPC service, guarded, and one more call.
 
 KerasTuner's own client and server wait for an hour, trust whoever connects and lose
 why a trial failed. These speak the same protocol, sign each call with a shared secret,
@@ -30,7 +30,7 @@ from bptt_keras.tuning.keras_tuner_internals import (
 
 _REPORT = "bptt_keras.Tuning"
 _SIGNATURE = "bptt-keras-signature"
-# Seconds that the clocks of two machines may differ.
+# Seconds by which the clocks of two machines may differ.
 _CLOCKS = 300
 # Seconds of one attempt to reach the chief.
 _ATTEMPT = 5.0

@@ -16,7 +16,7 @@ from bptt_keras.tuning.jobs.roles import ADDRESS, NAME, PORT, SECRET
 _PARENT = "BPTT_KERAS_TUNING_PARENT"
 # Seconds before a worker that died at once is started again; doubled each time.
 _PAUSE, _LONGEST = 0.5, 30.0
-# Workers that so often die before they ask for a trial never will.
+# Workers that die this often before they ask for a trial never will ask.
 _SILENT = 3
 
 
