@@ -16,9 +16,9 @@ def project(inputs: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tenso
 
     It is a function of its own for its backward pass. The gradient of the kernel is a
     sum over all rows and steps; few rows of many steps are one product each, side by
-    side, which XLA spreads better over the cores of a CPU than one product with a long sum.
-    The gradient of the bias is a product with ones, because XLA takes several passes
-    for a sum along the first axes.
+    side, which XLA spreads better over the cores of a CPU than one product with a long
+    sum. The gradient of the bias is a product with ones, because XLA takes several
+    passes for a sum along the first axes.
 
     Args:
         inputs: `(batch, time, features)` floats.

@@ -19,7 +19,7 @@ _GONE = 0.01
 # and `AdaptiveWindow`.
 NEAR = 0.1
 # Relative bias from which it is reported: three times what is near. Measured on a few
-# rows it changes by a factor of two from epoch to epoch, so one at 0.1 would come and go.
+# rows it changes by a factor of two from epoch to epoch: one at 0.1 would come and go.
 _BIASED = 0.3
 # From here on a step may raise the loss: with b = |g_w - g| / |g| all that is sure is
 # <g_w, g> >= (1 - b) |g|^2.
