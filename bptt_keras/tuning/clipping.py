@@ -9,6 +9,7 @@ import keras_tuner
 
 from bptt_keras.keras_internals import schedule_of
 from bptt_keras.training import clipping as rules
+from bptt_keras.training.clipping.optimizer import own_clipping
 from bptt_keras.tuning.ranges import Range, check_numbers, declared, is_tuned
 
 # The kinds, and thresholds that are worth trying: low, high, log.
@@ -124,10 +125,10 @@ def optimizer_with(
         optimizer.learning_rate = rate
     if rule is None:
         return optimizer
-    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
-        if getattr(optimizer, name, None) is not None:
-            raise keras_tuner.errors.FatalValueError(
-                f"The optimizer clips as well ({name}), so the tuned clipping would "
-                "not be the only one. Leave it out."
-            )
+    name = own_clipping(optimizer)
+    if name is not None:
+        raise keras_tuner.errors.FatalValueError(
+            f"The optimizer clips as well ({name}), so the tuned clipping would not be "
+            "the only one. Leave it out."
+        )
     return rules.ClippedOptimizer(optimizer, rule)

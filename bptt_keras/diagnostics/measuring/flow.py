@@ -14,7 +14,7 @@ from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.truncation import AdaptiveWindow
 
 # Fractions of phi_1 that are left at the last lags: below it vanishes, above explodes.
-_GONE = 0.01
+GONE = 0.01
 _GROWN = 10.0
 
 
@@ -141,7 +141,7 @@ class GradientFlow:
         last = self.norms[-max(1, len(self.norms) // 10) :].mean()
         if last >= _GROWN * self.norms[0]:
             return "exploding"
-        gone = last < _GONE * self.norms[0] or self.window() is not None
+        gone = last < GONE * self.norms[0] or self.window() is not None
         return "vanishing" if gone else "lasting"
 
     def verdict(self) -> str:

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bptt_keras.diagnostics.measuring.activity import Activity
-from bptt_keras.diagnostics.measuring.flow import GradientFlow, percent
+from bptt_keras.diagnostics.measuring.flow import GONE, GradientFlow, percent
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 
 # In a window of this many horizons three quarters of the timesteps reach that far back;
 # one of twice that length is far beyond it.
 _ENOUGH = 4
-# Fraction of the gradient one step back below which none is left, as in `GradientFlow`.
-_GONE = 0.01
 # Relative bias up to which a window is near the full gradient, as for `truncation_bias`
 # and `AdaptiveWindow`.
 NEAR = 0.1
@@ -130,7 +128,7 @@ def of_flow(
         found += _too_long(flow, window, bias)
     elif window is not None and window < len(flow.norms):
         near = bias is not None and _off(bias) <= NEAR
-        if flow.norms[window - 1] >= _GONE * flow.norms[0] and not near:
+        if flow.norms[window - 1] >= GONE * flow.norms[0] and not near:
             words = (
                 f"The window of {window} timesteps is shorter than gradients reach: "
                 f"{of_lag(flow, window)}"

@@ -20,7 +20,11 @@ from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 from bptt_keras.diagnostics.watching import findings
 from bptt_keras.diagnostics.watching.changes import news
 from bptt_keras.diagnostics.watching.looks import Look, write_looks
-from bptt_keras.training.clipping.optimizer import find_clipped, innermost
+from bptt_keras.training.clipping.optimizer import (
+    find_clipped,
+    innermost,
+    own_clipping,
+)
 from bptt_keras.truncation import AdaptiveWindow, FixedWindow
 
 # Windows that the full gradient is taken over; and timesteps, where data are longer.
@@ -213,6 +217,4 @@ def _clips(optimizer: Any) -> bool:
     clipped = find_clipped(optimizer)
     if clipped is not None:
         return bool(clipped.clipping)
-    optimizer = innermost(optimizer)
-    names = ("clipnorm", "global_clipnorm", "clipvalue")
-    return any(getattr(optimizer, name, None) is not None for name in names)
+    return own_clipping(innermost(optimizer)) is not None

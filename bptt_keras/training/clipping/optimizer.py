@@ -247,6 +247,13 @@ def innermost(optimizer):
     return optimizer
 
 
+def own_clipping(optimizer: keras.optimizers.Optimizer) -> str | None:
+    """Name of the argument by which a Keras optimizer clips by itself, or `None`."""
+    names = ("clipnorm", "clipvalue", "global_clipnorm")
+    given = (name for name in names if getattr(optimizer, name, None) is not None)
+    return next(given, None)
+
+
 def clipped_norm(optimizer, gradients, norm):
     """Global norm of gradients after the clipping of a Keras optimizer's own.
 
