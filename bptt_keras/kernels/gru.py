@@ -84,12 +84,14 @@ class _GRU(Equations):
     def step(
         self, sums: tuple[Tensor, ...], states: tuple[Tensor, ...], *, axis: int
     ) -> tuple[tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]:
-        (p_zr, p_g), (m_zr, m_g) = (cut(s, 2, 1, axis=axis) for s in sums)
-        a = tf.tanh(p_zr + m_zr)
-        a_z, a_r = tf.split(a, 2, axis)
+        # In a vector z and r follow each other, and one tanh serves both.
+        pieces = (cut(s, 2, 1) if axis == 0 else tf.split(s, 3, axis) for s in sums)
+        (*p_zr, p_g), (*m_zr, m_g) = pieces
+        a = [tf.tanh(p + m) for p, m in zip(p_zr, m_zr, strict=True)]
+        a_z, a_r = tf.split(a[0], 2) if axis == 0 else a
         z, r = 0.5 * a_z + 0.5, 0.5 * a_r + 0.5
         g = tf.tanh(p_g + r * m_g)
-        return (z * wide(states[0]) + (1 - z) * g,), ((a, g, m_g),)
+        return (z * wide(states[0]) + (1 - z) * g,), ((*a, g, m_g),)
 
     def read(
         self, h: Tensor, h_prev: Tensor, kept: Sequence[Tensor]

@@ -91,10 +91,10 @@ def product(weights: Tensor, vector: Tensor) -> Tensor:
     return tf.reshape(tf.matmul(weights, values), [-1])
 
 
-def cut(x: Tensor, *features: int, axis: int = 0) -> list[Tensor]:
-    """Pieces along an axis, in the proportions of some numbers of features."""
-    length = (_size(x) if axis == 0 else x.shape[axis]) // sum(features)
-    return tf.split(x, [n * length for n in features], axis, num=len(features))
+def cut(vector: Tensor, *features: int) -> list[Tensor]:
+    """Pieces of a vector, in the proportions of some numbers of features."""
+    length = _size(vector) // sum(features)
+    return tf.split(vector, [n * length for n in features], num=len(features))
 
 
 def clear(reset: Tensor | None, vector: Tensor) -> Tensor:
