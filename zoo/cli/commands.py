@@ -14,13 +14,9 @@ from zoo.store.check import check_preset
 from zoo.store.folder import read_metadata
 from zoo.store.hub import locate
 from zoo.system.errors import UserError
-from zoo.system.files import (
-    alone_in,
-    leaves_no_empty_folder,
-    output_file,
-    prepare_output,
-)
 from zoo.system.limits import METADATA
+from zoo.system.locks import alone_in
+from zoo.system.output import leaves_no_empty_folder, output_file, prepare_output
 from zoo.system.quiet import import_tensorflow
 from zoo.system.reading import parse_json, read_bytes
 from zoo.system.suggestions import did_you_mean

@@ -16,7 +16,8 @@ from zoo.store.folder import read_metadata
 from zoo.store.index import list_presets
 from zoo.store.manifest import FILES, MANIFEST, copy_preset
 from zoo.system.errors import UserError, ZooError
-from zoo.system.files import output_file, write_text
+from zoo.system.files import write_text
+from zoo.system.output import output_file
 from zoo.system.quiet import import_tensorflow
 from zoo.tasks import TASKS
 

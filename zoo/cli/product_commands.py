@@ -14,7 +14,8 @@ from zoo.store.check import check_preset
 from zoo.store.folder import read_metadata
 from zoo.store.forecasting import reading_of
 from zoo.system.errors import UserError
-from zoo.system.files import output_file, write_text
+from zoo.system.files import write_text
+from zoo.system.output import output_file
 from zoo.system.quiet import import_tensorflow
 from zoo.tables.own_table import read_table
 from zoo.tasks import TASKS

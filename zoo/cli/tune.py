@@ -12,7 +12,8 @@ from pathlib import Path
 from zoo.cli.commands import JIT, load_data, reading_options, starting_recipe
 from zoo.system.changes import differences
 from zoo.system.errors import UserError, ZooError
-from zoo.system.files import leaves_no_empty_folder, write_json
+from zoo.system.files import write_json
+from zoo.system.output import leaves_no_empty_folder
 from zoo.system.quiet import import_tensorflow
 from zoo.tasks import TASKS
 from zoo.tuning.space import space_of

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 
 from zoo.datasets import files
 from zoo.datasets.cache import cache_folder, usable_cache
-from zoo.system.files import one_at_a_time
+from zoo.system.locks import one_at_a_time
 
 
 class ZooBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 from zoo.system import limits
 from zoo.system.changes import differences
 from zoo.system.errors import UserError
-from zoo.system.files import recover_folder
+from zoo.system.folders import recover_folder
 from zoo.store.manifest import sha256_of
 from zoo.system.reading import read_json
 

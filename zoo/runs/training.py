@@ -20,7 +20,7 @@ from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
 from zoo.recipes.clipping import clipped, keras_arguments
 from zoo.system.errors import UserError, ZooError
-from zoo.system.files import recover_folder
+from zoo.system.folders import recover_folder
 from zoo.runs.monitoring import (
     Derived,
     KeepBest,

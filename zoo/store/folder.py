@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo.system import limits
 from zoo.system.errors import UserError
-from zoo.system.files import whole_folder
+from zoo.system.folders import whole_folder
 from zoo.system.reading import read_json as read_any_json
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"

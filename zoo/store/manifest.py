@@ -18,7 +18,8 @@ from pathlib import Path
 from zoo.store.folder import CARD, CONFIG, METADATA, WEIGHTS
 from zoo.system import limits
 from zoo.system.errors import UserError, ZooError
-from zoo.system.files import make_folder, new_folder
+from zoo.system.files import make_folder
+from zoo.system.folders import new_folder
 from zoo.system.reading import parse_json
 
 MANIFEST = "manifest.json"

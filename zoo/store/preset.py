@@ -24,7 +24,8 @@ from zoo.store.folder import (
 from zoo.store.manifest import sha256_of
 from zoo.system import limits
 from zoo.system.errors import UserError
-from zoo.system.files import as_json, new_folder, write_json, write_text
+from zoo.system.files import as_json, write_json, write_text
+from zoo.system.folders import new_folder
 from zoo.texts.own_text import universal
 from zoo.texts.vocabulary import Vocabulary
 from zoo.texts.words import Words

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from zoo.system.errors import ZooError
-from zoo.system.files import one_at_a_time
+from zoo.system.locks import one_at_a_time
 
 OFFLINE = "BPTT_ZOO_OFFLINE"
 TIMEOUT = 10.0  # seconds until a connection, and between two pieces

@@ -10,17 +10,10 @@ import types
 import pytest
 
 from zoo.system.errors import UserError, ZooError
-from zoo.system.files import (
-    alone_in,
-    atomic_path,
-    leaves_no_empty_folder,
-    new_folder,
-    output_file,
-    prepare_output,
-    recover_folder,
-    replace_folder,
-    write_json,
-)
+from zoo.system.files import atomic_path, write_json
+from zoo.system.folders import new_folder, recover_folder, replace_folder
+from zoo.system.locks import alone_in
+from zoo.system.output import leaves_no_empty_folder, output_file, prepare_output
 
 
 def test_file_appears_only_when_it_is_complete(tmp_path):
@@ -113,7 +106,7 @@ def test_nothing_is_recovered_of_a_first_version_that_was_not_finished(tmp_path)
 def test_a_second_process_is_refused_while_the_first_is_alone(tmp_path):
     script = (
         "import sys\nfrom zoo.system.errors import UserError\n"
-        "from zoo.system.files import alone_in\n"
+        "from zoo.system.locks import alone_in\n"
         "try:\n    with alone_in(sys.argv[1]): print('alone')\n"
         "except UserError as error: print(error)"
     )
