@@ -35,7 +35,7 @@ def compose(folder: Path, arguments) -> None:
     check_preset(folder)
     import_tensorflow()
     from zoo.products.composing import generate_music, read_prompt, start_chord
-    from zoo.runs.plots import plot_roll
+    from zoo.products.pictures import plot_roll
     from zoo.store.preset import load_preset
 
     preset = load_preset(folder)
@@ -89,7 +89,7 @@ def forecast(folder: Path, arguments) -> None:
     table = read_table(arguments.data, **{**stored, **given})
     import_tensorflow()
     from zoo.products import forecasts
-    from zoo.runs.plots import plot_forecast
+    from zoo.products.pictures import plot_forecast
     from zoo.store.preset import load_preset
 
     preset = load_preset(folder)

@@ -10,14 +10,14 @@ from typing import Any
 
 import keras
 
-from zoo.system.changes import differences
+from zoo.models.weights import save_weights
 from zoo.runs.checkpoint_files import BEFORE, CHECKSUMS, STATE, WEIGHTS
-from zoo.system.errors import UserError
-from zoo.system.folders import new_folder
-from zoo.system.files import write_json
 from zoo.runs.fingerprint import digest
 from zoo.store.manifest import sha256_of
-from zoo.models.weights import save_weights
+from zoo.system.changes import differences
+from zoo.system.errors import UserError
+from zoo.system.files import write_json
+from zoo.system.folders import new_folder
 
 
 class Checkpoint(keras.callbacks.Callback):

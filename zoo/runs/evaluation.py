@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
-from zoo.store.preset import Preset
-from zoo.runs.progress import Measuring
 from zoo.recipes.recipe import Training
+from zoo.runs.progress import Measuring
+from zoo.store.preset import Preset
 from zoo.tasks import TASKS
 from zoo.tasks.task import Task
 

@@ -8,12 +8,12 @@ import os
 import statistics
 from collections.abc import Sequence
 
-from zoo.store.card import on_machine
 from zoo.datasets import DATASETS
-from zoo.system.errors import UserError
 from zoo.runs.evaluation import evaluate
-from zoo.store.hub import from_preset
 from zoo.runs.report import cells, headings
+from zoo.store.card import on_machine
+from zoo.store.hub import from_preset
+from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 from zoo.tasks.generated import GeneratedTask
 

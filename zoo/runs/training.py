@@ -16,11 +16,10 @@ from typing import Any
 import keras
 
 import bptt_keras as bk
+from zoo.recipes.clipping import clipped, keras_arguments
+from zoo.recipes.recipe import Training
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
-from zoo.recipes.clipping import clipped, keras_arguments
-from zoo.system.errors import UserError, ZooError
-from zoo.system.folders import recover_folder
 from zoo.runs.monitoring import (
     Derived,
     KeepBest,
@@ -31,10 +30,11 @@ from zoo.runs.monitoring import (
     validation,
 )
 from zoo.runs.plots import plot_grad_norm, plot_metric
-from zoo.store.preset import Preset, check_preset_possible, load_preset, save_to_preset
 from zoo.runs.progress import Progress
-from zoo.recipes.recipe import Training
 from zoo.runs.run_report import HISTORY, LOOKS, REPORT, SAMPLE
+from zoo.store.preset import Preset, check_preset_possible, load_preset, save_to_preset
+from zoo.system.errors import UserError, ZooError
+from zoo.system.folders import recover_folder
 from zoo.tasks.task import Task
 
 PRESET, LAST = "preset", "last"

@@ -5,20 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from zoo.runs.plots import shown
+from zoo.system.figures import shown
 from zoo.system.files import atomic_path
 from zoo.tuning.job import Job
-
-
-def figure_of(width: float, height: float):
-    """A figure without a window, in inches."""
-    # Imported late and without pyplot, as in `zoo.runs.plots`.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def label_of(job: Job) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from zoo.runs.plots import GREY, ORANGE
+from zoo.system.figures import GREY, ORANGE, figure_of
 from zoo.tuning.job import Job
 from zoo.tuning.pictures.axes import range_of, round_marks
-from zoo.tuning.pictures.figures import figure_of, legend, short
+from zoo.tuning.pictures.figures import legend, short
 from zoo.tuning.pictures.scale import Scale, scale_of
 
 

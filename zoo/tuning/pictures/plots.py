@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zoo.runs.plots import BLUE, GREY, ORANGE
+from zoo.system.figures import BLUE, GREY, ORANGE, figure_of
 from zoo.tuning.job import ELIGIBLE, Job
 from zoo.tuning.pictures.axes import number_axis, strips
-from zoo.tuning.pictures.figures import figure_of, label_of, legend, save
+from zoo.tuning.pictures.figures import label_of, legend, save
 from zoo.tuning.pictures.importance import FEWEST, importance
 from zoo.tuning.pictures.parallel import parallel
 from zoo.tuning.pictures.view import View

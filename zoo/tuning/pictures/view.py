@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from zoo.runs.plots import BLUE, GREY, ORANGE
+from zoo.system.figures import BLUE, GREY, ORANGE
 from zoo.tuning.job import Job, Trial
 from zoo.tuning.pictures.scale import log_ticks, scale_of
 
