@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from zoo.cli import product_commands as products
-from zoo.runs.report import SECOND, cells, result_table, verdict, worded
-from zoo.store.check import check_preset
-from zoo.store.folder import read_metadata
-from zoo.store.hub import locate
+from zoo.plain.scales import SECOND, cells, worded
+from zoo.runs.report import result_table, verdict
+from zoo.store.check import check_preset, read_known_metadata
+from zoo.store.files import PresetFiles
+from zoo.store.hub import locate_files
 from zoo.system.errors import UserError
 from zoo.system.limits import METADATA
 from zoo.system.locks import alone_in
@@ -82,15 +83,15 @@ def places(origin: dict) -> dict:
     return {name: origin[name] for name in ("dataset", "data", "data_dir", "reading")}
 
 
-def _start(task, arguments) -> Path:
-    """The folder of the preset that a training begins with."""
+def _start(task, arguments) -> PresetFiles:
+    """The preset that a training begins with."""
     if arguments.recipe is not None:
         raise UserError("`--from` has a recipe of its own: leave out `--recipe`.")
-    folder = locate(arguments.start)
-    name = read_metadata(folder)["task"]
+    files = locate_files(arguments.start)
+    name = read_known_metadata(files.folder)["task"]
     if name != task.NAME:
         raise UserError(f"`--from` names a preset of {name}, not of {task.NAME}.")
-    return folder
+    return files
 
 
 def resume(arguments) -> None:
@@ -125,7 +126,16 @@ def resume(arguments) -> None:
             data = task.adapted(data, load_preset(out / PRESET))
         since = epoch if longer else 0
         origin = {**where, "from": start}
-        run = Run(task, data, recipe, out, jit=jit, origin=origin, patient_since=since)
+        run = Run(
+            task,
+            data,
+            recipe,
+            out,
+            jit=jit,
+            origin=origin,
+            patient_since=since,
+            checkpoint=state,
+        )
         _fit(run, stop=arguments.stop)
 
 
@@ -141,7 +151,7 @@ def _longer(out: Path, recipe, epoch: int, arguments) -> int | None:
             )
         return epochs
     try:
-        ended = read_metadata(out).get("epochs") == epoch
+        ended = read_known_metadata(out).get("epochs") == epoch
     except UserError:  # killed before the first preset was written, or damaged
         ended = False
     if ended:
@@ -168,8 +178,8 @@ def _fit(run, *, stop: bool = False) -> None:
 
 def generate(arguments) -> None:
     """Continues a text or a piece of music, whatever the preset was trained for."""
-    folder = locate(arguments.preset)
-    name = read_metadata(folder)["task"]
+    files = locate_files(arguments.preset)
+    name = read_known_metadata(files.folder)["task"]
     kind = TASKS[name].CONTINUES
     if kind is None:
         able = ", ".join(task.NAME for task in TASKS.values() if task.CONTINUES)
@@ -177,10 +187,10 @@ def generate(arguments) -> None:
             f"This preset is one of {name}, which generates nothing. Presets of these "
             f"tasks do: {able}."
         )
-    {"text": _continue_text, "music": products.compose}[kind](folder, arguments)
+    {"text": _continue_text, "music": products.compose}[kind](files, arguments)
 
 
-def _continue_text(folder, arguments) -> None:
+def _continue_text(files, arguments) -> None:
     """Prints a prompt and its continuation."""
     for option in ("out", "tempo", "frames_per_beat"):
         if getattr(arguments, option) is not None:
@@ -188,7 +198,7 @@ def _continue_text(folder, arguments) -> None:
             raise UserError(f"`--{option}` is for music, and this preset makes text.")
     if arguments.prompt is None:
         raise UserError("`--prompt` must say how the text begins.")
-    check_preset(folder)
+    checked = check_preset(files)
     import_tensorflow()
     from zoo.products import sampling
     from zoo.store.preset import load_preset
@@ -199,30 +209,29 @@ def _continue_text(folder, arguments) -> None:
         "seed": arguments.seed,
     }
     sampling.check_options(**options)
-    preset = load_preset(folder)
+    preset = load_preset(checked)
     prompt = preset.with_known_lines(arguments.prompt)
     print(prompt + sampling.generate(preset, prompt, **options))
 
 
 def forecast(arguments) -> None:
     """Writes what comes after the end of a table."""
-    products.forecast(locate(arguments.preset), arguments)
+    products.forecast(locate_files(arguments.preset), arguments)
 
 
 def predict(arguments) -> None:
     """Writes the classes of series."""
-    products.predict(locate(arguments.preset), arguments)
+    products.predict(locate_files(arguments.preset), arguments)
 
 
 def evaluate(arguments) -> None:
     """Prints the metric of a preset on a held-out part."""
-    folder = locate(arguments.preset)
-    check_preset(folder)
+    checked = check_preset(locate_files(arguments.preset))
     import_tensorflow()
     from zoo.runs.evaluation import evaluate as measured
     from zoo.store.preset import load_preset
 
-    preset = load_preset(folder)
+    preset = load_preset(checked)
     task, known = TASKS[preset.metadata["task"]], preset.metadata["data"]
     dataset, own = arguments.dataset, arguments.data
     if dataset is None and own is None:
@@ -290,7 +299,7 @@ def report(arguments) -> None:
     print(write_run_report(arguments.run, arguments.out))
 
 
-def _recipe(task, dataset, arguments, start: Path | None = None):
+def _recipe(task, dataset, arguments, start: PresetFiles | None = None):
     """The recipe that a training begins with, changed by options; and what stays.
 
     Returns:
@@ -299,7 +308,7 @@ def _recipe(task, dataset, arguments, start: Path | None = None):
     if start is None:
         recipe = starting_recipe(task, dataset, arguments.recipe)
     else:
-        recipe = task.recipe_from(read_metadata(start)["recipe"])
+        recipe = task.recipe_from(read_known_metadata(start.folder)["recipe"])
     names = {field.name for field in dataclasses.fields(recipe)}
     given = {k: v for k, v in vars(arguments).items() if k in names and v is not None}
     for name in ("clip", "window", "mean_window", "average_after", "patience"):

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from zoo import datasets
-from zoo.runs.report import result_table, verdict, worded
+from zoo.plain.scales import worded
+from zoo.runs.report import result_table, verdict
 from zoo.store import hub
 from zoo.store.card import on_machine
-from zoo.store.check import check_preset
-from zoo.store.folder import read_metadata
+from zoo.store.check import check_preset, read_known_metadata
 from zoo.store.index import list_presets
 from zoo.store.manifest import FILES, MANIFEST, copy_preset
 from zoo.system.errors import UserError, ZooError
@@ -66,7 +66,7 @@ def list_all(arguments) -> None:
 def show(arguments) -> None:
     """Prints what is known of a preset."""
     folder = hub.locate(arguments.preset)
-    metadata = read_metadata(folder)
+    metadata = read_known_metadata(folder)
     if arguments.json:
         _print_json({**metadata, "folder": str(folder)})
         return
@@ -113,12 +113,11 @@ def export_preset(arguments) -> None:
             raise UserError("`--half` is for preset folders, not for a .keras file.")
     elif out.exists() and not _is_preset_alone(out):
         raise UserError(f"{out} is no preset folder, and is not replaced.")
-    for run in arguments.runs:
-        check_preset(hub.locate(run))
+    runs = [check_preset(hub.locate_files(run)) for run in arguments.runs]
     import_tensorflow()
     from zoo.store import publishing
 
-    metadata = publishing.export_preset(arguments.runs, out, half=arguments.half)
+    metadata = publishing.export_preset(runs, out, half=arguments.half)
     seeds = ", ".join(
         f"seed {seed}: {worded(value, metadata['metric']['unit'])}"
         for seed, value in metadata["seeds"].items()
@@ -128,14 +127,11 @@ def export_preset(arguments) -> None:
 
 def publish(arguments) -> None:
     """Makes or extends a release folder."""
-    for preset in arguments.presets:
-        check_preset(hub.locate(preset))
+    presets = [check_preset(hub.locate_files(name)) for name in arguments.presets]
     import_tensorflow()
     from zoo.store import publishing
 
-    index = publishing.publish(
-        arguments.folder, arguments.presets, mirrors=arguments.mirrors
-    )
+    index = publishing.publish(arguments.folder, presets, mirrors=arguments.mirrors)
     if arguments.json:
         _print_json({p.name: dataclasses.asdict(p) for p in index.presets.values()})
         return

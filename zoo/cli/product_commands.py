@@ -10,8 +10,8 @@ import numpy as np
 
 from zoo.music.midi import check_speed, write_midi
 from zoo.products.output import ForecastTable
-from zoo.store.check import check_preset
-from zoo.store.folder import read_metadata
+from zoo.store.check import check_preset, read_known_metadata
+from zoo.store.files import PresetFiles
 from zoo.store.forecasting import reading_of
 from zoo.system.errors import UserError
 from zoo.system.files import write_text
@@ -24,7 +24,7 @@ from zoo.tasks.table_options import OPTIONS
 SHOWN = 12  # classes that are counted in a line
 
 
-def compose(folder: Path, arguments) -> None:
+def compose(files: PresetFiles, arguments) -> None:
     """Writes a piece of music and its continuation as MIDI file and picture."""
     if arguments.out is None:
         raise UserError("`--out` must name the MIDI file to write, such as tune.mid.")
@@ -32,13 +32,13 @@ def compose(folder: Path, arguments) -> None:
     given = {"tempo": arguments.tempo, "frames_per_beat": arguments.frames_per_beat}
     speed = {name: value for name, value in given.items() if value is not None}
     check_speed(**speed)
-    check_preset(folder)
+    checked = check_preset(files)
     import_tensorflow()
     from zoo.products.composing import generate_music, read_prompt, start_chord
     from zoo.products.pictures import plot_roll
     from zoo.store.preset import load_preset
 
-    preset = load_preset(folder)
+    preset = load_preset(checked)
     name = preset.metadata["data"]["name"]
     known = TASKS["music"].FRAMES_PER_BEAT.get(name, 1)
     speed.setdefault("frames_per_beat", preset.processing.get("frames_per_beat", known))
@@ -74,9 +74,9 @@ def compose(folder: Path, arguments) -> None:
     print(f"MIDI file: {out}\npicture:   {picture}")
 
 
-def forecast(folder: Path, arguments) -> None:
+def forecast(files: PresetFiles, arguments) -> None:
     """Writes what comes after the end of a table as CSV and picture, and prints it."""
-    task = read_metadata(folder)["task"]
+    task = read_known_metadata(files.folder)["task"]
     if task != "forecasting":
         raise UserError(f"This preset is one of {task}; it must be one of forecasting.")
     name = f"{Path(arguments.data).stem}-forecast.csv"
@@ -84,15 +84,15 @@ def forecast(folder: Path, arguments) -> None:
     known = OPTIONS
     options = {o.name: getattr(arguments, o.name, None) for o in known}
     given = {name: value for name, value in options.items() if value is not None}
-    config, _ = check_preset(folder)
-    stored = reading_of(config["processing"], known)
+    checked = check_preset(files)
+    stored = reading_of(checked.config["processing"], known)
     table = read_table(arguments.data, **{**stored, **given})
     import_tensorflow()
     from zoo.products import forecasts
     from zoo.products.pictures import plot_forecast
     from zoo.store.preset import load_preset
 
-    preset = load_preset(folder)
+    preset = load_preset(checked)
     values = forecasts.arranged(preset, list(table.columns), table.values)
     ahead, naive = (f(preset, values) for f in (forecasts.forecast, forecasts.naive))
     widths = forecasts.half_widths(preset, values)
@@ -133,9 +133,9 @@ def _intervals(found: dict) -> str:
     )
 
 
-def predict(folder: Path, arguments) -> None:
+def predict(files: PresetFiles, arguments) -> None:
     """Writes the classes of series as CSV, and prints how many have which."""
-    task = read_metadata(folder)["task"]
+    task = read_known_metadata(files.folder)["task"]
     if task != "classification":
         raise UserError(
             f"This preset is one of {task}; it must be one of classification."
@@ -149,7 +149,7 @@ def predict(folder: Path, arguments) -> None:
     from zoo.products.classes import predict_classes
     from zoo.store.preset import load_preset
 
-    preset = load_preset(folder)
+    preset = load_preset(files)
     labels, probabilities = predict_classes(preset, [values for values, _ in cases])
     classes = preset.processing["classes"]
     write_text(out, _class_csv(classes, labels, probabilities))

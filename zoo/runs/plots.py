@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 ABOVE, BELOW = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 
 
-
-
-
-
 @never_fails
 def plot_metric(
     path: str | os.PathLike,
@@ -169,16 +165,6 @@ def plot_grad_norm(
     finish(figure, axes, path)
 
 
-
-
-
-
-
-
-
-
-
-
 def _level(axes: Axes, level: float, text: str) -> None:
     axes.axhline(level, color=GREY, linestyle="--", linewidth=1)
     axes.annotate(
@@ -192,13 +178,3 @@ def _level(axes: Axes, level: float, text: str) -> None:
         fontsize=9,
         parse_math=False,
     )
-
-
-
-
-
-
-
-
-
-

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import keras
 
-from zoo.runs.report import SECOND, cells
+from zoo.plain.scales import SECOND, cells
 
 # What a line leaves out where it is too long, one after the other.
 _SPARED = ("gradient", "loss", "second", "training", "time")

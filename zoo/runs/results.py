@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Sequence
 
 from zoo.datasets import DATASETS
+from zoo.plain.scales import cells, headings
 from zoo.runs.evaluation import evaluate
-from zoo.runs.report import cells, headings
 from zoo.store.card import on_machine
 from zoo.store.hub import from_preset
 from zoo.system.errors import UserError

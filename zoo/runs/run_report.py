@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import bptt_keras as bk
-from zoo.runs.report import verdict, worded
+from zoo.plain.scales import worded
+from zoo.runs.report import verdict
 from zoo.store.folder import METADATA, read_json
 from zoo.system import limits
 from zoo.system.errors import UserError

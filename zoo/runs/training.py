@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import math
-import os
-import platform
 import shutil
 import time
 from pathlib import Path
@@ -20,6 +17,8 @@ from zoo.recipes.clipping import clipped, keras_arguments
 from zoo.recipes.recipe import Training
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
+from zoo.runs.evaluation import measure
+from zoo.runs.facts import machine, versions
 from zoo.runs.monitoring import (
     Derived,
     KeepBest,
@@ -68,6 +67,8 @@ class Run:
         start: `Preset` whose weights the training begins with; None: fresh ones. The
             data must be those that its model reads: see `Task.adapted`.
         patient_since: Epoch from which `recipe.patience` counts at the earliest.
+        checkpoint: What `read_checkpoint` returned for `out`, from which `fit` goes on;
+            None: `fit` looks for one.
 
     Raises:
         UserError: If the data, or the weights to begin with, do not go with the recipe.
@@ -80,10 +81,11 @@ class Run:
         recipe: Training,
         out: Path,
         *,
-        jit="auto",
+        jit: str | bool = "auto",
         origin: dict | None = None,
         start: Preset | None = None,
         patient_since: int = 0,
+        checkpoint: dict | None = None,
     ):
         task.check(data, recipe)
         keras.utils.set_random_seed(recipe.seed)
@@ -111,6 +113,7 @@ class Run:
             task.METRIC, recipe.epochs, best=lambda: self.keeper.epoch
         )
         self.patient_since = patient_since
+        self._found = checkpoint
         self.facts = self._collect_facts()
         # What is trained must be what can be read again.
         processing = task.processing_for(data, recipe)
@@ -181,9 +184,11 @@ class Run:
         """
         recover_folder(self.preset_folder)
         checkpoint = Checkpoint(self.out / CHECKPOINT, self)
-        if not any((self.out / name).exists() for name in (CHECKPOINT, BEFORE)):
-            return checkpoint, 0
-        state, _ = read_checkpoint(self.out)
+        state, self._found = self._found, None
+        if state is None:
+            if not any((self.out / name).exists() for name in (CHECKPOINT, BEFORE)):
+                return checkpoint, 0
+            state, _ = read_checkpoint(self.out)
         return checkpoint, checkpoint.restore(state)
 
     def remarks(self) -> list[str]:
@@ -267,8 +272,6 @@ class Run:
 
     def _measure(self, best: Preset) -> None:
         """Puts into the preset what is known once nothing is trained any more."""
-        from zoo.runs.evaluation import measure
-
         task, recipe, metric = self.task, self.recipe, best.metadata["metric"]
         data = task.tempered(best.model, self.data, recipe)
         if data is None:
@@ -326,30 +329,3 @@ def _copy_weights(preset: Preset, model: keras.Model) -> None:
             f"{[w.shape for w in own]}. Leave out what changes the model."
         )
     model.set_weights(theirs)
-
-
-def machine() -> str:
-    """What TensorFlow computes on: the GPUs, or else the cores."""
-    import tensorflow as tf
-
-    gpus = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", "a GPU")
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-    return ", ".join(gpus) or f"{os.cpu_count()} CPU cores"
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
-    import tensorflow as tf
-
-    try:
-        own = importlib.metadata.version("bptt_keras")
-    except importlib.metadata.PackageNotFoundError:
-        own = getattr(bk, "__version__", "unknown")
-    return {
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "bptt_keras": own,
-    }

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from zoo.store.folder import is_number, require_plain
-from zoo.store.manifest import MANIFEST, is_sha256, sha256_of
+from zoo.store.manifest import MANIFEST, Manifest, is_sha256, sha256_of
 from zoo.system import limits
 from zoo.system.errors import UserError, ZooError
 from zoo.system.reading import parse_json
@@ -68,7 +68,7 @@ class Index:
     mirrors: tuple[str, ...] = ()
 
 
-def is_name(value) -> bool:
+def is_name(value: object) -> bool:
     """Whether a preset can be called so: it is a folder, and a part of an address."""
     pattern = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
     return (
@@ -146,7 +146,7 @@ def to_json(index: Index) -> dict:
     return {"format": FORMAT, "mirrors": list(index.mirrors), "presets": rows}
 
 
-def listed(name: str, metadata: dict, manifest) -> Listed:
+def listed(name: str, metadata: dict, manifest: Manifest) -> Listed:
     """The entry of a preset.
 
     Args:
@@ -186,7 +186,7 @@ def _listed(name: str, row: dict) -> Listed:
             "float": is_number(value),
             "str": isinstance(value, str),
         }
-        if not known[field.type]:
+        if not known[str(field.type)]:
             raise ValueError(f"{field.name}={value!r:.100}")
     if not is_name(name) or not is_sha256(entry.manifest_sha256):
         raise ValueError(f"the name {name!r} or its checksum")

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.store.folder import CARD, CONFIG, METADATA, WEIGHTS
@@ -59,6 +60,11 @@ class Manifest:
         """Bytes of all files."""
         return sum(entry.size for entry in self.files.values())
 
+    @property
+    def sums(self) -> dict[str, str]:
+        """`{name: SHA-256}` of all files."""
+        return {name: entry.sha256 for name, entry in self.files.items()}
+
     def check(self, name: str, path: str | os.PathLike) -> None:
         """Compares a file with the entry of a name.
 
@@ -98,8 +104,14 @@ def read_manifest(content: bytes, origin: str) -> Manifest:
     return Manifest(files, hashlib.sha256(content).hexdigest())
 
 
-def make_manifest(folder: str | os.PathLike) -> bytes:
+def make_manifest(
+    folder: str | os.PathLike, sums: Mapping[str, str] | None = None
+) -> bytes:
     """The content of the manifest of a preset folder.
+
+    Args:
+        folder: The preset folder.
+        sums: `{name: SHA-256}` of files that have been hashed; the others are now.
 
     Raises:
         UserError: If one of the four files is missing, a link, or larger than may be.
@@ -116,7 +128,8 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
                 f"{path} has {size:,} bytes; at most {LARGEST[name]:,} can be "
                 "published."
             )
-        rows[name] = {"size": size, "sha256": sha256_of(path)}
+        known = (sums or {}).get(name)
+        rows[name] = {"size": size, "sha256": known or sha256_of(path)}
     text = json.dumps({"format": FORMAT, "files": rows}, indent=2)
     return f"{text}\n".encode()
 
@@ -153,7 +166,7 @@ def sha256_of(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def is_sha256(value) -> bool:
+def is_sha256(value: object) -> bool:
     """Whether a value is written as `sha256_of` writes."""
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 

@@ -12,15 +12,14 @@ import numpy as np
 from zoo.models.config import from_config, to_config
 from zoo.models.weights import save_weights
 from zoo.store.card import card
-from zoo.store.check import FORMAT, check_config, check_preset
-from zoo.store.folder import (
-    CARD,
-    CONFIG,
-    METADATA,
-    WEIGHTS,
-    check_metadata,
-    find_preset,
+from zoo.store.check import (
+    FORMAT,
+    check_config,
+    check_known_metadata,
+    check_preset,
 )
+from zoo.store.files import CheckedPreset, PresetFiles
+from zoo.store.folder import CARD, CONFIG, METADATA, WEIGHTS
 from zoo.store.manifest import sha256_of
 from zoo.system import limits
 from zoo.system.errors import UserError
@@ -198,12 +197,13 @@ def save_to_preset(
         write_text(new / CARD, card(metadata))
 
 
-def load_preset(folder: str | os.PathLike) -> Preset:
+def load_preset(source: str | os.PathLike | PresetFiles | CheckedPreset) -> Preset:
     """Reads a preset folder. No code in it is run: see `zoo.models.config`.
 
     Args:
-        folder: The preset folder, or the folder of a training run that has one in
-            `preset`.
+        source: The preset folder, or the folder of a training run that has one in
+            `preset`; or its files; or what `check_preset` returned, which is not
+            checked again.
 
     Returns:
         The `Preset`, its model built and with its weights.
@@ -212,8 +212,8 @@ def load_preset(folder: str | os.PathLike) -> Preset:
         UserError: If the folder or one of its files is missing, damaged, or of
             another format.
     """
-    folder = find_preset(folder)
-    config, metadata = check_preset(folder)
+    checked = source if isinstance(source, CheckedPreset) else check_preset(source)
+    folder, config = checked.files.folder, checked.config
     try:
         model = from_config(config["model"])
     except ValueError as error:
@@ -234,7 +234,7 @@ def load_preset(folder: str | os.PathLike) -> Preset:
         raise UserError(
             f"The preset file {path} does not hold this model's weights: {error}"
         ) from None
-    return Preset(model, config["processing"], metadata)
+    return Preset(model, config["processing"], checked.metadata)
 
 
 def check_preset_possible(
@@ -265,7 +265,7 @@ def check_preset_possible(
     try:
         config = _config(model, processing)
         check_config(config)
-        check_metadata(metadata)
+        check_known_metadata(metadata)
         for name, value, most in (
             (CONFIG, config, limits.CONFIG),
             (METADATA, metadata, limits.METADATA - _TO_COME),

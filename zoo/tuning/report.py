@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 
 import bptt_keras as bk
-from zoo.runs.report import worded
+from zoo.plain.scales import worded
 from zoo.tuning.job import Job, Trial
 from zoo.tuning.pictures import plots
 from zoo.tuning.table import (

@@ -10,7 +10,7 @@ import statistics
 import textwrap
 from collections.abc import Sequence
 
-from zoo.runs.report import headings
+from zoo.plain.scales import headings
 from zoo.system.files import write_text
 from zoo.tuning.job import Job, Trial
 

@@ -4,15 +4,8 @@ import math
 
 import pytest
 
-from zoo.runs.report import (
-    cells,
-    derived,
-    headings,
-    perplexity,
-    result_table,
-    verdict,
-    worded,
-)
+from zoo.plain.scales import cells, headings, perplexity, worded
+from zoo.runs.report import derived, result_table, verdict
 from zoo.tasks import TASKS
 
 METADATA = {

@@ -9,8 +9,7 @@ import pytest
 
 import zoo
 from zoo.models import weights_file
-from zoo.store.check import check_preset
-from zoo.store.folder import read_metadata
+from zoo.store.check import check_preset, read_known_metadata
 from zoo.store.preset import check_preset_possible
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
@@ -202,7 +201,7 @@ def test_file_that_refers_to_another_file_is_refused(folder, tmp_path):
 )
 def test_metadata_that_commands_cannot_work_with_are_refused(folder, change, words):
     rewrite(folder, "metadata.json", change)
-    for read in (zoo.from_preset, read_metadata):
+    for read in (zoo.from_preset, read_known_metadata):
         with pytest.raises(UserError, match=f"metadata.json is damaged: .*{words}"):
             read(folder)
 
