@@ -16,9 +16,9 @@ from zoo.store.forecasting import reading_of
 from zoo.system.errors import UserError
 from zoo.system.files import output_file, write_text
 from zoo.system.quiet import import_tensorflow
+from zoo.tables.options import OPTIONS
 from zoo.tables.own_table import read_table
 from zoo.tasks import TASKS
-from zoo.tasks.table_options import OPTIONS
 
 SHOWN = 12  # classes that are counted in a line
 

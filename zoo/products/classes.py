@@ -9,11 +9,11 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from zoo.cases.case_files import LARGEST
+from zoo.classification.inputs import ClassificationRecipe, case_inputs
 from zoo.store.folder import are_numbers, are_texts
 from zoo.store.preset import Preset
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.case_inputs import ClassificationRecipe, case_inputs
 
 ROWS, CHUNK = 32, 4096  # series and timesteps of a call, which bounds its memory
 
@@ -42,7 +42,7 @@ def predict_classes(
         import dataclasses
         import zoo
         from zoo.cases.labelled import LabelledCases
-        from zoo.tasks.case_inputs import ClassificationRecipe
+        from zoo.classification.inputs import ClassificationRecipe
         from zoo.tasks.classification import Classification
 
         rising = [(np.arange(9.0)[:, None], "up")] * 2

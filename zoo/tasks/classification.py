@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 
 from zoo.cases.neighbours import nearest_neighbour, nearest_warped
-from zoo.system.errors import UserError
-from zoo.tasks.case_inputs import (
+from zoo.classification.inputs import (
     ClassificationRecipe,
     better_scaling,
     case_inputs,
     scaled_cases,
 )
+from zoo.system.errors import UserError
 from zoo.tasks.task import Metric, Option, Task, once
 
 # Cases below which validation cannot choose an epoch: one is more than a percent.
@@ -147,7 +147,7 @@ class Classification(Task):
         return self._batches(data, _part(data, part), recipe, shuffle=False)
 
     def _batches(self, data, part, recipe, *, shuffle, epoch=0):
-        from zoo.recipes.batches import ragged_batches
+        from zoo.fitting.batches import ragged_batches
 
         series, labels = part
         read = case_inputs(series, data.scaling(), recipe)

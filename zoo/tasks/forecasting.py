@@ -13,7 +13,7 @@ from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import ahead, naive_forecast
 from zoo.forecasting.series import FEWEST, series_of, shares
 from zoo.system.errors import UserError
-from zoo.tasks.table_options import FRACTIONS, OPTIONS
+from zoo.tables.options import FRACTIONS, OPTIONS
 from zoo.tasks.task import PARTS, Metric, Task
 
 
@@ -146,7 +146,7 @@ class Forecasting(Task):
 
     def training(self, data, recipe, epoch=0):
         """Side by side as many pieces of each series as `batch_size` says."""
-        from zoo.recipes.batches import ShuffledArrays
+        from zoo.fitting.batches import ShuffledArrays
 
         pairs = self._pairs(data, recipe, 0, data.ends[0])
         length = self._stream_length(data, recipe)
@@ -160,7 +160,7 @@ class Forecasting(Task):
 
     def held_out(self, data, recipe, part):
         """One stream, with all before the part to warm up, unscored."""
-        from zoo.recipes.batches import WeighedStream
+        from zoo.fitting.batches import WeighedStream
 
         x, y, scored = self.stream(data, recipe, part)
         return WeighedStream(x, y, scored.astype(np.float32), window=recipe.window)

@@ -54,7 +54,7 @@ class DrawnTask(GeneratedTask):
         """`(x, y)` of so many rows."""
 
     def training(self, data, recipe, epoch=0):
-        from zoo.recipes.batches import Generated
+        from zoo.fitting.batches import Generated
 
         def draw(rng, rows):
             return self.draw(recipe, rng, rows)
@@ -62,7 +62,7 @@ class DrawnTask(GeneratedTask):
         return Generated(draw, recipe.updates, recipe.batch_size, recipe.seed, epoch)
 
     def held_out(self, data, recipe, part):
-        from zoo.recipes.batches import ShuffledArrays
+        from zoo.fitting.batches import ShuffledArrays
 
         seed, rows = _PARTS[part]
         x, y = self.draw(recipe, np.random.default_rng(seed), rows)

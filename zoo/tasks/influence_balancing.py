@@ -83,7 +83,7 @@ class InfluenceBalancing(GeneratedTask):
         return self._batch(1, SETTLED)
 
     def _batch(self, rows, steps):
-        from zoo.recipes.batches import ShuffledArrays
+        from zoo.fitting.batches import ShuffledArrays
 
         x = np.zeros((rows, SETTLED + steps, 1), np.float32)
         return ShuffledArrays(x, np.ones_like(x), rows, seed=None)
@@ -134,7 +134,7 @@ class InfluenceBalancing(GeneratedTask):
         return bk.TruncatedBPTT(model, window, burn_in=SETTLED, shards=1)
 
     def build_callbacks(self, run):
-        from zoo.recipes.batches import DrawnWindows
+        from zoo.fitting.batches import DrawnWindows
 
         drawn = run.recipe.mean_window is not None
         return [DrawnWindows(run.recipe.seed)] if drawn else []

@@ -269,7 +269,7 @@ class LanguageTask(Task):
         return once(data, part, lambda: self._levels(data, part))
 
     def _levels(self, data, part):
-        from zoo.tasks import baselines
+        from zoo.texts import baselines
 
         train, held_out = data.ids["train"][-COUNTED:], data.ids[part][:SCORED]
         size = data.vocabulary.size

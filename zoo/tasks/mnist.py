@@ -115,7 +115,7 @@ class SequentialMnist(Task):
         return self._batches(data, part, 250, None)
 
     def _batches(self, data, part, size, seed, epoch=0):
-        from zoo.recipes.batches import ShuffledArrays
+        from zoo.fitting.batches import ShuffledArrays
 
         x = data.images[part].astype(np.float32) / 255
         return ShuffledArrays(x, data.labels[part], size, seed, epoch)

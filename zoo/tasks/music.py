@@ -233,7 +233,7 @@ class Music(Task):
         return self._batches(pieces or getattr(data, part), recipe, shuffle=False)
 
     def _batches(self, pieces, recipe, *, shuffle, epoch=0):
-        from zoo.recipes.batches import ragged_batches
+        from zoo.fitting.batches import ragged_batches
 
         pieces = [piece.astype(np.float32) for piece in pieces if len(piece) > 1]
         return ragged_batches(
@@ -258,7 +258,7 @@ class Music(Task):
 
     def levels(self, data, recipe, part):
         """Two rules for each key by itself, which see no chord, and chance."""
-        from zoo.tasks import baselines
+        from zoo.texts import baselines
 
         pieces = [piece for piece in getattr(data, part) if len(piece) > 1]
         return {

@@ -257,7 +257,7 @@ class WordLM(LanguageTask):
     def build_optimizer(self, recipe, updates):
         if recipe.average_after is None:
             return super().build_optimizer(recipe, updates)
-        from zoo.recipes.averaging import AveragedSGD
+        from zoo.fitting.averaging import AveragedSGD
 
         optimizer = AveragedSGD(
             recipe.learning_rate,
@@ -268,8 +268,8 @@ class WordLM(LanguageTask):
         return optimizer
 
     def build_callbacks(self, run):
-        from zoo.recipes.averaging import NonMonotone
-        from zoo.recipes.batches import DrawnWindows
+        from zoo.fitting.averaging import NonMonotone
+        from zoo.fitting.batches import DrawnWindows
 
         callbacks, recipe = [], run.recipe
         if recipe.window_deviation:

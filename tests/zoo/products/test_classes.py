@@ -8,10 +8,10 @@ import pytest
 
 import zoo
 from zoo.cases.labelled import LabelledCases
+from zoo.classification.inputs import ClassificationRecipe
 from zoo.cli.main import main
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.case_inputs import ClassificationRecipe
 
 TASK = TASKS["classification"]
 

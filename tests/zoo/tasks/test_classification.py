@@ -9,9 +9,9 @@ import pytest
 
 import bptt_keras as bk
 from zoo.cases.labelled import LabelledCases
+from zoo.classification.inputs import ClassificationRecipe, better_scaling, case_inputs
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.case_inputs import ClassificationRecipe, better_scaling, case_inputs
 
 TASK = TASKS["classification"]
 NOTHING = frozenset()

@@ -20,7 +20,7 @@ class AveragedSGD(keras.optimizers.SGD):
         **kwargs: Those of `keras.optimizers.SGD`.
 
     Example:
-        from zoo.recipes.averaging import AveragedSGD
+        from zoo.fitting.averaging import AveragedSGD
 
         weight = keras.Variable([0.0])
         optimizer = AveragedSGD(1.0)

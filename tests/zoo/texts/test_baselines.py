@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from zoo.tasks import baselines
+from zoo.texts import baselines
 from zoo.texts.ngrams import kneser_ney
 
 # a b a a | a b c a, with c = 2 unseen in training and one id more, 3.
