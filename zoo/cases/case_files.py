@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -154,7 +154,11 @@ def _lines(text: str, *, comment: str | tuple[str, ...]) -> Iterator[tuple[int, 
             yield number, line
 
 
-def _cases(lines, read, fill) -> list[Case]:
+def _cases(
+    lines: Iterable[tuple[int, str]],
+    read: Callable[[str], tuple[np.ndarray, str | None]],
+    fill: str | None,
+) -> list[Case]:
     cases: list[Case] = []
     for number, line in lines:
         try:

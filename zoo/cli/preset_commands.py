@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from zoo import datasets
+from zoo.products.kinds import product_of
 from zoo.runs.report import result_table, verdict, worded
 from zoo.store import hub
 from zoo.store.card import on_machine
@@ -80,7 +81,9 @@ def show(arguments) -> None:
     seconds = f"{metadata['wall_time_seconds']:,.0f} s"
     print(f"trained in {seconds}{on_machine(metadata)}{stopped}")
     print(f"folder: {folder}")
-    for words, command in TASKS[metadata["task"]].next_steps(arguments.preset):
+    for words, command in product_of(TASKS[metadata["task"]]).next_steps(
+        arguments.preset
+    ):
         print(f"{words}: {command}")
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from zoo.music.midi import check_speed, write_midi
+from zoo.music.pieces import FRAMES_PER_BEAT
 from zoo.products.output import ForecastTable
 from zoo.store.check import check_preset
 from zoo.store.folder import read_metadata
-from zoo.store.forecasting import reading_of
 from zoo.system.errors import UserError
 from zoo.system.files import output_file, write_text
 from zoo.system.quiet import import_tensorflow
-from zoo.tables.options import OPTIONS
+from zoo.tables.options import OPTIONS, reading_of
 from zoo.tables.own_table import read_table
 from zoo.tasks import TASKS
 
@@ -39,7 +39,7 @@ def compose(folder: Path, arguments) -> None:
 
     preset = load_preset(folder)
     name = preset.metadata["data"]["name"]
-    known = TASKS["music"].FRAMES_PER_BEAT.get(name, 1)
+    known = FRAMES_PER_BEAT.get(name, 1)
     speed.setdefault("frames_per_beat", preset.processing.get("frames_per_beat", known))
     per_beat = speed["frames_per_beat"]
     if arguments.prompt is None:

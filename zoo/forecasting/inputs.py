@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.forecasting.recipe import ForecastRecipe
+from zoo.forecasting.rules import ahead
+from zoo.forecasting.series import Series
 
 
 def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int, int]:
@@ -61,3 +63,41 @@ def from_rows(rows: np.ndarray, horizon: int) -> np.ndarray:
     if rows.shape[0] == 1:
         return rows[0].reshape(rows.shape[1], horizon, -1)
     return np.moveaxis(rows, 0, 2)
+
+
+def pairs(
+    data: Series, recipe: ForecastRecipe, first: int, end: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs, and the corrections that are asked for: `(rows, n, ...)` each.
+
+    Args:
+        data: The series.
+        recipe: Says what is read and forecast.
+        first: The first timestep.
+        end: The one after the last that is forecast.
+    """
+    scaled = data.scaled()
+    known = scaled[:, list(data.targets)]
+    places = np.arange(first, end - recipe.horizon)
+    y = ahead(known, places, recipe.horizon)
+    y = y - data.base(known, places, recipe)
+    x = model_inputs(scaled, data.targets, recipe)[:, places]
+    return x, in_rows(y, recipe).astype(np.float32)
+
+
+def stream(
+    data: Series, recipe: ForecastRecipe, part: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs and corrections up to the end of a part, and which timesteps count.
+
+    Args:
+        data: The series.
+        recipe: Says what is read and forecast.
+        part: "validation" or "test".
+    """
+    first, end = data.span(part)
+    # Whole windows: the first, unscored timesteps make up for it.
+    start = (end - recipe.horizon) % recipe.finite_window
+    x, y = pairs(data, recipe, start, end)
+    # From the last timestep before the part on, all that is forecast lies in it.
+    return x, y, np.arange(start, start + x.shape[1]) >= first - 1

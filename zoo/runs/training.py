@@ -18,7 +18,7 @@ import keras
 import bptt_keras as bk
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
-from zoo.recipes.clipping import clipped, keras_arguments
+from zoo.fitting.optimizers import clipped, keras_arguments
 from zoo.system.errors import UserError, ZooError
 from zoo.system.files import recover_folder
 from zoo.runs.monitoring import (
@@ -113,7 +113,7 @@ class Run:
         self.patient_since = patient_since
         self.facts = self._collect_facts()
         # What is trained must be what can be read again.
-        processing = task.processing_for(data, recipe)
+        processing = task.processing(data, recipe)
         check_preset_possible(self.model, processing, {"task": task.NAME, **self.facts})
         self._seconds, self._start = 0.0, time.perf_counter()
 
@@ -151,11 +151,11 @@ class Run:
                     verbose=0,
                     callbacks=[
                         Summary(),
-                        Derived(task),
+                        Derived(task.METRIC),
                         self.recorder,
                         self.keeper,
                         self.progress,
-                        *task.build_callbacks(self),
+                        *task.build_callbacks(recipe, self.recorder.history),
                         *self._watch(epoch),
                         patience,
                         checkpoint,
@@ -242,7 +242,7 @@ class Run:
             **self.facts,
             "wall_time_seconds": round(self.seconds, 1),
         }
-        processing = self.task.processing_for(self.data, self.recipe)
+        processing = self.task.processing(self.data, self.recipe)
         return Preset(self.model, processing, metadata)
 
     def _finish(self, epochs: int) -> Preset:
@@ -274,7 +274,7 @@ class Run:
         if data is None:
             data = self.data
         else:
-            best.processing.update(task.processing_for(data, recipe))
+            best.processing.update(task.processing(data, recipe))
             metric["value"] = measure(task, best.model, data, recipe, "validation")
         if "test" in task.parts(data):
             value = measure(task, best.model, data, recipe, "test")

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from zoo.models.sizes import Sizes, sizes_of
 from zoo.models.weights_file import check_weights, largest_file
+from zoo.plain.json_values import are_numbers
 from zoo.store.folder import (
     CONFIG,
     METADATA,
     WEIGHTS,
-    are_numbers,
     find_preset,
     read_json,
     read_metadata,

@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from zoo.cases.labelled import LabelledCases
-from zoo.classification.inputs import ClassificationRecipe
+from zoo.classification.recipe import ClassificationRecipe
 from zoo.cli.main import main
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS

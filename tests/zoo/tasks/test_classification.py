@@ -9,7 +9,8 @@ import pytest
 
 import bptt_keras as bk
 from zoo.cases.labelled import LabelledCases
-from zoo.classification.inputs import ClassificationRecipe, better_scaling, case_inputs
+from zoo.classification.inputs import better_scaling, case_inputs
+from zoo.classification.recipe import ClassificationRecipe
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 
