@@ -81,9 +81,8 @@ def show(arguments) -> None:
     seconds = f"{metadata['wall_time_seconds']:,.0f} s"
     print(f"trained in {seconds}{on_machine(metadata)}{stopped}")
     print(f"folder: {folder}")
-    for words, command in product_of(TASKS[metadata["task"]]).next_steps(
-        arguments.preset
-    ):
+    product = product_of(TASKS[metadata["task"]])
+    for words, command in product.next_steps(arguments.preset):
         print(f"{words}: {command}")
 
 

@@ -10,6 +10,7 @@ import zoo
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.series import Series
 from zoo.music.own_rolls import read_rolls
+from zoo.runs.evaluation import adapted
 from zoo.system.errors import UserError
 from zoo.tables.own_table import read_table
 from zoo.tasks import TASKS
@@ -134,17 +135,17 @@ def test_a_preset_reads_other_data_by_its_own_scaling():
     recipe = ForecastRecipe(units=1)
     metadata = {"task": "forecasting", "recipe": dataclasses.asdict(recipe)}
     model = task.build_model(known, recipe)
-    preset = zoo.Preset(model, task.processing(known), metadata)
+    preset = zoo.Preset(model, task.processing(known, recipe), metadata)
     other = dataclasses.replace(
         known, columns=("b", "a"), values=5 + 3 * known.values[:, ::-1], targets=(0, 1)
     )
-    read = task.adapted(other, preset)
+    read = adapted(other, preset)
     assert read.columns == ("a", "b") and read.targets == (1,)
     mean, deviation = known.scaling()
     expected = (5 + 3 * known.values - mean) / deviation
     np.testing.assert_allclose(read.scaled(), expected, rtol=1e-9)
     with pytest.raises(UserError, match="It has: c, a"):
-        task.adapted(dataclasses.replace(other, columns=("c", "a")), preset)
+        adapted(dataclasses.replace(other, columns=("c", "a")), preset)
 
 
 def test_naive_forecasts_repeat_the_season_and_the_last_value():
@@ -212,11 +213,12 @@ def test_every_fifth_case_of_a_class_validates(tmp_path):
     for part in ("TRAIN", "TEST"):
         (tmp_path / f"mine_{part}.ts").write_text(CASES)
     task = TASKS["classification"]
-    data = task.from_file(tmp_path / "mine_TRAIN.ts", task.recipe_for(None))
+    recipe = task.recipe_for(None)
+    data = task.from_file(tmp_path / "mine_TRAIN.ts", recipe)
     assert data.classes == ("a", "b")
     assert np.bincount(data.validation[1]).tolist() == [2, 2]
     assert np.bincount(data.train[1]).tolist() == [8, 8]
-    json.dumps(task.processing(data))
+    json.dumps(task.processing(data, recipe))
 
 
 def test_own_rolls_come_one_a_file(tmp_path):

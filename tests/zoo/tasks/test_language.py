@@ -1,20 +1,21 @@
 """What models of characters and of words do with a text of the user's own."""
 
 import dataclasses
-import types
 
 import numpy as np
 import pytest
 
 import zoo
 from zoo.datasets import Text
+from zoo.products.kinds import product_of
 from zoo.runs.fingerprint import digest
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.char_lm import Characters
+from zoo.texts.encoded import Characters
 from zoo.texts.ngrams import kneser_ney
 
 CHAR, WORD = TASKS["char-lm"], TASKS["word-lm"]
+TEXTS = product_of(CHAR)
 LINES = "the cat sat on the mat\nthe dog sat on the cat\n"
 
 
@@ -176,14 +177,13 @@ def test_what_the_user_has_set_stays(tmp_path):
 
 def test_unknown_characters_of_all_of_a_text_are_told(untrained):
     data = Characters.of(Text("x", "to be", "to be!!", ""))
-    assert CHAR.remarks(data, untrained)[0].startswith("28.57% of the characters")
-    assert CHAR.remarks(data, untrained, "whole")[0].startswith("16.67%")
+    assert TEXTS.remarks(data, untrained)[0].startswith("28.57% of the characters")
+    assert TEXTS.remarks(data, untrained, "whole")[0].startswith("16.67%")
 
 
 def test_the_sample_begins_with_what_is_known(untrained, tmp_path, capsys):
     data = Characters.of(Text("x", "!to be", "?!"), untrained.vocabulary)
-    run = types.SimpleNamespace(data=data, out=tmp_path)
-    CHAR.conclude(run, untrained)
+    TEXTS.conclude(tmp_path, data, untrained)
     assert (tmp_path / "sample.txt").read_text(encoding="utf-8").startswith("t")
     assert "a sample, at temperature 0.8" in capsys.readouterr().out
 
