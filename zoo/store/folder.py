@@ -65,7 +65,7 @@ def check_metadata(metadata: dict) -> None:
 
 def _check(metadata: dict) -> None:
     from zoo.tasks import TASKS
-    from zoo.tasks.task import PARTS
+    from zoo.plain.parts import PARTS
 
     def require(holds, what):
         if not holds:

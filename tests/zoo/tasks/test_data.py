@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.forecasting.inputs import pairs
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.series import Series
 from zoo.music.own_rolls import read_rolls
@@ -90,7 +91,7 @@ def test_what_is_forecast_is_how_the_next_values_differ_from_the_naive_ones(base
     task, data = TASKS["forecasting"], series()
     recipe = ForecastRecipe(horizon=4, season=6, base=base, window=10, batch_size=1)
     scaled = data.scaled()
-    (x,), (y,) = task._pairs(data, recipe, 0, 140)
+    (x,), (y,) = pairs(data, recipe, 0, 140)
     assert x.shape == (136, 2) and y.shape == (136, 4)
     for t in (0, 50, 135):
         np.testing.assert_allclose(x[t], scaled[t], rtol=1e-5)
@@ -110,7 +111,7 @@ def test_changes_are_from_a_season_before_and_from_the_last_value(columns):
     data = dataclasses.replace(data, targets=(2, 0))
     recipe = ForecastRecipe(horizon=4, season=6, inputs="changes", columns=columns)
     scaled = data.scaled()
-    x, y = task._pairs(data, recipe, 0, 140)
+    x, y = pairs(data, recipe, 0, 140)
     together = columns == "together"
     assert x.shape == ((1, 136, 6) if together else (2, 136, 2))
     assert y.shape == ((1, 136, 8) if together else (2, 136, 4))
