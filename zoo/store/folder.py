@@ -64,8 +64,8 @@ def check_metadata(metadata: dict) -> None:
 
 
 def _check(metadata: dict) -> None:
-    from zoo.tasks import TASKS
     from zoo.plain.parts import PARTS
+    from zoo.tasks import TASKS
 
     def require(holds, what):
         if not holds:

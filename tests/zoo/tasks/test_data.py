@@ -88,7 +88,7 @@ def series(steps=200, columns=2):
 
 @pytest.mark.parametrize("base", ["season", "last"])
 def test_what_is_forecast_is_how_the_next_values_differ_from_the_naive_ones(base):
-    task, data = TASKS["forecasting"], series()
+    data = series()
     recipe = ForecastRecipe(horizon=4, season=6, base=base, window=10, batch_size=1)
     scaled = data.scaled()
     (x,), (y,) = pairs(data, recipe, 0, 140)

@@ -7,7 +7,6 @@ import pytest
 
 import zoo
 from zoo.datasets import Text
-from zoo.products.kinds import product_of
 from zoo.runs.fingerprint import digest
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
@@ -15,7 +14,6 @@ from zoo.texts.encoded import Characters
 from zoo.texts.ngrams import kneser_ney
 
 CHAR, WORD = TASKS["char-lm"], TASKS["word-lm"]
-TEXTS = product_of(CHAR)
 LINES = "the cat sat on the mat\nthe dog sat on the cat\n"
 
 
@@ -173,19 +171,6 @@ def test_what_the_user_has_set_stays(tmp_path):
     for name in names:
         assert getattr(fitted, name) == getattr(usual, name)
     assert fitted.patience is None
-
-
-def test_unknown_characters_of_all_of_a_text_are_told(untrained):
-    data = Characters.of(Text("x", "to be", "to be!!", ""))
-    assert TEXTS.remarks(data, untrained)[0].startswith("28.57% of the characters")
-    assert TEXTS.remarks(data, untrained, "whole")[0].startswith("16.67%")
-
-
-def test_the_sample_begins_with_what_is_known(untrained, tmp_path, capsys):
-    data = Characters.of(Text("x", "!to be", "?!"), untrained.vocabulary)
-    TEXTS.conclude(tmp_path, data, untrained)
-    assert (tmp_path / "sample.txt").read_text(encoding="utf-8").startswith("t")
-    assert "a sample, at temperature 0.8" in capsys.readouterr().out
 
 
 def test_a_preset_encodes_and_decodes(untrained):
