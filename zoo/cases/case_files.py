@@ -90,7 +90,7 @@ def read_rows(text: str, *, fill: str | None = None) -> list[Case]:
 
     def parts(line):
         label, _, rest = line.partition(mark) if mark else _partition(line)
-        # `,` alone is the mark that the parser of numbers is told of.
+        # `,` alone is the sign that the parser of numbers knows.
         return label, re.sub(r"\s+", ",", rest) if mark is None else rest
 
     def case(line):
@@ -288,5 +288,5 @@ def _is_true(values: list[str]) -> bool:
 
 
 def _short(text: str) -> str:
-    """For an error: what stands there, cut."""
+    """What is there, cut short for an error."""
     return repr(text if len(text) <= 40 else f"{text[:40]}...")

@@ -25,7 +25,7 @@ class ShuffledArrays(keras.utils.PyDataset):
         x: Array `(rows, ...)`.
         y: Array `(rows, ...)`.
         batch_size: Rows of a batch; the last one may be smaller.
-        seed: Of the orders. None: the rows as they stand.
+        seed: Of the orders. None: the rows as they are.
         epoch: Epoch that comes first, counted from 0.
     """
 

@@ -17,7 +17,7 @@ class CausalConvolution(keras.layers.Layer):
         y_t = b + sum over k of W_k x_(t - k),      k = 0 ... n - 1
 
     with n the kernel's size, and zeros before the first timestep. The last n - 1 inputs
-    are its state, so a sequence may be cut anywhere. Padding must stand at the end of
+    are its state, so a sequence may be cut anywhere. Padding must be at the end of
     a row: what is switched off before a step that counts is read as zeros.
 
     Args:
@@ -91,7 +91,7 @@ class CausalConvolution(keras.layers.Layer):
         """Goes on from a state: see `bptt_keras.state.protocol`."""
         inputs = tf.cast(inputs, self.compute_dtype)
         if mask is not None:
-            # Not a product: what stands in padding may be NaN.
+            # Not a product: what is in the padding may be NaN.
             inputs = tf.where(mask[..., None], inputs, tf.zeros_like(inputs))
         read = tf.concat([state["past"], inputs], axis=1)
         steps, before = tf.shape(inputs)[1], self.kernel_size - 1

@@ -22,7 +22,7 @@ class WordEmbedding(keras.layers.Embedding):
     Args:
         input_dim: Number of words.
         output_dim: Width of a word's vector.
-        dropout: Part of the words to drop, from 0 to below 1.
+        dropout: Fraction of the words to drop, from 0 to below 1.
         **kwargs: Those of `keras.layers.Embedding`.
 
     Call arguments:

@@ -83,8 +83,8 @@ def to_numbers(texts: pd.Series, sign: str) -> tuple[np.ndarray, np.ndarray]:
         sign: Of `decimal_sign`.
 
     Returns:
-        `(values, wrong)`: float64, NaN where there is no number; and where a text
-        stands that is no number.
+        `(values, wrong)`: float64, NaN where there is no number; and where there
+        is a text that is no number.
     """
     # pandas: put off.
     import pandas as pd

@@ -1,4 +1,4 @@
-"""A table of the user's own, to forecast: read, put in order, and told of."""
+"""A table of the user's own, to forecast: read, put in order, and summed up."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _find_clock(
         if wanted is not None and name in wanted:
             continue
         if name in fields.texts:
-            # The first one says it; others, such as a day of birth, are no matter.
+            # The first one says it; others, such as a day of birth, do not matter.
             known = any(rank == 0 for rank, _ in clocks)
             texts, lines = fields.texts[name], fields.lines
             clock = None if known else clock_of_texts(name, texts, lines)
