@@ -1,4 +1,4 @@
-"""What a forecasting model reads of a series, in rows."""
+"""What a forecasting model reads of a series, in rows, and how much that may be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import numpy as np
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import ahead
 from zoo.forecasting.series import Series
+from zoo.system.errors import UserError
+
+# Floats of the corrections that are asked for, all timesteps together.
+MOST_ANSWERS = 200_000_000
+# Weights at both ends of a model, with which a preset holds it.
+MOST_WEIGHTS = 20_000_000
 
 
 def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int, int]:
@@ -20,6 +26,34 @@ def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int
     together = recipe.columns == "together"
     features = (columns if together else 1) * (2 if recipe.inputs == "changes" else 1)
     return features, recipe.horizon * (targets if together else 1)
+
+
+def require_sizes(data: Series, recipe: ForecastRecipe) -> None:
+    """Refuses what would fill the memory, or what no preset would hold.
+
+    Args:
+        data: The series.
+        recipe: The recipe.
+
+    Raises:
+        UserError: Says what to change.
+    """
+    answers = len(data.values) * recipe.horizon * len(data.targets)
+    if answers > MOST_ANSWERS:
+        raise UserError(
+            f"{data.name} is too large: {len(data.values):,} timesteps, "
+            f"{len(data.targets):,} columns and a horizon of {recipe.horizon} are "
+            f"{answers:,} values to forecast, of at most {MOST_ANSWERS:,}. Lower "
+            "--horizon, or name a --target or --columns-used."
+        )
+    features, outputs = model_sizes(len(data.columns), len(data.targets), recipe)
+    weights = recipe.units * (4 * features + outputs)
+    if weights > MOST_WEIGHTS:
+        raise UserError(
+            f"A model that reads {features:,} numbers and answers with {outputs:,} "
+            f"has {weights:,} weights for them, of at most {MOST_WEIGHTS:,}. Take "
+            "--columns apart, or lower --horizon or --units."
+        )
 
 
 def model_inputs(

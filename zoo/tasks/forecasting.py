@@ -10,9 +10,8 @@ import numpy as np
 
 from zoo import datasets
 from zoo.forecasting.defaults import fitted_recipe
-from zoo.forecasting.inputs import model_sizes, pairs, stream
+from zoo.forecasting.inputs import model_sizes, pairs, require_sizes, stream
 from zoo.forecasting.intervals import measured_intervals
-from zoo.forecasting.limits import require_sizes
 from zoo.forecasting.mixture import clear_share
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import ahead, naive_forecast
