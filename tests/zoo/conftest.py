@@ -144,7 +144,7 @@ def forecaster():
             kernel = model.layers[-1].kernel
             kernel.assign(rng.normal(size=kernel.shape))
         metadata = _metadata(task, recipe, "x", {"seasonal naive": 0.75})
-        processing = task.processing_for(data, recipe)
+        processing = task.processing(data, recipe)
         return zoo.Preset(model, processing, metadata), data
 
     return make

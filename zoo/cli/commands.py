@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zoo.cli import product_commands as products
 from zoo.plain.scales import SECOND, cells, worded
+from zoo.products.kinds import product_of
 from zoo.runs.report import result_table, verdict
 from zoo.store.check import check_preset, read_known_metadata
 from zoo.store.files import PresetFiles
@@ -46,14 +47,15 @@ def train(arguments) -> None:
     if start is None:
         task.check(data, recipe)
     import_tensorflow()
+    from zoo.runs.evaluation import adapted
     from zoo.runs.training import WRITTEN, Run
     from zoo.store.preset import load_preset
 
     preset = None if start is None else load_preset(start)
     if preset is not None:
-        data = task.adapted(data, preset)
+        data = adapted(data, preset)
         task.check(data, recipe)
-        for line in task.remarks(data, preset):
+        for line in product_of(task).remarks(data, preset):
             print(line)
     with alone_in(out):
         prepare_output(out, overwrite=True, names=WRITTEN)
@@ -119,11 +121,12 @@ def resume(arguments) -> None:
             import_tensorflow()
         data = load_data(task, recipe, **where)
         import_tensorflow()
+        from zoo.runs.evaluation import adapted
         from zoo.runs.training import PRESET, Run
         from zoo.store.preset import load_preset
 
         if start is not None:
-            data = task.adapted(data, load_preset(out / PRESET))
+            data = adapted(data, load_preset(out / PRESET))
         since = epoch if longer else 0
         origin = {**where, "from": start}
         run = Run(
@@ -180,14 +183,15 @@ def generate(arguments) -> None:
     """Continues a text or a piece of music, whatever the preset was trained for."""
     files = locate_files(arguments.preset)
     name = read_known_metadata(files.folder)["task"]
-    kind = TASKS[name].CONTINUES
-    if kind is None:
-        able = ", ".join(task.NAME for task in TASKS.values() if task.CONTINUES)
+    able_to = {"text": _continue_text, "music": products.compose}
+    kind = TASKS[name].MAKES
+    if kind not in able_to:
+        able = ", ".join(t.NAME for t in TASKS.values() if t.MAKES in able_to)
         raise UserError(
             f"This preset is one of {name}, which generates nothing. Presets of these "
             f"tasks do: {able}."
         )
-    {"text": _continue_text, "music": products.compose}[kind](files, arguments)
+    able_to[kind](files, arguments)
 
 
 def _continue_text(files, arguments) -> None:
@@ -228,6 +232,7 @@ def evaluate(arguments) -> None:
     """Prints the metric of a preset on a held-out part."""
     checked = check_preset(locate_files(arguments.preset))
     import_tensorflow()
+    from zoo.runs.evaluation import adapted
     from zoo.runs.evaluation import evaluate as measured
     from zoo.store.preset import load_preset
 
@@ -256,7 +261,7 @@ def evaluate(arguments) -> None:
         raise UserError("`--encoding` is that of a text that --data names.")
     recipe = task.recipe_from(preset.metadata["recipe"])
     if own is not None:
-        reading = {**task.reading_of(preset), **reading}
+        reading = {**task.reading_of(preset.processing), **reading}
     data = load_data(
         task,
         recipe,
@@ -268,7 +273,7 @@ def evaluate(arguments) -> None:
     part = "whole" if arguments.whole else task.parts(data)[-1]
     value = measured(preset, data, part)
     stored = preset.metadata["metric"]
-    same = task.adapted(data, preset).describe() == known
+    same = adapted(data, preset).describe() == known
     if arguments.json:
         found = {"data": data.name, "part": part, "metric": task.METRIC.name}
         found |= {"unit": task.METRIC.unit, "value": value, "trained_on_these": same}
@@ -285,7 +290,7 @@ def evaluate(arguments) -> None:
         print(f"stored in the preset, same data: {before}")
         return
     print(f"The preset was trained on other data: {known['name']}.")
-    for line in task.remarks(data, preset, part):
+    for line in product_of(task).remarks(data, preset, part):
         print(line)
 
 
@@ -397,8 +402,9 @@ def _conclude(run, preset) -> None:
     print(f"\n{result_table(preset.metadata)}")
     for line in filter(None, [verdict(preset.metadata), *run.remarks()]):
         print(line)
-    run.task.conclude(run, preset)
+    product = product_of(run.task)
+    product.conclude(run.out, run.data, preset)
     print(f"\nhistory and plots: {run.out}\npreset:            {run.preset_folder}")
-    for words, command in run.task.next_steps(run.preset_folder):
+    for words, command in product.next_steps(run.preset_folder):
         print(f"{words + ':':19}{command}")
     print(f"see how it went:   bptt-zoo report {run.out}")

@@ -455,7 +455,7 @@ def _add_forecast(commands) -> None:
         metavar="FILE.csv",
         help="the forecast (default: NAME-forecast.csv in this folder)",
     )
-    from zoo.tasks.table_options import OPTIONS
+    from zoo.tables.options import OPTIONS
 
     group = parser.add_argument_group(
         "table", "How it is read; what is left out is as it was in the training."

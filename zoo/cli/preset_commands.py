@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoo import datasets
 from zoo.plain.scales import worded
+from zoo.products.kinds import product_of
 from zoo.runs.report import result_table, verdict
 from zoo.store import hub
 from zoo.store.card import on_machine
@@ -81,7 +82,8 @@ def show(arguments) -> None:
     seconds = f"{metadata['wall_time_seconds']:,.0f} s"
     print(f"trained in {seconds}{on_machine(metadata)}{stopped}")
     print(f"folder: {folder}")
-    for words, command in TASKS[metadata["task"]].next_steps(arguments.preset):
+    product = product_of(TASKS[metadata["task"]])
+    for words, command in product.next_steps(arguments.preset):
         print(f"{words}: {command}")
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from zoo.music.midi import check_speed, write_midi
+from zoo.music.pieces import FRAMES_PER_BEAT
 from zoo.products.output import ForecastTable
 from zoo.store.check import check_preset, read_known_metadata
 from zoo.store.files import PresetFiles
-from zoo.store.forecasting import reading_of
 from zoo.system.errors import UserError
 from zoo.system.files import write_text
 from zoo.system.output import output_file
 from zoo.system.quiet import import_tensorflow
+from zoo.tables.options import OPTIONS, reading_of
 from zoo.tables.own_table import read_table
 from zoo.tasks import TASKS
-from zoo.tasks.table_options import OPTIONS
 
 SHOWN = 12  # classes that are counted in a line
 
@@ -40,7 +40,7 @@ def compose(files: PresetFiles, arguments) -> None:
 
     preset = load_preset(checked)
     name = preset.metadata["data"]["name"]
-    known = TASKS["music"].FRAMES_PER_BEAT.get(name, 1)
+    known = FRAMES_PER_BEAT.get(name, 1)
     speed.setdefault("frames_per_beat", preset.processing.get("frames_per_beat", known))
     per_beat = speed["frames_per_beat"]
     if arguments.prompt is None:

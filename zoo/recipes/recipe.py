@@ -100,6 +100,17 @@ class Training:
             most = limits.RECIPE.get(field.name, limits.WHOLE)
             self.require(field.name, value <= most, f"at most {most:,}")
 
+    @property
+    def finite_window(self) -> int:
+        """The window of a recipe that has one.
+
+        Raises:
+            ValueError: If it has none.
+        """
+        if self.window is None:
+            raise ValueError("`window` must be a number of timesteps. Received: None")
+        return self.window
+
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Raises `ValueError` unless a value keeps its rule."""
         if not holds:

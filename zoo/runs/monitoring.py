@@ -10,7 +10,9 @@ from pathlib import Path
 
 import keras
 
+from zoo.runs.report import derived
 from zoo.system.files import write_json, write_text
+from zoo.tasks.task import Metric
 
 
 class Summary(keras.callbacks.Callback):
@@ -28,25 +30,25 @@ class Summary(keras.callbacks.Callback):
 
 
 class Derived(keras.callbacks.Callback):
-    """Adds a task's derived numbers, such as bits per character, to Keras' logs.
+    """Adds what follows from a metric, such as bits per character, to Keras' logs.
 
     The progress bar and the history show what stands in the logs.
 
     Args:
-        task: A `Task`.
+        metric: The task's `Metric`.
     """
 
-    def __init__(self, task):
+    def __init__(self, metric: Metric):
         super().__init__()
-        self.task = task
+        self.metric = metric
 
     def on_train_batch_end(self, batch, logs=None):
         """Adds them for the epoch so far."""
-        logs.update(self.task.derived(logs))
+        logs.update(derived(logs, self.metric))
 
     def on_epoch_end(self, epoch, logs=None):
         """Adds them again: Keras makes new logs for the end of an epoch."""
-        logs.update(self.task.derived(logs))
+        logs.update(derived(logs, self.metric))
 
 
 class Recorder(keras.callbacks.Callback):

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 import bptt_keras as bk
-from zoo.recipes.clipping import clipped, keras_arguments
+from zoo.fitting.optimizers import clipped, keras_arguments
 from zoo.recipes.recipe import Training
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
@@ -116,7 +116,7 @@ class Run:
         self._found = checkpoint
         self.facts = self._collect_facts()
         # What is trained must be what can be read again.
-        processing = task.processing_for(data, recipe)
+        processing = task.processing(data, recipe)
         check_preset_possible(self.model, processing, {"task": task.NAME, **self.facts})
         self._seconds, self._start = 0.0, time.perf_counter()
 
@@ -154,11 +154,11 @@ class Run:
                     verbose=0,
                     callbacks=[
                         Summary(),
-                        Derived(task),
+                        Derived(task.METRIC),
                         self.recorder,
                         self.keeper,
                         self.progress,
-                        *task.build_callbacks(self),
+                        *task.build_callbacks(recipe, self.recorder.history),
                         *self._watch(epoch),
                         patience,
                         checkpoint,
@@ -247,7 +247,7 @@ class Run:
             **self.facts,
             "wall_time_seconds": round(self.seconds, 1),
         }
-        processing = self.task.processing_for(self.data, self.recipe)
+        processing = self.task.processing(self.data, self.recipe)
         return Preset(self.model, processing, metadata)
 
     def _finish(self, epochs: int) -> Preset:
@@ -277,7 +277,7 @@ class Run:
         if data is None:
             data = self.data
         else:
-            best.processing.update(task.processing_for(data, recipe))
+            best.processing.update(task.processing(data, recipe))
             metric["value"] = measure(task, best.model, data, recipe, "validation")
         if "test" in task.parts(data):
             value = measure(task, best.model, data, recipe, "test")

@@ -10,12 +10,12 @@ import os
 
 from zoo.models.sizes import Sizes, sizes_of
 from zoo.models.weights_file import check_weights, largest_file
+from zoo.plain.json_values import are_numbers
 from zoo.store.files import CheckedPreset, PresetFiles
 from zoo.store.folder import (
     CONFIG,
     METADATA,
     WEIGHTS,
-    are_numbers,
     check_metadata,
     find_preset,
     read_json,

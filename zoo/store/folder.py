@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
-import unicodedata
 from pathlib import Path
 
+from zoo.plain.json_values import is_number, require_plain
+from zoo.plain.parts import PARTS
 from zoo.system import limits
 from zoo.system.errors import UserError
 from zoo.system.folders import whole_folder
@@ -14,8 +14,6 @@ from zoo.system.reading import read_json as read_any_json
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD = "README.md"
-# Of a data set; a preset is measured on one of them.
-PARTS = ("train", "validation", "test")
 
 
 def find_preset(folder: str | os.PathLike) -> Path:
@@ -93,46 +91,6 @@ def _check(metadata: dict) -> None:
     require(isinstance(metadata.get("machine", ""), str), "machine")
     for key in ("epoch", "validation"):
         require(is_number(metric.get(key, 1)), f"metric: {key}")
-
-
-def is_number(value) -> bool:
-    """Whether a value of a JSON file is a finite number."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer that no float holds
-        return False
-
-
-def are_numbers(values, least: float = -math.inf) -> bool:
-    """Whether a value of a JSON file is a list of finite numbers >= `least`."""
-    return isinstance(values, list) and all(
-        is_number(value) and value >= least for value in values
-    )
-
-
-def are_texts(values) -> bool:
-    """Whether a value of a JSON file is a list of texts."""
-    return isinstance(values, list) and all(isinstance(v, str) for v in values)
-
-
-def require_plain(value) -> None:
-    """Refuses text that does more to a terminal than to be shown, or cannot be shown.
-
-    Raises:
-        ValueError: If a string in a value of JSON has a control character, or half a
-            pair of surrogates.
-    """
-    if isinstance(value, str):
-        if any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
-            raise ValueError(f"{value!r:.100} has a control character")
-    elif isinstance(value, dict):
-        for item in value.items():
-            require_plain(list(item))
-    elif isinstance(value, list):
-        for item in value:
-            require_plain(item)
 
 
 def read_json(path: Path, *, at_most: int = limits.METADATA) -> dict:

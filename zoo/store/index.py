@@ -6,7 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from zoo.store.folder import is_number, require_plain
+from zoo.plain.json_values import is_number, require_plain
 from zoo.store.manifest import MANIFEST, Manifest, is_sha256, sha256_of
 from zoo.system import limits
 from zoo.system.errors import UserError, ZooError

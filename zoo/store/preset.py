@@ -25,6 +25,7 @@ from zoo.system import limits
 from zoo.system.errors import UserError
 from zoo.system.files import as_json, write_json, write_text
 from zoo.system.folders import new_folder
+from zoo.texts.encoded import vocabulary_of
 from zoo.texts.own_text import universal
 from zoo.texts.vocabulary import Vocabulary
 from zoo.texts.words import Words
@@ -66,11 +67,7 @@ class Preset:
         Raises:
             ValueError: If it is no such model.
         """
-        if "vocabulary" in self.processing:
-            return Vocabulary(self.processing["vocabulary"])
-        if "words" in self.processing:
-            return Words(self.processing["words"])
-        raise ValueError("This preset is no model of text: it has no vocabulary.")
+        return vocabulary_of(self.processing)
 
     def encode(self, text: str) -> np.ndarray:
         """The ids that a model of text reads a text as.

@@ -73,11 +73,11 @@ class TrialRun(Run):
                 verbose=0,
                 callbacks=[
                     bk.tuning.WatchedTrial(self._progress),
-                    Derived(task),
+                    Derived(task.METRIC),
                     self.recorder,
                     self.keeper,
                     patience,
-                    *task.build_callbacks(self),
+                    *task.build_callbacks(recipe, self.recorder.history),
                     checkpoint,
                     _Reporting(self),
                     keras.callbacks.TerminateOnNaN(),

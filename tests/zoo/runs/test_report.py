@@ -48,7 +48,7 @@ def test_logs_get_the_second_scale_of_what_they_have():
     ):
         found = derived(logs, TASKS[name].METRIC)
         assert found == pytest.approx({log: function(4.0), f"val_{log}": function(4.5)})
-        assert TASKS[name].derived({"loss": 4.0}) == {log: found[log]}
+        assert derived({"loss": 4.0}, TASKS[name].METRIC) == {log: found[log]}
     assert derived(logs, TASKS["music"].METRIC) == {}
 
 

@@ -298,7 +298,7 @@ def test_a_table_of_3000_columns_can_be_kept(forecaster, tmp_path):
     recipe = task.recipe_from(preset.metadata["recipe"])
     model = task.build_model(wide, recipe)
     facts = {**preset.metadata, "data": wide.describe()}
-    kept = zoo.Preset(model, task.processing(wide), facts)
+    kept = zoo.Preset(model, task.processing(wide, recipe), facts)
     check_preset_possible(model, kept.processing, facts)
     zoo.save_to_preset(tmp_path / "preset", kept)
     assert zoo.from_preset(tmp_path / "preset").processing == kept.processing

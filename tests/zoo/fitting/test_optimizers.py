@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 import bptt_keras as bk
-from zoo.recipes.clipping import KINDS, clipped
+from zoo.fitting.optimizers import clipped
+from zoo.recipes.clipping import KINDS
 from zoo.tasks import TASKS
 
 ADDING = TASKS["adding"]

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
-from zoo.recipes.averaging import AveragedSGD, NonMonotone
+from zoo.fitting.averaging import AveragedSGD, NonMonotone
 
 
 @pytest.mark.parametrize("jit", [False, True])

@@ -1,9 +1,13 @@
-"""How a table of the user's own is read: options of the command line."""
+"""How a table of the user's own is read: options, and those that a preset stores."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.plain.json_values import are_texts
+from zoo.plain.options import Option
 from zoo.tables.gaps import FILLS
-from zoo.tasks.task import Option
 
 OPTIONS = (
     Option(
@@ -50,3 +54,26 @@ FRACTIONS = (
         kind=float,
     ),
 )
+
+
+def reading_of(processing: dict, options: Sequence[Option]) -> dict[str, Any]:
+    """Options of `read_table` by which other tables are read as that of a preset was.
+
+    Args:
+        processing: Of the preset. What in it is no option is passed over.
+        options: The options that there are.
+
+    Returns:
+        The options, and the columns that the model needs.
+    """
+    known = processing.get("reading")
+    known = known if isinstance(known, dict) else {}
+    reading = {
+        option.name: known[option.name]
+        for option in options
+        if option.name != "columns_used"
+        and type(known.get(option.name)) is option.kind
+        and (option.choices is None or known[option.name] in option.choices)
+    }
+    columns = processing.get("columns")
+    return {**reading, "needed": tuple(columns) if are_texts(columns) else ()}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 
@@ -20,7 +23,7 @@ class AveragedSGD(keras.optimizers.SGD):
         **kwargs: Those of `keras.optimizers.SGD`.
 
     Example:
-        from zoo.recipes.averaging import AveragedSGD
+        from zoo.fitting.averaging import AveragedSGD
 
         weight = keras.Variable([0.0])
         optimizer = AveragedSGD(1.0)
@@ -36,10 +39,10 @@ class AveragedSGD(keras.optimizers.SGD):
     Source: Polyak & Juditsky (1992).
     """
 
-    def __init__(self, learning_rate=0.01, **kwargs):
+    def __init__(self, learning_rate: Any = 0.01, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
         """Makes the averages."""
         if self.built:
             return
@@ -53,7 +56,9 @@ class AveragedSGD(keras.optimizers.SGD):
             shape=(), initializer=keras.initializers.Constant(-1), name="count"
         )
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self, grads: list[Any], trainable_variables: list[keras.Variable] | None = None
+    ) -> None:
         """Updates the weights, and then their averages."""
         super().apply(grads, trainable_variables)
         ops = keras.ops
@@ -88,8 +93,8 @@ class NonMonotone(keras.callbacks.Callback):
 
     They start after the first epoch whose validation loss is above the best one of
     the epochs that lie `patience` or more before it. From then on the model has the
-    averages from the begin of validation until this callback's end of the epoch, and
-    trains on with the weights themselves.
+    averages from the beginning of validation until this callback's end of the epoch,
+    and trains on with the weights themselves.
 
     Args:
         patience: Epochs, at least 1.
@@ -98,25 +103,25 @@ class NonMonotone(keras.callbacks.Callback):
     Source: Merity, Keskar & Socher (2018), algorithm 1.
     """
 
-    def __init__(self, patience: int, losses):
+    def __init__(self, patience: int, losses: Callable[[], list[float]]) -> None:
         super().__init__()
         self.patience = patience
         self.losses = losses
         self._swapped = False
 
     @property
-    def _optimizer(self):
+    def _optimizer(self) -> AveragedSGD:
         """The `AveragedSGD`, also behind a clipping rule."""
         optimizer = self.model.optimizer
         return getattr(optimizer, "inner_optimizer", optimizer)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the averages into the model."""
         self._swapped = self._optimizer.started
         if self._swapped:
             self._optimizer.swap()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Puts the weights back, or starts the averages."""
         if self._swapped:
             self._optimizer.swap()
@@ -124,6 +129,6 @@ class NonMonotone(keras.callbacks.Callback):
         elif self._stalls(self.losses()):
             self._optimizer.start()
 
-    def _stalls(self, losses) -> bool:
+    def _stalls(self, losses: list[float]) -> bool:
         *before, last = losses
         return len(before) > self.patience and last > min(before[: -self.patience])

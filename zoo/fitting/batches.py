@@ -5,12 +5,17 @@ So a training that was killed goes on exactly as it would have gone on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 import bptt_keras as bk
+from zoo.recipes.recipe import Training
+
+# Of so many rows: `(rng, rows) -> (x, y)`.
+Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 
 
 class ShuffledArrays(keras.utils.PyDataset):
@@ -20,11 +25,18 @@ class ShuffledArrays(keras.utils.PyDataset):
         x: Array `(rows, ...)`.
         y: Array `(rows, ...)`.
         batch_size: Rows of a batch; the last one may be smaller.
-        seed: Of the orders. None: the rows as they stand.
+        seed: Of the orders. None: the rows as they are.
         epoch: Epoch that comes first, counted from 0.
     """
 
-    def __init__(self, x, y, batch_size: int, seed: int | None, epoch: int = 0):
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        batch_size: int,
+        seed: int | None,
+        epoch: int = 0,
+    ) -> None:
         super().__init__()
         self._x, self._y = x, y
         self._batch_size = batch_size
@@ -34,7 +46,7 @@ class ShuffledArrays(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self._x) // self._batch_size)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         return self._x[rows], self._y[rows]
 
@@ -61,8 +73,8 @@ class Generated(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, draw: Callable, batches: int, batch_size: int, seed: int, epoch: int = 0
-    ):
+        self, draw: Draw, batches: int, batch_size: int, seed: int, epoch: int = 0
+    ) -> None:
         super().__init__()
         self._draw = draw
         self._batches = batches
@@ -73,7 +85,7 @@ class Generated(keras.utils.PyDataset):
     def __len__(self) -> int:
         return self._batches
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([self._seed, self._epoch, index])
         return self._draw(rng, self._batch_size)
 
@@ -82,7 +94,15 @@ class Generated(keras.utils.PyDataset):
         self._epoch += 1
 
 
-def ragged_batches(x, y, recipe, *, window: int, shuffle: bool, epoch: int = 0):
+def ragged_batches(
+    x: Sequence[np.ndarray],
+    y: Any,
+    recipe: Training,
+    *,
+    window: int,
+    shuffle: bool,
+    epoch: int = 0,
+) -> bk.data.RaggedBatches:
     """Sequences of several lengths, in the order of an epoch.
 
     Args:
@@ -116,7 +136,9 @@ class WeighedStream(keras.utils.PyDataset):
         window: Timesteps of a batch; the last one may be shorter.
     """
 
-    def __init__(self, x, y, weights, window: int):
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, weights: np.ndarray, window: int
+    ) -> None:
         super().__init__()
         rows = np.broadcast_to(weights, (len(x), len(weights)))
         self._arrays = x, y, rows
@@ -125,7 +147,7 @@ class WeighedStream(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-self._arrays[0].shape[1] // self._window)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> tuple[dict[str, Any], Any, Any]:
         steps = slice(index * self._window, (index + 1) * self._window)
         x, y, weights = (array[:, steps] for array in self._arrays)
         reset = np.full(len(x), index == 0)
@@ -139,10 +161,10 @@ class DrawnWindows(keras.callbacks.Callback):
         seed: Of the draws.
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int) -> None:
         super().__init__()
         self._seed = seed
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Draws the epoch's windows anew."""
         self.model.truncation.reseed(f"{self._seed}, {epoch}")
