@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zoo.cli import product_commands as products
 from zoo.plain.scales import SECOND, cells, worded
+from zoo.plain.suggestions import did_you_mean
 from zoo.products.kinds import product_of
 from zoo.runs.report import result_table, verdict
 from zoo.store.check import check_preset, read_known_metadata
@@ -21,7 +22,6 @@ from zoo.system.locks import alone_in
 from zoo.system.output import leaves_no_empty_folder, output_file, prepare_output
 from zoo.system.quiet import import_tensorflow
 from zoo.system.reading import parse_json, read_bytes
-from zoo.system.suggestions import did_you_mean
 from zoo.tasks import TASKS
 
 JIT = {"auto": "auto", "on": True, "off": False}

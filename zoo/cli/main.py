@@ -10,9 +10,9 @@ import re
 import sys
 from collections.abc import Sequence
 
+from zoo.plain.suggestions import did_you_mean
 from zoo.system.errors import UserError, ZooError
 from zoo.system.extras import EXTRAS, not_installed, tensorflow_version
-from zoo.system.suggestions import did_you_mean
 
 _KINDS = {"int": int, "float": float, "str": str}
 EPILOG = """\

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from zoo.cli.commands import JIT, load_data, reading_options, starting_recipe
-from zoo.system.changes import differences
+from zoo.plain.changes import differences
 from zoo.system.errors import UserError, ZooError
 from zoo.system.files import write_json
 from zoo.system.output import leaves_no_empty_folder

@@ -49,6 +49,7 @@ def topics_text() -> str:
     """
     # Missing in some installations of Python.
     try:
+        # pydoc_data.topics: put off, it is 700 KB.
         from pydoc_data.topics import topics
     except ImportError:
         raise ZooError(

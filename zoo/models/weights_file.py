@@ -10,6 +10,8 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+import numpy as np
+
 from zoo.system import limits
 
 _SMALL = 2**20  # bytes that may be packed however well
@@ -36,6 +38,7 @@ def check_weights(path: Path, sha256: str, weights: int) -> None:
     """
     if (sha256, weights) in _good:
         return
+    # h5py: put off.
     import h5py
 
     try:
@@ -62,6 +65,7 @@ def _check(file, path: Path, weights: int) -> None:
 
 def _arrays(file):
     """The arrays of a file, each group and array looked at once."""
+    # h5py: put off.
     import h5py
     from h5py import h5g, h5l, h5o
 
@@ -92,6 +96,7 @@ def _arrays(file):
 
 
 def _address(identifier) -> int:
+    # h5py: put off.
     from h5py import h5o
 
     return h5o.get_info(identifier).addr
@@ -99,6 +104,7 @@ def _address(identifier) -> int:
 
 def _checked(array, shown: str):
     """An array, if what it says of itself is what Keras writes."""
+    # h5py: put off.
     from h5py import h5s, h5t
 
     _check_attributes(array.id)
@@ -120,6 +126,7 @@ def _checked(array, shown: str):
 
 
 def _check_attributes(identifier) -> None:
+    # h5py: put off.
     from h5py import h5a
 
     count = h5a.get_num_attrs(identifier)
@@ -194,8 +201,6 @@ def _check_ratio(arrays: list) -> None:
 
 
 def _require_finite(array) -> None:
-    import numpy as np
-
     rows = len(array) if array.shape else 1
     block = max(1, _BLOCK * rows // max(1, array.nbytes))
     for first in range(0, rows, block):

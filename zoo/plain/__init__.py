@@ -1,1 +1,1 @@
-"""Plain values that all rooms share: parts, options of reading, values of JSON."""
+"""Plain values, and words about them, that all rooms share."""

@@ -141,7 +141,7 @@ def plot_forecast(
 
 
 def _tell_dates(axes: Axes) -> None:
-    # Put off: matplotlib.
+    # matplotlib: put off.
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator()

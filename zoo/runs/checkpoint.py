@@ -11,10 +11,10 @@ from typing import Any
 import keras
 
 from zoo.models.weights import save_weights
+from zoo.plain.changes import differences
 from zoo.runs.checkpoint_files import BEFORE, CHECKSUMS, STATE, WEIGHTS
 from zoo.runs.fingerprint import digest
 from zoo.store.manifest import sha256_of
-from zoo.system.changes import differences
 from zoo.system.errors import UserError
 from zoo.system.files import write_json
 from zoo.system.folders import new_folder

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zoo.plain.changes import differences
 from zoo.store.manifest import sha256_of
 from zoo.system import limits
-from zoo.system.changes import differences
 from zoo.system.errors import UserError
 from zoo.system.folders import recover_folder
 from zoo.system.reading import read_json

@@ -130,6 +130,7 @@ def bar(name: str, total: int | None, stream, *, delay: float = 0.0):
         stream: Where it is drawn; it is taken away at the end.
         delay: Seconds before it appears.
     """
+    # tqdm: put off.
     from tqdm import tqdm
 
     counted = "{desc} {bar} {n_fmt}/{total_fmt}{postfix}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.datasets.cache import cache_folder, usable_cache
+from zoo.plain.suggestions import did_you_mean
 from zoo.store.addresses import address_of, joined, require_secure
 from zoo.store.check import check_preset
 from zoo.store.downloads import cached_folder, fetch, key_of, refreshed
@@ -25,7 +26,6 @@ from zoo.store.index import (
 )
 from zoo.store.manifest import MANIFEST, is_sha256
 from zoo.system.errors import UserError, ZooError
-from zoo.system.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from zoo.store.preset import Preset
@@ -70,7 +70,7 @@ def from_preset(
         print(preset.metadata["metric"], preset.model.count_params())
     """
     checked = check_preset(locate_files(source, sha256=sha256, mirrors=mirrors))
-    # Put off: Keras.
+    # Keras: put off.
     from zoo.store.preset import load_preset
 
     return load_preset(checked)

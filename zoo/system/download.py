@@ -208,6 +208,7 @@ class _Transfer:
         return start
 
     def _copy(self, response, expected: int | None) -> None:
+        # tqdm: put off.
         from tqdm.auto import tqdm
 
         began, before = time.monotonic(), self.received

@@ -67,7 +67,7 @@ def figure_of(width: float, height: float) -> Figure:
 
     It is made without pyplot, so that no window system is needed.
     """
-    # Put off: matplotlib.
+    # matplotlib: put off.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -66,7 +66,7 @@ def alone_in(folder: str | os.PathLike) -> Iterator[None]:
 @contextlib.contextmanager
 def _locked(lock: Path, wait: float, refusal: ZooError) -> Iterator[None]:
     """Within: the lock is held. Raises the refusal after `wait` seconds without it."""
-    # Late: what reads and lists only works without the extra that has it.
+    # filelock: put off. What only reads and lists works without it.
     from filelock import FileLock, Timeout
 
     taken = FileLock(lock, timeout=wait)

@@ -48,6 +48,7 @@ def measure(task, data, recipe: Training, folder: Path) -> dict[str, float]:
         `{"validation": value, "test": value}`, NaN where there is none: the training
         has diverged, or the data have no test part.
     """
+    # Keras: put off.
     from zoo.runs.training import Run
 
     found = folder / "gain.json"

@@ -67,6 +67,7 @@ def write_hparams(folder: str | os.PathLike, job: Job) -> None:
 
 def _check() -> None:
     try:
+        # TensorBoard: put off.
         import tensorboard.plugins.hparams.api  # noqa: F401
         import tensorflow  # noqa: F401
     except ImportError as error:
@@ -78,6 +79,7 @@ def _check() -> None:
 
 def _write_space(folder: Path, job: Job) -> None:
     """Writes the experiment, unless it has been and is the same."""
+    # TensorBoard: put off.
     from tensorboard.plugins.hparams import api
 
     known = {
@@ -104,6 +106,7 @@ def _write_space(folder: Path, job: Job) -> None:
 
 def _tell(job: Job, trial: Trial) -> None:
     """Writes a trial to the writer in use."""
+    # TensorFlow: put off.
     import tensorflow as tf
     from tensorboard.plugins.hparams import api, api_pb2, summary
 
@@ -126,6 +129,7 @@ def _tell(job: Job, trial: Trial) -> None:
 
 def _events(folder: Path, tell: Callable[[], None]) -> None:
     """Calls `tell` with a writer of event files in `folder` in use."""
+    # TensorFlow: put off.
     import tensorflow as tf
 
     writer = tf.summary.create_file_writer(str(folder))
@@ -158,6 +162,7 @@ def _values(job: Job, trial: Trial) -> dict:
 
 
 def _domain(job: Job, name: str):
+    # TensorBoard: put off.
     from tensorboard.plugins.hparams import api
 
     kind, entry = KINDS[_kind(job, name)], job.space.get(name, {})

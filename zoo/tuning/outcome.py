@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import bptt_keras as bk
+from zoo.tuning import hparams, report
 from zoo.tuning.job import Job, Trial
+from zoo.tuning.pictures import plots
 from zoo.tuning.table import text_table, write_csv
 
 CSV = "trials.csv"
@@ -95,9 +97,6 @@ class Shown(bk.tuning.Results):
         self._lines = lines
 
     def _leave(self, job):
-        from zoo.tuning import hparams, report
-        from zoo.tuning.pictures import plots
-
         folder = Path(self._tuner.folder)
         if job.trials:
             varied = [name for name in job.names if job.numeric(name)]

@@ -24,6 +24,7 @@ def number_axis(axes, job: Job, name: str, values: list) -> None:
         room = (high / low) ** 0.04
         axes.set_xlim(low / room, high * room)
     else:
+        # matplotlib: put off.
         from matplotlib.ticker import MaxNLocator
 
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
@@ -78,6 +79,7 @@ def round_marks(scale: Scale, whole: bool) -> list[float]:
     if scale.log:
         twos = whole and is_power_of_two(scale.low) and is_power_of_two(scale.high)
         return log_ticks(scale.low, scale.high, powers_of_two=twos)
+    # matplotlib: put off.
     from matplotlib.ticker import MaxNLocator
 
     marks = MaxNLocator(5, integer=whole).tick_values(scale.low, scale.high)

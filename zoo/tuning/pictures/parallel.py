@@ -11,6 +11,7 @@ from zoo.tuning.pictures.scale import Scale, scale_of
 
 def parallel(job: Job):
     """The figure of `plot_parallel`."""
+    # matplotlib: put off.
     from matplotlib import colormaps
 
     names, scale, colors = job.names, scale_of(job), colormaps["viridis"]

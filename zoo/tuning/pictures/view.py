@@ -149,6 +149,7 @@ class View:
 
 def _within(axis, low: float, high: float) -> None:
     """Ticks of a plain axis between two values only."""
+    # matplotlib: put off.
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
     ticks = MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)

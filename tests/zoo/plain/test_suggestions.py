@@ -1,6 +1,6 @@
 import pytest
 
-from zoo.system.suggestions import did_you_mean
+from zoo.plain.suggestions import did_you_mean
 
 
 @pytest.mark.parametrize("word", ["ecko-8", "ECHO-8", "echo8", "eco-8"])

@@ -14,7 +14,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         known: What could have been meant.
 
     Example:
-        from zoo.system.suggestions import did_you_mean
+        from zoo.plain.suggestions import did_you_mean
 
         assert did_you_mean("ecko-8", ["echo-8", "etth1"]) == " Did you mean echo-8?"
     """
