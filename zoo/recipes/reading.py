@@ -5,14 +5,13 @@ Import this where a recipe is read, inside the function: it imports pydantic.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import typing
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from zoo.recipes.recipe import Training
+from zoo.system.annotations import annotations_of
 from zoo.system.validation import hold
 
 
@@ -42,12 +41,11 @@ def read_recipe(kind: type[Training], values: Any) -> Training:
     return kind(**{name: values[name] for name in given.model_fields_set})
 
 
-@functools.cache
 def _model_of(kind: type[Training]) -> type[BaseModel]:
     hints = typing.get_type_hints(kind)
     fields: dict[str, Any] = {
-        field.name: (hints[field.name], Field(None, description=str(field.type)))
-        for field in dataclasses.fields(kind)
+        name: (hints[name], Field(None, description=str(annotation)))
+        for name, annotation in annotations_of(kind).items()
     }
     config = ConfigDict(strict=True, extra="ignore")
     return create_model(kind.__name__, __config__=config, **fields)

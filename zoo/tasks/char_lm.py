@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Annotated
 
 from zoo.recipes.recipe import Recipe as Common
 from zoo.tasks.language import LanguageTask
@@ -12,12 +13,7 @@ from zoo.tasks.task import Metric
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(Common):
-    """`zoo.recipes.recipe.Recipe`, with an embedding.
-
-    Args:
-        embedding: Width of a character's vector, at least 1.
-        embedding_dropout: Rate on the embedding, in `[0, 1)`.
-    """
+    """`zoo.recipes.recipe.Recipe`, with an embedding."""
 
     units: int = 256
     dropout: float = 0.2
@@ -26,8 +22,8 @@ class Recipe(Common):
     epochs: int = 20
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
-    embedding: int = 64
-    embedding_dropout: float = 0.1
+    embedding: Annotated[int, "Width of a character's vector, at least 1."] = 64
+    embedding_dropout: Annotated[float, "Rate on the embedding, in `[0, 1)`."] = 0.1
 
     def __post_init__(self):
         super().__post_init__()

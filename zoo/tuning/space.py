@@ -9,6 +9,7 @@ from typing import Any
 from zoo.recipes.clipping import KINDS
 from zoo.recipes.ranges import NONE, Choices, Range
 from zoo.recipes.recipe import Training
+from zoo.system.annotations import annotations_of
 from zoo.system.errors import UserError
 
 
@@ -143,7 +144,7 @@ def space_of(
     Raises:
         UserError: If a field is unknown, or a text says no value or range of it.
     """
-    types = {f.name: f.type for f in dataclasses.fields(recipe)}
+    types = {name: str(kind) for name, kind in annotations_of(type(recipe)).items()}
     ranges = dict(task.tuned(recipe))
     for name in vary or ():
         if name not in ranges:
