@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from zoo.recipes.recipe import Training
 from zoo.system.annotations import annotations_of
-from zoo.system.validation import hold
+from zoo.system.validation import Open, hold
+
+
+class RecipeFile(Open):
+    """A file of `bptt-zoo tune`: the recipe, and what else it says of the trial."""
+
+    task: str
+    recipe: dict[str, Any]
 
 
 def read_recipe(kind: type[Training], values: Any) -> Training:
