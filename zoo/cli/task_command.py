@@ -37,7 +37,6 @@ class TaskOptions:
         data: The user's own data.
         reading: How these are read, as far as it was said: see `Task.READING`.
         given: `{field of the recipe: value}`, as far as they were given.
-        recipe: File of the recipe to begin with.
     """
 
     task: Task
@@ -47,7 +46,6 @@ class TaskOptions:
     data: str | None = None
     reading: dict[str, Any]
     given: dict[str, Any]
-    recipe: str | None = None
 
     @property
     def data_set(self) -> str | None:
