@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zoo.cli.options import add_options, read
+from zoo.cli.parser import Parser
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Command:
     options: type
     action: Callable[[Any], int | None]
 
-    def fill(self, parser: argparse.ArgumentParser) -> None:
+    def fill(self, parser: Parser) -> None:
         """Adds its arguments to its parser."""
         parser.description = self.description
         add_options(parser, self.options)

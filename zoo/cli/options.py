@@ -17,6 +17,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+from zoo.cli.parser import Parser
 from zoo.system.annotations import Annotation, annotations_of
 from zoo.system.errors import UserError
 
@@ -64,19 +65,7 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def group_of(
-    parser: argparse.ArgumentParser, title: str | None, description: str | None = None
-) -> Any:
-    """The group of a heading, made if there is none yet; None: the parser itself."""
-    if title is None:
-        return parser
-    for group in parser._action_groups:
-        if group.title == title:
-            return group
-    return parser.add_argument_group(title, description)
-
-
-def add_options(parser: argparse.ArgumentParser, options: type) -> None:
+def add_options(parser: Parser, options: type) -> None:
     """Adds the arguments of a dataclass to a parser."""
     either: dict[str, Any] = {}
     for field, annotation in _arguments(options):
@@ -84,7 +73,7 @@ def add_options(parser: argparse.ArgumentParser, options: type) -> None:
         if isinstance(note, Positional):
             _add_positional(parser, field, annotation)
             continue
-        group = group_of(parser, note.group)
+        group: Any = parser if note.group is None else parser.group(note.group)
         if note.either is not None:
             if note.either not in either:
                 either[note.either] = group.add_mutually_exclusive_group()
@@ -168,7 +157,7 @@ def refuse_empty(name: str, value: Any) -> None:
 
 
 def _add_positional(
-    parser: argparse.ArgumentParser, field: dataclasses.Field, annotation: Annotation
+    parser: Parser, field: dataclasses.Field, annotation: Annotation
 ) -> None:
     note = annotation.note
     many = "+" if note.least else "*"

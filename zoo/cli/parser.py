@@ -51,6 +51,13 @@ class Parser(argparse.ArgumentParser):
         # Beginnings of options are none: what one means changes as others are added.
         super().__init__(**options, allow_abbrev=False)
         self._fill = fill
+        self._groups: dict[str, Any] = {}
+
+    def group(self, title: str, description: str | None = None) -> Any:
+        """The group of a heading, made if there is none yet."""
+        if title not in self._groups:
+            self._groups[title] = self.add_argument_group(title, description)
+        return self._groups[title]
 
     def fill(self) -> None:
         """Adds what is not there yet."""

@@ -12,10 +12,10 @@ from zoo.cli.options import (
     add_option,
     add_options,
     flag_of,
-    group_of,
     read,
     refuse_empty,
 )
+from zoo.cli.parser import Parser
 from zoo.recipes.recipe import Training
 from zoo.system.annotations import annotations_of
 from zoo.system.errors import UserError
@@ -82,10 +82,10 @@ class TaskCommand:
     description: str
     task_description: str
     options: type[TaskOptions]
-    fill_recipe: Callable[[argparse.ArgumentParser, Task], None]
+    fill_recipe: Callable[[Parser, Task], None]
     action: Callable[[Any], int | None]
 
-    def fill(self, parser: argparse.ArgumentParser) -> None:
+    def fill(self, parser: Parser) -> None:
         """Adds the tasks to its parser."""
         parser.description = self.description
         forms = parser.add_subparsers(dest="task", metavar="TASK", required=True)
@@ -93,11 +93,11 @@ class TaskCommand:
             fill = functools.partial(self._fill_task, task=task)
             forms.add_parser(task.NAME, help=task.SUMMARY, fill=fill)
 
-    def _fill_task(self, parser: argparse.ArgumentParser, *, task: Task) -> None:
+    def _fill_task(self, parser: Parser, *, task: Task) -> None:
         words = task.SUMMARY
         sentence = words[0].upper() + words[1:]
         parser.description = self.task_description.format(task=words, Task=sentence)
-        group_of(parser, "data")
+        parser.group("data")
         add_options(parser, self.options)
         _add_data(parser, task)
         self.fill_recipe(parser, task)
@@ -127,8 +127,8 @@ class TaskCommand:
 # --- Options of a task ----------------------------------------------------------------
 
 
-def _add_data(parser: argparse.ArgumentParser, task: Task) -> None:
-    group = group_of(parser, "data")
+def _add_data(parser: Parser, task: Task) -> None:
+    group = parser.group("data")
     either = group.add_mutually_exclusive_group()
     add_option(
         either,

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from zoo.cli.command import Command
-from zoo.cli.options import Keyword, group_of, read, refuse_empty
+from zoo.cli.options import Keyword, read, refuse_empty
+from zoo.cli.parser import Parser
 from zoo.cli.shared import PresetName
 from zoo.cli.task_command import add_reading
 from zoo.products.output import ForecastTable
@@ -53,10 +54,10 @@ class Options:
 class _Command(Command):
     """With options of how a table is read."""
 
-    def fill(self, parser: argparse.ArgumentParser) -> None:
+    def fill(self, parser: Parser) -> None:
         super().fill(parser)
         words = "How it is read; what is left out is as it was in the training."
-        group = group_of(parser, "table", words)
+        group = parser.group("table", words)
         for option in _READING:
             add_reading(group, option, option.help)
 

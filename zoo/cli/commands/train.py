@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from zoo.cli.options import Keyword, add_option, flag_of, group_of
+from zoo.cli.options import Keyword, add_option, flag_of
+from zoo.cli.parser import Parser
 from zoo.cli.shared import JIT, Jit
 from zoo.cli.task_command import (
     TaskCommand,
@@ -62,9 +62,9 @@ class Options(TaskOptions):
     jit: Jit = "auto"
 
 
-def fill_recipe(parser: argparse.ArgumentParser, task: Task) -> None:
+def fill_recipe(parser: Parser, task: Task) -> None:
     """Adds the fields of a task's recipe."""
-    group = group_of(parser, "recipe")
+    group = parser.group("recipe")
     words, choices = recipe_words(task), choices_of(task)
     for name, annotation in annotations_of(type(task.recipe_for(None))).items():
         add_option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import hashlib
@@ -11,7 +10,8 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from zoo.cli.options import Keyword, add_option, flag_of, group_of
+from zoo.cli.options import Keyword, add_option, flag_of
+from zoo.cli.parser import Parser
 from zoo.cli.shared import JIT, Jit
 from zoo.cli.task_command import (
     TaskCommand,
@@ -106,11 +106,11 @@ class Options(TaskOptions):
     jit: Jit = "auto"
 
 
-def fill_recipe(parser: argparse.ArgumentParser, task: Task) -> None:
+def fill_recipe(parser: Parser, task: Task) -> None:
     """Adds the fields of a task's recipe, as values or ranges."""
     recipe = task.recipe_for(None)
     varied = ", ".join(n for n in space_of(task, recipe, {}).ranges if "_" not in n[:5])
-    group = group_of(parser, "recipe")
+    group = parser.group("recipe")
     group.description = (
         "VALUE fixes a field; LOW:HIGH, LOW:HIGH:log and A,B,C vary it. Varied unless "
         f"you say otherwise: {varied}."
