@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+from zoo.cli.parser import Parser
 from zoo.store.index import own_index
 
 # By `_dir` shtab sees that a folder may come, which bash then ends with a slash.
 _NAMES = "_bptt_zoo_preset_or_dir"
 
 
-def script(parser: argparse.ArgumentParser, shell: str) -> str:
+def script(parser: Parser, shell: str) -> str:
     """The script.
 
     What an argument takes is told by its metavar: FILE, PATH, DIR, RUN or PRESET; by
@@ -23,6 +25,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
             which shtab knows all that.
         shell: `bash`, `zsh` or `tcsh`.
     """
+    # Put off: a package of the extra.
     import shtab
 
     names = sorted(own_index().presets)
@@ -42,7 +45,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
             bash.append(_in_bash(name, action.known))
             action.complete = {"bash": name, "zsh": words, "tcsh": words}
     zsh = f"{_NAMES}() {{\n  compadd -- {' '.join(names)}\n  _files -/\n}}"
-    preamble = {"bash": "\n".join(bash), "zsh": zsh}
+    preamble: Any = {"bash": "\n".join(bash), "zsh": zsh}
     return shtab.complete(parser, shell=shell, preamble=preamble)
 
 
@@ -52,8 +55,9 @@ def _in_bash(name: str, words: Sequence[str], *more: str) -> str:
     return "\n".join([f"{name}() {{", *(f'  {way} -- "$1"' for way in ways), "}"])
 
 
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+def _actions(parser: Parser) -> Iterator[Any]:
     """All arguments of a parser and of its subparsers."""
+    parser.fill()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for child in action.choices.values():

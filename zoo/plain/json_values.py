@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from typing import TypeGuard
 
 
@@ -27,21 +26,3 @@ def are_numbers(values: object, least: float = -math.inf) -> TypeGuard[list[floa
 def are_texts(values: object) -> TypeGuard[list[str]]:
     """Whether a value of a JSON file is a list of texts."""
     return isinstance(values, list) and all(isinstance(v, str) for v in values)
-
-
-def require_plain(value: object) -> None:
-    """Refuses text that does more to a terminal than to be shown, or cannot be shown.
-
-    Raises:
-        ValueError: If a string in a value of JSON has a control character, or half a
-            pair of surrogates.
-    """
-    if isinstance(value, str):
-        if any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
-            raise ValueError(f"{value!r:.100} has a control character")
-    elif isinstance(value, dict):
-        for item in value.items():
-            require_plain(list(item))
-    elif isinstance(value, list):
-        for item in value:
-            require_plain(item)

@@ -10,7 +10,6 @@ import os
 
 from zoo.models.sizes import Sizes, sizes_of
 from zoo.models.weights_file import check_weights, largest_file
-from zoo.plain.json_values import are_numbers
 from zoo.store.files import CheckedPreset, PresetFiles
 from zoo.store.folder import (
     CONFIG,
@@ -136,9 +135,11 @@ def check_config(config: dict) -> Sizes:
     Raises:
         ValueError: Says what is wrong.
     """
-    for name in ("model", "processing"):
-        if not isinstance(config.get(name), dict):
-            raise ValueError(f"{name!r} is missing")
+    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    from zoo.store import json_models
+    from zoo.system.validation import hold
+
+    hold(json_models.Config, config)
     sizes, processing = sizes_of(config["model"]), config["processing"]
     ids = _ids(processing)
     if ids is not None and (sizes.ids, sizes.outputs) != (ids, ids):
@@ -146,9 +147,7 @@ def check_config(config: dict) -> Sizes:
             f"{ids} ids in the vocabulary, {sizes.ids} read and {sizes.outputs} "
             "answered by the model"
         )
-    for name in ("mean", "deviation"):
-        if not are_numbers(processing.get(name, [])):
-            raise ValueError(f"{name} must be finite numbers")
+    hold(json_models.Processing, processing, wrong="{field} must be finite numbers")
     return sizes
 
 

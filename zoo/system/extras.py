@@ -17,6 +17,7 @@ EXTRAS = {
     "matplotlib": "zoo",
     "mido": "zoo",
     "pandas": "zoo",
+    "pydantic": "zoo",
     "shtab": "zoo",
     "tqdm": "zoo",
 }

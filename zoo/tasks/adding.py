@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -18,15 +18,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class AddingRecipe(Recipe):
-    """`Recipe`, and how long the sequences are.
+    """`Recipe`, and how long the sequences are."""
 
-    Args:
-        steps: Timesteps T of a sequence, at least 2.
-        updates: Batches of an epoch.
-    """
-
-    steps: int = 200
-    updates: int = 500
+    steps: Annotated[int, "Timesteps T of a sequence, at least 2."] = 200
+    updates: Annotated[int, "Batches of an epoch."] = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo import datasets
 from zoo.recipes.recipe import Recipe as Common
@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(Common):
-    """`zoo.recipes.recipe.Recipe`, with an embedding.
-
-    Args:
-        embedding: Width of a character's vector, at least 1.
-        embedding_dropout: Rate on the embedding, in `[0, 1)`.
-    """
+    """`zoo.recipes.recipe.Recipe`, with an embedding."""
 
     units: int = 256
     dropout: float = 0.2
@@ -34,8 +29,8 @@ class Recipe(Common):
     epochs: int = 20
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
-    embedding: int = 64
-    embedding_dropout: float = 0.1
+    embedding: Annotated[int, "Width of a character's vector, at least 1."] = 64
+    embedding_dropout: Annotated[float, "Rate on the embedding, in `[0, 1)`."] = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()

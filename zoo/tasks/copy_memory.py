@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -21,15 +21,10 @@ IDS = 10
 
 @dataclasses.dataclass(frozen=True)
 class CopyRecipe(Recipe):
-    """`Recipe`, and how long the blank is.
+    """`Recipe`, and how long the blank is."""
 
-    Args:
-        steps: Blank timesteps T, at least 1; a sequence has T + 20.
-        updates: Batches of an epoch.
-    """
-
-    steps: int = 100
-    updates: int = 500
+    steps: Annotated[int, "Blank timesteps T, at least 1; a sequence has T + 20."] = 100
+    updates: Annotated[int, "Batches of an epoch."] = 500
 
     def __post_init__(self) -> None:
         super().__post_init__()

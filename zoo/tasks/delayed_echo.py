@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -20,15 +20,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class EchoRecipe(Recipe):
-    """`Recipe`, and how far back the answer lies.
+    """`Recipe`, and how far back the answer lies."""
 
-    Args:
-        delay: Timesteps d, at least 1.
-        length: Timesteps of a training stream in an epoch.
-    """
-
-    delay: int = 8
-    length: int = 2000
+    delay: Annotated[int, "Timesteps d, at least 1."] = 8
+    length: Annotated[int, "Timesteps of a training stream in an epoch."] = 2000
 
     def __post_init__(self) -> None:
         super().__post_init__()

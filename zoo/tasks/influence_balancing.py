@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -24,26 +24,26 @@ SETTLED = 200
 
 @dataclasses.dataclass(frozen=True)
 class InfluenceRecipe(Training):
-    """`Training`, and how windows are drawn.
-
-    Args:
-        window: Timesteps that gradients flow back through, at most if there is a
-            `mean_window`.
-        learning_rate: Of plain SGD, constant; half the paper's, as the squared error
-            is not halved.
-        mean_window: Mean length of windows that are cut at random, their gradients
-            reweighted so that they are right on average (ARTBP); None makes all the
-            same.
-        steps: Timesteps of an epoch.
-    """
+    """`Training`, and how windows are drawn."""
 
     batch_size: int = 1
-    window: int | None = 150
+    window: Annotated[
+        int | None,
+        "Timesteps that gradients flow back through, at most if there is a "
+        "`mean_window`.",
+    ] = 150
     clip: float | None = None
-    learning_rate: float = 5e-4
+    learning_rate: Annotated[
+        float,
+        "Of plain SGD, constant; half the paper's, as the squared error is not halved.",
+    ] = 5e-4
     epochs: int = 8
-    mean_window: float | None = None
-    steps: int = 30_000
+    mean_window: Annotated[
+        float | None,
+        "Mean length of windows that are cut at random, their gradients reweighted "
+        "so that they are right on average (ARTBP); None makes all the same.",
+    ] = None
+    steps: Annotated[int, "Timesteps of an epoch."] = 30_000
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo import datasets
 from zoo.recipes.recipe import Recipe
@@ -28,49 +28,56 @@ LONGEST = 64_000_000
 
 @dataclasses.dataclass(frozen=True)
 class WordRecipe(Recipe):
-    """`Recipe`, and what AWD-LSTM adds to it.
+    """`Recipe`, and what AWD-LSTM adds to it."""
 
-    Args:
-        units: Units of each recurrent layer but the last one.
-        embedding: Width of a word's vector, and units of the last recurrent layer,
-            which logits are made from by the same vectors.
-        dropout: Rate on the output of the last recurrent layer. One mask serves a row
-            for a window, as for the next two.
-        input_dropout: Rate on the words' vectors.
-        hidden_dropout: Rate between recurrent layers.
-        word_dropout: Part of the vocabulary that is dropped from a window.
-        weight_dropout: Part of each recurrent kernel that is dropped in a window (lstm
-            alone).
-        alpha: Weight of the squared output of the last layer, after dropout (AR).
-        beta: Weight of its squared change from timestep to timestep (TAR).
-        window_deviation: Standard deviation of the length of windows, of which one in
-            twenty has half the length; 0 makes all the same.
-        learning_rate: Peak of the schedule as in `Recipe`; constant with
-            `average_after`.
-        weight_decay: Decoupled, as a fraction of the learning rate, on matrices alone.
-        average_after: Plain SGD, whose weights are averaged once validation has not
-            improved for so many epochs; None takes AdamW.
-        min_count: Words that occur less often in the training part become `<unk>`.
-    """
-
-    units: int = 512
+    units: Annotated[int, "Units of each recurrent layer but the last one."] = 512
     layers: int = 2
-    dropout: float = 0.35
+    dropout: Annotated[
+        float,
+        "Rate on the output of the last recurrent layer. One mask serves a row for "
+        "a window, as for the next two.",
+    ] = 0.35
     batch_size: int = 32
     window: int | None = 35
     epochs: int = 25
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    embedding: int = 256
-    input_dropout: float = 0.3
-    hidden_dropout: float = 0.2
-    word_dropout: float = 0.05
-    weight_dropout: float = 0.2
-    alpha: float = 0.0
-    beta: float = 0.0
-    window_deviation: float = 0.0
-    average_after: int | None = None
-    min_count: int = 1
+    learning_rate: Annotated[
+        float, "Peak of the schedule as in `Recipe`; constant with `average_after`."
+    ] = 2e-3
+    weight_decay: Annotated[
+        float, "Decoupled, as a fraction of the learning rate, on matrices alone."
+    ] = 0.05
+    embedding: Annotated[
+        int,
+        "Width of a word's vector, and units of the last recurrent layer, which "
+        "logits are made from by the same vectors.",
+    ] = 256
+    input_dropout: Annotated[float, "Rate on the words' vectors."] = 0.3
+    hidden_dropout: Annotated[float, "Rate between recurrent layers."] = 0.2
+    word_dropout: Annotated[
+        float, "Part of the vocabulary that is dropped from a window."
+    ] = 0.05
+    weight_dropout: Annotated[
+        float, "Part of each recurrent kernel that is dropped in a window (lstm alone)."
+    ] = 0.2
+    alpha: Annotated[
+        float, "Weight of the squared output of the last layer, after dropout (AR)."
+    ] = 0.0
+    beta: Annotated[
+        float, "Weight of its squared change from timestep to timestep (TAR)."
+    ] = 0.0
+    window_deviation: Annotated[
+        float,
+        "Standard deviation of the length of windows, of which one in twenty has "
+        "half the length; 0 makes all the same.",
+    ] = 0.0
+    average_after: Annotated[
+        int | None,
+        "Plain SGD, whose weights are averaged once validation has not improved for "
+        "so many epochs; None takes AdamW.",
+    ] = None
+    min_count: Annotated[
+        int, "Words that occur less often in the training part become `<unk>`."
+    ] = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from zoo.plain.annotations import annotations_of
 from zoo.recipes.clipping import KINDS
 from zoo.recipes.ranges import NONE, Choices, Range
 from zoo.recipes.recipe import Training
@@ -143,7 +144,7 @@ def space_of(
     Raises:
         UserError: If a field is unknown, or a text says no value or range of it.
     """
-    types = {f.name: f.type for f in dataclasses.fields(recipe)}
+    types = {name: str(kind) for name, kind in annotations_of(type(recipe)).items()}
     ranges = dict(task.tuned(recipe))
     for name in vary or ():
         if name not in ranges:

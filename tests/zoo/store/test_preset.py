@@ -191,7 +191,7 @@ def test_file_that_refers_to_another_file_is_refused(folder, tmp_path):
         (lambda m: m.update(seeds={"\x1b[2J": 1.0}), "a control character"),
         (lambda m: m["recipe"].update(units=2.5), "units is not int"),
         (lambda m: m["recipe"].update(window="all"), r"window is not int \| None"),
-        (lambda m: m.update(data=[]), "list indices"),
+        (lambda m: m.update(data=[]), "data is not what it must be"),
         (lambda m: m["recipe"].update(units=-1), "`units` must be at least 1"),
         (lambda m: m.update(recipe=[1]), "no recipe of char-lm"),
         (lambda m: m.update(references={"who": "1"}), "references"),

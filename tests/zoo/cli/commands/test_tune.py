@@ -31,7 +31,7 @@ def refused(capsys, *arguments):
 @pytest.fixture
 def begun(tmp_path):
     """A folder with what a job was begun with, but for its state."""
-    from zoo.cli import tune as module
+    from zoo.cli.commands.tune import definition
     from zoo.tasks import TASKS
     from zoo.tuning.space import space_of
 
@@ -41,7 +41,7 @@ def begun(tmp_path):
     facts = {"task": task.NAME, "data": "echo-8"}
     facts |= {"recipe": dict(vars(recipe)), "engine": "keras-tuner"}
     facts |= {"tuner": "random", "seeds": 1}
-    (tmp_path / "tune.json").write_text(json.dumps(module._definition(facts, space)))
+    (tmp_path / "tune.json").write_text(json.dumps(definition(facts, space)))
     return tmp_path
 
 
