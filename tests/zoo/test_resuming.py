@@ -58,6 +58,13 @@ def test_more_epochs_are_added_to_those_that_are_done(mine, run):
     assert metadata["epochs"] == metadata["recipe"]["epochs"] == 3
 
 
+def test_a_checkpoint_is_hashed_once(mine, run, hashed):
+    sums = json.loads((mine / "checkpoint" / "checksums.json").read_text())
+    code, _, err = run("resume", mine, "--epochs", 3)
+    assert code == 0, err
+    assert [hashed.count(sha256) for sha256 in sums.values()] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
