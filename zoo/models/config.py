@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
@@ -128,8 +129,8 @@ def from_config(config: dict) -> keras.Sequential:
     return model
 
 
-def _layers(rows: list[dict]) -> list:
-    layers = []
+def _layers(rows: list[dict]) -> list[Any]:
+    layers: list[Any] = []
     for row in rows:
         kind = LAYERS[row["class_name"]]
         first = layers[:1] if kind is TiedLogits else []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from zoo.system import limits
 
@@ -28,6 +29,11 @@ EMBEDDINGS = ("Embedding", "zoo>WordEmbedding")
 _SIZES = ("units", "input_dim", "output_dim", "filters", "kernel_size")
 
 
+# Function of a layer's arguments, the width of its inputs and the arguments of the
+# model's first layer.
+Count = Callable[[dict, int, dict], int]
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """A kind of layer.
@@ -41,8 +47,8 @@ class Kind:
     """
 
     arguments: tuple[str, ...] | list[str]
-    weights: Callable[[dict, int, dict], int] = lambda config, width, first: 0
-    width: Callable[[dict, int, dict], int] = lambda config, width, first: width
+    weights: Count = lambda config, width, first: 0
+    width: Count = lambda config, width, first: width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +68,12 @@ class Sizes:
     outputs: int
 
 
-def _gated(gates: int, more: int = 0, biases: Callable[[dict], int] | None = None):
+def _gated(
+    gates: int, more: int = 0, biases: Callable[[dict], int] | None = None
+) -> Count:
     """A cell of so many gates: kernels, bias, and `more` numbers a unit."""
 
-    def weights(config, width, first):
+    def weights(config: dict, width: int, first: dict) -> int:
         units = config["units"]
         bias = (biases(config) if biases else 1) if _biased(config) else 0
         return units * (gates * (width + units + bias) + more)
@@ -73,56 +81,56 @@ def _gated(gates: int, more: int = 0, biases: Callable[[dict], int] | None = Non
     return weights
 
 
-def _biased(config) -> bool:
+def _biased(config: dict) -> bool:
     return config.get("use_bias", True)
 
 
-def _recurrent(weights, *more: str) -> Kind:
+def _recurrent(weights: Count, *more: str) -> Kind:
     return Kind([*RECURRENT, *more], weights, _units)
 
 
-def _units(config, width, first):
+def _units(config: dict, width: int, first: dict) -> int:
     return config["units"]
 
 
-def _dense(config, width, first):
+def _dense(config: dict, width: int, first: dict) -> int:
     return config["units"] * (width + _biased(config))
 
 
-def _embedding(config, width, first):
+def _embedding(config: dict, width: int, first: dict) -> int:
     return config["input_dim"] * config["output_dim"]
 
 
-def _output_dim(config, width, first):
+def _output_dim(config: dict, width: int, first: dict) -> int:
     return config["output_dim"]
 
 
-def _input_dim(config, width, first):
+def _input_dim(config: dict, width: int, first: dict) -> int:
     return first["input_dim"]
 
 
-def _layer_norm_lstm(config, width, first):
+def _layer_norm_lstm(config: dict, width: int, first: dict) -> int:
     return _gated(4, more=9 + _biased(config))(config, width, first)
 
 
-def _ind_rnn(config, width, first):
+def _ind_rnn(config: dict, width: int, first: dict) -> int:
     return config["units"] * (width + 1 + _biased(config))
 
 
-def _min_gru(config, width, first):
+def _min_gru(config: dict, width: int, first: dict) -> int:
     return 2 * config["units"] * (width + _biased(config))
 
 
-def _lru(config, width, first):
+def _lru(config: dict, width: int, first: dict) -> int:
     units = config["units"]
     return units * (3 + 3 * width + 2 * units)
 
 
-def _convolution(config, width, first):
+def _convolution(config: dict, width: int, first: dict) -> int:
     return config["filters"] * (config["kernel_size"] * width + 1)
 
 
-def _filters(config, width, first):
+def _filters(config: dict, width: int, first: dict) -> int:
     return config["filters"]
 
 
@@ -138,12 +146,12 @@ _RECURRENT = {
 }
 
 
-def _beside(config, width, first):
+def _beside(config: dict, width: int, first: dict) -> int:
     kind = KINDS[f"bptt_keras>{_RECURRENT[config.get('layer', 'lstm')]}"]
     return kind.weights({"units": config["units"]}, width, first)
 
 
-def _beside_width(config, width, first):
+def _beside_width(config: dict, width: int, first: dict) -> int:
     return width + config["units"]
 
 
@@ -262,17 +270,17 @@ def _check(name: str, config: dict) -> None:
         raise ValueError(f"{name} cannot compute in {config['dtype']!r:.100}")
 
 
-def _require_size(name: str, value, most: int) -> None:
+def _require_size(name: str, value: object, most: int) -> None:
     if type(value) is not int or value < 1:
         raise ValueError(f"`{name}` must be an integer, at least 1")
     if value > most:
         raise ValueError(f"`{name}` must be at most {most:,}")
 
 
-def _is_activation(value) -> bool:
+def _is_activation(value: object) -> bool:
     return value is None or isinstance(value, str) and value in ACTIVATIONS
 
 
-def _is_rate(value) -> bool:
+def _is_rate(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and 0 <= value < 1

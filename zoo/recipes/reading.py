@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from zoo.plain.annotations import annotations_of
 from zoo.recipes.recipe import Training
+from zoo.recipes.stored import RecipeT
 from zoo.system.validation import Open, hold
 
 
@@ -22,7 +23,7 @@ class RecipeFile(Open):
     recipe: dict[str, Any]
 
 
-def read_recipe(kind: type[Training], values: Any) -> Training:
+def read_recipe(kind: type[RecipeT], values: Any) -> RecipeT:
     """The recipe that JSON tells of; what is no field of it is passed over.
 
     Args:

@@ -6,18 +6,41 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
 from zoo.models.weights import save_weights
 from zoo.plain.changes import differences
+from zoo.recipes.recipe import Training
 from zoo.runs.checkpoint_files import BEFORE, CHECKSUMS, STATE, WEIGHTS
 from zoo.runs.fingerprint import digest
+from zoo.runs.monitoring import KeepBest, Recorder
 from zoo.store.manifest import sha256_of
 from zoo.system.errors import UserError
 from zoo.system.files import write_json
 from zoo.system.folders import new_folder
+
+
+class Resumable(Protocol):
+    """What of a run a checkpoint holds, and needs to put it back."""
+
+    data: Any
+    facts: dict[str, Any]
+    keeper: KeepBest
+    model: keras.Model
+    origin: dict[str, Any]
+    patient_since: int
+    recipe: Training
+    recorder: Recorder
+    trainer: Any
+
+    @property
+    def seconds(self) -> float:
+        """Time of training so far."""
+
+    def took(self, seconds: float) -> None:
+        """Says how long it took before it was killed."""
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -29,16 +52,16 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         folder: The checkpoint's folder.
-        run: The `Run`.
+        run: The `Run`, or what has as much of one.
     """
 
-    def __init__(self, folder: Path, run):
+    def __init__(self, folder: Path, run: Resumable):
         super().__init__()
         self.folder = Path(folder)
         self.run = run
-        self._digest = None
+        self._digest: str | None = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the checkpoint, unless the training has come to no number."""
         run = self.run
         if not all(math.isfinite(logs[k]) for k in ("loss", "val_loss") if k in logs):
@@ -108,6 +131,6 @@ class Checkpoint(keras.callbacks.Callback):
         )
 
 
-def _seeds(model):
+def _seeds(model: keras.Model) -> list[Any]:
     """Where dropout's random numbers stand; Keras saves them with no weights."""
     return [v for v in model.variables if v.path.endswith("seed_generator_state")]

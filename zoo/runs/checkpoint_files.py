@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from zoo.plain.changes import differences
 from zoo.store.manifest import sha256_of
@@ -78,7 +79,7 @@ def _read(folder: Path) -> dict:
     return _json(folder / STATE)
 
 
-def _json(path: Path):
+def _json(path: Path) -> Any:
     try:
         return read_json(path, at_most=limits.CHECKPOINT)
     except UserError:

@@ -15,6 +15,7 @@ from zoo.system.figures import (
     never_fails,
     one_axes,
     shown,
+    whole_numbers,
 )
 from zoo.tasks.task import Metric
 
@@ -66,7 +67,7 @@ def plot_metric(
     unit = f" ({metric.unit})" if metric.unit else ""
     axes.set_xlabel("epoch")
     axes.set_ylabel(shown(f"{metric.name}{unit}"), parse_math=False)
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    whole_numbers(axes)
     _levels(axes, lines, [v for part in curves.values() for v in part])
     finish(figure, axes, path)
 
@@ -80,13 +81,12 @@ def _mark_best(
 ) -> None:
     """A ring around the best validation."""
     if best is None:
+        before = math.nan
         for epoch, value in zip(epochs, values, strict=True):
-            before = values[epochs.index(best)] if best is not None else None
-            if not math.isnan(value) and (
-                before is None or not metric.better(before, value)
-            ):
-                best = epoch
-    if best in epochs:
+            # The first number, or one that is not worse.
+            if not math.isnan(value) and not metric.better(before, value):
+                best, before = epoch, value
+    if best is not None and best in epochs:
         axes.plot(
             [best],
             [values[epochs.index(best)]],

@@ -175,7 +175,7 @@ class Run:
                 f"The loss is no longer a number in epoch {history['epoch'][-1]}. "
                 "Lower --learning-rate or --clip."
             )
-        return self._finish(history["epoch"][-1])
+        return self._finish(int(history["epoch"][-1]))
 
     def restored(self) -> tuple[Checkpoint, int]:
         """A callback that writes checkpoints, and the epochs that are done.

@@ -90,7 +90,13 @@ def rows_of_axes(title: str, rows: int) -> tuple[Figure, Sequence[Axes]]:
     for axes in every:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
-    return figure, every
+    return figure, list(every)
+
+
+def whole_numbers(axes: Axes) -> None:
+    """Puts the ticks of the x-axis at whole numbers, one at least."""
+    locator: Any = axes.xaxis.get_major_locator()
+    locator.set_params(integer=True, min_n_ticks=1)
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from zoo.system.errors import UserError, ZooError
 
@@ -49,7 +50,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_bytes(text.encode("utf-8"))
 
 
-def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+def write_bytes(path: str | os.PathLike, content: bytes | memoryview) -> None:
     """Writes a file atomically, and waits until the disk has it."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(content)
@@ -57,12 +58,12 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def write_json(path: str | os.PathLike, value) -> None:
+def write_json(path: str | os.PathLike, value: Any) -> None:
     """Writes a JSON file atomically, indented, keys in the order given."""
     write_text(path, as_json(value))
 
 
-def as_json(value) -> str:
+def as_json(value: Any) -> str:
     """The text that `write_json` writes."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 

@@ -9,6 +9,7 @@ import re
 import stat
 import sys
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def require_plain(value: Any) -> None:
 _TOO_DEEP = f"it is nested more than {limits.DEPTH} deep"
 
 
-def _items(outer: dict | list):
+def _items(outer: dict | list) -> Iterable[Any]:
     return outer.values() if isinstance(outer, dict) else outer
 
 
@@ -181,7 +182,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _opener(path, flags):
+def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 

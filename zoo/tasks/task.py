@@ -106,7 +106,8 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
         from zoo.recipes.reading import read_recipe
 
         try:
-            return read_recipe(type(self.recipe_for(None)), values)
+            kind: type[RecipeT] = type(self.recipe_for(None))
+            return read_recipe(kind, values)
         except TypeError as error:
             raise ValueError(f"this is no recipe of {self.NAME}: {error}") from None
 

@@ -38,13 +38,13 @@ class TrialRun(Run):
         progress: Any,
         *,
         reports: bool,
-        jit="auto",
+        jit: str | bool = "auto",
     ):
         super().__init__(task, data, recipe, out, jit=jit)
         self._progress, self._reports = progress, reports
         self.keeper.save = lambda epoch, value: None
 
-    def train(self, until: int) -> float:
+    def train(self, until: int) -> float | None:
         """Trains up to an epoch, from the checkpoint if there is one.
 
         Args:
@@ -98,7 +98,7 @@ class TrialRun(Run):
             self._progress.epoch(self.values())
         self._progress.check()
 
-    def _value(self):
+    def _value(self) -> float | None:
         history = self.recorder.history
         if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
             raise FailedTrialError(
@@ -108,11 +108,11 @@ class TrialRun(Run):
 
 
 class _Reporting(keras.callbacks.Callback):
-    def __init__(self, run):
+    def __init__(self, run: TrialRun):
         super().__init__()
         self._run = run
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._run.report()
 
 

@@ -5,7 +5,7 @@ from zoo.store.hub import locate
 
 READ = """
 import sys
-
+import zoo
 from zoo.store.folder import read_metadata
 
 assert read_metadata(sys.argv[1])["task"] == "delayed-echo"
