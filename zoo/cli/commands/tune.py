@@ -27,6 +27,7 @@ from zoo.system.errors import UserError, ZooError
 from zoo.system.files import write_json
 from zoo.system.output import leaves_no_empty_folder
 from zoo.system.quiet import import_tensorflow
+from zoo.system.reading import read_json
 from zoo.tasks.task import Task
 from zoo.tuning.space import Space, space_of
 
@@ -220,17 +221,17 @@ def _refuse_changes(
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"`--out` must be a folder, but {out} is a file.")
-    try:
-        old = json.loads((out / DEFINITION).read_text(encoding="utf-8"))
-        fixed, ranges = {**old}, old["space"]
-        del fixed["space"]
-    except FileNotFoundError:
+    if not (out / DEFINITION).exists():
         if out.is_dir() and any(out.iterdir()):
             raise UserError(
                 f"`--out` is not empty, and holds no job of this command: {out}"
-            ) from None
+            )
         return
-    except (OSError, KeyError, TypeError, ValueError):
+    try:
+        old = read_json(out / DEFINITION)
+        fixed, ranges = {**old}, old["space"]
+        del fixed["space"]
+    except (UserError, KeyError, TypeError):
         # Damaged: the job itself has the same in a file with a copy.
         return
     new = definition(facts, space)
