@@ -57,7 +57,7 @@ def headings(unit: str, name: str) -> list[str]:
 
 
 def cells(value: float, unit: str) -> list[str]:
-    """A value as it stands in the columns of `headings`.
+    """A value as it is shown in the columns of `headings`.
 
     Args:
         value: Of the metric.

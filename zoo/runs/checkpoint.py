@@ -1,4 +1,4 @@
-"""Where a training stands after each epoch, so that it can go on after a kill."""
+"""The state of a training after each epoch, so that it can resume after a kill."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     The folder on disk is always complete, and the one before is kept beside it. With
     the data's order fixed by seed and epoch, and the seeds of dropout kept, a training
-    that goes on from it ends as it would have ended.
+    that resumes from it ends as it would have ended.
 
     Args:
         folder: The checkpoint's folder.
@@ -85,7 +85,7 @@ class Checkpoint(keras.callbacks.Callback):
             write_json(new / CHECKSUMS, sums)
 
     def restore(self, state: dict) -> int:
-        """Puts the run where a checkpoint stands.
+        """Restores the run from a checkpoint.
 
         Args:
             state: What `zoo.runs.checkpoint_files.read_checkpoint` returned.
@@ -132,5 +132,5 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def _seeds(model: keras.Model) -> list[Any]:
-    """Where dropout's random numbers stand; Keras saves them with no weights."""
+    """The states of dropout's random numbers, which Keras saves with no weights."""
     return [v for v in model.variables if v.path.endswith("seed_generator_state")]

@@ -33,7 +33,7 @@ class Summary(keras.callbacks.Callback):
 class Derived(keras.callbacks.Callback):
     """Adds what follows from a metric, such as bits per character, to Keras' logs.
 
-    The progress bar and the history show what stands in the logs.
+    The progress bar and the history show what is in the logs.
 
     Args:
         metric: The task's `Metric`.

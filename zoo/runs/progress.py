@@ -58,7 +58,7 @@ class Progress(keras.callbacks.Callback):
             self._bar.update()
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Says that the training part is through."""
+        """Says that the training part is done."""
         if self._bar is not None:
             self._bar.set_description_str(f"{self._name}, validation")
 
@@ -72,7 +72,7 @@ class Progress(keras.callbacks.Callback):
         print(_fitting(self._pieces(logs, best, times), room), flush=True)
 
     def close(self) -> None:
-        """Takes the bar away, so that nothing is written behind it."""
+        """Removes the bar, so that nothing is written behind it."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -121,7 +121,7 @@ class Measuring(keras.callbacks.Callback):
             self._bar.update()
 
     def on_test_end(self, logs: Any = None) -> None:
-        """Takes it away."""
+        """Removes it."""
         if self._bar is not None:
             self._bar.close()
 
@@ -132,9 +132,9 @@ def bar(
     """A bar of tqdm as wide as the terminal, of what is through: `name ███ 3/10, ...`.
 
     Args:
-        name: What stands before it.
+        name: Text before the bar.
         total: Number of steps, or None.
-        stream: Where it is drawn; it is taken away at the end.
+        stream: Where it is drawn; it is removed at the end.
         delay: Seconds before it appears.
     """
     # tqdm: put off.

@@ -1,4 +1,4 @@
-"""One training run: data, `fit`, files, preset; and how it goes on after a kill."""
+"""One training run: data, `fit`, files, preset; and how it resumes after a kill."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ class Run:
         checkpoint in its folder goes on from there.
 
         Args:
-            stop: Whether the run ends where its checkpoint stands: what is there is
-                measured, and nothing is trained. The metadata tell of it.
+            stop: Whether the run ends at its checkpoint: what is there is measured, and
+                nothing more is trained. The metadata say so.
 
         Returns:
             The `Preset` of the best epoch, as read back from disk.
@@ -180,7 +180,7 @@ class Run:
     def restored(self) -> tuple[Checkpoint, int]:
         """A callback that writes checkpoints, and the epochs that are done.
 
-        The run goes on from the newest whole checkpoint in its folder, if there is one.
+        The run resumes from the newest whole checkpoint in its folder, if there is one.
         """
         recover_folder(self.preset_folder)
         checkpoint = Checkpoint(self.out / CHECKPOINT, self)
@@ -213,7 +213,7 @@ class Run:
         return self._seconds + time.perf_counter() - self._start
 
     def took(self, seconds: float) -> None:
-        """Says how long the run took before it was killed."""
+        """Tells the run how long it took before it was killed."""
         self._seconds = seconds
 
     def _watch(self, epoch: int) -> list:

@@ -1,4 +1,4 @@
-"""Whether a preset is whole and within the limits, found out without TensorFlow.
+"""Whether a preset is whole and within the limits, without TensorFlow.
 
 So a damaged preset is refused at once, and none fills the memory.
 """
@@ -84,7 +84,7 @@ def read_known_metadata(folder: str | os.PathLike) -> dict:
 
 
 def check_task(metadata: dict) -> None:
-    """Looks for the task of some metadata, and whether it takes their recipe.
+    """Checks that the task of some metadata is here, and takes their recipe.
 
     Raises:
         ValueError: Says what is wrong.
@@ -96,7 +96,7 @@ def check_task(metadata: dict) -> None:
 
 
 def check_known_metadata(metadata: dict) -> None:
-    """Looks at what commands rely on, the task included.
+    """Checks what commands rely on, the task included.
 
     Raises:
         ValueError: Says what is wrong.
@@ -130,7 +130,7 @@ def read_config(folder: str | os.PathLike) -> dict:
 
 
 def check_config(config: dict) -> Sizes:
-    """Looks at the model and the processing of a config.
+    """Checks the model and the processing of a config.
 
     Raises:
         ValueError: Says what is wrong.

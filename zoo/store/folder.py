@@ -51,7 +51,7 @@ def read_metadata(folder: str | os.PathLike) -> dict:
 
 
 def check_metadata(metadata: dict) -> None:
-    """Looks at what commands rely on.
+    """Checks what commands rely on.
 
     Raises:
         ValueError: Says what is wrong.

@@ -163,7 +163,7 @@ def _presets_beside(source: str) -> list[str]:
 def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]:
     """What the package's index says of a name, or else those of the mirrors.
 
-    A folder of that name is nobody's, unless mirrors were asked for.
+    Where a folder has that name, no mirror is asked unless the caller names some.
     """
     index = own_index()
     mirrors = [*asked, *os.environ.get(MIRRORS, "").split()]

@@ -1,4 +1,4 @@
-"""The list of a release: which presets there are, and by which checksums."""
+"""The list of a release: which presets it has, and their checksums."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SHIPPED = Path(__file__).parents[1] / "presets"
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
-    """What an index says of a preset.
+    """What an index says about a preset.
 
     Args:
-        name: By which it is asked for.
+        name: The name that users ask for.
         manifest_sha256: Checksum of its manifest, and so of all its files.
         size: Bytes of its files.
         task: Task that it was trained on.
@@ -70,7 +70,7 @@ class Index:
 
 
 def is_name(value: object) -> bool:
-    """Whether a preset can be called so: it is a folder, and a part of an address."""
+    """Whether a preset may have this name, that of a folder and part of an address."""
     pattern = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
     return (
         isinstance(value, str)
@@ -83,7 +83,7 @@ def is_name(value: object) -> bool:
 
 
 def require_name(name: str) -> None:
-    """Raises `UserError` unless a preset can be called so."""
+    """Raises `UserError` unless a preset may have this name."""
     if not is_name(name):
         raise UserError(
             "The name of a preset must be small letters and digits, with single dots, "

@@ -1,7 +1,7 @@
 """The list of a preset's files: what arrives must be what was published.
 
 `manifest.json` lies beside the files and names each with its size and checksum. The
-checksum of the manifest stands for all of them: who knows it can take the files from
+checksum of the manifest vouches for all of them: who knows it can take the files from
 anywhere.
 """
 

@@ -33,7 +33,7 @@ from zoo.texts.words import Words
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A trained model and what belongs to it.
+    """A trained model and what belongs with it.
 
     Args:
         model: A plain `keras.Sequential` from ids `(batch, time)`, or from floats

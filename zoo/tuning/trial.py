@@ -17,14 +17,14 @@ from zoo.tasks.task import Task
 
 
 class TrialRun(Run):
-    """A `Run` that stops where it is told, and goes on from there.
+    """A `Run` that stops where it is told to, and resumes from there.
 
     Args:
         task: A `Task`.
         data: What the task loaded.
         recipe: The trial's recipe.
         out: An existing folder.
-        progress: `bptt_keras.tuning.Progress`: is told of each epoch.
+        progress: `bptt_keras.tuning.Progress`: hears of each epoch.
         reports: Whether its epochs are the trial's curve.
         jit: As in `Run`.
     """
@@ -92,7 +92,7 @@ class TrialRun(Run):
         return [metric.factor * v for v in self.recorder.history[f"val_{metric.log}"]]
 
     def report(self) -> None:
-        """Says where the training stands, and ends it if it should end."""
+        """Reports how far the training is, and ends it if it should end."""
         self._value()
         if self._reports:
             self._progress.epoch(self.values())
