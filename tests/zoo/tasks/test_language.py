@@ -111,7 +111,7 @@ def test_the_weights_of_a_recipe_are_counted_before_they_are_made(tmp_path, task
         recipe = dataclasses.replace(task.recipe_for(None), units=300, **changes)
         size = data.vocabulary.size
         counted = task.weights(recipe, size)
-        counted += 0 if task.TIED else size * recipe.embedding
+        counted += task.lookups(recipe, size)
         made = task.build_model(data, recipe).count_params()
         # Biases are not counted.
         assert 0.98 * made < counted < made
