@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from zoo.plain.scales import cells, headings, perplexity, worded
+from zoo.plain.scales import headings, worded
 from zoo.runs.report import derived, result_table, verdict
 from zoo.tasks import TASKS
 
@@ -15,11 +15,6 @@ METADATA = {
     "references": {"somebody": math.log(57.3)},
     "baselines": {"uniform": math.log(10_000)},
 }
-
-
-def test_perplexity_is_the_exponential_and_never_fails():
-    assert perplexity(math.log(78.93)) == pytest.approx(78.93)
-    assert perplexity(1e4) == math.inf and math.isnan(perplexity(math.nan))
 
 
 def test_results_of_words_show_perplexity_beside_nats():
@@ -33,11 +28,6 @@ def test_results_of_words_show_perplexity_beside_nats():
         ["somebody", "4.0483", "57.30"],
         ["uniform", "9.2103", "10000.00"],
     ]
-
-
-def test_a_metric_of_one_scale_has_one_column():
-    assert cells(0.5, "") == ["0.5000"]
-    assert cells(1e-5, "") == ["1e-05"]
 
 
 def test_logs_get_the_second_scale_of_what_they_have():
