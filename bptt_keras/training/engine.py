@@ -8,13 +8,13 @@ import tensorflow as tf
 
 from bptt_keras.state import PureStep, both, check_by_running, discover
 from bptt_keras.training.assertions import require
-from bptt_keras.training.batches import checks
 from bptt_keras.training.batches.batch import make_batch, tensors
 from bptt_keras.training.batches.counting import only_what_counts
 from bptt_keras.training.batches.inputs import Inputs
 from bptt_keras.training.batches.parts import split_inputs
 from bptt_keras.training.batches.targets import fit_targets, spread_weights
 from bptt_keras.training.building import build_model
+from bptt_keras.training.intake import checks
 from bptt_keras.training.measures.losses import (
     build_losses,
     outputs_with_loss,

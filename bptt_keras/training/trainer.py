@@ -6,17 +6,17 @@ import keras
 
 from bptt_keras.state import check_carriable
 from bptt_keras.training.assertions import plain_errors
-from bptt_keras.training.batches import checks
-from bptt_keras.training.batches.handed import is_sequences, split_off, take, take_batch
 from bptt_keras.training.batches.parts import split_inputs
-from bptt_keras.training.batches.pipeline import PromptStrategy
-from bptt_keras.training.batches.ragged import peeked, predicted
-from bptt_keras.training.batches.ragged_tensors import pad_dataset
-from bptt_keras.training.batches.shapes import check_shapes
 from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.description import describe
 from bptt_keras.training.engine import Engine
 from bptt_keras.training.epochs import with_epochs
+from bptt_keras.training.intake import checks
+from bptt_keras.training.intake.pipeline import PromptStrategy
+from bptt_keras.training.intake.ragged_padding import pad_dataset
+from bptt_keras.training.intake.ragged_predictions import peeked, predicted
+from bptt_keras.training.intake.shapes import check_shapes
+from bptt_keras.training.intake.taking import is_sequences, split_off, take, take_batch
 from bptt_keras.training.measures.averages import check_reductions
 from bptt_keras.training.measures.live import SKIPPED, Live
 from bptt_keras.training.options import ARGUMENTS, check_jit_compile, configured

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
-from bptt_keras.training.batches import checks
+from bptt_keras.training.intake import checks
 from tests.training.references import assert_same_weights, clone, model_of, series
 from tests.training.test_fit import Batches
 from tests.training.test_trainer import trainer_of

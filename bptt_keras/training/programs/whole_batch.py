@@ -7,7 +7,7 @@ with updates and metrics inside: one start for each batch.
 
 import tensorflow as tf
 
-from bptt_keras.training.batches import checks
+from bptt_keras.training.intake import checks
 from bptt_keras.training.programs import loop
 from bptt_keras.training.programs.padding import with_rows
 

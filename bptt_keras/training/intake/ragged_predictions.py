@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bptt_keras.data.ragged import RaggedBatches
 from bptt_keras.data.unpad import unpad
-from bptt_keras.training.batches.ragged_tensors import holds_ragged, pad_batch
+from bptt_keras.training.intake.ragged_padding import holds_ragged, pad_batch
 
 
 def has_ragged_batches(x):

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from bptt_keras.data.ragged import RaggedBatches, is_ragged
 from bptt_keras.data.sequences import holds_objects, is_table
-from bptt_keras.training.batches import checks, shapes
-from bptt_keras.training.batches.containers import as_arrays, from_containers
 from bptt_keras.training.batches.parts import split_inputs
-from bptt_keras.training.batches.ragged_tensors import holds_ragged, pad_batch
+from bptt_keras.training.intake import checks, shapes
+from bptt_keras.training.intake.containers import as_arrays, from_containers
+from bptt_keras.training.intake.ragged_padding import holds_ragged, pad_batch
 
 
 class Handed(NamedTuple):

@@ -11,7 +11,7 @@ from bptt_keras.data.ragged import RaggedBatches
 from bptt_keras.data.sequences import holds_objects
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batches.parts import split_inputs
-from bptt_keras.training.batches.shapes import (
+from bptt_keras.training.intake.shapes import (
     answers_at_each_step,
     check_shapes,
     named_leaves,
