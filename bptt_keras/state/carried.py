@@ -83,10 +83,10 @@ class Carried:
                     f"`{flag}` has {expected}. The steps of a model that changes the "
                     f"length of its sequences cannot be {what}."
                 )
-        return both(mask, one_pass.valid)
+        return combine_masks(mask, one_pass.valid)
 
 
-def both(mask, valid):
+def combine_masks(mask, valid):
     """The steps that a mask and `valid` both leave on; either may be `None`.
 
     Args:

@@ -44,7 +44,7 @@ def describe(engine):
 def _reach(engine):
     schedule = engine.schedule
     window = schedule.window
-    ends = engine.findings is not None and not engine.findings.sequence_output
+    ends = engine.traits is not None and not engine.traits.sequence_output
     if window is None:
         return "all timesteps of a batch: gradients reach back to its start"
     if ends:
@@ -110,9 +110,9 @@ def _clipping(optimizer):
 
 
 def _loss(engine):
-    if engine.findings is None:
+    if engine.traits is None:
         return _LATER
-    if engine.findings.sequence_output:
+    if engine.traits.sequence_output:
         return "at every timestep, averaged over the valid timesteps of a window"
     return "at the end: the steps before run without a tape; one update per batch"
 

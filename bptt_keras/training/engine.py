@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from bptt_keras.state import PureStep, both, check_by_running, discover
+from bptt_keras.state import PureStep, check_by_running, combine_masks, discover
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batches.batch import make_batch, tensors
 from bptt_keras.training.batches.counting import only_what_counts
@@ -70,7 +70,7 @@ class Engine:
     Attributes:
         step: `PureStep` of the model, `None` before the first batch.
         inputs: `Inputs` of the model, likewise.
-        findings: `state.Findings` of the model, likewise.
+        traits: `state.ModelTraits` of the model, likewise.
         losses: List of `losses.OutputLoss`, `None` before the first batch with targets.
         metrics: `Metrics`, `None` before that, and if there are none.
         unchecked: `None`, or why cutting its time was not tried out.
@@ -87,7 +87,7 @@ class Engine:
         self.trainer = trainer
         self.jit_compile = jit_compile
         self._loss = loss
-        self.step = self.inputs = self.findings = self.unchecked = None
+        self.step = self.inputs = self.traits = self.unchecked = None
         self.losses = self.metrics = None
         self.rows = None
         self.rows_seen = {name: set() for name in ("fit", "evaluate", "predict")}
@@ -104,7 +104,7 @@ class Engine:
     def renewed(self):
         """An `Engine` that knows the same model, losses and state, and no programs."""
         other = Engine(self.trainer, self.jit_compile, self._loss)
-        for name in ("step", "inputs", "findings", "unchecked", "losses", "metrics"):
+        for name in ("step", "inputs", "traits", "unchecked", "losses", "metrics"):
             setattr(other, name, getattr(self, name))
         other.rows, other.weighs_classes = self.rows, self.weighs_classes
         other.rows_seen = self.rows_seen
@@ -167,7 +167,7 @@ class Engine:
         def warm_up(lead, state):
             return self._warm_up(use.programs.advance, use.programs, lead, state)
 
-        if self.findings.sequence_output:
+        if self.traits.sequence_output:
             batch, state = self._burn_in(whole, state, warm_up)
             state, resume, outputs = self.learning.train(batch, state, lead)
             self._show_whole(batch, outputs)
@@ -193,7 +193,7 @@ class Engine:
         def warm_up(lead, state):
             return self._warm_up(programs.predict, programs, lead, state)
 
-        if self.findings.sequence_output:
+        if self.traits.sequence_output:
             rest, state = self._burn_in(batch, state, warm_up)
             outputs, state = use.windows(rest, state)
             self._show_whole(rest, outputs)
@@ -209,7 +209,7 @@ class Engine:
         use, batch, state, _ = self._enter("predict", data)
         programs, size = use.programs, self.schedule.evaluation_window
 
-        if self.findings.sequence_output:
+        if self.traits.sequence_output:
             outputs, state = use.windows(batch, state)
         else:
             lead, last = loop.before_last(batch, _last_start(batch.length, size))
@@ -262,9 +262,9 @@ class Engine:
         if batch.resets_inside:
             return batch
         mask = batch.valid
-        if self.findings.all_masked:
+        if self.traits.all_masked:
             inputs = self.inputs.join(batch.inputs, batch.constants)
-            mask = both(programs.mask(inputs), mask)
+            mask = combine_masks(programs.mask(inputs), mask)
         return batch if mask is None else loop.align_ends(batch, mask)
 
     def _count(self, window, result):
@@ -304,7 +304,7 @@ class Engine:
         weights = None if weights is None else tf.nest.flatten(weights)
         arguments = targets, flat, masks, weights, self._counted
         self.metrics.update(*arguments)
-        if not self.findings.sequence_output:
+        if not self.traits.sequence_output:
             self.metrics.update(*arguments, whole=True)
         else:
             self.metrics.require_unmasked(masks)
@@ -323,7 +323,7 @@ class Engine:
             )
 
     def _like_outputs(self, flat):
-        outputs = self.findings.outputs
+        outputs = self.traits.outputs
         return None if flat is None else tf.nest.pack_sequence_as(outputs, flat)
 
     # --- What is made at the first batch --------------------------------------
@@ -379,7 +379,7 @@ class Engine:
         batch = make_batch(parts, self.inputs, y, weights)
         with tf.init_scope():
             self._examine(batch)
-        sequence_output = self.findings.sequence_output
+        sequence_output = self.traits.sequence_output
         if name != "predict":
             batch = self._with_targets(batch)
         batch = checks.same_lengths(batch, sequence_output)
@@ -401,20 +401,20 @@ class Engine:
 
     def _with_targets(self, batch):
         """The batch with targets and weights output by output; losses are built."""
-        trainer, outputs = self.trainer, self.findings.outputs
+        trainer, outputs = self.trainer, self.traits.outputs
         if trainer._compile_loss is None:
             raise ValueError(
                 "There is nothing to minimise. Received: loss=None. Give `compile` a "
                 "`loss`."
             )
-        if self.weighs_classes and self.findings.sequence_output:
+        if self.weighs_classes and self.traits.sequence_output:
             raise ValueError(
                 "`class_weight` weighs rows, but these targets have a time axis. Give "
                 "`sample_weight` of shape (rows, time) instead."
             )
         names = trainer.output_names
         partial = outputs_with_loss(self._loss, outputs, names)
-        batch = fit_targets(batch, self.findings, names, partial)
+        batch = fit_targets(batch, self.traits, names, partial)
         with tf.init_scope():
             if self.losses is None:
                 _warn_of_short_batches(batch, self.schedule)
@@ -439,22 +439,22 @@ class Engine:
             self.inputs.join(batch.inputs, batch.constants),
         )
         self.unchecked = check_by_running(step, specs)
-        self.findings = discover(step, specs)
+        self.traits = discover(step, specs)
         self.step = step
 
     def _build_losses(self, targets):
-        trainer, findings = self.trainer, self.findings
+        trainer, traits = self.trainer, self.traits
         specs = [
             None if target is None else tf.TensorSpec(target.shape, target.dtype)
             for target in targets
         ]
-        losses = build_losses(trainer._compile_loss, specs, findings.outputs)
+        losses = build_losses(trainer._compile_loss, specs, traits.outputs)
         if trainer._compile_metrics is not None:
             self.metrics = Metrics(
                 trainer._compile_metrics,
                 specs,
-                findings.outputs,
-                findings.sequence_output,
+                traits.outputs,
+                traits.sequence_output,
             )
         if trainer.optimizer is not None and not trainer.optimizer.built:
             trainer.optimizer.build(trainer.trainable_variables)
@@ -464,8 +464,8 @@ class Engine:
         trainer, training = self.trainer, name == "fit"
         self.keeps_memory = keep_freed_memory()
         if training:
-            checks.check_options(trainer, self.findings)
-        shards, reason = choose_shards(trainer.shards, self.findings)
+            checks.check_options(trainer, self.traits)
+        shards, reason = choose_shards(trainer.shards, self.traits)
         xla = self.jit_compile in (True, "auto") and not trainer.run_eagerly
         use = self._in_one(name, batch, reason) if xla else None
         refusal = None
@@ -476,7 +476,7 @@ class Engine:
                 refusal = why_window_refused(use.programs, self.step, batch, size, name)
             if refusal is not None:
                 use = self._use(name, xla=False, shards=shards, reason=reason)
-        overlaps = training and self.findings.sequence_output and not trainer.burn_in
+        overlaps = training and self.traits.sequence_output and not trainer.burn_in
         carry = Carry(
             self.step, batch, reaches_back=overlaps and self.schedule.lead > 0
         )
@@ -496,7 +496,7 @@ class Engine:
         trainer, length = self.trainer, batch.known_length
         rows = batch.inputs[0].shape[0] or self.rows
         # Without a state nothing would wait for the checks.
-        serves = self.findings.sequence_output and self.step.layers
+        serves = self.traits.sequence_output and self.step.layers
         wanted = trainer.shards in ("auto", 1) and is_small(trainer.model, rows, name)
         if not (serves and wanted):
             return None
@@ -523,7 +523,7 @@ class Engine:
         programs = Programs(
             self.step,
             self.inputs,
-            self.findings,
+            self.traits,
             self.losses,
             # Keras sets it in `compile`, which prediction does not need.
             getattr(trainer, "optimizer", None),
@@ -536,7 +536,7 @@ class Engine:
                 size,
                 # Training alone has windows of random length.
                 getattr(self.schedule, "longest", size) if name == "fit" else size,
-                on=xla and self.findings.why_padding_counts is None,
+                on=xla and self.traits.why_padding_counts is None,
             ),
         )
         collected = self._collected(name)
@@ -553,13 +553,13 @@ class Engine:
         elif name == "evaluate":
             windows = Evaluation(programs, size, self._count, collected)
         else:
-            windows = Prediction(programs, size, self.findings.outputs)
+            windows = Prediction(programs, size, self.traits.outputs)
         return Use(programs, windows, reason)
 
     def _collected(self, name):
         """Specification of the outputs that metrics want of whole batches, if any."""
         whole = self.metrics.whole if self.metrics is not None else []
-        if not whole or not self.findings.sequence_output:
+        if not whole or not self.traits.sequence_output:
             return None
         if name == "fit" and (self.schedule.random or self.schedule.lead):
             raise ValueError(
@@ -568,11 +568,11 @@ class Engine:
                 f"Received: {whole}. Write them for single timesteps, or give them to "
                 f"a trainer that evaluates."
             )
-        return self.findings.outputs
+        return self.traits.outputs
 
     def _gradients_apart(self):
         """True if averages over several windows need the outputs one by one."""
-        several = len(tf.nest.flatten(self.findings.outputs)) > 1
+        several = len(tf.nest.flatten(self.traits.outputs)) > 1
         return several and self.trainer.update != "window"
 
 

@@ -515,8 +515,8 @@ class TruncatedBPTT(keras.Model):
     @property
     def answers_at_each_step(self):
         """Whether outputs have a time axis; `None` before the first batch."""
-        findings = self._engine.findings
-        return None if findings is None else findings.sequence_output
+        traits = self._engine.traits
+        return None if traits is None else traits.sequence_output
 
     def train_on_batch(
         self, x, y=None, sample_weight=None, class_weight=None, return_dict=False

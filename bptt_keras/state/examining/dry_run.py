@@ -19,7 +19,7 @@ _SHARE_DRAWS = (
 )
 
 
-class Findings(NamedTuple):
+class ModelTraits(NamedTuple):
     """What a dry run of a model showed, see `discover`.
 
     Fields:
@@ -56,7 +56,7 @@ def discover(step, specs):
             `(batch, time, ...)`, or `(batch, ...)` where `timed_inputs` says so.
 
     Returns:
-        `Findings`.
+        `ModelTraits`.
 
     Raises:
         ValueError: If only some of the outputs have a time axis.
@@ -84,7 +84,7 @@ def discover(step, specs):
     shared = _why_timesteps_depend(buffers, traces[0]["added_losses"])
     several = len(tf.nest.flatten(output_specs)) > 1
     at_once = _why_parts_repeat(step.model, buffers)
-    return Findings(
+    return ModelTraits(
         buffers=buffers,
         sequence_output=True in sequence,
         outputs=output_specs,

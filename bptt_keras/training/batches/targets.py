@@ -4,12 +4,12 @@ import keras
 import tensorflow as tf
 
 
-def fit_targets(batch, findings, names, partial):
+def fit_targets(batch, traits, names, partial):
     """The batch with a flat list of targets and one of weights, an entry an output.
 
     Args:
         batch: A `Batch` with targets, and perhaps weights, as the user gave them.
-        findings: `state.Findings` of the model.
+        traits: `state.ModelTraits` of the model.
         names: Names of the outputs, flat, or `None` where they have none.
         partial: Indices of the outputs that have a loss, or `None` where all have:
             targets that are fewer and have no names are meant for them.
@@ -22,7 +22,7 @@ def fit_targets(batch, findings, names, partial):
     Raises:
         ValueError: If structure, length or width don't fit; names the shapes.
     """
-    outputs = findings.outputs
+    outputs = traits.outputs
     targets = _by_output("y", batch.targets, outputs, names, partial)
     weights = batch.weights
     if tf.nest.is_nested(weights):
@@ -31,7 +31,7 @@ def fit_targets(batch, findings, names, partial):
         weights = [weights for _ in targets]
     batch = batch._replace(targets=targets, weights=weights)
     flat = tf.nest.flatten(outputs)
-    _check_shapes(batch, flat, findings.sequence_output)
+    _check_shapes(batch, flat, traits.sequence_output)
     return batch._replace(targets=list(map(_ranked_like, targets, flat)))
 
 

@@ -195,18 +195,18 @@ def order_is_fixed(x):
     return parts.continues or parts.position is not None
 
 
-def check_options(trainer, findings):
+def check_options(trainer, traits):
     """Raises if options of the trainer contradict what its model is.
 
     Args:
         trainer: A `TruncatedBPTT`.
-        findings: `state.Findings` of its model.
+        traits: `state.ModelTraits` of its model.
 
     Raises:
         ValueError: Names the option.
     """
     schedule = trainer.truncation
-    if not findings.sequence_output and schedule.lead:
+    if not traits.sequence_output and schedule.lead:
         raise ValueError(
             f"With one loss at the end of a sequence there is one window a sequence. "
             f"Received: stride={schedule.stride}. Leave `stride` out."
@@ -215,17 +215,17 @@ def check_options(trainer, findings):
     if not stepwise and trainer._recomputation is None:
         return
     option = "window=ARTBP" if stepwise else "recompute"
-    several = len(tf.nest.flatten(findings.outputs)) > 1
+    several = len(tf.nest.flatten(traits.outputs)) > 1
     if several and trainer.update != "window":
         raise ValueError(
             f"`{option}` averages several outputs together, but over several windows "
             f"each has an average of its own. Received: update={trainer.update!r}. "
             f"Use `update='window'`."
         )
-    if findings.why_not_in_parts:
+    if traits.why_not_in_parts:
         raise ValueError(
             f"`{option}` runs a window in parts, and this model's result would depend "
-            f"on them: {findings.why_not_in_parts}."
+            f"on them: {traits.why_not_in_parts}."
         )
 
 

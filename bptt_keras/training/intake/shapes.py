@@ -14,9 +14,9 @@ def number_of_inputs(model):
 
 def number_of_outputs(trainer):
     """Number of arrays that the trainer's model puts out; 1 where it is not known."""
-    findings = trainer._engine.findings
-    if findings is not None:
-        return len(tf.nest.flatten(findings.outputs))
+    traits = trainer._engine.traits
+    if traits is not None:
+        return len(tf.nest.flatten(traits.outputs))
     return max(len(getattr(trainer.model, "outputs", None) or []), 1)
 
 

@@ -94,7 +94,7 @@ class Metrics:
                 continue
             i = shown.index
             weight = weights[i] if shown.weighted and weights is not None else None
-            keep = _both(masks[i], None if counts is None else counts[i])
+            keep = _combined(masks[i], None if counts is None else counts[i])
             if whole:
                 self._show_whole(shown, targets[i], outputs[i], weight, keep)
             else:
@@ -225,7 +225,7 @@ def _weights(weight):
     return {} if weight is None else {"sample_weight": weight}
 
 
-def _both(mask, counts):
+def _combined(mask, counts):
     if mask is None or counts is None:
         return counts if mask is None else tf.cast(mask, tf.bool)
     return tf.cast(mask, tf.bool) & counts

@@ -24,12 +24,12 @@ _SMALL = {"fit": 1_000_000, "evaluate": 400_000, "predict": 400_000}
 _SEED_STRIDE = 1_000_003
 
 
-def choose_shards(requested, findings):
+def choose_shards(requested, traits):
     """Number of programs that a window is spread over.
 
     Args:
         requested: `"auto"` or an integer >= 1.
-        findings: `state.Findings` of the model.
+        traits: `state.ModelTraits` of the model.
 
     Returns:
         `(shards, reason)`: the reason is `None`, or says why there is only one.
@@ -39,8 +39,8 @@ def choose_shards(requested, findings):
             another.
     """
     reason = None
-    if findings.why_rows_depend:
-        reason = f"rows depend on one another: {findings.why_rows_depend}"
+    if traits.why_rows_depend:
+        reason = f"rows depend on one another: {traits.why_rows_depend}"
     if requested == "auto":
         if reason is None and has_gpu():
             reason = "a GPU fills itself"

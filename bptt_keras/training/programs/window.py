@@ -48,7 +48,7 @@ class Programs:
     Args:
         step: `PureStep` of the model.
         inputs: `Inputs` of the model.
-        findings: What `state.discover` found.
+        traits: What `state.discover` found.
         losses: List of `losses.OutputLoss`, or `None` (prediction only).
         optimizer: Keras optimizer, built, or `None`.
         needs_outputs: True if compiled metrics read the training outputs.
@@ -66,7 +66,7 @@ class Programs:
         self,
         step,
         inputs,
-        findings,
+        traits,
         losses,
         optimizer,
         *,
@@ -79,8 +79,8 @@ class Programs:
     ):
         self.step = step
         self.inputs = inputs
-        self.sequence_output = findings.sequence_output
-        self.buffers = findings.buffers
+        self.sequence_output = traits.sequence_output
+        self.buffers = traits.buffers
         self.seeds = [v.path.endswith("seed_generator_state") for v in self.buffers]
         self.losses = losses
         self.optimizer = optimizer
