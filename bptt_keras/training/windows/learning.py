@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.training.batches import checks
+from bptt_keras.training.programs import graph_checks as checks
 from bptt_keras.training.programs import loop
 from bptt_keras.training.programs.gradients import SegmentedGradients, WholeGradients
 from bptt_keras.training.programs.segments import gradient_norms, step_by_step
