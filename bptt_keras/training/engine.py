@@ -225,9 +225,9 @@ class Engine:
         if steps == 0:
             return batch, state
         state = self._beyond_burn_in(batch, state)
-        first = batch.without_targets().steps(0, steps)
+        first = batch.without_targets().cut(0, steps)
         state = warm_up(first, state)
-        return batch.steps(steps, batch.length - steps), state
+        return batch.cut(steps, batch.length - steps), state
 
     def _beyond_burn_in(self, batch, state):
         """The state, with a check that timesteps are left to learn from."""

@@ -54,11 +54,17 @@ class Batch(NamedTuple):
         return tf.shape(self.inputs[0])[1]
 
     @property
+    def target_length(self):
+        """Timesteps of the targets: an integer where it is known, else a tensor."""
+        first = next(target for target in self.targets if target is not None)
+        return first.shape[1] or tf.shape(first)[1]
+
+    @property
     def rows(self):
         """Number of rows, a scalar integer tensor."""
         return tf.shape(self.inputs[0])[0]
 
-    def steps(self, start, length, *, new=None, lead=0, cut_targets=True):
+    def cut(self, start, length, *, new=None, lead=0, cut_targets=True):
         """The timesteps from `start` on, `length` of them.
 
         Args:
@@ -69,21 +75,21 @@ class Batch(NamedTuple):
             cut_targets: False where the targets belong to the whole sequence.
         """
 
-        def cut(tree, start, length):
+        def part(tree, start, length):
             return tf.nest.map_structure(lambda t: cut_time(t, start, length), tree)
 
         beside = self.targets, self.weights, self.counts
         if cut_targets:
             new = length if new is None else new
             first_new = start + length - new - lead
-            beside = [cut(t, first_new, new) for t in beside]
+            beside = [part(t, first_new, new) for t in beside]
         # Flags of shape (batch,) hold at the start of the batch: `Carry.enter` has
         # done what they say, and later windows go on.
-        reset = cut(self.reset, start, length) if self.resets_inside else None
+        reset = part(self.reset, start, length) if self.resets_inside else None
         if self.fresh is not None:
             fresh = self.fresh & tf.equal(start, 0)
             reset = _with_first(reset, fresh) if self.resets_inside else fresh
-        inputs, valid = (cut(t, start, length) for t in (self.inputs, self.valid))
+        inputs, valid = (part(t, start, length) for t in (self.inputs, self.valid))
         targets, weights, counts = beside
         return Batch(
             inputs,
@@ -110,14 +116,14 @@ class Batch(NamedTuple):
         reset = self.reset
         if reset is not None and reset.shape.rank == 1:
             # It still stands before the first timestep.
-            return window._replace(reset=None).steps(0, length)._replace(reset=reset)
-        return window.steps(0, length)
+            return window._replace(reset=None).cut(0, length)._replace(reset=reset)
+        return window.cut(0, length)
 
     def new_steps(self, tensor):
         """The last timesteps of a tensor `(batch, time, ...)`: those with targets."""
         if tensor is None or self.targets is None:
             return tensor
-        known, length = tensor.shape[1], steps_of(self.targets)
+        known, length = tensor.shape[1], self.target_length
         if known is None or not isinstance(length, int):
             return tensor[:, tf.shape(tensor)[1] - length :]
         if known == length:
@@ -143,7 +149,7 @@ class Batch(NamedTuple):
         of_time = _Padding(missing, length, at_front)
         of_targets = None
         if timed_targets and any(target is not None for target in targets):
-            given = steps_of(targets)
+            given = self.target_length
             new = given + missing if new is None else new
             of_targets = _Padding(new - given, new, at_front)
 
@@ -231,12 +237,6 @@ def _padded(tensor, rows, time):
 
 def _integer(size):
     return size if isinstance(size, int) else None
-
-
-def steps_of(targets):
-    """Timesteps of the targets, an integer where it is known."""
-    first = next(target for target in targets if target is not None)
-    return first.shape[1] or tf.shape(first)[1]
 
 
 def _with_first(flags, first):

@@ -1,6 +1,5 @@
 """Where the gradient of a window comes from: one run, recomputation, random cuts."""
 
-from bptt_keras.training.batches.batch import steps_of
 from bptt_keras.training.programs.padding import cut_window, run_padded
 from bptt_keras.training.programs.segments import (
     Layout,
@@ -46,7 +45,7 @@ class WholeGradients:
         """
         longer = window.padded_to(length, new=new, at_front=True)
         result = self(longer, state)
-        given = steps_of(window.targets)
+        given = window.target_length
         return cut_window(result, window.rows, given, timed=True, at_front=True)
 
 
@@ -97,7 +96,7 @@ class SegmentedGradients:
         )
         if window is given or result.outputs is None or not programs.sequence_output:
             return result
-        return cut_window(result, given.rows, steps_of(given.targets), timed=True)
+        return cut_window(result, given.rows, given.target_length, timed=True)
 
     def _run(self, window, state, buffers, count=None):
         layout = self._layout(window.known_length)

@@ -21,11 +21,11 @@ def each_window(batch, state, size, body):
         State after the last window.
     """
     if size is None:
-        return body(batch.steps(0, batch.length), state)
+        return body(batch.cut(0, batch.length), state)
     count, tail = batch.length // size, batch.length % size
 
     def full(index, state):
-        return body(batch.steps(index * size, size), state)
+        return body(batch.cut(index * size, size), state)
 
     if isinstance(count, int) and count == 1:
         state = full(0, state)
@@ -33,7 +33,7 @@ def each_window(batch, state, size, body):
         state = _loop(count, full, state)
 
     def short():
-        return body(batch.steps(count * size, tail), state)
+        return body(batch.cut(count * size, tail), state)
 
     if isinstance(tail, int):
         return short() if tail else state
@@ -74,7 +74,7 @@ def collect_windows(batch, state, size, body, specs):
         `(outputs, state)`; outputs `(batch, time, ...)`.
     """
     if size is None:
-        return body(batch.steps(0, batch.length), state)
+        return body(batch.cut(0, batch.length), state)
     count, tail = batch.length // size, batch.length % size
     flat_specs = tf.nest.flatten(specs)
     arrays = [
@@ -84,7 +84,7 @@ def collect_windows(batch, state, size, body, specs):
 
     def full(index, carried):
         arrays, state = carried
-        outputs, state = body(batch.steps(index * size, size), state)
+        outputs, state = body(batch.cut(index * size, size), state)
         arrays = [
             array.write(index, output)
             for array, output in zip(arrays, tf.nest.flatten(outputs), strict=True)
@@ -98,7 +98,7 @@ def collect_windows(batch, state, size, body, specs):
             part.append(_stacked(array, batch, count, spec))
 
     def short():
-        outputs, after = body(batch.steps(count * size, tail), state)
+        outputs, after = body(batch.cut(count * size, tail), state)
         return tf.nest.flatten(outputs), after
 
     def nothing():
@@ -137,10 +137,10 @@ def before_last(batch, start):
         `(lead, last)`: `Batch` of the timesteps before it, `None` if it is known that
         there are none, and `Batch` of the others.
     """
-    last = batch.steps(start, batch.length - start, cut_targets=False)
+    last = batch.cut(start, batch.length - start, cut_targets=False)
     if isinstance(start, int) and start == 0:
         return None, last
-    lead = batch.without_targets().steps(0, start)
+    lead = batch.without_targets().cut(0, start)
     return lead, last
 
 

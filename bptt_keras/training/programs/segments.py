@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from bptt_keras.state import Buffers, floats, row_norms, shaped_like
-from bptt_keras.training.batches.batch import steps_of
 from bptt_keras.training.measures.averages import weighted_means
 from bptt_keras.training.programs.loop import joined
 from bptt_keras.training.programs.window import as_arrays
@@ -192,7 +191,7 @@ class _Run:
 
     def _run(self, segment, length, state):
         start = segment * self._layout.length
-        part = self._window.steps(
+        part = self._window.cut(
             start, length, cut_targets=self._programs.sequence_output
         )
         return self._programs.forward(
@@ -419,7 +418,7 @@ def _weighed_everywhere(window, sequence_output):
     """The window with targets and weights for all its timesteps, old ones weigh 0."""
     if not sequence_output:
         return window
-    length, new = window.known_length, steps_of(window.targets)
+    length, new = window.known_length, window.target_length
     weights = window.weights or [tf.ones([window.rows, new]) for _ in window.targets]
 
     def padded(tensor):

@@ -7,8 +7,9 @@ with updates and metrics inside: one start for each batch.
 
 import tensorflow as tf
 
-from bptt_keras.training.intake import checks
+from bptt_keras.training.assertions import require
 from bptt_keras.training.programs import loop
+from bptt_keras.training.programs.graph_checks import window_checks
 from bptt_keras.training.programs.padding import with_rows
 
 # Windows of a program where the length of a batch is not known: as of a stream, whose
@@ -103,7 +104,7 @@ class OneProgram:
     def _at_once(self, batch, state):
         made, failed = self._with_few_rows(batch.without_places(), state)
         found = [
-            checks.require(tf.not_equal(failed, number), message)
+            require(tf.not_equal(failed, number), message)
             for number, message in enumerate(self._messages)
         ]
         with tf.control_dependencies(found):
@@ -143,7 +144,7 @@ class OneProgram:
         return (outputs, state), failed
 
     def _first_failure(self, result):
-        found = checks.window_checks(result)
+        found = window_checks(result)
         self._messages = list(found)
         failed = tf.constant(-1)
         for number, valid in reversed(list(enumerate(found.values()))):

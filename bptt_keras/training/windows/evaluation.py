@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from bptt_keras.training.intake import checks
+from bptt_keras.training.programs import graph_checks as checks
 from bptt_keras.training.programs.padding import run_padded
 from bptt_keras.training.programs.shards import run_sharded
 from bptt_keras.training.programs.whole_batch import OneProgram

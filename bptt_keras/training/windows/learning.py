@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.training.intake import checks
+from bptt_keras.training.programs import graph_checks as checks
 from bptt_keras.training.programs import loop
 from bptt_keras.training.programs.gradients import SegmentedGradients, WholeGradients
 from bptt_keras.training.programs.segments import gradient_norms, step_by_step
@@ -156,7 +156,7 @@ class Learning:
         schedule = self._schedule
 
         def varying(start, first_new, stop, resume, rate, state):
-            window = batch.steps(start, stop - start)
+            window = batch.cut(start, stop - start)
             return self._window(self._gradients, window, state, rate)[0]
 
         def overlapping(start, first_new, stop, resume, rate, state):
@@ -164,7 +164,7 @@ class Learning:
             full = (length == schedule.window) & (new == schedule.stride)
 
             def run(length, new, gradients, steps):
-                window = batch.steps(start, length, new=new, lead=lead)
+                window = batch.cut(start, length, new=new, lead=lead)
                 kept = None
                 if gradients not in (self._resuming, self._at_end_of_full):
                     kept = self._state_after(steps, window, state)
@@ -206,7 +206,7 @@ class Learning:
         def measured():
             length = tf.minimum(batch.length, schedule.longest)
             if warm_up is None:
-                window, start = batch.steps(0, length), state
+                window, start = batch.cut(0, length), state
                 weights = tf.one_hot(length - 1, length)[None]
                 given = window.weights or [tf.ones([batch.rows, 1])] * len(
                     window.targets
