@@ -48,8 +48,8 @@ def bare_loop(trainer, dataset):
     from bptt_keras.training.programs.gradients import WholeGradients
 
     trainer.fit(dataset.take(1), verbose=0)
-    engine = trainer._engine
-    programs = engine.uses["fit"].programs
+    setup = trainer._engine.setup
+    programs = setup.modes["fit"].programs
     gradients = WholeGradients(programs, programs.gradients)
 
     def update(gradients):
@@ -66,7 +66,7 @@ def bare_loop(trainer, dataset):
     windows = [Batch([inputs["inputs"]], [targets]) for inputs, targets in dataset]
 
     def run():
-        state = engine.step.initial_state(windows[0].inputs[0].shape[0])
+        state = setup.model.step.initial_state(windows[0].inputs[0].shape[0])
         for window in windows:
             state = step(window, state)
         return [part.numpy() for part in tf.nest.flatten(state)]

@@ -278,7 +278,7 @@ def with_nan(array, *place):
 
 def early(trainer, x, y=None, sample_weight=None):
     """What `fit`, `evaluate` and `validation_data` look at before anything runs."""
-    checks.check_data(trainer, x, y, sample_weight)
+    checks.check_data(trainer._expected(), x, y, sample_weight)
 
 
 def harmless():

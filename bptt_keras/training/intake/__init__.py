@@ -1,1 +1,4 @@
-"""What users hand over as data: read, checked, and made into what Keras takes."""
+"""What users pass as data: read, checked, and made into what Keras takes.
+
+`calls` does all of it for one call of the trainer; the other modules are its parts.
+"""

@@ -9,14 +9,14 @@ class OutputLoss(NamedTuple):
     """The loss of one output.
 
     Fields:
-        index: Which output, in flat order.
+        output: Which output, in flat order.
         name: Its name, for messages.
         loss: `keras.losses.Loss`.
         factor: Its loss weight.
         metric: `keras.metrics.Mean` that reports it, `None` where it is the only one.
     """
 
-    index: int
+    output: int
     name: str
     loss: Any
     factor: Any
@@ -76,7 +76,7 @@ def require_targets(losses, targets):
         targets: Flat list, `None` for an output without targets.
     """
     for own in losses:
-        if targets[own.index] is None:
+        if targets[own.output] is None:
             raise ValueError(
                 f"`y` must hold targets for each output that has a loss. Received: "
                 f"none for the output {own.name!r}. Give them, or `None` for its loss."

@@ -19,7 +19,7 @@ class Shown(NamedTuple):
 
     Fields:
         metric: `keras.metrics.Metric`.
-        index: Which output it is of, in flat order.
+        output: Which output it is of, in flat order.
         weighted: Whether sample weights are meant for it.
         how: "weights": all timesteps, those that don't count with the weight 0;
             "steps": those that count alone; "mean": those, with their number as
@@ -28,7 +28,7 @@ class Shown(NamedTuple):
     """
 
     metric: Any
-    index: int
+    output: int
     weighted: bool
     how: str
 
@@ -92,7 +92,7 @@ class Metrics:
         for shown in self._shown:
             if (shown.how == "whole") != whole:
                 continue
-            i = shown.index
+            i = shown.output
             weight = weights[i] if shown.weighted and weights is not None else None
             keep = _combined(masks[i], None if counts is None else counts[i])
             if whole:
@@ -103,7 +103,7 @@ class Metrics:
     def require_unmasked(self, masks):
         """Raises if a metric that looks along time would have to leave steps out."""
         for shown in self._shown:
-            if shown.how == "whole" and masks[shown.index] is not None:
+            if shown.how == "whole" and masks[shown.output] is not None:
                 raise ValueError(
                     f"Metric {shown.metric.name!r} looks along time, so timesteps that "
                     f"do not count cannot be left out of what it sees. Received: data "
@@ -113,7 +113,7 @@ class Metrics:
                 )
 
     def _show_whole(self, shown, target, output, weight, keep):
-        self.require_unmasked([keep] * (shown.index + 1))
+        self.require_unmasked([keep] * (shown.output + 1))
         shown.metric.update_state(target, output, **_weights(weight))
 
     def _show_steps(self, shown, target, output, weight, keep):
