@@ -49,7 +49,7 @@ class TruncatedBPTT(EngineModel):
     Keras' own. The trained model is `trainer.model`.
 
     A model whose last recurrent layer has `return_sequences=True` has a loss at every
-    timestep. Where it has `return_sequences=False` the loss stands at the end: the
+    timestep. Where it has `return_sequences=False` the loss is at the end: the
     timesteps before the last window run without a tape and the last window alone is
     backpropagated, with one update for each batch.
 
@@ -68,7 +68,7 @@ class TruncatedBPTT(EngineModel):
 
     Beside them the logs of `fit` say, as means over the updates of an epoch:
     `grad_norm`, the gradient's global norm; `clipped_norm`, the same after clipping;
-    `clipped_fraction`, the part of the updates that clipping shortened;
+    `clipped_fraction`, the fraction of the updates that clipping shortened;
     `update_ratio`, the norm of an update over that of the weights; `state_norm`, the
     norm of a row's state, all layers together, after the window, as mean over rows.
     `timesteps_per_second` counts all rows. With a `clipping.ClippedOptimizer` that
@@ -82,7 +82,7 @@ class TruncatedBPTT(EngineModel):
             `bptt_keras.truncation`.
         stride: New timesteps between two windows, an integer from 1 to `window`.
             Default (`None`): `window`. With less, windows overlap: each runs again
-            from the state that stands `window - stride` timesteps back, also across
+            from the state of `window - stride` timesteps before, also across
             the border of two batches, and has its loss on the new timesteps.
         update: When weights change: `"window"` (default), after each window;
             `"sequence"`, after each batch; or after so many windows, an integer >= 1.
@@ -97,8 +97,8 @@ class TruncatedBPTT(EngineModel):
             states at most. The result is the same, random draws included.
         state_noise: Standard deviation of normal noise that is added to the state
             between two windows, in training. Default: 0.
-        state_dropout: Part of the carried state that is dropped between two windows,
-            in training, from 0 to below 1. Default: 0.
+        state_dropout: Fraction of the carried state that is dropped between two
+            windows, in training, from 0 to below 1. Default: 0.
         shards: Parts that the rows of a batch are cut into, whose gradients are made
             side by side and summed: an integer >= 1, or `"auto"` (default): two on a
             CPU. Where a timestep is little work, XLA compiles all windows of a batch

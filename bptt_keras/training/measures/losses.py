@@ -1,8 +1,13 @@
 """The compiled losses and their averages, output by output."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+from bptt_keras.types import Structure
 
 
 class OutputLoss(NamedTuple):
@@ -23,7 +28,9 @@ class OutputLoss(NamedTuple):
     metric: Any
 
 
-def build_losses(compiled, targets, outputs):
+def build_losses(
+    compiled: Any, targets: Sequence[tf.TensorSpec | None], outputs: Structure
+) -> list[OutputLoss]:
     """Builds Keras' compiled losses for the outputs of a model.
 
     Args:
@@ -68,12 +75,15 @@ def build_losses(compiled, targets, outputs):
     return losses
 
 
-def require_targets(losses, targets):
+def require_targets(losses: Sequence[OutputLoss], targets: Sequence[Any]) -> None:
     """Raises if an output has a loss and no targets.
 
     Args:
         losses: List of `OutputLoss`.
         targets: Flat list, `None` for an output without targets.
+
+    Raises:
+        ValueError: Names the output.
     """
     for own in losses:
         if targets[own.output] is None:
@@ -83,7 +93,9 @@ def require_targets(losses, targets):
             )
 
 
-def outputs_with_loss(loss, outputs, names):
+def outputs_with_loss(
+    loss: Any, outputs: Structure, names: Sequence[str] | None
+) -> list[int] | None:
     """Indices of the outputs that a user gave a loss, or `None`: all of them.
 
     Args:
@@ -99,7 +111,7 @@ def outputs_with_loss(loss, outputs, names):
     return None
 
 
-def _at(path, tree):
+def _at(path: Sequence[Any], tree: Structure) -> Any:
     for key in path:
         tree = tree[key]
     return tree
