@@ -28,8 +28,8 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
 
     It takes the place of its inner optimizer everywhere: in `compile` of any Keras
     model, in `TruncatedBPTT`, in a training loop of one's own. What the rules remember
-    is saved with the optimizer. Clipping of the inner optimizer's own, such as `clipnorm`,
-    comes after the rules.
+    is saved with the optimizer. Clipping of the inner optimizer's own, such as
+    `clipnorm`, comes after the rules.
 
     In `TruncatedBPTT` a window whose gradient is not finite also has its rows looked
     at: those whose state is not finite start afresh, the others go on.
