@@ -28,7 +28,7 @@ from bptt_keras.training.programs.shards import choose_shards, is_small
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.training.programs.xla import why_batch_refused, why_window_refused
 from bptt_keras.training.windows.carry import Carry
-from bptt_keras.training.windows.evaluation import Evaluation, Prediction, run_forward
+from bptt_keras.training.windows.evaluation import Evaluation, Prediction, warm_up
 from bptt_keras.training.windows.learning import Learning
 from bptt_keras.training.windows.updates import Updates
 from bptt_keras.truncation import AdaptiveWindow
@@ -201,7 +201,7 @@ class Engine:
             lead, last = loop.before_last(batch, _last_start(batch.length, size))
             if lead is not None:
                 state = warm_up(lead, state)
-            state = use.windows.window(last, state)
+            _, state = use.windows.window(last, state)
         use.carry.leave(state, batch)
 
     def predict(self, data):
@@ -251,11 +251,8 @@ class Engine:
 
     def _warm_up(self, program, programs, lead, state):
         """State after the timesteps that come before the first loss."""
-
-        def body(window, state):
-            return run_forward(program, programs, window, state)[1]
-
-        return loop.each_window(lead, state, self.schedule.evaluation_window, body)
+        size = self.schedule.evaluation_window
+        return warm_up(program, programs, lead, state, size=size)
 
     def _align_ends(self, programs, batch):
         # Flags inside a batch stand at their timesteps: those must not move.

@@ -1,7 +1,11 @@
 """When weights change: after each window, after each sequence, every few windows."""
 
+from __future__ import annotations
+
 import contextlib
 import numbers
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,12 +16,15 @@ from bptt_keras.training.clipping.optimizer import (
     innermost,
     is_shorter,
 )
-from bptt_keras.training.measures.live import SKIPPED, state_norm
+from bptt_keras.training.measures.live import SKIPPED, Live, state_norm
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.window import Programs
 from bptt_keras.training.windows.poison import all_finite
+from bptt_keras.types import State, Tensor
 
 
-def check_update(update):
-    """Raises if `update` is neither a word that is known nor an integer >= 1."""
+def check_update(update: Any) -> None:
+    """Raises if `update` is neither a known word nor an integer >= 1."""
     whole = isinstance(update, numbers.Integral) and not isinstance(update, bool)
     if update not in ("window", "sequence") and not (whole and update >= 1):
         raise ValueError(
@@ -46,7 +53,7 @@ class Updates:
         skips: Whether what is not finite is left out.
     """
 
-    def __init__(self, programs, update, live):
+    def __init__(self, programs: Programs, update: int | str, live: Live | None):
         self._optimizer = programs.optimizer
         self._clipped = find_clipped(programs.optimizer)
         self.skips = self._clipped is not None and self._clipped.skip_nonfinite
@@ -62,12 +69,12 @@ class Updates:
             self._make_sums(programs)
 
     @property
-    def wait(self):
+    def wait(self) -> bool:
         """Whether gradients may wait for those of more windows."""
         return self._every != 1
 
-    def _make_sums(self, programs):
-        def zeros(shape=()):
+    def _make_sums(self, programs: Programs) -> None:
+        def zeros(shape: Any = ()) -> tf.Variable:
             return tf.Variable(tf.zeros(shape), trainable=False)
 
         groups = len(programs.losses) + 1 if self._apart else 1
@@ -78,18 +85,18 @@ class Updates:
             self._weights = [zeros() for _ in range(groups)]
             self._rate, self._count = zeros(), zeros()
 
-    def add(self, result, rate):
+    def add(self, result: WindowResult, rate: Tensor) -> None:
         """Takes the gradient of a window, and updates if the time has come.
 
         Args:
-            result: `programs.Window` with gradients.
+            result: `WindowResult` with gradients.
             rate: Factor of the learning rate, scalar tensor. An update after several
                 windows takes the mean of theirs, one after a sequence none.
         """
         weights = [term.weight for term in result.terms]
         total = tf.add_n(weights)
         if self._every == 1:
-            when(total > 0, lambda: self._apply(result.gradients, rate, result.state))
+            run_if(total > 0, lambda: self._apply(result.gradients, rate, result.state))
             return
         groups = result.gradients if self._apart else [result.gradients]
         # Known while tracing: what no loss depends on stays without a gradient.
@@ -102,7 +109,7 @@ class Updates:
         if self.skips:
             # One window must not spoil the sum of the others.
             finite = self._finite(groups)
-            when(counts & ~finite, self._skip)
+            run_if(counts & ~finite, self._skip)
             counts &= finite
             group_weights = [tf.where(finite, w, 0.0) for w in group_weights]
         for sums, group, of_group, weight in zip(
@@ -118,19 +125,19 @@ class Updates:
         self._rate.assign_add(valid * rate)
         self._count.assign_add(valid)
         if self._every is not None:
-            when(self._count.read_value() >= self._every, self.flush)
+            run_if(self._count.read_value() >= self._every, self.flush)
 
-    def end_sequence(self):
+    def end_sequence(self) -> None:
         """Updates if one update a sequence was asked for."""
         if self._every is None:
             self.flush()
 
-    def flush(self):
+    def flush(self) -> None:
         """Applies what has been summed and not been applied yet, if anything."""
         if not self.wait:
             return
 
-        def update():
+        def update() -> None:
             mean = [
                 tf.add_n(
                     [
@@ -147,21 +154,23 @@ class Updates:
             self._apply(mean, rate, None)
             self.clear()
 
-        when(self._count.read_value() > 0, update)
+        run_if(self._count.read_value() > 0, update)
 
-    def clear(self):
+    def clear(self) -> None:
         """Forgets what has been summed and not been applied."""
         if not self.wait:
             return
         for variable in [*sum(self._sums, []), *self._weights, self._rate, self._count]:
             variable.assign(tf.zeros_like(variable))
 
-    def _skip(self):
+    def _skip(self) -> None:
         self._clipped.count_skipped()
         if self._live is not None:
             self._live.add({SKIPPED: 1.0}, True)
 
-    def _scale_and_apply(self, gradients, rate, state):
+    def _scale_and_apply(
+        self, gradients: list[Tensor | None], rate: Tensor, state: State | None
+    ) -> None:
         """Lets the optimizer clip and apply, and tells `Live` of it."""
         optimizer, tells = self._optimizer, self._live is not None
         if tells:
@@ -172,7 +181,13 @@ class Updates:
         if tells:
             self._tell(gradients, scale, before, state)
 
-    def _tell(self, gradients, scale, before, state):
+    def _tell(
+        self,
+        gradients: list[Tensor | None],
+        scale: Tensor,
+        before: list[Tensor],
+        state: State | None,
+    ) -> None:
         present = [tf.cast(g, tf.float32) / scale for g in gradients if g is not None]
         norm = tf.linalg.global_norm(present)
         clipped = self._clipped_norm(present, norm)
@@ -193,29 +208,31 @@ class Updates:
         if self.skips:
             self._live.add({SKIPPED: ~finite}, True)
 
-    def _note_state(self, state, counts):
+    def _note_state(self, state: State, counts: Tensor) -> None:
         self._live.add({"state_norm": state_norm(state)}, counts)
 
-    def _clipped_norm(self, present, norm):
+    def _clipped_norm(self, present: list[Tensor], norm: Tensor) -> Tensor:
         if self._clipped is not None:
             return tf.convert_to_tensor(self._clipped.clipped_norm)
         return clipped_norm(innermost(self._optimizer), present, norm)
 
-    def _values(self):
+    def _values(self) -> list[Tensor]:
         return [tf.cast(tf.convert_to_tensor(v), tf.float32) for v in self._variables]
 
 
-def when(condition, function):
+def run_if(condition: Tensor, function: Callable[[], Any]) -> None:
     """Runs a function for what it changes, if a scalar boolean tensor holds."""
 
-    def and_nothing():
+    def and_nothing() -> Tensor:
         function()
         return tf.constant(0)
 
     tf.cond(condition, and_nothing, lambda: tf.constant(0))
 
 
-def _add_weighted(sums, gradients, weight):
+def _add_weighted(
+    sums: list[Tensor], gradients: list[Tensor | None], weight: Tensor
+) -> list[Tensor]:
     # What weighs nothing may be NaN.
     return [
         s if g is None else tf.where(weight > 0, s + weight * tf.cast(g, s.dtype), s)
@@ -224,7 +241,9 @@ def _add_weighted(sums, gradients, weight):
 
 
 @contextlib.contextmanager
-def _rate_times(optimizer, factor):
+def _rate_times(
+    optimizer: keras.optimizers.Optimizer, factor: Tensor
+) -> Iterator[None]:
     """Within: the optimizer's learning rate, schedules included, times a factor.
 
     The optimizer reads its rate by this method (Keras 3.12 to 3.15); a value that is
@@ -233,7 +252,7 @@ def _rate_times(optimizer, factor):
     optimizer = innermost(optimizer)
     read = optimizer._get_current_learning_rate
 
-    def scaled():
+    def scaled() -> Tensor:
         rate = read()
         return rate * tf.cast(factor, rate.dtype)
 

@@ -1,19 +1,25 @@
 """The last timesteps of a batch, which windows of the next one still reach."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from bptt_keras.training.assertions import require
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.types import Tensor
 
 
-class Lead:
+class KeptTimesteps:
     """Keeps the timesteps between the next window's start and the end of a batch.
 
     Args:
         batch: A `Batch` like those to come.
     """
 
-    def __init__(self, batch):
+    def __init__(self, batch: Batch):
         flags = tf.TensorSpec([None, None], tf.bool)
         inputs = tf.nest.map_structure(_spec, batch.inputs)
         self._specs = {"inputs": inputs, "reset": flags, "valid": flags}
@@ -23,7 +29,7 @@ class Lead:
             "steps": tf.Variable(0, trainable=False),
         }
 
-    def nothing(self, rows):
+    def nothing(self, rows: int) -> dict[str, Any]:
         """A snapshot of the variables that holds no timesteps."""
         parts = tf.nest.map_structure(
             lambda s: np.zeros([rows, 0, *s.shape[2:]], s.dtype.as_numpy_dtype),
@@ -31,7 +37,7 @@ class Lead:
         )
         return {"parts": parts, "steps": np.int32(0)}
 
-    def prepend(self, batch, same_rows):
+    def prepend(self, batch: Batch, same_rows: Tensor) -> tuple[Batch, Tensor]:
         """The batch with the kept timesteps before its own.
 
         Args:
@@ -81,17 +87,17 @@ class Lead:
         steps = tf.where(same_rows, self.variables["steps"].read_value(), 0)
         return batch._replace(**parts), steps
 
-    def keep(self, batch, resume):
+    def keep(self, batch: Batch, resume: int | Tensor) -> None:
         """Keeps the timesteps of a batch from `resume` on."""
         for variable, part in zip(
             tf.nest.flatten(self.variables["parts"]),
-            tf.nest.flatten(self._parts(batch)),
+            tf.nest.flatten(self._timed(batch)),
             strict=True,
         ):
             variable.assign(tf.cast(part[:, resume:], variable.dtype))
         self.variables["steps"].assign(batch.length - resume)
 
-    def _parts(self, batch):
+    def _timed(self, batch: Batch) -> dict[str, Any]:
         """What belongs to the timesteps of a batch, but for targets and weights."""
         grid = tf.shape(batch.inputs[0])[:2]
         return {
@@ -101,10 +107,10 @@ class Lead:
         }
 
 
-def _spec(tensor):
+def _spec(tensor: Tensor) -> tf.TensorSpec:
     return tf.TensorSpec([None, None, *tensor.shape[2:]], tensor.dtype)
 
 
-def _variable(spec):
+def _variable(spec: tf.TensorSpec) -> tf.Variable:
     empty = tf.zeros([0, 0, *spec.shape[2:]], spec.dtype)
     return tf.Variable(empty, trainable=False, shape=spec.shape)
