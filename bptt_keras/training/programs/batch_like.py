@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from bptt_keras.types import Tensor
@@ -83,4 +84,5 @@ class BatchLike(Protocol):
 
     def without_places(self: Self) -> Self: ...
 
-    def _replace(self: Self, **fields: Any) -> Self: ...
+    @property
+    def _replace(self) -> Callable[..., Any]: ...

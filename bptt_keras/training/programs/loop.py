@@ -40,23 +40,16 @@ def each_window(
         window handed on.
     """
     flat_specs = [] if specs is None else tf.nest.flatten(specs)
-    pieces = []
 
     def run(start: Size, length: Size, state: Structure) -> tuple[list, Structure]:
         outputs, state = body(batch.cut(start, length), state)
         return (tf.nest.flatten(outputs) if flat_specs else []), state
 
-    def short() -> tuple[list, Structure]:
-        return run(count * size, rest, state)
-
-    def nothing() -> tuple[list, Structure]:
-        return _without_steps(batch, flat_specs), state
-
     if size is None:
-        size = batch.length
-        count, rest = 1, 0
-    else:
-        count, rest = batch.length // size, batch.length % size
+        piece, state = run(0, batch.length, state)
+        return _joint([piece], specs), state
+    count, rest = batch.length // size, batch.length % size
+    pieces = []
     if isinstance(count, int) and count == 1:
         piece, state = run(0, size, state)
         pieces.append(piece)
@@ -64,15 +57,24 @@ def each_window(
         piece, state = _full_windows(run, batch, size, count, state, flat_specs)
         pieces.append(piece)
     if not isinstance(rest, int):
-        piece, state = tf.cond(rest > 0, short, nothing)
+        piece, state = tf.cond(
+            rest > 0,
+            lambda: run(count * size, rest, state),
+            lambda: (_without_steps(batch, flat_specs), state),
+        )
         pieces.append(piece)
     elif rest:
-        piece, state = short()
+        piece, state = run(count * size, rest, state)
         pieces.append(piece)
+    return _joint(pieces, specs), state
+
+
+def _joint(pieces: list[list[Tensor]], specs: Structure) -> Structure:
+    """Outputs that are joined along time, structured like their specifications."""
     if specs is None:
-        return None, state
+        return None
     flat = [t[0] if len(t) == 1 else tf.concat(t, 1) for t in zip(*pieces, strict=True)]
-    return tf.nest.pack_sequence_as(specs, flat), state
+    return tf.nest.pack_sequence_as(specs, flat)
 
 
 def _full_windows(

@@ -48,7 +48,7 @@ def choose_shards(requested: int | str, findings: Findings) -> tuple[int, str | 
     reason = None
     if findings.why_rows_depend:
         reason = f"rows depend on one another: {findings.why_rows_depend}"
-    if requested == "auto":
+    if isinstance(requested, str):
         if reason is None and has_gpu():
             reason = "a GPU fills itself"
         return (1 if reason else min(2, cores())), reason
@@ -219,7 +219,7 @@ def _weighted_sum(gradients: list[Any], shares: list[Tensor]) -> list[Any] | Non
     if gradients[0] is None:
         return None
 
-    def mix(of_variable: tuple[Tensor | None, ...]) -> Tensor | None:
+    def mix(of_variable: Sequence[Any]) -> Tensor | None:
         if of_variable[0] is None:
             return None
         return tf.add_n(

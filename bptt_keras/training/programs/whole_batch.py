@@ -7,7 +7,7 @@ with updates and metrics inside: one start for each batch.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -28,13 +28,13 @@ SEVERAL = 8
 class Windows(Protocol):
     """What is done with each window: `Learning`, `Evaluation` or `Prediction`."""
 
-    def run(self, window: BatchLike, state: State) -> WindowResult:
+    def run(self, window: Any, state: State) -> WindowResult:
         """What the programs make of a window."""
 
-    def take(self, window: BatchLike, result: WindowResult) -> State:
+    def take(self, window: Any, result: WindowResult) -> State:
         """Keeps what a window made (weights, buffers, metrics); the state after it."""
 
-    def window(self, window: BatchLike, state: State) -> tuple[Structure, State]:
+    def window(self, window: Any, state: State) -> tuple[Structure, State]:
         """Both, and checks between them: `(outputs, state)`."""
 
 

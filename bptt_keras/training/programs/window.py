@@ -8,10 +8,9 @@ several can run side by side.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from bptt_keras.state import Buffers, Findings, PureStep, watched_ids
@@ -56,7 +55,7 @@ class Programs:
         inputs: Any,
         findings: Findings,
         losses: Any,
-        optimizer: keras.optimizers.Optimizer | None,
+        optimizer: Any,
         *,
         needs_outputs: bool,
         apart: bool,
@@ -222,7 +221,9 @@ class Programs:
         )
         return result, penalties
 
-    def _objectives(self, terms: list[Term], penalties: list[Tensor]) -> list[Tensor]:
+    def _objectives(
+        self, terms: Sequence[Term], penalties: list[Tensor]
+    ) -> list[Tensor]:
         """What is minimised: one scalar, or several where gradients stay separate."""
         penalties = [tf.cast(penalty, terms[0].total.dtype) for penalty in penalties]
         means = weighted_means(self.losses, terms)
@@ -279,14 +280,14 @@ class Programs:
         self, window: BatchLike, outputs: Structure
     ) -> tuple[Structure, list[Tensor | None]]:
         """Outputs at the timesteps that have targets, and the model's masks of them."""
-        flat, masks = tf.nest.flatten(outputs), []
+        flat: list[Any] = tf.nest.flatten(outputs)
+        masks: list[Tensor | None] = []
         for index, output in enumerate(flat):
             mask = getattr(output, "_keras_mask", None)
             if self.sequence_output:
-                output, mask = window.new_steps(output), window.new_steps(mask)
+                flat[index], mask = window.new_steps(output), window.new_steps(mask)
                 if mask is not None:
-                    output._keras_mask = mask
-            flat[index] = output
+                    flat[index]._keras_mask = mask
             masks.append(mask)
         return tf.nest.pack_sequence_as(outputs, flat), masks
 

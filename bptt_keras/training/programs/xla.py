@@ -91,7 +91,7 @@ def _example(
     return timed._replace(constants=constants), step.initial_state(rows)
 
 
-def _asserts(program: Callable[..., Any], *args: Any) -> bool:
+def _asserts(program: Any, *args: Any) -> bool:
     """Whether the program, or a function that it calls, makes an assertion."""
     function = _outside(lambda: program.get_concrete_function(*args))
     graph = function.graph.as_graph_def()
@@ -99,7 +99,7 @@ def _asserts(program: Callable[..., Any], *args: Any) -> bool:
     return any(node.op == "Assert" for of_graph in nodes for node in of_graph)
 
 
-def _why_refused(program: Callable[..., Any], *args: Any) -> str | None:
+def _why_refused(program: Any, *args: Any) -> str | None:
     """Lowers a program to XLA's language; `None`, or why that is impossible."""
     # Tracing is outside of the `try`: what fails there fails without XLA, too.
     lower = _outside(lambda: program.experimental_get_compiler_ir(*args))

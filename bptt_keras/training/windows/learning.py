@@ -139,7 +139,7 @@ class Learning:
 
     def _in_order(self, batch: Batch, state: State) -> tuple[Structure, State]:
         """Windows of one size, one after the other."""
-        if self.in_one.runs(batch):
+        if self.in_one is not None and self.in_one.runs(batch):
             return self.in_one(batch, state)
         size = self._schedule.window
         return each_window(batch, state, size, self.window, specs=self._specs)

@@ -91,7 +91,9 @@ class OverlappingWindows:
 
     def _full(self, window: Batch, state: State, rate: Tensor) -> State:
         if self._segmented is not None:
-            return self._in_segments(window, state, rate, self._stride)
+            result = self._segmented(window, state)
+            kept = self._state_after(self._stride, window, state)
+            return self._learn(window, result, rate, kept)
         result = self._programs.run_padded(self._resuming, window, state)
         return self._learn(window, result, rate, None)
 
@@ -99,20 +101,16 @@ class OverlappingWindows:
         """A window whose next one resumes `after` so many timesteps."""
         programs = self._programs
         if self._segmented is not None:
-            return self._in_segments(window, state, rate, after)
-        if programs.sizes.on:
+            result = self._segmented(window, state)
+        elif programs.sizes.on:
             result = self._at_end_of_full(window, state)
             return self._learn(window, result, rate, None)
-        # Each of them has another length: without padding they are not compiled.
-        kept = self._state_after(after, window, state)
-        result = programs.run_padded(programs.plain_gradients, window, state)
-        return self._learn(window, result, rate, kept)
-
-    def _in_segments(
-        self, window: Batch, state: State, rate: Tensor, after: int | Tensor
-    ) -> State:
-        kept = self._state_after(after, window, state)
-        return self._learn(window, self._segmented(window, state), rate, kept)
+        else:
+            # Each has another length, and without padding none is compiled.
+            result = programs.run_padded(programs.plain_gradients, window, state)
+        return self._learn(
+            window, result, rate, self._state_after(after, window, state)
+        )
 
     def _at_end_of_full(self, window: Batch, state: State) -> WindowResult:
         """A short window that runs at the end of a full one.

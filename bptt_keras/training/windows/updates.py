@@ -59,8 +59,9 @@ class Updates:
         self.skips = self._clipped is not None and self._clipped.skip_nonfinite
         self._variables = programs.variables
         self._apart = programs.apart
-        self._live = live
-        self._every = {"window": 1, "sequence": None}.get(update, update)
+        self._live: Any = live
+        words: dict[Any, Any] = {"window": 1, "sequence": None}
+        self._every: Any = words.get(update, update)
         self._apply = programs.compiled(self._scale_and_apply)
         self._add = programs.compiled(_add_weighted)
         self._finite = programs.compiled(all_finite)
@@ -98,7 +99,9 @@ class Updates:
         if self._every == 1:
             run_if(total > 0, lambda: self._apply(result.gradients, rate, result.state))
             return
-        groups = result.gradients if self._apart else [result.gradients]
+        groups: list[Any] = [result.gradients]
+        if self._apart:
+            groups = list(result.gradients or [])
         # Known while tracing: what no loss depends on stays without a gradient.
         self._present = [
             any(g is not None for g in of_variable)

@@ -7,6 +7,7 @@ from typing import Any
 from bptt_keras.training.programs.batch_like import BatchLike
 from bptt_keras.training.programs.padding import cut_result
 from bptt_keras.training.programs.recomputation.revolve import revolve_gradients
+from bptt_keras.training.programs.recomputation.segmented_window import known_length
 from bptt_keras.training.programs.recomputation.segments import segment_gradients
 from bptt_keras.training.programs.recomputation.stepwise import scaled_gradients
 from bptt_keras.training.programs.result import WindowResult
@@ -68,7 +69,7 @@ class SegmentedGradients:
     def _in_segments(
         self, window: BatchLike, state: State, buffers: list[Tensor]
     ) -> WindowResult:
-        steps = window.known_length
+        steps = known_length(window)
         length = self._method.segment_length(steps)
         segments = -(-steps // length)
         slots = self._method.slots(segments)

@@ -8,6 +8,7 @@ a tape of its own, from a state that was kept or is computed again from an earli
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -52,7 +53,7 @@ def revolve_gradients(
     arrays = results.output_arrays(segments, at_end, last)
     rows = tf.constant(plan[first + 1 :], tf.int32)
 
-    def one(index: Tensor, kept: list[tf.TensorArray], *carried: tuple) -> tuple:
+    def one(index: Tensor, kept: list[tf.TensorArray], *carried: Any) -> tuple:
         restore, begin, end, store, backward = tf.unstack(rows[index], 5)
         state = kept_states.read(kept, restore, like)
         state, _ = _advance(segments, begin, end, state, weights)

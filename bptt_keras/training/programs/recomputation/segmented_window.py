@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -64,7 +65,7 @@ class SegmentedWindow:
         self.buffers = buffers
         self.length = length
         self._window = _weighted_everywhere(window, programs.sequence_output)
-        steps = _known_length(window)
+        steps = known_length(window)
         self.count = -(-steps // length)
         self.last_length = steps - (self.count - 1) * length
         self.used = [False] * len(self.variables)
@@ -160,7 +161,7 @@ class SegmentedWindow:
         )
         return result, self._gradients(found, state)
 
-    def _scaled_loss(self, terms: list[Term], weights: list[Tensor]) -> Tensor:
+    def _scaled_loss(self, terms: Sequence[Term], weights: list[Tensor]) -> Tensor:
         """The share of these terms in the loss, given the weights of the window."""
         shares = [t._replace(weight=w) for t, w in zip(terms, weights, strict=True)]
         loss = tf.add_n(weighted_means(self.programs.losses, shares))
@@ -180,9 +181,10 @@ class SegmentedWindow:
         return Gradients(of_variables, shaped_like(of_state, leaves))
 
 
-def _known_length(window: BatchLike) -> int:
+def known_length(window: BatchLike) -> int:
+    """Timesteps of a window that has been padded where they were not known."""
     length = window.known_length
-    assert length is not None, "a window is padded to a known length first"
+    assert length is not None
     return length
 
 
@@ -190,7 +192,7 @@ def _weighted_everywhere(window: AnyBatch, sequence_output: bool) -> AnyBatch:
     """The window with targets and weights at all its timesteps; old ones weigh 0."""
     if not sequence_output:
         return window
-    length, new = _known_length(window), window.target_length
+    length, new = known_length(window), window.target_length
     weights = window.weights or [tf.ones([window.rows, new]) for _ in window.targets]
 
     def padded(tensor: Tensor | None) -> Tensor | None:
