@@ -1,6 +1,6 @@
 """Windows of odd sizes, padded to a few: XLA compiles a program for each size.
 
-Padding is not valid, so it holds the state and weighs nothing.
+Padding is not valid, so the state passes through it and it weighs nothing.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ class Sizes:
             most = tf.maximum(self._most_rows.read_value(), batch.rows)
             self._most_rows.assign(most)
 
-    def wanted_length(self, window: BatchLike) -> Size | None:
-        """Timesteps that a window is padded to, or `None`: it keeps its own."""
+    def wanted(self, window: BatchLike) -> tuple[Size | None, Size | None]:
+        """`(timesteps, rows)` that a window is padded to; `None`: it keeps its own."""
         if not self.on:
-            return None
+            return None, None
         length = self._padded_length(window.length)
         same = isinstance(length, int) and length == window.length
-        return None if same else length
+        return None if same else length, self.wanted_rows(window)
 
     def wanted_rows(self, window: BatchLike) -> Size | None:
-        """Rows that a window or a batch is padded to, or `None`: it keeps its own."""
+        """Rows that a window or a batch is padded to; `None`: it keeps its own."""
         return self._padded_rows(window.rows) if self._pads_rows(window) else None
 
     def _pads_rows(self, batch: BatchLike) -> bool:
@@ -99,7 +99,7 @@ def run_padded(
     Returns:
         What `run` returns, without what came of the padding.
     """
-    length, rows = sizes.wanted_length(window), sizes.wanted_rows(window)
+    length, rows = sizes.wanted(window)
     if length is None and rows is None:
         return run(window, state)
     own_length, own_rows = window.length, window.rows

@@ -17,7 +17,7 @@ from bptt_keras.types import State, Tensor
 class Carry:
     """Keeps the state of each row from one batch to the next.
 
-    Training, evaluation and prediction each own one, so none disturbs another.
+    Training, evaluation and prediction each have one, so none disturbs another.
     The variables hold any number of rows.
 
     Args:
@@ -31,7 +31,7 @@ class Carry:
         self._step = step
         self._timesteps = None
         with tf.init_scope():
-            # Rows are counted apart: the graph optimizer takes the shape that a
+            # Rows are counted separately: the graph optimizer takes the shape that a
             # variable is assigned for the shape that it always had (TensorFlow 2.21).
             self._kept = {
                 "state": tf.nest.map_structure(_rows_variable, step.initial_state(0)),
@@ -44,7 +44,7 @@ class Carry:
                 self._kept["lead"] = self._timesteps.variables
 
     def clear(self) -> None:
-        """Forgets the rows: the next batch starts afresh, whatever its flags say."""
+        """Forgets all rows: the next batch starts afresh, whatever its flags say."""
         for variable in tf.nest.flatten(self._kept):
             shape = [0 if size is None else size for size in variable.shape]
             variable.assign(tf.zeros(shape, variable.dtype))
@@ -60,7 +60,7 @@ class Carry:
             snapshot: What `snapshot` returned.
 
         Raises:
-            ValueError: If it is of another model.
+            ValueError: If it comes from another model.
         """
         try:
             tf.nest.assert_same_structure(self._kept, snapshot)
@@ -80,11 +80,11 @@ class Carry:
             variable.assign(tf.cast(array, variable.dtype))
 
     def adopt(self, snapshot: dict[str, Any]) -> None:
-        """Keeps what the carry of other options held, as far as there is room for it.
+        """Keeps what the carry of other options held, as far as it fits here.
 
         Args:
             snapshot: What `snapshot` returned, of the same model. Timesteps that later
-                windows reach may be missing from it, or be of no use here.
+                windows reach may be missing from it, or not be needed here.
         """
         adopted = {name: snapshot[name] for name in snapshot if name in self._kept}
         if self._timesteps is not None and "lead" not in adopted:
@@ -96,8 +96,8 @@ class Carry:
 
         Args:
             batch: A `Batch`. Without `reset` and `key` all its rows start afresh.
-                With one of them, rows continue the previous batch, but for those that
-                are flagged or have another key than there.
+                With one of them, rows continue the previous batch, except those that
+                are flagged or have another key than they had there.
 
         Returns:
             `(batch, state, lead)`: the batch, its keys as flags, and longer by `lead`
@@ -180,7 +180,7 @@ class Carry:
         lead: int | Tensor = 0,
         resume: int | Tensor | None = None,
     ) -> None:
-        """Keeps what the next batch goes on with.
+        """Keeps what the next batch continues from.
 
         Args:
             state: Named state after `resume` timesteps of the batch.
