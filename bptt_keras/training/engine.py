@@ -216,7 +216,7 @@ class Engine:
             _show_whole(setup, rest, outputs)
         else:
             last, state = warm_up.before_last(batch, state)
-            state = mode.windows.window(last, state)
+            _, state = mode.windows.window(last, state)
         mode.carry.leave(state, batch)
 
     def predict(self, data: Structure) -> Structure:

@@ -61,6 +61,18 @@ def test_library_parts_import_only_what_lies_below(path):
     assert "bptt_keras" not in modules or parts
 
 
+@pytest.mark.parametrize(
+    ("room", "others"),
+    [("programs", {"batches", "windows"}), ("batches", {"programs", "windows"})],
+)
+def test_compiled_programs_and_batches_do_not_know_each_other(room, others):
+    inside = f"bptt_keras.training.{room}."
+    for path in LIBRARY:
+        if module_name(path).startswith(inside):
+            rooms = {(*m.split("."), "", "")[2] for m in imported_modules(path)}
+            assert not rooms & others, module_name(path)
+
+
 @pytest.mark.parametrize("path", [*LIBRARY, *ZOO], ids=module_name)
 def test_nothing_imports_tests(path):
     assert not {m for m in imported_modules(path) if m.split(".")[0] == "tests"}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batches.batch import Batch
-from bptt_keras.training.programs import loop
+from bptt_keras.training.programs.loop import before_last, each_window
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.window import Programs
 from bptt_keras.training.windows.evaluation import run_forward
-from bptt_keras.types import State, Tensor
+from bptt_keras.types import State, Structure, Tensor
 
 
 class WarmUp:
@@ -23,7 +25,14 @@ class WarmUp:
         burn_in: Timesteps at the start of a batch that have no loss.
     """
 
-    def __init__(self, program: Any, programs: Any, *, size: int | None, burn_in: int):
+    def __init__(
+        self,
+        program: Callable[..., WindowResult],
+        programs: Programs,
+        *,
+        size: int | None,
+        burn_in: int,
+    ):
         self._program = program
         self._programs = programs
         self._size = size
@@ -37,10 +46,10 @@ class WarmUp:
             state: Named state at its start.
         """
 
-        def body(window: Batch, state: State) -> State:
-            return run_forward(self._program, self._programs, window, state)[1]
+        def one(window: Batch, state: State) -> tuple[Structure, State]:
+            return run_forward(self._program, self._programs, window, state)
 
-        return loop.each_window(lead, state, self._size, body)
+        return each_window(lead, state, self._size, one)[1]
 
     def burn_in(self, batch: Batch, state: State) -> tuple[Batch, State]:
         """The batch without the timesteps of the burn-in, and the state after them.
@@ -92,7 +101,7 @@ class WarmUp:
             batch: `Batch` whose targets have no time axis.
             state: Named state at its start.
         """
-        lead, last = loop.before_last(batch, _last_start(batch.length, self._size))
+        lead, last = before_last(batch, _last_start(batch.length, self._size))
         return last, state if lead is None else self(lead, state)
 
 
