@@ -90,7 +90,10 @@ def use_compile_cache():
     flags = os.environ.get(_XLA_FLAGS, "")
     if _CACHE_FLAG + folder in flags.split():
         return folder
-    if _operations_have_run():
+    # Not at the top: this module asks whether there is a TensorFlow at all.
+    from bptt_keras.tensorflow_internals import operations_have_run
+
+    if operations_have_run():
         warnings.warn(
             f"{CACHE_SWITCH} has no effect in this process: TensorFlow ran before "
             "`bptt_keras` was imported. Import it first.",
@@ -190,12 +193,6 @@ def compile_cache():
     return None
 
 
-def _operations_have_run():
-    from tensorflow.python.eager import context
-
-    return context.context_safe() is not None and context.context()._initialized
-
-
 @contextlib.contextmanager
 def forgetting_gradients():
     """Within: what is traced is freed at the end, with the models that are gone then.
@@ -203,14 +200,12 @@ def forgetting_gradients():
     TensorFlow never forgets a custom gradient, nor the graph that it was for, so a
     program that trains one model after another would grow by each.
     """
-    from tensorflow.python.framework import ops
+    # Not at the top: this module asks whether there is a TensorFlow at all.
+    from bptt_keras.tensorflow_internals import custom_gradients, forget_gradients
 
-    registered = ops.gradient_registry._registry
-    before = set(registered)
+    before = custom_gradients()
     try:
         yield
     finally:
-        for name in set(registered) - before:
-            if name.startswith("CustomGradient-"):
-                del registered[name]
+        forget_gradients(custom_gradients() - before)
         gc.collect()

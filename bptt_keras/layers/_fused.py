@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.backend import has_gpu
-from bptt_keras.kernels.feature_major import compiled_by_xla
+from bptt_keras.keras_internals import mask_of
 from bptt_keras.kernels.loop import cell_loop
-from bptt_keras.kernels.tapes import is_recorded
 from bptt_keras.layers._flags import checked_mask, checked_reset
+from bptt_keras.tensorflow_internals import compiled_by_xla, is_recorded
 
 # 0, 1 and 2 are Keras' own: how its loop forms the products of a step.
 IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 0, 1, 2)
@@ -178,7 +178,7 @@ class FusedRecurrence:
         if mask is None:
             # Keras attaches the mask of the inputs by itself only to calls that have
             # no second tensor, be it `initial_state` or `reset`.
-            mask = getattr(sequences, "_keras_mask", None)
+            mask = mask_of(sequences)
         flags = RowFlags(checked_mask(mask), checked_reset(reset, sequences.shape))
         return super().call(
             sequences, initial_state=initial_state, mask=flags, training=training

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import mask_of
 from bptt_keras.kernels.linear_scan import linear_scan
 from bptt_keras.kernels.projection import project
 from bptt_keras.layers._flags import checked_mask, checked_reset
@@ -88,7 +89,7 @@ class ParallelRecurrence(keras.layers.Layer):
                 f"names {list(self._state_sizes())}. Received: {list(state)}."
             )
         if mask is None:
-            mask = getattr(inputs, "_keras_mask", None)
+            mask = mask_of(inputs)
         inputs = tf.cast(inputs, self.compute_dtype)
         mask, reset = checked_mask(mask), checked_reset(reset, inputs.shape)
         state = {name: tf.cast(s, self._state_dtype) for name, s in state.items()}

@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import mask_of
 from bptt_keras.layers._flags import checked_mask, checked_reset
 
 
@@ -70,7 +71,7 @@ class ActivationRegularization(keras.layers.Layer):
     def call(self, inputs, training=False, mask=None, reset=None):
         if mask is None:
             # Keras attaches it by itself only to calls without a second tensor.
-            mask = getattr(inputs, "_keras_mask", None)
+            mask = mask_of(inputs)
         if training:
             self._add_losses(
                 inputs, checked_mask(mask), checked_reset(reset, inputs.shape)

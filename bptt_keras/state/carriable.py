@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import all_layers, inner_layers
 from bptt_keras.state.protocol import follows_protocol
 
 _ATTENTION = (
@@ -44,7 +45,7 @@ def check_carriable(model):
             f"{type(model).__name__}."
         )
     within = within_a_step(model)
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if id(layer) in within or follows_protocol(layer):
             continue
         problem = _problem(layer)
@@ -127,9 +128,9 @@ def within_time_distributed(model):
 def _within(model, is_outer):
     return {
         id(inner)
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if is_outer(layer)
-        for inner in layer._flatten_layers(include_self=False)
+        for inner in inner_layers(layer)
     }
 
 
@@ -138,7 +139,7 @@ def recurrent_layers(model):
     within = within_a_step(model)
     found, names = [], set()
     seen = set()
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         is_carried = isinstance(layer, keras.layers.RNN) or follows_protocol(layer)
         if not is_carried or id(layer) in within or id(layer) in seen:
             continue

@@ -1,10 +1,12 @@
 """One of Keras' recurrent layers, or of this package's, as a carried layer."""
 
+import contextlib
 import inspect
 
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import hiding, takes_training
 from bptt_keras.kernels.loop import cell_loop
 from bptt_keras.state.carried import Carried
 from bptt_keras.state.replaced import replaced_call
@@ -68,21 +70,20 @@ class CarriedRNN(Carried):
             mask = self.enter(sequences, mask, one_pass)
             values = one_pass.state[self.name]
             arguments = {"mask": mask, "training": training}
-            by_loop = not self.takes_reset and (reset is not None or mask is not None)
+            in_its_place = contextlib.nullcontext()
             if self.takes_reset:
                 arguments["reset"] = reset
-            elif by_loop:
-                layer.__dict__["inner_loop"] = self._inner_loop(
-                    values, one_pass.initial[self.name], reset
-                )
+            elif reset is not None or mask is not None:
+                loop = self._inner_loop(values, one_pass.initial[self.name], reset)
+                in_its_place = hiding(layer, "inner_loop", loop)
             returned_state, layer.return_state = layer.return_state, True
             try:
-                output, *states = original(
-                    sequences, initial_state=self.pack(values), **arguments
-                )
+                with in_its_place:
+                    output, *states = original(
+                        sequences, initial_state=self.pack(values), **arguments
+                    )
             finally:
                 layer.return_state = returned_state
-                layer.__dict__.pop("inner_loop", None)
             flat = keras.tree.flatten(states)
             if self.output_of is None:
                 last = output[:, -1] if layer.return_sequences else output
@@ -105,8 +106,7 @@ class CarriedRNN(Carried):
         layer = self.layer
 
         def inner_loop(sequences, initial_state, mask, training=False):
-            takes_training = getattr(layer.cell, "_call_has_training_arg", False)
-            options = {"training": training} if takes_training else {}
+            options = {"training": training} if takes_training(layer.cell) else {}
 
             def step(inputs, states):
                 output, states = layer.cell(inputs, states, **options)

@@ -5,6 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import all_layers
 from bptt_keras.state.replaced import LOCK, replaced_call
 
 
@@ -24,7 +25,7 @@ def watched_ids(model):
     """
     found = {}
     with LOCK, contextlib.ExitStack() as replaced:
-        for layer in model._flatten_layers():
+        for layer in all_layers(model):
             if isinstance(layer, keras.layers.Embedding):
                 replaced.enter_context(_noting_ids(layer, found))
         yield found

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.keras_internals import mask_of
 from bptt_keras.layers import ActivationRegularization
 from bptt_keras.state.replaced import replaced, replaced_call
 
@@ -57,7 +58,7 @@ def knowing_steps(layer, place, reset):
             return original(*args, **kwargs)
         masks = given.get("mask")
         if masks is None:
-            masks = keras.tree.map_structure(own_mask, inputs)
+            masks = keras.tree.map_structure(mask_of, inputs)
         in_order = iter(fits)
 
         def counted(tensor, mask):
@@ -172,11 +173,6 @@ def expanded(flags, tensor, rank):
     return flags
 
 
-def own_mask(tensor):
-    """The mask that Keras has attached to a tensor, or `None`."""
-    return getattr(tensor, "_keras_mask", None)
-
-
 def _with_rank(flags, rank):
     ones = tf.ones([rank - flags.shape.rank], tf.int32)
     return tf.reshape(flags, tf.concat([tf.shape(flags), ones], 0))
@@ -200,13 +196,13 @@ def _shaped_for(layer, tensor, mask):
 
 def _masks_of_outputs(layer, outputs, args, kwargs):
     """The masks that Keras will give the outputs of a layer, flat; or nothing."""
-    made = [own_mask(tensor) for tensor in keras.tree.flatten(outputs)]
+    made = [mask_of(tensor) for tensor in keras.tree.flatten(outputs)]
     if not layer.supports_masking or None not in made:
         return made
     inputs = args[0] if args else next(iter(kwargs.values()))
     mask = kwargs.get("mask")
     if mask is None:
-        mask = keras.tree.map_structure(own_mask, inputs)
+        mask = keras.tree.map_structure(mask_of, inputs)
     flat = keras.tree.flatten(layer.compute_mask(inputs, mask))
     return flat if len(flat) == len(made) else []
 

@@ -74,6 +74,7 @@ import inspect
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import mask_of
 from bptt_keras.state.carried import Carried
 from bptt_keras.state.replaced import replaced_call
 
@@ -121,7 +122,7 @@ class CarriedLayer(Carried):
             mask = given.get("mask")
             if mask is None:
                 # Keras hands it over only to a `call` that asks for it.
-                mask = getattr(keras.tree.flatten(inputs)[0], "_keras_mask", None)
+                mask = mask_of(keras.tree.flatten(inputs)[0])
             training = given.get("training")
             outputs, new_state = self.layer.call_with_state(
                 inputs,

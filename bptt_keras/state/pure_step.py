@@ -6,6 +6,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import all_layers
 from bptt_keras.kernels.dropout import dropout, starting_at
 from bptt_keras.state.carriable import (
     check_carriable,
@@ -128,15 +129,13 @@ class PureStep:
         ]
         self._dropouts = [
             layer
-            for layer in model._flatten_layers()
+            for layer in all_layers(model)
             if type(layer).call is keras.layers.Dropout.call
         ]
-        self._merging = [
-            layer for layer in model._flatten_layers() if merges_time(layer)
-        ]
+        self._merging = [layer for layer in all_layers(model) if merges_time(layer)]
         # What is inside a carried layer is that layer's own affair.
         owned = within_the_carried(model)
-        self.own_layers = [x for x in model._flatten_layers() if id(x) not in owned]
+        self.own_layers = [x for x in all_layers(model) if id(x) not in owned]
         self._averaging = [layer for layer in self.own_layers if takes_flags(layer)]
         self._regularized = [
             layer for layer in self.own_layers if layer.activity_regularizer is not None

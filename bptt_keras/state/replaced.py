@@ -3,6 +3,8 @@
 import contextlib
 import threading
 
+from bptt_keras.keras_internals import hiding
+
 # One model is traced at a time: what is replaced belongs to the layer object.
 LOCK = threading.RLock()
 
@@ -21,8 +23,6 @@ def replaced(owner, name, function):
         name: Name of a method, or of an attribute that holds a function.
         function: What takes its place.
     """
-    missing = object()
-    outer = owner.__dict__.get(name, missing)
     original, thread = getattr(owner, name), threading.get_ident()
 
     def function_of_owner(*args, **kwargs):
@@ -30,13 +30,5 @@ def replaced(owner, name, function):
         mine = threading.get_ident() == thread
         return (function if mine else original)(*args, **kwargs)
 
-    # An entry of the instance dictionary hides the method; Keras' attribute tracking
-    # is not meant for it.
-    owner.__dict__[name] = function_of_owner
-    try:
+    with hiding(owner, name, function_of_owner):
         yield
-    finally:
-        if outer is missing:
-            del owner.__dict__[name]
-        else:
-            owner.__dict__[name] = outer

@@ -7,6 +7,7 @@ when it was traced. Here rows and timesteps become one axis, `(batch * time, ...
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import takes_training
 from bptt_keras.state.padding import expanded, joined
 from bptt_keras.state.place import axes_of
 from bptt_keras.state.replaced import replaced_call
@@ -38,7 +39,7 @@ def merging(layer, place):
         if mask is not None:
             mask = tf.cast(keras.tree.flatten(mask)[0], tf.bool)
         flags = joined(mask, flags)
-        options = {"training": training} if inner._call_has_training_arg else {}
+        options = {"training": training} if takes_training(inner) else {}
         with place.merged(sizes, None if flags is None else _merged(flags)):
             outputs = inner.call(keras.tree.map_structure(_merged, inputs), **options)
         return keras.tree.map_structure(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import all_layers
 from bptt_keras.state import ModelTraits, PureStep, check_by_running, discover
 from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.batches.inputs import Inputs
@@ -74,7 +75,7 @@ def build_model(
             a batch size.
     """
     _check_fixed_sizes(model, batch.known_length, schedule)
-    if not all(layer.built for layer in model._flatten_layers()):
+    if not all(layer.built for layer in all_layers(model)):
         model(symbolic_inputs(inputs, batch))
 
 

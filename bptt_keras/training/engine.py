@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.state import combine_masks
+from bptt_keras.tensorflow_internals import empty_graph
 from bptt_keras.training.batches.batch import Batch, make_batch, tensors
 from bptt_keras.training.batches.counting import only_what_counts
 from bptt_keras.training.batches.inputs import Inputs
@@ -247,7 +248,7 @@ class Engine:
         flat = [leaf for leaf in tf.nest.flatten(spec) if leaf is not None]
         if not all(isinstance(leaf, tf.TensorSpec) for leaf in flat):
             return
-        with tf.__internal__.FuncGraph("prepare").as_default():
+        with empty_graph("prepare"):
             data = tf.nest.map_structure(
                 lambda s: (
                     None if s is None else tf.compat.v1.placeholder(s.dtype, s.shape)

@@ -7,6 +7,13 @@ from typing import Any
 
 import keras
 
+from bptt_keras.keras_internals import (
+    all_layers,
+    compiled_loss,
+    compiled_metrics,
+    is_validation,
+    loss_tracker,
+)
 from bptt_keras.state import check_carriable
 from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.description import describe
@@ -184,7 +191,7 @@ class TruncatedBPTT(EngineModel):
         # By this Keras finds and resets them.
         self._live_metrics = {} if self._live is None else self._live.metrics
         self._engine = self._new_engine("auto", None)
-        if all(layer.built for layer in model._flatten_layers()):
+        if all(layer.built for layer in all_layers(model)):
             self.built = True
 
     # --- Options ---------------------------------------------------------------
@@ -207,7 +214,7 @@ class TruncatedBPTT(EngineModel):
             TypeError: As the constructor.
             ValueError: As the constructor.
         """
-        made = "_engine" in self.__dict__
+        made = "_engine" in vars(self)
         if made and name in ("model", "truncation", "live_metrics"):
             raise AttributeError(
                 f"`{name}` is settled when a trainer is made. Make another "
@@ -231,9 +238,9 @@ class TruncatedBPTT(EngineModel):
             loss=loss,
             # Keras sets it in `compile`, which prediction does not need.
             optimizer=getattr(self, "optimizer", None),
-            losses=self._compile_loss,
-            metrics=self._compile_metrics,
-            loss_tracker=self._loss_tracker,
+            losses=compiled_loss(self),
+            metrics=compiled_metrics(self),
+            loss_tracker=loss_tracker(self),
         )
 
     def _new_engine(self, jit_compile: bool | str, loss: Any) -> Engine:
@@ -451,7 +458,7 @@ class TruncatedBPTT(EngineModel):
             ValueError: If the data cannot be evaluated on; the message says why.
         """
         # Validation in `fit` brings what that has taken and checked.
-        if not kwargs.get("_use_cached_eval_dataset"):
+        if not is_validation(kwargs):
             x, y, sample_weight, batch_size = for_evaluation(
                 self._expected(), x, y, sample_weight, batch_size
             )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
+from zoo.cli.argparse_internals import all_arguments
 from zoo.store.index import own_index
 
 # By `_dir` shtab sees that a folder may come, which bash then ends with a slash.
@@ -27,7 +28,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
     names = sorted(own_index().presets)
     bash = [_in_bash(_NAMES, names, "compgen -d")]
-    for number, action in enumerate(_actions(parser)):
+    for number, action in enumerate(all_arguments(parser)):
         takes = set((action.metavar or "").replace(".", "|").split("|"))
         if action.choices is not None:
             continue
@@ -50,13 +51,3 @@ def _in_bash(name: str, words: Sequence[str], *more: str) -> str:
     """A function that prints those of some words that begin like its argument."""
     ways = [f"compgen -W {shlex.quote(' '.join(words))}", *more]
     return "\n".join([f"{name}() {{", *(f'  {way} -- "$1"' for way in ways), "}"])
-
-
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """All arguments of a parser and of its subparsers."""
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for child in action.choices.values():
-                yield from _actions(child)
-        else:
-            yield action

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 
+from zoo.cli.argparse_internals import invalid_choice, options_of
 from zoo.system.errors import UserError, ZooError
 from zoo.system.extras import EXTRAS, not_installed, tensorflow_version
 from zoo.system.suggestions import did_you_mean
@@ -118,16 +119,14 @@ class _Parser(argparse.ArgumentParser):
         # Told here: the parser above, which argparse leaves it to, has other options.
         options = [word.partition("=")[0] for word in rest if word.startswith("--")]
         if options:
-            meant = did_you_mean(options[0], self._option_string_actions)
+            meant = did_you_mean(options[0], options_of(self))
             self.error(f"there is no option {options[0]}.{meant}")
         return namespace, rest
 
     def error(self, message):
-        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
-        if choice:
-            word, known = choice.groups()
-            known = known.replace("'", "").split(", ")
-            message += "." + did_you_mean(word, known)
+        choice = invalid_choice(message)
+        if choice is not None:
+            message += "." + did_you_mean(*choice)
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 

@@ -23,6 +23,7 @@ from zoo.layers import (
     WordEmbedding,
 )
 from zoo.models.sizes import EMBEDDINGS, KINDS, PLAIN, sizes_of
+from zoo.system.keras_internals import all_layers
 
 # Class by name; `KINDS` says which arguments a file may give.
 LAYERS: dict[str, Callable] = {
@@ -146,7 +147,7 @@ def _without_initial_values(layers: list) -> Iterator[None]:
     kept = [
         (part, name, initializer)
         for layer in layers
-        for part in layer._flatten_layers()
+        for part in all_layers(layer)
         for name, initializer in vars(part).items()
         if name.endswith("_initializer") and initializer is not None
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from zoo.system.keras_internals import is_seed
 from zoo.system.changes import differences
 from zoo.runs.checkpoint_files import BEFORE, CHECKSUMS, STATE, WEIGHTS
 from zoo.system.errors import UserError
@@ -109,4 +110,4 @@ class Checkpoint(keras.callbacks.Callback):
 
 def _seeds(model):
     """Where dropout's random numbers stand; Keras saves them with no weights."""
-    return [v for v in model.variables if v.path.endswith("seed_generator_state")]
+    return [v for v in model.variables if is_seed(v)]

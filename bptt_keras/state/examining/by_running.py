@@ -1,12 +1,12 @@
 """Whether cutting time changes what a model computes, found out by running it."""
 
 import contextlib
-import re
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.keras_internals import all_layers, in_one_line, is_seed
 from bptt_keras.state.buffers import Buffers
 from bptt_keras.state.carriable import within_a_step
 from bptt_keras.state.examining.timed import timed_inputs, with_sizes
@@ -60,7 +60,7 @@ def check_by_running(step, specs):
             inputs = _made_up(step.model, specs)
             whole, pieces, seeds = _whole_and_pieces(step, inputs)
         except Exception as error:  # noqa: BLE001 - the model is anybody's code
-            return f"it does not run on made-up data: {_in_one_line(error)}"
+            return f"it does not run on made-up data: {in_one_line(error)}"
         tolerance = _tolerance(step.model)
         if all(map(lambda *t: _agree(*t, tolerance), whole, *pieces)):
             return None
@@ -73,7 +73,7 @@ def _made_up(model, specs):
     """Inputs like the specifications: normal floats, ids that every table holds."""
     limits = [
         layer.input_dim
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, keras.layers.Embedding)
     ]
     random = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def _whole_and_pieces(step, inputs, watch=contextlib.nullcontext):
     whole, _, changed = run(slice(None), None)
     first, state, _ = run(slice(CUT), None)
     second, _, _ = run(slice(CUT, None), state)
-    seeds = [v for v in changed if v.path.endswith("seed_generator_state")]
+    seeds = [v for v in changed if is_seed(v)]
     return whole, (first, second), seeds
 
 
@@ -163,7 +163,7 @@ def _first_to_blame(step, inputs, tolerance):
 def _watchable(model):
     """Layers that see whole sequences, and what Functional models have beside them."""
     within = within_a_step(model)
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if id(layer) not in within:
             yield layer
             for operation in getattr(layer, "operations", []):
@@ -198,7 +198,7 @@ def _arrays(tree):
 
 
 def _tolerance(model):
-    dtypes = {layer.compute_dtype for layer in model._flatten_layers()}
+    dtypes = {layer.compute_dtype for layer in all_layers(model)}
     return max(_TOLERANCES.get(dtype, 0.0) for dtype in [*dtypes, "float64"])
 
 
@@ -236,15 +236,6 @@ def _equal(a, b, tolerance):
         return bool((a == b).all())
     scale = np.abs(a[np.isfinite(a)]).max(initial=0.0)
     return np.allclose(a, b, rtol=0, atol=tolerance * scale, equal_nan=True)
-
-
-def _in_one_line(error):
-    """The line of an error that says most."""
-    text = re.sub(r"\x1b\[\d*m", "", str(error))
-    lines = [line for line in text.splitlines() if line.strip()]
-    # Keras says first only that there was an error.
-    wrapped = lines and lines[0].startswith("Exception encountered when calling")
-    return (lines[1:] if wrapped else lines)[0] if lines else type(error).__name__
 
 
 def _message(step, layer):

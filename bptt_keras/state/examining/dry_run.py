@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import all_layers, inner_layers, is_seed
 from bptt_keras.state.buffers import Buffers
 from bptt_keras.state.carriable import within_time_distributed
 from bptt_keras.state.examining.timed import with_sizes
 
-_SEED = "seed_generator_state"
 _SEVERAL = "each of several outputs has an average of its own"
 _SHARE_DRAWS = (
     keras.layers.RNN,
@@ -96,7 +96,7 @@ def discover(step, specs):
 
 
 def _why_timesteps_depend(buffers, added_losses):
-    averages = [v.path for v in buffers if not v.path.endswith(_SEED)]
+    averages = [v.path for v in buffers if not is_seed(v)]
     if averages:
         return f"the model updates {averages[0]} from the whole batch"
     if added_losses:
@@ -117,10 +117,9 @@ def _why_parts_repeat(model, buffers):
     timesteps are rows to those, and each has a mask of its own.
     """
     rows = within_time_distributed(model)
-    seeds = {id(v) for v in buffers if v.path.endswith(_SEED)}
-    for layer in model._flatten_layers():
-        inner = layer._flatten_layers(include_self=False)
-        others = {id(v) for other in inner for v in other.variables}
+    seeds = {id(v) for v in buffers if is_seed(v)}
+    for layer in all_layers(model):
+        others = {id(v) for other in inner_layers(layer) for v in other.variables}
         draws = ({id(v) for v in layer.variables} & seeds) - others
         by_step = type(layer).call is keras.layers.Dropout.call
         shares = isinstance(layer, _SHARE_DRAWS) or hasattr(layer, "state_size")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import inner_layers
 from bptt_keras.state.buffers import Buffers
 from bptt_keras.state.examining.timed import with_sizes
 from bptt_keras.state.padding import is_foreign, takes_flags, zeros_add_nothing
@@ -162,8 +163,7 @@ def _noting_all(step, place, scope, made):
 
 def _noting(layer, place, scope, made):
     original, add_loss = layer.call, layer.add_loss
-    inner = layer._flatten_layers(include_self=False)
-    others = {id(v) for other in inner for v in other.weights}
+    others = {id(v) for other in inner_layers(layer) for v in other.weights}
     own = [v for v in layer.non_trainable_weights if id(v) not in others]
 
     def call(*args, **kwargs):

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from bptt_keras.keras_internals import declared_inputs
+
 
 def timed_inputs(model, inputs):
     """Tells the inputs that are cut along time from those that are not.
@@ -64,9 +66,7 @@ def declared_shapes(model, inputs):
     """Shape of the `keras.Input` behind each flat input; `None` where unknown."""
     flat = tf.nest.flatten(inputs)
     declared = getattr(model, "inputs", None) or []
-    if isinstance(inputs, dict) and not isinstance(
-        getattr(model, "_inputs_struct", None), dict
-    ):
+    if isinstance(inputs, dict) and not isinstance(declared_inputs(model), dict):
         # Keras finds them by the name of the `keras.Input` and passes over others.
         named = {tensor.name: tensor.shape for tensor in declared}
         return [named.get(key) for key in sorted(inputs)]

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import trained_by
 from bptt_keras.training.clipping.base import Clipping, global_norm
 from bptt_keras.training.clipping.value import Value
 from bptt_keras.training.clipping.variable_norm import VariableNorm
@@ -144,7 +145,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
                     "`optimizer.build(variables)` first."
                 )
             self.build(list(trainable_variables))
-        variables = list(trainable_variables or self._trainable_variables)
+        variables = list(trainable_variables or trained_by(self))
         pairs = [
             (tf.convert_to_tensor(gradient), variable)
             for gradient, variable in zip(grads, variables, strict=True)
@@ -191,7 +192,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
     @property
     def variables(self) -> list[Any]:
         """Own variables and those of the inner optimizer."""
-        return self._variables + self.inner_optimizer.variables
+        return super().variables + self.inner_optimizer.variables
 
     @property
     def learning_rate(self) -> Any:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.data.ragged import RaggedBatches
+from bptt_keras.tensorflow_internals import shuffles, sources_of
 from bptt_keras.training.batches.parts import split_inputs
 
 IN_BATCHES = tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType
@@ -71,12 +72,12 @@ def check_order(dataset: tf.data.Dataset) -> None:
         )
 
     while is_stream(dataset.element_spec):
-        if "Shuffle" in type(dataset).__name__:
+        if shuffles(dataset):
             raise ValueError(
                 "A stream must keep its order: each batch continues the one before. "
                 "Received: a stream that was shuffled. Remove `.shuffle(...)`."
             )
-        sources = dataset._inputs()
+        sources = sources_of(dataset)
         if len(sources) != 1:
             return
         dataset = sources[0]

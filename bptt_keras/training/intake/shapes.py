@@ -7,7 +7,9 @@ from typing import Any, TypeAlias, TypeGuard
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import declared_inputs
 from bptt_keras.state.examining.timed import declared_shapes, timed_inputs
+from bptt_keras.tensorflow_internals import empty_graph
 from bptt_keras.training.batches.parts import check_flags, split_inputs
 from bptt_keras.training.intake.expected import Expected
 from bptt_keras.types import Structure
@@ -89,8 +91,8 @@ def _check_structure(model: keras.Model, inputs: Structure) -> None:
         return
     if isinstance(inputs, dict):
         names = {tensor.name for tensor in declared}
-        if isinstance(getattr(model, "_inputs_struct", None), dict):
-            names = set(model._inputs_struct)
+        if isinstance(declared_inputs(model), dict):
+            names = set(declared_inputs(model))
         if names - set(inputs):
             raise ValueError(
                 f"`x` must hold an array for each input of the model, {sorted(names)}. "
@@ -142,7 +144,7 @@ def _shape_of_one(model: keras.Model, leaf: Any) -> Shape | None:
         return None
     try:
         # Not with a Keras tensor: layers that state their output's shape are not run.
-        with tf.__internal__.FuncGraph("try").as_default():
+        with empty_graph("try"):
             model(tf.compat.v1.placeholder(leaf.dtype, (2, 2, *came[2:])))
     except Exception:
         # Which error it is depends on the layer that finds it.

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.data.finite import chunks, is_finite
+from bptt_keras.keras_internals import all_layers
 from bptt_keras.training.batches.parts import Parts
 from bptt_keras.training.intake.expected import Expected
 from bptt_keras.training.intake.shapes import named_leaves
@@ -36,7 +37,7 @@ def check_finite(
         _require_finite(name, leaf, valid)
     for name, leaf in weights:
         _require_finite(name, leaf, valid)
-    if any(_makes_mask(layer) for layer in expected.model._flatten_layers()):
+    if any(_makes_mask(layer) for layer in all_layers(expected.model)):
         return  # Only the batch knows which of the targets count.
     by_name = dict(weights)
     for name, leaf in named_leaves("y", y):

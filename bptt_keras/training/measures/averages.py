@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import mask_of
 from bptt_keras.training.measures.losses import OutputLoss
 from bptt_keras.types import Structure, Tensor
 
@@ -113,10 +114,10 @@ def check_reductions(loss: Any) -> None:
 
 def _values(loss: Any, target: Tensor, output: Tensor) -> tuple[Tensor, Any]:
     """Unreduced loss and its mask, as `keras.losses.Loss.__call__` makes them."""
-    masks = [getattr(output, "_keras_mask", None)]
+    masks = [mask_of(output)]
     target = tf.cast(target, loss.dtype)
     values = loss.call(target, tf.cast(output, loss.dtype))
-    masks.append(getattr(values, "_keras_mask", None))
+    masks.append(mask_of(values))
     masks = [tf.cast(mask, tf.bool) for mask in masks if mask is not None]
     if not masks:
         return values, None

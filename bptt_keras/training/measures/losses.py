@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from bptt_keras.keras_internals import flat_losses
 from bptt_keras.types import Structure
 
 
@@ -58,7 +59,7 @@ def build_losses(
                 f"`loss` must name outputs of the model. {error.args[0]}"
             ) from error
     places = tf.nest.pack_sequence_as(outputs, list(range(len(flat))))
-    found = compiled._flat_losses
+    found = flat_losses(compiled)
     metrics = compiled.metrics or [None] * len(found)
     losses = [
         OutputLoss(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.keras_internals import metrics_by_output, names_of_outputs
 from bptt_keras.types import Structure, Tensor
 
 # Made-up rows and timesteps, and where the first of two windows ends.
@@ -195,15 +196,12 @@ class Metrics:
 def _flat(compiled: Any, outputs: Structure) -> Iterator[tuple[int, Any, bool]]:
     """`(index of the output, metric, whether it is weighted)` of all metrics."""
     keys = sorted(outputs) if isinstance(outputs, dict) else None
-    names = compiled._resolved_output_names if keys is not None else None
-    for group, weighted in (
-        (compiled._flat_metrics, False),
-        (compiled._flat_weighted_metrics, True),
-    ):
+    names = names_of_outputs(compiled) if keys is not None else None
+    for weighted, group in enumerate(metrics_by_output(compiled)):
         for place, of_output in enumerate(group):
             index = keys.index(names[place]) if keys and names else place
             for metric in of_output.metrics if of_output else ():
-                yield index, metric, weighted
+                yield index, metric, bool(weighted)
 
 
 def _how(

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bptt_keras.keras_internals import attach_mask, mask_of
 from bptt_keras.training.measures.losses import OutputLoss
 from bptt_keras.training.measures.metrics import Metrics
 from bptt_keras.types import Structure, Tensor
@@ -70,7 +71,7 @@ class Tally:
         for output, mask in zip(outputs, result.masks, strict=True):
             if mask is not None:
                 # A program hands back tensors alone: the mask is attached again.
-                output._keras_mask = mask
+                attach_mask(output, mask)
         self._counted = window.counts
         self._compute_metrics(
             self._join_inputs(window.inputs, window.constants),
@@ -90,7 +91,7 @@ class Tally:
         if self.metrics is None:
             return
         flat = tf.nest.flatten(outputs)
-        masks = [getattr(output, "_keras_mask", None) for output in flat]
+        masks = [mask_of(output) for output in flat]
         targets = tf.nest.flatten(targets)
         weights = None if weights is None else tf.nest.flatten(weights)
         arguments = targets, flat, masks, weights, self._counted

@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.backend import has_gpu
+from bptt_keras.keras_internals import all_layers
 from bptt_keras.state import ModelTraits
 from bptt_keras.training.measures.averages import Term
 from bptt_keras.training.programs.batch_like import BatchLike
@@ -89,7 +90,7 @@ def _multiplied(model: keras.Model) -> int | None:
     """
     tables = {
         id(weight)
-        for layer in model._flatten_layers()
+        for layer in all_layers(model)
         if isinstance(layer, keras.layers.Embedding)
         for weight in layer.weights
     }

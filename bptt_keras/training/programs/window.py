@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bptt_keras.keras_internals import attach_mask, mask_of
 from bptt_keras.state import Buffers, ModelTraits, PureStep, watched_ids
 from bptt_keras.training.measures.averages import Term, loss_terms, weighted_means
 from bptt_keras.training.programs.batch_like import BatchLike, Size
@@ -283,11 +284,11 @@ class Programs:
         flat: list[Any] = tf.nest.flatten(outputs)
         masks: list[Tensor | None] = []
         for index, output in enumerate(flat):
-            mask = getattr(output, "_keras_mask", None)
+            mask = mask_of(output)
             if self.sequence_output:
                 flat[index], mask = window.new_steps(output), window.new_steps(mask)
                 if mask is not None:
-                    flat[index]._keras_mask = mask
+                    attach_mask(flat[index], mask)
             masks.append(mask)
         return tf.nest.pack_sequence_as(outputs, flat), masks
 

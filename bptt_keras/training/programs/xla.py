@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from bptt_keras.state import PureStep
+from bptt_keras.tensorflow_internals import unknown_to_xla
 from bptt_keras.training.programs.batch_like import AnyBatch, BatchLike
 from bptt_keras.training.programs.whole_batch import WholeBatchProgram
 from bptt_keras.training.programs.window import Programs
@@ -107,8 +107,8 @@ def _why_refused(program: Any, *args: Any) -> str | None:
         lower(stage="hlo")
     except (ValueError, NotImplementedError, tf.errors.OpError) as error:
         first = str(error).strip().splitlines()[0]
-        found = re.search(r"on XLA_\w+: (\w+)", first)
-        return f"XLA has no {found.group(1)}" if found else first
+        unknown = unknown_to_xla(first)
+        return first if unknown is None else f"XLA has no {unknown}"
     return None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import learning_rate_times
 from bptt_keras.training.clipping.optimizer import (
     clipped_norm,
     find_clipped,
@@ -145,7 +145,7 @@ class Updates:
         if tells:
             # As they are now: the optimizer changes weights, and may change its scale.
             scale, before = optimizer.scale_loss(tf.constant(1.0)), self._values()
-        with _rate_times(optimizer, rate):
+        with learning_rate_times(innermost(optimizer), rate):
             optimizer.apply(gradients, self._variables)
         if tells:
             self._tell(gradients, scale, before, state)
@@ -197,28 +197,3 @@ def run_if(condition: Tensor, function: Callable[[], Any]) -> None:
         return tf.constant(0)
 
     tf.cond(condition, and_nothing, lambda: tf.constant(0))
-
-
-@contextlib.contextmanager
-def _rate_times(
-    optimizer: keras.optimizers.Optimizer, factor: Tensor
-) -> Iterator[None]:
-    """Within: the optimizer's learning rate, schedules included, times a factor.
-
-    The optimizer reads its rate by this method (Keras 3.12 to 3.15); a value that is
-    assigned would be lost under a schedule.
-    """
-    optimizer = innermost(optimizer)
-    read = optimizer._get_current_learning_rate
-
-    def scaled() -> Tensor:
-        rate = read()
-        return rate * tf.cast(factor, rate.dtype)
-
-    # An entry of the instance dictionary hides the method; Keras' attribute tracking
-    # is not meant for it.
-    optimizer.__dict__["_get_current_learning_rate"] = scaled
-    try:
-        yield
-    finally:
-        del optimizer.__dict__["_get_current_learning_rate"]

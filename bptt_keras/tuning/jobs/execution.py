@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras_tuner.errors import FailedTrialError, FatalValueError
 
+from bptt_keras.keras_internals import is_seed
 from bptt_keras.tuning.jobs.store import replace_durably
 
 _WEIGHTS, _STATE, _BUILD = "trainer.weights.h5", "state.json", "build.json"
@@ -261,7 +262,7 @@ def _put_back(path):
 
 def _seeds(model):
     """Where dropout's random numbers stand; Keras saves them with no weights."""
-    return [v for v in model.variables if v.path.endswith("seed_generator_state")]
+    return [v for v in model.variables if is_seed(v)]
 
 
 def _plain_state(callback):

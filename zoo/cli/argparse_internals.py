@@ -1,0 +1,35 @@
+"""What the command line takes from `argparse` without a public name for it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable, Iterator
+
+
+def all_arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """All arguments of a parser and of its subparsers."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                yield from all_arguments(child)
+        else:
+            yield action
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterable[str]:
+    """The options of a parser as they are written, such as `--epochs`."""
+    return parser._option_string_actions
+
+
+def invalid_choice(message: str) -> tuple[str, list[str]] | None:
+    """The word that was none of the choices, and these, if an error says so.
+
+    Args:
+        message: What a parser gives its `error`.
+    """
+    found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+    if found is None:
+        return None
+    word, known = found.groups()
+    return word, known.replace("'", "").split(", ")
