@@ -3,7 +3,6 @@
 from bptt_keras.backend import compile_cache
 from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.programs.allocator import SWITCH
-from bptt_keras.truncation.serialization import to_config
 
 _LATER = "known at the first batch"
 _KERNELS = {
@@ -81,8 +80,9 @@ def _options(trainer):
         steps = trainer.burn_in
         lines.append(("burn-in", f"the first {steps} steps of a batch have no loss"))
     if trainer.recompute is not None:
-        how = to_config(trainer.recompute)
-        words = how if isinstance(how, str | int) else f"{how['kind']}, {how['config']}"
+        how = words = trainer.recompute
+        if not isinstance(how, str | int):
+            words = f"{type(how).__name__}, {how.get_config()}"
         lines.append(("memory", f"states are computed once more ({words})"))
     if trainer.state_noise or trainer.state_dropout:
         lines.append(

@@ -31,7 +31,6 @@ from bptt_keras.training.windows.carry import Carry
 from bptt_keras.training.windows.evaluation import Evaluation, Prediction, run_forward
 from bptt_keras.training.windows.learning import Learning
 from bptt_keras.training.windows.updates import Updates
-from bptt_keras.truncation import AdaptiveWindow
 
 # Numbers of rows: those of full batches and of the last one.
 _FEW = 2
@@ -133,9 +132,8 @@ class Engine:
                 self.learning.updates.clear()
 
     def begin_epoch(self, epoch):
-        """Tells an adaptive schedule that an epoch starts."""
-        if isinstance(self.schedule, AdaptiveWindow):
-            self.schedule.begin_epoch(epoch)
+        """Tells the schedule that an epoch starts."""
+        self.schedule.begin_epoch(epoch)
 
     def flush(self):
         """Applies gradients that wait for more windows until an update."""
@@ -535,7 +533,7 @@ class Engine:
             sizes=Sizes(
                 size,
                 # Training alone has windows of random length.
-                getattr(self.schedule, "longest", size) if name == "fit" else size,
+                self.schedule.longest if name == "fit" else size,
                 on=xla and self.findings.why_padding_counts is None,
             ),
         )

@@ -1,6 +1,7 @@
 """`TruncatedBPTT`: a Keras model trained by truncated backpropagation through time."""
 
 import contextlib
+import functools
 
 import keras
 
@@ -651,15 +652,15 @@ class TruncatedBPTT(keras.Model):
     def get_config(self):
         """Arguments of the constructor."""
         config = super().get_config()
-        model = keras.saving.serialize_keras_object(self.model)
+        serialize = keras.saving.serialize_keras_object
         return {
             **config,
-            "model": model,
-            "window": to_config(self.window),
+            "model": serialize(self.model),
+            "window": to_config(self.window, others=serialize),
             "stride": self.stride,
             "update": self.update,
             "burn_in": self.burn_in,
-            "recompute": to_config(self.recompute),
+            "recompute": to_config(self.recompute, others=serialize),
             "state_noise": self.state_noise,
             "state_dropout": self.state_dropout,
             "shards": self.shards,
@@ -669,15 +670,15 @@ class TruncatedBPTT(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """The trainer that `get_config` described."""
-        model = keras.saving.deserialize_keras_object(
-            config["model"], custom_objects=custom_objects
+        deserialize = functools.partial(
+            keras.saving.deserialize_keras_object, custom_objects=custom_objects
         )
         return cls(
             **{
                 **config,
-                "model": model,
-                "window": from_config(config["window"]),
-                "recompute": from_config(config.get("recompute")),
+                "model": deserialize(config["model"]),
+                "window": from_config(config["window"], others=deserialize),
+                "recompute": from_config(config.get("recompute"), others=deserialize),
             }
         )
 

@@ -17,7 +17,6 @@ from bptt_keras.training.batches.shapes import (
     named_leaves,
     timed_leaf,
 )
-from bptt_keras.truncation import ARTBP
 
 IN_BATCHES = tf.data.Dataset | keras.utils.PyDataset | types.GeneratorType
 BATCH_SIZE = 32  # Keras' own default
@@ -211,10 +210,10 @@ def check_options(trainer, findings):
             f"With one loss at the end of a sequence there is one window a sequence. "
             f"Received: stride={schedule.stride}. Leave `stride` out."
         )
-    stepwise = isinstance(schedule, ARTBP)
+    stepwise = schedule.stepwise
     if not stepwise and trainer._recomputation is None:
         return
-    option = "window=ARTBP" if stepwise else "recompute"
+    option = f"window={type(schedule).__name__}" if stepwise else "recompute"
     several = len(tf.nest.flatten(findings.outputs)) > 1
     if several and trainer.update != "window":
         raise ValueError(

@@ -8,7 +8,6 @@ from bptt_keras.training.programs.segments import (
     step_by_step,
 )
 from bptt_keras.training.programs.shards import run_sharded
-from bptt_keras.truncation import ARTBP
 
 
 class WholeGradients:
@@ -58,8 +57,8 @@ class SegmentedGradients:
 
     Args:
         programs: The trainer's `Programs`.
-        method: `truncation.Segments`, `truncation.Revolve`, or `truncation.ARTBP`,
-            which runs step by step.
+        method: `truncation.Segments`, `truncation.Revolve`, or a schedule that is
+            `stepwise`, such as `truncation.ARTBP`.
         window: Timesteps of a full window, or `None` where it is the whole batch.
     """
 
@@ -67,7 +66,7 @@ class SegmentedGradients:
         self._programs = programs
         self._method = method
         self._window = window
-        self._stops_early = isinstance(method, ARTBP)
+        self._stops_early = method.stepwise
         self._program = programs.compiled(self._run)
 
     def __call__(self, window, state):
@@ -106,7 +105,7 @@ class SegmentedGradients:
         )
 
     def _layout(self, length):
-        if isinstance(self._method, ARTBP):
+        if self._method.stepwise:
             return step_by_step(length, self._method.factors())
         steps = self._method.segment_length(length)
         segments = -(-length // steps)

@@ -1,5 +1,7 @@
 """How a batch is learnt from: its windows, their gradients, their updates."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -10,7 +12,7 @@ from bptt_keras.training.programs.segments import gradient_norms, step_by_step
 from bptt_keras.training.programs.whole_batch import OneProgram
 from bptt_keras.training.windows.poison import clean
 from bptt_keras.training.windows.updates import when
-from bptt_keras.truncation import ARTBP, AdaptiveWindow, FixedWindow
+from bptt_keras.truncation.schedule import checked_spans
 
 
 class Learning:
@@ -49,16 +51,16 @@ class Learning:
         self.updates = updates
         self._perturb = perturb
         self._count = count
-        method = schedule if isinstance(schedule, ARTBP) else recomputation
+        method = schedule if schedule.stepwise else recomputation
         if method is not None:
-            window = schedule.window
+            window = schedule.longest
             self._gradients = SegmentedGradients(programs, method, window)
             exactly = self._gradients
         else:
             self._gradients = WholeGradients(programs, programs.gradients)
             exactly = self._gradients.exactly
         self.in_one = None
-        if isinstance(schedule, FixedWindow) and not schedule.lead:
+        if not (schedule.random or schedule.lead):
             self.in_one = OneProgram(
                 programs,
                 schedule.window,
@@ -91,6 +93,7 @@ class Learning:
             where it stands, and the outputs of the batch, or `None`.
         """
         schedule = self._schedule
+        planned = functools.partial(checked_spans, schedule)
         measured = self._measure(batch, state, warm_up=None)
         outputs = None
         if self.in_one is not None:
@@ -101,7 +104,7 @@ class Learning:
         else:
             # Nothing else says that windows are planned after the measurement.
             with tf.control_dependencies(measured):
-                spans, rates = _planned(schedule.spans, batch.length - lead, lead)
+                spans, rates = _planned(planned, batch.length - lead, lead)
             state = self._each_span(batch, lead, spans, rates, state)
             resume = spans[-1, 3]
         # After what is checked in the windows, which the state waits for.
@@ -200,7 +203,7 @@ class Learning:
             List of tensors that are ready when it has seen it.
         """
         schedule = self._schedule
-        if not isinstance(schedule, AdaptiveWindow):
+        if not schedule.observes:
             return []
 
         def measured():
