@@ -11,6 +11,7 @@ from bptt_keras.keras_internals import all_layers
 from bptt_keras.state import ModelTraits, PureStep, check_by_running, discover
 from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.batches.inputs import Inputs
+from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.types import Structure
 
 
@@ -60,7 +61,7 @@ def output_names(model: keras.Model) -> list[str] | None:
 
 
 def build_model(
-    model: keras.Model, inputs: Inputs, batch: Batch, schedule: Any
+    model: keras.Model, inputs: Inputs, batch: Batch, schedule: Schedule
 ) -> None:
     """Builds the inner model if it is not built, from the shape of a batch.
 
@@ -112,7 +113,10 @@ def symbolic(tree: Structure, length: int | None) -> Structure:
     return tf.nest.map_structure(open_sizes, tree)
 
 
-def _check_fixed_sizes(model: keras.Model, length: int | None, schedule: Any) -> None:
+def _check_fixed_sizes(
+    model: keras.Model, length: int | None, schedule: Schedule
+) -> None:
+    lengths: set[Any]
     if schedule.random:
         lengths = set()
     elif length is None:

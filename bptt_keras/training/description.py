@@ -12,7 +12,6 @@ from bptt_keras.training.engine import Engine
 from bptt_keras.training.modes import Mode
 from bptt_keras.training.options import Options
 from bptt_keras.training.programs.allocator import SWITCH
-from bptt_keras.truncation.serialization import to_config
 
 _LATER = "known at the first batch"
 _KERNELS = {
@@ -92,8 +91,9 @@ def _options(options: Options) -> list[tuple[str, str]]:
         steps = options.burn_in
         lines.append(("burn-in", f"the first {steps} steps of a batch have no loss"))
     if options.recompute is not None:
-        how = to_config(options.recompute)
-        words = how if isinstance(how, str | int) else f"{how['kind']}, {how['config']}"
+        how = words = options.recompute
+        if not isinstance(how, str | int):
+            words = f"{type(how).__name__}, {how.get_config()}"
         lines.append(("memory", f"states are computed once more ({words})"))
     if options.state_noise or options.state_dropout:
         lines.append(

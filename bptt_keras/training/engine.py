@@ -24,7 +24,6 @@ from bptt_keras.training.programs import loop
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.training.setup import Setup
 from bptt_keras.training.windows.warm_up import WarmUp
-from bptt_keras.truncation import AdaptiveWindow
 from bptt_keras.types import State, Structure, Tensor
 
 # Numbers of rows: those of full batches and of the last one.
@@ -134,9 +133,8 @@ class Engine:
                 mode.windows.updates.clear()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Tells an adaptive schedule that an epoch starts."""
-        if isinstance(self.options.schedule, AdaptiveWindow):
-            self.options.schedule.begin_epoch(epoch)
+        """Tells the schedule that an epoch starts."""
+        self.options.schedule.begin_epoch(epoch)
 
     def flush(self) -> None:
         """Applies gradients that wait for more windows until an update."""

@@ -20,7 +20,6 @@ from bptt_keras.training.windows.carry import Carry
 from bptt_keras.training.windows.evaluation import Evaluation, Prediction
 from bptt_keras.training.windows.learning import Learning
 from bptt_keras.training.windows.updates import Updates
-from bptt_keras.truncation import ARTBP
 from bptt_keras.types import Structure
 
 NAMES = ("fit", "evaluate", "predict")
@@ -174,7 +173,7 @@ class ModeMaker:
             sizes=Sizes(
                 size,
                 # Training alone has windows of random length.
-                getattr(schedule, "longest", size) if self._trains else size,
+                schedule.longest if self._trains else size,
                 on=xla and traits.why_padding_counts is None,
             ),
         )
@@ -236,10 +235,10 @@ def check_options(options: Options, model: ExaminedModel) -> None:
             f"With one loss at the end of a sequence there is one window a sequence. "
             f"Received: stride={schedule.stride}. Leave `stride` out."
         )
-    stepwise = isinstance(schedule, ARTBP)
+    stepwise = schedule.stepwise
     if not stepwise and options.recomputation is None:
         return
-    option = "window=ARTBP" if stepwise else "recompute"
+    option = f"window={type(schedule).__name__}" if stepwise else "recompute"
     several = len(tf.nest.flatten(traits.outputs)) > 1
     if several and options.update != "window":
         raise ValueError(

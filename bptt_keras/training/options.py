@@ -11,6 +11,7 @@ from bptt_keras.training.programs.shards import check_shards
 from bptt_keras.training.windows.perturbation import Perturbation
 from bptt_keras.training.windows.updates import check_update
 from bptt_keras.truncation.arguments import whole
+from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.truncation.serialization import (
     as_recomputation,
     as_schedule,
@@ -58,7 +59,7 @@ class Options:
     state_dropout: float
     shards: str | int
     live_metrics: bool
-    schedule: Any
+    schedule: Schedule
     recomputation: Any
     perturbation: Perturbation
 

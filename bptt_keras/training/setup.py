@@ -21,6 +21,7 @@ from bptt_keras.training.measures.metrics import Metrics
 from bptt_keras.training.measures.tally import Tally
 from bptt_keras.training.modes import Mode, ModeMaker
 from bptt_keras.training.options import Compilation, Options
+from bptt_keras.truncation.schedule import Schedule
 
 
 @dataclass
@@ -141,11 +142,12 @@ class Setup:
         )
 
 
-def _warn_of_short_batches(batch: Batch, schedule: Any) -> None:
+def _warn_of_short_batches(batch: Batch, schedule: Schedule) -> None:
     """Warns if a stream comes in batches shorter than a window that ends with them."""
     window, length = schedule.window, batch.known_length
-    ends = window is not None and schedule.lead == 0
-    if batch.position is not None and ends and (length or window) < window:
+    if batch.position is None or window is None or schedule.lead:
+        return
+    if (length or window) < window:
         warnings.warn(
             f"The batches of this stream have {length} timesteps, so gradients never "
             f"reach the {window} of the trainer's `window`. Make both the same.",

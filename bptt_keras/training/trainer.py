@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -527,12 +528,13 @@ class TruncatedBPTT(EngineModel):
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
+        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "model": keras.saving.serialize_keras_object(self.model),
+            "model": serialize(self.model),
             **self._options.arguments(),
-            "window": to_config(self.window),
-            "recompute": to_config(self.recompute),
+            "window": to_config(self.window, others=serialize),
+            "recompute": to_config(self.recompute, others=serialize),
         }
 
     @classmethod
@@ -545,14 +547,14 @@ class TruncatedBPTT(EngineModel):
             config: What it returned.
             custom_objects: As for `keras.Model.from_config`.
         """
-        model = keras.saving.deserialize_keras_object(
-            config["model"], custom_objects=custom_objects
+        deserialize = functools.partial(
+            keras.saving.deserialize_keras_object, custom_objects=custom_objects
         )
         return cls(
             **{
                 **config,
-                "model": model,
-                "window": from_config(config["window"]),
-                "recompute": from_config(config.get("recompute")),
+                "model": deserialize(config["model"]),
+                "window": from_config(config["window"], others=deserialize),
+                "recompute": from_config(config.get("recompute"), others=deserialize),
             }
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.recipes.recipe import Recipe
+from zoo.recipes.recipe import RECURRENT, Recipe
 
 
 def recurrent_stack(
@@ -56,13 +56,4 @@ def recurrent_layer(
             "bias_initializer": bk.initializers.Chrono(steps),
             "unit_forget_bias": False,
         }
-    kinds = {
-        "lstm": bk.layers.LSTM,
-        "gru": bk.layers.GRU,
-        "simple-rnn": bk.layers.SimpleRNN,
-        "layer-norm-lstm": bk.layers.LayerNormLSTM,
-        "ind-rnn": bk.layers.IndRNN,
-        "min-gru": bk.layers.MinGRU,
-        "lru": bk.layers.LRU,
-    }
-    return kinds[name](units, **options)
+    return getattr(bk.layers, RECURRENT[name])(units, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ from bptt_keras.training.windows.poison import clean
 from bptt_keras.training.windows.reach import Reach
 from bptt_keras.training.windows.spans import last_start, planned
 from bptt_keras.training.windows.updates import Updates, run_if
-from bptt_keras.truncation import ARTBP, AdaptiveWindow, FixedWindow
+from bptt_keras.truncation.schedule import Schedule, checked_spans
 from bptt_keras.types import State, Structure, Tensor
 
 
@@ -45,7 +46,7 @@ class Learning:
     def __init__(
         self,
         programs: Programs,
-        schedule: Any,
+        schedule: Schedule,
         recomputation: Any,
         updates: Updates,
         *,
@@ -59,12 +60,12 @@ class Learning:
         self._perturb = perturb
         self._count = count
         self._specs = collected
-        method = schedule if isinstance(schedule, ARTBP) else recomputation
+        method = schedule if schedule.stepwise else recomputation
         self._segmented = None
         if method is not None:
-            self._segmented = SegmentedGradients(programs, method, schedule.window)
+            self._segmented = SegmentedGradients(programs, method, schedule.longest)
         self.in_one = self._overlapping = self._reach = None
-        if isinstance(schedule, FixedWindow) and not schedule.lead:
+        if not (schedule.random or schedule.lead):
             self.in_one = WholeBatchProgram(
                 self, programs, schedule.window, specs=collected
             )
@@ -72,7 +73,7 @@ class Learning:
             self._overlapping = OverlappingWindows(
                 programs, schedule, self._segmented, self._learn
             )
-        if isinstance(schedule, AdaptiveWindow):
+        if schedule.observes:
             self._reach = Reach(programs, schedule)
         self._flush = programs.compiled(updates.flush, xla=False)
         self._clean = programs.compiled(clean)
@@ -150,7 +151,8 @@ class Learning:
         """Windows of random length, or windows that overlap."""
         # Nothing else says that windows are planned after the measurement.
         with tf.control_dependencies(self._measured(batch, state)):
-            spans, rates = planned(self._schedule.spans, batch.length - lead, lead)
+            spans_of = functools.partial(checked_spans, self._schedule)
+            spans, rates = planned(spans_of, batch.length - lead, lead)
         if self._overlapping is not None:
             state = self._overlapping.train(batch, lead, spans, rates, state)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,7 +13,7 @@ from bptt_keras.training.programs.padding import cut_result
 from bptt_keras.training.programs.recomputation.gradients import SegmentedGradients
 from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.window import Programs
-from bptt_keras.truncation import FixedWindow
+from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.types import State, Tensor
 
 
@@ -34,16 +35,17 @@ class OverlappingWindows:
     def __init__(
         self,
         programs: Programs,
-        schedule: FixedWindow,
+        schedule: Schedule,
         segmented: SegmentedGradients | None,
         learn: Callable[..., State],
     ):
         self._programs = programs
-        self._window = schedule.window
-        self._stride = schedule.stride
+        # A schedule whose windows overlap has both.
+        self._window: Any = schedule.window
+        self._stride: Any = schedule.stride
         self._segmented = segmented
         self._learn = learn
-        self._resuming = programs.gradients_resuming(schedule.stride)
+        self._resuming = programs.gradients_resuming(self._stride)
 
     def train(
         self,

@@ -21,7 +21,7 @@ class Reach:
 
     Args:
         programs: The trainer's `Programs` for training.
-        schedule: The `AdaptiveWindow` that observes the measurements.
+        schedule: The schedule that observes the measurements.
     """
 
     def __init__(self, programs: Programs, schedule: Any):

@@ -12,7 +12,6 @@ from bptt_keras.training.programs.recomputation.segments import segment_gradient
 from bptt_keras.training.programs.recomputation.stepwise import scaled_gradients
 from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.window import Programs
-from bptt_keras.truncation import ARTBP
 from bptt_keras.types import State, Tensor
 
 
@@ -25,8 +24,8 @@ class SegmentedGradients:
 
     Args:
         programs: The trainer's `Programs`.
-        method: `truncation.Segments`, `truncation.Revolve`, or `truncation.ARTBP`,
-            which runs step by step.
+        method: `truncation.Segments`, `truncation.Revolve`, or a schedule that is
+            `stepwise`, such as `truncation.ARTBP`.
         window: Timesteps of a full window, or `None` where it is the whole batch.
     """
 
@@ -34,7 +33,7 @@ class SegmentedGradients:
         self._programs = programs
         self._method = method
         self._window = window
-        self._stops_early = isinstance(method, ARTBP)
+        self._stops_early = method.stepwise
         run = self._step_by_step if self._stops_early else self._in_segments
         self._program = programs.compiled(run)
 
