@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import tensorflow as tf
 
@@ -41,8 +41,8 @@ class OverlappingWindows:
     ):
         self._programs = programs
         # A schedule whose windows overlap has both.
-        self._window: Any = schedule.window
-        self._stride: Any = schedule.stride
+        self._window = cast(int, schedule.window)
+        self._stride = cast(int, schedule.stride)
         self._segmented = segmented
         self._learn = learn
         self._resuming = programs.gradients_resuming(self._stride)
