@@ -35,7 +35,7 @@ from bptt_keras.training.options import (
     check_jit_compile,
     checked_options,
 )
-from bptt_keras.training.overrides import check_overrides
+from bptt_keras.training.wrapper import check_overrides
 from bptt_keras.truncation.serialization import from_config, to_config
 
 

@@ -26,7 +26,60 @@ MAY_IMPORT = {
 }
 # What every part may import.
 FOR_ALL = {"backend", "types", "keras_internals", "tensorflow_internals"}
+# Room of `bptt_keras.training`, or a module beside the rooms -> what it may import of
+# the others. What runs a batch knows nothing of how a user's data came to be one.
+TRAINING_MAY_IMPORT = {
+    "assertions": set(),
+    "clipping": set(),
+    "steps": set(),
+    "measures": {"assertions"},
+    "batches": {"assertions"},
+    "programs": {"measures", "assertions"},
+    "windows": {"programs", "batches", "measures", "clipping", "assertions"},
+    "intake": {"batches", "assertions"},
+    "building": {"batches"},
+    "options": {"windows", "programs"},
+    "modes": {"options", "building", "windows", "programs", "batches", "measures"},
+    "setup": {"modes", "options", "building", "batches", "measures"},
+    "engine": {
+        "setup",
+        "modes",
+        "options",
+        "building",
+        "windows",
+        "programs",
+        "batches",
+        "measures",
+    },
+    "epochs": {"engine", "clipping"},
+    "description": {"engine", "modes", "options", "programs", "clipping"},
+    "wrapper": {"building", "batches"},
+    "engine_model": {
+        "wrapper",
+        "engine",
+        "modes",
+        "options",
+        "steps",
+        "intake",
+        "measures",
+        "clipping",
+        "assertions",
+    },
+    "trainer": {
+        "engine_model",
+        "wrapper",
+        "engine",
+        "epochs",
+        "description",
+        "modes",
+        "options",
+        "intake",
+        "measures",
+        "clipping",
+    },
+}
 LIBRARY = python_files("bptt_keras")
+TRAINING = [path for path in LIBRARY if "training" in path.parts]
 ZOO = python_files("zoo")
 
 
@@ -51,6 +104,12 @@ def part_of(module):
     return names[1] if names[0] == "bptt_keras" and len(names) > 1 else None
 
 
+def room_of(module):
+    """`bptt_keras.training.windows.carry` -> `windows`; None outside of all rooms."""
+    names = module.split(".")
+    return names[2] if names[:2] == ["bptt_keras", "training"] and names[2:] else None
+
+
 @pytest.mark.parametrize("path", LIBRARY, ids=module_name)
 def test_library_parts_import_only_what_lies_below(path):
     part = part_of(module_name(path))
@@ -65,16 +124,35 @@ def test_library_parts_import_only_what_lies_below(path):
     assert "bptt_keras" not in modules or parts
 
 
-@pytest.mark.parametrize(
-    ("room", "others"),
-    [("programs", {"batches", "windows"}), ("batches", {"programs", "windows"})],
-)
-def test_compiled_programs_and_batches_do_not_know_each_other(room, others):
-    inside = f"bptt_keras.training.{room}."
+@pytest.mark.parametrize("path", TRAINING, ids=module_name)
+def test_rooms_of_training_import_only_what_lies_below(path):
+    room = room_of(module_name(path))
+    if room is None:
+        return
+    assert room in TRAINING_MAY_IMPORT, f"add a row for `{room}`"
+    rooms = {room_of(module) for module in imported_modules(path)} - {None, room}
+    assert rooms <= TRAINING_MAY_IMPORT[room]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Module by module, imports inside functions included."""
+    modules = {module_name(path) for path in LIBRARY}
+    below = {}
     for path in LIBRARY:
-        if module_name(path).startswith(inside):
-            rooms = {(*m.split("."), "", "")[2] for m in imported_modules(path)}
-            assert not rooms & others, module_name(path)
+        name = module_name(path)
+        # `from package import name`: the name may be a module of the package, or its own.
+        below[name] = set(imported_modules(path)) & modules - {name}
+    while free := {module for module, imported in below.items() if not imported}:
+        below = {m: imported - free for m, imported in below.items() if m not in free}
+    assert not below, "in circles, or above one"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in TRAINING}), ids=lambda path: path.name
+)
+def test_a_folder_of_training_has_a_dozen_modules_at_most(folder):
+    modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= 12
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *ZOO], ids=module_name)
