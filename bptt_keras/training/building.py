@@ -60,6 +60,15 @@ def output_names(model: keras.Model) -> list[str] | None:
     return getattr(model, "output_names", None)
 
 
+def check_one_replica() -> None:
+    """Raises under a distribution strategy of several replicas."""
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise ValueError(
+            "TruncatedBPTT does not run under a distribution strategy yet. "
+            "Create and fit it outside `strategy.scope()`."
+        )
+
+
 def build_model(
     model: keras.Model, inputs: Inputs, batch: Batch, schedule: Schedule
 ) -> None:

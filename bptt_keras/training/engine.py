@@ -16,7 +16,12 @@ from bptt_keras.training.batches.inputs import Inputs
 from bptt_keras.training.batches.parts import split_inputs
 from bptt_keras.training.batches.sizes import require_same_sizes
 from bptt_keras.training.batches.targets import spread_weights
-from bptt_keras.training.building import ExaminedModel, build_model, examine_model
+from bptt_keras.training.building import (
+    ExaminedModel,
+    build_model,
+    check_one_replica,
+    examine_model,
+)
 from bptt_keras.training.measures.live import Live
 from bptt_keras.training.modes import NAMES, Call, Mode
 from bptt_keras.training.options import Compilation, Options
@@ -294,22 +299,14 @@ class Engine:
         batch = only_what_counts(batch, sequence_output)
         with tf.init_scope():
             mode = self._made_mode(name, setup, batch, call)
-        metrics = None if setup.tally is None else setup.tally.metrics
-        if mode.windows.in_one is not None:
-            # What was found out of one kind of data need not hold for another.
-            selects = metrics is not None and metrics.select_from(batch)
-            mode.windows.in_one.serves = not selects
+        setup.allow_one_program(mode, batch)
         batch, state, lead = mode.carry.enter(batch)
         mode.programs.sizes.rows_vary = self.rows_vary(name)
         mode.programs.sizes.see(batch)
         return setup, mode, batch, state, lead
 
     def _set_up(self, inputs: Inputs, batch: Batch) -> Setup:
-        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            raise ValueError(
-                "TruncatedBPTT does not run under a distribution strategy yet. "
-                "Create and fit it outside `strategy.scope()`."
-            )
+        check_one_replica()
         build_model(self._model, inputs, batch, self.options.schedule)
         if self.setup is None:
             model = examine_model(self._model, inputs, batch)

@@ -76,6 +76,20 @@ class Setup:
         )
         return maker.make(rows)
 
+    def allow_one_program(self, mode: Mode, batch: Batch) -> None:
+        """Says whether many windows of such a batch may run as one program.
+
+        What was found out of one kind of data need not hold for another.
+
+        Args:
+            mode: The mode that runs the batch.
+            batch: `Batch`.
+        """
+        metrics = None if self.tally is None else self.tally.metrics
+        if mode.windows.in_one is not None:
+            selects = metrics is not None and metrics.select_from(batch)
+            mode.windows.in_one.serves = not selects
+
     def with_targets(
         self,
         batch: Batch,

@@ -140,7 +140,7 @@ def test_no_modules_import_each_other_in_a_circle():
     below = {}
     for path in LIBRARY:
         name = module_name(path)
-        # `from package import name`: the name may be a module of the package, or its own.
+        # `from package import name`: the name may be a module, or the package's own.
         below[name] = set(imported_modules(path)) & modules - {name}
     while free := {module for module, imported in below.items() if not imported}:
         below = {m: imported - free for m, imported in below.items() if m not in free}

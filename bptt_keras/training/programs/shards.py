@@ -68,18 +68,18 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def is_small(model: keras.Model, rows: int | None, use: str) -> bool:
+def is_small(model: keras.Model, rows: int | None, mode: str) -> bool:
     """Whether one program for a whole batch was measured to be faster than two shards.
 
     Args:
         model: A built `keras.Model`.
         rows: Rows of a batch, an integer, or `None` where nobody knows.
-        use: `"fit"`, `"evaluate"` or `"predict"`.
+        mode: `"fit"`, `"evaluate"` or `"predict"`.
     """
     weights = _multiplied(model)
     if rows is None or weights is None or has_gpu():
         return False
-    return rows * weights < _SMALL[use]
+    return rows * weights < _SMALL[mode]
 
 
 def _multiplied(model: keras.Model) -> int | None:

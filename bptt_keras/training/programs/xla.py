@@ -20,7 +20,7 @@ _SOME_STEPS, _SOME_ROWS = 8, 2
 
 
 def why_window_refused(
-    programs: Programs, step: PureStep, batch: BatchLike, size: int | None, use: str
+    programs: Programs, step: PureStep, batch: BatchLike, size: int | None, mode: str
 ) -> str | None:
     """Tries XLA on the program of one window.
 
@@ -29,7 +29,7 @@ def why_window_refused(
         step: The model's `PureStep`.
         batch: `Batch` that the programs are meant for.
         size: Timesteps of a window, or `None`: all of a batch.
-        use: `"fit"`, `"evaluate"` or `"predict"`.
+        mode: `"fit"`, `"evaluate"` or `"predict"`.
 
     Returns:
         `None` if it compiles, else the reason in one line.
@@ -43,7 +43,7 @@ def why_window_refused(
         "fit": programs.gradients,
         "evaluate": programs.evaluate,
         "predict": programs.predict,
-    }[use]
+    }[mode]
     return _why_refused(program, window, state, programs.buffer_values())
 
 
