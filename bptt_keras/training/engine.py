@@ -51,15 +51,15 @@ class _Waiting(NamedTuple):
 class Engine:
     """Runs batches through a model window by window.
 
-    It is made for one compilation of a trainer and its options, and filled at the first
-    batch, when the shapes are known.
+    It belongs to one compilation of a trainer and one set of options, and is set up at
+    the first batch, when shapes are known.
 
     Args:
         model: The inner model.
-        options: Of the trainer.
-        compilation: Likewise.
-        live: What each training batch is told to, or `None`.
-        compute_metrics: Keras' function of that name, of the trainer.
+        options: The trainer's options.
+        compilation: What the trainer was compiled with.
+        live: Records the speed of training, or `None`.
+        compute_metrics: The trainer's method of that name.
 
     Attributes:
         options: As passed in.
@@ -90,8 +90,8 @@ class Engine:
         """An engine that knows the same model, losses and state, and no programs.
 
         Args:
-            options: Those that it has.
-            compilation: Likewise.
+            options: The trainer's options as they are now.
+            compilation: What the trainer is compiled with now.
         """
         other = Engine(
             self._model,
@@ -109,17 +109,17 @@ class Engine:
         return other
 
     def mode(self, name: str) -> Mode | None:
-        """What `"fit"`, `"evaluate"` or `"predict"` has, `None` before its first batch.
+        """What training, evaluation or prediction has; `None` before its first batch.
 
         Args:
-            name: Which of the three; so in all methods.
+            name: `"fit"`, `"evaluate"` or `"predict"`, here and in all methods.
         """
         return None if self.setup is None else self.setup.modes.get(name)
 
     # --- Between batches ------------------------------------------------------
 
     def expect(self, name: str, call: Call) -> None:
-        """Notes what is known of the batches to come."""
+        """Remembers what is known of the batches to come."""
         self._calls[name] = call
         self._rows_seen[name] |= set(call.rows)
 
@@ -128,7 +128,7 @@ class Engine:
         return len(self._rows_seen[name]) > _FEW
 
     def clear(self, name: str) -> None:
-        """Forgets the state that is carried."""
+        """Forgets the state that is carried from batch to batch."""
         mode = self.mode(name)
         if mode is not None:
             mode.carry.clear()
@@ -240,12 +240,12 @@ class Engine:
         return outputs
 
     def prepare(self, name: str, spec: Structure) -> None:
-        """Makes what a mode needs, before any batch.
+        """Makes what a mode needs, before its first batch runs.
 
         TensorFlow traces a function twice if its first trace makes variables.
 
         Args:
-            name: Which of the three.
+            name: `"fit"`, `"evaluate"` or `"predict"`.
             spec: Structure of `tf.TensorSpec` of a batch as Keras hands it over.
         """
         flat = [leaf for leaf in tf.nest.flatten(spec) if leaf is not None]
@@ -265,7 +265,7 @@ class Engine:
     def _enter(
         self, name: str, data: Structure
     ) -> tuple[Setup, Mode, Batch, State, int | Tensor]:
-        """What a batch needs to run, which is made if it is the first.
+        """Prepares a batch, and makes what it needs if it is the first.
 
         Returns:
             `(setup, mode, batch, state, lead)`: the batch as checked tensors, the state

@@ -63,8 +63,8 @@ class EngineModel(ModelWrapper):
         Args:
             x: Inputs of one batch: arrays `(rows, time, ...)`, sequences of different
                 lengths, or `{"inputs": ..., "reset": ...}` and the like.
-            y: Targets likewise, see `fit`.
-            sample_weight: Weights likewise, see `fit`.
+            y: Targets of the batch, as for `fit`.
+            sample_weight: Weights of the batch, as for `fit`.
             class_weight: As for `fit`.
             return_dict: As in Keras.
 
@@ -259,7 +259,8 @@ class EngineModel(ModelWrapper):
             x: Inputs of a window.
             y: Targets at its new timesteps, structured like the outputs.
             y_pred: The outputs there.
-            sample_weight: Weights likewise, or `None`.
+            sample_weight: Weights of those timesteps, structured like the outputs, or
+                `None`.
 
         Returns:
             `{name: value}` of all metrics.

@@ -59,16 +59,16 @@ class Mode(NamedTuple):
 
 
 class ModeMaker:
-    """Makes a mode, and chooses what of it is compiled and how it is spread.
+    """Makes a mode: chooses whether XLA compiles it, and into how many programs.
 
     Args:
         name: `"fit"`, `"evaluate"` or `"predict"`.
         batch: `Batch` like those to come.
         model: The model, examined.
-        tally: What windows are added to, or `None`: nothing is measured.
-        options: Of the trainer.
-        compilation: Likewise.
-        live: What updates are told to, or `None`.
+        tally: Losses and metrics that windows are added to; `None` if there are none.
+        options: The trainer's options.
+        compilation: What the trainer was compiled with.
+        live: Records each update, or `None`.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class ModeMaker:
         """The mode.
 
         Args:
-            rows: Usual number of rows of a batch, or `None` where nobody knows.
+            rows: Usual number of rows of a batch, or `None` if it is not known.
 
         Raises:
-            ValueError: If options of the trainer contradict what the model is.
+            ValueError: If the trainer's options contradict what the model is.
         """
         keeps_memory = keep_freed_memory()
         if self._trains:
@@ -126,7 +126,7 @@ class ModeMaker:
         return Mode(*made, self._carry(), reason, refusal, keeps_memory)
 
     def _is_short_work(self, rows: int | None) -> bool:
-        """Whether many windows would be faster as one program, as far as is known."""
+        """Whether one program for many windows is expected to be faster."""
         step, rows = self._model.step, self._batch.inputs[0].shape[0] or rows
         # Without a state nothing would wait for the checks.
         serves = self._traits.sequence_output and bool(step.layers)
@@ -134,9 +134,9 @@ class ModeMaker:
         return serves and wanted and is_small(step.model, rows, self._name)
 
     def _in_one_program(self) -> tuple[Programs, Any] | None:
-        """What runs many windows as one program; `None` where XLA does not compile it.
+        """What runs many windows as one program, or `None` if XLA cannot compile it.
 
-        Metrics that must leave timesteps out cannot be in it.
+        Metrics that must leave timesteps out cannot be part of it.
         """
         length, metrics = self._batch.known_length, self._metrics
         made = self._made(xla=True, shards=1)
@@ -193,7 +193,7 @@ class ModeMaker:
         return programs, learning
 
     def _collected(self) -> Structure:
-        """Specification of the outputs that metrics want of whole batches, if any."""
+        """Specification of the outputs, if a metric needs those of whole batches."""
         whole = [] if self._metrics is None else self._metrics.whole
         if not whole or not self._traits.sequence_output:
             return None
@@ -208,7 +208,7 @@ class ModeMaker:
         return self._traits.outputs
 
     def _keeps_gradients_apart(self) -> bool:
-        """Whether averages over several windows need the outputs one by one."""
+        """Whether each output needs a gradient of its own, averaged over windows."""
         several = len(tf.nest.flatten(self._traits.outputs)) > 1
         return several and self._options.update != "window"
 
@@ -220,10 +220,10 @@ class ModeMaker:
 
 
 def check_options(options: Options, model: ExaminedModel) -> None:
-    """Raises if options of a trainer contradict what its model is.
+    """Raises if a trainer's options contradict what its model is.
 
     Args:
-        options: Of the trainer.
+        options: The trainer's options.
         model: Its model, examined.
 
     Raises:

@@ -26,12 +26,12 @@ from bptt_keras.truncation.schedule import Schedule
 
 @dataclass
 class Setup:
-    """What an engine has found out, made and chosen.
+    """What an engine has found out, made and chosen for a model.
 
     Attributes:
         model: The model, examined.
-        options: Of the trainer.
-        compilation: Likewise.
+        options: The trainer's options.
+        compilation: What the trainer was compiled with.
         tally: Losses and metrics, made at the first batch with targets.
         modes: `{"fit" | "evaluate" | "predict": Mode}`, each made at its first batch.
     """
@@ -46,24 +46,24 @@ class Setup:
         """The same model, losses and metrics, for other options.
 
         Args:
-            options: Of the trainer.
-            compilation: Likewise; losses and metrics stay those that there are.
+            options: The trainer's options as they are now.
+            compilation: What it is compiled with now; losses and metrics are kept.
         """
         return Setup(self.model, options, compilation, self.tally)
 
     def make_mode(
         self, name: str, batch: Batch, *, rows: int | None, live: Any
     ) -> Mode:
-        """A mode for batches like one; it is not kept yet.
+        """Makes a mode for batches like this one, without keeping it.
 
         Args:
             name: `"fit"`, `"evaluate"` or `"predict"`.
-            batch: `Batch` with fitted targets, but for prediction.
-            rows: Usual number of rows of a batch, or `None` where nobody knows.
-            live: `Live`, which updates are told to, or `None`.
+            batch: `Batch`, with fitted targets unless it is for prediction.
+            rows: Usual number of rows of a batch, or `None` if it is not known.
+            live: Records each update, or `None`.
 
         Raises:
-            ValueError: If options of the trainer contradict what the model is.
+            ValueError: If the trainer's options contradict what the model is.
         """
         maker = ModeMaker(
             name,
@@ -97,7 +97,7 @@ class Setup:
         *,
         weighs_classes: bool = False,
     ) -> Batch:
-        """The batch with targets and weights output by output; losses are made.
+        """The batch with targets and weights output by output; makes the losses.
 
         Args:
             batch: `Batch` with targets as the user gave them.

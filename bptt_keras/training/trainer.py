@@ -62,25 +62,26 @@ class TruncatedBPTT(EngineModel):
     backpropagated, with one update for each batch.
 
     State: a batch without `reset` and `key` starts afresh. A batch
-    `{"inputs": x, "reset": r}` continues the batch before it row by row, but for the
+    `{"inputs": x, "reset": r}` continues the previous one row by row, except for the
     rows that `r` flags: `(batch,)`, before the batch, or `(batch, time)`, before that
-    timestep. A batch `{"inputs": x, "key": k}` does so for the rows whose key, an
-    integer or a string, is the same as there. `evaluate` and `predict` have a state of
-    their own and start afresh.
+    timestep. A batch `{"inputs": x, "key": k}` continues the rows whose key, an integer
+    or a string, is the same as in the previous batch. `evaluate` and `predict` have a
+    state of their own and start afresh.
 
     Padding: `"lengths"`, `(batch,)`, or `"mask"`, `(batch, time)`, beside the inputs
-    say which timesteps are valid. Others hold the state and weigh nothing.
+    say which timesteps are valid. At the others the state stays as it is, and nothing
+    counts.
 
     Averages: `loss` and metrics weigh timesteps, not rows, so windows, padding, masks
     and small batches cannot bias them.
 
-    Beside them the logs of `fit` say, as means over the updates of an epoch:
+    The logs of `fit` also contain, averaged over the updates of an epoch:
     `grad_norm`, the gradient's global norm; `clipped_norm`, the same after clipping;
     `clipped_fraction`, the fraction of the updates that clipping shortened;
     `update_ratio`, the norm of an update over that of the weights; `state_norm`, the
-    norm of a row's state, all layers together, after the window, as mean over rows.
+    norm of a row's state, all layers together, after the window, averaged over rows.
     `timesteps_per_second` counts all rows. With a `clipping.ClippedOptimizer` that
-    skips what is not finite, `skipped_windows` is their number.
+    skips gradients that are not finite, `skipped_windows` is their number.
 
     Args:
         model: A `keras.Model` from `(batch, time, ...)`, built or not. See `PureStep`
@@ -89,34 +90,34 @@ class TruncatedBPTT(EngineModel):
             all timesteps of a batch (full backpropagation), or a schedule from
             `bptt_keras.truncation`.
         stride: New timesteps between two windows, an integer from 1 to `window`.
-            Default (`None`): `window`. With less, windows overlap: each runs again
-            from the state of `window - stride` timesteps before, also across
-            the border of two batches, and has its loss on the new timesteps.
+            Default (`None`): `window`. With less, windows overlap: each starts again
+            from the state `window - stride` timesteps earlier, also across the border
+            of two batches, and has its loss on the new timesteps.
         update: When weights change: `"window"` (default), after each window;
-            `"sequence"`, after each batch; or after so many windows, an integer >= 1.
+            `"sequence"`, after each batch; or an integer >= 1, after that many windows.
             The gradient is that of the loss averaged over the timesteps of all those
-            windows. What waits at the end of an epoch is applied then.
+            windows. Gradients that still wait at the end of an epoch are applied then.
         burn_in: Timesteps at the start of each batch that only warm the state up:
             they have no loss, and no gradient reaches them. Evaluation leaves them out
             of the loss as well. Default: 0.
         recompute: `None` (default): keep what the backward pass of a window needs.
             `"sqrt"` or a number of segments: keep only the states between segments,
-            and run each segment again. `truncation.Revolve(slots)`: keep so many
-            states at most. The result is the same, random draws included.
+            and run each segment again. `truncation.Revolve(slots)`: keep at most that
+            many states. The result is the same, random draws included.
         state_noise: Standard deviation of normal noise that is added to the state
             between two windows, in training. Default: 0.
         state_dropout: Fraction of the carried state that is dropped between two
             windows, in training, from 0 to below 1. Default: 0.
-        shards: Parts that the rows of a batch are cut into, whose gradients are made
+        shards: Parts that the rows of a batch are cut into, whose gradients are computed
             side by side and summed: an integer >= 1, or `"auto"` (default): two on a
             CPU. Where a timestep is little work, XLA compiles all windows of a batch
             as one program instead (8 at a time if its length is not known), if they
             are `window` apart and each timestep has its loss. The first batch
             decides, and `summary()` says what runs. The result is the same up to the
             order of summation; random draws differ.
-        live_metrics: `True` (default): the logs of `fit` tell of gradients, state and
-            speed, too, see above. `False`: of losses and metrics alone, which makes a
-            noticeable difference to models of a few units.
+        live_metrics: `True` (default): the logs of `fit` include gradients, state and
+            speed, see above. `False`: only losses and metrics, which makes models of a
+            few units noticeably faster.
         **kwargs: `name` and `dtype`, as for every `keras.Model`.
 
     Call arguments:
@@ -134,7 +135,7 @@ class TruncatedBPTT(EngineModel):
     stays.
 
     Raises:
-        TypeError: If `model` is no `keras.Model`, or an argument of the wrong type.
+        TypeError: If `model` is no `keras.Model`, or an argument has the wrong type.
         ValueError: If an argument is out of its bounds, two of them contradict each
             other, a layer cannot be cut in time, or `model` overrides a step of Keras'
             training, which would not run.
@@ -306,7 +307,7 @@ class TruncatedBPTT(EngineModel):
         """
         check_jit_compile(jit_compile, run_eagerly)
         check_reductions(loss)
-        # Keras would compile the whole step with XLA; the engine chooses what of it.
+        # Keras would compile the whole step with XLA; the engine chooses which parts.
         super().compile(
             optimizer=optimizer,
             loss=loss,

@@ -82,7 +82,7 @@ class Batch(NamedTuple):
 
         Args:
             start: First timestep, an integer or a scalar tensor.
-            length: Number of timesteps, likewise.
+            length: Number of timesteps, an integer or a scalar tensor.
             new: Number of those at the end that have targets; default: all.
             lead: Timesteps of the inputs that come before the first target.
             cut_targets: False where the targets belong to the whole sequence.
@@ -156,9 +156,9 @@ class Batch(NamedTuple):
 
         Args:
             length: Timesteps that it then has, an integer or a scalar tensor.
-            new: Timesteps that its targets then have, likewise. Default: as many more
-                as the inputs get.
-            rows: Rows that it then has, likewise. Default: its own.
+            new: Timesteps that its targets then have. Default: as many more as the
+                inputs get.
+            rows: Rows that it then has. Default: its own.
             timed_targets: False where the targets belong to the whole sequence.
             at_front: Whether padding comes before the timesteps and not after them.
         """

@@ -1,4 +1,4 @@
-"""What of a batch counts, and whether all of that is finite."""
+"""Which numbers of a batch count, and whether all of those are finite."""
 
 from __future__ import annotations
 

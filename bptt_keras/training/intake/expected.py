@@ -13,7 +13,7 @@ from bptt_keras.types import Structure
 
 @dataclass(frozen=True)
 class Expected:
-    """A model, and what of its trainer concerns data.
+    """A model, and those options of its trainer that concern data.
 
     Attributes:
         model: The inner model.

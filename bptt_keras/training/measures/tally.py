@@ -81,12 +81,13 @@ class Tally:
         )
 
     def show(self, targets: Structure, outputs: Structure, weights: Structure) -> None:
-        """Shows a window to the metrics, as far as it counts.
+        """Shows the metrics those timesteps of a window that count.
 
         Args:
             targets: Targets at the new timesteps, structured like the outputs.
             outputs: The outputs there.
-            weights: Weights likewise, or `None`.
+            weights: Weights of those timesteps, structured like the outputs, or
+                `None`.
         """
         if self.metrics is None:
             return
