@@ -284,7 +284,7 @@ class EngineModel(ModelWrapper):
         return None if setup is None else setup.model.traits.sequence_output
 
     def _expected(self) -> Expected:
-        """What data are held against."""
+        """What data must fit."""
         setup = self._engine.setup
         return Expected(
             model=self.model,

@@ -108,11 +108,11 @@ class TruncatedBPTT(EngineModel):
             between two windows, in training. Default: 0.
         state_dropout: Fraction of the carried state that is dropped between two
             windows, in training, from 0 to below 1. Default: 0.
-        shards: Parts that the rows of a batch are cut into, whose gradients are computed
-            side by side and summed: an integer >= 1, or `"auto"` (default): two on a
-            CPU. Where a timestep is little work, XLA compiles all windows of a batch
-            as one program instead (8 at a time if its length is not known), if they
-            are `window` apart and each timestep has its loss. The first batch
+        shards: Parts that the rows of a batch are cut into, whose gradients are
+            computed side by side and summed: an integer >= 1, or `"auto"` (default):
+            two on a CPU. Where a timestep is little work, XLA compiles all windows of a
+            batch as one program instead (8 at a time if its length is not known), if
+            they are `window` apart and each timestep has its loss. The first batch
             decides, and `summary()` says what runs. The result is the same up to the
             order of summation; random draws differ.
         live_metrics: `True` (default): the logs of `fit` include gradients, state and

@@ -39,7 +39,7 @@ def for_evaluation(
     """The data of a call of `evaluate`.
 
     Args:
-        expected: What they are held against.
+        expected: What the data must fit.
         x: As for `evaluate`.
         y: As for `evaluate`.
         sample_weight: As for `evaluate`.
@@ -75,7 +75,7 @@ def for_fit(
     """The data of a call of `fit`.
 
     Args:
-        expected: What they are held against.
+        expected: What the data must fit.
         x: As for `fit`.
         y: As for `fit`.
         sample_weight: As for `fit`.

@@ -32,7 +32,7 @@ def check_data(
     """Raises if data cannot be trained, evaluated or predicted on.
 
     Args:
-        expected: What they are held against.
+        expected: What the data must fit.
         x: As for `fit`.
         y: As for `fit`.
         sample_weight: As for `fit`.
@@ -76,7 +76,7 @@ def check_beside_sequences(
     """Raises if arrays beside sequences would need to know their lengths.
 
     Args:
-        expected: What they are held against.
+        expected: What the data must fit.
         y: Targets beside a list of sequences.
         sample_weight: Weights beside them.
         lengths: Timesteps of the sequences, which differ.
@@ -112,7 +112,7 @@ def check_fit(
     """Raises if arguments of `fit` contradict what the data are.
 
     Args:
-        expected: What they are held against.
+        expected: What the data must fit.
         x: As for `fit`.
         y: As for `fit`.
         class_weight: As for `fit`.

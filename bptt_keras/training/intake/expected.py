@@ -1,4 +1,4 @@
-"""What the data of a user are held against."""
+"""What the data of a user must fit."""
 
 from __future__ import annotations
 

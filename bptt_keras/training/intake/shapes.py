@@ -24,7 +24,7 @@ def check_shapes(
     """Raises if data cannot be what the model takes.
 
     Args:
-        expected: What they are held against.
+        expected: What the data must fit.
         x: Inputs or `{"inputs": ..., ...}`: arrays, tensors or their specifications.
         y: Targets like them, or `None`.
         sample_weight: Weights like them, or `None`.

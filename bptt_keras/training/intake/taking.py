@@ -48,7 +48,7 @@ def take(
     """Data as Keras takes them.
 
     Args:
-        expected: What they are held against.
+        expected: What the data must fit.
         x: As for `fit`.
         y: As for `fit`.
         sample_weight: As for `fit`.
@@ -97,7 +97,7 @@ def take_batch(
     """One batch of `train_on_batch` and its like.
 
     Args:
-        expected: What it is held against.
+        expected: What the batch must fit.
         x: As for `train_on_batch`.
         y: As for `train_on_batch`.
         sample_weight: As for `train_on_batch`.

@@ -22,7 +22,7 @@ def check_finite(
     """Raises if NaN or infinity is where it counts.
 
     Args:
-        expected: What the data are held against.
+        expected: What the data must fit.
         parts: `Parts` of `x`.
         first: Array `(rows, time, ...)`, one of the inputs.
         y: As for `fit`.
