@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import compiled_loss, compiled_metrics, loss_tracker
 from bptt_keras.training.assertions import plain_errors
 from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.engine import Engine
@@ -21,7 +22,7 @@ from bptt_keras.training.intake.shapes import check_shapes
 from bptt_keras.training.intake.taking import take_batch
 from bptt_keras.training.measures.live import Live, results_of
 from bptt_keras.training.modes import Call
-from bptt_keras.training.options import Options
+from bptt_keras.training.options import Compilation, Options
 from bptt_keras.training.steps import StepFunction
 from bptt_keras.training.wrapper import ModelWrapper
 from bptt_keras.types import Structure
@@ -47,6 +48,37 @@ class EngineModel(ModelWrapper):
         self._steps: dict[str, StepFunction] = {}
         # True from `restore_state` until the next `fit`, which then goes on.
         self._keeps_state = False
+
+    # --- The engine ------------------------------------------------------------
+
+    def _compilation(self, jit_compile: bool | str, loss: Any) -> Compilation:
+        return Compilation(
+            jit_compile=jit_compile,
+            run_eagerly=self.run_eagerly,
+            loss=loss,
+            # Keras sets it in `compile`, which prediction does not need.
+            optimizer=getattr(self, "optimizer", None),
+            losses=compiled_loss(self),
+            metrics=compiled_metrics(self),
+            loss_tracker=loss_tracker(self),
+        )
+
+    def _new_engine(self, jit_compile: bool | str, loss: Any) -> Engine:
+        return Engine(
+            self.model,
+            self._options,
+            self._compilation(jit_compile, loss),
+            live=self._live,
+            compute_metrics=self.compute_metrics,
+        )
+
+    def _renew(self, **changes: Any) -> None:
+        """Lets the next batch be traced anew, with options as they are now."""
+        known = self._engine.compilation
+        asked = {"jit_compile": known.jit_compile, "loss": known.loss, **changes}
+        self._engine = self._engine.renewed(self._options, self._compilation(**asked))
+        for steps in self._steps.values():
+            steps.clear()
 
     # --- Single batches --------------------------------------------------------
 
@@ -204,11 +236,6 @@ class EngineModel(ModelWrapper):
             variant=lambda: self._engine.rows_vary(name),
         )
         return self._steps[name]
-
-    def _forget_traces(self) -> None:
-        """Lets the next batch be traced anew."""
-        for steps in self._steps.values():
-            steps.clear()
 
     def train_step(self, data: Structure) -> dict[str, Any]:
         """All windows of one batch: forward, tape, clip, update, detach.

@@ -8,17 +8,10 @@ from typing import Any
 
 import keras
 
-from bptt_keras.keras_internals import (
-    all_layers,
-    compiled_loss,
-    compiled_metrics,
-    is_validation,
-    loss_tracker,
-)
+from bptt_keras.keras_internals import all_layers, is_validation
 from bptt_keras.state import check_carriable
 from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.description import describe
-from bptt_keras.training.engine import Engine
 from bptt_keras.training.engine_model import EngineModel
 from bptt_keras.training.epochs import with_epochs
 from bptt_keras.training.intake.calls import for_evaluation, for_fit
@@ -30,7 +23,6 @@ from bptt_keras.training.measures.averages import check_reductions
 from bptt_keras.training.measures.live import Live
 from bptt_keras.training.options import (
     ARGUMENTS,
-    Compilation,
     Options,
     check_jit_compile,
     checked_options,
@@ -232,34 +224,6 @@ class TruncatedBPTT(EngineModel):
         super().__setattr__(name, value)
         if made and name in ("optimizer", "run_eagerly"):
             self._renew()
-
-    def _compilation(self, jit_compile: bool | str, loss: Any) -> Compilation:
-        return Compilation(
-            jit_compile=jit_compile,
-            run_eagerly=self.run_eagerly,
-            loss=loss,
-            # Keras sets it in `compile`, which prediction does not need.
-            optimizer=getattr(self, "optimizer", None),
-            losses=compiled_loss(self),
-            metrics=compiled_metrics(self),
-            loss_tracker=loss_tracker(self),
-        )
-
-    def _new_engine(self, jit_compile: bool | str, loss: Any) -> Engine:
-        return Engine(
-            self.model,
-            self._options,
-            self._compilation(jit_compile, loss),
-            live=self._live,
-            compute_metrics=self.compute_metrics,
-        )
-
-    def _renew(self, **changes: Any) -> None:
-        """Lets the next batch be traced anew, with options as they are now."""
-        known = self._engine.compilation
-        asked = {"jit_compile": known.jit_compile, "loss": known.loss, **changes}
-        self._engine = self._engine.renewed(self._options, self._compilation(**asked))
-        self._forget_traces()
 
     @property
     def jit_compile(self) -> bool | str:
