@@ -1,5 +1,7 @@
 """What it runs on: TensorFlow, asked for by name, and how that is set up."""
 
+from __future__ import annotations
+
 import contextlib
 import gc
 import hashlib
@@ -7,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 CACHE_SWITCH = "BPTT_KERAS_COMPILE_CACHE"
@@ -19,7 +22,7 @@ _ROOM = 2**26
 _SUM = ".sha256"
 
 
-def require_tensorflow():
+def require_tensorflow() -> None:
     """Check that Keras runs on TensorFlow here; the package calls it first of all.
 
     Raises:
@@ -49,14 +52,14 @@ def require_tensorflow():
         )
 
 
-def has_gpu():
+def has_gpu() -> bool:
     """Whether TensorFlow sees a GPU here."""
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def use_compile_cache():
+def use_compile_cache() -> str | None:
     """Keeps what XLA compiles in a folder, if the environment names one.
 
     The environment variable BPTT_KERAS_COMPILE_CACHE is the folder; it is made if it
@@ -133,7 +136,7 @@ def use_compile_cache():
     return folder
 
 
-def _remove_damaged(folder):
+def _remove_damaged(folder: Path) -> list[Path]:
     """Removes programs that are not as they were written; returns their paths."""
     damaged = []
     for path in folder.glob("*.pb"):
@@ -156,7 +159,7 @@ def _remove_damaged(folder):
     return damaged
 
 
-def _is_whole(message):
+def _is_whole(message: bytes) -> bool:
     """Whether the fields of a message of protocol buffers end where the file ends."""
     place = 0
 
@@ -185,7 +188,7 @@ def _is_whole(message):
     return place == len(message) > 0
 
 
-def compile_cache():
+def compile_cache() -> str | None:
     """The folder where XLA's programs are kept, or `None`."""
     for flag in reversed(os.environ.get(_XLA_FLAGS, "").split()):
         if flag.startswith(_CACHE_FLAG):
@@ -194,7 +197,7 @@ def compile_cache():
 
 
 @contextlib.contextmanager
-def forgetting_gradients():
+def forgetting_gradients() -> Iterator[None]:
     """Within: what is traced is freed at the end, with the models that are gone then.
 
     TensorFlow never forgets a custom gradient, nor the graph that it was for, so a

@@ -1,7 +1,14 @@
 """Initial weights that recurrent layers want."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
+
+from bptt_keras.types import Tensor
 
 __all__ = ["Chrono"]
 
@@ -53,7 +60,7 @@ class Chrono(keras.initializers.Initializer):
     Source: Tallec & Ollivier, "Can recurrent neural networks warp time?" (2018).
     """
 
-    def __init__(self, longest, *, cell="lstm", seed=None):
+    def __init__(self, longest: float, *, cell: str = "lstm", seed: int | None = None):
         if isinstance(longest, bool) or not isinstance(longest, int | float):
             raise TypeError(
                 f"`longest` must be a number of timesteps. Received: longest="
@@ -73,7 +80,7 @@ class Chrono(keras.initializers.Initializer):
         self.cell = cell
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         dtype = keras.backend.standardize_dtype(dtype)
         gates, shape = _GATES[self.cell], tuple(shape)
         rows = shape[:-1]
@@ -95,6 +102,6 @@ class Chrono(keras.initializers.Initializer):
             bias = tf.stack([bias, tf.zeros_like(bias)])
         return tf.cast(bias, dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"longest": self.longest, "cell": self.cell, "seed": self.seed}

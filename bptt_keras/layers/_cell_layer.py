@@ -1,6 +1,9 @@
 """What the layers share that loop over a cell of this package."""
 
+from __future__ import annotations
+
 import inspect
+from typing import Any
 
 import keras
 
@@ -13,7 +16,7 @@ class CellLayer(FusedRecurrence, keras.layers.RNN):
     A subclass sets `_cell_class`, a subclass of a Keras cell, and gives `_run_kernel`.
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         known = inspect.signature(self._cell_class).parameters
         for_cell = {key: kwargs.pop(key) for key in known if key in kwargs}
         both = {key: kwargs[key] for key in ("dtype", "trainable") if key in kwargs}
@@ -21,14 +24,14 @@ class CellLayer(FusedRecurrence, keras.layers.RNN):
         keras.layers.RNN.__init__(self, cell, **kwargs)
 
     @property
-    def units(self):
+    def units(self) -> int:
         """Size of h."""
         return self.cell.units
 
     def _activations_are_fused(self):
         return True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = keras.layers.RNN.get_config(self)
         del own["cell"]
         cell = self.cell.get_config()
@@ -36,5 +39,5 @@ class CellLayer(FusedRecurrence, keras.layers.RNN):
         return {**own, **{key: cell[key] for key in names if key in cell}}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> CellLayer:
         return cls(**config)

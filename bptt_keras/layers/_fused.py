@@ -1,5 +1,7 @@
 """What the drop-in layers share: when the fused kernel serves, and what else runs."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import keras
@@ -10,6 +12,7 @@ from bptt_keras.keras_internals import mask_of
 from bptt_keras.kernels.loop import cell_loop
 from bptt_keras.layers._flags import checked_mask, checked_reset
 from bptt_keras.tensorflow_internals import compiled_by_xla, is_recorded
+from bptt_keras.types import Structure, Tensor
 
 # 0, 1 and 2 are Keras' own: how its loop forms the products of a step.
 IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 0, 1, 2)
@@ -18,11 +21,15 @@ IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 0, 1, 2)
 class RowFlags(NamedTuple):
     """Mask and reset on their way through Keras' `call`, which knows only a mask."""
 
-    mask: Any
-    reset: Any
+    mask: Tensor | None
+    reset: Tensor | None
 
 
-class FusedRecurrence:
+# A layer of Keras, to whoever checks types: its attributes are used.
+_Layer: Any = object
+
+
+class FusedRecurrence(_Layer):
     """Mixin that replaces the loop over time of a Keras recurrent layer.
 
     Stands before the Keras class in the list of bases. The layer says which
@@ -33,20 +40,20 @@ class FusedRecurrence:
     """
 
     # Names of the states, in order.
-    _states = ("h",)
+    _states: tuple[str, ...] = ("h",)
     learn_initial_state = False
-    implementation = "auto"
+    implementation: str | int = "auto"
     # True where cuDNN computes the same as the kernel, and where Keras' cell does.
     _has_cudnn = False
     _equals_cell = False
 
     def __init__(
         self,
-        units,
-        *args,
-        implementation="auto",
-        learn_initial_state=False,
-        **kwargs,
+        units: int,
+        *args: Any,
+        implementation: str | int = "auto",
+        learn_initial_state: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(units, *args, **self._chosen(implementation, kwargs))
         self.implementation = implementation
@@ -57,7 +64,7 @@ class FusedRecurrence:
                 "`implementation` at 'auto'."
             )
         self.learn_initial_state = bool(learn_initial_state)
-        self._initial_weights = []
+        self._initial_weights: list[Any] = []
         if self.learn_initial_state and self.stateful:
             raise ValueError(
                 "`learn_initial_state` is not possible with `stateful=True`, whose "
@@ -69,7 +76,7 @@ class FusedRecurrence:
         self.supports_jit = not self._wants_cudnn
 
     @property
-    def fused(self):
+    def fused(self) -> bool:
         """True when the fused kernel serves this configuration."""
         return self._why_not_fused() is None
 
@@ -88,7 +95,7 @@ class FusedRecurrence:
         }
         return next((text for text, found in reasons.items() if found), None)
 
-    def kernel_of(self, *, xla):
+    def kernel_of(self, *, xla: bool) -> str:
         """What runs a sequence that has neither mask nor resets.
 
         With `implementation="auto"` it is cuDNN on a GPU without XLA, else the fused
@@ -140,7 +147,7 @@ class FusedRecurrence:
             return {**kwargs, "use_cudnn": True}
         return kwargs
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         super().build(sequences_shape, initial_state_shape)
         if self.learn_initial_state:
             self._initial_weights = [
@@ -150,7 +157,7 @@ class FusedRecurrence:
                 for name in self._states
             ]
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int | Tensor) -> Structure:
         if not self.learn_initial_state:
             return super().get_initial_state(batch_size)
         if not self.built:
@@ -173,8 +180,13 @@ class FusedRecurrence:
         return getattr(self, "use_cudnn", False) is True
 
     def call(
-        self, sequences, initial_state=None, mask=None, training=False, reset=None
-    ):
+        self,
+        sequences: Tensor,
+        initial_state: Structure = None,
+        mask: Structure = None,
+        training: bool = False,
+        reset: Any = None,
+    ) -> Structure:
         if mask is None:
             # Keras attaches the mask of the inputs by itself only to calls that have
             # no second tensor, be it `initial_state` or `reset`.
@@ -184,7 +196,13 @@ class FusedRecurrence:
             sequences, initial_state=initial_state, mask=flags, training=training
         )
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
+    def inner_loop(
+        self,
+        sequences: Tensor,
+        initial_state: Structure,
+        mask: Tensor | RowFlags | None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor, Structure]:
         flags = mask if isinstance(mask, RowFlags) else RowFlags(mask, None)
         # The kernels reset to zeros.
         resets_to_weights = self.learn_initial_state and flags.reset is not None
@@ -295,7 +313,7 @@ class FusedRecurrence:
             last_output = outputs[:, -1]
         return last_output, outputs, states
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Keras' configuration, and the arguments that Keras' own leaves out.
 
         `use_cudnn`, `implementation` and SimpleRNN's `seed` are added only where they

@@ -1,5 +1,9 @@
 """`keras.layers.LSTM` with a fused recurrence and resets."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from bptt_keras.kernels.lstm import lstm
@@ -73,7 +77,7 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
     _has_cudnn = True
     _equals_cell = True
 
-    def __init__(self, units, *args, **kwargs):
+    def __init__(self, units: int, *args: Any, **kwargs: Any):
         super().__init__(units, *args, **kwargs)
         check_forget_gate(self.cell)
 

@@ -1,9 +1,12 @@
 """The minimal LSTM, parallel in time."""
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
 
 from bptt_keras.layers._parallel import MinimalRecurrence
+from bptt_keras.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
@@ -61,7 +64,7 @@ class MinLSTM(MinimalRecurrence):
 
 
 @tf.custom_gradient
-def _shares(f, i):
+def _shares(f: Tensor, i: Tensor) -> tuple[Tensor, Tensor]:
     """sigmoid(f) and sigmoid(i), divided by their sum.
 
     That is `(1 + e^-i) / (2 + e^-i + e^-f)` and the other way round; both are expanded

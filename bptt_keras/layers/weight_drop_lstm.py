@@ -1,5 +1,9 @@
 """LSTM that drops weights of its recurrent kernel."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from bptt_keras.kernels.dropout import dropout
@@ -54,7 +58,12 @@ class WeightDropLSTM(LSTM):
     _equals_cell = False
 
     def __init__(
-        self, units, weight_dropout=0.0, *, weight_dropout_seed=None, **kwargs
+        self,
+        units: int,
+        weight_dropout: float = 0.0,
+        *,
+        weight_dropout_seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(units, **kwargs)
         refuse_unless_fused(self)
@@ -68,7 +77,7 @@ class WeightDropLSTM(LSTM):
         seed = self.weight_dropout_generator.next()
         return dropout(recurrent_kernel, self.weight_dropout, seed)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "weight_dropout": self.weight_dropout,

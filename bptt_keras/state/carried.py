@@ -1,9 +1,15 @@
 """What every carried layer shares: one whose state comes from outside."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
+
+from bptt_keras.types import State, Structure, Tensor
 
 
 class Pass(NamedTuple):
@@ -19,20 +25,20 @@ class Pass(NamedTuple):
         called: Dict that fills up: layer name to the `Call` that it got.
     """
 
-    state: Any
-    new_state: Any
-    initial: Any
-    training: Any
-    reset: Any
-    valid: Any
-    called: Any
+    state: State
+    new_state: State
+    initial: State
+    training: bool
+    reset: Tensor | None
+    valid: Tensor | None
+    called: dict[str, Call]
 
 
 class Call(NamedTuple):
     """What reached a carried layer: `(batch, time, ...)`, and a mask or `None`."""
 
-    inputs: Any
-    mask: Any
+    inputs: Structure
+    mask: Tensor | None
 
 
 class Carried:
@@ -47,20 +53,22 @@ class Carried:
         names: Names of its states, in order.
     """
 
-    def __init__(self, layer, name, names):
+    def __init__(self, layer: keras.Layer, name: str, names: Iterable[str]):
         self.layer = layer
         self.name = name
         self.names = list(names)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int | Tensor) -> dict[str, Tensor]:
         """`{state name: tensor (batch_size, ...)}`."""
         raise NotImplementedError
 
-    def replaced(self, one_pass):
+    def replaced(self, one_pass: Pass) -> AbstractContextManager[None]:
         """Within: the layer's `call` reads the pass's state and writes the new one."""
         raise NotImplementedError
 
-    def enter(self, inputs, mask, one_pass):
+    def enter(
+        self, inputs: Structure, mask: Structure, one_pass: Pass
+    ) -> Tensor | None:
         """Notes the call; returns the mask that counts, `valid` included.
 
         Raises:
@@ -86,7 +94,7 @@ class Carried:
         return both(mask, one_pass.valid)
 
 
-def both(mask, valid):
+def both(mask: Structure, valid: Tensor | None) -> Tensor | None:
     """The steps that a mask and `valid` both leave on; either may be `None`.
 
     Args:

@@ -1,16 +1,21 @@
 """Whether the ids that reach an embedding are in its vocabulary."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import all_layers
 from bptt_keras.state.replaced import LOCK, replaced_call
+from bptt_keras.types import Tensor
 
 
 @contextlib.contextmanager
-def watched_ids(model):
+def watched_ids(model: keras.Model) -> Iterator[dict[str, Tensor]]:
     """Within: each `Embedding` of the model notes whether its ids are in range.
 
     XLA clamps ids that are out of range without a word, and without XLA the error
@@ -23,7 +28,7 @@ def watched_ids(model):
     Yields:
         Dict that fills up as the model is called: layer name to scalar boolean.
     """
-    found = {}
+    found: dict[str, Tensor] = {}
     with LOCK, contextlib.ExitStack() as replaced:
         for layer in all_layers(model):
             if isinstance(layer, keras.layers.Embedding):
@@ -31,7 +36,9 @@ def watched_ids(model):
         yield found
 
 
-def _noting_ids(layer, found):
+def _noting_ids(
+    layer: keras.Layer, found: dict[str, Tensor]
+) -> AbstractContextManager[None]:
     original = layer.call
 
     def call(inputs, *args, **kwargs):

@@ -1,7 +1,12 @@
 """Layers to which padding must count for nothing know which timesteps count."""
 
+from __future__ import annotations
+
 import contextlib
 import inspect
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,17 +14,19 @@ import tensorflow as tf
 
 from bptt_keras.keras_internals import mask_of
 from bptt_keras.layers import ActivationRegularization
+from bptt_keras.state.place import Note, Place
 from bptt_keras.state.replaced import replaced, replaced_call
+from bptt_keras.types import Structure, Tensor
 
 _OURS = ("keras", "bptt_keras")
 
 
-def is_foreign(layer):
+def is_foreign(layer: keras.Layer) -> bool:
     """Whether a layer's class is neither Keras' nor this package's."""
     return _package(type(layer)) not in _OURS
 
 
-def takes_flags(layer):
+def takes_flags(layer: keras.Layer) -> bool:
     """Whether a layer's `call` takes a mask and means timesteps that count by it.
 
     `BatchNormalization` does, and every layer with a `call` of the user's own. Other
@@ -33,7 +40,9 @@ def takes_flags(layer):
     return "mask" in inspect.signature(type(layer).call).parameters
 
 
-def knowing_steps(layer, place, reset):
+def knowing_steps(
+    layer: keras.Layer, place: Place, reset: Tensor | None
+) -> AbstractContextManager[None]:
     """Within: the mask that a layer gets holds all that is known of its timesteps.
 
     Where no step counts, it leaves its variables as they are and adds no loss.
@@ -87,7 +96,7 @@ def knowing_steps(layer, place, reset):
 
 
 @contextlib.contextmanager
-def regularized_steps(layer, place):
+def regularized_steps(layer: keras.Layer, place: Place) -> Iterator[None]:
     """Within: a layer's activity regularizer sees zeros where a step does not count.
 
     Those are the steps that are not valid, and those that a mask of the model's own
@@ -98,7 +107,7 @@ def regularized_steps(layer, place):
         place: `Place` of the pass.
     """
     original, original_call = layer.activity_regularizer, layer.call
-    masks = []
+    masks: list[Tensor | None] = []
 
     def call(*args, **kwargs):
         outputs = original_call(*args, **kwargs)
@@ -124,7 +133,9 @@ def regularized_steps(layer, place):
         yield
 
 
-def zeros_add_nothing(regularizer, outputs, *, axis):
+def zeros_add_nothing(
+    regularizer: Callable[[Tensor], Tensor], outputs: Tensor | Note, *, axis: int
+) -> bool:
     """Whether an activity regularizer is the same if zeros are put after the outputs.
 
     Args:
@@ -151,7 +162,7 @@ def zeros_add_nothing(regularizer, outputs, *, axis):
     return bool(compared) and all(compared)
 
 
-def joined(mask, flags):
+def joined(mask: Tensor | None, flags: Tensor | None) -> Tensor | None:
     """The steps that a mask and flags both leave on; either may be `None`.
 
     Args:
@@ -165,7 +176,7 @@ def joined(mask, flags):
     return _with_rank(mask, rank) & _with_rank(flags, rank)
 
 
-def expanded(flags, tensor, rank):
+def expanded(flags: Tensor, tensor: Tensor, rank: int) -> Tensor:
     """Flags over the first `rank` axes of a tensor, the same along those they lack."""
     if flags.shape.rank < rank:
         flags = _with_rank(flags, rank) & tf.ones(tf.shape(tensor)[:rank], tf.bool)
@@ -173,12 +184,14 @@ def expanded(flags, tensor, rank):
     return flags
 
 
-def _with_rank(flags, rank):
+def _with_rank(flags: Tensor, rank: int) -> Tensor:
     ones = tf.ones([rank - flags.shape.rank], tf.int32)
     return tf.reshape(flags, tf.concat([tf.shape(flags), ones], 0))
 
 
-def _shaped_for(layer, tensor, mask):
+def _shaped_for(
+    layer: keras.Layer, tensor: Tensor, mask: Tensor | None
+) -> Tensor | None:
     """The mask as the layer takes it."""
     if mask is None:
         return None
@@ -194,7 +207,9 @@ def _shaped_for(layer, tensor, mask):
     return mask
 
 
-def _masks_of_outputs(layer, outputs, args, kwargs):
+def _masks_of_outputs(
+    layer: keras.Layer, outputs: Structure, args: tuple, kwargs: dict[str, Any]
+) -> list[Tensor | None]:
     """The masks that Keras will give the outputs of a layer, flat; or nothing."""
     made = [mask_of(tensor) for tensor in keras.tree.flatten(outputs)]
     if not layer.supports_masking or None not in made:
@@ -208,7 +223,7 @@ def _masks_of_outputs(layer, outputs, args, kwargs):
 
 
 @contextlib.contextmanager
-def _only_if(some, layer):
+def _only_if(some: Tensor, layer: keras.Layer) -> Iterator[None]:
     """Within: the layer changes no variable and adds no loss unless `some` is true."""
 
     def assigning(variable):
@@ -237,9 +252,9 @@ def _only_if(some, layer):
         yield
 
 
-def _tensors(tree):
+def _tensors(tree: Structure) -> list[Tensor]:
     return [tensor for tensor in keras.tree.flatten(tree) if tf.is_tensor(tensor)]
 
 
-def _package(thing):
+def _package(thing: Any) -> str:
     return thing.__module__.split(".")[0]

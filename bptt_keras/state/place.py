@@ -1,11 +1,17 @@
 """Where a pass through a model stands: which leading axes are rows and timesteps."""
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
+
+from bptt_keras.types import Tensor
 
 
 class Note(NamedTuple):
@@ -19,11 +25,11 @@ class Note(NamedTuple):
         axis: The last axis of the flags.
     """
 
-    layer: Any
-    shape: Any
-    dtype: Any
-    fits: Any
-    axis: Any
+    layer: keras.Layer
+    shape: tf.TensorShape
+    dtype: tf.DType
+    fits: bool
+    axis: int
 
 
 class Place:
@@ -45,16 +51,16 @@ class Place:
         handed: How often each layer was handed the flags, by id.
     """
 
-    def __init__(self, valid, known=None):
+    def __init__(self, valid: Tensor | None, known: dict[tuple, bool] | None = None):
         self.flags = valid
-        self.sizes = None
-        self.notes = {}
-        self.handed = collections.Counter()
+        self.sizes: list[Any] | None = None
+        self.notes: dict[tuple, Note] = {}
+        self.handed: collections.Counter[int] = collections.Counter()
         self._known = known
-        self._asked = collections.Counter()
+        self._asked: collections.Counter[tuple] = collections.Counter()
 
     @contextlib.contextmanager
-    def merged(self, sizes, flags):
+    def merged(self, sizes: list[int | Tensor], flags: Tensor | None) -> Iterator[None]:
         """Within: rows and timesteps are one axis.
 
         Args:
@@ -69,11 +75,11 @@ class Place:
             self.flags, self.sizes = outer
 
     @property
-    def steps_a_row(self):
+    def steps_a_row(self) -> int | Tensor:
         """How many rows of the merged axis come from one row of the batch."""
         return math.prod(self.sizes[1:]) if self.sizes else 1
 
-    def fits(self, layer, what, tensor):
+    def fits(self, layer: keras.Layer, what: str, tensor: Tensor) -> bool:
         """Whether the first axes of a tensor are those of `flags`.
 
         A feature axis may happen to be as long as the sequence. So what two traces
@@ -86,20 +92,22 @@ class Place:
         """
         key = (id(layer), what, self._asked[id(layer), what])
         self._asked[id(layer), what] += 1
-        rank = 0 if self.flags is None else self.flags.shape.rank
-        fits = rank > 0 and self.flags.shape.is_compatible_with(tensor.shape[:rank])
+        flags = tf.TensorShape([]) if self.flags is None else self.flags.shape
+        rank = flags.rank
+        fits = rank > 0 and flags.is_compatible_with(tensor.shape[:rank])
         axis = 0 if self.sizes else 1
         self.notes[key] = Note(layer, tensor.shape, tensor.dtype, fits, axis)
         if fits and self._known is not None and not self.sizes:
             return self._known.get(key, fits)
         return fits
 
-    def parted(self, tensor):
+    def parted(self, tensor: Tensor) -> Tensor | None:
         """A tensor of the merged axis as `(batch, time, others merged, ...)`.
 
         Returns:
             A tensor, or `None` where the first axis is not the merged one.
         """
+        assert self.sizes is not None, "outside of `merged` there is nothing to part"
         known = all(isinstance(size, int) for size in self.sizes)
         if tensor.shape[0] != (math.prod(self.sizes) if known else None):
             return None
@@ -107,7 +115,7 @@ class Place:
         return tf.reshape(tensor, tf.stack([*sizes, *axes_of(tensor)[1:]]))
 
 
-def axes_of(tensor):
+def axes_of(tensor: Tensor) -> list[int | Tensor]:
     """Sizes of the axes of a tensor, integers where they are known."""
     dynamic = tf.shape(tensor)
     return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]

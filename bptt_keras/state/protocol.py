@@ -69,17 +69,22 @@ Example:
     np.testing.assert_allclose(model(x)[:, 6:], second, atol=1e-6)
 """
 
+from __future__ import annotations
+
 import inspect
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import mask_of
-from bptt_keras.state.carried import Carried
+from bptt_keras.state.carried import Carried, Pass
 from bptt_keras.state.replaced import replaced_call
+from bptt_keras.types import Tensor
 
 
-def follows_protocol(layer):
+def follows_protocol(layer: Any) -> bool:
     """Whether a layer has the two methods.
 
     Raises:
@@ -99,7 +104,7 @@ def follows_protocol(layer):
 class CarriedLayer(Carried):
     """One layer that follows the protocol of this module."""
 
-    def __init__(self, layer, name):
+    def __init__(self, layer: keras.Layer, name: str):
         # Eagerly, even where a graph is being traced: weights may be read.
         with tf.init_scope():
             template = layer.get_initial_state(1)
@@ -112,11 +117,11 @@ class CarriedLayer(Carried):
         super().__init__(layer, name, template)
         self._template = {key: tf.convert_to_tensor(t) for key, t in template.items()}
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int | Tensor) -> dict[str, Tensor]:
         values = self.layer.get_initial_state(batch_size)
         return {name: tf.convert_to_tensor(values[name]) for name in self.names}
 
-    def replaced(self, one_pass):
+    def replaced(self, one_pass: Pass) -> AbstractContextManager[None]:
         def call(inputs, *args, **kwargs):
             given = self._given(inputs, args, kwargs)
             mask = given.get("mask")

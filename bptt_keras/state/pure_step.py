@@ -1,7 +1,10 @@
 """`PureStep`: a model as a function from inputs and state to outputs and state."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
+from contextlib import AbstractContextManager
 
 import keras
 import tensorflow as tf
@@ -15,7 +18,7 @@ from bptt_keras.state.carriable import (
 )
 from bptt_keras.state.carried import Pass
 from bptt_keras.state.carried_rnn import CarriedRNN
-from bptt_keras.state.examining.examination import examine
+from bptt_keras.state.examining.examination import Examination, examine
 from bptt_keras.state.padding import (
     is_foreign,
     knowing_steps,
@@ -26,6 +29,7 @@ from bptt_keras.state.place import Place
 from bptt_keras.state.protocol import CarriedLayer, follows_protocol
 from bptt_keras.state.replaced import LOCK, replaced_call
 from bptt_keras.state.time_distributed import merges_time, merging
+from bptt_keras.types import State, Structure, Tensor
 
 
 class PureStep:
@@ -110,7 +114,7 @@ class PureStep:
     recurrent cores work; here a stateless Keras model is read that way.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model):
         check_carriable(model)
         carried = recurrent_layers(model)
         # Not every layer of the model: a cell's inner ones, or one that is never
@@ -140,15 +144,15 @@ class PureStep:
         self._regularized = [
             layer for layer in self.own_layers if layer.activity_regularizer is not None
         ]
-        self._examined = {}
+        self._examined: dict[bool, Examination] = {}
 
     @property
-    def layers(self):
+    def layers(self) -> dict[str, keras.Layer]:
         """Layers whose state is carried: `{name: layer}`, in order."""
         return {carried.name: carried.layer for carried in self._layers}
 
     @functools.cached_property
-    def learns_initial_state(self):
+    def learns_initial_state(self) -> bool:
         """Whether a layer's initial state depends on a weight that is trained."""
         found = []
 
@@ -164,7 +168,7 @@ class PureStep:
         tf.function(trace, autograph=False).get_concrete_function()
         return any(gradient is not None for gradient in found)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int | Tensor) -> State:
         """State in which every row starts.
 
         Args:
@@ -177,15 +181,15 @@ class PureStep:
 
     def __call__(
         self,
-        inputs,
-        state=None,
+        inputs: Structure,
+        state: State | None = None,
         *,
-        training=False,
-        reset=None,
-        valid=None,
-        start=0,
-        losses_count=True,
-    ):
+        training: bool = False,
+        reset: Tensor | None = None,
+        valid: Tensor | None = None,
+        start: int | Tensor = 0,
+        losses_count: bool = True,
+    ) -> tuple[Structure, State]:
         outputs, new_state, _ = self._run(
             inputs,
             state,
@@ -197,7 +201,7 @@ class PureStep:
         )
         return outputs, new_state
 
-    def mask(self, inputs):
+    def mask(self, inputs: Structure) -> Tensor | None:
         """The mask that reaches the recurrent layers.
 
         Args:
@@ -210,7 +214,9 @@ class PureStep:
         found = [call.mask for call in calls.values() if call.mask is not None]
         return tf.cast(found[0], tf.bool) if found else None
 
-    def observe(self, inputs, state=None):
+    def observe(
+        self, inputs: Structure, state: State | None = None
+    ) -> tuple[State, dict[str, Tensor]]:
         """The new state, and what reaches each carried layer on the way.
 
         Args:
@@ -269,7 +275,7 @@ class PureStep:
             outputs = self.model(inputs, training=training)
         return outputs, one_pass.new_state, one_pass.called
 
-    def examined(self, specs, training):
+    def examined(self, specs: Structure, training: bool) -> Examination | None:
         """What padding would do to the model.
 
         Args:
@@ -320,7 +326,7 @@ class PureStep:
             )
 
 
-def _flags(name, flags, *, ranks):
+def _flags(name: str, flags: Tensor | None, *, ranks: dict[int, str]) -> Tensor | None:
     """Flags as a boolean tensor of an allowed rank; `None` stays `None`."""
     if flags is None:
         return None
@@ -333,7 +339,7 @@ def _flags(name, flags, *, ranks):
     return flags
 
 
-def where_rows(rows, chosen, otherwise):
+def where_rows(rows: Tensor, chosen: Structure, otherwise: Structure) -> Structure:
     """`chosen` where `rows` is true, else `otherwise`, for structures of tensors.
 
     Args:
@@ -352,7 +358,7 @@ def where_rows(rows, chosen, otherwise):
     return tf.nest.map_structure(select, chosen, otherwise)
 
 
-def _drawing_fast(layer, place):
+def _drawing_fast(layer: keras.Layer, place: Place) -> AbstractContextManager[None]:
     """Within: Keras' `Dropout` draws numbers that XLA makes fast on a CPU."""
 
     def call(inputs, training=False):

@@ -1,7 +1,14 @@
 """An object that runs another function under one of its names for a while."""
 
+from __future__ import annotations
+
 import contextlib
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
 
 from bptt_keras.keras_internals import hiding
 
@@ -9,13 +16,15 @@ from bptt_keras.keras_internals import hiding
 LOCK = threading.RLock()
 
 
-def replaced_call(layer, call):
+def replaced_call(
+    layer: keras.Layer, call: Callable[..., Any]
+) -> AbstractContextManager[None]:
     """Within: `layer` runs `call` for its own. One may stand inside another."""
     return replaced(layer, "call", call)
 
 
 @contextlib.contextmanager
-def replaced(owner, name, function):
+def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
     """Within: `owner.name` is `function`. One may stand inside another.
 
     Args:

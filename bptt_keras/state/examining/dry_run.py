@@ -1,5 +1,7 @@
 """What a model does, found out by tracing it without computing anything."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import keras
@@ -9,6 +11,8 @@ from bptt_keras.keras_internals import all_layers, inner_layers, is_seed
 from bptt_keras.state.buffers import Buffers
 from bptt_keras.state.carriable import within_time_distributed
 from bptt_keras.state.examining.timed import with_sizes
+from bptt_keras.state.pure_step import PureStep
+from bptt_keras.types import Structure
 
 _SEVERAL = "each of several outputs has an average of its own"
 _SHARE_DRAWS = (
@@ -38,16 +42,16 @@ class Findings(NamedTuple):
         all_masked: True if a mask reaches every recurrent layer.
     """
 
-    buffers: Any
-    sequence_output: Any
-    outputs: Any
-    why_rows_depend: Any
-    why_not_in_parts: Any
-    why_padding_counts: Any
-    all_masked: Any
+    buffers: list[keras.Variable]
+    sequence_output: bool
+    outputs: Structure
+    why_rows_depend: str | None
+    why_not_in_parts: str | None
+    why_padding_counts: str | None
+    all_masked: bool
 
 
-def discover(step, specs):
+def discover(step: PureStep, specs: Structure) -> Findings:
     """Traces a model twice, with two lengths, and computes nothing.
 
     Args:
@@ -62,7 +66,8 @@ def discover(step, specs):
         ValueError: If only some of the outputs have a time axis.
     """
     traces = [_dry_run(step, specs, 5, True), _dry_run(step, specs, 7, False)]
-    buffers, outputs = [], [trace["outputs"] for trace in traces]
+    buffers: list[keras.Variable] = []
+    outputs = [trace["outputs"] for trace in traces]
     for trace in traces:
         buffers += [
             v for v in trace["changed"] if all(v is not known for known in buffers)
@@ -95,7 +100,9 @@ def discover(step, specs):
     )
 
 
-def _why_timesteps_depend(buffers, added_losses):
+def _why_timesteps_depend(
+    buffers: list[keras.Variable], added_losses: int
+) -> str | None:
     averages = [v.path for v in buffers if not is_seed(v)]
     if averages:
         return f"the model updates {averages[0]} from the whole batch"
@@ -104,12 +111,12 @@ def _why_timesteps_depend(buffers, added_losses):
     return None
 
 
-def _why_padding_counts(step, specs):
+def _why_padding_counts(step: PureStep, specs: Structure) -> str | None:
     found = [step.examined(specs, training) for training in (True, False)]
     return next((f.why for f in found if f is not None and f.why is not None), None)
 
 
-def _why_parts_repeat(model, buffers):
+def _why_parts_repeat(model: keras.Model, buffers: list[keras.Variable]) -> str | None:
     """Names a layer that would draw the same numbers in each part of a window.
 
     Dropout draws by timestep here; recurrent layers and `SpatialDropout1D` draw one
@@ -133,7 +140,9 @@ def _why_parts_repeat(model, buffers):
     return None
 
 
-def _dry_run(step, specs, length, training):
+def _dry_run(
+    step: PureStep, specs: Structure, length: int, training: bool
+) -> dict[str, Any]:
     found = {}
 
     def run(inputs):
