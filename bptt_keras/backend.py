@@ -1,4 +1,4 @@
-"""What it runs on: TensorFlow, asked for by name, and how that is set up."""
+"""The backend: TensorFlow, which is asked for by name, and its settings."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def has_gpu() -> bool:
 
 
 def use_compile_cache() -> str | None:
-    """Keeps what XLA compiles in a folder, if the environment names one.
+    """Keeps the programs that XLA compiles in a folder, if the environment names one.
 
     The environment variable BPTT_KERAS_COMPILE_CACHE is the folder; it is made if it
     is missing. A later process that compiles the same program reads it from there. A
@@ -68,18 +68,18 @@ def use_compile_cache() -> str | None:
     processor. TensorFlow reads such settings once, when its first operation runs; the
     package calls this when it is imported, and warns if that is too late.
 
-    TensorFlow ends a training that meets a damaged program, or finds no room for a new
-    one. So programs that are not whole are removed here, with a warning, and compiled
+    TensorFlow aborts a training that comes across a damaged program, or finds no room
+    for a new one. So incomplete programs are removed here, with a warning, and compiled
     anew; and from a folder that is read-only, or on a full disk, programs are read and
     none are added.
 
     Returns:
-        The folder as a string, or `None` if there is none, it is too late, or what is
-        damaged cannot be removed.
+        The folder as a string; `None` if there is none, it is too late, or a damaged
+        program cannot be removed.
 
     Raises:
-        ValueError: If the folder cannot be made, or its name has blanks, which would
-            part it in TensorFlow's settings.
+        ValueError: If the folder cannot be made, or its name has blanks, at which
+            TensorFlow's settings would be split.
     """
     wanted = os.environ.get(CACHE_SWITCH)
     if not wanted:
@@ -137,7 +137,7 @@ def use_compile_cache() -> str | None:
 
 
 def _remove_damaged(folder: Path) -> list[Path]:
-    """Removes programs that are not as they were written; returns their paths."""
+    """Removes programs that differ from what was written; returns their paths."""
     damaged = []
     for path in folder.glob("*.pb"):
         note = path.with_name(path.name + _SUM)
@@ -145,14 +145,14 @@ def _remove_damaged(folder: Path) -> list[Path]:
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
             known = note.read_text() if note.exists() else None
-            # Without a note TensorFlow has just put it there; whole, unless the disk
+            # Without a note it was just written by TensorFlow: whole, unless the disk
             # was full.
             if known != digest if known is not None else not _is_whole(content):
                 damaged.append(path)
                 note.unlink(missing_ok=True)
                 path.unlink()
             elif known is None:
-                # At once, as other processes read it.
+                # In one step: other processes may be reading it.
                 new = path.with_name(f".{os.getpid()}{_SUM}")
                 new.write_text(digest)
                 os.replace(new, note)
@@ -198,10 +198,10 @@ def compile_cache() -> str | None:
 
 @contextlib.contextmanager
 def forgetting_gradients() -> Iterator[None]:
-    """Within: what is traced is freed at the end, with the models that are gone then.
+    """A context at whose end what was traced is freed, with models no longer in use.
 
-    TensorFlow never forgets a custom gradient, nor the graph that it was for, so a
-    program that trains one model after another would grow by each.
+    TensorFlow never frees a custom gradient, nor the graph that it belongs to, so a
+    program that trains one model after another would grow with each.
     """
     # Not at the top: this module asks whether there is a TensorFlow at all.
     from bptt_keras.tensorflow_internals import custom_gradients, forget_gradients

@@ -1,4 +1,4 @@
-"""Initial weights that recurrent layers want."""
+"""Initial weights for recurrent layers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Chrono(keras.initializers.Initializer):
     and zeros for the other gates. A forget gate sigmoid(log(u)) = u / (u + 1) keeps
     the past for about u + 1 timesteps.
 
-    Pass it as `bias_initializer`. Keras' LSTM replaces the forget part by ones unless
-    it is told not to: `unit_forget_bias=False`. This package's layers refuse the two
-    together.
+    Pass it as `bias_initializer`. Keras' LSTM overwrites the forget gate's part with
+    ones unless it is told not to: `unit_forget_bias=False`. This package's layers
+    refuse the combination.
 
     Args:
         longest: Longest dependency that is expected, a number of timesteps > 2.
@@ -43,9 +43,9 @@ class Chrono(keras.initializers.Initializer):
         Tensor of that shape.
 
     Raises:
-        TypeError: If `longest` is no number.
-        ValueError: If an argument is out of its bounds, or `shape` is not that of a
-            bias of the cell.
+        TypeError: If `longest` is not a number.
+        ValueError: If an argument is out of bounds, or `shape` is not that of a bias
+            of the cell.
 
     Example:
         layer = bk.layers.LSTM(
@@ -74,7 +74,7 @@ class Chrono(keras.initializers.Initializer):
             raise ValueError(
                 f"`cell` must be one of {sorted(_GATES)}. Received: cell={cell!r}."
             )
-        # What layers look at that would set the forget gate's bias themselves.
+        # Read by layers that would set the forget gate's bias themselves.
         self.sets_forget_gate = cell == "lstm"
         self.longest = longest
         self.cell = cell

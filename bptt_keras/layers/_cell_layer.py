@@ -1,4 +1,4 @@
-"""What the layers share that loop over a cell of this package."""
+"""What the layers that loop over a cell of this package have in common."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from bptt_keras.layers._fused import FusedRecurrence
 
 
 class CellLayer(FusedRecurrence, keras.layers.RNN):
-    """Recurrent layer around one kind of cell, whose arguments it takes for its own.
+    """Recurrent layer around one kind of cell, whose arguments it takes as its own.
 
-    A subclass sets `_cell_class`, a subclass of a Keras cell, and gives `_run_kernel`.
+    A subclass sets `_cell_class`, a subclass of a Keras cell, and defines
+    `_run_kernel`.
     """
 
     def __init__(self, units: int, **kwargs: Any):

@@ -1,4 +1,4 @@
-"""Who sets the bias of a forget gate."""
+"""What sets the bias of a forget gate."""
 
 from __future__ import annotations
 

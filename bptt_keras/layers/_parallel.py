@@ -1,4 +1,4 @@
-"""What the layers share whose recurrence is linear in the state."""
+"""What the layers with a recurrence that is linear in the state have in common."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bptt_keras.types import Structure, Tensor
 class ParallelRecurrence(keras.layers.Layer):
     """Layer that follows the state protocol and is solved for all steps at once.
 
-    A subclass gives `_state_sizes()`, a dict from names to widths, and
+    A subclass defines `_state_sizes()`, a dict from names to widths, and
     `_solve(inputs, state, mask, reset)`, which returns the outputs of all steps,
     `(batch, time, units)`, and the new state.
     """
@@ -34,7 +34,7 @@ class ParallelRecurrence(keras.layers.Layer):
 
     @property
     def _state_dtype(self):
-        """Half precision is too coarse to add up a long past in."""
+        """Dtype of the state: half precision is too coarse to add up a long past."""
         return "float64" if self.compute_dtype == "float64" else "float32"
 
     def kernel_of(self, *, xla: bool) -> str:
@@ -71,7 +71,7 @@ class ParallelRecurrence(keras.layers.Layer):
         mask: Tensor | None = None,
         reset: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Run from a given state, and hand the new one back.
+        """Runs from a given state and returns the new one.
 
         Args:
             inputs: `(batch, time, features)` floats.
@@ -141,7 +141,7 @@ class ParallelRecurrence(keras.layers.Layer):
 class MinimalRecurrence(ParallelRecurrence):
     """A `ParallelRecurrence` with one kernel, whose gates see the inputs only.
 
-    A subclass sets `_parts`, the number of parts of the kernel, and gives
+    A subclass sets `_parts`, the number of parts of the kernel, and defines
     `_factors(*parts)`, which returns a_t and b_t of `h_t = a_t h_{t-1} + b_t`.
     """
 

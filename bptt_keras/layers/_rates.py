@@ -1,4 +1,4 @@
-"""Checks of the layers that are regularised by chance."""
+"""Checks of the layers that are regularised by random draws."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def checked_rate(name: str, rate: float, *, below: bool = False) -> float:
 
 
 def refuse_unless_fused(layer: Any) -> None:
-    """Raises if an option of the layer asks for a loop that knows nothing of chance."""
+    """Raises if an option of the layer asks for a loop without random draws."""
     if layer.learn_initial_state:
         raise ValueError(
             f"`{type(layer).__name__}` starts from zeros. Received: "

@@ -1,4 +1,4 @@
-"""Losses on how large activations are, and on how fast they change."""
+"""Losses on the size of activations, and on how fast they change."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class ActivationRegularization(keras.layers.Layer):
         AR  = alpha * mean of h_t^2                 over units, rows and valid steps
         TAR = beta * mean of (h_t - h_{t-1})^2      over units, rows and valid pairs
 
-    A pair is valid if both of its steps are, and no reset stands between them. Means
+    A pair is valid if both of its steps are, and there is no reset between them. Means
     over nothing are 0. In truncated backpropagation they are over one window: pairs
     across the border of two windows do not count, and old timesteps of windows that
-    overlap do. A mean over parts would be another one: so the model runs in one shard,
-    and `recompute` is refused. Inference adds nothing.
+    overlap do. A mean over a part of the rows or timesteps would be a different one: so
+    the model runs in one shard, and `recompute` is refused. Inference adds nothing.
 
     Args:
         alpha: weight of AR, at least 0. Default: 0.
@@ -44,7 +44,7 @@ class ActivationRegularization(keras.layers.Layer):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `alpha` or `beta` is no number from 0 on; the inputs have no time
+        ValueError: `alpha` or `beta` is not a number >= 0; the inputs have no time
             axis; `reset` or `mask` is not `(batch, time)`.
 
     Example:
@@ -81,7 +81,7 @@ class ActivationRegularization(keras.layers.Layer):
         reset: Tensor | None = None,
     ) -> Tensor:
         if mask is None:
-            # Keras attaches it by itself only to calls without a second tensor.
+            # Keras passes it by itself only to calls without a second tensor.
             mask = mask_of(inputs)
         if training:
             self._add_losses(
@@ -115,7 +115,7 @@ def _mean_square(values: Tensor, valid: Tensor) -> Tensor:
     """Mean of squares over the steps that `valid` `(batch, time)` leaves on, or 0."""
     shape = tf.concat([tf.shape(valid), [1] * (values.shape.rank - 2)], axis=0)
     valid = tf.reshape(valid, shape)
-    # Not a product: what stands in a step that is not valid may be NaN.
+    # Not a product: a step that is not valid may hold NaN.
     values = tf.where(valid, values, tf.zeros_like(values))
     units = tf.size(values[:1, :1])
     count = tf.reduce_sum(tf.cast(valid, values.dtype)) * tf.cast(units, values.dtype)

@@ -46,7 +46,7 @@ class LRU(ParallelRecurrence):
         `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
 
     Raises:
-        ValueError: `units` or `state_units` is no positive integer, or the ring or
+        ValueError: `units` or `state_units` is not a positive integer, or the ring or
             phase is empty; `mask` is not `(batch, time)`.
 
     Example:

@@ -40,7 +40,7 @@ class MinLSTM(MinimalRecurrence):
         `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
 
     Raises:
-        ValueError: `units` is no positive integer; `mask` is not `(batch, time)`.
+        ValueError: `units` is not a positive integer; `mask` is not `(batch, time)`.
 
     Example:
 
@@ -67,8 +67,8 @@ class MinLSTM(MinimalRecurrence):
 def _shares(f: Tensor, i: Tensor) -> tuple[Tensor, Tensor]:
     """sigmoid(f) and sigmoid(i), divided by their sum.
 
-    That is `(1 + e^-i) / (2 + e^-i + e^-f)` and the other way round; both are expanded
-    by the smallest exponential, so that none overflows and no sum is 0.
+    That is `(1 + e^-i) / (2 + e^-i + e^-f)` and vice versa; both fractions are expanded
+    by the smallest exponential, so that nothing overflows and no sum is 0.
     """
     smallest = tf.minimum(tf.minimum(f, i), 0)
     one, for_f, for_i = (tf.exp(smallest - z) for z in (tf.zeros_like(f), f, i))

@@ -17,13 +17,13 @@ class WeightDropLSTM(LSTM):
 
         U' = U * kept / (1 - weight_dropout),   h_t, c_t = LSTM with U' for U
 
-    One mask serves all rows and steps of a call: in truncated backpropagation, of a
-    window. Inference uses U. The weights are those of `LSTM`, and so is the kernel
+    One mask is used for all rows and steps of a call: in truncated backpropagation, of
+    a window. Inference uses U. The weights are those of `LSTM`, and so is the kernel
     that runs.
 
     Args:
         units: positive integer, the size of h and of c.
-        weight_dropout: part of U to drop, from 0 to below 1. Default: 0.
+        weight_dropout: fraction of U to drop, from 0 to below 1. Default: 0.
         weight_dropout_seed: integer, for the draws. Default: None, drawn anew.
         **kwargs: those of `LSTM` that leave it fused.
 

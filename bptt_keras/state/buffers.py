@@ -10,10 +10,10 @@ from bptt_keras.types import Tensor
 
 
 class Buffers(keras.StatelessScope):
-    """Within: variables that a model changes by itself are values, not storage.
+    """A scope in which variables that a model changes by itself are plain values.
 
-    Random seeds, moving averages and the like are read from the values given and
-    their new values are kept apart, so that a model's forward pass is a function.
+    Random seeds, moving averages and the like are read from the values given, and
+    their new values are collected, so that a model's forward pass is a pure function.
 
     Args:
         variables: The variables, as `discover` found them.
@@ -34,7 +34,7 @@ class Buffers(keras.StatelessScope):
         self.changed: list[keras.Variable] = []
 
     def add_update(self, update: tuple[keras.Variable, Tensor]) -> None:
-        """Keeps a new value (called by Keras on `variable.assign`)."""
+        """Keeps a new value; Keras calls this on `variable.assign`."""
         if all(update[0] is not known for known in self.changed):
             self.changed.append(update[0])
         super().add_update(update)

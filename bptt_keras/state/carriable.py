@@ -1,4 +1,4 @@
-"""Which layers can be cut in time, and which are carried."""
+"""Which layers can be cut in time, and whose state is carried."""
 
 from __future__ import annotations
 
@@ -108,16 +108,16 @@ def _is_cell(layer: keras.Layer) -> bool:
 def within_a_step(model: keras.Model) -> set[int]:
     """Ids of the layers that another one applies to one timestep at a time.
 
-    Those in `TimeDistributed`, and those of `within_the_carried`.
+    These are the layers in `TimeDistributed` and those of `within_the_carried`.
     """
     return within_the_carried(model) | within_time_distributed(model)
 
 
 def within_the_carried(model: keras.Model) -> set[int]:
-    """Ids of the cells of recurrent layers, and of what is in them.
+    """Ids of the cells of recurrent layers, and of the layers inside them.
 
-    And of the layers that one with the state protocol owns, whose state is that
-    layer's affair.
+    Also of the layers inside one that follows the state protocol, which manages their
+    state itself.
     """
     return _within(
         model, lambda x: isinstance(x, keras.layers.RNN) or follows_protocol(x)
@@ -125,7 +125,7 @@ def within_the_carried(model: keras.Model) -> set[int]:
 
 
 def within_time_distributed(model: keras.Model) -> set[int]:
-    """Ids of the layers that stand in a `TimeDistributed`."""
+    """Ids of the layers inside a `TimeDistributed`."""
     return _within(model, lambda x: isinstance(x, keras.layers.TimeDistributed))
 
 

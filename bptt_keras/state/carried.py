@@ -1,4 +1,4 @@
-"""What every carried layer shares: one whose state comes from outside."""
+"""What all carried layers have in common: their state comes from outside."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Pass(NamedTuple):
 
     Fields:
         state: Named state before the first step.
-        new_state: Dict that fills up with the state after the last step.
+        new_state: Dict that is filled in with the state after the last step.
         initial: Named initial state.
         training: Boolean.
         reset: Booleans `(batch, time)`, or `None`.
         valid: Booleans `(batch, time)`, False where a row has no input, or `None`.
-        called: Dict that fills up: layer name to the `Call` that it got.
+        called: Dict that is filled in: layer name to the `Call` that it received.
     """
 
     state: State
@@ -44,8 +44,8 @@ class Call(NamedTuple):
 class Carried:
     """One layer whose state comes from outside.
 
-    A kind of layer says what its states are called (`names`), what they start from
-    (`initial_state`) and which `call` takes the place of its own (`replaced`).
+    Each kind of layer defines what its states are called (`names`), what they start
+    from (`initial_state`) and which `call` replaces its own (`replaced`).
 
     Args:
         layer: The Keras layer.
@@ -63,16 +63,16 @@ class Carried:
         raise NotImplementedError
 
     def replaced(self, one_pass: Pass) -> AbstractContextManager[None]:
-        """Within: the layer's `call` reads the pass's state and writes the new one."""
+        """A context in which `call` reads the pass's state and writes the new one."""
         raise NotImplementedError
 
     def enter(
         self, inputs: Structure, mask: Structure, one_pass: Pass
     ) -> Tensor | None:
-        """Notes the call; returns the mask that counts, `valid` included.
+        """Records the call; returns the mask that applies, `valid` included.
 
         Raises:
-            ValueError: On a second call, or where flags do not fit the sequence.
+            ValueError: On a second call, or if flags do not fit the sequence.
         """
         name = self.layer.name
         if self.name in one_pass.called:
@@ -95,11 +95,11 @@ class Carried:
 
 
 def both(mask: Structure, valid: Tensor | None) -> Tensor | None:
-    """The steps that a mask and `valid` both leave on; either may be `None`.
+    """The steps that both a mask and `valid` leave on; either may be `None`.
 
     Args:
-        mask: Booleans `(batch, time)` or `(batch, time, 1)`, or a structure of them of
-            which the first counts.
+        mask: Booleans `(batch, time)` or `(batch, time, 1)`, or a structure of them,
+            the first of which is used.
         valid: Booleans `(batch, time)`.
     """
     if valid is None or mask is None:

@@ -27,15 +27,15 @@ class CarriedRNN(Carried):
     """One `keras.layers.RNN`."""
 
     def __init__(self, layer: keras.Layer, name: str):
-        # The layer knows resets itself if its `call` takes them.
+        # The layer handles resets itself if its `call` takes them.
         self.takes_reset = "reset" in inspect.signature(type(layer).call).parameters
-        # Eagerly, even where a graph is being traced: weights may be read.
+        # Eagerly, even while a graph is being traced: weights may be read.
         with tf.init_scope():
             template = layer.get_initial_state(1)
         self.template = keras.tree.map_structure(lambda _: None, template)
         names = _state_names(layer, template)
-        # A masked step repeats the output before it. Where that is no part of the
-        # state, it is carried beside it, or a cut would lose it.
+        # A masked step repeats the previous output. Where that does not belong to the
+        # state, it is carried along with it, or a cut would lose it.
         self.output_of = _output_position(layer, template)
         super().__init__(
             layer, name, names if self.output_of is not None else [*names, "output"]
@@ -167,7 +167,7 @@ def _cell_state_names(cell: Any, template: Structure) -> list[str]:
 
 
 def _output_position(layer: keras.Layer, template: Structure) -> int | None:
-    """Where the layer's output stands among its flat states, or `None`."""
+    """Index of the layer's output among its flat states, or `None`."""
     known = (
         keras.layers.LSTMCell,
         keras.layers.GRUCell,

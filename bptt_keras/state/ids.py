@@ -16,17 +16,17 @@ from bptt_keras.types import Tensor
 
 @contextlib.contextmanager
 def watched_ids(model: keras.Model) -> Iterator[dict[str, Tensor]]:
-    """Within: each `Embedding` of the model notes whether its ids are in range.
+    """A context in which each `Embedding` of the model checks that ids are in range.
 
-    XLA clamps ids that are out of range without a word, and without XLA the error
-    names no layer. So they are clamped here and the finding says whether that
-    changed any.
+    XLA silently clamps ids that are out of range, and without XLA the error names no
+    layer. So they are clamped here, and the finding says whether any was changed.
 
     Args:
         model: A built `keras.Model`.
 
     Yields:
-        Dict that fills up as the model is called: layer name to scalar boolean.
+        Dict that is filled in as the model is called: layer name to scalar boolean,
+        true where all ids were in range.
     """
     found: dict[str, Tensor] = {}
     with LOCK, contextlib.ExitStack() as replaced:

@@ -1,4 +1,4 @@
-"""Where a pass through a model stands: which leading axes are rows and timesteps."""
+"""Where in a model a pass is: which leading axes are rows and timesteps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bptt_keras.types import Tensor
 
 
 class Note(NamedTuple):
-    """A tensor that was asked about.
+    """A tensor that `Place.fits` was asked about.
 
     Fields:
         layer: The layer that it enters or leaves.
@@ -33,7 +33,7 @@ class Note(NamedTuple):
 
 
 class Place:
-    """What a layer has to know of where it stands in one pass.
+    """What a layer has to know of its place in one pass.
 
     Tensors have the axes `(batch, time, ...)`. Within `TimeDistributed` the two are
     merged into one, `(batch * time, ...)`.
@@ -47,7 +47,7 @@ class Place:
             `TimeDistributed`, `(batch * time,)`; `None` if all of them do.
         sizes: Within `TimeDistributed` the sizes of the merged axes, integers where
             they are known; else `None`.
-        notes: `{key: Note}` of all that was asked about.
+        notes: `{key: Note}` of all tensors that were asked about.
         handed: How often each layer was handed the flags, by id.
     """
 
@@ -61,11 +61,11 @@ class Place:
 
     @contextlib.contextmanager
     def merged(self, sizes: list[int | Tensor], flags: Tensor | None) -> Iterator[None]:
-        """Within: rows and timesteps are one axis.
+        """A context in which rows and timesteps are one axis.
 
         Args:
             sizes: `[rows, timesteps]` of the axes that are merged.
-            flags: As the attribute will be.
+            flags: What the attribute becomes.
         """
         outer = self.flags, self.sizes
         self.flags, self.sizes = flags, [*(self.sizes or sizes[:1]), sizes[1]]
@@ -83,7 +83,7 @@ class Place:
         """Whether the first axes of a tensor are those of `flags`.
 
         A feature axis may happen to be as long as the sequence. So what two traces
-        of other lengths have shown goes before what the shape says.
+        with other lengths have shown takes precedence over the shape.
 
         Args:
             layer: The layer that the tensor enters or leaves.

@@ -1,4 +1,4 @@
-"""An object that runs another function under one of its names for a while."""
+"""Replaces a method of an object for a while."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ LOCK = threading.RLock()
 def replaced_call(
     layer: keras.Layer, call: Callable[..., Any]
 ) -> AbstractContextManager[None]:
-    """Within: `layer` runs `call` for its own. One may stand inside another."""
+    """A context in which `layer` runs `call` instead of its own; contexts may nest."""
     return replaced(layer, "call", call)
 
 
 @contextlib.contextmanager
 def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Within: `owner.name` is `function`. One may stand inside another.
+    """A context in which `owner.name` is `function`; contexts may nest.
 
     Args:
         owner: A layer or a variable.
         name: Name of a method, or of an attribute that holds a function.
-        function: What takes its place.
+        function: What replaces it.
     """
     original, thread = getattr(owner, name), threading.get_ident()
 
     def function_of_owner(*args, **kwargs):
-        # Another thread may call the same model meanwhile: it gets the layer's own.
+        # Another thread may call the same model meanwhile: it runs the layer's own.
         mine = threading.get_ident() == thread
         return (function if mine else original)(*args, **kwargs)
 

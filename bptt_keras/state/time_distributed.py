@@ -24,10 +24,10 @@ def merges_time(layer: keras.Layer) -> bool:
 
 
 def merging(layer: keras.Layer, place: Place) -> AbstractContextManager[None]:
-    """Within: the inner layer of a `TimeDistributed` is called once.
+    """A context in which the inner layer of a `TimeDistributed` is called once.
 
-    No mask goes to the inner layer by itself: a flag for each row of the merged axis
-    means nothing to a recurrent layer, say. Those to which it does find it in `place`.
+    The inner layer gets no mask: a flag for each row of the merged axis means nothing
+    to a recurrent layer, for instance. Layers that can use it find it in `place`.
 
     Args:
         layer: A `keras.layers.TimeDistributed`.

@@ -1,4 +1,4 @@
-"""What is done to a named state, leaf by leaf."""
+"""Operations on a named state, leaf by leaf."""
 
 from __future__ import annotations
 

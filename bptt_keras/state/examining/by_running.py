@@ -1,4 +1,4 @@
-"""Whether cutting time changes what a model computes, found out by running it."""
+"""Finds out by running a model whether cutting time changes what it computes."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def check_by_running(step: PureStep, specs: Structure) -> str | None:
         specs: As for `discover`.
 
     Returns:
-        `None` if the model passed; else the reason, a string, why it could not be
-        checked: it does not run on made-up data, or draws random numbers.
+        `None` if the model passed; otherwise the reason why it could not be checked, a
+        string: it does not run on made-up data, or draws random numbers.
 
     Raises:
         ValueError: Names the first layer whose inputs are the same in one piece and in
@@ -61,7 +61,7 @@ def check_by_running(step: PureStep, specs: Structure) -> str | None:
         except ValueError as error:
             assert "'m' (Lambda)" in str(error)
     """
-    # Eagerly, even where a graph is being traced.
+    # Eagerly, even while a graph is being traced.
     with tf.init_scope():
         try:
             inputs = _made_up(step.model, specs)
@@ -108,7 +108,7 @@ def _whole_and_pieces(
 ) -> tuple[Any, tuple[Any, Any], list[keras.Variable]]:
     """Flat outputs of one call, of the two pieces, and the seeds that were used.
 
-    `watch` makes the context of each of the three calls.
+    `watch` makes a context for each of the three calls.
     """
     timed = timed_inputs(step.model, inputs)
 
@@ -117,7 +117,7 @@ def _whole_and_pieces(
             lambda x, is_timed: x[:, window] if is_timed else x, inputs, timed
         )
         scope = Buffers([], [], step.model.trainable_variables)
-        # Ids outside a table are brought inside.
+        # Ids that are out of range are clamped.
         with scope, watched_ids(step.model):
             outputs, state, _ = step._run(cut, state, watched=watch())
         return _arrays(outputs), state, scope.changed
@@ -178,7 +178,7 @@ def _first_to_blame(step: PureStep, inputs: Structure, tolerance: float) -> Any:
 
 
 def _watchable(model: keras.Model) -> Iterator[Any]:
-    """Layers that see whole sequences, and what Functional models have beside them."""
+    """Layers that see whole sequences, and the operations of Functional models."""
     within = within_a_step(model)
     for layer in all_layers(model):
         if id(layer) not in within:
@@ -191,7 +191,7 @@ def _watchable(model: keras.Model) -> Iterator[Any]:
 def _noting(
     layer: Any, notes: dict[tuple[int, int], tuple]
 ) -> AbstractContextManager[None]:
-    """Within: each call of the layer is noted as `(layer, inputs, outputs)`."""
+    """A context in which each call is noted as `(layer, inputs, outputs)`."""
     original, calls = layer.call, [0]
 
     def call(*args, **kwargs):

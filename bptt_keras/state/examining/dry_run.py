@@ -1,4 +1,4 @@
-"""What a model does, found out by tracing it without computing anything."""
+"""Finds out what a model does by tracing it, without computing anything."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Findings(NamedTuple):
         sequence_output: True if the outputs have one step for each input step.
         outputs: `tf.TensorSpec` of the outputs, structured like them; rows, and
             timesteps where there are any, are `None`.
-        why_rows_depend: Why the rows of a batch cannot be run apart, or `None`:
+        why_rows_depend: Why the rows of a batch cannot be run separately, or `None`:
             moving averages over the batch, losses added by layers, several outputs.
         why_not_in_parts: Why a window cannot be run in parts with the same result, or
             `None`: moving averages, losses added by layers, random draws that the
@@ -52,7 +52,7 @@ class Findings(NamedTuple):
 
 
 def discover(step: PureStep, specs: Structure) -> Findings:
-    """Traces a model twice, with two lengths, and computes nothing.
+    """Traces a model with two lengths, without computing anything.
 
     Args:
         step: A `PureStep`.
@@ -119,9 +119,9 @@ def _why_padding_counts(step: PureStep, specs: Structure) -> str | None:
 def _why_parts_repeat(model: keras.Model, buffers: list[keras.Variable]) -> str | None:
     """Names a layer that would draw the same numbers in each part of a window.
 
-    Dropout draws by timestep here; recurrent layers and `SpatialDropout1D` draw one
+    Here `Dropout` draws by timestep; recurrent layers and `SpatialDropout1D` draw one
     mask for all timesteps, which parts are meant to share. Within `TimeDistributed`
-    timesteps are rows to those, and each has a mask of its own.
+    they see timesteps as rows, each with a mask of its own.
     """
     rows = within_time_distributed(model)
     seeds = {id(v) for v in buffers if is_seed(v)}

@@ -1,4 +1,4 @@
-"""What padding would do to a model, found out by tracing it with two lengths."""
+"""Finds out by tracing a model with two lengths what padding would do to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Examination(NamedTuple):
     """What two traces showed.
 
     Fields:
-        fits: `{key: boolean}`, what `Place.fits` is to answer; `None` if the model
+        fits: `{key: boolean}`, what `Place.fits` should answer; `None` if the model
             does not run with those lengths.
         why: A sentence without a full stop, why padding would count, or `None`.
         remedy: What to do about it, a sentence.
@@ -37,7 +37,7 @@ class Examination(NamedTuple):
 
 
 class _Made(NamedTuple):
-    """A loss or a new value of a variable that one call of a layer made.
+    """A loss, or a new value of a variable, that one call of a layer made.
 
     Fields:
         layer: The layer.
@@ -54,7 +54,7 @@ class _Made(NamedTuple):
 
 
 def examine(step: Any, specs: Structure, training: bool) -> Examination:
-    """Traces a model with two lengths, all steps valid, and computes nothing.
+    """Traces a model with two lengths, all steps valid, without computing anything.
 
     An axis that is as long as the sequence both times is time. A loss or a moving
     average that a layer makes from inputs which change with the length would count
@@ -163,7 +163,7 @@ def _trace(
 def _noting_all(
     step: Any, place: Place, scope: Buffers, made: list[_Made]
 ) -> Iterator[None]:
-    """Within: what layers make by themselves is noted."""
+    """A context in which what layers make by themselves is noted."""
     with contextlib.ExitStack() as stack:
         for layer in step.own_layers:
             if isinstance(layer, keras.layers.BatchNormalization) or is_foreign(layer):
