@@ -70,7 +70,7 @@ def test_a_layer_says_whether_its_call_takes_training():
 
 
 def test_a_functional_model_tells_the_structure_of_its_inputs():
-    declared = {"a": keras.Input((2,)), "b": keras.Input((3,))}
+    declared = {"a": keras.Input((2,), name="a"), "b": keras.Input((3,), name="b")}
     outputs = keras.layers.Concatenate()(list(declared.values()))
     structure = internals.declared_inputs(keras.Model(declared, outputs))
     assert isinstance(structure, dict) and set(structure) == {"a", "b"}, (
@@ -256,7 +256,7 @@ def test_an_optimizer_knows_its_variables():
 def two_outputs():
     """A compiled model with the outputs `a` and `b`, its targets and its outputs."""
     inputs = keras.Input((2,))
-    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in "ba"}
+    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in "ab"}
     model = keras.Model(inputs, outputs)
     model.compile(
         "sgd",
