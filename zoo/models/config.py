@@ -23,7 +23,7 @@ from zoo.layers import (
     WordEmbedding,
 )
 from zoo.models.sizes import EMBEDDINGS, KINDS, PLAIN, sizes_of
-from zoo.system.keras_internals import all_layers
+from zoo.system.keras_internals import all_layers, initializers_of
 
 # Class by name; `KINDS` says which arguments a file may give.
 LAYERS: dict[str, Callable] = {
@@ -148,8 +148,7 @@ def _without_initial_values(layers: list) -> Iterator[None]:
         (part, name, initializer)
         for layer in layers
         for part in all_layers(layer)
-        for name, initializer in vars(part).items()
-        if name.endswith("_initializer") and initializer is not None
+        for name, initializer in initializers_of(part).items()
     ]
     for part, name, _ in kept:
         setattr(part, name, keras.initializers.Zeros())
