@@ -3,7 +3,7 @@
 The only part of the library that reaches into Keras' layers. While a model is called,
 the `call` of some of its layers is replaced: recurrent ones get their state from
 outside and hand the new one back. Nothing is copied, so the step shares the model's
-weights, and nothing stays replaced when the call returns.
+weights, and everything is put back when the call returns.
 """
 
 from bptt_keras.state.buffers import Buffers

@@ -34,12 +34,7 @@ from bptt_keras.tuning.jobs.progress import BEAT, Interruption, Progress, Watche
 from bptt_keras.tuning.jobs.roles import Role
 from bptt_keras.tuning.jobs.service import PATIENCE, Chief, ChiefGoneError, Client
 from bptt_keras.tuning.jobs.workers import Workers, end_with_parent
-from bptt_keras.tuning.keras_tuner_internals import (
-    OpenTuner,
-    hyperband_epochs,
-    hyperband_parent,
-    metrics_from,
-)
+from bptt_keras.tuning.keras_tuner_internals import OpenTuner, metrics_from
 from bptt_keras.tuning.results import Results, TuningError
 
 _LOCK = "job.lock"
@@ -435,7 +430,7 @@ class DurableTuner(OpenTuner):
             Metrics of the best epoch, `{name: value}`.
         """
         values = trial.hyperparameters.values
-        epochs = hyperband_epochs(values, kwargs.get("epochs", 1))
+        epochs = values.get("tuner/epochs", kwargs.get("epochs", 1))
         self._begin_from_earlier(trial, execution)
         self._building_seed = execution.seed
         model = self.checked_model(trial.hyperparameters)
@@ -464,7 +459,7 @@ class DurableTuner(OpenTuner):
 
     def _begin_from_earlier(self, trial, execution):
         """Hyperband: begins where the trial of the round before ended."""
-        earlier = hyperband_parent(trial.hyperparameters.values)
+        earlier = trial.hyperparameters.values.get("tuner/trial_id")
         if not earlier or execution.checkpoint.is_dir():
             return
         best = Path(self.weights_file(trial.trial_id))

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import textwrap
 
 import pytest
@@ -85,6 +86,8 @@ def uses(tree):
                     yield node.lineno, name
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
+            if re.fullmatch(r"vars\(.*\)\.(update|pop)", name):
+                yield node.lineno, name
             if name in ASK or name.endswith(("kwargs.get", "arguments.get")):
                 for text in map(beginning, node.args):
                     if is_private(text) and text not in OURS:
@@ -126,6 +129,7 @@ def test_private_names_of_others_are_used_in_their_modules_alone(path):
         "arguments.get('_use_cached_eval_dataset')",
         "layer.__dict__['call'] = f",
         "vars(layer)['call'] = f",
+        "vars(layer).update(call=f)",
     ],
 )
 def test_a_private_name_is_found(code):

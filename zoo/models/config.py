@@ -18,7 +18,7 @@ import bptt_keras as bk
 from zoo import layers as zoo_layers
 from zoo.models.kinds import KINDS, PLAIN
 from zoo.models.sizes import sizes_of
-from zoo.system.keras_internals import all_layers
+from zoo.system.keras_internals import all_layers, initializers_of
 
 # Where the classes of a package are: `zoo>Beside` is `zoo.layers.Beside`.
 _PACKAGES = {"": keras.layers, "bptt_keras": bk.layers, "zoo": zoo_layers}
@@ -129,8 +129,7 @@ def _without_initial_values(layers: list) -> Iterator[None]:
         (part, name, initializer)
         for layer in layers
         for part in all_layers(layer)
-        for name, initializer in vars(part).items()
-        if name.endswith("_initializer") and initializer is not None
+        for name, initializer in initializers_of(part).items()
     ]
     for part, name, _ in kept:
         setattr(part, name, keras.initializers.Zeros())

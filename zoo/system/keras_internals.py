@@ -24,6 +24,18 @@ def is_seed(variable: keras.Variable) -> bool:
     return variable.path.endswith("seed_generator_state")
 
 
+def initializers_of(layer: keras.Layer) -> dict[str, Any]:
+    """The initialisers that a layer makes its weights with, by their attributes.
+
+    Layers of Keras have no list of them; their names end alike.
+    """
+    return {
+        name: initializer
+        for name, initializer in vars(layer).items()
+        if name.endswith("_initializer") and initializer is not None
+    }
+
+
 def set_untracked(layer: keras.Layer, name: str, value: Any) -> None:
     """Sets an attribute past Keras' tracking: what it holds is no part of the layer.
 
