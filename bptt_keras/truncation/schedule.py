@@ -56,7 +56,7 @@ class Schedule:
         stride: New timesteps of a window, an integer from 1 to `window`, or `None`
             (default): `window`.
         random: True (default): windows may differ from batch to batch, so each batch
-            asks for its own. False: they all have `window` timesteps and stand
+            asks for its own. False: they all have `window` timesteps and are
             `stride` apart, forever, as those of `FixedWindow`. That can be compiled
             as one program; `spans` is then not asked.
         uniform: True (default): all windows of a batch are `window` timesteps long,
