@@ -51,7 +51,7 @@ class ModelTraits(NamedTuple):
     all_masked: bool
 
 
-def discover(step: PureStep, specs: Structure) -> Findings:
+def discover(step: PureStep, specs: Structure) -> ModelTraits:
     """Traces a model with two lengths, without computing anything.
 
     Args:
