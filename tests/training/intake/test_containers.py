@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.training.batches.test_ragged import LENGTHS, model_of, sequences
+from tests.training.intake.test_ragged import LENGTHS, model_of, sequences
 
 import bptt_keras as bk
 from bptt_keras.training.intake.containers import as_arrays, from_containers
