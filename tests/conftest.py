@@ -14,9 +14,9 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 import keras
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework import ops
 
 from bptt_keras.backend import has_gpu
+from bptt_keras.tensorflow_internals import custom_gradients, forget_gradients
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -56,9 +56,7 @@ def no_garbage_of_other_modules():
     yield
     keras.backend.clear_session()
     # TensorFlow 2.21 never forgets a custom gradient, nor the graph that it was for.
-    registered = ops.gradient_registry._registry
-    for name in [n for n in registered if n.startswith("CustomGradient-")]:
-        del registered[name]
+    forget_gradients(custom_gradients())
     gc.collect()
     # What is left stays: TensorFlow's and Keras' own objects, hundreds of thousands.
     gc.freeze()

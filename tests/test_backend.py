@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import keras
 import pytest
 
-from bptt_keras import backend
+from bptt_keras import backend, tensorflow_internals
 from bptt_keras.backend import compile_cache, require_tensorflow, use_compile_cache
 
 
@@ -40,7 +40,7 @@ def test_tensorflow_is_accepted():
 @pytest.fixture
 def early(monkeypatch):
     """As if TensorFlow had not run yet, with no settings of its own."""
-    monkeypatch.setattr(backend, "_operations_have_run", lambda: False)
+    monkeypatch.setattr(tensorflow_internals, "operations_have_run", lambda: False)
     # Set first, so that it is put back as it was.
     monkeypatch.setenv("TF_XLA_FLAGS", "")
     monkeypatch.delenv("TF_XLA_FLAGS")

@@ -7,10 +7,8 @@ feature, which it turns into vector instructions.
 """
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.ops import gen_xla_ops
-from tensorflow.python.ops import control_flow_util
 
-from bptt_keras.kernels.tapes import unrecorded
+from bptt_keras.tensorflow_internals import compiled_by_xla, unrecorded, updated_slice
 
 
 def swap_to_front(x, mask=None):
@@ -126,7 +124,7 @@ def join(parts, place):
     # A concatenation would be computed anew, branch by branch, by all that read it.
     start = tf.constant(0)
     for part in parts:
-        place = gen_xla_ops.xla_dynamic_update_slice(place, part, [start])
+        place = updated_slice(place, part, [start])
         start += _size(part)
     return place
 
@@ -220,7 +218,7 @@ class _Store:
             return array.write(t, vector)
         features, _, batch = self._shape
         column = tf.reshape(vector, tf.stack([features, 1, batch]))
-        return gen_xla_ops.xla_dynamic_update_slice(array, column, [0, t, 0])
+        return updated_slice(array, column, [0, t, 0])
 
     def read(self, array):
         if self._in_place:
@@ -247,11 +245,3 @@ def _along(flags, vector):
 def _size(vector):
     """Its number of elements, an integer where it is known."""
     return vector.shape[0] or tf.size(vector)
-
-
-def compiled_by_xla():
-    """Whether the function that is being traced will be compiled by XLA."""
-    if tf.executing_eagerly():
-        return False
-    graph = tf.compat.v1.get_default_graph()
-    return control_flow_util.GraphOrParentsInXlaContext(graph)

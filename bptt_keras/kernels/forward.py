@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from bptt_keras.kernels.feature_major import wide
 from bptt_keras.kernels.scan import clear_rows, hold_rows, scan
-from bptt_keras.kernels.tapes import unrecorded
+from bptt_keras.tensorflow_internals import unrecorded
 
 
 def forward(step, x, states, kernel, recurrent_kernel, bias, *, mask=None, reset=None):

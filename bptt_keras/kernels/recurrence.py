@@ -10,7 +10,7 @@ from bptt_keras.kernels.scan import (
     recurrent_gradient,
     scan,
 )
-from bptt_keras.kernels.tapes import unrecorded
+from bptt_keras.tensorflow_internals import unrecorded
 
 
 def recurrence(

@@ -5,6 +5,7 @@ import inspect
 import keras
 import keras_tuner
 
+from bptt_keras.keras_internals import compile_arguments, schedule_of
 from bptt_keras.training import clipping as rules
 from bptt_keras.training.trainer import TruncatedBPTT
 from bptt_keras.tuning.ranges import (
@@ -195,7 +196,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         if isinstance(model, TruncatedBPTT):
             return None
         # As they were given: functions of one's own cannot be read from a config.
-        given = dict(model._compile_config.config)
+        given = compile_arguments(model)
         return {**given, "optimizer": model.optimizer, "loss": model.loss}
 
     def fit(self, hp, model, *args, **kwargs):
@@ -336,8 +337,7 @@ def _optimizer(optimizer, rate, rule):
     """An optimizer with a trial's learning rate, behind its rule."""
     optimizer = keras.optimizers.get("adam" if optimizer is None else optimizer)
     if rate is not None:
-        scheduled = getattr(optimizer, "_learning_rate", None)
-        if isinstance(scheduled, keras.optimizers.schedules.LearningRateSchedule):
+        if schedule_of(optimizer) is not None:
             raise keras_tuner.errors.FatalValueError(
                 "`learning_rate` cannot be tuned over a schedule. Make the schedule "
                 'with `hp.Float("learning_rate", ...)` where the model is compiled.'

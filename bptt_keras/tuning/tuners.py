@@ -11,9 +11,9 @@ from pathlib import Path
 import filelock
 import keras
 import keras_tuner
-from keras_tuner.src.engine import tuner_utils
 
 from bptt_keras.backend import forgetting_gradients
+from bptt_keras.keras_internals import COMPILED_METRICS, given_metrics
 from bptt_keras.training.trainer import TruncatedBPTT
 from bptt_keras.tuning.hypermodel import TruncatedHyperModel, asks_to_validate
 from bptt_keras.tuning.jobs import oracle as oracles
@@ -34,6 +34,7 @@ from bptt_keras.tuning.jobs.progress import BEAT, Interruption, Progress, Watche
 from bptt_keras.tuning.jobs.roles import Role
 from bptt_keras.tuning.jobs.service import PATIENCE, Chief, ChiefGoneError, Client
 from bptt_keras.tuning.jobs.workers import Workers, end_with_parent
+from bptt_keras.tuning.keras_tuner_internals import OpenTuner, metrics_from
 from bptt_keras.tuning.results import Results, TuningError
 
 _LOCK = "job.lock"
@@ -42,7 +43,7 @@ _BEST = "checkpoint.weights.h5"
 GRACE = 5.0
 
 
-class DurableTuner(keras_tuner.Tuner):
+class DurableTuner(OpenTuner):
     """What the tuners here share. See `RandomSearch` for the arguments.
 
     `search(*args, **kwargs)` takes what `fit` takes, as KerasTuner's does. A
@@ -126,7 +127,8 @@ class DurableTuner(keras_tuner.Tuner):
 
     # --- What KerasTuner's base class would keep in files of its own ----------------
 
-    def _get_tuner_fname(self):
+    def tuner_file(self):
+        """A path without a file."""
         # There is none: so that the space is always made, and then compared.
         return os.path.join(self.project_dir, "tuner.json")
 
@@ -198,7 +200,7 @@ class DurableTuner(keras_tuner.Tuner):
         if all(name.removeprefix("val_").endswith("loss") for name in names):
             return
         try:
-            model = self._try_build(self.own_oracle.get_space())
+            model = self.checked_model(self.own_oracle.get_space())
         except Exception:
             # The trial with these values will say why.
             return
@@ -380,8 +382,7 @@ class DurableTuner(keras_tuner.Tuner):
         """Means over the executions, of their best epochs."""
         objective = self.own_oracle.objective
         results = self.run_trial(trial, *args, **kwargs)
-        tuner_utils.validate_trial_results(results, objective, "Tuner.run_trial()")
-        metrics = tuner_utils.convert_to_metrics_dict(results, objective)
+        metrics = metrics_from(results, objective, "Tuner.run_trial()")
         metrics = {name: float(value) for name, value in metrics.items()}
         value = objective.get_value(metrics)
         if not abs(value) < float("inf"):
@@ -432,10 +433,10 @@ class DurableTuner(keras_tuner.Tuner):
         epochs = values.get("tuner/epochs", kwargs.get("epochs", 1))
         self._begin_from_earlier(trial, execution)
         self._building_seed = execution.seed
-        model = self._try_build(trial.hyperparameters)
-        callbacks = self._deepcopy_callbacks(kwargs.pop("callbacks", None) or [])
-        self._configure_tensorboard_dir(callbacks, trial, execution.folder.name)
-        best = Path(self._get_checkpoint_fname(trial.trial_id))
+        model = self.checked_model(trial.hyperparameters)
+        callbacks = self.copied_callbacks(kwargs.pop("callbacks", None) or [])
+        self.direct_tensorboard(callbacks, trial, execution=execution.folder.name)
+        best = Path(self.weights_file(trial.trial_id))
         logged = not self._says_itself
         checkpoint = Checkpoint(execution, best, callbacks, logged=logged)
         done = checkpoint.restore(model)
@@ -461,19 +462,20 @@ class DurableTuner(keras_tuner.Tuner):
         earlier = trial.hyperparameters.values.get("tuner/trial_id")
         if not earlier or execution.checkpoint.is_dir():
             return
-        best = Path(self._get_checkpoint_fname(trial.trial_id))
-        kept = Path(self._get_checkpoint_fname(earlier))
+        best = Path(self.weights_file(trial.trial_id))
+        kept = Path(self.weights_file(earlier))
         if kept.is_file() and not best.is_file():
             # No epoch of this round may be better.
             copy_weights(kept, best)
         folder = Path(self.get_trial_dir(earlier)) / execution.folder.name
         execution.begin_from(Execution(folder, None, None, 0, reports=False))
 
-    def _build_hypermodel(self, hp):
+    def made_model(self, hp):
+        """What the hypermodel builds, from the seed of the execution that runs."""
         # Here, since KerasTuner has cleared the session, and the seed with it, before.
         if self._building_seed is not None:
             keras.utils.set_random_seed(self._building_seed)
-        return super()._build_hypermodel(hp)
+        return super().made_model(hp)
 
     def _best_of(self, checkpoint, results):
         objective = self.own_oracle.objective
@@ -491,8 +493,7 @@ class DurableTuner(keras_tuner.Tuner):
         )
         if checkpoint.history and not returned:
             refuse_unlogged(objective, checkpoint.history[-1])
-        tuner_utils.validate_trial_results(results, objective, "HyperModel.fit()")
-        return tuner_utils.convert_to_metrics_dict(results, objective)
+        return metrics_from(results, objective, "HyperModel.fit()")
 
     # --- Models and results ---------------------------------------------------------
 
@@ -519,12 +520,13 @@ class DurableTuner(keras_tuner.Tuner):
 
     def load_model(self, trial):
         """A trial's model, with the weights of its best epoch."""
-        model = self._try_build(trial.hyperparameters)
-        weights = Path(self._get_checkpoint_fname(trial.trial_id))
+        model = self.checked_model(trial.hyperparameters)
+        weights = Path(self.weights_file(trial.trial_id))
         restore_model(model, weights, weights.with_name("build_config.json"))
         return model
 
-    def _get_checkpoint_fname(self, trial_id):
+    def weights_file(self, trial_id):
+        """Path of the weights of a trial's best epoch."""
         return os.path.join(self.get_trial_dir(trial_id), _BEST)
 
     def _write_error(self, trial):
@@ -559,15 +561,11 @@ def _measured(model):
     """Names of the metrics that a model logs; `None`: it does not tell."""
     kind = type(model)
     plain = (kind.fit, kind.train_step) == (keras.Model.fit, keras.Model.train_step)
-    compiled = getattr(model, "_compile_metrics", None)
     if not (plain or isinstance(model, TruncatedBPTT)) or not model.compiled:
         return None
     # Keras has them under names only once it has seen targets.
-    given = keras.tree.flatten(
-        [getattr(compiled, f"_user_{kind}metrics", None) for kind in ("", "weighted_")]
-    )
     known = {metric.name for metric in model.metrics}
-    for metric in given:
+    for metric in given_metrics(model):
         if metric is None:
             continue
         name = metric if isinstance(metric, str) else getattr(metric, "name", None)
@@ -575,7 +573,7 @@ def _measured(model):
         if name is None:
             return None
         known.add(name)
-    return known - {"loss", "compile_metrics"}
+    return known - {"loss", COMPILED_METRICS}
 
 
 def _cause(error):

@@ -12,6 +12,8 @@ import keras_tuner
 from bptt_keras.tuning.jobs import oracle as oracles
 from bptt_keras.tuning.jobs.definition import ChangedError, refuse_changes
 from bptt_keras.tuning.jobs.oracle import DurableOracle
+from bptt_keras.tuning.keras_tuner_internals import was_tried
+from bptt_keras.tuning.optuna_internals import id_of
 from bptt_keras.tuning.tuners import DurableTuner
 
 SAMPLERS = ("random", "tpe")
@@ -108,7 +110,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
             self._tell(trial, made)
 
     def _handle(self, frozen):
-        return _optuna().trial.Trial(self._study, frozen._trial_id)
+        return _optuna().trial.Trial(self._study, id_of(frozen))
 
     def _ask(self, name, values=None):
         """A trial of the study, with given values or such as the sampler proposes."""
@@ -166,7 +168,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         try:
             made = self._ask(trial_id, values)
             proposed = self._suggest(made)
-            if self._duplicate(proposed):
+            if was_tried(self, proposed):
                 failed = _optuna().trial.TrialState.FAIL
                 self._study.tell(made.number, state=failed)
                 self._seed_offset()

@@ -12,6 +12,8 @@ from tests.project.files import ROOT, module_name, parse, python_files
 MAY_IMPORT = {
     "backend": set(),
     "types": set(),
+    "keras_internals": set(),
+    "tensorflow_internals": set(),
     "truncation": set(),
     "kernels": set(),
     "initializers": set(),
@@ -47,7 +49,62 @@ LONGEST = 350  # lines of a module, docstrings aside
 MOST = 12  # modules of a folder
 # Folders that hold a list of equals, as many as there are.
 LISTS = {"zoo/cli/commands", "zoo/layers", "zoo/tasks"}
+# What every part may import.
+FOR_ALL = {"backend", "types", "keras_internals", "tensorflow_internals"}
+# Room of `bptt_keras.training`, or a module beside the rooms -> what it may import of
+# the others. What runs a batch knows nothing of how a user's data came to be one.
+TRAINING_MAY_IMPORT = {
+    "assertions": set(),
+    "clipping": set(),
+    "steps": set(),
+    "measures": {"assertions"},
+    "batches": {"assertions"},
+    "programs": {"measures", "assertions"},
+    "windows": {"programs", "batches", "measures", "clipping", "assertions"},
+    "intake": {"batches", "assertions"},
+    "building": {"batches"},
+    "options": {"windows", "programs"},
+    "modes": {"options", "building", "windows", "programs", "batches", "measures"},
+    "setup": {"modes", "options", "building", "batches", "measures"},
+    "engine": {
+        "setup",
+        "modes",
+        "options",
+        "building",
+        "windows",
+        "programs",
+        "batches",
+        "measures",
+    },
+    "epochs": {"engine", "clipping"},
+    "description": {"engine", "modes", "options", "programs", "clipping"},
+    "wrapper": {"building", "batches"},
+    "engine_model": {
+        "wrapper",
+        "engine",
+        "modes",
+        "options",
+        "steps",
+        "intake",
+        "measures",
+        "clipping",
+        "assertions",
+    },
+    "trainer": {
+        "engine_model",
+        "wrapper",
+        "engine",
+        "epochs",
+        "description",
+        "modes",
+        "options",
+        "intake",
+        "measures",
+        "clipping",
+    },
+}
 LIBRARY = python_files("bptt_keras")
+TRAINING = [path for path in LIBRARY if "training" in path.parts]
 ZOO = python_files("zoo")
 MODULES = {module_name(path): path for path in (*LIBRARY, *ZOO)}
 
@@ -73,6 +130,12 @@ def part_of(module):
     return names[1] if names[0] == "bptt_keras" and len(names) > 1 else None
 
 
+def room_of(module):
+    """`bptt_keras.training.windows.carry` -> `windows`; None outside of all rooms."""
+    names = module.split(".")
+    return names[2] if names[:2] == ["bptt_keras", "training"] and names[2:] else None
+
+
 @pytest.mark.parametrize("path", LIBRARY, ids=module_name)
 def test_library_parts_import_only_what_lies_below(path):
     part = part_of(module_name(path))
@@ -80,11 +143,21 @@ def test_library_parts_import_only_what_lies_below(path):
         return
     assert part in MAY_IMPORT, f"add a row for `{part}` to MAY_IMPORT"
     modules = set(imported_modules(path))
-    parts = {part_of(module) for module in modules} - {None, part, "backend", "types"}
+    parts = {part_of(module) for module in modules} - {None, part, *FOR_ALL}
     assert parts <= MAY_IMPORT[part]
     assert not {m for m in modules if m == "zoo" or m.startswith("zoo.")}
     # `from bptt_keras import X` inside the library would be a circle.
     assert "bptt_keras" not in modules or parts
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=module_name)
+def test_rooms_of_training_import_only_what_lies_below(path):
+    room = room_of(module_name(path))
+    if room is None:
+        return
+    assert room in TRAINING_MAY_IMPORT, f"add a row for `{room}`"
+    rooms = {room_of(module) for module in imported_modules(path)} - {None, room}
+    assert rooms <= TRAINING_MAY_IMPORT[room]
 
 
 @pytest.mark.parametrize("path", [*LIBRARY, *ZOO], ids=module_name)
@@ -141,7 +214,7 @@ def resolved(path, nodes):
             yield from (name if name in MODULES else prefix for name in names)
 
 
-def room_of(module):
+def zoo_room_of(module):
     """`zoo.tasks.adding` -> `tasks`; None for `zoo` itself and for others."""
     names = module.split(".")
     return names[1] if names[0] == "zoo" and len(names) > 1 else None
@@ -149,14 +222,14 @@ def room_of(module):
 
 @pytest.mark.parametrize("path", ZOO, ids=module_name)
 def test_rooms_of_the_zoo_import_only_what_lies_below(path):
-    room = room_of(module_name(path))
+    room = zoo_room_of(module_name(path))
     if path.parent.name == "zoo":  # the public names, and `python -m zoo`
         return
     places = [place for place, rooms in enumerate(ROOMS) if room in rooms]
     assert places, f"add a place for `{room}` to ROOMS"
     below = set().union(*ROOMS[: places[0]])
     modules = resolved(path, ast.walk(parse(path)))
-    assert {room_of(module) for module in modules} - {None, room} <= below
+    assert {zoo_room_of(module) for module in modules} - {None, room} <= below
 
 
 @pytest.mark.parametrize("paths", [LIBRARY, ZOO], ids=["library", "zoo"])
@@ -205,7 +278,7 @@ def test_what_is_imported_inside_functions_is_put_off_for_a_reason(path):
     for above, run in imports_inside(path):
         assert above.startswith("#") and "put off" in above.lower(), run[0].lineno
         # The command line puts off more: it answers `--help` at once.
-        if room_of(module_name(path)) != "cli":
+        if zoo_room_of(module_name(path)) != "cli":
             assert all(map(is_heavy, resolved(path, run))), run[0].lineno
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from zoo.cli.argparse_internals import all_arguments
 from zoo.cli.parser import Parser
 from zoo.store.index import own_index
 
@@ -30,7 +30,7 @@ def script(parser: Parser, shell: str) -> str:
 
     names = sorted(own_index().presets)
     bash = [_in_bash(_NAMES, names, "compgen -d")]
-    for number, action in enumerate(_actions(parser)):
+    for number, action in enumerate(all_arguments(parser, fill=Parser.fill)):
         takes = set((action.metavar or "").replace(".", "|").split("|"))
         if action.choices is not None:
             continue
@@ -53,14 +53,3 @@ def _in_bash(name: str, words: Sequence[str], *more: str) -> str:
     """A function that prints those of some words that begin like its argument."""
     ways = [f"compgen -W {shlex.quote(' '.join(words))}", *more]
     return "\n".join([f"{name}() {{", *(f'  {way} -- "$1"' for way in ways), "}"])
-
-
-def _actions(parser: Parser) -> Iterator[Any]:
-    """All arguments of a parser and of its subparsers."""
-    parser.fill()
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for child in action.choices.values():
-                yield from _actions(child)
-        else:
-            yield action

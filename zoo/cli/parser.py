@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
+from zoo.cli.argparse_internals import invalid_choice, options_of
 from zoo.cli.commands import COMMANDS
 from zoo.plain.suggestions import did_you_mean
 from zoo.system.extras import tensorflow_version
@@ -74,16 +74,15 @@ class Parser(argparse.ArgumentParser):
         # Told here: the parser above, which argparse leaves it to, has other options.
         options = [word.partition("=")[0] for word in rest if word.startswith("--")]
         if options:
-            meant = did_you_mean(options[0], self._option_string_actions)
+            meant = did_you_mean(options[0], options_of(self))
             self.error(f"there is no option {options[0]}.{meant}")
         return namespace, rest
 
     def error(self, message: str) -> NoReturn:
         """Ends with one line, which asks what a wrong word may have meant."""
-        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
-        if choice:
-            word, known = choice.groups()
-            message += "." + did_you_mean(word, known.replace("'", "").split(", "))
+        choice = invalid_choice(message)
+        if choice is not None:
+            message += "." + did_you_mean(*choice)
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 

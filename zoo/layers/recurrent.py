@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 import bptt_keras as bk
-from zoo.recipes.recipe import Recipe
+from zoo.recipes.recipe import RECURRENT, Recipe
 
 
 def recurrent_stack(
@@ -57,13 +57,4 @@ def recurrent_layer(
             "bias_initializer": bk.initializers.Chrono(steps),
             "unit_forget_bias": False,
         }
-    kinds: dict[str, type] = {
-        "lstm": bk.layers.LSTM,
-        "gru": bk.layers.GRU,
-        "simple-rnn": bk.layers.SimpleRNN,
-        "layer-norm-lstm": bk.layers.LayerNormLSTM,
-        "ind-rnn": bk.layers.IndRNN,
-        "min-gru": bk.layers.MinGRU,
-        "lru": bk.layers.LRU,
-    }
-    return kinds[name](units, **options)
+    return getattr(bk.layers, RECURRENT[name])(units, **options)

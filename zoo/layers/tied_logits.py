@@ -8,6 +8,7 @@ import keras
 
 from zoo.layers.types import Shape, Tensor
 from zoo.layers.word_embedding import WordEmbedding
+from zoo.system.keras_internals import set_untracked
 
 
 class TiedLogits(keras.layers.Layer):
@@ -52,8 +53,8 @@ class TiedLogits(keras.layers.Layer):
                 "`embedding` must be a WordEmbedding. Received: "
                 f"embedding={embedding!r}"
             )
-        # Past Keras' attribute tracking: the embedding is no layer inside this one.
-        self.__dict__["embedding"] = embedding
+        # The embedding is no layer inside this one.
+        set_untracked(self, "embedding", embedding)
 
     def build(self, inputs_shape: Shape) -> None:
         if inputs_shape[-1] != self.embedding.output_dim:

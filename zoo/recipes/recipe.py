@@ -9,7 +9,17 @@ from typing import Annotated, Any
 from zoo.recipes.clipping import KINDS, holds
 from zoo.system import limits
 
-LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
+# Recurrent layers of recipes: class of `bptt_keras.layers`.
+RECURRENT = {
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "simple-rnn": "SimpleRNN",
+    "layer-norm-lstm": "LayerNormLSTM",
+    "ind-rnn": "IndRNN",
+    "min-gru": "MinGRU",
+    "lru": "LRU",
+}
+LAYERS = tuple(RECURRENT)
 # Weights of a layer in squares of its units, where there are any.
 SQUARES = {"lstm": 4, "gru": 3, "simple-rnn": 1, "layer-norm-lstm": 4, "lru": 2}
 

@@ -20,6 +20,7 @@ from zoo.store.manifest import sha256_of
 from zoo.system.errors import UserError
 from zoo.system.files import write_json
 from zoo.system.folders import new_folder
+from zoo.system.keras_internals import is_seed
 
 
 class Resumable(Protocol):
@@ -131,6 +132,6 @@ class Checkpoint(keras.callbacks.Callback):
         )
 
 
-def _seeds(model: keras.Model) -> list[Any]:
-    """The states of dropout's random numbers, which Keras saves with no weights."""
-    return [v for v in model.variables if v.path.endswith("seed_generator_state")]
+def _seeds(model):
+    """Where dropout's random numbers stand; Keras saves them with no weights."""
+    return [v for v in model.variables if is_seed(v)]

@@ -84,7 +84,7 @@ class DelayedEcho(GeneratedTask[EchoRecipe]):
         x = bits[recipe.delay :].astype(np.float32)[:, None]
         y = bits[:count].astype(np.float32)[:, None]
         return bk.data.streams(
-            x, batch_size=recipe.batch_size, window=recipe.window, targets=y
+            x, batch_size=recipe.batch_size, window=recipe.finite_window, targets=y
         )
 
     def watched(self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe) -> Any:

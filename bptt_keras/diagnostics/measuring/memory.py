@@ -7,6 +7,7 @@ from bptt_keras.diagnostics.measuring.data import map_timed
 from bptt_keras.diagnostics.measuring.memory_use import MemoryUse
 from bptt_keras.diagnostics.measuring.peak import peak_memory
 from bptt_keras.diagnostics.measuring.problem import Problem
+from bptt_keras.keras_internals import given_loss
 from bptt_keras.training.trainer import TruncatedBPTT
 from bptt_keras.truncation.arguments import whole
 
@@ -84,7 +85,7 @@ def memory(
         given = model.truncation.window if isinstance(model, TruncatedBPTT) else None
         window = given or 64
     window = whole("window", window)
-    chosen = model._compile_loss._user_loss if loss is None else loss
+    chosen = given_loss(model) if loss is None else loss
     before = [tf.identity(v.value) for v in trained.variables]
     try:
         measured = {}

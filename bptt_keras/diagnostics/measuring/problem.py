@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.diagnostics.measuring.data import load, map_timed, timed_shape
+from bptt_keras.keras_internals import given_loss
 from bptt_keras.state import PureStep, floats
 from bptt_keras.training.trainer import TruncatedBPTT
 
@@ -96,8 +97,7 @@ class Problem:
         """Function `(y, outputs) -> (rows,)`, of one timestep."""
         name = f"`{self._asked_by}`"
         if loss is None:
-            compiled = getattr(model, "_compile_loss", None)
-            loss = None if compiled is None else compiled._user_loss
+            loss = given_loss(model)
         if loss is None:
             raise ValueError(
                 f"{name} needs a loss. Received: loss=None and a model that was not "

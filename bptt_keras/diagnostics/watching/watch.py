@@ -14,7 +14,6 @@ from bptt_keras.diagnostics.watching import findings
 from bptt_keras.diagnostics.watching.changes import news
 from bptt_keras.diagnostics.watching.looks import Look, write_looks
 from bptt_keras.training.clipping.optimizer import find_clipped, innermost
-from bptt_keras.truncation import AdaptiveWindow, FixedWindow
 from bptt_keras.truncation.arguments import whole
 
 # The full gradient is taken over so many windows, and timesteps of longer data.
@@ -155,12 +154,12 @@ class TrainingWatch(keras.callbacks.Callback):
         Windows of random lengths have no length to judge.
         """
         schedule = getattr(self.model, "truncation", None)
-        known = isinstance(schedule, FixedWindow | AdaptiveWindow)
+        known = schedule is not None and schedule.uniform
         return schedule.window if known else None
 
     def _bias(self, measure, window, shorter):
         """`TruncationBias` of windows that stand side by side, else `None`."""
-        overlaps = getattr(self.model, "stride", None) not in (None, window)
+        overlaps = window is not None and self.model.truncation.lead > 0
         if window is None or overlaps or window >= self._length:
             return None
         return measure([window] if shorter is None else [shorter, window])

@@ -5,11 +5,16 @@ import threading
 import time
 
 import keras_tuner
-import numpy as np
 from keras_tuner.engine import trial as trials
-from keras_tuner.src.engine import oracle as locks
 
 from bptt_keras.tuning.jobs.store import Store
+from bptt_keras.tuning.keras_tuner_internals import (
+    OpenOracle,
+    draw_from_seed,
+    next_combination,
+    waiting_trials,
+    was_tried,
+)
 
 STATE = "job.json"
 # A trial whose process dies so often without getting further has failed.
@@ -20,7 +25,7 @@ RUNNING, IDLE, STOPPED = "RUNNING", "IDLE", "STOPPED"
 COMPLETED, FAILED = "COMPLETED", "FAILED"
 
 
-class DurableOracle:
+class DurableOracle(OpenOracle):
     """Mixed into an oracle of KerasTuner: one state file, every trial ends once.
 
     The search is the oracle's own. What is ours: the whole state (trials, random
@@ -44,8 +49,6 @@ class DurableOracle:
         self.budget = None
         self.error = None
         self._mutex = threading.RLock()
-        # KerasTuner's own lock stays locked after an error, for all other threads.
-        locks.LOCKS[self] = _NoLock()
         self._store = self._definition = None
         self._exhausted = False
         self._spent, self._began = 0.0, None
@@ -124,9 +127,6 @@ class DurableOracle:
             self._store.write(self.get_state())
             self._written = time.monotonic()
 
-    def _save_trial(self, trial):
-        """Nothing: a trial is part of the one file."""
-
     # --- Time ---------------------------------------------------------------------
 
     @property
@@ -154,7 +154,7 @@ class DurableOracle:
         """Whether no trial is left: none to begin, to go on with, or in work."""
         full = self.max_trials and len(self.trials) >= self.max_trials
         with self._mutex:
-            waiting = self.ongoing_trials or self._retry_queue
+            waiting = self.ongoing_trials or waiting_trials(self)
             return bool((full or self._exhausted) and not waiting)
 
     # --- Trials -------------------------------------------------------------------
@@ -292,9 +292,6 @@ class DurableOracle:
                 facts["cause"] = "the objective is not a number"
             self.save()
 
-    def _check_consecutive_failures(self):
-        """Nothing: a trial that fails ends itself alone."""
-
     def update_trial(self, trial_id, metrics, step=0):
         """Takes the metrics of a trial, instead of those that came before."""
         with self._mutex:
@@ -344,7 +341,7 @@ class DurableOracle:
     def _release(self, worker):
         trial = self.ongoing_trials.pop(worker)
         # The first of the queue is its last.
-        self._retry_queue.insert(0, trial.trial_id)
+        waiting_trials(self).insert(0, trial.trial_id)
 
     def _worker_of(self, trial_id):
         for worker, trial in self.ongoing_trials.items():
@@ -357,16 +354,6 @@ class DurableOracle:
 
     def _stopped(self):
         return trials.Trial(self.get_space(), trial_id="", status=STOPPED)
-
-
-class _NoLock:
-    """In the place of a lock, where another one holds already."""
-
-    def acquire(self):
-        pass
-
-    def release(self):
-        pass
 
 
 def _no_facts():
@@ -404,7 +391,7 @@ class BayesianOptimizationOracle(
         """What the model of the objective proposes."""
         # By the number alone: KerasTuner's state has no place of a generator.
         seed = (self.seed + len(self.trials)) % 2**32
-        self._random_state = np.random.RandomState(seed)
+        draw_from_seed(self, seed)
         return super().populate_space(trial_id)
 
 
@@ -439,9 +426,9 @@ class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
             values = self.default_values()
         else:
             # With what trials have added to the space since.
-            values = self._get_next_combination(self.default_values(self._last))
-        while values is not None and self._duplicate(values):
-            values = self._get_next_combination(values)
+            values = next_combination(self, self.default_values(self._last))
+        while values is not None and was_tried(self, values):
+            values = next_combination(self, values)
         return values
 
     def get_state(self):

@@ -15,14 +15,14 @@ import sys
 import time
 
 import grpc
-from keras_tuner.src import protos
-from keras_tuner.src.distribute import oracle_chief, oracle_client
-from keras_tuner.src.engine import conditions
 
-# KerasTuner's service is no public part of it.
-_grpc = protos.get_service_grpc()
-# It prints a line for each condition that it sends, left there from debugging.
-conditions.print = lambda *_: None
+from bptt_keras.tuning.keras_tuner_internals import (
+    SERVICE,
+    RemoteOracle,
+    add_service,
+    stub_of,
+)
+
 _REPORT = "bptt_keras.Tuning"
 _SIGNATURE = "bptt-keras-signature"
 # Seconds that the clocks of two machines may differ.
@@ -110,8 +110,7 @@ class Chief:
             # Two chiefs on one port would share the workers.
             options=[("grpc.so_reuseport", 0)],
         )
-        servicer = oracle_chief.OracleServicer(oracle)
-        _grpc.add_OracleServicer_to_server(servicer, self._server)
+        add_service(self._server, oracle)
 
         def report(request, context):
             return oracle.report(**request)
@@ -135,7 +134,7 @@ class Chief:
         self._server.stop(grace).wait()
 
 
-class Client(oracle_client.OracleClient):
+class Client(RemoteOracle):
     """A worker's oracle: each call goes to the chief.
 
     A chief that does not answer is asked again, and the user is told; calls can be
@@ -154,16 +153,13 @@ class Client(oracle_client.OracleClient):
     """
 
     def __init__(self, oracle, address, port, worker, secret=None, patience=PATIENCE):
-        self._oracle = oracle
-        self.tuner_id = worker
-        self.multi_worker, self.should_report = False, True
         channel = grpc.insecure_channel(
             _joined(address, port),
             # By itself gRPC tries ever more rarely, up to every two minutes.
             options=[("grpc.max_reconnect_backoff_ms", 1000)],
         )
         self._caller = _Caller(_joined(address, port), secret, patience)
-        self.stub = _Stub(_grpc.OracleStub(channel), self._caller)
+        super().__init__(oracle, _Stub(stub_of(channel), self._caller), worker)
         self._report = channel.unary_unary(
             f"/{_REPORT}/Report",
             request_serializer=_encoded,
@@ -186,7 +182,7 @@ class _Stub:
         method = getattr(self._stub, name)
 
         def call(request, **_):
-            return self._caller(f"/keras_tuner.Oracle/{name}", method, request)
+            return self._caller(f"{SERVICE}{name}", method, request)
 
         return call
 

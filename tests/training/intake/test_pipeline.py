@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
-from bptt_keras.training.batches.pipeline import untuned
+from bptt_keras.training.intake.pipeline import untuned
 
 X = np.ones((4, 6, 2), "float32")
 

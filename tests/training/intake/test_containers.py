@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
-from bptt_keras.training.batches.containers import as_arrays, from_containers
-from bptt_keras.training.batches.ragged_tensors import pad_batch
-from tests.training.batches.test_ragged import LENGTHS, model_of, sequences
+from bptt_keras.training.intake.containers import as_arrays, from_containers
+from bptt_keras.training.intake.ragged_padding import pad_batch
+from tests.training.intake.test_ragged import LENGTHS, model_of, sequences
 from tests.training.test_fit import Batches
 
 

@@ -1,4 +1,9 @@
-"""What users hand over, as arrays and tensors of numbers."""
+"""Tables, lists, variables and the like as arrays and tensors of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +13,7 @@ from bptt_keras.data.sequences import is_table
 _TENSORS = tf.Tensor | tf.RaggedTensor | tf.SparseTensor
 
 
-def from_containers(value):
+def from_containers(value: Any) -> Any:
     """The value with arrays for tables, variables, masked arrays and the like.
 
     Args:
@@ -25,7 +30,7 @@ def from_containers(value):
     return _mapped(_array, value)
 
 
-def as_arrays(value, *, parts=1, rows=None):
+def as_arrays(value: Any, *, parts: int = 1, rows: int | None = None) -> Any:
     """The value with arrays for lists of numbers, too.
 
     Args:
@@ -48,7 +53,7 @@ def as_arrays(value, *, parts=1, rows=None):
     return value
 
 
-def _mapped(function, value):
+def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _mapped(function, part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -60,7 +65,7 @@ def _mapped(function, value):
     return function(value)
 
 
-def _array(value):
+def _array(value: Any) -> Any:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(
             f"Masked values are not left out by themselves. Received: a masked array "
@@ -79,7 +84,7 @@ def _array(value):
     return array if array.ndim else value
 
 
-def _of_objects(array):
+def _of_objects(array: np.ndarray) -> np.ndarray:
     """An array of numbers, if the objects are numbers, else the array as it was."""
     if array.ndim == 1 and any(hasattr(item, "__len__") for item in array):
         return array
@@ -87,7 +92,7 @@ def _of_objects(array):
     return found if found.dtype.kind in "iufb" else array
 
 
-def _joined(value):
+def _joined(value: list[Any] | tuple[Any, ...]) -> Any:
     """One array of nested lists or of arrays, or the value where they differ."""
     try:
         array = np.asarray(value)

@@ -1,5 +1,10 @@
 """Input pipelines that end at once."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -17,21 +22,27 @@ class PromptStrategy:
         prepared: Function from each dataset to the one that is used in its place.
     """
 
-    def __init__(self, strategy, prepared):
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        prepared: Callable[[tf.data.Dataset], tf.data.Dataset],
+    ):
         self._strategy = strategy
         self._prepared = prepared
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._strategy, name)
 
-    def experimental_distribute_dataset(self, dataset, *args, **kwargs):
+    def experimental_distribute_dataset(
+        self, dataset: Any, *args: Any, **kwargs: Any
+    ) -> Any:
         """As the strategy does it, with tuning off unless the dataset asks for it."""
         if isinstance(dataset, tf.data.Dataset):
             dataset = untuned(self._prepared(dataset))
         return self._strategy.experimental_distribute_dataset(dataset, *args, **kwargs)
 
 
-def untuned(dataset):
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """The dataset without `tf.data`'s tuning, unless its options say something."""
     if dataset.options().autotune.enabled is not None:
         return dataset

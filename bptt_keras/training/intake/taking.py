@@ -1,5 +1,8 @@
-"""The data of one call of the trainer: arrays as they are, sequences in batches."""
+"""Data as Keras takes them: arrays as they are, sequences in padded batches."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -8,14 +11,17 @@ import tensorflow as tf
 
 from bptt_keras.data.ragged import RaggedBatches, is_ragged
 from bptt_keras.data.sequences import holds_objects, is_table
-from bptt_keras.training.batches import checks, shapes
-from bptt_keras.training.batches.containers import as_arrays, from_containers
 from bptt_keras.training.batches.parts import split_inputs
-from bptt_keras.training.batches.ragged_tensors import holds_ragged, pad_batch
+from bptt_keras.training.intake.checks import check_beside_sequences
+from bptt_keras.training.intake.containers import as_arrays, from_containers
+from bptt_keras.training.intake.expected import Expected
+from bptt_keras.training.intake.order import BATCH_SIZE, IN_BATCHES
+from bptt_keras.training.intake.ragged_padding import holds_ragged, pad_batch
+from bptt_keras.training.intake.shapes import check_shapes
 
 
-class Handed(NamedTuple):
-    """What Keras gets.
+class Taken(NamedTuple):
+    """Data in the form that Keras gets.
 
     Fields:
         x: Arrays, or data that come in batches.
@@ -30,11 +36,19 @@ class Handed(NamedTuple):
     sequences: bool = False
 
 
-def take(trainer, x, y=None, sample_weight=None, *, batch_size=None, shuffle=False):
+def take(
+    expected: Expected,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool = False,
+) -> Taken:
     """Data as Keras takes them.
 
     Args:
-        trainer: A `TruncatedBPTT`.
+        expected: What the data must fit.
         x: As for `fit`.
         y: As for `fit`.
         sample_weight: As for `fit`.
@@ -42,18 +56,18 @@ def take(trainer, x, y=None, sample_weight=None, *, batch_size=None, shuffle=Fal
         shuffle: Whether sequences are drawn anew for each epoch.
 
     Returns:
-        `Handed`. Sequences of one length beside arrays `(rows, time, ...)` become an
+        `Taken`. Sequences of one length beside arrays `(rows, time, ...)` become an
         array like them; other sequences become padded batches.
 
     Raises:
         TypeError: If something is not made of numbers.
         ValueError: If its shape does not fit.
     """
-    if isinstance(x, checks.IN_BATCHES):
-        return Handed(x, y, sample_weight)
+    if isinstance(x, IN_BATCHES):
+        return Taken(x, y, sample_weight)
     x, y, sample_weight = (from_containers(part) for part in (x, y, sample_weight))
-    if not is_sequences(trainer.model, x):
-        return _of_arrays(trainer, x, y, sample_weight)
+    if not is_sequences(expected.model, x):
+        return _of_arrays(expected, x, y, sample_weight)
     x = as_sequences(x)
     lengths = _lengths(x)
     beside = [a for tree in (y, sample_weight) for a in _leaves(tree)]
@@ -61,42 +75,54 @@ def take(trainer, x, y=None, sample_weight=None, *, batch_size=None, shuffle=Fal
     arrays = [a for a in arrays if not isinstance(a, tf.RaggedTensor)]
     if arrays and len(set(lengths)) == 1:
         x, y, *weights = _whole(x, y, sample_weight, lengths)
-        return _of_arrays(trainer, x, y, *weights)
-    checks.check_sequences(trainer, y, sample_weight, lengths)
+        return _of_arrays(expected, x, y, *weights)
+    check_beside_sequences(expected, y, sample_weight, lengths)
     # A schedule without a window takes whole batches: any multiple of one will do.
-    window = trainer.truncation.evaluation_window or max(lengths, default=1) or 1
+    window = expected.window or max(lengths, default=1) or 1
     batches = RaggedBatches(
         x,
         y,
-        batch_size=batch_size or checks.BATCH_SIZE,
+        batch_size=batch_size or BATCH_SIZE,
         window=window,
         shuffle=shuffle,
         sample_weight=sample_weight,
     )
-    shapes.check_shapes(trainer, batches.spec)
-    return Handed(batches, sequences=True)
+    check_shapes(expected, batches.spec)
+    return Taken(batches, sequences=True)
 
 
-def take_batch(trainer, x, y=None, sample_weight=None):
-    """One batch of `train_on_batch` and its like, as `(x, y, sample_weight)`."""
-    taken = take(trainer, x, y, sample_weight, batch_size=_count(x))
+def take_batch(
+    expected: Expected, x: Any, y: Any = None, sample_weight: Any = None
+) -> tuple[Any, Any, Any]:
+    """One batch of `train_on_batch` and its like.
+
+    Args:
+        expected: What the batch must fit.
+        x: As for `train_on_batch`.
+        y: As for `train_on_batch`.
+        sample_weight: As for `train_on_batch`.
+
+    Returns:
+        `(x, y, sample_weight)`, padded where it was ragged.
+    """
+    taken = take(expected, x, y, sample_weight, batch_size=_count(x))
     if taken.sequences:
         x, y, sample_weight = (*taken.x[0], None, None)[:3]
     else:
         x, y, sample_weight, _ = taken
-        window = trainer.truncation.evaluation_window
+        window = expected.window
         if holds_ragged((x, y, sample_weight)):
             data = (x, y, sample_weight)
-            x, y, sample_weight = pad_batch(data, trainer.model, window)
-        shapes.check_shapes(trainer, x, y, sample_weight)
+            x, y, sample_weight = pad_batch(data, expected.model, window)
+        check_shapes(expected, x, y, sample_weight)
     return x, y, sample_weight
 
 
-def split_off(part, *lists):
+def split_off(fraction: float, *lists: Any) -> tuple[tuple[Any, ...], ...]:
     """The first and the last sequences of lists that belong together, as Keras does.
 
     Args:
-        part: Part of the sequences at the end, 0 to 1.
+        fraction: That of the sequences at the end, 0 to 1.
         *lists: Lists, arrays, ragged tensors, dicts of these, or `None`.
 
     Returns:
@@ -105,15 +131,15 @@ def split_off(part, *lists):
     Raises:
         ValueError: If one of them would be empty.
     """
-    count = _count(lists[0])
-    at = int(count * (1 - part))
+    count = _count(lists[0]) or 0
+    at = int(count * (1 - fraction))
     if not 0 < at < count:
         raise ValueError(
             f"`validation_split` must leave sequences on both sides. Received: "
-            f"validation_split={part} for {count} sequences."
+            f"validation_split={fraction} for {count} sequences."
         )
 
-    def cut(values, piece):
+    def cut(values: Any, piece: slice) -> Any:
         if isinstance(values, dict):
             return {key: cut(value, piece) for key, value in values.items()}
         return None if values is None else values[piece]
@@ -122,8 +148,8 @@ def split_off(part, *lists):
     return tuple(tuple(cut(v, piece) for v in lists) for piece in (first, last))
 
 
-def is_sequences(model, x):
-    """True if `x` holds sequences of different lengths, not an array of them.
+def is_sequences(model: keras.Model, x: Any) -> bool:
+    """Whether `x` holds sequences of different lengths, not an array of them.
 
     Args:
         model: The inner model.
@@ -134,18 +160,16 @@ def is_sequences(model, x):
     return is_ragged(x, max(len(declared), 1), rank=rank)
 
 
-def as_sequences(x):
-    """The sequences with an array for each that is nested lists or tuples."""
+def as_sequences(x: Any) -> Any:
+    """The sequences, with an array for each that is nested lists or tuples."""
     if isinstance(x, tf.RaggedTensor):
         return x
     return [np.asarray(item) if is_table(item) else item for item in x]
 
 
-def _of_arrays(trainer, x, y, sample_weight=None):
-    inputs = shapes.number_of_inputs(trainer.model)
-    outputs = shapes.number_of_outputs(trainer)
+def _of_arrays(expected: Expected, x: Any, y: Any, sample_weight: Any = None) -> Taken:
     parts = split_inputs(x)
-    given = as_arrays(parts.inputs, parts=inputs)
+    given = as_arrays(parts.inputs, parts=expected.number_of_inputs)
     if parts.inputs is x:
         x = given
     else:
@@ -153,18 +177,22 @@ def _of_arrays(trainer, x, y, sample_weight=None):
     first = next((a for a in _leaves(given) if getattr(a, "shape", ())), None)
     rows = None if first is None else first.shape[0]
     y, sample_weight = (
-        as_arrays(part, parts=outputs, rows=rows) for part in (y, sample_weight)
+        as_arrays(part, parts=expected.number_of_outputs, rows=rows)
+        for part in (y, sample_weight)
     )
-    return Handed(x, y, _completed(sample_weight, y, trainer.output_names, rows))
+    return Taken(x, y, _completed(sample_weight, y, expected.output_names, rows))
 
 
-def _completed(weights, y, names, rows):
+def _completed(
+    weights: Any, y: Any, names: Sequence[str] | None, rows: int | None
+) -> Any:
     """Weights in the structure of the targets, where some outputs have none.
 
     Keras wants them for all or for none.
     """
     if not isinstance(y, dict | list | tuple):
         return weights
+    given: Sequence[Any]
     if isinstance(weights, dict):
         keys = list(y) if isinstance(y, dict) else names
         if keys is None or len(keys) != len(y) or set(weights) - set(keys):
@@ -174,11 +202,12 @@ def _completed(weights, y, names, rows):
         given = weights
     else:
         return weights
-    known = [np.ones(rows, "float32") if part is None else part for part in given]
+    ones = np.ones(() if rows is None else rows, "float32")
+    known = [ones if part is None else part for part in given]
     return dict(zip(y, known, strict=True)) if isinstance(y, dict) else type(y)(known)
 
 
-def _whole(x, y, sample_weight, lengths):
+def _whole(x: Any, y: Any, sample_weight: Any, lengths: list[int]) -> tuple[Any, ...]:
     """Arrays `(n, time, ...)` of sequences of one length and what is beside them."""
     batches = RaggedBatches(
         x,
@@ -192,26 +221,26 @@ def _whole(x, y, sample_weight, lengths):
     return x["inputs"], *beside
 
 
-def _lengths(x):
+def _lengths(x: Any) -> list[int]:
     if isinstance(x, tf.RaggedTensor):
         return x.row_lengths().numpy().tolist()
     arrays = [_first(item) for item in x]
     return [len(array) for array in arrays if np.ndim(array)]
 
 
-def _first(item):
+def _first(item: Any) -> Any:
     if isinstance(item, dict):
         return next(iter(item.values()), None)
     return item[0] if isinstance(item, tuple) and item else item
 
 
-def _count(x):
-    """Number of rows of sequences, or `None` of anything else."""
+def _count(x: Any) -> int | None:
+    """Number of sequences, or `None` of anything else."""
     if isinstance(x, tf.RaggedTensor):
         return int(x.nrows())
     listed = isinstance(x, list | tuple) or holds_objects(x)
     return max(len(x), 1) if listed else None
 
 
-def _leaves(tree):
+def _leaves(tree: Any) -> list[Any]:
     return [] if tree is None else keras.tree.flatten(tree)

@@ -1,18 +1,28 @@
 """Ragged batches of a dataset as padded ones, with the lengths of their rows."""
 
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
 import tensorflow as tf
 
 from bptt_keras.state.examining.timed import declared_shapes
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batches.parts import split_inputs
+from bptt_keras.types import Structure, Tensor
 
 
-def holds_ragged(data):
-    """Whether there is a ragged tensor, or the specification of one, in `data`."""
+def holds_ragged(data: Structure) -> bool:
+    """Whether data hold a ragged tensor, or the specification of one."""
     return any(_is_ragged(leaf) for leaf in _leaves(data))
 
 
-def pad_dataset(dataset, model, window):
+def pad_dataset(
+    dataset: tf.data.Dataset, model: keras.Model, window: int | None
+) -> tf.data.Dataset:
     """The dataset with padded tensors and `lengths` for ragged tensors.
 
     Number and order of the batches stay, and so do batches that have nothing ragged.
@@ -26,14 +36,14 @@ def pad_dataset(dataset, model, window):
         return dataset
 
     @tf.autograph.experimental.do_not_convert
-    def pad(*data):
+    def pad(*data: Any) -> tuple[Any, ...]:
         data = data if isinstance(dataset.element_spec, tuple) else data[0]
         return pad_batch(data, model, window)
 
     return dataset.map(pad)
 
 
-def pad_batch(data, model, window):
+def pad_batch(data: Any, model: keras.Model, window: int | None) -> tuple[Any, ...]:
     """A batch with padded tensors and `lengths` for ragged tensors.
 
     With the longest row of a batch `n` it is padded to
@@ -75,7 +85,7 @@ def pad_batch(data, model, window):
     steps = _padded_length(tf.reduce_max(lengths), window)
     shapes = iter(declared_shapes(model, parts.inputs))
 
-    def padded(leaf, name="x", shape=None):
+    def padded(leaf: Any, name: str = "x", shape: Any = None) -> Any:
         if not _is_ragged(leaf):
             return leaf
         same = tf.reduce_all(tf.equal(tf.cast(leaf.row_lengths(), tf.int64), lengths))
@@ -98,11 +108,13 @@ def pad_batch(data, model, window):
         if part is not None and name != "inputs"
     }
     named = zip(("y", "sample_weight"), beside, strict=False)
-    beside = [_mapped(lambda t, n=name: padded(t, n), part) for name, part in named]
+    beside = [
+        _mapped(functools.partial(padded, name=name), part) for name, part in named
+    ]
     return ({"inputs": inputs, **kept, "lengths": lengths}, *beside)
 
 
-def _dense(ragged, steps, name):
+def _dense(ragged: tf.RaggedTensor, steps: Tensor, name: str) -> Tensor:
     inner = ragged.values
     if isinstance(inner, tf.RaggedTensor):
         # `tf.ragged.constant` makes every axis ragged unless it is told otherwise.
@@ -119,7 +131,7 @@ def _dense(ragged, steps, name):
     return tf.ensure_shape(ragged.to_tensor(shape=shape), [None, None, *inner])
 
 
-def _padded_length(longest, window):
+def _padded_length(longest: Tensor, window: int | None) -> Tensor:
     longest = tf.maximum(longest, 1)
     if window is None:
         return longest
@@ -130,14 +142,14 @@ def _padded_length(longest, window):
     return whole
 
 
-def _is_ragged(value):
+def _is_ragged(value: Any) -> bool:
     spec = isinstance(value, tf.RaggedTensorSpec) and value.ragged_rank > 0
     return spec or isinstance(value, tf.RaggedTensor)
 
 
-def _leaves(tree):
+def _leaves(tree: Structure) -> list[Any]:
     return [] if tree is None else tf.nest.flatten(tree)
 
 
-def _mapped(function, tree):
+def _mapped(function: Callable[[Any], Any], tree: Structure) -> Structure:
     return None if tree is None else tf.nest.map_structure(function, tree)

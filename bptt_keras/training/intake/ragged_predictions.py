@@ -1,17 +1,21 @@
 """Outputs for sequences of different lengths, each as long as its sequence."""
 
+from __future__ import annotations
+
 import itertools
 import types
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.data.ragged import RaggedBatches
 from bptt_keras.data.unpad import unpad
-from bptt_keras.training.batches.ragged_tensors import holds_ragged, pad_batch
+from bptt_keras.training.intake.ragged_padding import holds_ragged, pad_batch
 
 
-def has_ragged_batches(x):
+def has_ragged_batches(x: Any) -> bool:
     """Whether a dataset or `PyDataset` comes in batches with ragged tensors."""
     if isinstance(x, tf.data.Dataset):
         return holds_ragged(_inputs_of(x.element_spec))
@@ -20,7 +24,7 @@ def has_ragged_batches(x):
     return False
 
 
-def peeked(x):
+def peeked(x: Any) -> tuple[Any, Any]:
     """A generator with ragged batches as an iterator of them; else `None`, and `x`.
 
     Args:
@@ -33,7 +37,7 @@ def peeked(x):
         return (x if has_ragged_batches(x) else None), x
     first = list(itertools.islice(x, 1))
 
-    def again():
+    def again() -> Iterable[Any]:
         yield from first
         yield from x
 
@@ -41,7 +45,14 @@ def peeked(x):
     return (again() if ragged else None), again()
 
 
-def predicted(trainer, batches, verbose, *, steps=None, **others):
+def predicted(
+    trainer: Any,
+    batches: Any,
+    verbose: Any,
+    *,
+    steps: int | None = None,
+    **others: Any,
+) -> Any:
     """Outputs for each sequence, in order.
 
     Args:
@@ -85,11 +96,11 @@ def predicted(trainer, batches, verbose, *, steps=None, **others):
     return keras.tree.map_structure(lambda *parts: _concatenated(parts), *found)
 
 
-def _inputs_of(batch):
+def _inputs_of(batch: Any) -> Any:
     return keras.utils.unpack_x_y_sample_weight(batch)[0]
 
 
-def _number_of(batches):
+def _number_of(batches: Any) -> int | None:
     if isinstance(batches, tf.data.Dataset):
         count = int(batches.cardinality())
         if count == tf.data.INFINITE_CARDINALITY:
@@ -102,13 +113,13 @@ def _number_of(batches):
     return None
 
 
-def _all_of(batches):
+def _all_of(batches: Any) -> Iterable[Any]:
     if isinstance(batches, keras.utils.PyDataset):
         return (batches[index] for index in itertools.count())
     return batches
 
 
-def _joined_lists(found):
+def _joined_lists(found: list[Any]) -> Any:
     first = found[0]
     if isinstance(first, dict):
         return {name: _joined_lists([part[name] for part in found]) for name in first}
@@ -119,5 +130,5 @@ def _joined_lists(found):
     return [sequence for part in found for sequence in part]
 
 
-def _concatenated(parts):
+def _concatenated(parts: tuple[Any, ...]) -> Any:
     return tf.concat(parts, axis=0).numpy()

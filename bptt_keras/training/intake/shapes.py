@@ -1,40 +1,30 @@
 """Whether shapes and dtypes of data fit the model, before anything is computed."""
 
+from __future__ import annotations
+
+from typing import Any, TypeAlias, TypeGuard
+
 import keras
 import tensorflow as tf
 
+from bptt_keras.keras_internals import declared_inputs
 from bptt_keras.state.examining.timed import declared_shapes, timed_inputs
+from bptt_keras.tensorflow_internals import empty_graph
 from bptt_keras.training.batches.parts import check_flags, split_inputs
+from bptt_keras.training.intake.expected import Expected
+from bptt_keras.types import Structure
+
+Shape: TypeAlias = tuple[Any, ...]
+"""Sizes of the axes, `None` for what is not known."""
 
 
-def number_of_inputs(model):
-    """Number of arrays that the model takes; 1 where it does not say so."""
-    return max(len(getattr(model, "inputs", None) or []), 1)
-
-
-def number_of_outputs(trainer):
-    """Number of arrays that the trainer's model puts out; 1 where it is not known."""
-    findings = trainer._engine.findings
-    if findings is not None:
-        return len(tf.nest.flatten(findings.outputs))
-    return max(len(getattr(trainer.model, "outputs", None) or []), 1)
-
-
-def answers_at_each_step(trainer):
-    """Whether outputs have a time axis, or `None` where it is not known yet."""
-    if trainer.answers_at_each_step is not None:
-        return trainer.answers_at_each_step
-    outputs = getattr(trainer.model, "outputs", None)
-    if not outputs:
-        return None
-    return all(len(t.shape) > 1 and t.shape[1] is None for t in outputs)
-
-
-def check_shapes(trainer, x, y=None, sample_weight=None):
+def check_shapes(
+    expected: Expected, x: Any, y: Any = None, sample_weight: Any = None
+) -> None:
     """Raises if data cannot be what the model takes.
 
     Args:
-        trainer: A `TruncatedBPTT`.
+        expected: What the data must fit.
         x: Inputs or `{"inputs": ..., ...}`: arrays, tensors or their specifications.
         y: Targets like them, or `None`.
         sample_weight: Weights like them, or `None`.
@@ -43,7 +33,7 @@ def check_shapes(trainer, x, y=None, sample_weight=None):
         TypeError: If something does not consist of numbers.
         ValueError: If a shape does not fit; says what was expected and what came.
     """
-    model, parts = trainer.model, split_inputs(x)
+    model, parts = expected.model, split_inputs(x)
     inputs, targets = named_leaves("x", parts.inputs), named_leaves("y", y)
     weights = named_leaves("sample_weight", sample_weight)
     if not inputs:
@@ -59,19 +49,19 @@ def check_shapes(trainer, x, y=None, sample_weight=None):
     for name, leaf in inputs + known:
         _check_rows(name, leaf.shape, first.shape[0])
     check_flags(parts, first)
-    once = answers_at_each_step(trainer) is False
+    once = expected.answers_at_each_step is False
     for name, leaf in known:
         if name.startswith("sample_weight"):
             _check_weights(name, leaf.shape, first.shape, once)
 
 
-def shape_of(leaf):
+def shape_of(leaf: Any) -> Shape | None:
     """The shape as a tuple, or `None` where the rank is not known."""
     shape = tf.TensorShape(leaf.shape)
     return None if shape.rank is None else tuple(shape)
 
 
-def named_leaves(name, tree):
+def named_leaves(name: str, tree: Structure) -> list[tuple[str, Any]]:
     """List of `(name, leaf)`, for messages, of what is not `None`."""
     if tree is None:
         return []
@@ -85,7 +75,7 @@ def named_leaves(name, tree):
     return pairs
 
 
-def timed_leaf(model, inputs):
+def timed_leaf(model: keras.Model, inputs: Structure) -> Any:
     """The first of the inputs, a structure of arrays, that has a time axis."""
     pairs = zip(
         tf.nest.flatten(inputs),
@@ -95,14 +85,14 @@ def timed_leaf(model, inputs):
     return next(leaf for leaf, is_timed in pairs if is_timed)
 
 
-def _check_structure(model, inputs):
+def _check_structure(model: keras.Model, inputs: Structure) -> None:
     declared = getattr(model, "inputs", None) or []
     if not declared:
         return
     if isinstance(inputs, dict):
         names = {tensor.name for tensor in declared}
-        if isinstance(getattr(model, "_inputs_struct", None), dict):
-            names = set(model._inputs_struct)
+        if isinstance(declared_inputs(model), dict):
+            names = set(declared_inputs(model))
         if names - set(inputs):
             raise ValueError(
                 f"`x` must hold an array for each input of the model, {sorted(names)}. "
@@ -118,13 +108,15 @@ def _check_structure(model, inputs):
         )
 
 
-def _several(shapes):
+def _several(shapes: list[Shape]) -> str:
     if len(shapes) == 1:
         return f"one of shape {shapes[0]}"
     return f"{len(shapes)}, the first two of shapes {shapes[0]} and {shapes[1]}"
 
 
-def _expected_shapes(model, inputs):
+def _expected_shapes(
+    model: keras.Model, inputs: Structure
+) -> list[tuple[Shape | None, bool]]:
     """For each input its shape, `None` for what is not known, and whether it is strict.
 
     A Functional model adds or drops a last axis of size 1, others do not.
@@ -136,7 +128,7 @@ def _expected_shapes(model, inputs):
     return [(_shape_of_one(model, flat[0]), True)]
 
 
-def _shape_of_one(model, leaf):
+def _shape_of_one(model: keras.Model, leaf: Any) -> Shape | None:
     """The shape of the only input of a model that declares none, or `None`."""
     if isinstance(model, keras.Sequential) and model.layers:
         first = model.layers[0]
@@ -146,13 +138,13 @@ def _shape_of_one(model, leaf):
         return None if rank is None else (None,) * rank
     shape = (model.get_build_config() or {}).get("input_shape")
     came = shape_of(leaf)
-    if not model.built or not _is_shape(shape) or came is None:
+    if not model.built or came is None or not _is_shape(shape):
         return None
     if len(came) < 2 or _fits(came, shape, strict=True):
         return None
     try:
         # Not with a Keras tensor: layers that state their output's shape are not run.
-        with tf.__internal__.FuncGraph("try").as_default():
+        with empty_graph("try"):
             model(tf.compat.v1.placeholder(leaf.dtype, (2, 2, *came[2:])))
     except Exception:
         # Which error it is depends on the layer that finds it.
@@ -160,13 +152,13 @@ def _shape_of_one(model, leaf):
     return None
 
 
-def _is_shape(shape):
+def _is_shape(shape: Any) -> TypeGuard[Shape]:
     return isinstance(shape, tuple) and all(
         size is None or isinstance(size, int) for size in shape
     )
 
 
-def _check_numbers(name, leaf, model=None):
+def _check_numbers(name: str, leaf: Any, model: keras.Model) -> None:
     if not hasattr(leaf, "shape") or not hasattr(leaf, "dtype"):
         raise TypeError(
             f"`{name}` must be an array of numbers. Received: {name}={leaf!r} of type "
@@ -188,7 +180,9 @@ def _check_numbers(name, leaf, model=None):
     )
 
 
-def _check_input(name, shape, wanted, strict):
+def _check_input(
+    name: str, shape: Shape | None, wanted: Shape | None, strict: bool
+) -> None:
     if shape is None:
         raise ValueError(
             f"The shape of `{name}` must be known but for rows and timesteps. "
@@ -211,7 +205,7 @@ def _check_input(name, shape, wanted, strict):
         )
 
 
-def _fits(shape, wanted, strict):
+def _fits(shape: Shape, wanted: Shape, strict: bool) -> bool:
     """Whether Keras can read an array of one shape as an input of another."""
     more = len(shape) - len(wanted)
     if strict and more:
@@ -229,7 +223,7 @@ def _fits(shape, wanted, strict):
     )
 
 
-def _hint(shape, wanted):
+def _hint(shape: Shape, wanted: Shape) -> str:
     if len(shape) == 1:
         return " One long series becomes batches with `bptt_keras.data.streams`."
     if len(shape) == len(wanted) - 1 and _fits((None, *shape), wanted, True):
@@ -237,7 +231,7 @@ def _hint(shape, wanted):
     return ""
 
 
-def _words(shape):
+def _words(shape: Shape) -> str:
     names = ["batch", "time", *("..." if size is None else size for size in shape[2:])]
     if len(shape) == 2 and shape[1] is not None:
         names = ["batch", shape[1]]
@@ -245,7 +239,7 @@ def _words(shape):
     return f"({', '.join(map(str, names))}{',' * (len(names) == 1)})"
 
 
-def _check_rows(name, shape, rows):
+def _check_rows(name: str, shape: Any, rows: int | None) -> None:
     if len(shape) == 0:
         raise ValueError(
             f"`{name}` must have the rows of `x`. Received: a single number."
@@ -257,7 +251,7 @@ def _check_rows(name, shape, rows):
         )
 
 
-def _check_weights(name, shape, first, once):
+def _check_weights(name: str, shape: Any, first: Any, once: bool) -> None:
     steps = first[1] if len(first) > 1 else None
     widths = (1, None) if once else (1, steps, None)
     spread = steps is None and not once

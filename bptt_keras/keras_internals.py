@@ -1,0 +1,242 @@
+"""All that the package takes from Keras without a public name for it.
+
+Names with an underscore, names of variables, texts of errors, and functions that hide a
+method for a while: each behind a function that says what it gives. Keras may change any
+of it in any release, some of it without an error, so `tests/test_keras_internals.py`
+has a test for each that says what has gone (written for Keras 3.12 to 3.15).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+# --- Layers and variables ---------------------------------------------------------
+
+
+def all_layers(model: keras.Layer) -> list[keras.Layer]:
+    """A layer and all layers within it, those within cells and wrappers included."""
+    return list(model._flatten_layers())
+
+
+def inner_layers(layer: keras.Layer) -> list[keras.Layer]:
+    """All layers within a layer, without itself."""
+    return list(layer._flatten_layers(include_self=False))
+
+
+def is_seed(variable: keras.Variable) -> bool:
+    """Whether a variable is the state of a `SeedGenerator`: where random draws are.
+
+    Keras saves it with no weights, and a model's other variables that change in a call
+    are averages. Nothing but the name tells the two apart.
+    """
+    return variable.path.endswith("seed_generator_state")
+
+
+def takes_training(layer: Any) -> bool:
+    """Whether the `call` of a layer takes `training`; False for what is no layer."""
+    return isinstance(layer, keras.Layer) and layer._call_has_training_arg
+
+
+def declared_inputs(model: keras.Model) -> Any:
+    """The structure of `keras.Input`s that a Functional model was made with.
+
+    Returns:
+        The structure; `None` for a model that is not Functional.
+    """
+    return getattr(model, "_inputs_struct", None)
+
+
+@contextlib.contextmanager
+def hiding(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Within: `owner.name` is another value; one may be inside another.
+
+    An entry of the instance's dictionary hides a method of its class. Keras' attribute
+    tracking is not meant for it: it would take a layer, or a list, for a part of the
+    owner, and `del` would look for a variable.
+
+    Args:
+        owner: A layer, variable or optimizer.
+        name: Name of a method or an attribute.
+        value: What takes its place.
+    """
+    missing = object()
+    entries = owner.__dict__
+    outer = entries.get(name, missing)
+    entries[name] = value
+    try:
+        yield
+    finally:
+        if outer is missing:
+            del entries[name]
+        else:
+            entries[name] = outer
+
+
+# --- Masks ------------------------------------------------------------------------
+
+
+def mask_of(tensor: Any) -> Any:
+    """The mask that Keras has attached to a tensor, booleans, or `None`."""
+    return getattr(tensor, "_keras_mask", None)
+
+
+def attach_mask(tensor: tf.Tensor, mask: tf.Tensor) -> None:
+    """Attaches a mask to a tensor, which layers, losses and metrics then find."""
+    tensor._keras_mask = mask
+
+
+# --- Optimizers -------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def learning_rate_times(
+    optimizer: keras.optimizers.Optimizer, factor: tf.Tensor
+) -> Iterator[None]:
+    """Within: the optimizer's learning rate, schedules included, times a factor.
+
+    Keras reads the rate by a method whenever it is needed; a value that is assigned
+    would be lost under a schedule.
+
+    Args:
+        optimizer: An optimizer without a wrapper.
+        factor: Scalar.
+    """
+    read = optimizer._get_current_learning_rate
+
+    def scaled() -> tf.Tensor:
+        rate = read()
+        return rate * tf.cast(factor, rate.dtype)
+
+    with hiding(optimizer, "_get_current_learning_rate", scaled):
+        yield
+
+
+def schedule_of(
+    optimizer: keras.optimizers.Optimizer,
+) -> keras.optimizers.schedules.LearningRateSchedule | None:
+    """The schedule of an optimizer's learning rate, `None` if it has none."""
+    rate = getattr(optimizer, "_learning_rate", None)
+    schedules = keras.optimizers.schedules
+    return rate if isinstance(rate, schedules.LearningRateSchedule) else None
+
+
+def trained_by(optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """The variables that an optimizer was built with."""
+    return optimizer._trainable_variables
+
+
+# --- What a model was compiled with ------------------------------------------------
+
+
+def compiled_loss(model: keras.Model) -> Any:
+    """Keras' `CompileLoss`, `None` for a model that has no loss."""
+    return getattr(model, "_compile_loss", None)
+
+
+def compiled_metrics(model: keras.Model) -> Any:
+    """Keras' `CompileMetrics`, `None` for a model that has no metrics."""
+    return getattr(model, "_compile_metrics", None)
+
+
+def loss_tracker(model: keras.Model) -> keras.metrics.Mean:
+    """The metric that a compiled model reports its `loss` by."""
+    return model._loss_tracker
+
+
+def given_loss(model: keras.Model) -> Any:
+    """The `loss` that a model was compiled with, as it was given, or `None`."""
+    compiled = compiled_loss(model)
+    return None if compiled is None else compiled._user_loss
+
+
+def given_metrics(model: keras.Model) -> list[Any]:
+    """The metrics that a model was compiled with, as they were given, flat."""
+    compiled = compiled_metrics(model)
+    if compiled is None:
+        return []
+    return keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics])
+
+
+# What Keras calls all metrics of `compile` together, which no log has.
+COMPILED_METRICS = "compile_metrics"
+
+
+def compile_arguments(model: keras.Model) -> dict[str, Any]:
+    """The arguments that `compile` was called with, as they were given."""
+    return dict(model._compile_config.config)
+
+
+def flat_losses(compiled: Any) -> list[tuple[Any, Any, Any, str]]:
+    """The losses of a built `CompileLoss`: `(path, loss, loss weight, name)` each."""
+    return compiled._flat_losses
+
+
+def metrics_by_output(compiled: Any) -> tuple[Any, Any]:
+    """The metrics of a built `CompileMetrics`: those without weights, and the others.
+
+    Each is a list with an entry an output, whose `metrics` are a list, or `None`.
+    """
+    return compiled._flat_metrics, compiled._flat_weighted_metrics
+
+
+def names_of_outputs(compiled: Any) -> list[str] | None:
+    """Names of the outputs, in the order of `metrics_by_output`, or `None`."""
+    return compiled._resolved_output_names
+
+
+# --- Training loops ----------------------------------------------------------------
+
+
+def is_validation(arguments: Mapping[str, Any]) -> bool:
+    """Whether `fit` has called `evaluate` with these keyword arguments, to validate."""
+    return bool(arguments.get("_use_cached_eval_dataset"))
+
+
+def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """What a callback has noticed so far, for JSON: how long it waits, the best value.
+
+    Keras' callbacks keep it in attributes and have no other way to tell it. Texts are
+    left out: they are settings, such as the path of a log.
+
+    Returns:
+        `{name of the attribute: value}`.
+    """
+    known: dict[str, Any] = {}
+    for name, value in vars(callback).items():
+        function = getattr(value, "__name__", "")
+        if isinstance(value, bool | int | float | None) and not name.startswith("__"):
+            known[name] = value
+        elif function and getattr(keras.ops, function, None) is value:
+            # `monitor_op`: when Keras finds it, it turns the sign of `min_delta`, so
+            # one must not be restored without the other.
+            known[name] = {"ops": function}
+    return known
+
+
+def restore_callback(
+    callback: keras.callbacks.Callback, state: Mapping[str, Any]
+) -> None:
+    """Gives a callback back what `callback_state` has told."""
+    for name, value in state.items():
+        is_function = isinstance(value, dict)
+        vars(callback)[name] = (
+            getattr(keras.ops, value["ops"]) if is_function else value
+        )
+
+
+# --- Texts -------------------------------------------------------------------------
+
+
+def in_one_line(error: BaseException) -> str:
+    """The line of an error that says most, without Keras' words around it."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    lines = [line for line in text.splitlines() if line.strip()]
+    # Keras says first only that there was an error.
+    wrapped = lines and lines[0].startswith("Exception encountered when calling")
+    return (lines[1:] if wrapped else lines)[0] if lines else type(error).__name__
