@@ -17,7 +17,7 @@ INTERNALS = {
     "bptt_keras.tuning.keras_tuner_internals",
     "bptt_keras.tuning.optuna_internals",
     "zoo.cli.argparse_internals",
-    "zoo.system.keras_internals",
+    "zoo.layers.keras_internals",
 }
 # Modules that are no public part of their packages.
 HIDDEN_MODULES = ("keras.src", "keras_tuner.src", "tensorflow.python")
@@ -25,7 +25,8 @@ HIDDEN_MODULES += ("tensorflow.compiler", "tensorflow.core")
 # Public in spite of the underscore.
 PUBLIC = {"_asdict", "_exit", "_field_defaults", "_fields", "_make", "_replace"}
 # What TensorFlow Datasets' documentation tells builders to override; ABC's own.
-HOOKS = {"_info", "_split_generators", "_generate_examples", "_abc_impl"}
+HOOKS = {
+    "_is_protocol",  # of classes that `typing` makes"_info", "_split_generators", "_generate_examples", "_abc_impl"}
 FILES = [p for p in python_files(*PACKAGES) if module_name(p) not in INTERNALS]
 
 

@@ -8,7 +8,7 @@ import keras
 
 from zoo.layers.types import Shape, Tensor
 from zoo.layers.word_embedding import WordEmbedding
-from zoo.system.keras_internals import set_untracked
+from zoo.layers.keras_internals import set_untracked
 
 
 class TiedLogits(keras.layers.Layer):

@@ -20,7 +20,7 @@ from zoo.store.manifest import sha256_of
 from zoo.system.errors import UserError
 from zoo.system.files import write_json
 from zoo.system.folders import new_folder
-from zoo.system.keras_internals import is_seed
+from zoo.layers.keras_internals import is_seed
 
 
 class Resumable(Protocol):

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from zoo.system.keras_internals import (
+from zoo.layers.keras_internals import (
     all_layers,
     initializers_of,
     is_seed,

@@ -1,6 +1,6 @@
 """What the zoo takes from Keras without a public name for it.
 
-Each behind a function that says what it gives; `tests/zoo/system/` has a test for each
+Each behind a function that says what it gives; `tests/zoo/layers/` has a test for each
 that says what has gone when Keras changes it (written for Keras 3.12 to 3.15).
 """
 
