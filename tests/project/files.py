@@ -5,8 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bptt_keras", "zoo")
-FOLDERS = ("bptt_keras", "zoo", "tests", "tutorials", ".ci")
-TEXT = {".py", ".md", ".cfg", ".toml", ".ipynb", ".json", ".tsv", ".txt", ""}
+FOLDERS = ("bptt_keras", "zoo", "tests", "tutorials", ".ci", ".github")
+TEXT = {".py", ".md", ".cfg", ".toml", ".ipynb", ".json", ".tsv", ".txt", ".yml", ""}
 
 
 def python_files(*packages):
