@@ -129,13 +129,14 @@ FIXED = """
 """
 
 
-@pytest.mark.parametrize("stride", [None, 2], ids=["side by side", "overlapping"])
-@pytest.mark.parametrize("random", [True, False], ids=["asked", "known"])
+@pytest.mark.parametrize(
+    ("stride", "random"),
+    [(None, True), (2, True), (None, False)],
+    ids=["side by side", "overlapping", "known"],
+)
 def test_the_defaults_of_a_schedule_are_fixed_windows(module, stride, random):
     schedule = module(FIXED).Fixed(5, stride, random=random)
     fixed = bk.truncation.FixedWindow(5, stride)
-    for name in ("lead", "longest", "mean_horizon", "evaluation_window"):
-        assert getattr(schedule, name) == getattr(fixed, name)
     jit_compile = False if random else "auto"
     ours, theirs = (trained(s, jit_compile=jit_compile) for s in (schedule, fixed))
     assert_same_weights(ours, theirs, atol=1e-6)
@@ -345,7 +346,9 @@ RUNNING_MEAN = """
         def get_initial_state(self, batch_size):
             return {"mean": tf.zeros((batch_size, self.pieces))}
 
-        def call_with_state(self, inputs, state, *, training=False, mask=None):
+        def call_with_state(
+            self, inputs, state, *, training=False, mask=None, reset=None
+        ):
             steps, mean = tf.unstack(inputs @ self.kernel, axis=1), state["mean"]
             means = []
             for step in steps:
@@ -408,7 +411,13 @@ def test_arguments_of_a_layer_are_what_its_row_says(monkeypatch, config, message
 
 METADATA = {
     "task": "delayed-echo",
-    "metric": {"name": "accuracy", "unit": "", "part": "test", "value": 0.5},
+    "metric": {
+        "name": "accuracy",
+        "unit": "",
+        "part": "test",
+        "value": 0.5,
+        "epoch": 1,
+    },
     "data": {"name": "echo-8"},
     "baselines": {},
     "references": {},
@@ -522,7 +531,7 @@ def test_a_task_is_a_class_and_a_row(module, monkeypatch, tmp_path, zoo_command)
     task = module(RUNNING_SUM).RunningSum()
     monkeypatch.setitem(TASKS, task.NAME, task)
     zoo_command("train", "running-sum", *SMALL, "--out", tmp_path / "run")
-    zoo_command("evaluate", tmp_path / "run", "--part", "test")
+    zoo_command("evaluate", tmp_path / "run")
     preset = zoo.from_preset(tmp_path / "run")
     assert preset.metadata["task"] == "running-sum"
     assert preset.metadata["recipe"]["units"] == 4
