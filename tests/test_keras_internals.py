@@ -276,12 +276,12 @@ def test_the_losses_of_a_compiled_model_are_found():
     assert compiled is not None, "Keras no longer keeps its losses in `_compile_loss`"
     compiled.build(values, values)
     found = {
-        path[-1]: (type(loss).__name__, factor, name)
+        path[-1]: (float(loss(np.zeros((1, 1)), np.full((1, 1), 3.0))), factor, name)
         for path, loss, factor, name in internals.flat_losses(compiled)
     }
     assert found == {
-        "a": ("MeanSquaredError", 2.0, "a"),
-        "b": ("MeanAbsoluteError", 3.0, "b"),
+        "a": (9.0, 2.0, "a"),
+        "b": (3.0, 3.0, "b"),
     }, "Keras' `_flat_losses` no longer has (path, loss, weight, name) of each loss"
     assert internals.compiled_loss(keras.Sequential()) is None
 
@@ -373,16 +373,16 @@ def test_fit_says_when_it_validates():
 
 
 def test_a_callback_goes_on_where_another_one_stopped():
-    def told(loss):
-        callback.on_epoch_end(0, {"val_loss": loss})
+    def told(epoch, loss):
+        callback.on_epoch_end(epoch, {"val_loss": loss})
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     callback = keras.callbacks.EarlyStopping(patience=2, min_delta=0.25)
     callback.set_model(model)
     callback.on_train_begin()
-    for loss in (1.0, 0.9):
-        told(loss)
+    for epoch, loss in enumerate((1.0, 0.9)):
+        told(epoch, loss)
     state = json.loads(json.dumps(internals.callback_state(callback)))
     callback = keras.callbacks.EarlyStopping(patience=2, min_delta=0.25)
     callback.set_model(model)
@@ -391,7 +391,7 @@ def test_a_callback_goes_on_where_another_one_stopped():
     assert (callback.best, callback.wait) == (1.0, 1), (
         "Keras' callbacks no longer keep what they have noticed in plain attributes"
     )
-    told(0.8)
+    told(2, 0.8)
     assert model.stop_training, "Keras' `EarlyStopping` cannot be restored any more"
 
 
