@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.training.intake.test_ragged import LENGTHS, model_of, sequences
 
 import bptt_keras as bk
 from bptt_keras.training.intake.containers import as_arrays, from_containers
 from bptt_keras.training.intake.ragged_padding import pad_batch
+from tests.training.intake.test_ragged import LENGTHS, model_of, sequences
 from tests.training.test_fit import Batches
 
 
