@@ -207,7 +207,7 @@ def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
     Returns:
         `{name of the attribute: value}`.
     """
-    known = {}
+    known: dict[str, Any] = {}
     for name, value in vars(callback).items():
         function = getattr(value, "__name__", "")
         if isinstance(value, bool | int | float | None) and not name.startswith("__"):
