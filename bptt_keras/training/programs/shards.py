@@ -192,7 +192,8 @@ def _join(results: list[WindowResult]) -> WindowResult:
         for of_output in zip(*(result.terms for result in results), strict=True)
     ]
     joined = first._replace(
-        terms=terms,
+        # Of the same type: without terms, `tf.cond` wants the same empty structure.
+        terms=terms or first.terms,
         outputs=_concat([result.outputs for result in results]),
         masks=_concat([result.masks for result in results]),
         state=_concat([result.state for result in results]),
