@@ -1,4 +1,6 @@
-"""What it runs on: TensorFlow, asked for by name, and how that is set up."""
+"""The backend: TensorFlow, which is asked for by name, and its settings."""
+
+from __future__ import annotations
 
 import contextlib
 import gc
@@ -7,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from bptt_keras.files import write_whole
@@ -21,7 +24,7 @@ _ROOM = 2**26
 _SUM = ".sha256"
 
 
-def require_tensorflow():
+def require_tensorflow() -> None:
     """Check that Keras runs on TensorFlow here; the package calls it first of all.
 
     Raises:
@@ -51,15 +54,15 @@ def require_tensorflow():
         )
 
 
-def has_gpu():
+def has_gpu() -> bool:
     """Whether TensorFlow sees a GPU here."""
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def use_compile_cache():
-    """Keeps what XLA compiles in a folder, if the environment names one.
+def use_compile_cache() -> str | None:
+    """Keeps the programs that XLA compiles in a folder, if the environment names one.
 
     The environment variable BPTT_KERAS_COMPILE_CACHE is the folder; it is made if it
     is missing. A later process that compiles the same program reads it from there. A
@@ -67,18 +70,18 @@ def use_compile_cache():
     processor. TensorFlow reads such settings once, when its first operation runs; the
     package calls this when it is imported, and warns if that is too late.
 
-    TensorFlow ends a training that meets a damaged program, or finds no room for a new
-    one. So programs that are not whole are removed here, with a warning, and compiled
+    TensorFlow aborts a training that comes across a damaged program, or finds no room
+    for a new one. So incomplete programs are removed here, with a warning, and compiled
     anew; and from a folder that is read-only, or on a full disk, programs are read and
     none are added.
 
     Returns:
-        The folder as a string, or `None` if there is none, it is too late, or what is
-        damaged cannot be removed.
+        The folder as a string; `None` if there is none, it is too late, or a damaged
+        program cannot be removed.
 
     Raises:
-        ValueError: If the folder cannot be made, or its name has blanks, which would
-            part it in TensorFlow's settings.
+        ValueError: If the folder cannot be made, or its name has blanks, at which
+            TensorFlow's settings would be split.
     """
     wanted = os.environ.get(CACHE_SWITCH)
     if not wanted:
@@ -135,8 +138,8 @@ def use_compile_cache():
     return folder
 
 
-def _remove_damaged(folder):
-    """Removes programs that are not as they were written; returns their paths."""
+def _remove_damaged(folder: Path) -> list[Path]:
+    """Removes programs that differ from what was written; returns their paths."""
     damaged = []
     for path in folder.glob("*.pb"):
         note = path.with_name(path.name + _SUM)
@@ -144,19 +147,19 @@ def _remove_damaged(folder):
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
             known = note.read_text() if note.exists() else None
-            # Without a note TensorFlow has just put it there; whole, unless the disk
+            # Without a note it was just written by TensorFlow: whole, unless the disk
             # was full.
             if known != digest if known is not None else not _is_whole(content):
                 damaged.append(path)
                 note.unlink(missing_ok=True)
                 path.unlink()
             elif known is None:
-                # At once, as other processes read it.
+                # In one step: other processes may be reading it.
                 write_whole(note, digest)
     return damaged
 
 
-def _is_whole(message):
+def _is_whole(message: bytes) -> bool:
     """Whether the fields of a message of protocol buffers end where the file ends."""
     place = 0
 
@@ -185,7 +188,7 @@ def _is_whole(message):
     return place == len(message) > 0
 
 
-def compile_cache():
+def compile_cache() -> str | None:
     """The folder where XLA's programs are kept, or `None`."""
     for flag in reversed(os.environ.get(_XLA_FLAGS, "").split()):
         if flag.startswith(_CACHE_FLAG):
@@ -194,11 +197,11 @@ def compile_cache():
 
 
 @contextlib.contextmanager
-def forgetting_gradients():
-    """Within: what is traced is freed at the end, with the models that are gone then.
+def forgetting_gradients() -> Iterator[None]:
+    """A context at whose end what was traced is freed, with models no longer in use.
 
-    TensorFlow never forgets a custom gradient, nor the graph that it was for, so a
-    program that trains one model after another would grow by each.
+    TensorFlow never frees a custom gradient, nor the graph that it belongs to, so a
+    program that trains one model after another would grow with each.
     """
     # Not at the top: this module asks whether there is a TensorFlow at all.
     from bptt_keras.tensorflow_internals import custom_gradients, forget_gradients

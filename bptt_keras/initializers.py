@@ -1,7 +1,14 @@
-"""Initial weights that recurrent layers want."""
+"""Initial weights for recurrent layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
+
+from bptt_keras.types import Tensor
 
 __all__ = ["Chrono"]
 
@@ -18,9 +25,9 @@ class Chrono(keras.initializers.Initializer):
     and zeros for the other gates. A forget gate sigmoid(log(u)) = u / (u + 1) keeps
     the past for about u + 1 timesteps.
 
-    Pass it as `bias_initializer`. Keras' LSTM replaces the forget part by ones unless
-    it is told not to: `unit_forget_bias=False`. This package's layers refuse the two
-    together.
+    Pass it as `bias_initializer`. Keras' LSTM overwrites the forget gate's part with
+    ones unless it is told not to: `unit_forget_bias=False`. This package's layers
+    refuse the combination.
 
     Args:
         longest: Longest dependency that is expected, a number of timesteps > 2.
@@ -36,9 +43,9 @@ class Chrono(keras.initializers.Initializer):
         Tensor of that shape.
 
     Raises:
-        TypeError: If `longest` is no number.
-        ValueError: If an argument is out of its bounds, or `shape` is not that of a
-            bias of the cell.
+        TypeError: If `longest` is not a number.
+        ValueError: If an argument is out of bounds, or `shape` is not that of a bias
+            of the cell.
 
     Example:
         layer = bk.layers.LSTM(
@@ -53,7 +60,7 @@ class Chrono(keras.initializers.Initializer):
     Source: Tallec & Ollivier, "Can recurrent neural networks warp time?" (2018).
     """
 
-    def __init__(self, longest, *, cell="lstm", seed=None):
+    def __init__(self, longest: float, *, cell: str = "lstm", seed: int | None = None):
         if isinstance(longest, bool) or not isinstance(longest, int | float):
             raise TypeError(
                 f"`longest` must be a number of timesteps. Received: longest="
@@ -67,13 +74,13 @@ class Chrono(keras.initializers.Initializer):
             raise ValueError(
                 f"`cell` must be one of {sorted(_GATES)}. Received: cell={cell!r}."
             )
-        # What layers look at that would set the forget gate's bias themselves.
+        # Read by layers that would set the forget gate's bias themselves.
         self.sets_forget_gate = cell == "lstm"
         self.longest = longest
         self.cell = cell
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         dtype = keras.backend.standardize_dtype(dtype)
         gates, shape = _GATES[self.cell], tuple(shape)
         rows = shape[:-1]
@@ -95,6 +102,6 @@ class Chrono(keras.initializers.Initializer):
             bias = tf.stack([bias, tf.zeros_like(bias)])
         return tf.cast(bias, dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"longest": self.longest, "cell": self.cell, "seed": self.seed}

@@ -198,6 +198,38 @@ def is_validation(arguments: Mapping[str, Any]) -> bool:
     return bool(arguments.get("_use_cached_eval_dataset"))
 
 
+def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """What a callback has noticed so far, for JSON: how long it waits, the best value.
+
+    Keras' callbacks keep it in attributes and have no other way to tell it. Texts are
+    left out: they are settings, such as the path of a log.
+
+    Returns:
+        `{name of the attribute: value}`.
+    """
+    known: dict[str, Any] = {}
+    for name, value in vars(callback).items():
+        function = getattr(value, "__name__", "")
+        if isinstance(value, bool | int | float | None) and not name.startswith("__"):
+            known[name] = value
+        elif function and getattr(keras.ops, function, None) is value:
+            # `monitor_op`: when Keras finds it, it turns the sign of `min_delta`, so
+            # one must not be restored without the other.
+            known[name] = {"ops": function}
+    return known
+
+
+def restore_callback(
+    callback: keras.callbacks.Callback, state: Mapping[str, Any]
+) -> None:
+    """Gives a callback back what `callback_state` has told."""
+    for name, value in state.items():
+        is_function = isinstance(value, dict)
+        vars(callback)[name] = (
+            getattr(keras.ops, value["ops"]) if is_function else value
+        )
+
+
 # --- Texts -------------------------------------------------------------------------
 
 

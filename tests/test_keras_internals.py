@@ -1,5 +1,7 @@
 """Each private part of Keras that the package relies on is still there."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -70,7 +72,7 @@ def test_a_layer_says_whether_its_call_takes_training():
 
 
 def test_a_functional_model_tells_the_structure_of_its_inputs():
-    declared = {"a": keras.Input((2,)), "b": keras.Input((3,))}
+    declared = {"a": keras.Input((2,), name="a"), "b": keras.Input((3,), name="b")}
     outputs = keras.layers.Concatenate()(list(declared.values()))
     structure = internals.declared_inputs(keras.Model(declared, outputs))
     assert isinstance(structure, dict) and set(structure) == {"a", "b"}, (
@@ -256,7 +258,7 @@ def test_an_optimizer_knows_its_variables():
 def two_outputs():
     """A compiled model with the outputs `a` and `b`, its targets and its outputs."""
     inputs = keras.Input((2,))
-    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in "ba"}
+    outputs = {name: keras.layers.Dense(1, name=name)(inputs) for name in "ab"}
     model = keras.Model(inputs, outputs)
     model.compile(
         "sgd",
@@ -274,12 +276,12 @@ def test_the_losses_of_a_compiled_model_are_found():
     assert compiled is not None, "Keras no longer keeps its losses in `_compile_loss`"
     compiled.build(values, values)
     found = {
-        path[-1]: (type(loss).__name__, factor, name)
+        path[-1]: (float(loss(np.zeros((1, 1)), np.full((1, 1), 3.0))), factor, name)
         for path, loss, factor, name in internals.flat_losses(compiled)
     }
     assert found == {
-        "a": ("MeanSquaredError", 2.0, "a"),
-        "b": ("MeanAbsoluteError", 3.0, "b"),
+        "a": (9.0, 2.0, "a"),
+        "b": (3.0, 3.0, "b"),
     }, "Keras' `_flat_losses` no longer has (path, loss, weight, name) of each loss"
     assert internals.compiled_loss(keras.Sequential()) is None
 
@@ -367,6 +369,48 @@ def test_fit_says_when_it_validates():
     model.evaluate(x, x, verbose=0)
     assert told == [True, False], (
         "Keras' `fit` no longer passes `_use_cached_eval_dataset` when it validates"
+    )
+
+
+def test_a_callback_goes_on_where_another_one_stopped():
+    def told(epoch, loss):
+        callback.on_epoch_end(epoch, {"val_loss": loss})
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    callback = keras.callbacks.EarlyStopping(patience=2, min_delta=0.25)
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, loss in enumerate((1.0, 0.9)):
+        told(epoch, loss)
+    state = json.loads(json.dumps(internals.callback_state(callback)))
+    callback = keras.callbacks.EarlyStopping(patience=2, min_delta=0.25)
+    callback.set_model(model)
+    callback.on_train_begin()
+    internals.restore_callback(callback, state)
+    assert (callback.best, callback.wait) == (1.0, 1), (
+        "Keras' callbacks no longer keep what they have noticed in plain attributes"
+    )
+    told(2, 0.8)
+    assert model.stop_training, "Keras' `EarlyStopping` cannot be restored any more"
+
+
+def test_a_scope_is_told_of_assignments():
+    told = []
+
+    class Scope(keras.StatelessScope):
+        def add_update(self, update):
+            told.append(update)
+
+    variable = keras.Variable(1.0)
+    with Scope([(variable, tf.constant(2.0))]):
+        assert float(variable.value) == 2.0, (
+            "Keras' `StatelessScope` no longer gives variables their values"
+        )
+        variable.assign(3.0)
+    ((changed, value),) = told
+    assert changed is variable and float(value) == 3.0 and float(variable) == 1.0, (
+        "Keras no longer calls `StatelessScope.add_update` on `variable.assign`"
     )
 
 

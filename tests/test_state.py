@@ -344,5 +344,5 @@ def test_a_dry_run_tells_outputs_with_time_from_those_without():
         model = sequential(
             keras.layers.GRU(5, return_sequences=return_sequences), features=5
         )
-        findings = discover(bk.PureStep(model), spec)
-        assert findings.sequence_output is return_sequences
+        traits = discover(bk.PureStep(model), spec)
+        assert traits.sequence_output is return_sequences

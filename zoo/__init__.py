@@ -17,6 +17,7 @@ series (`predict_classes`).
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 # Where a public name lives. Looked up late: `bptt-zoo --help` needs no TensorFlow.
 _PUBLIC = {
@@ -53,11 +54,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])

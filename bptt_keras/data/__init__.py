@@ -4,13 +4,13 @@
     pack            many sequences back to back in such rows, with reset flags
     RaggedBatches   whole sequences, padded batch by batch; `unpad` cuts outputs back
 
-A dataset or generator of one's own says in a dict beside the inputs what goes on,
+Your own dataset or generator says in a dict beside the inputs which rows continue,
 
     {"inputs": x, "key": k}
 
 where `k`, `(batch,)` or `(batch, time)` integers or strings, names the sequence of each
-row: it goes on from the previous batch as long as its key stays, and starts from the
-initial state where the key changes. That is how TensorFlow 1's
+row: a row continues the previous batch as long as its key stays the same, and starts
+from the initial state where the key changes. That is how TensorFlow 1's
 `batch_sequences_with_states` told sequences apart, without its queues and saved states.
 """
 

@@ -1,5 +1,7 @@
 """Sequences spread over streams that come out equally long: integers only."""
 
+from __future__ import annotations
+
 import heapq
 
 import numpy as np
@@ -9,16 +11,16 @@ import numpy as np
 _EXCHANGES = 2000
 
 
-def balanced(steps, count, window):
-    """Spreads sequences over streams so that the longest needs few windows.
+def balanced(steps: np.ndarray, count: int, window: int) -> list[np.ndarray]:
+    """Spreads sequences over streams so that the longest stream needs few windows.
 
     The longest sequence goes first, each to the stream that is shortest so far. Then,
     as long as the longest stream needs more windows than the average,
 
         windows = ceil(max(ceil(sum(steps) / count), max(steps)) / window)
 
-    it gives a shorter stream a sequence, or exchanges one with it, so that the two come
-    out as equal as they can.
+    it gives a shorter stream a sequence, or exchanges one with it, so that both become
+    as equal as they can be.
 
     Args:
         steps: Timesteps of each sequence, a positive integer array `(n,)`.
@@ -49,7 +51,9 @@ def balanced(steps, count, window):
     return [np.sort(stream) for stream in streams]
 
 
-def redrawn(streams, steps, generator):
+def redrawn(
+    streams: list[np.ndarray], steps: np.ndarray, generator: np.random.Generator
+) -> list[np.ndarray]:
     """The same streams in another order, with the same lengths.
 
     Sequences of one length change places at random, each stream is shuffled, and so are
@@ -74,10 +78,10 @@ def redrawn(streams, steps, generator):
     ]
 
 
-def _longest_first(steps, count):
+def _longest_first(steps: np.ndarray, count: int) -> list[np.ndarray]:
     order = np.argsort(-steps, kind="stable")
     heap = [(0, stream) for stream in range(count)]
-    streams = [[] for _ in range(count)]
+    streams: list[list[int]] = [[] for _ in range(count)]
     for index, length in zip(order.tolist(), steps[order].tolist(), strict=True):
         load, stream = heap[0]
         streams[stream].append(index)
@@ -85,7 +89,9 @@ def _longest_first(steps, count):
     return [np.array(stream) for stream in streams]
 
 
-def _relieve(streams, loads, steps, longest):
+def _relieve(
+    streams: list[np.ndarray], loads: np.ndarray, steps: np.ndarray, longest: int
+) -> bool:
     """Shortens the longest stream by one exchange; False if there is none."""
     for other in np.argsort(loads, kind="stable"):
         gap = int(loads[longest] - loads[other])
@@ -107,7 +113,9 @@ def _relieve(streams, loads, steps, longest):
     return False
 
 
-def _exchange(ours, theirs, gap):
+def _exchange(
+    ours: np.ndarray, theirs: np.ndarray, gap: int
+) -> tuple[int, int | None, int] | None:
     """What to give, what to take for it (`None`: nothing), and the difference.
 
     The difference is as near to half the gap as it can be, and strictly between 0 and

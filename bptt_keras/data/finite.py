@@ -1,29 +1,36 @@
 """Whether numbers are finite where they count."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
-# Values looked at in one go: a large array is checked without a copy of its size.
+from bptt_keras.types import Tensor
+
+# Values checked in one go: a large array is checked without a copy of its size.
 _CHUNK = 1 << 22
 
 
-def is_finite(array, counts=None):
+def is_finite(array: np.ndarray | Tensor, counts: np.ndarray | None = None) -> bool:
     """Whether an array has neither NaN nor infinity where it counts.
 
     Args:
-        array: Array or tensor `(rows, ...)` of any numbers, memory maps too.
+        array: Array or tensor `(rows, ...)` of any numbers; a memory map, too.
         counts: Booleans `(rows,)` or `(rows, time)`, or `None` (default): all count.
-            With `(rows, time)` an array `(rows, time, ...)` is looked at timestep by
-            timestep, any other at the rows of which some timestep counts.
+            With `(rows, time)` an array `(rows, time, ...)` is checked timestep by
+            timestep, and of any other the rows in which some timestep counts.
     """
     if "float" not in keras.backend.standardize_dtype(array.dtype):
         return True
     if counts is not None and counts.ndim == 2:
         timed = len(array.shape) > 1 and array.shape[1] == counts.shape[1]
-        counts = counts if timed else counts.any(axis=1)
+        counts = counts if timed else np.asarray(counts.any(axis=1))
     start = 0
     for chunk in chunks(array):
-        finite, stop = np.isfinite(chunk), start + len(chunk)
+        finite: np.ndarray = np.isfinite(chunk)
+        stop = start + len(chunk)
         if counts is not None and not finite.all():
             axes = tuple(range(counts.ndim, finite.ndim))
             finite = finite.all(axis=axes) | ~counts[start:stop]
@@ -33,7 +40,7 @@ def is_finite(array, counts=None):
     return True
 
 
-def chunks(array):
+def chunks(array: np.ndarray | Tensor) -> Iterator[np.ndarray]:
     """The rows of an array or tensor, some at a time, as NumPy arrays."""
     rows = max(1, _CHUNK // max(1, int(np.prod(array.shape[1:]))))
     for start in range(0, array.shape[0], rows):

@@ -1,6 +1,10 @@
 """Sequences of different lengths packed back to back into streams."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,26 +15,34 @@ from bptt_keras.data.sequences import Sequences
 from bptt_keras.data.shuffling import shuffling
 
 
-def pack(sequences, *, batch_size, window, targets="next", shuffle=True, seed=None):
-    """Batches of windows of `batch_size` streams, in which sequences follow another.
+def pack(
+    sequences: Any,
+    *,
+    batch_size: int,
+    window: int,
+    targets: Any = "next",
+    shuffle: bool = True,
+    seed: int | None = None,
+) -> tf.data.Dataset:
+    """Batches of windows of `batch_size` streams in which sequence follows sequence.
 
     Padding each sequence to the longest wastes much of the work where lengths differ.
-    Here sequences stand back to back, and a flag at the first timestep of each sets
-    the state back, inside a window as well:
+    Here sequences are packed back to back, and a flag at the first timestep of each
+    resets the state, inside a window as well:
 
         row 0    a a a a b | b b c c c | ...        reset  1 0 0 0 1 | 0 0 1 0 0 | ...
         row 1    d d e e e | e e e e f | ...               1 0 1 0 0 | 0 0 0 0 1 | ...
 
     The sequences are spread so that the streams come out equally long, or nearly; then
-    the order is drawn. Padding stands only at the end of the streams, up to the end of
-    the longest one's last window, and is marked invalid. So all batches have one shape,
-    which XLA compiles once, and padding costs less than one batch a pass, beside what
-    the streams differ by:
+    the order is drawn. Only the ends of the streams are padded, up to the end of the
+    longest one's last window, and padding is marked invalid. So all batches have one
+    shape, which XLA compiles once, and padding costs less than one batch per pass,
+    apart from what the streams differ by:
 
         fill_rate = valid timesteps / (batches * batch_size * window)
 
     A pass over the dataset is one epoch; the number of batches is the same in each. For
-    predictions in the order of the sequences take `RaggedBatches`.
+    predictions in the order of the sequences use `RaggedBatches`.
 
     Args:
         sequences: The sequences, of any lengths: a `tf.RaggedTensor` `(n, None, ...)`,
@@ -92,10 +104,12 @@ def pack(sequences, *, batch_size, window, targets="next", shuffle=True, seed=No
     streams = balanced(steps, batch_size, window)
     count = -(-max(int(steps[stream].sum()) for stream in streams) // window)
     valid, places = int(steps.sum()), batch_size * count * window
-    reader = _Reader(sequences, targets, steps, window, masked=valid < places)
+    reader = _Reader(
+        sequences, targets, steps=steps, window=window, masked=valid < places
+    )
     epochs = itertools.count()
 
-    def one_pass():
+    def one_pass() -> Iterator[tuple[Any, ...]]:
         drawn = streams
         if generator_of is not None:
             drawn = redrawn(streams, steps, generator_of(next(epochs)))
@@ -116,7 +130,15 @@ def pack(sequences, *, batch_size, window, targets="next", shuffle=True, seed=No
 class _Reader:
     """Cuts streams of sequences into windows."""
 
-    def __init__(self, sequences, targets, steps, window, *, masked):
+    def __init__(
+        self,
+        sequences: Sequences,
+        targets: Sequences | None,
+        *,
+        steps: np.ndarray,
+        window: int,
+        masked: bool,
+    ):
         self._sequences = sequences
         self._targets = targets
         self._steps = steps
@@ -125,7 +147,7 @@ class _Reader:
         self._window = window
         self._masked = masked
 
-    def spec(self, rows):
+    def spec(self, rows: int) -> tuple[Any, ...]:
         grid = (rows, self._window)
         x = {
             "inputs": self._sequences.spec(*grid),
@@ -136,21 +158,22 @@ class _Reader:
             x["mask"] = tf.TensorSpec(grid, tf.bool)
         return (x,) if self._targets is None else (x, self._targets.spec(*grid))
 
-    def batches(self, streams, count):
+    def batches(
+        self, streams: list[np.ndarray], count: int
+    ) -> Iterator[tuple[Any, ...]]:
         grid = len(streams), self._window
-        walks = [self._pieces(stream) for stream in streams]
+        walks = [self._windows(stream) for stream in streams]
         for index in range(count):
             inputs = self._sequences.zeros(*grid)
             targets = [] if self._targets is None else self._targets.zeros(*grid)
             reset, mask = np.zeros((2, *grid), bool)
             for row, walk in enumerate(walks):
-                # A window ends with `None`; the next one goes on with the same walk.
-                for place, piece, start, stop in itertools.takewhile(bool, walk):
+                for place, piece, start, stop in next(walk, []):
                     span = slice(place, place + stop - start)
                     mask[row, span] = True
                     reset[row, place] = start == 0
                     _copy(self._sequences, piece, start, stop, inputs, row, span)
-                    if targets:
+                    if self._targets is not None:
                         shifted = start + self._shift, stop + self._shift
                         _copy(self._targets, piece, *shifted, targets, row, span)
             x = {
@@ -160,28 +183,39 @@ class _Reader:
             }
             if self._masked:
                 x["mask"] = mask
-            yield (x, self._targets.packed(targets)) if targets else (x,)
+            beside = [] if self._targets is None else [self._targets.packed(targets)]
+            yield (x, *beside)
 
-    def _pieces(self, stream):
-        """`(place in the window, sequence, start, stop)`; `None` ends a window."""
-        place = 0
+    def _windows(self, stream: np.ndarray) -> Iterator[list[tuple[int, int, int, int]]]:
+        """The pieces `(place in the window, sequence, start, stop)` of each window."""
+        pieces, place = [], 0
         for index in stream.tolist():
             start, end = 0, int(self._steps[index])
             while start < end:
                 stop = min(end, start + self._window - place)
-                yield place, index, start, stop
+                pieces.append((place, index, start, stop))
                 place = (place + stop - start) % self._window
                 start = stop
                 if place == 0:
-                    yield None
+                    yield pieces
+                    pieces = []
+        yield pieces
 
 
-def _copy(source, index, start, stop, leaves, row, span):
+def _copy(
+    source: Sequences,
+    index: int,
+    start: int,
+    stop: int,
+    leaves: Sequence[np.ndarray],
+    row: int,
+    span: slice,
+) -> None:
     for column, leaf in zip(source.columns, leaves, strict=True):
         leaf[row, span] = column[index][start:stop]
 
 
-def _targets(targets, sequences):
+def _targets(targets: Any, sequences: Sequences) -> Sequences | None:
     if targets is None:
         return None
     if not isinstance(targets, str):

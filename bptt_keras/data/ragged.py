@@ -5,10 +5,13 @@ Padded arrays need none of this: the rows' lengths, or a mask, beside them are e
     trainer.fit({"inputs": x, "lengths": lengths}, y)      # (rows,) integers
     trainer.fit({"inputs": x, "mask": mask}, y)            # (rows, time) booleans
 
-and so do batches `{"inputs": x, "lengths": lengths}` of a dataset of one's own.
+and so are batches `{"inputs": x, "lengths": lengths}` of your own dataset.
 """
 
+from __future__ import annotations
+
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -41,8 +44,8 @@ class RaggedBatches(keras.utils.PyDataset):
         targets: `None`; one for each timestep: an iterable or `tf.RaggedTensor` like
             `sequences`, of the same lengths; or one for each sequence: an array
             `(n, ...)` or a list of numbers. For several outputs a dict of these.
-        batch_size: Sequences in a batch, an integer >= 1; the smaller rest is a batch,
-            too.
+        batch_size: Sequences in a batch, an integer >= 1; the last ones may be a
+            smaller batch.
         window: The `window` of the trainer, an integer >= 1.
         shuffle: Whether to group rows by length and draw an order for each epoch.
         seed: Integer >= 0 that fixes the orders, or `None` (default):
@@ -83,15 +86,15 @@ class RaggedBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        sequences,
-        targets=None,
+        sequences: Any,
+        targets: Any = None,
         *,
-        batch_size,
-        window,
-        shuffle,
-        seed=None,
-        sample_weight=None,
-        **kwargs,
+        batch_size: int,
+        window: int,
+        shuffle: bool,
+        seed: int | None = None,
+        sample_weight: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.batch_size = whole("batch_size", batch_size, unit=None)
@@ -117,10 +120,10 @@ class RaggedBatches(keras.utils.PyDataset):
         self._epochs = itertools.count()
         self._arrange()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._batches)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows, steps = self._batches[index]
         x = {
             "inputs": self._sequences.padded(rows, steps),
@@ -129,27 +132,27 @@ class RaggedBatches(keras.utils.PyDataset):
         return (x, *(beside.padded(rows, steps) for beside in self._beside))
 
     @property
-    def spec(self):
+    def spec(self) -> Any:
         """`tf.TensorSpec` of all sequences `(n, None, ...)`, structured like one."""
         return self._sequences.spec(len(self.lengths), None)
 
     @property
-    def fill_rate(self):
+    def fill_rate(self) -> float:
         """Valid timesteps / all timesteps of the epoch's batches."""
         places = sum(len(rows) * steps for rows, steps in self._batches)
         return int(self.lengths.sum()) / places
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Draws the next epoch's batches; Keras calls it."""
         if self._generator_of is not None:
             self._arrange()
 
-    def _padded_length(self, longest):
+    def _padded_length(self, longest: int) -> int:
         fitting = [steps for steps in self._short if steps >= longest]
         whole = -(-longest // self.window) * self.window
         return fitting[0] if fitting else whole
 
-    def _arrange(self):
+    def _arrange(self) -> None:
         order = np.arange(len(self.lengths))
         size = self.batch_size
         alike = np.array([self._padded_length(int(n)) for n in self.lengths])
@@ -159,7 +162,7 @@ class RaggedBatches(keras.utils.PyDataset):
             generator = self._generator_of(next(self._epochs))
             generator.shuffle(order)
             order = order[np.argsort(alike[order], kind="stable")]
-            # The smaller rest stands anywhere, not always with the longest rows.
+            # The smaller rest may come anywhere, not always among the longest rows.
             rest = len(order) % size
             before = int(generator.integers(len(cuts) + 1))
             cuts[before:] -= (size - rest) % size
@@ -170,7 +173,7 @@ class RaggedBatches(keras.utils.PyDataset):
             self._vary_at_once(batches)
         self._batches = batches
 
-    def _vary_at_once(self, batches):
+    def _vary_at_once(self, batches: list[tuple[np.ndarray, int]]) -> None:
         """Makes the first two batches differ in length, where any rows do.
 
         Keras 3.15 takes from the first two batches which axes vary, and refuses a later
@@ -186,8 +189,8 @@ class RaggedBatches(keras.utils.PyDataset):
             batches[1] = rows, self._padded_length(steps + 1)
 
 
-def is_ragged(x, inputs=1, *, rank=None):
-    """Whether `x` is a list of sequences, and not what Keras would read it for.
+def is_ragged(x: Any, inputs: int = 1, *, rank: int | None = None) -> bool:
+    """Whether `x` is a list of sequences, and not what Keras would take it for.
 
     A `tf.RaggedTensor` is, and an array of arrays (dtype `object`). Keras reads a list
     of arrays as the inputs of a model with several, one array for each. So a list or
@@ -199,8 +202,8 @@ def is_ragged(x, inputs=1, *, rank=None):
     For a model with one input an item is thus an array, or a list or tuple of numbers
     or of lists or tuples of them; for one with several it is a dict or tuple of arrays.
     The lengths of the items may differ or not. A single array in a
-    list, `[x]`, is ambiguous. It is read as Keras does, unless its rank shows that it
-    lacks the batch axis. To have it read otherwise take `RaggedBatches`.
+    list, `[x]`, is ambiguous. It is read as Keras reads it, unless its rank shows that
+    it lacks the batch axis. To have it read otherwise use `RaggedBatches`.
 
     Args:
         x: Anything that `fit` takes as `x`.
@@ -209,7 +212,7 @@ def is_ragged(x, inputs=1, *, rank=None):
             is not known; then only an array of rank 1 surely lacks the batch axis.
 
     Returns:
-        Boolean. Arrays of numbers, datasets and dicts are none.
+        Boolean. Arrays of numbers, datasets and dicts are no such lists.
 
     Example:
         import numpy as np
@@ -233,14 +236,14 @@ def is_ragged(x, inputs=1, *, rank=None):
     return len(x) > 1 or lists or 1 in ranks
 
 
-def _arrays_in(item, inputs):
+def _arrays_in(item: Any, inputs: int) -> list[Any]:
     if isinstance(item, dict):
         return list(item.values())
     several = isinstance(item, tuple) and not (inputs == 1 and is_table(item))
     return list(item) if several else [item]
 
 
-def _rank(value):
+def _rank(value: Any) -> int:
     """Number of axes of an array, or of lists in lists; 0 for all else."""
     if isinstance(value, list | tuple):
         return 1 + (_rank(value[0]) if value else 0)

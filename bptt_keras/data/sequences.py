@@ -1,6 +1,10 @@
 """Sequences of different lengths, read once, checked, and never padded as a whole."""
 
+from __future__ import annotations
+
 import collections.abc
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,7 +28,7 @@ class Sequences:
 
     Attributes:
         lengths: Timesteps of each sequence, `(n,)` int64.
-        columns: A list for each array of the structure: that array of every sequence.
+        columns: For each array of the structure a list: that array of every sequence.
         dtypes: Data type of each column; `keras.config.floatx()` for floats.
         shapes: Shape of one timestep in each column.
 
@@ -34,7 +38,7 @@ class Sequences:
             widths or structures differ. The message names the sequence.
     """
 
-    def __init__(self, sequences, name="sequences", *, finite=True):
+    def __init__(self, sequences: Any, name: str = "sequences", *, finite: bool = True):
         self._name = name
         self._finite = finite
         items = _listed(sequences, name)
@@ -45,18 +49,17 @@ class Sequences:
         self.columns = [list(column) for column in zip(*parts, strict=True)]
         self.lengths = np.array([len(first[0]) for first in parts], np.int64)
         self._check_lengths()
-        first = self.columns
-        self.dtypes = [_dtype_out(column[0].dtype) for column in first]
-        self.shapes = [column[0].shape[1:] for column in first]
+        self.dtypes = [_dtype_out(column[0].dtype) for column in self.columns]
+        self.shapes = [column[0].shape[1:] for column in self.columns]
         for column, dtype, shape in zip(
             self.columns, self.dtypes, self.shapes, strict=True
         ):
             self._check_alike(column, dtype, shape)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.lengths)
 
-    def packed(self, leaves):
+    def packed(self, leaves: Sequence[Any]) -> Any:
         """One value for each column, in the structure of a sequence."""
         template = self._template
         if isinstance(template, dict):
@@ -66,14 +69,14 @@ class Sequences:
             return type(template)(*leaves) if fields else tuple(leaves)
         return leaves[0]
 
-    def zeros(self, rows, steps):
+    def zeros(self, rows: int, steps: int) -> list[np.ndarray]:
         """Zeros `(rows, steps, ...)` for each column."""
         return [
             np.zeros((rows, steps, *shape), dtype)
             for dtype, shape in zip(self.dtypes, self.shapes, strict=True)
         ]
 
-    def padded(self, rows, steps):
+    def padded(self, rows: Sequence[int] | np.ndarray, steps: int) -> Any:
         """The sequences `rows`, followed by zeros: `(len(rows), steps, ...)`."""
         leaves = self.zeros(len(rows), steps)
         for column, leaf in zip(self.columns, leaves, strict=True):
@@ -81,7 +84,7 @@ class Sequences:
                 leaf[place, : self.lengths[row]] = column[row]
         return self.packed(leaves)
 
-    def spec(self, rows, steps):
+    def spec(self, rows: int | None, steps: int | None) -> Any:
         """`tf.TensorSpec` of `(rows, steps, ...)` in the structure of a sequence."""
         return self.packed(
             [
@@ -90,8 +93,12 @@ class Sequences:
             ]
         )
 
-    def require_lengths_of(self, others):
-        """Raises if another number or other lengths than those of `others`."""
+    def require_lengths_of(self, others: Sequences) -> None:
+        """Raises unless number and lengths are those of `others`.
+
+        Raises:
+            ValueError: Names the sequence.
+        """
         if len(self) != len(others):
             raise ValueError(
                 f"`{self._name}` must hold one array for each sequence. Received: "
@@ -106,7 +113,7 @@ class Sequences:
                 f"{others.lengths[index]} timesteps."
             )
 
-    def _parts(self, index, item):
+    def _parts(self, index: int, item: Any) -> list[np.ndarray]:
         template = self._template
         same = type(item) is type(template) or not (
             isinstance(item, dict | tuple) or isinstance(template, dict | tuple)
@@ -124,7 +131,7 @@ class Sequences:
             )
         return [self._array(index, value) for value in values]
 
-    def _array(self, index, value):
+    def _array(self, index: int, value: Any) -> np.ndarray:
         try:
             array = np.asarray(value)
             if array.dtype.kind == "O":
@@ -148,7 +155,7 @@ class Sequences:
             )
         return array
 
-    def _check_lengths(self):
+    def _check_lengths(self) -> None:
         for column in self.columns:
             lengths = np.array([len(array) for array in column])
             (differing,) = np.nonzero(lengths != self.lengths)
@@ -167,7 +174,9 @@ class Sequences:
                 f"out: [s for s in {self._name} if len(s)]."
             )
 
-    def _check_alike(self, column, dtype, shape):
+    def _check_alike(
+        self, column: list[np.ndarray], dtype: str, shape: tuple[int, ...]
+    ) -> None:
         for index, array in enumerate(column):
             if _dtype_out(array.dtype) != dtype:
                 raise ValueError(
@@ -187,12 +196,12 @@ class Sequences:
                 )
 
 
-def holds_objects(values):
+def holds_objects(values: Any) -> bool:
     """Whether `values` is a NumPy array of arrays, lists or other objects."""
     return isinstance(values, np.ndarray) and values.dtype.kind == "O"
 
 
-def _listed(sequences, name):
+def _listed(sequences: Any, name: str) -> list[Any]:
     if isinstance(sequences, tf.RaggedTensor):
         return _rows_of(sequences, name)
     wrong = isinstance(sequences, dict | str | bytes)
@@ -213,7 +222,7 @@ def _listed(sequences, name):
     ]
 
 
-def is_table(value):
+def is_table(value: Any) -> bool:
     """Whether a list or tuple holds numbers, or lists or tuples of them."""
     if not isinstance(value, list | tuple):
         return False
@@ -222,7 +231,7 @@ def is_table(value):
     return np.isscalar(value) or isinstance(value, list | tuple)
 
 
-def _rows_of(ragged, name):
+def _rows_of(ragged: tf.RaggedTensor, name: str) -> list[np.ndarray]:
     """Views of the rows of a ragged tensor."""
     values = ragged.values
     if isinstance(values, tf.RaggedTensor):
@@ -241,16 +250,16 @@ def _rows_of(ragged, name):
     ]
 
 
-def is_number(dtype):
+def is_number(dtype: np.dtype) -> bool:
     """Whether a NumPy dtype is a real number: integer, boolean or any float."""
     return dtype.kind in "iufb" or "float" in dtype.name
 
 
-def _dtype_out(dtype):
+def _dtype_out(dtype: np.dtype) -> str:
     return keras.config.floatx() if "float" in dtype.name else dtype.name
 
 
-def _kind(value):
+def _kind(value: Any) -> str:
     if isinstance(value, dict):
         return f"a dict with the keys {sorted(map(str, value))}"
     if isinstance(value, tuple):

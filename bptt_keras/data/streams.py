@@ -1,19 +1,26 @@
 """One long series as contiguous streams, cut into consecutive windows."""
 
+from __future__ import annotations
+
 import collections.abc
 import numbers
 import os
 import tempfile
 import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from bptt_keras.arguments import whole
+from bptt_keras.types import Tensor
 
 
-def streams(series, *, batch_size, window, targets="next"):
+def streams(
+    series: Any, *, batch_size: int, window: int, targets: Any = "next"
+) -> tf.data.Dataset:
     """Batches of consecutive windows of one long series.
 
     The series is cut into `batch_size` contiguous streams of equal length,
@@ -23,7 +30,7 @@ def streams(series, *, batch_size, window, targets="next"):
     stream `b` holding the timesteps from `b * length` on. Batch `i` holds, row by
     row, the timesteps `[i * window, (i + 1) * window)` of each stream, so batch
     `i + 1` continues batch `i`. The last batch of a pass may be shorter. Up to
-    `batch_size` timesteps at the end of the series that don't fill a row are left
+    `batch_size` timesteps at the end of the series, which don't fill a row, are left
     out.
 
     A pass over the dataset starts with `reset` flags, so each epoch of `fit` starts
@@ -83,7 +90,7 @@ def streams(series, *, batch_size, window, targets="next"):
     read_x, read_y = _readers(series), _readers(targets)
     static = window if length % window == 0 else None
 
-    def batch(index):
+    def batch(index: Tensor) -> tuple[Any, ...]:
         start = index * window
         steps = tf.minimum(tf.constant(window, tf.int64), length - start)
         places = rows[:, None] + start + tf.range(steps)[None]
@@ -103,7 +110,7 @@ def streams(series, *, batch_size, window, targets="next"):
     return dataset.prefetch(2).with_options(options)
 
 
-def _as_arrays(given, name):
+def _as_arrays(given: Any, name: str) -> Any:
     """An array, or a dict or tuple of arrays."""
     if isinstance(given, dict):
         return {key: _as_array(part, f"{name}[{key!r}]") for key, part in given.items()}
@@ -115,7 +122,7 @@ def _as_arrays(given, name):
     return _as_array(given, name)
 
 
-def _as_array(series, name):
+def _as_array(series: Any, name: str) -> np.ndarray:
     if isinstance(series, str | os.PathLike):
         series = np.load(series, mmap_mode="r", allow_pickle=False)
     elif isinstance(series, collections.abc.Iterator):
@@ -135,7 +142,7 @@ def _as_array(series, name):
     return series
 
 
-def _common_length(series):
+def _common_length(series: Any) -> int:
     lengths = [len(part) for part in tf.nest.flatten(series)]
     if len(set(lengths)) != 1:
         raise ValueError(
@@ -145,7 +152,7 @@ def _common_length(series):
     return lengths[0]
 
 
-def _as_targets(targets, series, total):
+def _as_targets(targets: Any, series: Any, total: int) -> Any:
     if targets is None:
         return None
     if isinstance(targets, str):
@@ -165,10 +172,11 @@ def _as_targets(targets, series, total):
     return targets
 
 
-def _spooled(chunks):
+def _spooled(chunks: Iterator[Any]) -> np.ndarray:
     """The chunks of an iterator, one after the other, as a memory-mapped file."""
     handle, path = tempfile.mkstemp(suffix=".series")
-    shape = dtype = None
+    shape: tuple[int, ...] | None = None
+    dtype: np.dtype | None = None
     total = 0
     try:
         with os.fdopen(handle, "wb") as file:
@@ -184,7 +192,7 @@ def _spooled(chunks):
                     )
                 file.write(chunk.tobytes())
                 total += len(chunk)
-        if total == 0:
+        if total == 0 or shape is None or dtype is None:
             raise ValueError("`series` must not be empty. Received: an empty iterator.")
         mapped = np.memmap(path, dtype=dtype, mode="r", shape=(total, *shape))
     except BaseException:
@@ -198,42 +206,42 @@ def _spooled(chunks):
     return mapped
 
 
-def _readers(arrays):
-    """A function from places to the timesteps of all arrays that stand there."""
+def _readers(arrays: Any) -> Callable[..., Any]:
+    """A function from places to the timesteps of all arrays there."""
     readers = None if arrays is None else tf.nest.map_structure(_reader, arrays)
     return lambda *places: tf.nest.map_structure(lambda read: read(*places), readers)
 
 
-def _reader(array):
-    """A function from places `(batch, time)` to the timesteps that stand there.
+def _reader(array: np.ndarray) -> Callable[..., Tensor]:
+    """A function from places `(batch, time)` to the timesteps there.
 
     An array in memory is read by the graph itself. A memory map is read window by
-    window, by NumPy, so that it never stands in memory as a whole.
+    window, by NumPy, so that it is never in memory as a whole.
     """
     dtype = keras.config.floatx() if array.dtype.kind == "f" else array.dtype
     rest = array.shape[1:]
     if _is_mapped(array):
 
-        def read(places):
+        def read(places: np.ndarray) -> np.ndarray:
             return np.stack([array[row[0] : row[-1] + 1] for row in places])
 
-        def values_at(places):
+        def values_at(places: Tensor) -> Tensor:
             return tf.numpy_function(read, [places], array.dtype, stateful=False)
 
     else:
         tensor = tf.constant(array, dtype)
 
-        def values_at(places):
+        def values_at(places: Tensor) -> Tensor:
             return tf.gather(tensor, places)
 
-    def reader(places, steps):
+    def reader(places: Tensor, steps: int | None) -> Tensor:
         values = tf.cast(values_at(places), dtype)
         return tf.ensure_shape(values, [places.shape[0], steps, *rest])
 
     return reader
 
 
-def _is_mapped(array):
+def _is_mapped(array: Any) -> bool:
     while isinstance(array, np.ndarray):
         if isinstance(array, np.memmap):
             return True

@@ -1,11 +1,19 @@
 """Targets and weights beside sequences: for each timestep, or for each sequence."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from bptt_keras.data.finite import is_finite
 from bptt_keras.data.sequences import Sequences, holds_objects, is_number
+
+Part: TypeAlias = np.ndarray | Sequences
+"""Of one output: an array `(n, ...)`, or sequences with a value per timestep."""
 
 
 class Targets:
@@ -23,17 +31,17 @@ class Targets:
         ValueError: If their number or lengths differ from those of the sequences.
     """
 
-    def __init__(self, values, name, sequences):
+    def __init__(self, values: Any, name: str, sequences: Sequences):
         self._name = name
         self._keyed = isinstance(values, dict)
         parts = values if self._keyed else {name: values}
-        self._parts = {
+        self._parts: dict[Any, Part] = {
             key: _read(part, f"{name}[{key!r}]" if self._keyed else name, sequences)
             for key, part in parts.items()
         }
 
-    def padded(self, rows, steps):
-        """Those of the sequences `rows`: `(len(rows), steps, ...)` or `(rows, ...)`."""
+    def padded(self, rows: Sequence[int] | np.ndarray, steps: int) -> Any:
+        """Those of some sequences, `(len(rows), steps, ...)` or `(len(rows), ...)`."""
         parts = {
             key: part[rows]
             if isinstance(part, np.ndarray)
@@ -42,20 +50,22 @@ class Targets:
         }
         return parts if self._keyed else next(iter(parts.values()))
 
-    def with_weights(self, weights):
-        """`(name, part, weight)` of each output; `weights` are `Targets` or `None`."""
+    def with_weights(
+        self, weights: Targets | None
+    ) -> Iterator[tuple[str, Part, Part | None]]:
+        """The name, the targets and the weights, if any, of each output."""
         for key, part in self._parts.items():
             name = f"{self._name}[{key!r}]" if self._keyed else self._name
             yield name, part, None if weights is None else weights.of(key)
 
-    def of(self, key):
-        """The part for an output, or the one for all, or `None`."""
+    def of(self, key: Any) -> Part | None:
+        """Those of an output, or the ones for all outputs, or `None`."""
         if not self._keyed:
             return next(iter(self._parts.values()))
         return self._parts.get(key)
 
 
-def require_finite(targets, weights=None):
+def require_finite(targets: Targets, weights: Targets | None = None) -> None:
     """Raises if targets whose weight is not 0, or weights, hold NaN or infinity.
 
     Args:
@@ -76,7 +86,7 @@ def require_finite(targets, weights=None):
             )
 
 
-def _not_finite(part, weight, name):
+def _not_finite(part: Part, weight: Part | None, name: str) -> str | None:
     """Where NaN or infinity counts, in words, or `None`."""
     if isinstance(part, np.ndarray):
         return None if is_finite(part, _counts(weight)) else name
@@ -87,13 +97,15 @@ def _not_finite(part, weight, name):
     return None
 
 
-def _counts(weight, index=None, steps=None):
+def _counts(
+    weight: Part | None, index: int | None = None, steps: int | None = None
+) -> np.ndarray | None:
     """Booleans: where the weight of all sequences, or of number `index`, is not 0."""
     if weight is None:
         return None
     if isinstance(weight, np.ndarray):
         counts = weight != 0
-        if index is None:
+        if index is None or steps is None:
             return counts
         return np.broadcast_to(counts[index].reshape(-1)[:steps], (steps,))
     if index is None:
@@ -101,8 +113,8 @@ def _counts(weight, index=None, steps=None):
     return (weight.columns[0][index] != 0).reshape(steps, -1).any(axis=1)
 
 
-def _read(values, name, sequences):
-    """`Sequences` of what comes for each timestep, else an array."""
+def _read(values: Any, name: str, sequences: Sequences) -> Part:
+    """`Sequences` if there is a value for each timestep, else an array."""
     if not isinstance(values, tf.RaggedTensor | str | np.ndarray | tf.Tensor):
         values = list(values) if hasattr(values, "__iter__") else values
     listed = isinstance(values, list) and not all(np.ndim(v) == 0 for v in values)
@@ -113,7 +125,7 @@ def _read(values, name, sequences):
     return _for_each_sequence(np.asarray(values), name, len(sequences))
 
 
-def _for_each_sequence(array, name, count):
+def _for_each_sequence(array: np.ndarray, name: str, count: int) -> np.ndarray:
     if not is_number(array.dtype):
         raise TypeError(
             f"`{name}` must hold numbers. Received: {name} of dtype {array.dtype}."

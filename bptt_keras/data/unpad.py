@@ -1,16 +1,21 @@
 """Padded outputs cut back into sequences."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 
-def unpad(outputs, lengths):
+def unpad(outputs: Any, lengths: Any) -> Any:
     """Cuts padded outputs back into a list of sequences.
 
     Args:
         outputs: Array or tensor `(n, time, ...)`, or what `predict` gives for batches
             of several lengths, a `tf.RaggedTensor`; or a dict, list or tuple of these.
-        lengths: Valid timesteps of each row, `(n,)` integers: `RaggedBatches.lengths`.
+        lengths: Valid timesteps of each row, `(n,)` integers, such as
+            `RaggedBatches.lengths`.
 
     Returns:
         A list of `n` arrays `(lengths[i], ...)`, in order; for a structure of outputs

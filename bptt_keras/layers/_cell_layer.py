@@ -1,6 +1,9 @@
-"""What the layers share that loop over a cell of this package."""
+"""What the layers that loop over a cell of this package have in common."""
+
+from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import keras
 
@@ -8,12 +11,13 @@ from bptt_keras.layers._fused import FusedRecurrence
 
 
 class CellLayer(FusedRecurrence, keras.layers.RNN):
-    """Recurrent layer around one kind of cell, whose arguments it takes for its own.
+    """Recurrent layer around one kind of cell, whose arguments it takes as its own.
 
-    A subclass sets `_cell_class`, a subclass of a Keras cell, and gives `_run_kernel`.
+    A subclass sets `_cell_class`, a subclass of a Keras cell, and defines
+    `_run_kernel`.
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs: Any):
         known = inspect.signature(self._cell_class).parameters
         for_cell = {key: kwargs.pop(key) for key in known if key in kwargs}
         both = {key: kwargs[key] for key in ("dtype", "trainable") if key in kwargs}
@@ -21,14 +25,14 @@ class CellLayer(FusedRecurrence, keras.layers.RNN):
         keras.layers.RNN.__init__(self, cell, **kwargs)
 
     @property
-    def units(self):
+    def units(self) -> int:
         """Size of h."""
         return self.cell.units
 
     def _activations_are_fused(self):
         return True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = keras.layers.RNN.get_config(self)
         del own["cell"]
         cell = self.cell.get_config()
@@ -36,5 +40,5 @@ class CellLayer(FusedRecurrence, keras.layers.RNN):
         return {**own, **{key: cell[key] for key in names if key in cell}}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> CellLayer:
         return cls(**config)

@@ -1,10 +1,16 @@
 """What the layers accept as `mask` and `reset`."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from bptt_keras.types import Structure, Tensor
 
-def checked_mask(mask):
+
+def checked_mask(mask: Structure) -> Tensor | None:
     """`mask` as `(batch, time)` booleans, or None."""
     mask = keras.tree.flatten(mask)[0] if mask is not None else None
     if mask is None:
@@ -20,7 +26,7 @@ def checked_mask(mask):
     return mask
 
 
-def checked_reset(reset, sequences_shape):
+def checked_reset(reset: Any, sequences_shape: tf.TensorShape) -> Tensor | None:
     """`reset` as `(batch, time)` booleans that fit the sequences, or None."""
     if reset is None:
         return None

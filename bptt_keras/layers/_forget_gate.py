@@ -1,7 +1,11 @@
-"""Who sets the bias of a forget gate."""
+"""What sets the bias of a forget gate."""
+
+from __future__ import annotations
+
+from typing import Any
 
 
-def check_forget_gate(cell):
+def check_forget_gate(cell: Any) -> None:
     """Raises if both the cell and its bias initializer set the forget gate's bias."""
     sets_forget_gate = getattr(cell.bias_initializer, "sets_forget_gate", False)
     if cell.use_bias and cell.unit_forget_bias and sets_forget_gate:

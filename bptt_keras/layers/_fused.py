@@ -1,4 +1,6 @@
-"""What the drop-in layers share: when the fused kernel serves, and what else runs."""
+"""What the drop-in layers share: when the fused kernel is used, and what else runs."""
+
+from __future__ import annotations
 
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ from bptt_keras.keras_internals import mask_of
 from bptt_keras.kernels.loop import cell_loop
 from bptt_keras.layers._flags import checked_mask, checked_reset
 from bptt_keras.tensorflow_internals import compiled_by_xla, is_recorded
+from bptt_keras.types import Structure, Tensor
 
 # 0, 1 and 2 are Keras' own: how its loop forms the products of a step.
 IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 0, 1, 2)
@@ -18,35 +21,39 @@ IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 0, 1, 2)
 class RowFlags(NamedTuple):
     """Mask and reset on their way through Keras' `call`, which knows only a mask."""
 
-    mask: Any
-    reset: Any
+    mask: Tensor | None
+    reset: Tensor | None
 
 
-class FusedRecurrence:
+# A layer of Keras, to whoever checks types: its attributes are used.
+_Layer: Any = object
+
+
+class FusedRecurrence(_Layer):
     """Mixin that replaces the loop over time of a Keras recurrent layer.
 
-    Stands before the Keras class in the list of bases. The layer says which
-    activations its kernel knows (`_activations_are_fused`), which bias belongs to the
-    input projection (`_input_bias`) and runs the kernel (`_run_kernel`).
+    It comes before the Keras class in the list of bases. The layer says which
+    activations its kernel knows (`_activations_are_fused`) and which bias belongs to
+    the input projection (`_input_bias`), and runs the kernel (`_run_kernel`).
 
     The attribute `implementation` is one of `IMPLEMENTATIONS`.
     """
 
     # Names of the states, in order.
-    _states = ("h",)
+    _states: tuple[str, ...] = ("h",)
     learn_initial_state = False
-    implementation = "auto"
-    # True where cuDNN computes the same as the kernel, and where Keras' cell does.
+    implementation: str | int = "auto"
+    # True if cuDNN computes the same as the kernel, and if Keras' cell does.
     _has_cudnn = False
     _equals_cell = False
 
     def __init__(
         self,
-        units,
-        *args,
-        implementation="auto",
-        learn_initial_state=False,
-        **kwargs,
+        units: int,
+        *args: Any,
+        implementation: str | int = "auto",
+        learn_initial_state: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(units, *args, **self._chosen(implementation, kwargs))
         self.implementation = implementation
@@ -57,7 +64,7 @@ class FusedRecurrence:
                 "`implementation` at 'auto'."
             )
         self.learn_initial_state = bool(learn_initial_state)
-        self._initial_weights = []
+        self._initial_weights: list[Any] = []
         if self.learn_initial_state and self.stateful:
             raise ValueError(
                 "`learn_initial_state` is not possible with `stateful=True`, whose "
@@ -65,16 +72,16 @@ class FusedRecurrence:
                 "learn_initial_state=True, stateful=True. Carry the state with "
                 "`bk.TruncatedBPTT` or `bk.PureStep` instead."
             )
-        # Keras switches XLA off where cuDNN might serve; here it only serves on demand.
+        # Keras switches XLA off where cuDNN might run; here it does only on demand.
         self.supports_jit = not self._wants_cudnn
 
     @property
-    def fused(self):
-        """True when the fused kernel serves this configuration."""
+    def fused(self) -> bool:
+        """True if the fused kernel supports this configuration."""
         return self._why_not_fused() is None
 
     def _why_not_fused(self):
-        """`None`, or what keeps the fused kernel from serving, in words."""
+        """`None`, or why the fused kernel cannot be used, in words."""
         cell = self.cell
         # Keras' implementation 1 drops inputs with another mask for each gate.
         masks_by_gate = cell.dropout > 0 and getattr(cell, "implementation", 2) == 1
@@ -88,12 +95,12 @@ class FusedRecurrence:
         }
         return next((text for text, found in reasons.items() if found), None)
 
-    def kernel_of(self, *, xla):
+    def kernel_of(self, *, xla: bool) -> str:
         """What runs a sequence that has neither mask nor resets.
 
         With `implementation="auto"` it is cuDNN on a GPU without XLA, else the fused
-        kernel, else Keras' loop over the cell. cuDNN serves for sequences without mask
-        and reset, the others run as on a CPU.
+        kernel, else Keras' loop over the cell. cuDNN runs sequences without mask and
+        resets, the others run as on a CPU.
 
         Args:
             xla: True where XLA compiles the layer.
@@ -106,7 +113,7 @@ class FusedRecurrence:
         return "fused" if self.fused else "cell"
 
     def _cudnn_serves(self):
-        """True if cuDNN is there and does what the fused kernel does."""
+        """True if cuDNN is available and computes what the fused kernel does."""
         return (
             self._has_cudnn
             and has_gpu()
@@ -114,12 +121,12 @@ class FusedRecurrence:
             and getattr(self, "use_cudnn", False) is not False
             and self.fused
             and self.cell.use_bias
-            # What cuDNN does in other precisions was never tried.
+            # Other precisions were never tried with cuDNN.
             and self.cell.compute_dtype == "float32"
         )
 
     def _chosen(self, implementation, kwargs):
-        """Keras' arguments that say the same as `implementation`."""
+        """Keras' arguments, with what `implementation` means for them."""
         # Not `in` alone: False is 0, and True is 1.
         known = implementation in IMPLEMENTATIONS
         known = known and not isinstance(implementation, bool)
@@ -140,7 +147,7 @@ class FusedRecurrence:
             return {**kwargs, "use_cudnn": True}
         return kwargs
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
         super().build(sequences_shape, initial_state_shape)
         if self.learn_initial_state:
             self._initial_weights = [
@@ -150,7 +157,7 @@ class FusedRecurrence:
                 for name in self._states
             ]
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int | Tensor) -> Structure:
         if not self.learn_initial_state:
             return super().get_initial_state(batch_size)
         if not self.built:
@@ -173,18 +180,29 @@ class FusedRecurrence:
         return getattr(self, "use_cudnn", False) is True
 
     def call(
-        self, sequences, initial_state=None, mask=None, training=False, reset=None
-    ):
+        self,
+        sequences: Tensor,
+        initial_state: Structure = None,
+        mask: Structure = None,
+        training: bool = False,
+        reset: Any = None,
+    ) -> Structure:
         if mask is None:
-            # Keras attaches the mask of the inputs by itself only to calls that have
-            # no second tensor, be it `initial_state` or `reset`.
+            # Keras passes the mask of the inputs by itself only to calls that have no
+            # second tensor, be it `initial_state` or `reset`.
             mask = mask_of(sequences)
         flags = RowFlags(checked_mask(mask), checked_reset(reset, sequences.shape))
         return super().call(
             sequences, initial_state=initial_state, mask=flags, training=training
         )
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
+    def inner_loop(
+        self,
+        sequences: Tensor,
+        initial_state: Structure,
+        mask: Tensor | RowFlags | None,
+        training: bool = False,
+    ) -> tuple[Tensor, Tensor, Structure]:
         flags = mask if isinstance(mask, RowFlags) else RowFlags(mask, None)
         # The kernels reset to zeros.
         resets_to_weights = self.learn_initial_state and flags.reset is not None
@@ -192,8 +210,8 @@ class FusedRecurrence:
         if kernel == "cudnn" and not self._wants_cudnn and flags != (None, None):
             kernel = "fused"
         if kernel == "fused" and self._equals_cell and sequences.shape[1] == 1:
-            # A single step, as of a stream: the kernel's order of the weights is worth
-            # its price only over several.
+            # A single step, as of a stream: reordering the weights for the kernel pays
+            # off only over several.
             return self._cell_loop(sequences, initial_state, flags, training)
         if kernel == "fused" and not resets_to_weights:
             return self._fused_loop(sequences, initial_state, flags, training)
@@ -235,15 +253,15 @@ class FusedRecurrence:
         return h_seq[-1], tf.transpose(outputs, (1, 0, 2)), states
 
     def _saves(self, training):
-        """Whether a kernel saves what its way back needs.
+        """Whether a kernel saves what its backward pass needs.
 
-        In training without a tape as well: states that are made ahead, or twice, must
-        be those of the run that gradients come from, to the last digit.
+        Also in training without a tape: states that are computed ahead, or twice, must
+        equal those of the run that gradients come from, to the last digit.
         """
         return training or is_recorded()
 
     def _dropped_kernel(self, recurrent_kernel, training):
-        """Overridden where a part of the recurrent kernel is dropped in training."""
+        """Overridden by layers that drop recurrent weights in training."""
         return recurrent_kernel
 
     def _time_major(self, tensor):
@@ -254,7 +272,7 @@ class FusedRecurrence:
         return tf.transpose(tensor, [1, 0, *range(2, tensor.shape.rank)])
 
     def _input_weights(self, dtype):
-        """The kernel and the bias of the input projection; None if there is no bias."""
+        """Kernel and bias of the input projection; the bias may be None."""
         bias = self._input_bias()
         kernel = tf.cast(tf.convert_to_tensor(self.cell.kernel), dtype)
         return kernel, None if bias is None else tf.cast(bias, dtype)
@@ -295,7 +313,7 @@ class FusedRecurrence:
             last_output = outputs[:, -1]
         return last_output, outputs, states
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Keras' configuration, and the arguments that Keras' own leaves out.
 
         `use_cudnn`, `implementation` and SimpleRNN's `seed` are added only where they

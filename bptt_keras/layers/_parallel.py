@@ -1,4 +1,8 @@
-"""What the layers share whose recurrence is linear in the state."""
+"""What the layers with a recurrence that is linear in the state have in common."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -7,17 +11,18 @@ from bptt_keras.keras_internals import mask_of
 from bptt_keras.kernels.linear_scan import linear_scan
 from bptt_keras.kernels.projection import project
 from bptt_keras.layers._flags import checked_mask, checked_reset
+from bptt_keras.types import Structure, Tensor
 
 
 class ParallelRecurrence(keras.layers.Layer):
     """Layer that follows the state protocol and is solved for all steps at once.
 
-    A subclass gives `_state_sizes()`, a dict from names to widths, and
+    A subclass defines `_state_sizes()`, a dict from names to widths, and
     `_solve(inputs, state, mask, reset)`, which returns the outputs of all steps,
     `(batch, time, units)`, and the new state.
     """
 
-    def __init__(self, units, *, return_sequences, **kwargs):
+    def __init__(self, units: int, *, return_sequences: bool, **kwargs: Any):
         if not isinstance(units, int) or units < 1:
             raise ValueError(
                 f"`units` must be a positive integer. Received: units={units!r}."
@@ -29,14 +34,14 @@ class ParallelRecurrence(keras.layers.Layer):
 
     @property
     def _state_dtype(self):
-        """Half precision is too coarse to add up a long past in."""
+        """Dtype of the state: half precision is too coarse to add up a long past."""
         return "float64" if self.compute_dtype == "float64" else "float32"
 
-    def kernel_of(self, *, xla):
+    def kernel_of(self, *, xla: bool) -> str:
         """What runs a sequence: always a scan, parallel in time."""
         return "scan"
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: int | Tensor) -> dict[str, Tensor]:
         """The state in which every row starts: zeros.
 
         Args:
@@ -50,13 +55,23 @@ class ParallelRecurrence(keras.layers.Layer):
             for name, size in self._state_sizes().items()
         }
 
-    def call(self, inputs, training=False, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool = False, mask: Tensor | None = None
+    ) -> Tensor:
         state = self.get_initial_state(tf.shape(inputs)[0])
         outputs, _ = self.call_with_state(inputs, state, training=training, mask=mask)
         return outputs
 
-    def call_with_state(self, inputs, state, *, training=False, mask=None, reset=None):
-        """Run from a given state, and hand the new one back.
+    def call_with_state(
+        self,
+        inputs: Tensor,
+        state: dict[str, Tensor],
+        *,
+        training: bool = False,
+        mask: Tensor | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Runs from a given state and returns the new one.
 
         Args:
             inputs: `(batch, time, features)` floats.
@@ -103,15 +118,19 @@ class ParallelRecurrence(keras.layers.Layer):
         weights = [tf.cast(tf.convert_to_tensor(w), inputs.dtype) for w in weights]
         return project(inputs, *weights)
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(
+        self, inputs_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         if self.return_sequences:
             return (*inputs_shape[:2], self.units)
         return (inputs_shape[0], self.units)
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(
+        self, inputs: Structure, mask: Tensor | None = None
+    ) -> Tensor | None:
         return mask if self.return_sequences else None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -122,21 +141,21 @@ class ParallelRecurrence(keras.layers.Layer):
 class MinimalRecurrence(ParallelRecurrence):
     """A `ParallelRecurrence` with one kernel, whose gates see the inputs only.
 
-    A subclass sets `_parts`, the number of parts of the kernel, and gives
+    A subclass sets `_parts`, the number of parts of the kernel, and defines
     `_factors(*parts)`, which returns a_t and b_t of `h_t = a_t h_{t-1} + b_t`.
     """
 
     def __init__(
         self,
-        units,
+        units: int,
         *,
-        return_sequences=False,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        **kwargs,
+        return_sequences: bool = False,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(units, return_sequences=return_sequences, **kwargs)
         self.use_bias = use_bias
@@ -145,7 +164,7 @@ class MinimalRecurrence(ParallelRecurrence):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: tuple[int | None, ...]) -> None:
         width = self._parts * self.units
         self.kernel = self.add_weight(
             shape=(inputs_shape[-1], width),
@@ -171,7 +190,7 @@ class MinimalRecurrence(ParallelRecurrence):
         h = linear_scan(*self._factors(*parts), state["h"], mask=mask, reset=reset)
         return h, {"h": h[:, -1]}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "use_bias": self.use_bias,

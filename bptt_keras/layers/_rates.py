@@ -1,7 +1,11 @@
-"""Checks of the layers that are regularised by chance."""
+"""Checks of the layers that are regularised by random draws."""
+
+from __future__ import annotations
+
+from typing import Any
 
 
-def checked_rate(name, rate, *, below=False):
+def checked_rate(name: str, rate: float, *, below: bool = False) -> float:
     """`rate` as a float, if it is a probability; with `below`, not 1 either."""
     number = isinstance(rate, int | float) and not isinstance(rate, bool)
     if not number or not 0 <= rate <= 1 or (below and rate == 1):
@@ -10,8 +14,8 @@ def checked_rate(name, rate, *, below=False):
     return float(rate)
 
 
-def refuse_unless_fused(layer):
-    """Raises if an option of the layer asks for a loop that knows nothing of chance."""
+def refuse_unless_fused(layer: Any) -> None:
+    """Raises if an option of the layer asks for a loop without random draws."""
     if layer.learn_initial_state:
         raise ValueError(
             f"`{type(layer).__name__}` starts from zeros. Received: "

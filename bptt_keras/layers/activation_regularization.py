@@ -1,10 +1,15 @@
-"""Losses on how large activations are, and on how fast they change."""
+"""Losses on the size of activations, and on how fast they change."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import mask_of
 from bptt_keras.layers._flags import checked_mask, checked_reset
+from bptt_keras.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
@@ -14,11 +19,11 @@ class ActivationRegularization(keras.layers.Layer):
         AR  = alpha * mean of h_t^2                 over units, rows and valid steps
         TAR = beta * mean of (h_t - h_{t-1})^2      over units, rows and valid pairs
 
-    A pair is valid if both of its steps are, and no reset stands between them. Means
+    A pair is valid if both of its steps are, and there is no reset between them. Means
     over nothing are 0. In truncated backpropagation they are over one window: pairs
     across the border of two windows do not count, and old timesteps of windows that
-    overlap do. A mean over parts would be another one: so the model runs in one shard,
-    and `recompute` is refused. Inference adds nothing.
+    overlap do. A mean over a part of the rows or timesteps would be a different one: so
+    the model runs in one shard, and `recompute` is refused. Inference adds nothing.
 
     Args:
         alpha: weight of AR, at least 0. Default: 0.
@@ -39,7 +44,7 @@ class ActivationRegularization(keras.layers.Layer):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `alpha` or `beta` is no number from 0 on; the inputs have no time
+        ValueError: `alpha` or `beta` is not a number >= 0; the inputs have no time
             axis; `reset` or `mask` is not `(batch, time)`.
 
     Example:
@@ -54,13 +59,13 @@ class ActivationRegularization(keras.layers.Layer):
     on each side. The norms are taken as mean squares, over valid steps alone.
     """
 
-    def __init__(self, alpha=0.0, beta=0.0, **kwargs):
+    def __init__(self, alpha: float = 0.0, beta: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha = _checked("alpha", alpha)
         self.beta = _checked("beta", beta)
         self.supports_masking = True
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: tuple[int | None, ...]) -> None:
         if len(inputs_shape) < 3:
             raise ValueError(
                 "`inputs` must have a time axis, shape (batch, time, ...). Received: "
@@ -68,9 +73,15 @@ class ActivationRegularization(keras.layers.Layer):
                 "in the layer before."
             )
 
-    def call(self, inputs, training=False, mask=None, reset=None):
+    def call(
+        self,
+        inputs: Tensor,
+        training: bool = False,
+        mask: Tensor | None = None,
+        reset: Tensor | None = None,
+    ) -> Tensor:
         if mask is None:
-            # Keras attaches it by itself only to calls without a second tensor.
+            # Keras passes it by itself only to calls without a second tensor.
             mask = mask_of(inputs)
         if training:
             self._add_losses(
@@ -91,25 +102,27 @@ class ActivationRegularization(keras.layers.Layer):
                 pairs &= ~reset[:, 1:]
             self.add_loss(self.beta * _mean_square(h[:, 1:] - h[:, :-1], pairs))
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(
+        self, inputs_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         return inputs_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "alpha": self.alpha, "beta": self.beta}
 
 
-def _mean_square(values, valid):
+def _mean_square(values: Tensor, valid: Tensor) -> Tensor:
     """Mean of squares over the steps that `valid` `(batch, time)` leaves on, or 0."""
     shape = tf.concat([tf.shape(valid), [1] * (values.shape.rank - 2)], axis=0)
     valid = tf.reshape(valid, shape)
-    # Not a product: what stands in a step that is not valid may be NaN.
+    # Not a product: a step that is not valid may hold NaN.
     values = tf.where(valid, values, tf.zeros_like(values))
     units = tf.size(values[:1, :1])
     count = tf.reduce_sum(tf.cast(valid, values.dtype)) * tf.cast(units, values.dtype)
     return tf.math.divide_no_nan(tf.reduce_sum(values * values), count)
 
 
-def _checked(name, weight):
+def _checked(name: str, weight: float) -> float:
     number = isinstance(weight, int | float) and not isinstance(weight, bool)
     if not number or not 0 <= weight < float("inf"):
         raise ValueError(

@@ -16,8 +16,8 @@ class GRU(FusedRecurrence, keras.layers.GRU):
         h_t = z * h_{t-1} + (1 - z) * g
 
     Weights, configuration and results are those of Keras; only the loop over time is
-    another one, with a backward pass written by hand that XLA compiles well. The
-    attribute `fused` says whether it serves: tanh and sigmoid, `reset_after`, no
+    a different one, with a hand-written backward pass that XLA compiles well. The
+    attribute `fused` says whether it is used: tanh and sigmoid, `reset_after`, no
     recurrent dropout, no `unroll`, `use_cudnn` not True. Other settings run Keras'
     own loop.
 
@@ -50,8 +50,9 @@ class GRU(FusedRecurrence, keras.layers.GRU):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state`
-            meets `stateful`; what `implementation` asks for does not serve the layer.
+        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state` and
+            `stateful` are both set; the layer does not support what `implementation`
+            asks for.
 
     Example:
 

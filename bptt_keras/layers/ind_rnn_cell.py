@@ -1,19 +1,25 @@
 """One timestep of an independently recurrent network."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
+
+from bptt_keras.types import Tensor
 
 
 class _AbsoluteClip(keras.constraints.Constraint):
     """Moves weights into [-limit, limit] after each update."""
 
-    def __init__(self, limit):
+    def __init__(self, limit: float):
         self.limit = limit
 
-    def __call__(self, weights):
+    def __call__(self, weights: Tensor) -> Tensor:
         return keras.ops.clip(weights, -self.limit, self.limit)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"limit": self.limit}
 
 
@@ -62,20 +68,20 @@ class IndRNNCell(keras.layers.SimpleRNNCell):
 
     def __init__(
         self,
-        units,
-        activation="relu",
+        units: int,
+        activation: Any = "relu",
         *,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer=None,
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        recurrent_clip=None,
-        **kwargs,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = None,
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        recurrent_clip: float | None = None,
+        **kwargs: Any,
     ):
         if recurrent_clip is not None and not recurrent_clip > 0:
             raise ValueError(
@@ -102,7 +108,7 @@ class IndRNNCell(keras.layers.SimpleRNNCell):
         if recurrent_clip is not None:
             self.recurrent_constraint = _AbsoluteClip(recurrent_clip)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.units),
             name="kernel",
@@ -127,7 +133,9 @@ class IndRNNCell(keras.layers.SimpleRNNCell):
                 constraint=self.bias_constraint,
             )
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: list[Tensor], training: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
         (h_prev,) = states
         x = tf.matmul(inputs, tf.convert_to_tensor(self.kernel))
         if self.bias is not None:
@@ -135,7 +143,7 @@ class IndRNNCell(keras.layers.SimpleRNNCell):
         h = self.activation(x + tf.convert_to_tensor(self.recurrent_kernel) * h_prev)
         return h, [h]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for absent in ("recurrent_constraint", "dropout", "recurrent_dropout", "seed"):
             del config[absent]

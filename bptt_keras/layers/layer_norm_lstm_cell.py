@@ -1,12 +1,17 @@
 """One timestep of an LSTM with layer normalisation."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from bptt_keras.layers._forget_gate import check_forget_gate
+from bptt_keras.types import Tensor
 
 
-def normalise(x, gain, bias, epsilon):
+def normalise(x: Tensor, gain: Tensor, bias: Tensor | None, epsilon: float) -> Tensor:
     """`LN(x) * gain + bias` along the last axis, in float32 where `x` is half."""
     wide = x if x.dtype == tf.float64 else tf.cast(x, tf.float32)
     mean, variance = tf.nn.moments(wide, axes=[-1], keepdims=True)
@@ -65,23 +70,23 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
+        units: int,
+        activation: Any = "tanh",
         *,
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        epsilon=1e-5,
-        **kwargs,
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        epsilon: float = 1e-5,
+        **kwargs: Any,
     ):
         if not epsilon > 0:
             raise ValueError(
@@ -107,7 +112,7 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         check_forget_gate(self)
         self.epsilon = epsilon
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)
 
         def weight(name, size, start):
@@ -120,7 +125,7 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         if self.use_bias:
             self.state_bias = weight("state_bias", self.units, "zeros")
 
-    def project(self, inputs, dtype):
+    def project(self, inputs: Tensor, dtype: Any) -> Tensor:
         """`LN(x W) * a_x + b` for `(rows, features)` inputs: `(rows, 4 * units)`."""
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), dtype)
         z = tf.matmul(tf.cast(inputs, dtype), kernel)
@@ -128,7 +133,9 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         bias = None if self.bias is None else tf.convert_to_tensor(self.bias)
         return normalise(z, gain, bias, self.epsilon)
 
-    def gated(self, z, c_prev, state_gain, state_bias):
+    def gated(
+        self, z: Tensor, c_prev: Tensor, state_gain: Tensor, state_bias: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """`(h', c')` from z and c."""
         z_i, z_f, z_g, z_o = tf.split(z, 4, axis=-1)
         i, f, o = (self.recurrent_activation(part) for part in (z_i, z_f, z_o))
@@ -136,7 +143,9 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         normal = normalise(c, state_gain, state_bias, self.epsilon)
         return o * self.activation(normal), c
 
-    def call(self, inputs, states, training=False):
+    def call(
+        self, inputs: Tensor, states: list[Tensor], training: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
         h_prev, c_prev = states
         kernel = tf.cast(tf.convert_to_tensor(self.recurrent_kernel), h_prev.dtype)
         gain = tf.convert_to_tensor(self.recurrent_gain)
@@ -146,7 +155,7 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         h, c = self.gated(z, c_prev, state_gain, state_bias)
         return h, [h, c]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         for absent in ("dropout", "recurrent_dropout", "seed"):
             del config[absent]

@@ -1,5 +1,9 @@
 """The linear recurrent unit, parallel in time."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -42,7 +46,7 @@ class LRU(ParallelRecurrence):
         `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
 
     Raises:
-        ValueError: `units` or `state_units` is no positive integer, or the ring or
+        ValueError: `units` or `state_units` is not a positive integer, or the ring or
             phase is empty; `mask` is not `(batch, time)`.
 
     Example:
@@ -61,15 +65,15 @@ class LRU(ParallelRecurrence):
 
     def __init__(
         self,
-        units,
-        state_units=None,
+        units: int,
+        state_units: int | None = None,
         *,
-        return_sequences=False,
-        r_min=0.0,
-        r_max=0.99,
-        max_phase=6.283185307179586,
-        seed=None,
-        **kwargs,
+        return_sequences: bool = False,
+        r_min: float = 0.0,
+        r_max: float = 0.99,
+        max_phase: float = 6.283185307179586,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(units, return_sequences=return_sequences, **kwargs)
         state_units = units if state_units is None else state_units
@@ -87,7 +91,7 @@ class LRU(ParallelRecurrence):
             raise ValueError(
                 f"`max_phase` must be positive. Received: max_phase={max_phase!r}."
             )
-        self.state_units = state_units
+        self.state_units: int = state_units
         self.r_min = r_min
         self.r_max = r_max
         self.max_phase = max_phase
@@ -104,7 +108,7 @@ class LRU(ParallelRecurrence):
             keras.initializers.RandomNormal(stddev=1.0, seed=s) for s in seeds[2:]
         ]
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: tuple[int, ...]) -> None:
         features, hidden = inputs_shape[-1], self.state_units
 
         def weight(name, shape, initial):
@@ -198,7 +202,7 @@ class LRU(ParallelRecurrence):
         product = self._project(parts, tf.concat([c_real, -c_imag], axis=0))
         return tf.cast(product, self._state_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "state_units": self.state_units,

@@ -1,5 +1,9 @@
 """`keras.layers.LSTM` with a fused recurrence and resets."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from bptt_keras.kernels.lstm import lstm
@@ -17,8 +21,8 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
         h_t = o * tanh(c_t)
 
     Weights, configuration and results are those of Keras; only the loop over time is
-    another one, with a backward pass written by hand that XLA compiles well. The
-    attribute `fused` says whether it serves: tanh and sigmoid, no recurrent dropout,
+    a different one, with a hand-written backward pass that XLA compiles well. The
+    attribute `fused` says whether it is used: tanh and sigmoid, no recurrent dropout,
     no `unroll`, `use_cudnn` not True. Other settings run Keras' own loop.
 
     Two deliberate differences. A masked first step puts out the initial h, where Keras
@@ -54,8 +58,9 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state`
-            meets `stateful`; what `implementation` asks for does not serve the layer.
+        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state` and
+            `stateful` are both set; the layer does not support what `implementation`
+            asks for.
 
     Example:
 
@@ -73,7 +78,7 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
     _has_cudnn = True
     _equals_cell = True
 
-    def __init__(self, units, *args, **kwargs):
+    def __init__(self, units: int, *args: Any, **kwargs: Any):
         super().__init__(units, *args, **kwargs)
         check_forget_gate(self.cell)
 

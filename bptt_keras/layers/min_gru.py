@@ -37,7 +37,7 @@ class MinGRU(MinimalRecurrence):
         `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
 
     Raises:
-        ValueError: `units` is no positive integer; `mask` is not `(batch, time)`.
+        ValueError: `units` is not a positive integer; `mask` is not `(batch, time)`.
 
     Example:
 

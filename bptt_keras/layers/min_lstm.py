@@ -1,9 +1,12 @@
 """The minimal LSTM, parallel in time."""
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
 
 from bptt_keras.layers._parallel import MinimalRecurrence
+from bptt_keras.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
@@ -37,7 +40,7 @@ class MinLSTM(MinimalRecurrence):
         `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
 
     Raises:
-        ValueError: `units` is no positive integer; `mask` is not `(batch, time)`.
+        ValueError: `units` is not a positive integer; `mask` is not `(batch, time)`.
 
     Example:
 
@@ -61,11 +64,11 @@ class MinLSTM(MinimalRecurrence):
 
 
 @tf.custom_gradient
-def _shares(f, i):
+def _shares(f: Tensor, i: Tensor) -> tuple[Tensor, Tensor]:
     """sigmoid(f) and sigmoid(i), divided by their sum.
 
-    That is `(1 + e^-i) / (2 + e^-i + e^-f)` and the other way round; both are expanded
-    by the smallest exponential, so that none overflows and no sum is 0.
+    That is `(1 + e^-i) / (2 + e^-i + e^-f)` and vice versa; both fractions are expanded
+    by the smallest exponential, so that nothing overflows and no sum is 0.
     """
     smallest = tf.minimum(tf.minimum(f, i), 0)
     one, for_f, for_i = (tf.exp(smallest - z) for z in (tf.zeros_like(f), f, i))

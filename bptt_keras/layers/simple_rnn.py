@@ -13,8 +13,8 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
         h_t = activation(x_t W + b + h_{t-1} U)
 
     Weights, configuration and results are those of Keras; only the loop over time is
-    another one, with a backward pass written by hand that XLA compiles well. The
-    attribute `fused` says whether it serves: tanh, relu or linear, no recurrent
+    a different one, with a hand-written backward pass that XLA compiles well. The
+    attribute `fused` says whether it is used: tanh, relu or linear, no recurrent
     dropout, no `unroll`. Other settings run Keras' own loop.
 
     Two deliberate differences: see `LSTM`.
@@ -22,7 +22,7 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
     Args:
         units: positive integer, the size of h.
         implementation: "auto", "fused" or "cell" (Keras' loop). With "auto" the fused
-            kernel runs where it serves; `kernel_of` says what does. Default: "auto".
+            kernel runs where it can; `kernel_of` says which one does. Default: "auto".
         learn_initial_state: True: h starts from weights of the layer, zeros before
             training, and not from zeros. A reset row goes back to them; sequences with
             such resets run Keras' loop. Default: False.
@@ -44,8 +44,9 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state`
-            meets `stateful`; what `implementation` asks for does not serve the layer.
+        ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state` and
+            `stateful` are both set; the layer does not support what `implementation`
+            asks for.
 
     Example:
 

@@ -1,5 +1,9 @@
 """LSTM that drops weights of its recurrent kernel."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from bptt_keras.kernels.dropout import dropout
@@ -13,13 +17,13 @@ class WeightDropLSTM(LSTM):
 
         U' = U * kept / (1 - weight_dropout),   h_t, c_t = LSTM with U' for U
 
-    One mask serves all rows and steps of a call: in truncated backpropagation, of a
-    window. Inference uses U. The weights are those of `LSTM`, and so is the kernel
+    One mask is used for all rows and steps of a call: in truncated backpropagation, of
+    a window. Inference uses U. The weights are those of `LSTM`, and so is the kernel
     that runs.
 
     Args:
         units: positive integer, the size of h and of c.
-        weight_dropout: part of U to drop, from 0 to below 1. Default: 0.
+        weight_dropout: fraction of U to drop, from 0 to below 1. Default: 0.
         weight_dropout_seed: integer, for the draws. Default: None, drawn anew.
         **kwargs: those of `LSTM` that leave it fused.
 
@@ -54,7 +58,12 @@ class WeightDropLSTM(LSTM):
     _equals_cell = False
 
     def __init__(
-        self, units, weight_dropout=0.0, *, weight_dropout_seed=None, **kwargs
+        self,
+        units: int,
+        weight_dropout: float = 0.0,
+        *,
+        weight_dropout_seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(units, **kwargs)
         refuse_unless_fused(self)
@@ -68,7 +77,7 @@ class WeightDropLSTM(LSTM):
         seed = self.weight_dropout_generator.next()
         return dropout(recurrent_kernel, self.weight_dropout, seed)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "weight_dropout": self.weight_dropout,

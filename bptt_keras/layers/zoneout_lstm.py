@@ -1,5 +1,9 @@
 """LSTM whose units keep their past at random."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -59,7 +63,13 @@ class ZoneoutLSTM(LSTM):
     _equals_cell = False
 
     def __init__(
-        self, units, zoneout_h=0.0, *, zoneout_c=0.0, zoneout_seed=None, **kwargs
+        self,
+        units: int,
+        zoneout_h: float = 0.0,
+        *,
+        zoneout_c: float = 0.0,
+        zoneout_seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(units, **kwargs)
         refuse_unless_fused(self)
@@ -110,7 +120,7 @@ class ZoneoutLSTM(LSTM):
             keeps.append(~tf.transpose(fresh, (1, 0, 2)))
         return tf.concat(keeps, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "zoneout_h": self.zoneout_h,

@@ -3,14 +3,14 @@
 The only part of the library that reaches into Keras' layers. While a model is called,
 the `call` of some of its layers is replaced: recurrent ones get their state from
 outside and hand the new one back. Nothing is copied, so the step shares the model's
-weights, and nothing stays replaced when the call returns.
+weights, and everything is put back when the call returns.
 """
 
 from bptt_keras.state.buffers import Buffers
 from bptt_keras.state.carriable import check_carriable
-from bptt_keras.state.carried import both
+from bptt_keras.state.carried import combine_masks
 from bptt_keras.state.examining.by_running import check_by_running
-from bptt_keras.state.examining.dry_run import Findings, discover
+from bptt_keras.state.examining.dry_run import ModelTraits, discover
 from bptt_keras.state.examining.timed import timed_inputs
 from bptt_keras.state.ids import watched_ids
 from bptt_keras.state.pure_step import PureStep, where_rows
@@ -18,9 +18,9 @@ from bptt_keras.state.trees import floats, row_norms, shaped_like
 
 __all__ = [
     "Buffers",
-    "Findings",
+    "ModelTraits",
     "PureStep",
-    "both",
+    "combine_masks",
     "check_by_running",
     "check_carriable",
     "discover",

@@ -1,13 +1,19 @@
 """What a model changes by itself, as values: random seeds, moving averages."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import keras
+
+from bptt_keras.types import Tensor
 
 
 class Buffers(keras.StatelessScope):
-    """Within: variables that a model changes by itself are values, not storage.
+    """A scope in which variables that a model changes by itself are plain values.
 
-    Random seeds, moving averages and the like are read from the values given and
-    their new values are kept apart, so that a model's forward pass is a function.
+    Random seeds, moving averages and the like are read from the values given, and
+    their new values are collected, so that a model's forward pass is a pure function.
 
     Args:
         variables: The variables, as `discover` found them.
@@ -15,20 +21,25 @@ class Buffers(keras.StatelessScope):
         trainable: The model's trainable variables, read as they are.
     """
 
-    def __init__(self, variables, values, trainable):
+    def __init__(
+        self,
+        variables: Sequence[keras.Variable],
+        values: Sequence[Tensor],
+        trainable: Sequence[keras.Variable],
+    ):
         mapping = [*zip(variables, values, strict=True)]
         mapping += [(variable, variable.value) for variable in trainable]
         super().__init__(mapping, collect_losses=True)
         self._variables = list(variables)
-        self.changed = []
+        self.changed: list[keras.Variable] = []
 
-    def add_update(self, update):
-        """Keeps a new value (called by Keras on `variable.assign`)."""
+    def add_update(self, update: tuple[keras.Variable, Tensor]) -> None:
+        """Keeps a new value; Keras calls this on `variable.assign`."""
         if all(update[0] is not known for known in self.changed):
             self.changed.append(update[0])
         super().add_update(update)
 
-    def new_values(self):
+    def new_values(self) -> list[Tensor]:
         """New values of the variables, in order.
 
         Raises:

@@ -1,4 +1,8 @@
-"""Which layers can be cut in time, and which are carried."""
+"""Which layers can be cut in time, and whose state is carried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -29,7 +33,7 @@ _TIME_CONVOLUTIONS = (
 )
 
 
-def check_carriable(model):
+def check_carriable(model: keras.Model) -> None:
     """Raises if the model mixes time in a way that a carried state cannot follow.
 
     Args:
@@ -61,7 +65,7 @@ def check_carriable(model):
             )
 
 
-def _problem(layer):
+def _problem(layer: keras.Layer) -> str | None:
     if isinstance(layer, keras.layers.Bidirectional):
         return (
             "its backward half needs the future, which later windows hold. Use a "
@@ -93,39 +97,39 @@ def _problem(layer):
     return None
 
 
-def _pointwise(layer):
+def _pointwise(layer: keras.Layer) -> bool:
     return set(layer.kernel_size) == {1} and set(tf.nest.flatten(layer.strides)) == {1}
 
 
-def _is_cell(layer):
+def _is_cell(layer: keras.Layer) -> bool:
     return hasattr(layer, "state_size") and not isinstance(layer, keras.layers.RNN)
 
 
-def within_a_step(model):
+def within_a_step(model: keras.Model) -> set[int]:
     """Ids of the layers that another one applies to one timestep at a time.
 
-    Those in `TimeDistributed`, and those of `within_the_carried`.
+    These are the layers in `TimeDistributed` and those of `within_the_carried`.
     """
     return within_the_carried(model) | within_time_distributed(model)
 
 
-def within_the_carried(model):
-    """Ids of the cells of recurrent layers, and of what is in them.
+def within_the_carried(model: keras.Model) -> set[int]:
+    """Ids of the cells of recurrent layers, and of the layers inside them.
 
-    And of the layers that one with the state protocol owns, whose state is that
-    layer's affair.
+    Also of the layers inside one that follows the state protocol, which manages their
+    state itself.
     """
     return _within(
         model, lambda x: isinstance(x, keras.layers.RNN) or follows_protocol(x)
     )
 
 
-def within_time_distributed(model):
-    """Ids of the layers that stand in a `TimeDistributed`."""
+def within_time_distributed(model: keras.Model) -> set[int]:
+    """Ids of the layers inside a `TimeDistributed`."""
     return _within(model, lambda x: isinstance(x, keras.layers.TimeDistributed))
 
 
-def _within(model, is_outer):
+def _within(model: keras.Model, is_outer: Callable[[keras.Layer], bool]) -> set[int]:
     return {
         id(inner)
         for layer in all_layers(model)
@@ -134,7 +138,7 @@ def _within(model, is_outer):
     }
 
 
-def recurrent_layers(model):
+def recurrent_layers(model: keras.Model) -> list[tuple[str, keras.Layer]]:
     """(unique name, layer) of each layer whose state is carried."""
     within = within_a_step(model)
     found, names = [], set()

@@ -1,9 +1,15 @@
-"""What every carried layer shares: one whose state comes from outside."""
+"""What all carried layers have in common: their state comes from outside."""
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
+
+from bptt_keras.types import State, Structure, Tensor
 
 
 class Pass(NamedTuple):
@@ -11,35 +17,35 @@ class Pass(NamedTuple):
 
     Fields:
         state: Named state before the first step.
-        new_state: Dict that fills up with the state after the last step.
+        new_state: Dict that is filled in with the state after the last step.
         initial: Named initial state.
         training: Boolean.
         reset: Booleans `(batch, time)`, or `None`.
         valid: Booleans `(batch, time)`, False where a row has no input, or `None`.
-        called: Dict that fills up: layer name to the `Call` that it got.
+        called: Dict that is filled in: layer name to the `Call` that it received.
     """
 
-    state: Any
-    new_state: Any
-    initial: Any
-    training: Any
-    reset: Any
-    valid: Any
-    called: Any
+    state: State
+    new_state: State
+    initial: State
+    training: bool
+    reset: Tensor | None
+    valid: Tensor | None
+    called: dict[str, Call]
 
 
 class Call(NamedTuple):
     """What reached a carried layer: `(batch, time, ...)`, and a mask or `None`."""
 
-    inputs: Any
-    mask: Any
+    inputs: Structure
+    mask: Tensor | None
 
 
 class Carried:
     """One layer whose state comes from outside.
 
-    A kind of layer says what its states are called (`names`), what they start from
-    (`initial_state`) and which `call` takes the place of its own (`replaced`).
+    Each kind of layer defines what its states are called (`names`), what they start
+    from (`initial_state`) and which `call` replaces its own (`replaced`).
 
     Args:
         layer: The Keras layer.
@@ -47,24 +53,26 @@ class Carried:
         names: Names of its states, in order.
     """
 
-    def __init__(self, layer, name, names):
+    def __init__(self, layer: keras.Layer, name: str, names: Iterable[str]):
         self.layer = layer
         self.name = name
         self.names = list(names)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int | Tensor) -> dict[str, Tensor]:
         """`{state name: tensor (batch_size, ...)}`."""
         raise NotImplementedError
 
-    def replaced(self, one_pass):
-        """Within: the layer's `call` reads the pass's state and writes the new one."""
+    def replaced(self, one_pass: Pass) -> AbstractContextManager[None]:
+        """A context in which `call` reads the pass's state and writes the new one."""
         raise NotImplementedError
 
-    def enter(self, inputs, mask, one_pass):
-        """Notes the call; returns the mask that counts, `valid` included.
+    def enter(
+        self, inputs: Structure, mask: Structure, one_pass: Pass
+    ) -> Tensor | None:
+        """Records the call; returns the mask that applies, `valid` included.
 
         Raises:
-            ValueError: On a second call, or where flags do not fit the sequence.
+            ValueError: On a second call, or if flags do not fit the sequence.
         """
         name = self.layer.name
         if self.name in one_pass.called:
@@ -83,15 +91,15 @@ class Carried:
                     f"`{flag}` has {expected}. The steps of a model that changes the "
                     f"length of its sequences cannot be {what}."
                 )
-        return both(mask, one_pass.valid)
+        return combine_masks(mask, one_pass.valid)
 
 
-def both(mask, valid):
-    """The steps that a mask and `valid` both leave on; either may be `None`.
+def combine_masks(mask: Structure, valid: Tensor | None) -> Tensor | None:
+    """The steps that both a mask and `valid` leave on; either may be `None`.
 
     Args:
-        mask: Booleans `(batch, time)` or `(batch, time, 1)`, or a structure of them of
-            which the first counts.
+        mask: Booleans `(batch, time)` or `(batch, time, 1)`, or a structure of them,
+            the first of which is used.
         valid: Booleans `(batch, time)`.
     """
     if valid is None or mask is None:

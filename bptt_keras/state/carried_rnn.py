@@ -1,15 +1,20 @@
 """One of Keras' recurrent layers, or of this package's, as a carried layer."""
 
+from __future__ import annotations
+
 import contextlib
 import inspect
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import hiding, takes_training
 from bptt_keras.kernels.loop import cell_loop
-from bptt_keras.state.carried import Carried
+from bptt_keras.state.carried import Carried, Pass
 from bptt_keras.state.replaced import replaced_call
+from bptt_keras.types import Structure, Tensor
 
 _CONV_LSTMS = (
     keras.layers.ConvLSTM1D,
@@ -21,22 +26,22 @@ _CONV_LSTMS = (
 class CarriedRNN(Carried):
     """One `keras.layers.RNN`."""
 
-    def __init__(self, layer, name):
-        # The layer knows resets itself if its `call` takes them.
+    def __init__(self, layer: keras.Layer, name: str):
+        # The layer handles resets itself if its `call` takes them.
         self.takes_reset = "reset" in inspect.signature(type(layer).call).parameters
-        # Eagerly, even where a graph is being traced: weights may be read.
+        # Eagerly, even while a graph is being traced: weights may be read.
         with tf.init_scope():
             template = layer.get_initial_state(1)
         self.template = keras.tree.map_structure(lambda _: None, template)
         names = _state_names(layer, template)
-        # A masked step repeats the output before it. Where that is no part of the
-        # state, it is carried beside it, or a cut would lose it.
+        # A masked step repeats the previous output. Where that does not belong to the
+        # state, it is carried along with it, or a cut would lose it.
         self.output_of = _output_position(layer, template)
         super().__init__(
             layer, name, names if self.output_of is not None else [*names, "output"]
         )
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int | Tensor) -> dict[str, Tensor]:
         values = keras.tree.flatten(self.layer.get_initial_state(batch_size))
         # A weight that a cell hands back has its own dtype under a mixed policy.
         dtype = self.layer.compute_dtype
@@ -50,18 +55,18 @@ class CarriedRNN(Carried):
             values.append(tf.zeros((batch_size, size), self.layer.compute_dtype))
         return dict(zip(self.names, values, strict=True))
 
-    def pack(self, values):
+    def pack(self, values: dict[str, Tensor]) -> Structure:
         """Keras' nested list of states from a named state."""
         count = len(keras.tree.flatten(self.template))
         flat = [values[name] for name in self.names[:count]]
         return keras.tree.pack_sequence_as(self.template, flat)
 
-    def previous_output(self, values):
+    def previous_output(self, values: dict[str, Tensor]) -> Tensor:
         if self.output_of is None:
             return values["output"]
         return values[self.names[self.output_of]]
 
-    def replaced(self, one_pass):
+    def replaced(self, one_pass: Pass) -> AbstractContextManager[None]:
         layer, original = self.layer, self.layer.call
         reset = one_pass.reset
 
@@ -137,7 +142,7 @@ class CarriedRNN(Carried):
         return inner_loop
 
 
-def _state_names(layer, template):
+def _state_names(layer: keras.Layer, template: Structure) -> list[str]:
     cell = layer.cell
     if isinstance(cell, keras.layers.StackedRNNCells):
         return [
@@ -152,7 +157,7 @@ def _state_names(layer, template):
     return _cell_state_names(cell, template)
 
 
-def _cell_state_names(cell, template):
+def _cell_state_names(cell: Any, template: Structure) -> list[str]:
     if isinstance(cell, keras.layers.LSTMCell):
         return ["h", "c"]
     if isinstance(cell, keras.layers.GRUCell | keras.layers.SimpleRNNCell):
@@ -161,8 +166,8 @@ def _cell_state_names(cell, template):
     return [f"state_{index}" for index in range(count)]
 
 
-def _output_position(layer, template):
-    """Where the layer's output stands among its flat states, or `None`."""
+def _output_position(layer: keras.Layer, template: Structure) -> int | None:
+    """Index of the layer's output among its flat states, or `None`."""
     known = (
         keras.layers.LSTMCell,
         keras.layers.GRUCell,

@@ -1,29 +1,34 @@
 """Whether the ids that reach an embedding are in its vocabulary."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import all_layers
 from bptt_keras.state.replaced import LOCK, replaced_call
+from bptt_keras.types import Tensor
 
 
 @contextlib.contextmanager
-def watched_ids(model):
-    """Within: each `Embedding` of the model notes whether its ids are in range.
+def watched_ids(model: keras.Model) -> Iterator[dict[str, Tensor]]:
+    """A context in which each `Embedding` of the model checks that ids are in range.
 
-    XLA clamps ids that are out of range without a word, and without XLA the error
-    names no layer. So they are clamped here and the finding says whether that
-    changed any.
+    XLA silently clamps ids that are out of range, and without XLA the error names no
+    layer. So they are clamped here, and the finding says whether any was changed.
 
     Args:
         model: A built `keras.Model`.
 
     Yields:
-        Dict that fills up as the model is called: layer name to scalar boolean.
+        Dict that is filled in as the model is called: layer name to scalar boolean,
+        true where all ids were in range.
     """
-    found = {}
+    found: dict[str, Tensor] = {}
     with LOCK, contextlib.ExitStack() as replaced:
         for layer in all_layers(model):
             if isinstance(layer, keras.layers.Embedding):
@@ -31,7 +36,9 @@ def watched_ids(model):
         yield found
 
 
-def _noting_ids(layer, found):
+def _noting_ids(
+    layer: keras.Layer, found: dict[str, Tensor]
+) -> AbstractContextManager[None]:
     original = layer.call
 
     def call(inputs, *args, **kwargs):

@@ -1,7 +1,12 @@
-"""Layers to which padding must count for nothing know which timesteps count."""
+"""Tells layers that padding would influence which timesteps count."""
+
+from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,21 +14,23 @@ import tensorflow as tf
 
 from bptt_keras.keras_internals import mask_of
 from bptt_keras.layers import ActivationRegularization
+from bptt_keras.state.place import Note, Place
 from bptt_keras.state.replaced import replaced, replaced_call
+from bptt_keras.types import Structure, Tensor
 
 _OURS = ("keras", "bptt_keras")
 
 
-def is_foreign(layer):
+def is_foreign(layer: keras.Layer) -> bool:
     """Whether a layer's class is neither Keras' nor this package's."""
     return _package(type(layer)) not in _OURS
 
 
-def takes_flags(layer):
-    """Whether a layer's `call` takes a mask and means timesteps that count by it.
+def takes_flags(layer: keras.Layer) -> bool:
+    """Whether a layer's `call` takes a mask and reads it as timesteps that count.
 
-    `BatchNormalization` does, and every layer with a `call` of the user's own. Other
-    layers of Keras mean something else by it (`Softmax`), or pass it on.
+    `BatchNormalization` does, and so does every layer with a `call` of the user's own.
+    Other layers of Keras mean something else by it (`Softmax`), or pass it on.
     """
     if isinstance(layer, keras.layers.BatchNormalization | ActivationRegularization):
         return True
@@ -33,20 +40,22 @@ def takes_flags(layer):
     return "mask" in inspect.signature(type(layer).call).parameters
 
 
-def knowing_steps(layer, place, reset):
-    """Within: the mask that a layer gets holds all that is known of its timesteps.
+def knowing_steps(
+    layer: keras.Layer, place: Place, reset: Tensor | None
+) -> AbstractContextManager[None]:
+    """A context in which a layer's mask says all that is known of its timesteps.
 
-    Where no step counts, it leaves its variables as they are and adds no loss.
+    If no step counts, the layer leaves its variables as they are and adds no loss.
 
     Args:
-        layer: A layer of which `takes_flags` is true.
+        layer: A layer for which `takes_flags` is true.
         place: `Place` of the pass.
         reset: Booleans `(batch, time)`, or `None`.
     """
     original = layer.call
     signature = inspect.signature(original)
     takes_reset = isinstance(layer, ActivationRegularization)
-    # A mask of the model's own is a user's layer's own affair where all is valid.
+    # Where all steps are valid, a user's layer sees the model's own mask as it is.
     knows_masks = takes_reset or isinstance(layer, keras.layers.BatchNormalization)
 
     def call(*args, **kwargs):
@@ -66,7 +75,7 @@ def knowing_steps(layer, place, reset):
             return _shaped_for(layer, tensor, joined(mask, flags))
 
         if not keras.tree.is_nested(masks):
-            # One mask, which the model gives by hand, is that of the first input.
+            # A single mask, passed explicitly by the model, is that of the first input.
             inputs = keras.tree.flatten(inputs)[0]
         masks = keras.tree.map_structure(counted, inputs, masks)
         place.handed[id(layer)] += any(fits)
@@ -76,7 +85,7 @@ def knowing_steps(layer, place, reset):
         if not known:
             return original(*bound.args, **bound.kwargs)
         some = tf.reduce_any(known[0])
-        # An average over no step is no number, and its gradient neither.
+        # An average over no step is not a number, nor is its gradient.
         given["mask"] = keras.tree.map_structure(
             lambda mask: None if mask is None else mask | ~some, masks
         )
@@ -87,10 +96,10 @@ def knowing_steps(layer, place, reset):
 
 
 @contextlib.contextmanager
-def regularized_steps(layer, place):
-    """Within: a layer's activity regularizer sees zeros where a step does not count.
+def regularized_steps(layer: keras.Layer, place: Place) -> Iterator[None]:
+    """A context in which an activity regularizer sees zeros at steps that don't count.
 
-    Those are the steps that are not valid, and those that a mask of the model's own
+    Those are the steps that are not valid, and those that the model's own mask
     switches off.
 
     Args:
@@ -98,7 +107,7 @@ def regularized_steps(layer, place):
         place: `Place` of the pass.
     """
     original, original_call = layer.activity_regularizer, layer.call
-    masks = []
+    masks: list[Tensor | None] = []
 
     def call(*args, **kwargs):
         outputs = original_call(*args, **kwargs)
@@ -124,8 +133,10 @@ def regularized_steps(layer, place):
         yield
 
 
-def zeros_add_nothing(regularizer, outputs, *, axis):
-    """Whether an activity regularizer is the same if zeros are put after the outputs.
+def zeros_add_nothing(
+    regularizer: Callable[[Tensor], Tensor], outputs: Tensor | Note, *, axis: int
+) -> bool:
+    """Whether appending zeros to the outputs leaves an activity regularizer the same.
 
     Args:
         regularizer: Function from a tensor to a scalar.
@@ -141,7 +152,7 @@ def zeros_add_nothing(regularizer, outputs, *, axis):
     compared = []
     # A regularizer of probabilities has no value for negative outputs.
     for made in (values, np.abs(values)):
-        # Eagerly, even where a graph is being traced.
+        # Eagerly, even while a graph is being traced.
         with tf.init_scope():
             made = tf.cast(made, outputs.dtype)
             longer = tf.concat([made, tf.zeros_like(made)], axis)
@@ -151,8 +162,8 @@ def zeros_add_nothing(regularizer, outputs, *, axis):
     return bool(compared) and all(compared)
 
 
-def joined(mask, flags):
-    """The steps that a mask and flags both leave on; either may be `None`.
+def joined(mask: Tensor | None, flags: Tensor | None) -> Tensor | None:
+    """The steps that both a mask and flags leave on; either may be `None`.
 
     Args:
         mask: Booleans `(batch, ...)`, or `None`.
@@ -165,21 +176,23 @@ def joined(mask, flags):
     return _with_rank(mask, rank) & _with_rank(flags, rank)
 
 
-def expanded(flags, tensor, rank):
-    """Flags over the first `rank` axes of a tensor, the same along those they lack."""
+def expanded(flags: Tensor, tensor: Tensor, rank: int) -> Tensor:
+    """Flags broadcast over the first `rank` axes of a tensor."""
     if flags.shape.rank < rank:
         flags = _with_rank(flags, rank) & tf.ones(tf.shape(tensor)[:rank], tf.bool)
         flags.set_shape(tensor.shape[:rank])
     return flags
 
 
-def _with_rank(flags, rank):
+def _with_rank(flags: Tensor, rank: int) -> Tensor:
     ones = tf.ones([rank - flags.shape.rank], tf.int32)
     return tf.reshape(flags, tf.concat([tf.shape(flags), ones], 0))
 
 
-def _shaped_for(layer, tensor, mask):
-    """The mask as the layer takes it."""
+def _shaped_for(
+    layer: keras.Layer, tensor: Tensor, mask: Tensor | None
+) -> Tensor | None:
+    """The mask in the shape that the layer takes."""
     if mask is None:
         return None
     if isinstance(layer, ActivationRegularization):
@@ -188,14 +201,16 @@ def _shaped_for(layer, tensor, mask):
         rank = tensor.shape.rank - 1
         fitting = mask.shape.is_compatible_with(tensor.shape[: mask.shape.rank])
         if mask.shape.rank > rank or not fitting:
-            # Made before a layer that changed those axes.
+            # It was made before a layer that changed those axes.
             mask = tf.reduce_any(mask, list(range(1, mask.shape.rank)))
         return expanded(mask, tensor, rank)
     return mask
 
 
-def _masks_of_outputs(layer, outputs, args, kwargs):
-    """The masks that Keras will give the outputs of a layer, flat; or nothing."""
+def _masks_of_outputs(
+    layer: keras.Layer, outputs: Structure, args: tuple, kwargs: dict[str, Any]
+) -> list[Tensor | None]:
+    """The masks that Keras will attach to a layer's outputs, flat, or an empty list."""
     made = [mask_of(tensor) for tensor in keras.tree.flatten(outputs)]
     if not layer.supports_masking or None not in made:
         return made
@@ -208,8 +223,8 @@ def _masks_of_outputs(layer, outputs, args, kwargs):
 
 
 @contextlib.contextmanager
-def _only_if(some, layer):
-    """Within: the layer changes no variable and adds no loss unless `some` is true."""
+def _only_if(some: Tensor, layer: keras.Layer) -> Iterator[None]:
+    """A context in which variables and losses change only if `some` is true."""
 
     def assigning(variable):
         assign = variable.assign
@@ -237,9 +252,9 @@ def _only_if(some, layer):
         yield
 
 
-def _tensors(tree):
+def _tensors(tree: Structure) -> list[Tensor]:
     return [tensor for tensor in keras.tree.flatten(tree) if tf.is_tensor(tensor)]
 
 
-def _package(thing):
+def _package(thing: Any) -> str:
     return thing.__module__.split(".")[0]

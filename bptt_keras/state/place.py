@@ -1,15 +1,21 @@
-"""Where a pass through a model stands: which leading axes are rows and timesteps."""
+"""Where in a model a pass is: which leading axes are rows and timesteps."""
+
+from __future__ import annotations
 
 import collections
 import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
+
+from bptt_keras.types import Tensor
 
 
 class Note(NamedTuple):
-    """A tensor that was asked about.
+    """A tensor that `Place.fits` was asked about.
 
     Fields:
         layer: The layer that it enters or leaves.
@@ -19,15 +25,15 @@ class Note(NamedTuple):
         axis: The last axis of the flags.
     """
 
-    layer: Any
-    shape: Any
-    dtype: Any
-    fits: Any
-    axis: Any
+    layer: keras.Layer
+    shape: tf.TensorShape
+    dtype: tf.DType
+    fits: bool
+    axis: int
 
 
 class Place:
-    """What a layer has to know of where it stands in one pass.
+    """What a layer has to know of its place in one pass.
 
     Tensors have the axes `(batch, time, ...)`. Within `TimeDistributed` the two are
     merged into one, `(batch * time, ...)`.
@@ -41,25 +47,25 @@ class Place:
             `TimeDistributed`, `(batch * time,)`; `None` if all of them do.
         sizes: Within `TimeDistributed` the sizes of the merged axes, integers where
             they are known; else `None`.
-        notes: `{key: Note}` of all that was asked about.
+        notes: `{key: Note}` of all tensors that were asked about.
         handed: How often each layer was handed the flags, by id.
     """
 
-    def __init__(self, valid, known=None):
+    def __init__(self, valid: Tensor | None, known: dict[tuple, bool] | None = None):
         self.flags = valid
-        self.sizes = None
-        self.notes = {}
-        self.handed = collections.Counter()
+        self.sizes: list[Any] | None = None
+        self.notes: dict[tuple, Note] = {}
+        self.handed: collections.Counter[int] = collections.Counter()
         self._known = known
-        self._asked = collections.Counter()
+        self._asked: collections.Counter[tuple] = collections.Counter()
 
     @contextlib.contextmanager
-    def merged(self, sizes, flags):
-        """Within: rows and timesteps are one axis.
+    def merged(self, sizes: list[int | Tensor], flags: Tensor | None) -> Iterator[None]:
+        """A context in which rows and timesteps are one axis.
 
         Args:
             sizes: `[rows, timesteps]` of the axes that are merged.
-            flags: As the attribute will be.
+            flags: What the attribute becomes.
         """
         outer = self.flags, self.sizes
         self.flags, self.sizes = flags, [*(self.sizes or sizes[:1]), sizes[1]]
@@ -69,15 +75,15 @@ class Place:
             self.flags, self.sizes = outer
 
     @property
-    def steps_a_row(self):
+    def steps_a_row(self) -> int | Tensor:
         """How many rows of the merged axis come from one row of the batch."""
         return math.prod(self.sizes[1:]) if self.sizes else 1
 
-    def fits(self, layer, what, tensor):
+    def fits(self, layer: keras.Layer, what: str, tensor: Tensor) -> bool:
         """Whether the first axes of a tensor are those of `flags`.
 
         A feature axis may happen to be as long as the sequence. So what two traces
-        of other lengths have shown goes before what the shape says.
+        with other lengths have shown takes precedence over the shape.
 
         Args:
             layer: The layer that the tensor enters or leaves.
@@ -86,20 +92,22 @@ class Place:
         """
         key = (id(layer), what, self._asked[id(layer), what])
         self._asked[id(layer), what] += 1
-        rank = 0 if self.flags is None else self.flags.shape.rank
-        fits = rank > 0 and self.flags.shape.is_compatible_with(tensor.shape[:rank])
+        flags = tf.TensorShape([]) if self.flags is None else self.flags.shape
+        rank = flags.rank
+        fits = rank > 0 and flags.is_compatible_with(tensor.shape[:rank])
         axis = 0 if self.sizes else 1
         self.notes[key] = Note(layer, tensor.shape, tensor.dtype, fits, axis)
         if fits and self._known is not None and not self.sizes:
             return self._known.get(key, fits)
         return fits
 
-    def parted(self, tensor):
+    def parted(self, tensor: Tensor) -> Tensor | None:
         """A tensor of the merged axis as `(batch, time, others merged, ...)`.
 
         Returns:
             A tensor, or `None` where the first axis is not the merged one.
         """
+        assert self.sizes is not None, "outside of `merged` there is nothing to part"
         known = all(isinstance(size, int) for size in self.sizes)
         if tensor.shape[0] != (math.prod(self.sizes) if known else None):
             return None
@@ -107,7 +115,7 @@ class Place:
         return tf.reshape(tensor, tf.stack([*sizes, *axes_of(tensor)[1:]]))
 
 
-def axes_of(tensor):
+def axes_of(tensor: Tensor) -> list[int | Tensor]:
     """Sizes of the axes of a tensor, integers where they are known."""
     dynamic = tf.shape(tensor)
     return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]

@@ -6,16 +6,16 @@
 
 `state` and `new_state` have the names, shapes and dtypes of `get_initial_state`, whose
 `batch_size` is an integer or a scalar tensor. `outputs` are those of `call`, for
-`inputs` that go on where the state stands. `mask` and `reset` are booleans
+`inputs` that continue where the state left off. `mask` and `reset` are booleans
 `(batch, time)` or `None`: a step that `mask` switches off holds the state and repeats
-the output before it, so that output belongs to the state, too; a row that `reset` flags
+the previous output, so that output belongs to the state, too; a row that `reset` flags
 goes back to its initial state before the step. `kernels.cell_loop` does all of that for
 a function of one timestep.
 
 `PureStep` runs `call_with_state` wherever the model calls the layer, hands it the
 state, and takes the new one. The layer's own `call` serves all other uses of the
-model. What stands inside such a layer is its own affair: nothing in it is carried apart
-or refused.
+model. Such a layer manages what is inside it: nothing in it is carried separately or
+refused.
 
 Example:
     from bptt_keras.kernels import cell_loop
@@ -69,17 +69,22 @@ Example:
     np.testing.assert_allclose(model(x)[:, 6:], second, atol=1e-6)
 """
 
+from __future__ import annotations
+
 import inspect
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import mask_of
-from bptt_keras.state.carried import Carried
+from bptt_keras.state.carried import Carried, Pass
 from bptt_keras.state.replaced import replaced_call
+from bptt_keras.types import Tensor
 
 
-def follows_protocol(layer):
+def follows_protocol(layer: Any) -> bool:
     """Whether a layer has the two methods.
 
     Raises:
@@ -99,8 +104,8 @@ def follows_protocol(layer):
 class CarriedLayer(Carried):
     """One layer that follows the protocol of this module."""
 
-    def __init__(self, layer, name):
-        # Eagerly, even where a graph is being traced: weights may be read.
+    def __init__(self, layer: keras.Layer, name: str):
+        # Eagerly, even while a graph is being traced: weights may be read.
         with tf.init_scope():
             template = layer.get_initial_state(1)
         if not isinstance(template, dict):
@@ -112,11 +117,11 @@ class CarriedLayer(Carried):
         super().__init__(layer, name, template)
         self._template = {key: tf.convert_to_tensor(t) for key, t in template.items()}
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int | Tensor) -> dict[str, Tensor]:
         values = self.layer.get_initial_state(batch_size)
         return {name: tf.convert_to_tensor(values[name]) for name in self.names}
 
-    def replaced(self, one_pass):
+    def replaced(self, one_pass: Pass) -> AbstractContextManager[None]:
         def call(inputs, *args, **kwargs):
             given = self._given(inputs, args, kwargs)
             mask = given.get("mask")
@@ -137,7 +142,7 @@ class CarriedLayer(Carried):
         return replaced_call(self.layer, call)
 
     def _given(self, inputs, args, kwargs):
-        """What the model gave besides the inputs, by name."""
+        """The arguments that the model passed besides the inputs, by name."""
         signature = inspect.signature(type(self.layer).call)
         given = signature.bind(self.layer, inputs, *args, **kwargs).arguments
         given = {k: v for k, v in [*given.items()][2:] if v is not None}
@@ -151,7 +156,7 @@ class CarriedLayer(Carried):
         return given
 
     def _checked(self, new_state):
-        """The new state in order, if it is like the initial one."""
+        """The new state, in the order of the initial one, which it must be like."""
 
         def described(state):
             return {

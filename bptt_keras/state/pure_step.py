@@ -1,7 +1,10 @@
 """`PureStep`: a model as a function from inputs and state to outputs and state."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
+from contextlib import AbstractContextManager
 
 import keras
 import tensorflow as tf
@@ -15,7 +18,7 @@ from bptt_keras.state.carriable import (
 )
 from bptt_keras.state.carried import Pass
 from bptt_keras.state.carried_rnn import CarriedRNN
-from bptt_keras.state.examining.examination import examine
+from bptt_keras.state.examining.examination import Examination, examine
 from bptt_keras.state.padding import (
     is_foreign,
     knowing_steps,
@@ -26,6 +29,7 @@ from bptt_keras.state.place import Place
 from bptt_keras.state.protocol import CarriedLayer, follows_protocol
 from bptt_keras.state.replaced import LOCK, replaced_call
 from bptt_keras.state.time_distributed import merges_time, merging
+from bptt_keras.types import State, Structure, Tensor
 
 
 class PureStep:
@@ -42,15 +46,15 @@ class PureStep:
     inside `TimeDistributed` works within one timestep: it keeps no state, and is called
     once for all rows and timesteps, `(batch * time, ...)`.
 
-    A layer of your own takes part if it has two methods, in place of the refusals
-    below, whatever it is derived from:
+    A layer of your own takes part, instead of being refused as below, if it has two
+    methods, whatever it is derived from:
 
         get_initial_state(batch_size) -> {name: tensor (batch, ...)}
         call_with_state(inputs, state, *, training=False, mask=None, reset=None)
             -> (outputs, new_state)
 
     `mask` and `reset` are booleans `(batch, time)` or `None`. A masked step holds the
-    state and repeats the output before it; a reset row goes back to its initial state
+    state and repeats the previous output; a reset row goes back to its initial state
     before the step. `help(bptt_keras.state.protocol)` shows such a layer.
 
     Args:
@@ -67,8 +71,8 @@ class PureStep:
             or `(batch, time)`: these rows go back to the initial state before that
             step. Default `None`: no reset.
         valid: Boolean tensor `(batch, time)`, False where a row has no input: that
-            step holds the state and repeats the output of the step before, in every
-            carried layer, besides the steps that a mask of the model's own switches
+            step holds the state and repeats the output of the previous step, in every
+            carried layer, in addition to the steps that the model's own mask switches
             off. Such a step counts neither in the averages of `BatchNormalization` nor
             for an activity regularizer, and a layer of your own whose `call` has an
             argument `mask` finds it there; where no step counts, that layer changes no
@@ -77,8 +81,9 @@ class PureStep:
         start: Index of the first timestep within its window, an integer or a scalar
             tensor. Dropout draws by timestep from it: a window in pieces, with one
             seed, drops what it drops in one call. Default 0.
-        losses_count: False where nobody uses what layers add to the loss or average
-            for later: padding that would count there is not refused. Default `True`.
+        losses_count: False if neither the losses that layers add nor their moving
+            averages are used: padding that would count there is not refused. Default
+            `True`.
 
     Returns:
         `(outputs, new_state)`: the model's outputs, and a dict
@@ -110,11 +115,11 @@ class PureStep:
     recurrent cores work; here a stateless Keras model is read that way.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model):
         check_carriable(model)
         carried = recurrent_layers(model)
-        # Not every layer of the model: a cell's inner ones, or one that is never
-        # called, may stay as they are.
+        # Not every layer of the model: those inside a cell, or one that is never
+        # called, may stay unbuilt.
         unbuilt = [x.name for x in (model, *(x for _, x in carried)) if not x.built]
         if unbuilt:
             raise ValueError(
@@ -133,22 +138,22 @@ class PureStep:
             if type(layer).call is keras.layers.Dropout.call
         ]
         self._merging = [layer for layer in all_layers(model) if merges_time(layer)]
-        # What is inside a carried layer is that layer's own affair.
+        # A carried layer manages what is inside it.
         owned = within_the_carried(model)
         self.own_layers = [x for x in all_layers(model) if id(x) not in owned]
         self._averaging = [layer for layer in self.own_layers if takes_flags(layer)]
         self._regularized = [
             layer for layer in self.own_layers if layer.activity_regularizer is not None
         ]
-        self._examined = {}
+        self._examined: dict[bool, Examination] = {}
 
     @property
-    def layers(self):
+    def layers(self) -> dict[str, keras.Layer]:
         """Layers whose state is carried: `{name: layer}`, in order."""
         return {carried.name: carried.layer for carried in self._layers}
 
     @functools.cached_property
-    def learns_initial_state(self):
+    def learns_initial_state(self) -> bool:
         """Whether a layer's initial state depends on a weight that is trained."""
         found = []
 
@@ -160,11 +165,11 @@ class PureStep:
             if floats and variables:
                 found.extend(tape.gradient(floats, variables))
 
-        # Traced and not run. No `tf.init_scope`: it stops all tapes.
+        # Traced and not run. Not in `tf.init_scope`, which stops all tapes.
         tf.function(trace, autograph=False).get_concrete_function()
         return any(gradient is not None for gradient in found)
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int | Tensor) -> State:
         """State in which every row starts.
 
         Args:
@@ -177,15 +182,15 @@ class PureStep:
 
     def __call__(
         self,
-        inputs,
-        state=None,
+        inputs: Structure,
+        state: State | None = None,
         *,
-        training=False,
-        reset=None,
-        valid=None,
-        start=0,
-        losses_count=True,
-    ):
+        training: bool = False,
+        reset: Tensor | None = None,
+        valid: Tensor | None = None,
+        start: int | Tensor = 0,
+        losses_count: bool = True,
+    ) -> tuple[Structure, State]:
         outputs, new_state, _ = self._run(
             inputs,
             state,
@@ -197,7 +202,7 @@ class PureStep:
         )
         return outputs, new_state
 
-    def mask(self, inputs):
+    def mask(self, inputs: Structure) -> Tensor | None:
         """The mask that reaches the recurrent layers.
 
         Args:
@@ -210,7 +215,9 @@ class PureStep:
         found = [call.mask for call in calls.values() if call.mask is not None]
         return tf.cast(found[0], tf.bool) if found else None
 
-    def observe(self, inputs, state=None):
+    def observe(
+        self, inputs: Structure, state: State | None = None
+    ) -> tuple[State, dict[str, Tensor]]:
         """The new state, and what reaches each carried layer on the way.
 
         Args:
@@ -236,8 +243,8 @@ class PureStep:
         place=None,
         watched=None,
     ):
-        # `place`: what stands in for the `Place` of the pass, `valid` included.
-        # `watched`: a context that stands innermost, around the model's call alone.
+        # `place`: takes the role of the `Place` of the pass, `valid` included.
+        # `watched`: the innermost context, around the model's call alone.
         first = tf.nest.flatten(inputs)[0]
         first = tf.convert_to_tensor(first)
         initial = self.initial_state(tf.shape(first)[0])
@@ -269,7 +276,7 @@ class PureStep:
             outputs = self.model(inputs, training=training)
         return outputs, one_pass.new_state, one_pass.called
 
-    def examined(self, specs, training):
+    def examined(self, specs: Structure, training: bool) -> Examination | None:
         """What padding would do to the model.
 
         Args:
@@ -287,7 +294,7 @@ class PureStep:
         return self._examined[training]
 
     def _known(self, inputs, valid, training, *, refuse):
-        """What `Place` has to know.
+        """What the `Place` of a pass has to know of the model.
 
         Raises:
             ValueError: If padding would count.
@@ -300,7 +307,7 @@ class PureStep:
             return tf.TensorSpec(x.shape, x.dtype)
 
         found = self.examined(tf.nest.map_structure(spec, inputs), bool(training))
-        # A call that fails says why with its own lengths.
+        # A call that fails will say why, with its own lengths.
         if found is None or found.fits is None:
             return None
         if refuse and found.why is not None:
@@ -320,7 +327,7 @@ class PureStep:
             )
 
 
-def _flags(name, flags, *, ranks):
+def _flags(name: str, flags: Tensor | None, *, ranks: dict[int, str]) -> Tensor | None:
     """Flags as a boolean tensor of an allowed rank; `None` stays `None`."""
     if flags is None:
         return None
@@ -333,7 +340,7 @@ def _flags(name, flags, *, ranks):
     return flags
 
 
-def where_rows(rows, chosen, otherwise):
+def where_rows(rows: Tensor, chosen: Structure, otherwise: Structure) -> Structure:
     """`chosen` where `rows` is true, else `otherwise`, for structures of tensors.
 
     Args:
@@ -352,8 +359,8 @@ def where_rows(rows, chosen, otherwise):
     return tf.nest.map_structure(select, chosen, otherwise)
 
 
-def _drawing_fast(layer, place):
-    """Within: Keras' `Dropout` draws numbers that XLA makes fast on a CPU."""
+def _drawing_fast(layer: keras.Layer, place: Place) -> AbstractContextManager[None]:
+    """A context in which `Dropout` draws numbers that XLA makes fast on a CPU."""
 
     def call(inputs, training=False):
         if not training or layer.rate == 0:

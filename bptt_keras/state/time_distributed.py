@@ -4,25 +4,30 @@ Keras calls the inner layer step by step, for as many steps (or rows) as there w
 when it was traced. Here rows and timesteps become one axis, `(batch * time, ...)`.
 """
 
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import takes_training
 from bptt_keras.state.padding import expanded, joined
-from bptt_keras.state.place import axes_of
+from bptt_keras.state.place import Place, axes_of
 from bptt_keras.state.replaced import replaced_call
+from bptt_keras.types import Tensor
 
 
-def merges_time(layer):
+def merges_time(layer: keras.Layer) -> bool:
     """Whether a layer is Keras' `TimeDistributed`, with Keras' own `call`."""
     return type(layer).call is keras.layers.TimeDistributed.call
 
 
-def merging(layer, place):
-    """Within: the inner layer of a `TimeDistributed` is called once.
+def merging(layer: keras.Layer, place: Place) -> AbstractContextManager[None]:
+    """A context in which the inner layer of a `TimeDistributed` is called once.
 
-    No mask goes to the inner layer by itself: a flag for each row of the merged axis
-    means nothing to a recurrent layer, say. Those to which it does find it in `place`.
+    The inner layer gets no mask: a flag for each row of the merged axis means nothing
+    to a recurrent layer, for instance. Layers that can use it find it in `place`.
 
     Args:
         layer: A `keras.layers.TimeDistributed`.
@@ -49,7 +54,7 @@ def merging(layer, place):
     return replaced_call(layer, call)
 
 
-def _merged(tensor):
+def _merged(tensor: Tensor) -> Tensor:
     """`(batch, time, ...)` as `(batch * time, ...)`."""
     rows, steps, *others = axes_of(tensor)
     merged = tf.reshape(tensor, tf.stack([rows * steps, *others]))
@@ -59,7 +64,7 @@ def _merged(tensor):
     return merged
 
 
-def _apart(tensor, sizes, known):
+def _apart(tensor: Tensor, sizes: list[int | Tensor], known: tf.TensorShape) -> Tensor:
     """`(batch * time, ...)` as `(batch, time, ...)`."""
     parted = tf.reshape(tensor, tf.stack([*sizes, *axes_of(tensor)[1:]]))
     parted.set_shape([*known, *tensor.shape[1:]])

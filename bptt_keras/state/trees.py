@@ -1,14 +1,18 @@
-"""What is done to a named state, leaf by leaf."""
+"""Operations on a named state, leaf by leaf."""
+
+from __future__ import annotations
 
 import tensorflow as tf
 
+from bptt_keras.types import Structure, Tensor
 
-def floats(state):
+
+def floats(state: Structure) -> list[Tensor]:
     """The floating-point tensors of a state, flat."""
     return [leaf for leaf in tf.nest.flatten(state) if leaf.dtype.is_floating]
 
 
-def row_norms(tensors):
+def row_norms(tensors: list[Tensor]) -> Tensor:
     """The L2 norm of each row, over all tensors together.
 
     Args:
@@ -24,7 +28,7 @@ def row_norms(tensors):
     return tf.sqrt(tf.add_n(squares)) if squares else tf.zeros([1])
 
 
-def shaped_like(tree, like):
+def shaped_like(tree: Structure, like: Structure) -> Structure:
     """The tensors of `tree`, with the static shapes of `like`."""
     for tensor, model in zip(tf.nest.flatten(tree), tf.nest.flatten(like), strict=True):
         tensor.set_shape(model.shape)

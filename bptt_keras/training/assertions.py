@@ -1,15 +1,20 @@
 """Checks inside the graph, and how their messages reach the user."""
 
+from __future__ import annotations
+
 import contextlib
 import re
+from collections.abc import Iterator
 
 import tensorflow as tf
+
+from bptt_keras.types import Tensor
 
 _MARK = "bptt_keras refuses:"
 _MESSAGE = re.compile(re.escape(_MARK) + r" (.*?) \[end\]", re.DOTALL)
 
 
-def require(condition, message):
+def require(condition: Tensor, message: str) -> tf.Operation:
     """An operation that stops the step unless `condition` holds.
 
     Args:
@@ -25,7 +30,7 @@ def require(condition, message):
 
 
 @contextlib.contextmanager
-def plain_errors():
+def plain_errors() -> Iterator[None]:
     """Within: a failed `require` raises a `ValueError` with its message alone."""
     try:
         yield

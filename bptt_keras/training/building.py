@@ -1,12 +1,77 @@
-"""What is built from the shapes of the first batch: model, losses, metrics."""
+"""The inner model, built from the shapes of the first batch and examined."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import all_layers
+from bptt_keras.state import ModelTraits, PureStep, check_by_running, discover
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.training.batches.inputs import Inputs
+from bptt_keras.truncation.schedule import Schedule
+from bptt_keras.types import Structure
 
 
-def build_model(model, inputs, batch, schedule):
+class ExaminedModel(NamedTuple):
+    """A model, and what its first batch showed.
+
+    Fields:
+        step: The model as a pure step.
+        inputs: Which of its inputs have a time axis.
+        traits: What it does.
+        unchecked: `None`, or why cutting its time was not tried out.
+    """
+
+    step: PureStep
+    inputs: Inputs
+    traits: ModelTraits
+    unchecked: str | None
+
+
+def examine_model(model: keras.Model, inputs: Inputs, batch: Batch) -> ExaminedModel:
+    """Finds out what a built model does.
+
+    Args:
+        model: A `keras.Model`.
+        inputs: Which of its inputs have a time axis.
+        batch: `Batch` that it is called on.
+
+    Raises:
+        ValueError: If the model cannot be cut in time.
+    """
+    step = PureStep(model)
+    specs = tf.nest.map_structure(
+        lambda t: tf.TensorSpec(t.shape, t.dtype),
+        inputs.join(batch.inputs, batch.constants),
+    )
+    unchecked = check_by_running(step, specs)
+    return ExaminedModel(step, inputs, discover(step, specs), unchecked)
+
+
+def output_names(model: keras.Model) -> list[str] | None:
+    """Names of the model's outputs, flat, or `None` where they have none.
+
+    Args:
+        model: A `keras.Model`.
+    """
+    return getattr(model, "output_names", None)
+
+
+def check_one_replica() -> None:
+    """Raises under a distribution strategy of several replicas."""
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise ValueError(
+            "TruncatedBPTT does not run under a distribution strategy yet. "
+            "Create and fit it outside `strategy.scope()`."
+        )
+
+
+def build_model(
+    model: keras.Model, inputs: Inputs, batch: Batch, schedule: Schedule
+) -> None:
     """Builds the inner model if it is not built, from the shape of a batch.
 
     Args:
@@ -24,7 +89,7 @@ def build_model(model, inputs, batch, schedule):
         model(symbolic_inputs(inputs, batch))
 
 
-def symbolic_inputs(inputs, batch):
+def symbolic_inputs(inputs: Inputs, batch: Batch) -> Structure:
     """Keras tensors like the inputs of a batch, with open rows and timesteps.
 
     Args:
@@ -38,7 +103,7 @@ def symbolic_inputs(inputs, batch):
     return inputs.join(symbolic(batch.inputs, batch.known_length), constants)
 
 
-def symbolic(tree, length):
+def symbolic(tree: Structure, length: int | None) -> Structure:
     """Keras tensors like those of a batch, with any number of rows and timesteps.
 
     Args:
@@ -48,7 +113,7 @@ def symbolic(tree, length):
     if tree is None:
         return None
 
-    def open_sizes(tensor):
+    def open_sizes(tensor: tf.Tensor) -> keras.KerasTensor:
         shape = [None, *tensor.shape[1:]]
         if len(shape) > 1 and shape[1] == length:
             shape[1] = None
@@ -57,7 +122,10 @@ def symbolic(tree, length):
     return tf.nest.map_structure(open_sizes, tree)
 
 
-def _check_fixed_sizes(model, length, schedule):
+def _check_fixed_sizes(
+    model: keras.Model, length: int | None, schedule: Schedule
+) -> None:
+    lengths: set[Any]
     if schedule.random:
         lengths = set()
     elif length is None:

@@ -1,9 +1,17 @@
 """The lines that `TruncatedBPTT.summary()` adds: what runs."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
 from bptt_keras.backend import compile_cache
 from bptt_keras.training.clipping.optimizer import find_clipped
+from bptt_keras.training.engine import Engine
+from bptt_keras.training.modes import Mode
+from bptt_keras.training.options import Options
 from bptt_keras.training.programs.allocator import SWITCH
-from bptt_keras.truncation.serialization import to_config
 
 _LATER = "known at the first batch"
 _KERNELS = {
@@ -14,11 +22,11 @@ _KERNELS = {
 }
 
 
-def describe(engine):
+def describe(engine: Engine) -> str:
     """What runs, in words.
 
     Args:
-        engine: The `Engine` of a trainer.
+        engine: That of a options.
 
     Returns:
         Several lines of text.
@@ -26,7 +34,8 @@ def describe(engine):
     rows = [
         ("window", _reach(engine)),
         ("loss", _loss(engine)),
-        *_options(engine.trainer),
+        *_options(engine.options),
+        *_clipping(engine.compilation.optimizer),
         ("XLA", _xla(engine)),
         ("shards", _shards(engine)),
         *_memory(engine),
@@ -41,10 +50,10 @@ def describe(engine):
     return "\n".join(["Truncated backpropagation through time", *lines])
 
 
-def _reach(engine):
-    schedule = engine.schedule
+def _reach(engine: Engine) -> str:
+    schedule, setup = engine.options.schedule, engine.setup
     window = schedule.window
-    ends = engine.findings is not None and not engine.findings.sequence_output
+    ends = setup is not None and not setup.model.traits.sequence_output
     if window is None:
         return "all timesteps of a batch: gradients reach back to its start"
     if ends:
@@ -53,51 +62,55 @@ def _reach(engine):
     kind = "" if name == "FixedWindow" else f" ({name})"
     return (
         f"{window} timesteps{kind}: gradients reach {window} steps at most, "
-        f"{schedule.mean_horizon:g} on average; {_updates(engine)}"
+        f"{schedule.mean_horizon:g} on average; {_updates(engine.options)}"
     )
 
 
-def _updates(engine):
-    update, stride = engine.trainer.update, engine.schedule.stride
+def _updates(options: Options) -> str:
+    update, stride = options.update, options.schedule.stride
     if update == "sequence":
         return "one update per batch, over all its windows"
     if update not in ("window", 1):
         return f"one update every {update} windows"
-    if stride not in (None, engine.schedule.window):
+    if stride not in (None, options.schedule.window):
         return f"one update every {stride} steps"
     return "one update per window"
 
 
-def _unchecked(engine):
-    if engine.unchecked is None:
+def _unchecked(engine: Engine) -> list[tuple[str, str]]:
+    unchecked = None if engine.setup is None else engine.setup.model.unchecked
+    if unchecked is None:
         return []
-    return [("cutting", f"not tried out on this model: {engine.unchecked}")]
+    return [("cutting", f"not tried out on this model: {unchecked}")]
 
 
-def _options(trainer):
+def _options(options: Options) -> list[tuple[str, str]]:
     """Lines for options that are not at their default."""
     lines = []
-    if trainer.burn_in:
-        steps = trainer.burn_in
+    if options.burn_in:
+        steps = options.burn_in
         lines.append(("burn-in", f"the first {steps} steps of a batch have no loss"))
-    if trainer.recompute is not None:
-        how = to_config(trainer.recompute)
-        words = how if isinstance(how, str | int) else f"{how['kind']}, {how['config']}"
+    if options.recompute is not None:
+        how = words = options.recompute
+        if not isinstance(how, str | int):
+            words = f"{type(how).__name__}, {how.get_config()}"
         lines.append(("memory", f"states are computed once more ({words})"))
-    if trainer.state_noise or trainer.state_dropout:
+    if options.state_noise or options.state_dropout:
         lines.append(
             (
                 "carry",
-                f"the carried state gets noise {trainer.state_noise:g} and dropout "
-                f"{trainer.state_dropout:g} in training",
+                f"the carried state gets noise {options.state_noise:g} and dropout "
+                f"{options.state_dropout:g} in training",
             )
         )
-    if not trainer.live_metrics:
+    if not options.live_metrics:
         lines.append(("logs", "losses and metrics alone"))
-    return [*lines, *_clipping(getattr(trainer, "optimizer", None))]
+    return lines
 
 
-def _clipping(optimizer):
+def _clipping(
+    optimizer: keras.optimizers.Optimizer | None,
+) -> list[tuple[str, str]]:
     clipped = find_clipped(optimizer)
     if clipped is None:
         return []
@@ -109,56 +122,59 @@ def _clipping(optimizer):
     return lines
 
 
-def _loss(engine):
-    if engine.findings is None:
+def _loss(engine: Engine) -> str:
+    if engine.setup is None:
         return _LATER
-    if engine.findings.sequence_output:
+    if engine.setup.model.traits.sequence_output:
         return "at every timestep, averaged over the valid timesteps of a window"
     return "at the end: the steps before run without a tape; one update per batch"
 
 
-def _xla(engine):
-    if not engine.uses:
+def _xla(engine: Engine) -> str:
+    mode, asked = _known_mode(engine), engine.compilation.jit_compile
+    if mode is None:
         return _LATER
-    use = _known_use(engine)
-    if use.refusal is not None:
-        return f"off (auto: the model does not compile: {use.refusal})"
-    if use.programs.xla:
-        automatic = engine.jit_compile == "auto"
+    if mode.refusal is not None:
+        return f"off (auto: the model does not compile: {mode.refusal})"
+    if mode.programs.xla:
+        automatic = asked == "auto"
         words = "on" + (" (auto: the model compiles)" if automatic else "")
         folder = compile_cache()
         return f"{words}, programs kept in {folder}" if folder else words
-    return "off (run_eagerly)" if engine.jit_compile else "off"
+    return "off (run_eagerly)" if asked else "off"
 
 
-def _known_use(engine):
+def _known_mode(engine: Engine) -> Mode | None:
     """Training's choice is the one to know; without any, that of what has run."""
-    return engine.uses.get("fit") or next(iter(engine.uses.values()))
+    modes = {} if engine.setup is None else engine.setup.modes
+    return modes.get("fit") or next(iter(modes.values()), None)
 
 
-def _shards(engine):
-    if not engine.uses:
+def _shards(engine: Engine) -> str:
+    mode = _known_mode(engine)
+    if mode is None:
         return _LATER
-    use = _known_use(engine)
-    in_one = getattr(use.windows.in_one, "on", False)
-    words = [use.why_one_shard, "one program runs many windows" * in_one]
-    words = ", ".join(text for text in words if text)
-    return f"{use.programs.shards}" + (f": {words}" if words else "")
+    in_one = getattr(mode.windows.in_one, "on", False)
+    words = [mode.why_one_shard, "one program runs many windows" * in_one]
+    text = ", ".join(word for word in words if word)
+    return f"{mode.programs.shards}" + (f": {text}" if text else "")
 
 
-def _memory(engine):
-    if not engine.keeps_memory:
+def _memory(engine: Engine) -> list[tuple[str, str]]:
+    mode = _known_mode(engine)
+    if mode is None or not mode.keeps_memory:
         return []
     return [("heap", f"freed memory is kept for the next window; {SWITCH}=0: not")]
 
 
-def _state(engine):
-    if engine.step is None:
+def _state(engine: Engine) -> list[str]:
+    if engine.setup is None:
         return [_LATER]
-    initial = engine.step.initial_state(1)
-    xla = bool(engine.uses) and _known_use(engine).programs.xla
+    step, mode = engine.setup.model.step, _known_mode(engine)
+    initial = step.initial_state(1)
+    xla = mode is not None and mode.programs.xla
     lines = []
-    for name, layer in engine.step.layers.items():
+    for name, layer in step.layers.items():
         parts = ", ".join(
             f"{key} {tuple(tensor.shape[1:])}" for key, tensor in initial[name].items()
         )
@@ -166,7 +182,7 @@ def _state(engine):
     return lines or ["none: the model has no recurrent layer"]
 
 
-def _kernel(layer, xla):
+def _kernel(layer: Any, xla: bool) -> str:
     """What runs a layer, and who chose it."""
     if not hasattr(layer, "kernel_of"):
         return "Keras' loop"

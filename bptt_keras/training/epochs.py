@@ -1,43 +1,51 @@
 """What has to happen between epochs, as a Keras callback."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 
 from bptt_keras.training.clipping.stop import StopOnSkipped
+from bptt_keras.training.engine import Engine
 
 
 class Epochs(keras.callbacks.Callback):
     """Starts each epoch of a `fit` afresh, and finishes what the last one left.
 
     Args:
-        trainer: The `TruncatedBPTT`.
+        engine_of: Function without arguments: the trainer's `Engine`, which is another
+            one when an option has changed.
         fresh: Whether each epoch starts from the initial state.
         keep_first: Whether the first epoch goes on from the state that there is.
     """
 
-    def __init__(self, trainer, *, fresh, keep_first):
+    def __init__(
+        self, engine_of: Callable[[], Engine], *, fresh: bool, keep_first: bool
+    ):
         super().__init__()
-        self._trainer = trainer
+        self._engine_of = engine_of
         self._fresh = fresh
         self._keeps = keep_first
         self._warned = False
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """The data start again, so the rows do too."""
         if self._fresh and not self._keeps:
-            self._trainer._engine.clear("fit")
+            self._engine_of().clear("fit")
         self._keeps = False
-        self._trainer._engine.begin_epoch(epoch)
+        self._engine_of().begin_epoch(epoch)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
         """Validation sees the weights after all updates of the epoch."""
-        self._trainer._engine.flush()
+        self._engine_of().flush()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Windows that wait for more until an update are enough at the end."""
-        self._trainer._engine.flush()
+        self._engine_of().flush()
         bad = [
             name
             for name in ("loss", "grad_norm")
@@ -54,11 +62,18 @@ class Epochs(keras.callbacks.Callback):
             )
 
 
-def with_epochs(trainer, callbacks, *, fresh, keep_first, stops):
+def with_epochs(
+    engine_of: Callable[[], Engine],
+    callbacks: Any,
+    *,
+    fresh: bool,
+    keep_first: bool,
+    stops: bool,
+) -> Any:
     """The callbacks of a `fit`, with `Epochs` before them.
 
     Args:
-        trainer: The `TruncatedBPTT`.
+        engine_of: See `Epochs`.
         callbacks: As for `fit`: `None`, a callback, a list, or a `CallbackList`.
         fresh: See `Epochs`.
         keep_first: See `Epochs`.
@@ -67,9 +82,10 @@ def with_epochs(trainer, callbacks, *, fresh, keep_first, stops):
     Returns:
         The same, and ours.
     """
-    ours = [Epochs(trainer, fresh=fresh, keep_first=keep_first)]
-    if stops:
-        ours.append(StopOnSkipped())
+    ours = [
+        Epochs(engine_of, fresh=fresh, keep_first=keep_first),
+        *([StopOnSkipped()] if stops else []),
+    ]
     if isinstance(callbacks, keras.callbacks.CallbackList):
         for callback in ours:
             callbacks.append(callback)

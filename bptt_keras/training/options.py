@@ -1,9 +1,17 @@
-"""What a `TruncatedBPTT` can be told, checked together."""
+"""What a `TruncatedBPTT` is told by its constructor and by `compile`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
 
 from bptt_keras.arguments import whole
 from bptt_keras.training.programs.shards import check_shards
 from bptt_keras.training.windows.perturbation import Perturbation
 from bptt_keras.training.windows.updates import check_update
+from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.truncation.serialization import (
     as_recomputation,
     as_schedule,
@@ -23,30 +31,87 @@ ARGUMENTS = (
 )
 
 
-def configured(
-    *,
-    window,
-    stride,
-    update,
-    burn_in,
-    recompute,
-    state_noise,
-    state_dropout,
-    shards,
-    live_metrics,
-):
-    """Attributes of a trainer, from arguments of its constructor.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Arguments of the constructor, see `TruncatedBPTT`, and what is made of them.
 
-    Returns:
-        `{name: value}`: the arguments, and what is made of several of them.
+    Attributes:
+        window: As given.
+        stride: As given.
+        update: As given.
+        burn_in: As an integer.
+        recompute: As given.
+        state_noise: As a float.
+        state_dropout: As a float.
+        shards: As given.
+        live_metrics: As given.
+        schedule: Schedule of windows, from `window` and `stride`.
+        recomputation: `truncation.Segments`, `truncation.Revolve` or `None`.
+        perturbation: What is done to the state between two windows.
+    """
+
+    window: Any
+    stride: int | None
+    update: str | int
+    burn_in: int
+    recompute: Any
+    state_noise: float
+    state_dropout: float
+    shards: str | int
+    live_metrics: bool
+    schedule: Schedule
+    recomputation: Any
+    perturbation: Perturbation
+
+    def arguments(self) -> dict[str, Any]:
+        """`{name: value}` of the constructor's arguments."""
+        return {name: getattr(self, name) for name in ARGUMENTS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compilation:
+    """Arguments of `compile`, and what Keras makes of them.
+
+    Attributes:
+        jit_compile: True, False or `"auto"`.
+        run_eagerly: Whether nothing becomes a graph.
+        loss: The argument `loss`.
+        optimizer: Keras optimizer, or `None` before `compile`.
+        losses: Keras' `CompileLoss`, or `None` where there is no loss.
+        metrics: Keras' `CompileMetrics`, or `None` where there are no metrics.
+        loss_tracker: Metric that averages the loss, or `None` before `compile`.
+    """
+
+    jit_compile: bool | str
+    run_eagerly: bool
+    loss: Any
+    optimizer: keras.optimizers.Optimizer | None
+    losses: Any
+    metrics: Any
+    loss_tracker: keras.metrics.Mean | None
+
+
+def checked_options(
+    *,
+    window: Any,
+    stride: int | None,
+    update: str | int,
+    burn_in: int,
+    recompute: Any,
+    state_noise: float,
+    state_dropout: float,
+    shards: str | int,
+    live_metrics: bool,
+) -> Options:
+    """Options from the arguments of the constructor; they are described there.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If one is out of its bounds, or two contradict each other.
     """
-    truncation = as_schedule(window, stride)
+    schedule = as_schedule(window, stride)
     recomputation = as_recomputation(recompute)
-    check_recomputation(recomputation, truncation)
+    check_recomputation(recomputation, schedule)
     check_update(update)
     check_shards(shards)
     if not isinstance(live_metrics, bool):
@@ -55,24 +120,32 @@ def configured(
             f"live_metrics={live_metrics!r}."
         )
     perturbation = Perturbation(state_noise, state_dropout)
-    return {
-        "window": window,
-        "stride": stride,
-        "update": update,
-        "burn_in": whole("burn_in", burn_in, least=0),
-        "recompute": recompute,
-        "state_noise": perturbation.noise,
-        "state_dropout": perturbation.dropout,
-        "shards": shards,
-        "live_metrics": live_metrics,
-        "truncation": truncation,
-        "_recomputation": recomputation,
-        "_perturbation": perturbation,
-    }
+    return Options(
+        window=window,
+        stride=stride,
+        update=update,
+        burn_in=whole("burn_in", burn_in, least=0),
+        recompute=recompute,
+        state_noise=perturbation.noise,
+        state_dropout=perturbation.dropout,
+        shards=shards,
+        live_metrics=live_metrics,
+        schedule=schedule,
+        recomputation=recomputation,
+        perturbation=perturbation,
+    )
 
 
-def check_jit_compile(jit_compile, run_eagerly):
-    """Raises if `jit_compile` is unknown, or contradicts `run_eagerly`."""
+def check_jit_compile(jit_compile: bool | str, run_eagerly: bool) -> None:
+    """Raises if `jit_compile` is unknown, or contradicts `run_eagerly`.
+
+    Args:
+        jit_compile: As for `compile`.
+        run_eagerly: As for `compile`.
+
+    Raises:
+        ValueError: If it is so.
+    """
     if jit_compile not in (True, False, "auto"):
         raise ValueError(
             f"`jit_compile` must be True, False or 'auto'. Received: "

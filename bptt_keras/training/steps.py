@@ -6,9 +6,15 @@ along time any more. So there is one function here for each kind of data, and wi
 kind only the numbers of rows and timesteps are given up.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import tensorflow as tf
+
+from bptt_keras.types import Structure, Tensor
 
 
 class StepFunction:
@@ -23,7 +29,15 @@ class StepFunction:
         variant: Function without arguments: what else a trace depends on.
     """
 
-    def __init__(self, step, prepare, *, repeats, eager, variant):
+    def __init__(
+        self,
+        step: Callable[[Structure], Structure],
+        prepare: Callable[[Structure], None],
+        *,
+        repeats: Callable[[], int],
+        eager: Callable[[], bool],
+        variant: Callable[[], Any],
+    ):
         self._step = step
         self._prepare = prepare
         self._repeats = repeats
@@ -31,13 +45,14 @@ class StepFunction:
         self._variant = variant
         self.clear()
 
-    def clear(self):
+    def clear(self) -> None:
         """Forgets all traces: the next batch is traced anew."""
-        self._traced = {}
+        self._traced: dict[Any, Any] = {}
         # The iterator of an epoch comes again with each of its batches.
-        self._iterator = self._of_iterator = None
+        self._iterator: Any = None
+        self._of_iterator: Any = None
 
-    def __call__(self, batches):
+    def __call__(self, batches: Any) -> Structure:
         """The outputs of the last of some batches.
 
         Args:
@@ -63,14 +78,14 @@ class StepFunction:
             self._iterator = batches
         return self._of_iterator(batches)
 
-    def on_each(self, batches):
+    def on_each(self, batches: Iterable[Structure]) -> Structure:
         """The outputs of a list of batches, joined along their rows."""
         outputs = [self.on_data(data) for data in batches]
         if len(outputs) == 1:
             return outputs[0]
         return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *outputs)
 
-    def on_data(self, data):
+    def on_data(self, data: Structure) -> Structure:
         """The outputs of one batch, a structure of arrays, tensors or `None`."""
         data = tf.nest.map_structure(_tensor, data)
         if self._eager():
@@ -78,10 +93,12 @@ class StepFunction:
         spec = tf.nest.map_structure(_spec, data)
         return self._function(spec, self._run, None)(data)
 
-    def _numbered(self, batches):
+    def _numbered(self, batches: Iterable[Structure]) -> Iterable[Any]:
         return zip(range(self._repeats()), batches, strict=False)
 
-    def _function(self, spec, function, repeats):
+    def _function(
+        self, spec: Structure, function: Callable[..., Any], repeats: int | None
+    ) -> Callable[..., Any]:
         kind = repeats, self._variant(), _kind(spec)
         if kind not in self._traced:
             self._prepare(tf.nest.map_structure(_known, spec))
@@ -93,17 +110,19 @@ class StepFunction:
             )
         return self._traced[kind]
 
-    def _run(self, data):
+    def _run(self, data: Structure) -> Structure:
         return self._step(tf.nest.map_structure(_known, data))
 
 
-def _several(step, repeats, iterator):
+def _several(
+    step: Callable[[Structure], Structure], repeats: int, iterator: Any
+) -> Structure:
     """The outputs of the last of several steps, fewer where the data end."""
     outputs = step(iterator.get_next())
     if repeats == 1:
         return outputs
 
-    def body(index, _, following):
+    def body(index: Tensor, _: Structure, following: Any) -> tuple[Any, Any, Any]:
         outputs = step(following.get_value())
         more = tf.cond(
             index + 1 < repeats, iterator.get_next_as_optional, lambda: following
@@ -117,22 +136,22 @@ def _several(step, repeats, iterator):
     )[1]
 
 
-def _tensor(part):
+def _tensor(part: Any) -> Any:
     kept = part is None or isinstance(part, tf.experimental.Optional)
     return part if kept else tf.convert_to_tensor(part)
 
 
-def _spec(part):
+def _spec(part: Any) -> Any:
     return None if part is None else tf.type_spec_from_value(part)
 
 
-def _known(part):
+def _known(part: Any) -> Any:
     """`None` for what Keras' generators put in the place of `None`."""
     absent = isinstance(part, tf.experimental.Optional | tf.OptionalSpec)
     return None if absent else part
 
 
-def _kind(spec):
+def _kind(spec: Structure) -> str:
     """What functions differ by: structure, dtypes, ranks, sizes behind the time."""
     leaves = [
         (leaf.dtype.name, leaf.shape.rank, leaf.shape[2:])

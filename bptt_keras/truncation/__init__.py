@@ -1,14 +1,15 @@
 """Where a sequence is cut, and what is kept: integers only, no TensorFlow.
 
 A *schedule* says how a sequence becomes windows (`FixedWindow`, `VariableWindow`,
-`ARTBP`, `AdaptiveWindow`), a *recomputation* which states of a window are kept
-(`Segments`, `Revolve`). `TruncatedBPTT` takes both.
+`ARTBP`, `AdaptiveWindow`, or one of your own: see `Schedule`), a *recomputation* which
+states of a window are kept (`Segments`, `Revolve`). `TruncatedBPTT` takes both.
 """
 
 from bptt_keras.truncation.adaptive import AdaptiveWindow
 from bptt_keras.truncation.artbp import ARTBP
 from bptt_keras.truncation.fixed import FixedWindow
 from bptt_keras.truncation.recomputation import Revolve, Segments
+from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.truncation.span import Span
 from bptt_keras.truncation.variable import VariableWindow
 
@@ -17,6 +18,7 @@ __all__ = [
     "AdaptiveWindow",
     "FixedWindow",
     "Revolve",
+    "Schedule",
     "Segments",
     "Span",
     "VariableWindow",

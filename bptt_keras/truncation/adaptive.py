@@ -1,12 +1,16 @@
 """A window as long as the gradients that were measured reach."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from bptt_keras.arguments import real, whole
-from bptt_keras.truncation.span import Span
+from bptt_keras.truncation.schedule import Schedule
 
 
-class AdaptiveWindow:
+class AdaptiveWindow(Schedule):
     """A window that follows the measured decay of gradients.
 
     Before the first batch of every `every`-th epoch the trainer measures
@@ -19,8 +23,8 @@ class AdaptiveWindow:
         tail(K) = phi_tau * beta^(K - tau) / (1 - beta)
         bias(K) = tail(K) / (phi_0 + ... + phi_{K-1} - tail(K))
 
-    bounds the part of the gradient that a window of K leaves out, relative to the
-    rest. (Before tau the tail is what was measured up to there, and tail(tau).) The
+    bounds what a window of K leaves out of the gradient, relative to the rest.
+    (Before tau the tail is what was measured up to there, plus tail(tau).) The
     window becomes the smallest K with `bias(K) <= tolerance`, rounded up to a
     multiple of `multiple`, and `longest` if there is none: with beta >= 1 gradients
     do not vanish within the measured lags.
@@ -39,7 +43,7 @@ class AdaptiveWindow:
             length once.
 
     Attributes:
-        window: Timesteps of a window as things stand.
+        window: Timesteps of a window as of now.
         decay: beta of the last measurement, `None` before.
         norms: phi of the last measurement, a list, `None` before.
 
@@ -60,19 +64,18 @@ class AdaptiveWindow:
     constant M of the model, which cancels in the ratio.
     """
 
-    random = True
-    lead = 0
-    stride = None
+    longest: int
+    observes = True
 
     def __init__(
         self,
-        window,
+        window: int,
         *,
-        tolerance=0.1,
-        longest=256,
-        every=1,
-        tail_from=None,
-        multiple=8,
+        tolerance: float = 0.1,
+        longest: int = 256,
+        every: int = 1,
+        tail_from: int | None = None,
+        multiple: int = 8,
     ):
         self.first_window = whole("window", window)
         self.tolerance = real("tolerance", tolerance, above=0)
@@ -93,36 +96,22 @@ class AdaptiveWindow:
                 f"Received: tail_from={self.tail_from}, longest={self.longest}."
             )
         self.window = self.first_window
-        self.decay = self.norms = None
-        self._wanted = False
+        self.decay: float | None = None
+        self.norms: list[float] | None = None
+        self.wants_norms = False
 
-    @property
-    def mean_horizon(self):
-        """Timesteps that the gradient of a loss reaches back, on average."""
-        return (self.window + 1) / 2
-
-    @property
-    def evaluation_window(self):
-        """Timesteps of a window in evaluation and prediction."""
-        return self.longest
-
-    @property
-    def wants_norms(self):
-        """True if the next batch is to be measured."""
-        return self._wanted
-
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, epoch: int) -> None:
         """Notes that an epoch starts, counted from 0 in each call of `fit`."""
-        self._wanted = epoch % self.every == 0
+        self.wants_norms = epoch % self.every == 0
 
-    def observe(self, norms):
+    def observe(self, norms: Sequence[float]) -> None:
         """Takes a measurement and chooses the window.
 
         Args:
             norms: phi_0, phi_1, ...: at least `tail_from + 2` numbers >= 0, not all
                 of them 0. Otherwise the measurement is dropped.
         """
-        self._wanted = False
+        self.wants_norms = False
         norms = [float(norm) for norm in norms]
         if not all(math.isfinite(norm) for norm in norms) or not any(norms):
             return
@@ -131,38 +120,27 @@ class AdaptiveWindow:
             return
         self.norms = norms
         self.decay = _decay(tail)
-        self.window = self._smallest_window()
+        self.window = self._smallest_window(norms, self.decay)
 
-    def _smallest_window(self):
-        anchor, start = self.norms[self.tail_from], self.tail_from
-        inside, bound = 0.0, len(self.norms) - 1
+    def _smallest_window(self, norms: list[float], decay: float) -> int:
+        anchor, start = norms[self.tail_from], self.tail_from
+        inside, bound = 0.0, len(norms) - 1
         for lag in range(bound):
-            inside += self.norms[lag]
+            inside += norms[lag]
             window = lag + 1
-            if self.decay >= 1:
+            if decay >= 1:
                 break
             if window < start:
                 # Before the tail begins, what is left out has been measured. (A power
                 # with a negative exponent would overflow here, or divide by 0.)
-                tail = anchor / (1 - self.decay) + sum(self.norms[window:start])
+                tail = anchor / (1 - decay) + sum(norms[window:start])
             else:
-                tail = anchor * self.decay ** (window - start) / (1 - self.decay)
+                tail = anchor * decay ** (window - start) / (1 - decay)
             if tail <= self.tolerance * (inside - tail):
                 return min(self.longest, -(-window // self.multiple) * self.multiple)
         return self.longest
 
-    def spans(self, length, lead=0):
-        """The windows of a batch, one after the other; see `FixedWindow.spans`."""
-        stops = [min(s + self.window, length) for s in range(0, length, self.window)]
-        starts = range(0, length, self.window)
-        return [Span(a, a, b, b) for a, b in zip(starts, stops, strict=True)]
-
-    def last(self, length):
-        """The window of a loss that stands at the end of a sequence alone."""
-        start = max(0, length - self.window)
-        return Span(start, start, length, length)
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {
             "window": self.first_window,
@@ -174,8 +152,8 @@ class AdaptiveWindow:
         }
 
 
-def _decay(norms):
-    """Growth a lag: exp of the least-squares slope of log(norms), 0 for zeros."""
+def _decay(norms: list[float]) -> float:
+    """Growth per lag: exp of the least-squares slope of log(norms), 0 for zeros."""
     logs = [math.log(norm) for norm in norms if norm > 0]
     if len(logs) < 2:
         return 0.0

@@ -1,15 +1,19 @@
 """Randomised truncation whose gradient is right on average."""
 
+from __future__ import annotations
+
 import random
+from typing import Any
 
 from bptt_keras.arguments import real, whole
+from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.truncation.span import Span
 
 
-class ARTBP:
+class ARTBP(Schedule):
     """Anticipated reweighted truncated backpropagation: random cuts without bias.
 
-    After a timestep that lies `d` steps after the last cut (the first one has d = 1)
+    After a timestep that is `d` steps after the last cut (the first one has d = 1)
     the sequence is cut with probability
 
         c_d = (alpha - 1) / ((alpha - 2) * mean + d)
@@ -59,41 +63,36 @@ class ARTBP:
     (2017). `longest` is ours.
     """
 
-    random = True
-    lead = 0
+    longest: int
+    uniform = False
+    stepwise = True
 
-    def __init__(self, mean, *, alpha=6.0, longest=None, seed=None):
+    def __init__(
+        self,
+        mean: float,
+        *,
+        alpha: float = 6.0,
+        longest: int | None = None,
+        seed: int | None = None,
+    ):
         self.mean = real("mean", mean, above=1)
         self.alpha = real("alpha", alpha, above=2)
         if longest is None:
             longest = round(16 * self.mean)
-        self.longest = whole("longest", longest)
+        # Gradients reach back so far at most.
+        self.window = self.longest = whole("longest", longest)
+        # The factors make up for what lies further back.
+        self.mean_horizon = self.mean
         self.seed = seed
         self._random = random.Random(random.getrandbits(64) if seed is None else seed)
-        self.stride = None
 
-    @property
-    def window(self):
-        """Timesteps that gradients reach back at most."""
-        return self.longest
-
-    @property
-    def evaluation_window(self):
-        """Timesteps of a window in evaluation and prediction."""
-        return self.longest
-
-    @property
-    def mean_horizon(self):
-        """Steps that a gradient reaches back on average, which the factors make up."""
-        return self.mean
-
-    def cut_probability(self, distance):
-        """Probability of a cut after the step that lies `distance` after the last."""
+    def cut_probability(self, distance: int) -> float:
+        """Probability of a cut after the step that is `distance` after the last one."""
         if distance >= self.longest:
             return 1.0
         return (self.alpha - 1) / ((self.alpha - 2) * self.mean + distance)
 
-    def factors(self):
+    def factors(self) -> list[float]:
         """What gradients are multiplied by between the steps of a window.
 
         Returns:
@@ -104,31 +103,26 @@ class ARTBP:
             1 / (1 - self.cut_probability(d)) for d in range(1, self.longest)
         ]
 
-    def reseed(self, seed):
+    def reseed(self, seed: int | str) -> None:
         """Goes on with the draws of a schedule that was made with this seed."""
         self._random.seed(seed)
 
-    def draw(self):
+    def draw(self) -> int:
         """A length, in timesteps."""
         length = 1
         while self._random.random() >= self.cut_probability(length):
             length += 1
         return length
 
-    def spans(self, length, lead=0):
-        """The windows of a batch, drawn anew at each call; see `FixedWindow.spans`."""
-        spans, start = [], 0
-        while start < length:
-            stop = min(start + self.draw(), length)
-            spans.append(Span(start, start, stop, stop, (stop - start) / self.mean))
-            start = stop
-        return spans
+    def rate(self, steps: int) -> float:
+        """Factor of the learning rate: a window counts by its length."""
+        return steps / self.mean
 
-    def last(self, length):
-        """The window of a loss that stands at the end of a sequence alone."""
+    def last(self, length: int) -> Span:
+        """The window of a loss that is at the end of a sequence only."""
         return self.spans(length)[-1]._replace(rate=1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {
             "mean": self.mean,

@@ -1,20 +1,24 @@
 """Windows of one length: the schedule that most training needs."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from bptt_keras.arguments import whole
-from bptt_keras.truncation.span import Span
+from bptt_keras.truncation.schedule import Schedule
 
 
-class FixedWindow:
+class FixedWindow(Schedule):
     """Windows of one length, a fixed stride apart.
 
     Window `j` of a sequence of `T` timesteps covers
 
         [max(0, (j + 1) * stride - window), min((j + 1) * stride, T))
 
-    and its loss stands on the last `stride` of them, the new ones. It starts from
-    the detached state that the latest window left at its first step. With
-    `stride=window`, the default, windows stand one after the other, and step `i` of
-    a window (from 1) reaches back `i` steps: `(window + 1) / 2` on average. With
+    and its loss is taken over the last `stride` of them, the new ones. It starts from
+    the detached state that the window before it left at its first step. With
+    `stride=window`, the default, windows follow one another, and step `i` of a window
+    (from 1) reaches back `i` steps: `(window + 1) / 2` on average. With
     `stride=1` every step but the first ones reaches back exactly `window` steps, at
     the cost of running each step `window` times.
 
@@ -47,7 +51,7 @@ class FixedWindow:
 
     random = False
 
-    def __init__(self, window, stride=None):
+    def __init__(self, window: int | None, stride: int | None = None):
         self.window = None if window is None else whole("window", window)
         if stride is not None:
             stride = whole("stride", stride)
@@ -65,53 +69,6 @@ class FixedWindow:
                 )
         self.stride = stride or self.window
 
-    @property
-    def mean_horizon(self):
-        """Timesteps that the gradient of a loss reaches back, on average."""
-        if self.window is None:
-            return None
-        return self.window - (self.stride - 1) / 2
-
-    @property
-    def lead(self):
-        """Timesteps before a batch that its windows may reach back into."""
-        return 0 if self.window is None else self.window - self.stride
-
-    @property
-    def evaluation_window(self):
-        """Timesteps of a window in evaluation and prediction; `None`: all."""
-        return self.window
-
-    def spans(self, length, lead=0):
-        """The windows of a sequence, in order.
-
-        Args:
-            length: Timesteps of the sequence, or of a batch that goes on with it.
-            lead: Timesteps before it that windows may still reach.
-
-        Returns:
-            List of `Span`.
-        """
-        if self.window is None:
-            return [Span(0, 0, length, length)]
-        spans = []
-        for first_new in range(0, length, self.stride):
-            stop = min(first_new + self.stride, length)
-            spans.append(
-                Span(
-                    start=max(-lead, first_new + self.stride - self.window),
-                    first_new=first_new,
-                    stop=stop,
-                    resume=max(-lead, stop + self.stride - self.window),
-                )
-            )
-        return spans
-
-    def last(self, length):
-        """The window of a loss that stands at the end of a sequence alone."""
-        start = 0 if self.window is None else max(0, length - self.window)
-        return Span(start, start, length, length)
-
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"window": self.window, "stride": self.stride}

@@ -1,7 +1,9 @@
 """Which states of a window are kept, and which are computed once more."""
 
+from __future__ import annotations
+
 import math
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bptt_keras.arguments import whole
 
@@ -11,7 +13,7 @@ class Action(NamedTuple):
 
     Fields:
         restore: Slot whose state becomes the current one, or -1.
-        begin: Segment before which the current state then stands.
+        begin: Segment that the current state then comes before.
         end: The current state is advanced to before this segment.
         store: Slot that keeps the current state, or -1.
         backward: Whether the segment `end` is then run backward.
@@ -24,7 +26,43 @@ class Action(NamedTuple):
     backward: bool
 
 
-class Segments:
+class Recomputation:
+    """Which states of a window are kept; the base class of all recomputations.
+
+    Attributes:
+        stepwise: False: a window runs in segments, and not timestep by timestep as a
+            `Schedule` may ask for.
+    """
+
+    stepwise = False
+
+    def segment_length(self, window: int) -> int:
+        """Timesteps of a segment; the last one may be shorter.
+
+        Args:
+            window: Timesteps of the window.
+        """
+        raise NotImplementedError
+
+    def slots(self, segments: int) -> int:
+        """States that are kept at a time, for a window of so many segments."""
+        raise NotImplementedError
+
+    def plan(self, segments: int) -> list[Action]:
+        """What is done to a window of so many segments, in order."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments of the constructor."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Recomputation:
+        """The recomputation that `get_config` described."""
+        return cls(**config)
+
+
+class Segments(Recomputation):
     """Keeps the state before each of `count` segments of a window.
 
     The window is run forward once, keeping one state a segment. Then, from the last
@@ -51,26 +89,28 @@ class Segments:
     cost" (2016).
     """
 
-    def __init__(self, count="sqrt"):
+    count: int | Literal["sqrt"]
+
+    def __init__(self, count: int | Literal["sqrt"] = "sqrt"):
         if isinstance(count, str) and count != "sqrt":
             raise ValueError(
                 f"`count` must be 'sqrt' or an integer. Received: count={count!r}."
             )
-        self.count = (
-            count if count == "sqrt" else whole("count", count, unit="segments")
-        )
+        if count != "sqrt":
+            count = whole("count", count, unit="segments")
+        self.count = count
 
-    def segment_length(self, window):
+    def segment_length(self, window: int) -> int:
         """Timesteps of a segment; the last one may be shorter."""
         count = math.isqrt(window - 1) + 1 if self.count == "sqrt" else self.count
         return -(-window // min(count, window))
 
-    def slots(self, segments):
+    def slots(self, segments: int) -> int:
         """States that are kept at a time."""
         return max(segments - 1, 1)
 
-    def plan(self, segments):
-        """What is done to a window of so many segments: a list of `Action`."""
+    def plan(self, segments: int) -> list[Action]:
+        """What is done to a window of so many segments, in order."""
         forward = [Action(-1, max(i - 1, 0), i, i, False) for i in range(segments - 1)]
         last = Action(-1, max(segments - 2, 0), segments - 1, -1, True)
         return (
@@ -79,12 +119,12 @@ class Segments:
             + [Action(i, i, i, -1, True) for i in reversed(range(segments - 1))]
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"count": self.count}
 
 
-class Revolve:
+class Revolve(Recomputation):
     """Keeps at most `slots` states at a time, with the fewest forward steps.
 
     The window is cut into segments of `segment` timesteps. For `l` segments and `m`
@@ -115,27 +155,27 @@ class Revolve:
     Source: Griewank & Walther, "Algorithm 799: revolve" (2000).
     """
 
-    def __init__(self, slots, segment=1):
+    def __init__(self, slots: int, segment: int = 1):
         self.count = whole("slots", slots, unit="slots")
         self.segment = whole("segment", segment)
 
-    def segment_length(self, window):
+    def segment_length(self, window: int) -> int:
         """Timesteps of a segment; the last one may be shorter."""
         return min(self.segment, window)
 
-    def slots(self, segments):
+    def slots(self, segments: int) -> int:
         """States that are kept at a time."""
         return min(self.count, segments)
 
-    def forward_steps(self, segments):
+    def forward_steps(self, segments: int) -> int:
         """Segments that are run forward without a tape, over the whole plan."""
         repeats = _repeats(segments, self.count)
         if repeats == 0:
             return 0
         return repeats * segments - math.comb(self.count + repeats, repeats - 1)
 
-    def plan(self, segments):
-        """What is done to a window of so many segments: a list of `Action`."""
+    def plan(self, segments: int) -> list[Action]:
+        """What is done to a window of so many segments, in order."""
         plan = [Action(-1, 0, 0, 0, False)]
         # (first segment, one past the last, free slots, slot of the first's state)
         tasks = [(0, segments, self.count - 1, 0)]
@@ -153,12 +193,12 @@ class Revolve:
                 ]
         return plan
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"slots": self.count, "segment": self.segment}
 
 
-def _repeats(segments, slots):
+def _repeats(segments: int, slots: int) -> int:
     """The least `r` with C(slots + r, slots) >= segments."""
     repeats = 0
     while math.comb(slots + repeats, slots) < segments:
@@ -166,10 +206,10 @@ def _repeats(segments, slots):
     return repeats
 
 
-def _first_part(segments, slots):
+def _first_part(segments: int, slots: int) -> int:
     """Segments to advance before the next state is kept.
 
-    Both parts then stay within what their slots can do with the fewest repeats.
+    Both parts can then be done with their slots in the fewest repeats.
     """
     repeats = _repeats(segments, slots)
     second = math.comb(slots - 1 + repeats, repeats)

@@ -1,20 +1,39 @@
 """Schedules from what the user gave, and to and from plain data."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
 from bptt_keras.truncation.adaptive import AdaptiveWindow
 from bptt_keras.truncation.artbp import ARTBP
 from bptt_keras.truncation.fixed import FixedWindow
-from bptt_keras.truncation.recomputation import Revolve, Segments
+from bptt_keras.truncation.recomputation import Recomputation, Revolve, Segments
+from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.truncation.variable import VariableWindow
 
-_SCHEDULES = (FixedWindow, VariableWindow, ARTBP, AdaptiveWindow)
-_RECOMPUTATIONS = (Segments, Revolve)
+# Those of this package, which are saved by their names alone.
+_OURS: dict[str, type[Schedule] | type[Recomputation]] = {
+    cls.__name__: cls
+    for cls in (
+        FixedWindow,
+        VariableWindow,
+        ARTBP,
+        AdaptiveWindow,
+        Segments,
+        Revolve,
+    )
+}
+# What Keras writes of an object.
+_KERAS = {"module", "class_name", "config", "registered_name"}
 
 
-def as_schedule(window, stride=None):
+def as_schedule(window: Schedule | int | None, stride: int | None = None) -> Schedule:
     """The schedule that `window` and `stride` describe.
 
     Args:
-        window: A schedule, a number of timesteps, or `None` for full backpropagation.
+        window: A `Schedule`, a number of timesteps, or `None` for full
+            backpropagation.
         stride: Timesteps between two updates, or `None`.
 
     Raises:
@@ -26,7 +45,7 @@ def as_schedule(window, stride=None):
 
         assert as_schedule(8, 2).get_config() == {"window": 8, "stride": 2}
     """
-    if not isinstance(window, _SCHEDULES):
+    if not isinstance(window, Schedule):
         return FixedWindow(window, stride)
     if stride is not None:
         raise ValueError(
@@ -37,7 +56,9 @@ def as_schedule(window, stride=None):
     return window
 
 
-def as_recomputation(recompute):
+def as_recomputation(
+    recompute: Recomputation | int | Literal["sqrt"] | None,
+) -> Recomputation | None:
     """The recomputation that the argument `recompute` describes, or `None`.
 
     Args:
@@ -47,12 +68,14 @@ def as_recomputation(recompute):
         TypeError: If it is none of these.
         ValueError: If a number or a word is wrong.
     """
-    if recompute is None or isinstance(recompute, _RECOMPUTATIONS):
+    if recompute is None or isinstance(recompute, Recomputation):
         return recompute
     return Segments(recompute)
 
 
-def check_recomputation(recomputation, schedule):
+def check_recomputation(
+    recomputation: Recomputation | None, schedule: Schedule
+) -> None:
     """Raises if a recomputation does not go with a schedule.
 
     Args:
@@ -60,20 +83,25 @@ def check_recomputation(recomputation, schedule):
         schedule: What `as_schedule` returned.
 
     Raises:
-        ValueError: If the windows have not all one length.
+        ValueError: If the windows do not all have the same length.
     """
-    if recomputation is not None and not isinstance(schedule, FixedWindow):
+    if recomputation is not None and schedule.random:
         raise ValueError(
             f"`recompute` needs windows of one length, a number or a `FixedWindow`. "
             f"Received: window={type(schedule).__name__}. Leave `recompute` out."
         )
 
 
-def to_config(value):
+def to_config(value: Any, *, others: Callable[[Any], Any] | None = None) -> Any:
     """Plain data from which `from_config` makes a schedule or recomputation again.
 
     Args:
         value: A schedule or recomputation; anything else is handed back.
+        others: Function that describes those of classes of the user's own, as
+            `keras.saving.serialize_keras_object` does.
+
+    Raises:
+        TypeError: If the class is the user's own, and there is no `others`.
 
     Example:
         from bptt_keras.truncation import Revolve
@@ -83,26 +111,37 @@ def to_config(value):
             "slots": 3, "segment": 1
         }
     """
-    if isinstance(value, _SCHEDULES + _RECOMPUTATIONS):
+    if not isinstance(value, Schedule | Recomputation):
+        return value
+    if type(value) in _OURS.values():
         return {"kind": type(value).__name__, "config": value.get_config()}
-    return value
+    if others is None:
+        raise TypeError(
+            f"`value` must be of one of {sorted(_OURS)}. Received: value={value!r}."
+        )
+    return others(value)
 
 
-def from_config(value):
+def from_config(value: Any, *, others: Callable[[Any], Any] | None = None) -> Any:
     """What `to_config` described.
 
     Args:
         value: What `to_config` returned.
+        others: Function that undoes that of `to_config`, as
+            `keras.saving.deserialize_keras_object` does.
 
     Raises:
         ValueError: If it names no schedule or recomputation of this package.
     """
-    if not (isinstance(value, dict) and set(value) == {"kind", "config"}):
+    if not isinstance(value, dict):
         return value
-    by_name = {cls.__name__: cls for cls in _SCHEDULES + _RECOMPUTATIONS}
-    if value["kind"] not in by_name:
+    if others is not None and set(value) >= _KERAS:
+        return others(value)
+    if set(value) != {"kind", "config"}:
+        return value
+    if value["kind"] not in _OURS:
         raise ValueError(
-            f"A configuration must be of one of {sorted(by_name)}. Received: "
+            f"A configuration must be of one of {sorted(_OURS)}. Received: "
             f"kind={value['kind']!r}."
         )
-    return by_name[value["kind"]](**value["config"])
+    return _OURS[value["kind"]](**value["config"])

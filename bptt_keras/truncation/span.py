@@ -8,13 +8,13 @@ class Span(NamedTuple):
 
         start <= first_new < stop,    start <= resume <= stop
 
-    Gradients flow over `[start, stop)`, the loss stands on `[first_new, stop)`, and
+    Gradients flow over `[start, stop)`, the loss is that of `[first_new, stop)`, and
     the state after `resume` timesteps is kept for the next window. Timesteps are
     counted from the start of the batch; those before it are negative.
 
     Fields:
         start: First timestep that gradients reach.
-        first_new: First timestep that no window before had a loss on.
+        first_new: First timestep that has its loss in no window before.
         stop: One past the last timestep.
         resume: First timestep of the next window.
         rate: Factor of the learning rate in the update after this window.

@@ -1,12 +1,16 @@
 """Windows whose length is drawn anew each time."""
 
+from __future__ import annotations
+
 import random
+from typing import Any
 
 from bptt_keras.arguments import real, whole
+from bptt_keras.truncation.schedule import Schedule, default
 from bptt_keras.truncation.span import Span
 
 
-class VariableWindow:
+class VariableWindow(Schedule):
     """Windows of random length, one after the other, with a matching learning rate.
 
         base    = window  with probability `full`, else window / 2
@@ -48,20 +52,22 @@ class VariableWindow:
     models" (2017), with full 0.95, deviation 5, shortest 5. `multiple` is ours.
     """
 
-    random = True
+    window: int
+    longest: int
+    uniform = False
 
     def __init__(
         self,
-        window,
+        window: int,
         *,
-        full=0.95,
-        deviation=5.0,
-        shortest=5,
-        longest=None,
-        multiple=None,
-        seed=None,
+        full: float = 0.95,
+        deviation: float = 5.0,
+        shortest: int = 5,
+        longest: int | None = None,
+        multiple: int | None = None,
+        seed: int | None = None,
     ):
-        self.window = whole("window", window)
+        self.window = self.evaluation_window = whole("window", window)
         self.full = real("full", full, least=0, most=1)
         self.deviation = real("deviation", deviation, least=0)
         self.shortest = whole("shortest", shortest)
@@ -84,28 +90,20 @@ class VariableWindow:
                 f"shortest={self.shortest}, multiple={self.multiple}."
             )
         self._random = random.Random(random.getrandbits(64) if seed is None else seed)
-        self.stride = None
 
-    lead = 0
-
-    @property
-    def evaluation_window(self):
-        """Timesteps of a window in evaluation and prediction."""
-        return self.window
-
-    @property
-    def mean_horizon(self):
+    @default
+    def mean_horizon(self) -> float:
         """Timesteps that the gradient of a loss reaches back, roughly."""
         base = self.window * (self.full + (1 - self.full) / 2)
         return (base + 1) / 2
 
-    def reseed(self, seed):
+    def reseed(self, seed: int | str) -> None:
         """Goes on with the draws of a schedule that was made with this seed."""
         self._random.seed(seed)
 
-    def draw(self):
+    def draw(self) -> int:
         """A length, in timesteps."""
-        base = self.window
+        base: float = self.window
         if self._random.random() >= self.full:
             base /= 2
         length = max(self.shortest, self._random.gauss(base, self.deviation))
@@ -115,25 +113,20 @@ class VariableWindow:
         return min(steps, self._most)
 
     @property
-    def _most(self):
+    def _most(self) -> int:
         return self.longest // self.multiple * self.multiple
 
-    def spans(self, length, lead=0):
-        """The windows of a batch, drawn anew at each call; see `FixedWindow.spans`."""
-        spans, start = [], 0
-        while start < length:
-            stop = min(start + self.draw(), length)
-            spans.append(Span(start, start, stop, stop, (stop - start) / self.window))
-            start = stop
-        return spans
+    def rate(self, steps: int) -> float:
+        """Factor of the learning rate, by the length of a window."""
+        return steps / self.window
 
-    def last(self, length):
-        """The window of a loss that stands at the end of a sequence alone."""
+    def last(self, length: int) -> Span:
+        """The window of a loss that is at the end of a sequence only."""
         steps = min(self.draw(), length)
         start = length - steps
-        return Span(start, start, length, length, steps / self.window)
+        return Span(start, start, length, length, self.rate(steps))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {
             "window": self.window,

@@ -85,16 +85,6 @@ def metrics_from(
     return tuner_utils.convert_to_metrics_dict(results, objective)
 
 
-def hyperband_epochs(values: Mapping[str, Any], otherwise: int) -> int:
-    """Up to which epoch Hyperband trains a trial, by its values; or the usual one."""
-    return values.get("tuner/epochs", otherwise)
-
-
-def hyperband_parent(values: Mapping[str, Any]) -> str | None:
-    """The trial of the round before that a trial of Hyperband goes on from."""
-    return values.get("tuner/trial_id") or None
-
-
 # --- Oracles -----------------------------------------------------------------------
 
 

@@ -26,8 +26,6 @@ from bptt_keras.tuning.jobs.progress import Interruption, Progress, WatchedTrial
 from bptt_keras.tuning.jobs.service import ChiefGoneError
 from bptt_keras.tuning.keras_tuner_internals import (
     OpenTuner,
-    hyperband_epochs,
-    hyperband_parent,
     metrics_from,
 )
 
@@ -164,7 +162,7 @@ class TrialTuner(OpenTuner):
             Metrics of the best epoch, `{name: value}`.
         """
         values = trial.hyperparameters.values
-        epochs = hyperband_epochs(values, kwargs.get("epochs", 1))
+        epochs = values.get("tuner/epochs", kwargs.get("epochs", 1))
         self._begin_from_earlier(trial, execution)
         self._building_seed = execution.seed
         model = self.checked_model(trial.hyperparameters)
@@ -193,7 +191,7 @@ class TrialTuner(OpenTuner):
 
     def _begin_from_earlier(self, trial: Trial, execution: Execution) -> None:
         """Hyperband: begins where the trial of the round before ended."""
-        earlier = hyperband_parent(trial.hyperparameters.values)
+        earlier = trial.hyperparameters.values.get("tuner/trial_id")
         if not earlier or execution.checkpoint.is_dir():
             return
         best = Path(self.weights_file(trial.trial_id))

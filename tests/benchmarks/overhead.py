@@ -45,12 +45,10 @@ def trainer_of(units, window, *, clip=None, rule=None, metrics=(), **options):
 def bare_loop(trainer, dataset):
     """A function that trains on the windows of a dataset with nothing around it."""
     from bptt_keras.training.batches.batch import Batch
-    from bptt_keras.training.programs.gradients import WholeGradients
 
     trainer.fit(dataset.take(1), verbose=0)
-    engine = trainer._engine
-    programs = engine.uses["fit"].programs
-    gradients = WholeGradients(programs, programs.gradients)
+    setup = trainer._engine.setup
+    programs = setup.modes["fit"].programs
 
     def update(gradients):
         programs.optimizer.apply(gradients, programs.variables)
@@ -59,14 +57,14 @@ def bare_loop(trainer, dataset):
 
     @tf.function(autograph=False)
     def step(window, state):
-        result = gradients(window, state)
+        result = programs.run_padded(programs.gradients, window, state)
         apply(result.gradients)
         return result.state
 
     windows = [Batch([inputs["inputs"]], [targets]) for inputs, targets in dataset]
 
     def run():
-        state = engine.step.initial_state(windows[0].inputs[0].shape[0])
+        state = setup.model.step.initial_state(windows[0].inputs[0].shape[0])
         for window in windows:
             state = step(window, state)
         return [part.numpy() for part in tf.nest.flatten(state)]

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import re
 import textwrap
 
 import pytest
@@ -16,7 +17,7 @@ INTERNALS = {
     "bptt_keras.tuning.keras_tuner_internals",
     "bptt_keras.tuning.optuna_internals",
     "zoo.cli.argparse_internals",
-    "zoo.system.keras_internals",
+    "zoo.layers.keras_internals",
 }
 # Modules that are no public part of their packages.
 HIDDEN_MODULES = ("keras.src", "keras_tuner.src", "tensorflow.python")
@@ -24,7 +25,8 @@ HIDDEN_MODULES += ("tensorflow.compiler", "tensorflow.core")
 # Public in spite of the underscore.
 PUBLIC = {"_asdict", "_exit", "_field_defaults", "_fields", "_make", "_replace"}
 # What TensorFlow Datasets' documentation tells builders to override; ABC's own.
-HOOKS = {"_info", "_split_generators", "_generate_examples", "_abc_impl"}
+HOOKS = {
+    "_is_protocol",  # of classes that `typing` makes"_info", "_split_generators", "_generate_examples", "_abc_impl"}
 FILES = [p for p in python_files(*PACKAGES) if module_name(p) not in INTERNALS]
 
 
@@ -85,6 +87,8 @@ def uses(tree):
                     yield node.lineno, name
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
+            if re.fullmatch(r"vars\(.*\)\.(update|pop)", name):
+                yield node.lineno, name
             if name in ASK or name.endswith(("kwargs.get", "arguments.get")):
                 for text in map(beginning, node.args):
                     if is_private(text) and text not in OURS:
@@ -126,6 +130,7 @@ def test_private_names_of_others_are_used_in_their_modules_alone(path):
         "arguments.get('_use_cached_eval_dataset')",
         "layer.__dict__['call'] = f",
         "vars(layer)['call'] = f",
+        "vars(layer).update(call=f)",
     ],
 )
 def test_a_private_name_is_found(code):

@@ -33,7 +33,7 @@ def step_of(*layers, frame=(2,)):
     return bk.PureStep(sequential(*layers, frame=frame))
 
 
-def findings(step, frame=(2,)):
+def traits(step, frame=(2,)):
     return discover(step, tf.TensorSpec((None, None, *frame)))
 
 
@@ -155,7 +155,7 @@ def test_a_layer_of_ones_own_gets_the_mask_that_counts():
     # Its own quotient would be 0 / 0.
     step(data(), valid=np.zeros((ROWS, STEPS), bool), training=True)
     np.testing.assert_allclose(layer.mean, expected, rtol=1e-6)
-    assert findings(step).why_padding_counts is None
+    assert traits(step).why_padding_counts is None
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
@@ -180,7 +180,7 @@ def test_a_moving_average_that_knows_no_mask_is_refused():
     step(data(), training=True)
     with pytest.raises(ValueError, match=r"'seen' \(Average\) changes .*mean.*`mask`"):
         step(data(), valid=flags(), training=True)
-    assert "'seen'" in findings(step).why_padding_counts
+    assert "'seen'" in traits(step).why_padding_counts
 
 
 def test_rows_and_timesteps_merged_by_hand_are_refused():
@@ -255,7 +255,7 @@ def test_a_regularizer_to_which_zeros_count_is_refused(regularizer):
     step(data())
     with pytest.raises(ValueError, match="activity regularizer of layer 'wide'"):
         step(data(), valid=flags())
-    assert "'wide'" in findings(step).why_padding_counts
+    assert "'wide'" in traits(step).why_padding_counts
 
 
 # --- Losses that layers add ----------------------------------------------------------
@@ -291,7 +291,7 @@ def test_a_loss_that_knows_no_mask_is_refused(inside):
     step(data())
     with pytest.raises(ValueError, match=r"'extra' \(Loss\) adds a loss .*`mask`"):
         step(data(), valid=flags())
-    assert "'extra'" in findings(step).why_padding_counts
+    assert "'extra'" in traits(step).why_padding_counts
 
 
 def test_a_loss_that_nobody_uses_is_not_refused():
@@ -318,7 +318,7 @@ def test_a_loss_that_takes_a_mask_gets_it():
     step(data(), valid=flags())
     expected = np.square(data()[flags()]).mean()
     np.testing.assert_allclose(step.model.losses, [expected], rtol=1e-6)
-    assert findings(step).why_padding_counts is None
+    assert traits(step).why_padding_counts is None
 
 
 def test_a_window_of_padding_alone_adds_no_loss_and_no_gradient():
@@ -345,19 +345,19 @@ def test_a_window_of_padding_alone_adds_no_loss_and_no_gradient():
 def test_what_no_padding_reaches_is_not_refused(layers):
     step = step_of(*layers())
     step(data(), valid=flags(), training=True)
-    assert findings(step).why_padding_counts is None
+    assert traits(step).why_padding_counts is None
 
 
 def test_moving_averages_that_take_a_mask_leave_padding_free():
     step = step_of(keras.layers.BatchNormalization())
-    assert findings(step).why_padding_counts is None
+    assert traits(step).why_padding_counts is None
 
 
 def test_noise_for_a_whole_window_is_found():
     assert (
         "GaussianNoise"
-        in findings(step_of(keras.layers.GaussianNoise(0.1))).why_padding_counts
+        in traits(step_of(keras.layers.GaussianNoise(0.1))).why_padding_counts
     )
     layers = [keras.layers.Dropout(0.5), keras.layers.SpatialDropout1D(0.5)]
     recurrent = keras.layers.GRU(2, dropout=0.5)
-    assert findings(step_of(*layers, recurrent)).why_padding_counts is None
+    assert traits(step_of(*layers, recurrent)).why_padding_counts is None

@@ -182,16 +182,16 @@ def test_dropout_inside_two_of_them_draws_in_pieces_what_it_draws_uncut():
 )
 def test_other_draws_inside_are_known_to_repeat_in_parts(layer, name):
     step = bk.PureStep(wrapped(layer(), (4, 2)))
-    findings = discover(step, tf.TensorSpec((None, None, 4, 2)))
-    assert name in findings.why_not_in_parts
-    assert name in findings.why_padding_counts
+    traits = discover(step, tf.TensorSpec((None, None, 4, 2)))
+    assert name in traits.why_not_in_parts
+    assert name in traits.why_padding_counts
 
 
 def test_dropout_inside_does_not_keep_a_window_from_running_in_parts():
     step = bk.PureStep(wrapped(keras.layers.Dropout(0.5), (4, 2)))
-    findings = discover(step, tf.TensorSpec((None, None, 4, 2)))
-    assert findings.why_not_in_parts is None
-    assert findings.why_padding_counts is None
+    traits = discover(step, tf.TensorSpec((None, None, 4, 2)))
+    assert traits.why_not_in_parts is None
+    assert traits.why_padding_counts is None
 
 
 # --- What looks at a model beforehand ----------------------------------------------

@@ -114,7 +114,7 @@ def test_xla_can_be_switched_after_a_batch():
     assert trainer.jit_compile is False
     trainer.jit_compile = True
     trained(trainer)
-    assert trainer._engine.uses["fit"].programs.xla
+    assert trainer._engine.setup.modes["fit"].programs.xla
     with pytest.raises(ValueError, match="jit_compile"):
         trainer.jit_compile = "always"
 

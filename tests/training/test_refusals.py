@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
-from bptt_keras.training.batches import checks
+from bptt_keras.training.intake import checks
 from tests.training.references import assert_same_weights, clone, model_of, series
 from tests.training.test_fit import Batches
 from tests.training.test_trainer import trainer_of
@@ -278,7 +278,7 @@ def with_nan(array, *place):
 
 def early(trainer, x, y=None, sample_weight=None):
     """What `fit`, `evaluate` and `validation_data` look at before anything runs."""
-    checks.check_data(trainer, x, y, sample_weight)
+    checks.check_data(trainer._expected(), x, y, sample_weight)
 
 
 def harmless():

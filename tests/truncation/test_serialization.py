@@ -60,3 +60,23 @@ def test_words_and_numbers_become_recomputations():
     assert as_recomputation(4).count == 4
     method = truncation.Revolve(3)
     assert as_recomputation(method) is method
+
+
+class Own(truncation.Schedule):
+    """A schedule that this package does not know."""
+
+
+def test_schedules_of_other_classes_are_left_to_others():
+    schedule = Own()
+    with pytest.raises(TypeError, match="`value` must be of one of"):
+        to_config(schedule)
+    data = {"module": "m", "class_name": "Own", "config": {}, "registered_name": "Own"}
+    assert to_config(schedule, others=lambda value: data) == data
+    assert from_config(data, others=lambda value: schedule) is schedule
+
+
+def test_subclasses_are_not_taken_for_what_they_come_from():
+    class Wider(truncation.FixedWindow):
+        pass
+
+    assert to_config(Wider(3), others=lambda value: "other") == "other"

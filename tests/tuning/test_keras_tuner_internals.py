@@ -134,27 +134,6 @@ def test_what_is_no_result_is_refused():
     )
 
 
-def test_hyperband_says_how_long_and_from_where(tmp_path):
-    oracle = oracle_of(tmp_path, "HyperbandOracle", max_epochs=4, factor=2, seed=1)
-    first, goes_on = oracle.create_trial("w"), None
-    assert internals.hyperband_epochs(first.hyperparameters.values, 0) > 0, (
-        "KerasTuner's Hyperband no longer says in 'tuner/epochs' how long to train"
-    )
-    for _ in range(20):
-        trial = oracle.create_trial("w")
-        if trial.status != "RUNNING":
-            break
-        goes_on = goes_on or internals.hyperband_parent(trial.hyperparameters.values)
-        oracle.update_trial(trial.trial_id, {"loss": 1.0})
-        trial.status = "COMPLETED"
-        oracle.end_trial(trial)
-    assert goes_on in oracle.trials, (
-        "KerasTuner's Hyperband no longer says in 'tuner/trial_id' what a trial goes on"
-    )
-    assert internals.hyperband_epochs({}, 3) == 3
-    assert internals.hyperband_parent({}) is None
-
-
 # --- Oracles -----------------------------------------------------------------------
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
@@ -29,6 +30,26 @@ def impatient(monkeypatch):
     # A busy machine may need that long for an answer of its own.
     monkeypatch.setattr(download, "TIMEOUT", 1.5)
     monkeypatch.setattr(download, "PAUSE", 0.01)
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """The SHA-256 sums that are taken, in hexadecimal digits, one after the other."""
+    found, sha256 = [], hashlib.sha256
+
+    class Told:
+        def __init__(self, *arguments, **options):
+            self._digest = sha256(*arguments, **options)
+
+        def __getattr__(self, name):
+            return getattr(self._digest, name)
+
+        def hexdigest(self):
+            found.append(self._digest.hexdigest())
+            return found[-1]
+
+    monkeypatch.setattr(hashlib, "sha256", Told)
+    return found
 
 
 @pytest.fixture
@@ -144,7 +165,7 @@ def forecaster():
             kernel = model.layers[-1].kernel
             kernel.assign(rng.normal(size=kernel.shape))
         metadata = _metadata(task, recipe, "x", {"seasonal naive": 0.75})
-        processing = task.processing_for(data, recipe)
+        processing = task.processing(data, recipe)
         return zoo.Preset(model, processing, metadata), data
 
     return make

@@ -58,6 +58,13 @@ def test_more_epochs_are_added_to_those_that_are_done(mine, run):
     assert metadata["epochs"] == metadata["recipe"]["epochs"] == 3
 
 
+def test_a_checkpoint_is_hashed_once(mine, run, hashed):
+    sums = json.loads((mine / "checkpoint" / "checksums.json").read_text())
+    code, _, err = run("resume", mine, "--epochs", 3)
+    assert code == 0, err
+    assert [hashed.count(sha256) for sha256 in sums.values()] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -122,9 +129,8 @@ def test_patience_ends_a_training_early(trained, tmp_path, run, monkeypatch):
 
 
 def test_a_column_is_no_file_of_that_name(tmp_path, monkeypatch):
-    from zoo.cli.commands import _origin
+    from zoo.cli.commands.train import COMMAND, origin_of
     from zoo.cli.main import build_parser
-    from zoo.tasks import TASKS
 
     monkeypatch.chdir(tmp_path)
     for name in ("date", "held.txt"):
@@ -132,7 +138,8 @@ def test_a_column_is_no_file_of_that_name(tmp_path, monkeypatch):
 
     def reading(task, *options):
         command = ["train", task, "--out", "o", "--data", "a", *options]
-        return _origin(TASKS[task], None, build_parser().parse_args(command))["reading"]
+        options = COMMAND.read(build_parser().parse_args(command))
+        return origin_of(options)["reading"]
 
     assert reading("forecasting", "--time", "date") == {"time": "date"}
     whole = reading("char-lm", "--validation", "held.txt", "--encoding", "date")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def read_rows(text: str, *, fill: str | None = None) -> list[Case]:
 
     def parts(line):
         label, _, rest = line.partition(mark) if mark else _partition(line)
-        # `,` alone is the mark that the parser of numbers is told of.
+        # `,` alone is the sign that the parser of numbers knows.
         return label, re.sub(r"\s+", ",", rest) if mark is None else rest
 
     def case(line):
@@ -154,7 +154,11 @@ def _lines(text: str, *, comment: str | tuple[str, ...]) -> Iterator[tuple[int, 
             yield number, line
 
 
-def _cases(lines, read, fill) -> list[Case]:
+def _cases(
+    lines: Iterable[tuple[int, str]],
+    read: Callable[[str], tuple[np.ndarray, str | None]],
+    fill: str | None,
+) -> list[Case]:
     cases: list[Case] = []
     for number, line in lines:
         try:
@@ -284,5 +288,5 @@ def _is_true(values: list[str]) -> bool:
 
 
 def _short(text: str) -> str:
-    """For an error: what stands there, cut."""
+    """What is there, cut short for an error."""
     return repr(text if len(text) <= 40 else f"{text[:40]}...")

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
+
+from zoo.plain.parts import PARTS
+
+# A series, and the name of its class.
+Labelled = tuple[np.ndarray, str]
+# Series, and the numbers of their classes.
+Part = tuple[list[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +34,21 @@ class LabelledCases:
 
     name: str
     classes: tuple[str, ...]
-    train: tuple
-    validation: tuple
-    test: tuple
+    train: Part
+    validation: Part
+    test: Part
     source: str
     own_scaling: tuple[np.ndarray, np.ndarray] | None = None
 
     @classmethod
-    def of(cls, name, train, test, source, validation=None):
+    def of(
+        cls,
+        name: str,
+        train: list[Labelled],
+        test: list[Labelled],
+        source: str,
+        validation: list[Labelled] | None = None,
+    ) -> LabelledCases:
         """From cases `(series, label)`.
 
         Args:
@@ -47,12 +62,14 @@ class LabelledCases:
             train, validation = held_out(train, 0.2)
         classes = tuple(sorted({label for _, label in (*train, *validation, *test)}))
 
-        def numbered(cases):
+        def numbered(cases: list[Labelled]) -> Part:
             labels = np.array([classes.index(label) for _, label in cases], np.int32)
             return [values for values, _ in cases], labels
 
-        parts = map(numbered, (train, validation, test))
-        return cls(name, classes, *parts, source)
+        train_part, validation_part, test_part = map(
+            numbered, (train, validation, test)
+        )
+        return cls(name, classes, train_part, validation_part, test_part, source)
 
     def scaling(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation of each channel, of the training part or given."""
@@ -67,12 +84,9 @@ class LabelledCases:
         parts = (self.train, self.validation, self.test)
         return max(len(series) for part in parts for series in part[0])
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """Facts for the metadata of a model."""
-        counts = {
-            f"{part}_cases": len(getattr(self, part)[0])
-            for part in ("train", "validation", "test")
-        }
+        counts = {f"{part}_cases": len(getattr(self, part)[0]) for part in PARTS}
         lengths = [len(series) for series in self.train[0]]
         return {
             "name": self.name,
@@ -85,7 +99,9 @@ class LabelledCases:
         }
 
 
-def held_out(cases: list, fraction: float) -> tuple[list, list]:
+def held_out(
+    cases: list[Labelled], fraction: float
+) -> tuple[list[Labelled], list[Labelled]]:
     """Cases that are left and cases that are taken, of each class the same fraction.
 
     With f = 1/5 these are the 5th, 10th, ... of a class. A class of which less than
@@ -96,7 +112,8 @@ def held_out(cases: list, fraction: float) -> tuple[list, list]:
         fraction: In (0, 1).
     """
     seen: dict[str, int] = {}
-    left, taken = [], []
+    left: list[Labelled] = []
+    taken: list[Labelled] = []
     for case in cases:
         number = seen[case[1]] = seen.get(case[1], 0) + 1
         # Rounding must not take a case of five one later.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Cells of all alignments that are looked at before dynamic time warping is left out;
@@ -111,18 +113,20 @@ def standardised(series: np.ndarray) -> np.ndarray:
     )
 
 
-def _common_length(known, asked=()):
+def _common_length(
+    known: Sequence[np.ndarray], asked: Sequence[np.ndarray] = ()
+) -> int:
     size = known[0].shape[1] * (len(known) + len(asked))
     return min(POINTS, max(map(len, known)), max(2, NUMBERS // size))
 
 
-def _distances(a, b):
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances `(len(a), len(b))`."""
     squares = [(x * x).sum(axis=1) for x in (a, b)]
     return squares[0][:, None] + squares[1] - 2 * a @ b.T
 
 
-def _warped(a, b, band):
+def _warped(a: np.ndarray, b: np.ndarray, band: int) -> np.ndarray:
     """Costs of the best alignments of `a` `(length, channels)` and each of `b`.
 
     Along an antidiagonal i + j = s no cell depends on another one, so all of them,
@@ -139,6 +143,7 @@ def _warped(a, b, band):
         theirs = b[:, s - high : s - low + 1][:, ::-1]
         cost = ((theirs - a[i]) ** 2).sum(axis=2)
         fresh = np.full_like(last, np.inf)
+        best: np.ndarray | int = 0
         if s == 0:
             best = 0
         else:

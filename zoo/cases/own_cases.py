@@ -7,9 +7,10 @@ import os
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 from zoo.cases.case_files import READERS, Case
-from zoo.cases.labelled import LabelledCases, held_out
+from zoo.cases.labelled import Labelled, LabelledCases, held_out
 from zoo.system.errors import UserError
 from zoo.system.reading import read_bytes
 
@@ -56,7 +57,9 @@ def read_cases(
     return LabelledCases.of(name, known, tested, "own files", validation=validating)
 
 
-def read_labelled(path: str | os.PathLike, *, fill: str | None = None) -> list[Case]:
+def read_labelled(
+    path: str | os.PathLike, *, fill: str | None = None
+) -> list[Labelled]:
     """Cases of one file, each with its class.
 
     Args:
@@ -79,7 +82,7 @@ def read_labelled(path: str | os.PathLike, *, fill: str | None = None) -> list[C
             f"{path} has {len(classes):,} classes in {len(cases):,} cases. Are they "
             "numbers to be forecast, and no classes?"
         )
-    return cases
+    return cast("list[Labelled]", cases)
 
 
 def read_any(path: str | os.PathLike, *, fill: str | None = None) -> list[Case]:
@@ -137,7 +140,9 @@ def _companion(path: Path) -> tuple[str, Path | None]:
     return name, None
 
 
-def _taken(cases, choice, what, fill):
+def _taken(
+    cases: list[Labelled], choice: str, what: str, fill: str | None
+) -> tuple[list[Labelled], list[Labelled]]:
     """What is left, and what a choice takes away: a fraction, a file or nothing."""
     if choice == "none":
         return cases, []
@@ -160,7 +165,9 @@ def _taken(cases, choice, what, fill):
     return held_out(cases, fraction)
 
 
-def _require_alike(path, known, part, what):
+def _require_alike(
+    path: Path, known: list[Labelled], part: list[Labelled], what: str
+) -> None:
     if not part:
         return
     widths = [cases[0][0].shape[1] for cases in (known, part)]

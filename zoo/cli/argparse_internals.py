@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
-def all_arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """All arguments of a parser and of its subparsers."""
+def all_arguments(
+    parser: Any, *, fill: Callable[[Any], None] | None = None
+) -> Iterator[Any]:
+    """All arguments of a parser and of its subparsers.
+
+    Args:
+        parser: `argparse.ArgumentParser`.
+        fill: What adds the arguments of a parser that are not there yet.
+    """
+    if fill is not None:
+        fill(parser)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for child in action.choices.values():
-                yield from all_arguments(child)
+                yield from all_arguments(child, fill=fill)
         else:
             yield action
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 from zoo.cli.argparse_internals import all_arguments
+from zoo.cli.parser import Parser
 from zoo.store.index import own_index
 
 # By `_dir` shtab sees that a folder may come, which bash then ends with a slash.
 _NAMES = "_bptt_zoo_preset_or_dir"
 
 
-def script(parser: argparse.ArgumentParser, shell: str) -> str:
+def script(parser: Parser, shell: str) -> str:
     """The script.
 
     What an argument takes is told by its metavar: FILE, PATH, DIR, RUN or PRESET; by
@@ -24,11 +25,12 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
             which shtab knows all that.
         shell: `bash`, `zsh` or `tcsh`.
     """
+    # Put off: a package of the extra.
     import shtab
 
     names = sorted(own_index().presets)
     bash = [_in_bash(_NAMES, names, "compgen -d")]
-    for number, action in enumerate(all_arguments(parser)):
+    for number, action in enumerate(all_arguments(parser, fill=Parser.fill)):
         takes = set((action.metavar or "").replace(".", "|").split("|"))
         if action.choices is not None:
             continue
@@ -43,7 +45,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
             bash.append(_in_bash(name, action.known))
             action.complete = {"bash": name, "zsh": words, "tcsh": words}
     zsh = f"{_NAMES}() {{\n  compadd -- {' '.join(names)}\n  _files -/\n}}"
-    preamble = {"bash": "\n".join(bash), "zsh": zsh}
+    preamble: Any = {"bash": "\n".join(bash), "zsh": zsh}
     return shtab.complete(parser, shell=shell, preamble=preamble)
 
 

@@ -6,6 +6,8 @@ import dataclasses
 import importlib
 import os
 import platform
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from zoo.datasets.cache import cache_folder
 from zoo.system.errors import UserError, ZooError
@@ -13,6 +15,9 @@ from zoo.texts.own_text import from_file
 from zoo.texts.text import Text, sha256
 from zoo.texts.vocabulary import Vocabulary
 from zoo.texts.words import Words
+
+if TYPE_CHECKING:
+    from zoo.datasets.builder import ZooBuilder
 
 __all__ = [
     "DATASETS",
@@ -41,7 +46,7 @@ class Row:
     text: bool = False
 
     @property
-    def builder_class(self):
+    def builder_class(self) -> type[ZooBuilder]:
         """The `ZooBuilder`."""
         module, name = self.builder.split(".")
         return getattr(importlib.import_module(f"zoo.datasets.{module}"), name)
@@ -84,7 +89,7 @@ DATASETS = {
 }
 
 
-def load(name: str, *, data_dir: str | os.PathLike | None = None):
+def load(name: str, *, data_dir: str | os.PathLike | None = None) -> Any:
     """Loads a data set; prepares it in the cache folder the first time.
 
     Args:
@@ -107,6 +112,7 @@ def load(name: str, *, data_dir: str | os.PathLike | None = None):
         text = datasets.load("python-topics")
         assert len(text.train) > 8 * len(text.validation)
     """
+    # TFDS: put off.
     from zoo.datasets.builder import load_parts
 
     row = _row(name)
@@ -119,7 +125,7 @@ def load(name: str, *, data_dir: str | os.PathLike | None = None):
     return _as_text(name, row, parts) if row.text else parts
 
 
-def describe(name: str) -> dict:
+def describe(name: str) -> dict[str, Any]:
     """What is known of a data set: description, source, licence, citation, files.
 
     Args:
@@ -157,10 +163,11 @@ def _row(name: str) -> Row:
     return DATASETS[name]
 
 
-def _as_text(name: str, row: Row, parts: dict) -> Text:
+def _as_text(name: str, row: Row, parts: dict[str, list[dict[str, Any]]]) -> Text:
     texts = {part: "".join(_decoded(parts[part])) for part in parts}
     text = Text(name, texts["train"], texts["validation"], texts.get("test", ""))
     if name == "python-topics":
+        # TFDS: put off.
         from zoo.datasets import python_topics
 
         text.details["source"] = "pydoc_data.topics"
@@ -179,5 +186,5 @@ def _as_text(name: str, row: Row, parts: dict) -> Text:
     return text
 
 
-def _decoded(examples):
+def _decoded(examples: list[dict[str, Any]]) -> Iterator[str]:
     return (example["text"].decode("utf-8") for example in examples)

@@ -7,16 +7,20 @@ import contextlib
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from zoo.datasets import files
 from zoo.datasets.cache import cache_folder, usable_cache
-from zoo.system.files import one_at_a_time
+from zoo.system.locks import one_at_a_time
 
 
-class ZooBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class ZooBuilder(  # type: ignore[call-arg]
+    tfds.core.GeneratorBasedBuilder, skip_registration=True
+):
     """A data set of registered files, or of a text that is at hand.
 
     A subclass gives the attributes below, `features()` and `parts()`.
@@ -41,16 +45,18 @@ class ZooBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     LICENCE = "not stated"
     CITATION = ""
 
-    def __init__(self, *, contents=None, **kwargs):
+    def __init__(
+        self, *, contents: dict[str, bytes] | None = None, **kwargs: Any
+    ) -> None:
         self.contents = contents or {}
         super().__init__(**kwargs)
 
     @abc.abstractmethod
-    def features(self) -> dict:
+    def features(self) -> dict[str, Any]:
         """Features of an example, by name."""
 
     @abc.abstractmethod
-    def parts(self) -> dict:
+    def parts(self) -> dict[str, Any]:
         """`{split: iterable of examples}`, each a dict like `features()`."""
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -76,7 +82,9 @@ class ZooBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         yield from self._numbered(part)
 
 
-def load_parts(builder_class, data_dir: str | os.PathLike | None) -> dict:
+def load_parts(
+    builder_class: type[ZooBuilder], data_dir: str | os.PathLike | None
+) -> dict[str, list[dict[str, Any]]]:
     """All examples of a data set; prepares it in the cache folder the first time.
 
     Args:
@@ -123,7 +131,7 @@ def stacked(examples: list[dict], name: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Keeps TFDS from printing a page about a small data set, and warnings."""
     tfds.disable_progress_bar()
     logger = logging.getLogger("absl")

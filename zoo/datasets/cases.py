@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -27,7 +29,7 @@ class _Cases(ZooBuilder):
     CHANNELS = 1
     HOMEPAGE = "https://www.timeseriesclassification.com"
 
-    def features(self):
+    def features(self) -> dict[str, Any]:
         return {
             "values": tfds.features.Tensor(
                 shape=(None, self.CHANNELS), dtype=np.float32
@@ -35,7 +37,7 @@ class _Cases(ZooBuilder):
             "label": tfds.features.Text(),
         }
 
-    def parts(self):
+    def parts(self) -> dict[str, Any]:
         names = ("train", "test")
         texts = [self.contents[file.path].decode("utf-8") for file in self.FILES]
         return {

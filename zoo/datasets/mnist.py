@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -54,13 +57,13 @@ class Mnist(ZooBuilder):
   author={LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
   journal={Proceedings of the IEEE}, volume={86}, number={11}, year={1998}}"""
 
-    def features(self):
+    def features(self) -> dict[str, Any]:
         return {
             "images": tfds.features.Tensor(shape=(None, 28, 28), dtype=np.uint8),
             "labels": tfds.features.Tensor(shape=(None,), dtype=np.uint8),
         }
 
-    def parts(self):
+    def parts(self) -> dict[str, Any]:
         pairs = {
             "train": (TRAIN_IMAGES, TRAIN_LABELS),
             "test": (TEST_IMAGES, TEST_LABELS),
@@ -71,10 +74,10 @@ class Mnist(ZooBuilder):
         }
 
 
-def _blocks(images: bytes, labels: bytes):
+def _blocks(images: bytes, labels: bytes) -> Iterator[dict[str, np.ndarray]]:
     """Examples of 1,000 digits each: as single ones they would take a minute."""
-    images = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
-    labels = np.frombuffer(labels, np.uint8, offset=8)
-    for start in range(0, len(images), 1000):
+    pictures = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
+    digits = np.frombuffer(labels, np.uint8, offset=8)
+    for start in range(0, len(pictures), 1000):
         rows = slice(start, start + 1000)
-        yield {"images": images[rows], "labels": labels[rows]}
+        yield {"images": pictures[rows], "labels": digits[rows]}

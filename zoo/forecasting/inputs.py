@@ -1,10 +1,18 @@
-"""What a forecasting model reads of a series, in rows."""
+"""What a forecasting model reads of a series, in rows, and how much that may be."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from zoo.forecasting.recipe import ForecastRecipe
+from zoo.forecasting.rules import ahead
+from zoo.forecasting.series import Series
+from zoo.system.errors import UserError
+
+# Floats of the corrections that are asked for, all timesteps together.
+MOST_ANSWERS = 200_000_000
+# Weights at both ends of a model, with which a preset holds it.
+MOST_WEIGHTS = 20_000_000
 
 
 def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int, int]:
@@ -18,6 +26,34 @@ def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int
     together = recipe.columns == "together"
     features = (columns if together else 1) * (2 if recipe.inputs == "changes" else 1)
     return features, recipe.horizon * (targets if together else 1)
+
+
+def require_sizes(data: Series, recipe: ForecastRecipe) -> None:
+    """Refuses what would fill the memory, or what no preset would hold.
+
+    Args:
+        data: The series.
+        recipe: The recipe.
+
+    Raises:
+        UserError: Says what to change.
+    """
+    answers = len(data.values) * recipe.horizon * len(data.targets)
+    if answers > MOST_ANSWERS:
+        raise UserError(
+            f"{data.name} is too large: {len(data.values):,} timesteps, "
+            f"{len(data.targets):,} columns and a horizon of {recipe.horizon} are "
+            f"{answers:,} values to forecast, of at most {MOST_ANSWERS:,}. Lower "
+            "--horizon, or name a --target or --columns-used."
+        )
+    features, outputs = model_sizes(len(data.columns), len(data.targets), recipe)
+    weights = recipe.units * (4 * features + outputs)
+    if weights > MOST_WEIGHTS:
+        raise UserError(
+            f"A model that reads {features:,} numbers and answers with {outputs:,} "
+            f"has {weights:,} weights for them, of at most {MOST_WEIGHTS:,}. Take "
+            "--columns apart, or lower --horizon or --units."
+        )
 
 
 def model_inputs(
@@ -61,3 +97,41 @@ def from_rows(rows: np.ndarray, horizon: int) -> np.ndarray:
     if rows.shape[0] == 1:
         return rows[0].reshape(rows.shape[1], horizon, -1)
     return np.moveaxis(rows, 0, 2)
+
+
+def pairs(
+    data: Series, recipe: ForecastRecipe, first: int, end: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs, and the corrections that are asked for: `(rows, n, ...)` each.
+
+    Args:
+        data: The series.
+        recipe: Says what is read and forecast.
+        first: The first timestep.
+        end: The one after the last that is forecast.
+    """
+    scaled = data.scaled()
+    known = scaled[:, list(data.targets)]
+    places = np.arange(first, end - recipe.horizon)
+    y = ahead(known, places, recipe.horizon)
+    y = y - data.base(known, places, recipe)
+    x = model_inputs(scaled, data.targets, recipe)[:, places]
+    return x, in_rows(y, recipe).astype(np.float32)
+
+
+def stream(
+    data: Series, recipe: ForecastRecipe, part: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Inputs and corrections up to the end of a part, and which timesteps count.
+
+    Args:
+        data: The series.
+        recipe: Says what is read and forecast.
+        part: "validation" or "test".
+    """
+    first, end = data.span(part)
+    # Whole windows: the first, unscored timesteps make up for it.
+    start = (end - recipe.horizon) % recipe.finite_window
+    x, y = pairs(data, recipe, start, end)
+    # From the last timestep before the part on, all that is forecast lies in it.
+    return x, y, np.arange(start, start + x.shape[1]) >= first - 1

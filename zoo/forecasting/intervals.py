@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from zoo.forecasting.inputs import from_rows
+from zoo.forecasting.inputs import from_rows, stream
+from zoo.forecasting.recipe import ForecastRecipe
+from zoo.forecasting.series import Series
+
+if TYPE_CHECKING:
+    import keras
 
 LEVEL = 0.9
 LEAST = 0.2  # of the usual changes of the training part
@@ -69,13 +76,14 @@ def coverage(errors: np.ndarray, widths: np.ndarray) -> float:
     return float((np.abs(errors) <= widths).mean())
 
 
-def measured_intervals(task, model, data, recipe) -> dict:
+def measured_intervals(
+    model: keras.Model, data: Series, recipe: ForecastRecipe
+) -> dict[str, Any]:
     """Half-widths by errors of the validation part, and their coverage of the test.
 
     Args:
-        task: The task, which knows the inputs of a part.
         model: The trained model.
-        data: A `Series`.
+        data: The series.
         recipe: The recipe.
 
     Returns:
@@ -89,7 +97,7 @@ def measured_intervals(task, model, data, recipe) -> dict:
     least = np.maximum(LEAST * np.sqrt((changes**2).mean(axis=0)), 1e-9)
     errors = {}
     for part in ("validation", "test"):
-        places, _, found = errors_of(task, model, data, recipe, part)
+        places, _, found = errors_of(model, data, recipe, part)
         errors[part] = found / local_scale(known, places, recipe.horizon, least)
     widths = half_widths(errors["validation"])
     deviation = data.scaling()[1][list(data.targets)]
@@ -107,12 +115,11 @@ def _short(value: float) -> float:
 
 
 def errors_of(
-    task, model, data, recipe, part: str
+    model: keras.Model, data: Series, recipe: ForecastRecipe, part: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Errors of forecasts of a part, without and with the model's corrections.
 
     Args:
-        task: As for `measured_intervals`.
         model: As for `measured_intervals`.
         data: As for `measured_intervals`.
         recipe: As for `measured_intervals`.
@@ -122,9 +129,10 @@ def errors_of(
         The timesteps after which is forecast, `(n,)`; and both errors, each
         `(n, horizon, targets)`, in standard deviations.
     """
+    # Keras: put off.
     from zoo.forecasting.running import outputs
 
-    x, y, scored = task.stream(data, recipe, part)
+    x, y, scored = stream(data, recipe, part)
     asked = from_rows(y[:, scored], recipe.horizon)
     places = np.arange(len(asked)) + data.span(part)[0] - 1
     corrections = from_rows(outputs(model, x)[:, scored], recipe.horizon)

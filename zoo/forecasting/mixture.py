@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from zoo.forecasting.intervals import errors_of
+from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.ridge import is_clearly_better
 from zoo.forecasting.rules import ahead
+from zoo.forecasting.series import Series
+
+if TYPE_CHECKING:
+    import keras
 
 
 def best_share(network: np.ndarray, ridge: np.ndarray) -> float:
@@ -23,13 +30,12 @@ def best_share(network: np.ndarray, ridge: np.ndarray) -> float:
     return float(np.clip((ridge * apart).sum() / scale, 0, 1)) if scale > 0 else 0.0
 
 
-def clear_share(task, model, data, recipe) -> float:
+def clear_share(model: keras.Model, data: Series, recipe: ForecastRecipe) -> float:
     """The share of a model in the forecasts, by the validation part.
 
     Args:
-        task: The task, which knows the inputs of a part.
         model: The trained model.
-        data: A `Series`.
+        data: The series.
         recipe: The recipe.
 
     Returns:
@@ -37,7 +43,7 @@ def clear_share(task, model, data, recipe) -> float:
         regression itself. 0 if it is no clear gain over the regression
         (`is_clearly_better`).
     """
-    places, base, network = errors_of(task, model, data, recipe, "validation")
+    places, base, network = errors_of(model, data, recipe, "validation")
     if recipe.base == "ridge":
         ridge, share = base, 1.0
     else:

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 from zoo.recipes.recipe import Recipe, one_of
 
 
 @dataclasses.dataclass(frozen=True)
 class ForecastRecipe(Recipe):
-    """`Recipe`, and what is forecast.
+    """`Recipe`, and what is forecast."""
 
-    Args:
-        horizon: Timesteps that are forecast at once, at least 1.
-        season: Timesteps of a season, for the naive forecast; at least 1, which repeats
-            the last value.
-        base: Forecast that the model corrects: `season`, the seasonal naive one;
-            `last`, the last value; or `ridge`, a ridge regression on the values before.
-        target: Name of the forecast column; None: all columns.
-        inputs: What the model reads: `values`, standardised; or `changes`, how each
-            differs from the one a season before and from the last one, which do not
-            drift away from what training has shown.
-        columns: `together`: the model reads and forecasts all of them at once; or
-            `apart`: each by itself, by the same model.
-    """
-
-    horizon: int = 24
-    season: int = 24
-    base: str = one_of(("season", "last", "ridge"), "season")
-    target: str | None = None
-    inputs: str = one_of(("values", "changes"), "values")
-    columns: str = one_of(("together", "apart"), "together")
+    horizon: Annotated[int, "Timesteps that are forecast at once, at least 1."] = 24
+    season: Annotated[
+        int,
+        "Timesteps of a season, for the naive forecast; at least 1, which repeats "
+        "the last value.",
+    ] = 24
+    base: Annotated[
+        str,
+        "Forecast that the model corrects: `season`, the seasonal naive one; "
+        "`last`, the last value; or `ridge`, a ridge regression on the values "
+        "before.",
+    ] = one_of(("season", "last", "ridge"), "season")
+    target: Annotated[str | None, "Name of the forecast column; None: all columns."] = (
+        None
+    )
+    inputs: Annotated[
+        str,
+        "What the model reads: `values`, standardised; or `changes`, how each "
+        "differs from the one a season before and from the last one, which do not "
+        "drift away from what training has shown.",
+    ] = one_of(("values", "changes"), "values")
+    columns: Annotated[
+        str,
+        "`together`: the model reads and forecasts all of them at once; or `apart`: "
+        "each by itself, by the same model.",
+    ] = one_of(("together", "apart"), "together")
 
     def __post_init__(self):
         super().__post_init__()

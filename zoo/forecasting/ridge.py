@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 
@@ -67,7 +69,7 @@ class Ridge:
             found[part, :, column] = x @ spread[column] + anchor[:, None]
         return found
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """Plain values, weights to six digits."""
         rounded = [
             [[float(f"{value:.6g}") for value in row] for row in rows]
@@ -76,7 +78,7 @@ class Ridge:
         return {**dataclasses.asdict(self), "weights": rounded}
 
     @classmethod
-    def from_json(cls, value: dict, columns: int, horizon: int) -> Ridge:
+    def from_json(cls, value: dict[str, Any], columns: int, horizon: int) -> Ridge:
         """Reads what `to_json` made.
 
         Raises:
@@ -101,7 +103,9 @@ class Ridge:
         return self.lags + (horizon + 2 * MARGIN if self.season > 1 else 0) + 1
 
 
-def features(known: np.ndarray, places: np.ndarray, ridge: Ridge, horizon: int):
+def features(
+    known: np.ndarray, places: np.ndarray, ridge: Ridge, horizon: int
+) -> tuple[np.ndarray, np.ndarray]:
     """What a regression reads after some timesteps.
 
     Args:
@@ -123,7 +127,9 @@ def features(known: np.ndarray, places: np.ndarray, ridge: Ridge, horizon: int):
     return np.concatenate([*blocks, np.ones((len(places), 1))], axis=1), anchor
 
 
-def _seasonal_means(known, places, ridge, horizon):
+def _seasonal_means(
+    known: np.ndarray, places: np.ndarray, ridge: Ridge, horizon: int
+) -> np.ndarray:
     steps = np.arange(1 - MARGIN, horizon + MARGIN + 1)
     first = np.maximum(-(-steps // ridge.season), 1)
     total = np.zeros((len(places), len(steps)))
@@ -156,14 +162,15 @@ def fit_ridge(
     # Of thousands of columns a hundred say enough.
     some = known[:, :: max(1, columns // 100)]
     places = _thinned(np.arange(ends[0] - 1, ends[1] - horizon), some)
-    best, least = None, np.inf
+    best: tuple[Ridge, bool, int] | None = None
+    least = np.inf
     for ridge in _candidates(columns, ends[0], horizon, season):
         for own, sets in _fits(some, ends[0], ridge, horizon, TO_CHOOSE, columns):
             errors = _errors(some, places, ridge, horizon, sets)
             place = int(errors.argmin())
             if errors[place] < least:
                 best, least = (ridge, own, place), errors[place]
-    ridge, own, place = best
+    ridge, own, place = cast("tuple[Ridge, bool, int]", best)
     fits = dict(_fits(known, ends[0], ridge, horizon, TO_FIT, columns))
     found = dataclasses.replace(ridge, weights=fits[own][place])
     places = _thinned(np.arange(ends[0] - 1, ends[1] - horizon), known)
@@ -171,10 +178,10 @@ def fit_ridge(
     ours = _by_time(found, known, places, y)
     alone = [_anchor(kind, horizon) for kind in ("last", "mean")]
     simple = {i: _by_time(ridge, known, places, y) for i, ridge in enumerate(alone)}
-    best = min(simple, key=lambda i: simple[i].mean())
-    if is_clearly_better(ours, simple[best], places, horizon):
+    simplest = min(simple, key=lambda i: simple[i].mean())
+    if is_clearly_better(ours, simple[simplest], places, horizon):
         return found
-    return alone[best]
+    return alone[simplest]
 
 
 def is_clearly_better(
@@ -205,16 +212,20 @@ def _anchor(kind: str, horizon: int) -> Ridge:
     return Ridge(1, 1, 1, kind, np.zeros((1, 2, horizon)))
 
 
-def _by_time(ridge: Ridge, known, places, y) -> np.ndarray:
+def _by_time(
+    ridge: Ridge, known: np.ndarray, places: np.ndarray, y: np.ndarray
+) -> np.ndarray:
     return ((ridge.forecast(known, places) - y) ** 2).mean(axis=(1, 2))
 
 
-def _thinned(places: np.ndarray, known: np.ndarray, budget: int = TO_CHOOSE):
+def _thinned(
+    places: np.ndarray, known: np.ndarray, budget: int = TO_CHOOSE
+) -> np.ndarray:
     """Every so many of some timesteps, so that all columns' fit into a budget."""
     return places[:: max(1, -(-len(places) * known.shape[1] // budget))]
 
 
-def _candidates(columns, end, horizon, season):
+def _candidates(columns: int, end: int, horizon: int, season: int) -> Iterator[Ridge]:
     """Settings that the training part affords, those with few features first."""
     rows = end - horizon
     for lags in LAGS:
@@ -235,7 +246,14 @@ def _candidates(columns, end, horizon, season):
                     yield dataclasses.replace(ridge, anchor=anchor)
 
 
-def _fits(known, end, ridge, horizon, budget, columns):
+def _fits(
+    known: np.ndarray,
+    end: int,
+    ridge: Ridge,
+    horizon: int,
+    budget: int,
+    columns: int,
+) -> Iterator[tuple[bool, list[np.ndarray]]]:
     """Weights of all penalties: `(own, [(sets, features, horizon), ...])`.
 
     For all columns together, and for each by itself where they are few.
@@ -270,7 +288,13 @@ def _solutions(sums: np.ndarray, size: int) -> list[np.ndarray]:
     ]
 
 
-def _errors(known, places, ridge, horizon, fits) -> np.ndarray:
+def _errors(
+    known: np.ndarray,
+    places: np.ndarray,
+    ridge: Ridge,
+    horizon: int,
+    fits: list[np.ndarray],
+) -> np.ndarray:
     """Mean squared error of each penalty's weights."""
     found = np.zeros(len(fits))
     for column, start in itertools.product(

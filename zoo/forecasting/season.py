@@ -65,7 +65,7 @@ def _autocorrelation(values: np.ndarray) -> np.ndarray:
 def _peaks(like: np.ndarray) -> list[int]:
     inner = like[1:-1]
     tops = np.flatnonzero((inner >= like[:-2]) & (inner >= like[2:])) + 1
-    return [int(place) for place in tops if place >= 2 and _is_peak(like, place)]
+    return [int(place) for place in tops if place >= 2 and _is_peak(like, int(place))]
 
 
 def _is_peak(like: np.ndarray, place: int) -> bool:

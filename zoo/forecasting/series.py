@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import os
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.ridge import Ridge, fit_ridge
 from zoo.forecasting.rules import naive_forecast
+from zoo.plain.parts import PARTS
 from zoo.system.errors import UserError
+from zoo.tables.own_table import Table, read_table
 
-PARTS = ("train", "validation", "test")
 FEWEST = 20  # rows of a table
 LONG = 1000  # rows from which on a tenth is enough to validate
 
@@ -34,7 +37,7 @@ class Series:
             None: that of the training part.
         share: Of the naive forecast and its corrections in a mixture with `own_ridge`;
             1: there is none.
-        table: The `zoo.tables.own_table.Table` it was read from, if it was.
+        table: The table it was read from, if it was.
         reading: Options that the table was read with.
     """
 
@@ -47,12 +50,12 @@ class Series:
     own_scaling: tuple[np.ndarray, np.ndarray] | None = None
     own_ridge: Ridge | None = None
     share: float = 1.0
-    table: Any = None
-    reading: dict = dataclasses.field(default_factory=dict)
-
-    def __post_init__(self):
-        # No field: what has been computed is no part of the data.
-        object.__setattr__(self, "_ridges", {})
+    table: Table | None = None
+    reading: dict[str, Any] = dataclasses.field(default_factory=dict)
+    # What has been computed is no part of the data.
+    _ridges: dict[Any, Ridge] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def scaling(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each column, of the training part or given."""
@@ -94,7 +97,7 @@ class Series:
         naive = naive_forecast(known, places, recipe.horizon, recipe.period)
         if self.share == 1:
             return naive
-        other = self.own_ridge.forecast(known, places)
+        other = cast(Ridge, self.own_ridge).forecast(known, places)
         return self.share * naive + (1 - self.share) * other
 
     def span(self, part: str) -> tuple[int, int]:
@@ -102,7 +105,7 @@ class Series:
         index = PARTS.index(part)
         return (0, *self.ends)[index], self.ends[index]
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """Facts for the metadata of a model."""
         sizes = {f"{p}_timesteps": int(np.diff(self.span(p))[0]) for p in PARTS}
         return {
@@ -146,7 +149,53 @@ def shares(
     return round(train * length), round((1 - test) * length), length
 
 
-def series_of(name, columns, values, ends, recipe, source, **more) -> Series:
+def own_series(
+    path: str | os.PathLike,
+    recipe: ForecastRecipe,
+    *,
+    needed: Sequence[str] = (),
+    validation: float | None = None,
+    test: float | None = None,
+    **reading: Any,
+) -> Series:
+    """A table of the user's own, cut into parts.
+
+    Args:
+        path: A CSV file.
+        recipe: Names the forecast columns.
+        needed: As for `read_table`.
+        validation: As for `shares`.
+        test: As for `shares`.
+        **reading: Other arguments of `read_table`.
+
+    Raises:
+        UserError: If it cannot be read, or is too short.
+    """
+    table = read_table(path, needed=needed, **reading)
+    if len(table.values) < FEWEST:
+        raise UserError(
+            f"`--data` is too short to forecast: {table.name} has "
+            f"{len(table.values)} rows, at least {FEWEST} are needed."
+        )
+    ends = shares(len(table.values), validation, test)
+    fractions = {"validation": validation, "test": test}
+    reading |= {k: v for k, v in fractions.items() if v is not None}
+    return series_of(
+        *(table.name, table.columns, table.values, ends, recipe, "own file"),
+        table=table,
+        reading=reading,
+    )
+
+
+def series_of(
+    name: str,
+    columns: Sequence[str],
+    values: Any,
+    ends: tuple[int, int, int],
+    recipe: ForecastRecipe,
+    source: str,
+    **more: Any,
+) -> Series:
     """A `Series` whose forecast columns a recipe names.
 
     Raises:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+
+from zoo.layers.recurrent import recurrent_layer
+from zoo.layers.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -38,24 +43,22 @@ class Beside(keras.layers.Layer):
     they found.
     """
 
-    def __init__(self, units: int, layer: str = "lstm", **kwargs):
+    def __init__(self, units: int, layer: str = "lstm", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        from zoo.layers.recurrent import recurrent_layer
-
         self.units = units
         self.layer = layer
         self.recurrent = recurrent_layer(layer, units, return_sequences=True)
         self.supports_masking = True
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         self.recurrent.build(inputs_shape)
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         outputs = self.recurrent(inputs, mask=mask)
         return keras.ops.concatenate([inputs, outputs], axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units, "layer": self.layer}
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
         return (*inputs_shape[:-1], inputs_shape[-1] + self.units)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
+
+from zoo.layers.types import Shape, State, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -13,7 +17,7 @@ class CausalConvolution(keras.layers.Layer):
         y_t = b + sum over k of W_k x_(t - k),      k = 0 ... n - 1
 
     with n the kernel's size, and zeros before the first timestep. The last n - 1 inputs
-    are its state, so a sequence may be cut anywhere. Padding must stand at the end of
+    are its state, so a sequence may be cut anywhere. Padding must be at the end of
     a row: what is switched off before a step that counts is read as zeros.
 
     Args:
@@ -43,7 +47,7 @@ class CausalConvolution(keras.layers.Layer):
         np.testing.assert_allclose(outputs[:, 0], first, rtol=1e-4, atol=1e-6)
     """
 
-    def __init__(self, filters: int, kernel_size: int, **kwargs):
+    def __init__(self, filters: int, kernel_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         for name, size in (("filters", filters), ("kernel_size", kernel_size)):
             if size < 1:
@@ -54,7 +58,7 @@ class CausalConvolution(keras.layers.Layer):
         self.kernel_size = kernel_size
         self.supports_masking = True
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         self.features = inputs_shape[-1]
         # Rows of the oldest timestep first.
         self.kernel = self.add_weight(
@@ -66,7 +70,7 @@ class CausalConvolution(keras.layers.Layer):
             shape=(self.filters,), initializer="zeros", name="bias"
         )
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: Tensor | int) -> State:
         """Zeros: the inputs before the first timestep, and the output of none."""
         return {
             "past": tf.zeros(
@@ -75,11 +79,19 @@ class CausalConvolution(keras.layers.Layer):
             "output": tf.zeros((batch_size, self.filters), self.compute_dtype),
         }
 
-    def call_with_state(self, inputs, state, *, training=False, mask=None, reset=None):
+    def call_with_state(
+        self,
+        inputs: Tensor,
+        state: State,
+        *,
+        training: bool = False,
+        mask: Tensor | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
         """Goes on from a state: see `bptt_keras.state.protocol`."""
         inputs = tf.cast(inputs, self.compute_dtype)
         if mask is not None:
-            # Not a product: what stands in padding may be NaN.
+            # Not a product: what is in the padding may be NaN.
             inputs = tf.where(mask[..., None], inputs, tf.zeros_like(inputs))
         read = tf.concat([state["past"], inputs], axis=1)
         steps, before = tf.shape(inputs)[1], self.kernel_size - 1
@@ -108,21 +120,21 @@ class CausalConvolution(keras.layers.Layer):
         past = tf.ensure_shape(past, state["past"].shape)
         return outputs, {"past": past, "output": last}
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         state = self.get_initial_state(tf.shape(inputs)[0])
         return self.call_with_state(inputs, state, mask=mask)[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
         }
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
         return (*inputs_shape[:-1], self.filters)
 
 
-def _where_equal(numbers, others, values):
+def _where_equal(numbers: Tensor, others: Tensor, values: Tensor) -> Tensor:
     """Values `(batch, time, features)` where two `(batch, time)` agree, else 0."""
     return tf.where((numbers == others)[..., None], values, tf.zeros_like(values))

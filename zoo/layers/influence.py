@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
+
+from zoo.layers.types import Shape, Tensor
 
 UNITS, POSITIVE = 23, 10
 
@@ -38,10 +42,10 @@ class Influence(keras.layers.RNN):
     (2017), section 5.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(InfluenceCell(), return_sequences=True, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         # The cell and its options are always the same.
         return keras.layers.Layer.get_config(self)
 
@@ -52,7 +56,7 @@ class InfluenceCell(keras.layers.Layer):
     state_size = UNITS
     output_size = 1
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.theta = self.add_weight(
             shape=(), initializer=keras.initializers.Constant(0.5), name="theta"
         )
@@ -60,9 +64,9 @@ class InfluenceCell(keras.layers.Layer):
         signs = np.repeat([1.0, -1.0], [POSITIVE, UNITS - POSITIVE])
         self._signs = signs.astype("float32")
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: Tensor | int | None = None) -> list[Tensor]:
         return [keras.ops.ones((batch_size, UNITS), self.compute_dtype)]
 
-    def call(self, inputs, states):
+    def call(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         state = keras.ops.matmul(states[0], self._chain) + self.theta * self._signs
         return state[:, :1], [state]

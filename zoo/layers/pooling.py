@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
+
+from zoo.layers.types import Shape, State, Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -37,14 +41,14 @@ class MeanAndMax(keras.layers.Layer):
     # Less than any value, and no infinity: half precision and gradients hold it.
     LEAST = -6e4
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         self.features = inputs_shape[-1]
 
-    def get_initial_state(self, batch_size):
+    def get_initial_state(self, batch_size: Tensor | int) -> State:
         """No timestep yet."""
         return {
             # A count above 2,048 is none of half precision.
@@ -53,7 +57,15 @@ class MeanAndMax(keras.layers.Layer):
             "largest": tf.fill((batch_size, self.features), self.LEAST),
         }
 
-    def call_with_state(self, inputs, state, *, training=False, mask=None, reset=None):
+    def call_with_state(
+        self,
+        inputs: Tensor,
+        state: State,
+        *,
+        training: bool = False,
+        mask: Tensor | None = None,
+        reset: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
         """Goes on from a state: see `bptt_keras.state.protocol`."""
         x = tf.cast(inputs, "float32")
         counts = tf.ones(tf.shape(x)[:2], tf.bool) if mask is None else mask
@@ -85,13 +97,13 @@ class MeanAndMax(keras.layers.Layer):
         new = {"count": count, "sum": total, "largest": largest}
         return tf.cast(outputs, self.compute_dtype), new
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         state = self.get_initial_state(tf.shape(inputs)[0])
         return self.call_with_state(inputs, state, mask=mask)[0]
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
         # No time axis is left.
         return None
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
         return (inputs_shape[0], 2 * inputs_shape[-1])

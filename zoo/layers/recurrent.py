@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from zoo.recipes.recipe import Recipe
+from typing import Any
+
+import keras
+
+import bptt_keras as bk
+from zoo.recipes.recipe import RECURRENT, Recipe
 
 
 def recurrent_stack(
     recipe: Recipe, *, return_sequences: bool, steps: int | None = None
-):
+) -> list[keras.layers.Layer]:
     """The recurrent layers of a recipe, each followed by its dropout.
 
     Args:
@@ -19,8 +24,6 @@ def recurrent_stack(
     Returns:
         List of Keras layers.
     """
-    import keras
-
     layers = []
     for index in range(recipe.layers):
         last = index == recipe.layers - 1
@@ -39,7 +42,7 @@ def recurrent_stack(
 
 def recurrent_layer(
     name: str, units: int, *, return_sequences: bool, steps: int | None = None
-):
+) -> keras.layers.Layer:
     """One recurrent layer.
 
     Args:
@@ -48,21 +51,10 @@ def recurrent_layer(
         return_sequences: Whether it has an output at each timestep.
         steps: As for `recurrent_stack`.
     """
-    import bptt_keras as bk
-
-    options = {"return_sequences": return_sequences}
+    options: dict[str, Any] = {"return_sequences": return_sequences}
     if name == "lstm" and steps is not None:
         options |= {
             "bias_initializer": bk.initializers.Chrono(steps),
             "unit_forget_bias": False,
         }
-    kinds = {
-        "lstm": bk.layers.LSTM,
-        "gru": bk.layers.GRU,
-        "simple-rnn": bk.layers.SimpleRNN,
-        "layer-norm-lstm": bk.layers.LayerNormLSTM,
-        "ind-rnn": bk.layers.IndRNN,
-        "min-gru": bk.layers.MinGRU,
-        "lru": bk.layers.LRU,
-    }
-    return kinds[name](units, **options)
+    return getattr(bk.layers, RECURRENT[name])(units, **options)

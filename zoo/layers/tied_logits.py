@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
+from zoo.layers.keras_internals import set_untracked
+from zoo.layers.types import Shape, Tensor
 from zoo.layers.word_embedding import WordEmbedding
-from zoo.system.keras_internals import set_untracked
 
 
 class TiedLogits(keras.layers.Layer):
@@ -43,7 +46,7 @@ class TiedLogits(keras.layers.Layer):
     Source: Inan, Khosravi & Socher (2017); Press & Wolf (2017).
     """
 
-    def __init__(self, embedding, **kwargs):
+    def __init__(self, embedding: WordEmbedding, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(embedding, WordEmbedding):
             raise TypeError(
@@ -53,7 +56,7 @@ class TiedLogits(keras.layers.Layer):
         # The embedding is no layer inside this one.
         set_untracked(self, "embedding", embedding)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: Shape) -> None:
         if inputs_shape[-1] != self.embedding.output_dim:
             raise ValueError(
                 "The inputs must be as wide as a word's vector, "
@@ -64,14 +67,14 @@ class TiedLogits(keras.layers.Layer):
             shape=(self.embedding.input_dim,), initializer="zeros", name="bias"
         )
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         matrix = keras.ops.cast(self.embedding.embeddings, self.compute_dtype)
         return keras.ops.matmul(inputs, keras.ops.transpose(matrix)) + self.bias
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         # Without the embedding, which belongs to the model: `zoo.models.config` gives
         # it back.
         return super().get_config()
 
-    def compute_output_shape(self, inputs_shape):
+    def compute_output_shape(self, inputs_shape: Shape) -> Shape:
         return (*inputs_shape[:-1], self.embedding.input_dim)

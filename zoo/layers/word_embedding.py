@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+
+from zoo.layers.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="zoo")
@@ -18,7 +22,7 @@ class WordEmbedding(keras.layers.Embedding):
     Args:
         input_dim: Number of words.
         output_dim: Width of a word's vector.
-        dropout: Part of the words to drop, from 0 to below 1.
+        dropout: Fraction of the words to drop, from 0 to below 1.
         **kwargs: Those of `keras.layers.Embedding`.
 
     Call arguments:
@@ -42,7 +46,9 @@ class WordEmbedding(keras.layers.Embedding):
     the draws are the same for the whole of a forward and backward pass, as here.
     """
 
-    def __init__(self, input_dim, output_dim, dropout=0.0, **kwargs):
+    def __init__(
+        self, input_dim: int, output_dim: int, dropout: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(input_dim, output_dim, **kwargs)
         if not 0 <= dropout < 1:
             raise ValueError(
@@ -51,7 +57,7 @@ class WordEmbedding(keras.layers.Embedding):
         self.dropout = dropout
         self.seed_generator = keras.random.SeedGenerator()
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         vectors = super().call(inputs)
         if not training or self.dropout == 0:
             return vectors
@@ -60,8 +66,8 @@ class WordEmbedding(keras.layers.Embedding):
         ids = keras.ops.cast(inputs, "int32")
         return vectors * keras.ops.take(kept, ids, axis=0)
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(self, inputs: Tensor, training: bool = False) -> Any:
         return super().compute_output_spec(inputs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dropout": self.dropout}

@@ -1,8 +1,8 @@
 """A model's architecture as plain JSON, and back through a list of allowed layers.
 
 `keras.models.load_model` can be made to run code by a file from elsewhere. Here a
-config holds numbers, strings, booleans and null only, a class is looked up in the
-table below and nowhere else, and sizes are looked at before anything is built
+config holds numbers, strings, booleans and null only, a class is one of those in the
+table of `zoo.models.kinds`, and sizes are looked at before anything is built
 (`zoo.models.sizes`).
 """
 
@@ -10,52 +10,34 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
 import bptt_keras as bk
-from zoo.layers import (
-    Beside,
-    CausalConvolution,
-    Influence,
-    MeanAndMax,
-    TiedLogits,
-    WordEmbedding,
-)
-from zoo.models.sizes import EMBEDDINGS, KINDS, PLAIN, sizes_of
-from zoo.system.keras_internals import all_layers
+from zoo import layers as zoo_layers
+from zoo.layers.keras_internals import all_layers, initializers_of
+from zoo.models.kinds import KINDS, PLAIN
+from zoo.models.sizes import sizes_of
 
-# Class by name; `KINDS` says which arguments a file may give.
-LAYERS: dict[str, Callable] = {
-    "Embedding": keras.layers.Embedding,
-    "zoo>WordEmbedding": WordEmbedding,
-    "zoo>TiedLogits": TiedLogits,
-    "Dropout": keras.layers.Dropout,
-    "SpatialDropout1D": keras.layers.SpatialDropout1D,
-    "Dense": keras.layers.Dense,
-    "bptt_keras>LSTM": bk.layers.LSTM,
-    "bptt_keras>GRU": bk.layers.GRU,
-    "bptt_keras>SimpleRNN": bk.layers.SimpleRNN,
-    "bptt_keras>LayerNormLSTM": bk.layers.LayerNormLSTM,
-    "bptt_keras>IndRNN": bk.layers.IndRNN,
-    "bptt_keras>MinGRU": bk.layers.MinGRU,
-    "bptt_keras>LRU": bk.layers.LRU,
-    "bptt_keras>WeightDropLSTM": bk.layers.WeightDropLSTM,
-    "bptt_keras>ActivationRegularization": bk.layers.ActivationRegularization,
-    "zoo>Influence": Influence,
-    "zoo>CausalConvolution": CausalConvolution,
-    "zoo>Beside": Beside,
-    "zoo>MeanAndMax": MeanAndMax,
-    "BatchNormalization": keras.layers.BatchNormalization,
-    "Activation": keras.layers.Activation,
-}
+# Where the classes of a package are: `zoo>Beside` is `zoo.layers.Beside`.
+_PACKAGES = {"": keras.layers, "bptt_keras": bk.layers, "zoo": zoo_layers}
+
+
+def layer_classes() -> dict[str, Callable]:
+    """The classes of all layers that a preset may have, by their names in `KINDS`."""
+    places = {name: name.rpartition(">") for name in KINDS}
+    return {
+        name: getattr(_PACKAGES[package], own)
+        for name, (package, _, own) in places.items()
+    }
 
 
 def to_config(model: keras.Sequential) -> dict:
     """The architecture of a model of a sequence of ids, or of floats.
 
     Args:
-        model: A `keras.Sequential` of layers that are in `LAYERS`.
+        model: A `keras.Sequential` of layers that are in `KINDS`.
 
     Returns:
         A dict that JSON can hold, to be given to `from_config`.
@@ -69,30 +51,28 @@ def to_config(model: keras.Sequential) -> dict:
             "`model` must be a keras.Sequential, the only kind of model that a preset "
             f"holds. Received: model={model!r}"
         )
-    names = {cls: name for name, cls in LAYERS.items()}
-    rows = []
+    names = {cls: name for name, cls in layer_classes().items()}
+    rows: list[dict[str, Any]] = []
     for layer in model.layers:
         if type(layer) not in names:
             raise ValueError(
                 f"Layer `{layer.name}` of type {type(layer).__name__} is not one that "
-                f"a preset holds: {', '.join(LAYERS)}."
+                f"a preset holds: {', '.join(KINDS)}."
             )
         name = names[type(layer)]
-        config = layer.get_config() | {"dtype": layer.dtype_policy.name}
-        config = {
-            key: config[key]
-            for key in (*KINDS[name].arguments, "dtype")
-            if key in config
+        given = layer.get_config() | {"dtype": layer.dtype_policy.name}
+        kept = {
+            key: given[key] for key in (*KINDS[name].arguments, "dtype") if key in given
         }
-        for key, value in config.items():
+        for key, value in kept.items():
             if not isinstance(value, PLAIN):
                 raise ValueError(
                     f"Layer `{layer.name}` has a `{key}` that a preset cannot hold, "
                     f"as it is no number or name. Received: {key}={value!r}"
                 )
-        rows.append({"class_name": name, "config": config})
-    config = {"class_name": "Sequential", "layers": rows}
-    if rows and rows[0]["class_name"] not in EMBEDDINGS:
+        rows.append({"class_name": name, "config": kept})
+    config: dict[str, Any] = {"class_name": "Sequential", "layers": rows}
+    if rows and not KINDS[rows[0]["class_name"]].embeds:
         config["features"] = model.input_shape[-1]
     counted = sizes_of(config).weights
     if counted != model.count_params():
@@ -130,11 +110,12 @@ def from_config(config: dict) -> keras.Sequential:
 
 
 def _layers(rows: list[dict]) -> list:
-    layers = []
+    layers: list[keras.layers.Layer] = []
+    classes = layer_classes()
     for row in rows:
-        kind = LAYERS[row["class_name"]]
-        first = layers[:1] if kind is TiedLogits else []
-        layers.append(kind(*first, **row["config"]))
+        name = row["class_name"]
+        first = layers[:1] if KINDS[name].tied else []
+        layers.append(classes[name](*first, **row["config"]))
     return layers
 
 
@@ -148,8 +129,7 @@ def _without_initial_values(layers: list) -> Iterator[None]:
         (part, name, initializer)
         for layer in layers
         for part in all_layers(layer)
-        for name, initializer in vars(part).items()
-        if name.endswith("_initializer") and initializer is not None
+        for name, initializer in initializers_of(part).items()
     ]
     for part, name, _ in kept:
         setattr(part, name, keras.initializers.Zeros())

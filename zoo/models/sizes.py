@@ -1,48 +1,14 @@
-"""The kinds of layer that a preset's model may have, and how many weights they make.
-
-Plain integers, without TensorFlow: a config from elsewhere is judged before anything is
-built or allocated, in milliseconds.
-"""
+"""How large a model is that a config describes: counted before anything is built."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from typing import Any
 
+from zoo.models.kinds import KINDS, PLAIN, require_size
 from zoo.system import limits
 
-RECURRENT = (
-    "units use_bias activation recurrent_activation reset_after dropout "
-    "recurrent_dropout return_sequences go_backwards zero_output_for_mask"
-).split()
-# Those of Keras, by name: anything else in their place could be a class to import.
-ACTIVATIONS = frozenset(
-    "linear relu relu6 leaky_relu elu selu celu gelu silu swish softplus softsign tanh "
-    "sigmoid hard_sigmoid hard_silu hard_swish hard_tanh log_sigmoid mish exponential "
-    "softmax log_softmax squareplus sparse_plus sparsemax tanh_shrink threshold glu "
-    "soft_shrink hard_shrink sparse_sigmoid".split()
-)
 DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
-PLAIN = (str, int, float, bool, type(None))
-EMBEDDINGS = ("Embedding", "zoo>WordEmbedding")
-_SIZES = ("units", "input_dim", "output_dim", "filters", "kernel_size")
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """A kind of layer.
-
-    Args:
-        arguments: Which ones a file may give. What only concerns training
-            (initialisers, regularisers, constraints) is left out.
-        weights: Function of the layer's config, the width of its inputs and the config
-            of the model's first layer: how many weights it has.
-        width: Function of the same: how wide its outputs are.
-    """
-
-    arguments: tuple[str, ...] | list[str]
-    weights: Callable[[dict, int, dict], int] = lambda config, width, first: 0
-    width: Callable[[dict, int, dict], int] = lambda config, width, first: width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +17,7 @@ class Sizes:
 
     Args:
         weights: Number of weights.
-        features: Numbers that it reads a timestep; None: it reads ids.
+        features: Numbers that it reads at each timestep; None: it reads ids.
         ids: How many ids it knows; None: it reads numbers.
         outputs: Numbers that it answers with.
     """
@@ -62,129 +28,7 @@ class Sizes:
     outputs: int
 
 
-def _gated(gates: int, more: int = 0, biases: Callable[[dict], int] | None = None):
-    """A cell of so many gates: kernels, bias, and `more` numbers a unit."""
-
-    def weights(config, width, first):
-        units = config["units"]
-        bias = (biases(config) if biases else 1) if _biased(config) else 0
-        return units * (gates * (width + units + bias) + more)
-
-    return weights
-
-
-def _biased(config) -> bool:
-    return config.get("use_bias", True)
-
-
-def _recurrent(weights, *more: str) -> Kind:
-    return Kind([*RECURRENT, *more], weights, _units)
-
-
-def _units(config, width, first):
-    return config["units"]
-
-
-def _dense(config, width, first):
-    return config["units"] * (width + _biased(config))
-
-
-def _embedding(config, width, first):
-    return config["input_dim"] * config["output_dim"]
-
-
-def _output_dim(config, width, first):
-    return config["output_dim"]
-
-
-def _input_dim(config, width, first):
-    return first["input_dim"]
-
-
-def _layer_norm_lstm(config, width, first):
-    return _gated(4, more=9 + _biased(config))(config, width, first)
-
-
-def _ind_rnn(config, width, first):
-    return config["units"] * (width + 1 + _biased(config))
-
-
-def _min_gru(config, width, first):
-    return 2 * config["units"] * (width + _biased(config))
-
-
-def _lru(config, width, first):
-    units = config["units"]
-    return units * (3 + 3 * width + 2 * units)
-
-
-def _convolution(config, width, first):
-    return config["filters"] * (config["kernel_size"] * width + 1)
-
-
-def _filters(config, width, first):
-    return config["filters"]
-
-
-# Layers of a recipe by their names there.
-_RECURRENT = {
-    "lstm": "LSTM",
-    "gru": "GRU",
-    "simple-rnn": "SimpleRNN",
-    "layer-norm-lstm": "LayerNormLSTM",
-    "ind-rnn": "IndRNN",
-    "min-gru": "MinGRU",
-    "lru": "LRU",
-}
-
-
-def _beside(config, width, first):
-    kind = KINDS[f"bptt_keras>{_RECURRENT[config.get('layer', 'lstm')]}"]
-    return kind.weights({"units": config["units"]}, width, first)
-
-
-def _beside_width(config, width, first):
-    return width + config["units"]
-
-
-# Name -> kind. `zoo.models.config` has their classes.
-KINDS: dict[str, Kind] = {
-    "Embedding": Kind(
-        ["input_dim", "output_dim", "mask_zero"], _embedding, _output_dim
-    ),
-    "zoo>WordEmbedding": Kind(
-        ["input_dim", "output_dim", "dropout"], _embedding, _output_dim
-    ),
-    # Its argument, the embedding, is the model's first layer.
-    "zoo>TiedLogits": Kind([], _input_dim, _input_dim),
-    "Dropout": Kind(["rate"]),
-    "SpatialDropout1D": Kind(["rate"]),
-    "Dense": Kind(["units", "use_bias", "activation"], _dense, _units),
-    "bptt_keras>LSTM": _recurrent(_gated(4)),
-    "bptt_keras>GRU": _recurrent(
-        _gated(3, biases=lambda config: 1 + config.get("reset_after", True))
-    ),
-    "bptt_keras>SimpleRNN": _recurrent(_gated(1)),
-    "bptt_keras>LayerNormLSTM": _recurrent(_layer_norm_lstm),
-    "bptt_keras>IndRNN": _recurrent(_ind_rnn),
-    "bptt_keras>MinGRU": _recurrent(_min_gru),
-    "bptt_keras>LRU": _recurrent(_lru),
-    "bptt_keras>WeightDropLSTM": _recurrent(_gated(4), "weight_dropout"),
-    "bptt_keras>ActivationRegularization": Kind(["alpha", "beta"]),
-    "zoo>Influence": Kind(
-        [], lambda config, width, first: 1, lambda config, width, first: 1
-    ),
-    "zoo>CausalConvolution": Kind(["filters", "kernel_size"], _convolution, _filters),
-    "zoo>Beside": Kind(["units", "layer"], _beside, _beside_width),
-    "zoo>MeanAndMax": Kind([], width=lambda config, width, first: 2 * width),
-    "BatchNormalization": Kind(
-        ["momentum", "epsilon"], lambda config, width, first: 4 * width
-    ),
-    "Activation": Kind(["activation"]),
-}
-
-
-def sizes_of(config: dict) -> Sizes:
+def sizes_of(config: dict[str, Any]) -> Sizes:
     """Judges the config of a model, and counts.
 
     Args:
@@ -210,7 +54,7 @@ def sizes_of(config: dict) -> Sizes:
         raise ValueError(str(error)) from None
 
 
-def _sizes_of(config: dict) -> Sizes:
+def _sizes_of(config: dict[str, Any]) -> Sizes:
     rows = config["layers"]
     if config["class_name"] != "Sequential" or not rows or type(rows) is not list:
         raise ValueError("it is not a Sequential model with layers")
@@ -219,60 +63,38 @@ def _sizes_of(config: dict) -> Sizes:
     for row in rows:
         _check(row["class_name"], row["config"])
     features, first = config.get("features"), rows[0]["config"]
-    reads_ids = rows[0]["class_name"] in EMBEDDINGS
+    reads_ids = KINDS[rows[0]["class_name"]].embeds
     if reads_ids != (features is None):
         raise ValueError("it must read either ids or `features`")
     if features is not None:
-        _require_size("features", features, limits.FEATURES)
+        require_size("features", features, limits.FEATURES)
     total, width = 0, features or 1
     for place, row in enumerate(rows):
         name, values = row["class_name"], row["config"]
-        tied = name == "zoo>TiedLogits"
-        if place and name in EMBEDDINGS or tied and not reads_ids:
-            raise ValueError(f"layer {name} is at the wrong place")
-        if tied and width != first["output_dim"]:
-            raise ValueError(f"{name} is {width} wide, its embedding is not")
         kind = KINDS[name]
+        if place and kind.embeds or kind.tied and not reads_ids:
+            raise ValueError(f"layer {name} is at the wrong place")
+        if kind.tied and width != first["output_dim"]:
+            raise ValueError(f"{name} is {width} wide, its embedding is not")
         total += kind.weights(values, width, first)
         width = kind.width(values, width, first)
-        if total > limits.WEIGHTS:
+        # Refuses NaN, too, which a file may give for `use_bias`.
+        if not total <= limits.WEIGHTS:
             raise ValueError(f"it has more than {limits.WEIGHTS:,} weights")
     return Sizes(total, features, first["input_dim"] if reads_ids else None, width)
 
 
-def _check(name: str, config: dict) -> None:
+def _check(name: str, config: dict[str, Any]) -> None:
     """Looks at the name and the arguments of a layer."""
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"layer {name!r:.100} is not one of: {', '.join(KINDS)}")
+    arguments = KINDS[name].arguments
     for key, value in config.items():
-        if key not in (*KINDS[name].arguments, "dtype"):
+        if key not in (*arguments, "dtype"):
             raise ValueError(f"{name} has no argument {key!r:.100} here")
         if not isinstance(value, PLAIN):
             raise ValueError(f"argument {key!r} of {name} is no plain value")
-        if key in _SIZES:
-            _require_size(f"{name}: {key}", value, limits.WEIGHTS)
-        elif key == "layer":
-            if value not in _RECURRENT:
-                raise ValueError(f"{name} has no {key} {value!r:.100} here")
-        elif key.endswith("activation") and not _is_activation(value):
-            raise ValueError(f"{name} has no {key} {value!r:.100} here")
-        elif key.endswith(("dropout", "rate")) and not _is_rate(value):
-            raise ValueError(f"{name}: {key} must be in [0, 1)")
+        if key in arguments:
+            arguments[key](name, key, value)
     if config.get("dtype", "float32") not in DTYPES:
         raise ValueError(f"{name} cannot compute in {config['dtype']!r:.100}")
-
-
-def _require_size(name: str, value, most: int) -> None:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"`{name}` must be an integer, at least 1")
-    if value > most:
-        raise ValueError(f"`{name}` must be at most {most:,}")
-
-
-def _is_activation(value) -> bool:
-    return value is None or isinstance(value, str) and value in ACTIVATIONS
-
-
-def _is_rate(value) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and 0 <= value < 1

@@ -8,9 +8,16 @@ in one piece or packed by gzip, as many numbers as the model has weights, all fi
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
 
 from zoo.system import limits
+
+if TYPE_CHECKING:
+    import h5py
 
 _SMALL = 2**20  # bytes that may be packed however well
 _BLOCK = 2**24  # bytes that are looked at together
@@ -36,6 +43,7 @@ def check_weights(path: Path, sha256: str, weights: int) -> None:
     """
     if (sha256, weights) in _good:
         return
+    # h5py: put off.
     import h5py
 
     try:
@@ -46,7 +54,7 @@ def check_weights(path: Path, sha256: str, weights: int) -> None:
     _good.add((sha256, weights))
 
 
-def _check(file, path: Path, weights: int) -> None:
+def _check(file: h5py.File, path: Path, weights: int) -> None:
     arrays = list(_arrays(file))
     floats = sum(array.size for array in arrays if array.dtype.kind == "f")
     whole = sum(array.size for array in arrays) - floats
@@ -60,8 +68,9 @@ def _check(file, path: Path, weights: int) -> None:
         _require_finite(array)
 
 
-def _arrays(file):
+def _arrays(file: h5py.File) -> Iterator[h5py.Dataset]:
     """The arrays of a file, each group and array looked at once."""
+    # h5py: put off.
     import h5py
     from h5py import h5g, h5l, h5o
 
@@ -91,14 +100,16 @@ def _arrays(file):
                 raise ValueError(f"{shown} is neither a group nor an array")
 
 
-def _address(identifier) -> int:
+def _address(identifier: Any) -> int:
+    # h5py: put off.
     from h5py import h5o
 
     return h5o.get_info(identifier).addr
 
 
-def _checked(array, shown: str):
+def _checked(array: h5py.Dataset, shown: str) -> h5py.Dataset:
     """An array, if what it says of itself is what Keras writes."""
+    # h5py: put off.
     from h5py import h5s, h5t
 
     _check_attributes(array.id)
@@ -119,7 +130,8 @@ def _checked(array, shown: str):
     return array
 
 
-def _check_attributes(identifier) -> None:
+def _check_attributes(identifier: Any) -> None:
+    # h5py: put off.
     from h5py import h5a
 
     count = h5a.get_num_attrs(identifier)
@@ -131,7 +143,7 @@ def _check_attributes(identifier) -> None:
         raise ValueError("it has attributes that Keras does not write")
 
 
-def _check_storage(array, content, start: int) -> None:
+def _check_storage(array: h5py.Dataset, content: BinaryIO, start: int) -> None:
     """Looks at how an array is stored, and unpacks each chunk no further than its size.
 
     HDF5 itself unpacks a chunk to whatever size it has.
@@ -154,7 +166,7 @@ def _check_storage(array, content, start: int) -> None:
         expected *= -(-size // extent)
     if chunk > _LARGEST_CHUNK or expected * chunk > 8 * array.nbytes + _SMALL:
         raise ValueError(f"{array.name[:100]} is stored in chunks that are too large")
-    chunks = []
+    chunks: list[Any] = []
     array.id.chunk_iter(lambda info: _collect(chunks, info, expected))
     if len({info.chunk_offset for info in chunks}) != expected:
         raise ValueError(f"{array.name[:100]} is stored in part")
@@ -172,7 +184,7 @@ def _check_storage(array, content, start: int) -> None:
 _GZIP, _SHUFFLE = 1, 2
 
 
-def _collect(chunks: list, info, most: int) -> None:
+def _collect(chunks: list[Any], info: Any, most: int) -> None:
     if len(chunks) >= most:
         raise ValueError("it has more chunks than its arrays")
     chunks.append(info)
@@ -193,9 +205,7 @@ def _check_ratio(arrays: list) -> None:
         raise ValueError(f"{stored:,} bytes unpack to {size:,}, as no weights do")
 
 
-def _require_finite(array) -> None:
-    import numpy as np
-
+def _require_finite(array: h5py.Dataset) -> None:
     rows = len(array) if array.shape else 1
     block = max(1, _BLOCK * rows // max(1, array.nbytes))
     for first in range(0, rows, block):

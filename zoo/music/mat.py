@@ -141,7 +141,9 @@ def _unpacked(packed: memoryview, most: int) -> bytes:
     return data
 
 
-def _variable(reader: _Reader):
+def _variable(
+    reader: _Reader,
+) -> tuple[str, np.ndarray | list[np.ndarray] | None]:
     """Name and value of a matrix; None for a kind that piano rolls do not have."""
     kind, _, shape, name = _head(reader)
     if kind in NUMERIC:

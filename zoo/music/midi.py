@@ -46,6 +46,7 @@ def write_midi(
         zoo.write_midi("two.mid", roll, tempo=90)
         assert np.array_equal(zoo.read_midi("two.mid"), roll)
     """
+    # mido: put off.
     import mido
 
     check_speed(tempo=tempo, frames_per_beat=frames_per_beat)

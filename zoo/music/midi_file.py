@@ -18,6 +18,8 @@ DATA = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
 NOTE_ON = 0x90  # and 0x80, the least of all, is off
 META, TRACK_END, SYSEX = 0xFF, 0x2F, (0xF0, 0xF7)
 CUT_OFF = "it is cut off"
+# Time, channel and note, and whether the note starts.
+_Event = tuple[int, tuple[int, int], bool]
 
 
 def notes_of(content: bytes) -> tuple[int, list[tuple[int, int, int]]]:
@@ -80,9 +82,10 @@ def _track_at(content: bytes, place: int) -> tuple[int, int]:
             return start, place
 
 
-def _events(content: bytes, place: int, end: int):
+def _events(content: bytes, place: int, end: int) -> tuple[list[_Event], int]:
     """`(time, voice, is it a start)` of a track's notes, and when the track ends."""
-    events, now, status = [], 0, None
+    events: list[_Event] = []
+    now, status = 0, None
     while place < end:
         if content[place] < 0x80:  # nearly all are so short
             now, place = now + content[place], place + 1
@@ -132,9 +135,10 @@ def _number(content: bytes, place: int, end: int) -> tuple[int, int]:
     raise ValueError(CUT_OFF if place >= end else "it has a number without end")
 
 
-def _notes(events: list, end: int) -> list[tuple[int, int, int]]:
+def _notes(events: list[_Event], end: int) -> list[tuple[int, int, int]]:
     """`(note, start, end)` in ticks."""
-    notes, sounding = [], {}
+    notes = []
+    sounding: dict[tuple[int, int], int] = {}
     for now, voice, begins in events:
         if voice in sounding:  # a second start ends the first
             notes.append((voice[1], sounding.pop(voice), now))

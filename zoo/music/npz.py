@@ -8,6 +8,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from typing import IO
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def _check(entries: list[zipfile.ZipInfo]) -> None:
         raise ValueError("it has two arrays of one name")
 
 
-def _array(file, entry: zipfile.ZipInfo, ndim: int) -> np.ndarray | None:
+def _array(file: IO[bytes], entry: zipfile.ZipInfo, ndim: int) -> np.ndarray | None:
     shape, fortran, kind, header = _description(file)
     if kind.hasobject or kind.kind not in "biuf" or kind.itemsize > 8:
         if len(shape) != ndim:
@@ -121,7 +122,7 @@ def _array(file, entry: zipfile.ZipInfo, ndim: int) -> np.ndarray | None:
     return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
 
 
-def _description(file) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+def _description(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     """Shape, order and type of an array, and the bytes that they take in the file."""
     start = file.read(12)
     if start[:6] != b"\x93NUMPY" or start[6:7] not in (b"\1", b"\2", b"\3"):

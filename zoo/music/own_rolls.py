@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoo.music.midi import check_speed, roll_of
-from zoo.music.rolls import PARTS, read_parts, read_piece, require_few
+from zoo.music.pieces import Rolls
+from zoo.music.rolls import read_parts, read_piece, require_few
+from zoo.plain.parts import PARTS
 from zoo.system import limits
 from zoo.system.errors import UserError
 from zoo.system.reading import name_of, read_bytes, say
@@ -21,6 +24,51 @@ FRAMES_PER_BEAT = 4
 ENOUGH = 10
 
 
+Pieces = list[np.ndarray]
+
+
+def own_rolls(
+    path: str | os.PathLike,
+    *,
+    frames_per_beat: int | None = None,
+    validation: float | str | os.PathLike = 0.1,
+    test: str | os.PathLike | None = None,
+    skip_damaged: str = "no",
+) -> Rolls:
+    """The user's own pieces, with how they were read.
+
+    Args:
+        path: As for `read_rolls`.
+        frames_per_beat: Frames of a quarter note of MIDI files; None: 4.
+        validation: As for `read_rolls`.
+        test: As for `read_rolls`.
+        skip_damaged: "yes" or "no", as for `read_rolls`.
+
+    Raises:
+        UserError: As for `read_rolls`.
+    """
+    reading = {"validation": validation, "test": test, "skip_damaged": skip_damaged}
+    per_beat = FRAMES_PER_BEAT if frames_per_beat is None else frames_per_beat
+    name, train, validated, tested = read_rolls(
+        path,
+        frames_per_beat=per_beat,
+        validation=validation,
+        test=test,
+        skip_damaged=skip_damaged == "yes",
+    )
+    if frames_per_beat is None and not str(path).lower().endswith(".mat"):
+        frames_per_beat = per_beat
+    return Rolls(
+        name,
+        train,
+        validated,
+        tested,
+        source="own files",
+        frames_per_beat=frames_per_beat,
+        reading={"path": os.path.abspath(path), **reading},
+    )
+
+
 def read_rolls(
     path: str | os.PathLike,
     *,
@@ -28,7 +76,7 @@ def read_rolls(
     validation: float | str | os.PathLike = 0.1,
     test: str | os.PathLike | None = None,
     skip_damaged: bool = False,
-) -> tuple[str, list, list, list]:
+) -> tuple[str, Pieces, Pieces, Pieces]:
     """Name, and the pieces of the three parts, each piece `(frames, 88)` of 0 and 1.
 
     Args:
@@ -50,7 +98,7 @@ def read_rolls(
     check_speed(frames_per_beat=frames_per_beat)
     path, fraction = Path(path), fraction_of(validation)
 
-    def pieces(place, option):
+    def pieces(place: Any, option: str) -> Pieces:
         return _pieces(Path(place), option, frames_per_beat, skip_damaged)
 
     if path.suffix.lower() == ".mat" and not path.is_dir():
@@ -59,15 +107,16 @@ def read_rolls(
                 f"{path} has three parts; --validation and --test go with a folder or "
                 "one piece."
             )
-        return name_of(path), *_of_parts(path)
+        train, validated, tested = _of_parts(path)
+        return name_of(path), train, validated, tested
     found = pieces(path, "`--data`")
-    validated = None if fraction else pieces(validation, "`--validation`")
-    tested = None if test is None else pieces(test, "`--test`")
+    own = None if fraction else pieces(validation, "`--validation`")
+    own_test = None if test is None else pieces(test, "`--test`")
     name = name_of(path)
-    return name, *_divided(found, fraction, validated, tested, name)
+    return name, *_divided(found, fraction or 0.0, own, own_test, name)
 
 
-def _of_parts(path: Path) -> list[list[np.ndarray]]:
+def _of_parts(path: Path) -> list[Pieces]:
     content = read_bytes(path, at_most=limits.ROLLS)
     try:
         rolls = read_parts(content)
@@ -76,7 +125,7 @@ def _of_parts(path: Path) -> list[list[np.ndarray]]:
     return [rolls[part] for part in PARTS]
 
 
-def _pieces(path: Path, option: str, frames_per_beat: int, skip: bool) -> list:
+def _pieces(path: Path, option: str, frames_per_beat: int, skip: bool) -> Pieces:
     """The pieces of a folder, sorted by name, or of one file."""
     if not path.is_dir():
         if path.suffix.lower() not in (*ARRAYS, *MIDI):
@@ -138,7 +187,13 @@ def _piece(file: Path, option: str, frames_per_beat: int) -> np.ndarray:
     return read_piece(file, option=option)
 
 
-def _divided(pieces, fraction, validated, tested, name) -> tuple[list, list, list]:
+def _divided(
+    pieces: Pieces,
+    fraction: float,
+    validated: Pieces | None,
+    tested: Pieces | None,
+    name: str,
+) -> tuple[Pieces, Pieces, Pieces]:
     """The three parts, of which two may have come from places of their own."""
     cut = _cut if len(pieces) < ENOUGH else _dealt
     if cut is _cut and (validated is None or tested is None):
@@ -155,9 +210,11 @@ def _divided(pieces, fraction, validated, tested, name) -> tuple[list, list, lis
     )
 
 
-def _dealt(pieces: list, validation: float, test: float) -> tuple[list, list, list]:
+def _dealt(
+    pieces: Pieces, validation: float, test: float
+) -> tuple[Pieces, Pieces, Pieces]:
     """Every tenth piece tests; a fraction of all, spread evenly, validates."""
-    parts: tuple[list, list, list] = ([], [], [])
+    parts: tuple[Pieces, Pieces, Pieces] = ([], [], [])
     for place, piece in enumerate(pieces):
         tests = test and place % 10 == 9
         # One more of them than up to the piece before, with room for rounding.
@@ -170,8 +227,10 @@ def _whole(number: float) -> int:
     return int(number + 1e-9)
 
 
-def _cut(pieces: list, validation: float, test: float) -> tuple[list, list, list]:
-    parts: tuple[list, list, list] = ([], [], [])
+def _cut(
+    pieces: Pieces, validation: float, test: float
+) -> tuple[Pieces, Pieces, Pieces]:
+    parts: tuple[Pieces, Pieces, Pieces] = ([], [], [])
     for piece in pieces:
         end = round((1 - test) * len(piece))
         start = round((1 - test - validation) * len(piece))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from zoo.music.mat import read_mat
 from zoo.music.midi import KEYS
 from zoo.music.npz import read_npz
+from zoo.plain.parts import PARTS
 from zoo.system import limits
 from zoo.system.errors import UserError
 from zoo.system.reading import read_bytes
 
-PARTS = {"train": "traindata", "validation": "validdata", "test": "testdata"}
+# Names of the parts in a MATLAB file.
+CELLS = dict(zip(PARTS, ("traindata", "validdata", "testdata"), strict=True))
 LOUDEST = 127  # the largest velocity of MIDI
 
 
@@ -72,10 +76,10 @@ def read_parts(content: bytes) -> dict[str, list[np.ndarray]]:
     """
     found = read_mat(content)
     rolls, frames = {}, 0
-    for part, name in PARTS.items():
+    for part, name in CELLS.items():
         cells = found.pop(name, None)
         if not isinstance(cells, list):
-            raise ValueError(f"it has not the cells {', '.join(PARTS.values())}")
+            raise ValueError(f"it has not the cells {', '.join(CELLS.values())}")
         frames += sum(map(len, cells))
         require_few(frames)
         rolls[part] = [as_roll(cell) for cell in cells]
@@ -96,9 +100,10 @@ def read_piece(path: Path, *, option: str = "`--data`") -> np.ndarray:
     content = read_bytes(path, at_most=limits.ROLLS, option=option)
     try:
         if path.suffix == ".npz":
-            rolls = list(read_npz(content, ndim=2).values())
+            found: Iterable[Any] = read_npz(content, ndim=2).values()
         else:
-            rolls = [a for a in read_mat(content).values() if np.ndim(a) == 2]
+            found = read_mat(content).values()
+        rolls = [array for array in found if np.ndim(array) == 2]
         if len(rolls) != 1:
             raise ValueError(f"it must hold one array (frames, {KEYS})")
         return as_roll(rolls[0])

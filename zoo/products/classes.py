@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
 from zoo.cases.case_files import LARGEST
-from zoo.store.folder import are_numbers, are_texts
+from zoo.classification.inputs import case_inputs
+from zoo.classification.stored import classes_and_scaling
+from zoo.runs.evaluation import stored_of
 from zoo.store.preset import Preset
 from zoo.system.errors import UserError
-from zoo.tasks import TASKS
-from zoo.tasks.case_inputs import ClassificationRecipe, case_inputs
 
 ROWS, CHUNK = 32, 4096  # series and timesteps of a call, which bounds its memory
 
@@ -42,7 +43,7 @@ def predict_classes(
         import dataclasses
         import zoo
         from zoo.cases.labelled import LabelledCases
-        from zoo.tasks.case_inputs import ClassificationRecipe
+        from zoo.classification.recipe import ClassificationRecipe
         from zoo.tasks.classification import Classification
 
         rising = [(np.arange(9.0)[:, None], "up")] * 2
@@ -52,14 +53,16 @@ def predict_classes(
         task = Classification()
         preset = zoo.Preset(
             task.build_model(data, recipe),
-            task.processing(data),
+            task.processing(data, recipe),
             {"task": "classification", "recipe": dataclasses.asdict(recipe)},
         )
         labels, probabilities = zoo.predict_classes(preset, [np.arange(5.0)])
         assert labels[0] in ("up", "down") and probabilities.shape == (1, 2)
     """
-    classes, scaling = processing_of(preset)
-    recipe = _recipe(preset)
+    preset.require_task("classification")
+    stored = stored_of(preset)
+    recipe = stored.recipe
+    classes, scaling = classes_and_scaling(stored)
     series = [_checked(i, s, len(scaling[0])) for i, s in enumerate(series)]
     if not series:
         return [], np.zeros((0, len(classes)))
@@ -71,41 +74,7 @@ def predict_classes(
     return [classes[i] for i in probabilities.argmax(axis=1)], probabilities
 
 
-def processing_of(preset: Preset) -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
-    """Classes of a preset, and mean and deviation of each channel.
-
-    Args:
-        preset: A preset of the task `classification`.
-
-    Raises:
-        UserError: If it is one of another task, or damaged.
-    """
-    preset.require_task("classification")
-    recipe = _recipe(preset)
-    classes, mean, deviation = (
-        preset.processing.get(key) for key in ("classes", "mean", "deviation")
-    )
-    whole = (
-        are_texts(classes)
-        and len(set(classes)) == len(classes) > 0
-        and are_numbers(mean)
-        # No deviation of the training part is less.
-        and are_numbers(deviation, 1e-9)
-        and len(mean) == len(deviation)
-    )
-    if whole:
-        sizes = recipe.features(len(mean)), len(classes)
-        model = preset.model
-        whole = (model.input_shape[-1], model.output_shape[-1]) == sizes
-    if not whole:
-        raise UserError(
-            "The preset is damaged: its classes, its scaling, its recipe and its model "
-            "do not fit together."
-        )
-    return classes, (np.array(mean, float), np.array(deviation, float))
-
-
-def _logits(model, read: list[np.ndarray]) -> np.ndarray:
+def _logits(model: keras.Model, read: list[np.ndarray]) -> np.ndarray:
     """Outputs of a model after the last timestep of each series."""
     step = bk.PureStep(model)
     run = tf.function(step, reduce_retracing=True)
@@ -124,10 +93,6 @@ def _logits(model, read: list[np.ndarray]) -> np.ndarray:
             outputs, state = run(x[:, cut], state, valid=valid[:, cut])
         found.append(outputs.numpy())
     return np.concatenate(found).astype(float)
-
-
-def _recipe(preset: Preset) -> ClassificationRecipe:
-    return TASKS["classification"].recipe_from(preset.metadata["recipe"])
 
 
 def _checked(index: int, values: np.ndarray, channels: int) -> np.ndarray:

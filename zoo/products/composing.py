@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.music.midi import KEYS, LOWEST, check_roll, roll_of
+from zoo.music.rolls import read_piece
 from zoo.products.sampling import check_options, sample
 from zoo.store.preset import Preset
 from zoo.system import limits
@@ -108,8 +109,6 @@ def read_prompt(path: str | os.PathLike, frames_per_beat: int) -> np.ndarray:
         content = read_bytes(path, at_most=limits.MIDI, option="`--prompt`")
         return roll_of(content, path, frames_per_beat=frames_per_beat)
     if path.suffix in (".npz", ".mat"):
-        from zoo.music.rolls import read_piece
-
         return read_piece(path, option="`--prompt`")
     raise UserError(
         "`--prompt` of a music preset must be a file .mid, .midi, .npz or .mat, whose "

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import collections
-
 import numpy as np
 
-from zoo.forecasting.inputs import from_rows, model_inputs, model_sizes
+from zoo.forecasting.inputs import from_rows, model_inputs
 from zoo.forecasting.intervals import local_scale
 from zoo.forecasting.recipe import ForecastRecipe
-from zoo.forecasting.ridge import Ridge
 from zoo.forecasting.rules import naive_forecast
 from zoo.forecasting.running import outputs
-from zoo.store.folder import are_numbers, are_texts, is_number
+from zoo.forecasting.stored import arranged as arranged_as_stored
+from zoo.forecasting.stored import require_whole, ridge_of, share_of, targets_of
+from zoo.plain.json_values import is_number
+from zoo.recipes.stored import Stored
+from zoo.runs.evaluation import stored_of
 from zoo.store.preset import Preset
 from zoo.system.errors import UserError
-from zoo.tasks import TASKS
 
 
 def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
@@ -43,8 +43,7 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
     Example:
         import dataclasses
         import zoo
-        from zoo.forecasting.intervals import local_scale
-    from zoo.forecasting.recipe import ForecastRecipe
+        from zoo.forecasting.recipe import ForecastRecipe
         from zoo.forecasting.series import Series
         from zoo.tasks.forecasting import Forecasting
 
@@ -54,14 +53,15 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
         task = Forecasting()
         preset = zoo.Preset(
             task.build_model(series, recipe),
-            task.processing(series),
+            task.processing(series, recipe),
             {"task": "forecasting", "recipe": dataclasses.asdict(recipe)},
         )
         assert zoo.forecast(preset, values).shape == (5, 1)
     """
     found = base(preset, values)
     mean, deviation = (np.array(preset.processing[k]) for k in ("mean", "deviation"))
-    targets, recipe = _targets(preset), _recipe(preset)
+    stored = _stored(preset)
+    targets, recipe = targets_of(stored), stored.recipe
     inputs = model_inputs((values - mean) / deviation, targets, recipe)
     last = outputs(preset.model, inputs, last_only=True)
     corrections = from_rows(last[:, None], recipe.horizon)[0]
@@ -90,9 +90,10 @@ def base(preset: Preset, values: np.ndarray) -> np.ndarray:
     Raises:
         UserError: As `forecast`.
     """
-    recipe = _checked(preset, values)
-    values, targets = np.asarray(values, float), _targets(preset)
-    last, share, ridge = np.array([len(values) - 1]), share_of(preset), ridge_of(preset)
+    stored = _checked(preset, values)
+    recipe, targets = stored.recipe, targets_of(stored)
+    values, last = np.asarray(values, float), np.array([len(values) - 1])
+    share, ridge = share_of(stored), ridge_of(stored)
     parts = []
     if recipe.base != "ridge":
         known = values[:, targets]
@@ -121,8 +122,9 @@ def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
     Raises:
         UserError: As `forecast`.
     """
-    recipe = _checked(preset, values)
-    known = np.asarray(values, float)[:, _targets(preset)]
+    stored = _checked(preset, values)
+    recipe = stored.recipe
+    known = np.asarray(values, float)[:, targets_of(stored)]
     period = naive_period(recipe, len(known))
     return naive_forecast(known, np.array([len(known) - 1]), recipe.horizon, period)[0]
 
@@ -158,43 +160,14 @@ def half_widths(preset: Preset, values: np.ndarray) -> np.ndarray | None:
         numbers = all(is_number(found[k]) for k in ("level", "coverage", "forecasts"))
     except (KeyError, TypeError, ValueError):
         numbers = False
-    recipe, targets = _recipe(preset), _targets(preset)
+    stored = _stored(preset)
+    recipe, targets = stored.recipe, targets_of(stored)
     shape = recipe.horizon, len(targets)
     whole = numbers and widths.shape == shape and least.shape == shape[1:]
     if not whole or not (widths >= 0).all() or not (least > 0).all():
         raise UserError("The preset is damaged: its prediction intervals do not fit.")
     known, last = np.asarray(values, float)[:, targets], np.array([len(values) - 1])
     return widths * local_scale(known, last, recipe.horizon, least)[0]
-
-
-def ridge_of(preset: Preset) -> Ridge | None:
-    """The ridge regression that a preset's model corrects or is mixed with, if any.
-
-    Raises:
-        UserError: If the preset should have one and has not.
-    """
-    recipe = _recipe(preset)
-    if recipe.base != "ridge" and "ridge" not in preset.processing:
-        return None
-    targets = len(preset.processing["forecast"])
-    try:
-        return Ridge.from_json(preset.processing["ridge"], targets, recipe.horizon)
-    except (KeyError, ValueError) as error:
-        raise UserError(f"The preset is damaged: {error}.") from None
-
-
-def share_of(preset: Preset) -> float:
-    """The share of the naive forecast in what a preset's model corrects.
-
-    Raises:
-        UserError: If it is none, or the regression for the rest is missing.
-    """
-    share = preset.processing.get("share", 1.0)
-    if not is_number(share) or not 0 <= share <= 1:
-        raise UserError(f"The preset is damaged: its share is {share!r:.40}.")
-    if share != 1 and ridge_of(preset) is None:
-        raise UserError("The preset is damaged: the regression to mix with is missing.")
-    return share
 
 
 def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarray:
@@ -208,62 +181,20 @@ def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarr
     Raises:
         UserError: If the table has not each of the preset's columns once.
     """
+    return arranged_as_stored(_stored(preset), columns, values)
+
+
+def _stored(preset: Preset) -> Stored[ForecastRecipe]:
     preset.require_task("forecasting")
-    _require_whole(preset, _recipe(preset))
-    wanted = preset.processing["columns"]
-    counts = collections.Counter(columns)
-    if any(counts[name] != 1 for name in wanted):
-        raise UserError(
-            f"`--data` must have each column once that the preset was trained on: "
-            f"{', '.join(wanted[:50])}. It has: {', '.join(columns[:50])}. (Columns of "
-            "dates, of text, and those that only count do not count.)"
-        )
-    places = {name: place for place, name in enumerate(columns)}
-    return values[:, [places[name] for name in wanted]]
+    return stored_of(preset)
 
 
-def _recipe(preset: Preset) -> ForecastRecipe:
-    return TASKS["forecasting"].recipe_from(preset.metadata["recipe"])
-
-
-def _targets(preset: Preset) -> list[int]:
-    places = {name: i for i, name in enumerate(preset.processing["columns"])}
-    return [places[name] for name in preset.processing["forecast"]]
-
-
-def _checked(preset: Preset, values: np.ndarray) -> ForecastRecipe:
-    """The recipe of a preset that goes with the values."""
-    preset.require_task("forecasting")
-    recipe = _recipe(preset)
-    _require_whole(preset, recipe)
-    _check(preset, np.asarray(values), recipe)
-    return recipe
-
-
-def _require_whole(preset: Preset, recipe: ForecastRecipe) -> None:
-    """Refuses a preset whose columns, scaling, recipe and model do not fit together."""
-    columns, chosen, mean, deviation = (
-        preset.processing.get(k) for k in ("columns", "forecast", "mean", "deviation")
-    )
-    whole = (
-        are_texts(columns)
-        and are_texts(chosen)
-        and len(set(columns)) == len(columns) > 0
-        and 0 < len(set(chosen)) == len(chosen)
-        and set(chosen) <= set(columns)
-        and are_numbers(mean)
-        and are_numbers(deviation, 0)
-        and len(mean) == len(deviation) == len(columns)
-    )
-    if whole:
-        sizes = model_sizes(len(columns), len(chosen), recipe)
-        model = preset.model
-        whole = (model.input_shape[-1], model.output_shape[-1]) == sizes
-    if not whole:
-        raise UserError(
-            "The preset is damaged: its columns, its scaling, its recipe and its model "
-            "do not fit together."
-        )
+def _checked(preset: Preset, values: np.ndarray) -> Stored[ForecastRecipe]:
+    """What the preset stores, if it goes with the values."""
+    found = _stored(preset)
+    require_whole(found)
+    _check(preset, np.asarray(values), found.recipe)
+    return found
 
 
 def _check(preset: Preset, values: np.ndarray, recipe: ForecastRecipe) -> None:

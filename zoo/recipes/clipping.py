@@ -24,30 +24,3 @@ def holds(kind: str, clip: float | None) -> bool:
     """Whether a threshold is one of its kind."""
     most = 100.0 if kind == "autoclip" else float("inf")
     return clip is None or (0 < clip <= most and clip != float("inf"))
-
-
-def keras_arguments(recipe) -> dict:
-    """What of a recipe's clipping Keras' optimizers do themselves."""
-    alone = recipe.clipping == "global-norm"
-    return {"global_clipnorm": recipe.clip if alone else None}
-
-
-def clipped(optimizer, recipe):
-    """An optimizer behind the rule of a recipe, if Keras has none like it.
-
-    Args:
-        optimizer: Made with `keras_arguments`.
-        recipe: A `Training`.
-    """
-    if recipe.clip is None or recipe.clipping == "global-norm":
-        return optimizer
-    import bptt_keras as bk
-
-    rule = {
-        "variable-norm": bk.clipping.VariableNorm,
-        "value": bk.clipping.Value,
-        "agc": bk.clipping.AGC,
-        "autoclip": bk.clipping.AutoClip,
-        "zclip": bk.clipping.ZClip,
-    }[recipe.clipping]
-    return bk.clipping.ClippedOptimizer(optimizer, rule(recipe.clip))

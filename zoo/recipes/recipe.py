@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from zoo.recipes.clipping import KINDS, holds
 from zoo.system import limits
 
-LAYERS = ("lstm", "gru", "simple-rnn", "layer-norm-lstm", "ind-rnn", "min-gru", "lru")
+# Recurrent layers of recipes: class of `bptt_keras.layers`.
+RECURRENT = {
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "simple-rnn": "SimpleRNN",
+    "layer-norm-lstm": "LayerNormLSTM",
+    "ind-rnn": "IndRNN",
+    "min-gru": "MinGRU",
+    "lru": "LRU",
+}
+LAYERS = tuple(RECURRENT)
 # Weights of a layer in squares of its units, where there are any.
 SQUARES = {"lstm": 4, "gru": 3, "simple-rnn": 1, "layer-norm-lstm": 4, "lru": 2}
 
@@ -40,36 +50,48 @@ def one_of(choices: Sequence[str], default: str) -> Any:
 class Training:
     """How a model is trained, whatever model it is.
 
-    Args:
-        batch_size: Rows of a batch, or streams that are read side by side.
-        window: Timesteps that gradients flow back through; None: all of a sequence.
-        epochs: Passes over the training part, or over as many generated batches.
-        learning_rate: Peak of the schedule: a linear rise over the first 2 % of the
-            updates, from a tenth, then a cosine down to 1 % of the peak.
-        clip: Bound of the gradients, > 0; None leaves them as they are. With the usual
-            `clipping` the largest global norm.
-        clipping: What `clip` bounds: global-norm, variable-norm, value, agc (a ratio to
-            the weights), autoclip (a percentile of the norms so far) or zclip (standard
-            deviations above them).
-        weight_decay: Decoupled, as a fraction of the learning rate (AdamW), on
-            matrices alone.
-        seed: Of weights, dropout, order and generated data.
-        patience: Epochs without a better validation after which a training ends; None:
-            it never ends early.
+    The annotation of a field says what it is; `--help` has it from there.
 
     Raises:
         ValueError: If a value is out of its range.
     """
 
-    batch_size: int = 32
-    window: int | None = None
-    epochs: int = 10
-    learning_rate: float = 1e-3
-    clip: float | None = 1.0
-    weight_decay: float = 0.0
-    seed: int = 0
-    clipping: str = one_of(tuple(KINDS), "global-norm")
-    patience: int | None = None
+    batch_size: Annotated[
+        int, "Rows of a batch, or streams that are read side by side."
+    ] = 32
+    window: Annotated[
+        int | None,
+        "Timesteps that gradients flow back through; None: all of a sequence.",
+    ] = None
+    epochs: Annotated[
+        int, "Passes over the training part, or over as many generated batches."
+    ] = 10
+    learning_rate: Annotated[
+        float,
+        "Peak of the schedule: a linear rise over the first 2 % of the updates, "
+        "from a tenth, then a cosine down to 1 % of the peak.",
+    ] = 1e-3
+    clip: Annotated[
+        float | None,
+        "Bound of the gradients, > 0; None leaves them as they are. With the usual "
+        "`clipping` the largest global norm.",
+    ] = 1.0
+    weight_decay: Annotated[
+        float,
+        "Decoupled, as a fraction of the learning rate (AdamW), on matrices alone.",
+    ] = 0.0
+    seed: Annotated[int, "Of weights, dropout, order and generated data."] = 0
+    clipping: Annotated[
+        str,
+        "What `clip` bounds: global-norm, variable-norm, value, agc (a ratio to the "
+        "weights), autoclip (a percentile of the norms so far) or zclip (standard "
+        "deviations above them).",
+    ] = one_of(tuple(KINDS), "global-norm")
+    patience: Annotated[
+        int | None,
+        "Epochs without a better validation after which a training ends; None: it "
+        "never ends early.",
+    ] = None
 
     def __post_init__(self):
         big = float("inf")
@@ -100,6 +122,17 @@ class Training:
             most = limits.RECIPE.get(field.name, limits.WHOLE)
             self.require(field.name, value <= most, f"at most {most:,}")
 
+    @property
+    def finite_window(self) -> int:
+        """The window of a recipe that has one.
+
+        Raises:
+            ValueError: If it has none.
+        """
+        if self.window is None:
+            raise ValueError("`window` must be a number of timesteps. Received: None")
+        return self.window
+
     def require(self, name: str, holds: bool, rule: str) -> None:
         """Raises `ValueError` unless a value keeps its rule."""
         if not holds:
@@ -113,21 +146,20 @@ class Training:
 class Recipe(Training):
     """`Training`, and a model of recurrent layers.
 
-    Args:
-        layer: Recurrent layer: lstm, gru, simple-rnn, layer-norm-lstm, ind-rnn,
-            min-gru or lru.
-        units: Units of each recurrent layer.
-        layers: Number of recurrent layers.
-        dropout: Rate on the output of each recurrent layer, in `[0, 1)`.
-
     Raises:
         ValueError: If a value is out of its range.
     """
 
-    layer: str = one_of(LAYERS, "lstm")
-    units: int = 128
-    layers: int = 1
-    dropout: float = 0.0
+    layer: Annotated[
+        str,
+        "Recurrent layer: lstm, gru, simple-rnn, layer-norm-lstm, ind-rnn, min-gru "
+        "or lru.",
+    ] = one_of(LAYERS, "lstm")
+    units: Annotated[int, "Units of each recurrent layer."] = 128
+    layers: Annotated[int, "Number of recurrent layers."] = 1
+    dropout: Annotated[
+        float, "Rate on the output of each recurrent layer, in `[0, 1)`."
+    ] = 0.0
 
     def __post_init__(self):
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""Where a training stands after each epoch, so that it can go on after a kill."""
+"""The state of a training after each epoch, so that it can resume after a kill."""
 
 from __future__ import annotations
 
@@ -6,18 +6,42 @@ import dataclasses
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
-from zoo.system.keras_internals import is_seed
-from zoo.system.changes import differences
-from zoo.runs.checkpoint_files import BEFORE, CHECKSUMS, STATE, WEIGHTS
-from zoo.system.errors import UserError
-from zoo.system.files import new_folder, write_json
-from zoo.runs.fingerprint import digest
-from zoo.store.manifest import sha256_of
+from zoo.layers.keras_internals import is_seed
 from zoo.models.weights import save_weights
+from zoo.plain.changes import differences
+from zoo.recipes.recipe import Training
+from zoo.runs.checkpoint_files import BEFORE, CHECKSUMS, STATE, WEIGHTS
+from zoo.runs.fingerprint import digest
+from zoo.runs.monitoring import KeepBest, Recorder
+from zoo.store.manifest import sha256_of
+from zoo.system.errors import UserError
+from zoo.system.files import write_json
+from zoo.system.folders import new_folder
+
+
+class Resumable(Protocol):
+    """What of a run a checkpoint holds, and needs to put it back."""
+
+    data: Any
+    facts: dict[str, Any]
+    keeper: KeepBest
+    model: keras.Model
+    origin: dict[str, Any]
+    patient_since: int
+    recipe: Training
+    recorder: Recorder
+    trainer: Any
+
+    @property
+    def seconds(self) -> float:
+        """Time of training so far."""
+
+    def took(self, seconds: float) -> None:
+        """Says how long it took before it was killed."""
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -25,20 +49,20 @@ class Checkpoint(keras.callbacks.Callback):
 
     The folder on disk is always complete, and the one before is kept beside it. With
     the data's order fixed by seed and epoch, and the seeds of dropout kept, a training
-    that goes on from it ends as it would have ended.
+    that resumes from it ends as it would have ended.
 
     Args:
         folder: The checkpoint's folder.
-        run: The `Run`.
+        run: The `Run`, or what has as much of one.
     """
 
-    def __init__(self, folder: Path, run):
+    def __init__(self, folder: Path, run: Resumable):
         super().__init__()
         self.folder = Path(folder)
         self.run = run
-        self._digest = None
+        self._digest: str | None = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes the checkpoint, unless the training has come to no number."""
         run = self.run
         if not all(math.isfinite(logs[k]) for k in ("loss", "val_loss") if k in logs):
@@ -62,7 +86,7 @@ class Checkpoint(keras.callbacks.Callback):
             write_json(new / CHECKSUMS, sums)
 
     def restore(self, state: dict) -> int:
-        """Puts the run where a checkpoint stands.
+        """Restores the run from a checkpoint.
 
         Args:
             state: What `zoo.runs.checkpoint_files.read_checkpoint` returned.

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from zoo.system import limits
-from zoo.system.changes import differences
-from zoo.system.errors import UserError
-from zoo.system.files import recover_folder
+from zoo.plain.changes import differences
 from zoo.store.manifest import sha256_of
+from zoo.system import limits
+from zoo.system.errors import UserError
+from zoo.system.folders import recover_folder
 from zoo.system.reading import read_json
 
 CHECKPOINT, BEFORE = "checkpoint", "checkpoint-before"
@@ -78,7 +79,7 @@ def _read(folder: Path) -> dict:
     return _json(folder / STATE)
 
 
-def _json(path: Path):
+def _json(path: Path) -> Any:
     try:
         return read_json(path, at_most=limits.CHECKPOINT)
     except UserError:

@@ -6,15 +6,16 @@ from typing import Any
 
 import keras
 
-from zoo.store.preset import Preset
-from zoo.runs.progress import Measuring
 from zoo.recipes.recipe import Training
+from zoo.recipes.stored import Stored
+from zoo.runs.progress import Measuring
+from zoo.store.preset import Preset
 from zoo.tasks import TASKS
 from zoo.tasks.task import Task
 
 
 def measure(
-    task: Task, model: keras.Model, data: Any, recipe: Training, part: str
+    task: Task[Any, Any], model: keras.Model, data: Any, recipe: Training, part: str
 ) -> float:
     """The task's metric on a part of its data.
 
@@ -36,6 +37,23 @@ def measure(
     return task.METRIC.factor * float(logs[task.METRIC.log])
 
 
+def stored_of(preset: Preset) -> Stored[Any]:
+    """How the model of a preset reads data, in plain values."""
+    task, model = TASKS[preset.metadata["task"]], preset.model
+    recipe = task.recipe_from(preset.metadata["recipe"])
+    sizes = model.input_shape[-1], model.output_shape[-1]
+    return Stored(preset.processing, recipe, sizes)
+
+
+def adapted(data: Any, preset: Preset) -> Any:
+    """Data as the model of a preset reads them: see `Task.adapted`.
+
+    Raises:
+        UserError: If the model cannot read them.
+    """
+    return TASKS[preset.metadata["task"]].adapted(data, stored_of(preset))
+
+
 def evaluate(preset: Preset, data: Any, part: str = "validation") -> float:
     """The metric of a preset on data that its task loaded.
 
@@ -50,4 +68,4 @@ def evaluate(preset: Preset, data: Any, part: str = "validation") -> float:
     """
     task = TASKS[preset.metadata["task"]]
     recipe = task.recipe_from(preset.metadata["recipe"])
-    return measure(task, preset.model, task.adapted(data, preset), recipe, part)
+    return measure(task, preset.model, adapted(data, preset), recipe, part)

@@ -30,7 +30,7 @@ def digest(data: Any) -> str:
     return found.hexdigest()
 
 
-def _add(found, value) -> None:
+def _add(found: Any, value: Any) -> None:
     # The type and the length keep `["ab"]` and `["a", "b"]` apart.
     found.update(type(value).__name__.encode())
     if isinstance(value, np.generic | np.ndarray):
@@ -62,6 +62,6 @@ def _add(found, value) -> None:
         raise TypeError(f"no checksum of {type(value).__name__}")
 
 
-def _add_bytes(found, content: bytes) -> None:
+def _add_bytes(found: Any, content: bytes) -> None:
     found.update(str(len(content)).encode())
     found.update(content)

@@ -7,10 +7,13 @@ import io
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import keras
 
+from zoo.runs.report import derived
 from zoo.system.files import write_json, write_text
+from zoo.tasks.task import Metric
 
 
 class Summary(keras.callbacks.Callback):
@@ -20,7 +23,7 @@ class Summary(keras.callbacks.Callback):
         super().__init__()
         self._printed = False
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Prints it, the first time."""
         if not self._printed:
             self._printed = True
@@ -28,25 +31,25 @@ class Summary(keras.callbacks.Callback):
 
 
 class Derived(keras.callbacks.Callback):
-    """Adds a task's derived numbers, such as bits per character, to Keras' logs.
+    """Adds what follows from a metric, such as bits per character, to Keras' logs.
 
-    The progress bar and the history show what stands in the logs.
+    The progress bar and the history show what is in the logs.
 
     Args:
-        task: A `Task`.
+        metric: The task's `Metric`.
     """
 
-    def __init__(self, task):
+    def __init__(self, metric: Metric):
         super().__init__()
-        self.task = task
+        self.metric = metric
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Adds them for the epoch so far."""
-        logs.update(self.task.derived(logs))
+        logs.update(derived(logs, self.metric))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds them again: Keras makes new logs for the end of an epoch."""
-        logs.update(self.task.derived(logs))
+        logs.update(derived(logs, self.metric))
 
 
 class Recorder(keras.callbacks.Callback):
@@ -68,11 +71,11 @@ class Recorder(keras.callbacks.Callback):
         self.history = {name: list(values) for name, values in history.items()}
         self.grad_norms = list(grad_norms)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the sum of gradient norms."""
         self._sum = 0.0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Records the gradient norm of this batch, the mean over its updates.
 
         Keras' logs hold the mean over the epoch so far.
@@ -81,7 +84,7 @@ class Recorder(keras.callbacks.Callback):
         self.grad_norms.append(total - self._sum)
         self._sum = total
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the epoch and writes both files."""
         self.history["epoch"].append(epoch + 1)
         for name, value in logs.items():
@@ -115,11 +118,15 @@ class KeepBest(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, metric, save: Callable[[int, float], None], *, selection="metric"
+        self,
+        metric: Metric,
+        save: Callable[[int, float], None],
+        *,
+        selection: Metric | Literal["metric"] | None = "metric",
     ):
         super().__init__()
         self.metric = metric
-        self.selection = metric if selection == "metric" else selection
+        self.selection: Metric | None = metric if selection == "metric" else selection
         self.save = save
         self.best: dict | None = None
 
@@ -133,7 +140,7 @@ class KeepBest(keras.callbacks.Callback):
         """The best epoch, counted from 1."""
         return None if self.best is None else self.best["epoch"]
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves if this epoch is the best."""
         now = {
             "epoch": epoch + 1,
@@ -147,10 +154,13 @@ class KeepBest(keras.callbacks.Callback):
             self.best = now
             self.save(epoch + 1, now["value"])
 
-    def _is_better(self, now) -> bool:
-        if now["chosen"] != self.best["chosen"]:
-            return self.selection.better(now["chosen"], self.best["chosen"])
-        return not now["loss"] > self.best["loss"]
+    def _is_better(self, now: dict) -> bool:
+        best, selection = self.best, self.selection
+        if best is None or selection is None:
+            return True
+        if now["chosen"] != best["chosen"]:
+            return selection.better(now["chosen"], best["chosen"])
+        return not now["loss"] > best["loss"]
 
 
 class Patience(keras.callbacks.Callback):
@@ -166,7 +176,7 @@ class Patience(keras.callbacks.Callback):
         super().__init__()
         self.epochs, self.keeper, self.since = epochs, keeper, since
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Ends it, if it is time."""
         if self.is_used_up(epoch + 1):
             self.model.stop_training = True
@@ -180,12 +190,12 @@ class Patience(keras.callbacks.Callback):
         return max(self.since, 0 if best is None else best["epoch"])
 
 
-def validation(metric, logs: dict) -> float:
+def validation(metric: Metric, logs: dict) -> float:
     """A `Metric` of the validation part, from the logs of an epoch."""
     return metric.factor * float(logs[f"val_{metric.log}"])
 
 
-def is_improving(values: list[float], metric) -> bool:
+def is_improving(values: list[float], metric: Metric) -> bool:
     """Whether a training was still getting better when it ended.
 
     The last tenth of the epochs, at least one, must have brought more than a fiftieth

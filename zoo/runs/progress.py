@@ -7,10 +7,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO
 
 import keras
 
-from zoo.runs.report import SECOND, cells
+from zoo.plain.scales import SECOND, cells
+from zoo.tasks.task import Metric
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 # What a line leaves out where it is too long, one after the other.
 _SPARED = ("gradient", "loss", "second", "training", "time")
@@ -28,7 +33,7 @@ class Progress(keras.callbacks.Callback):
         best: Function without arguments: the best epoch so far, counted from 1.
     """
 
-    def __init__(self, metric, epochs: int, best: Callable[[], int | None]):
+    def __init__(self, metric: Metric, epochs: int, best: Callable[[], int | None]):
         super().__init__()
         self.metric = metric
         self.epochs = epochs
@@ -36,12 +41,12 @@ class Progress(keras.callbacks.Callback):
         self._clock = _Clock(epochs)
         self._bar = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the clock."""
         self._name = f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
         self._clock.begin(epoch, self.params.get("steps"))
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Moves the bar. It comes with the first batch, below the model's summary."""
         self._clock.tick(batch)
         if batch == 0 and sys.stdout.isatty():
@@ -52,12 +57,12 @@ class Progress(keras.callbacks.Callback):
             self._bar.set_postfix_str("  ".join(filter(None, shown)), refresh=False)
             self._bar.update()
 
-    def on_test_begin(self, logs=None):
-        """Says that the training part is through."""
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Says that the training part is done."""
         if self._bar is not None:
             self._bar.set_description_str(f"{self._name}, validation")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Puts a line in the place of the bar."""
         self.close()
         took = self._clock.end()
@@ -67,7 +72,7 @@ class Progress(keras.callbacks.Callback):
         print(_fitting(self._pieces(logs, best, times), room), flush=True)
 
     def close(self) -> None:
-        """Takes the bar away, so that nothing is written behind it."""
+        """Removes the bar, so that nothing is written behind it."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -104,32 +109,35 @@ class Measuring(keras.callbacks.Callback):
     Standard output may be read by a program. Where nobody watches there is none.
     """
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Any = None) -> None:
         """Makes the bar."""
         watched = sys.stderr.isatty()
         total = self.params.get("steps")
         self._bar = bar("measuring", total, sys.stderr, delay=1) if watched else None
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         """Moves it."""
         if self._bar is not None:
             self._bar.update()
 
-    def on_test_end(self, logs=None):
-        """Takes it away."""
+    def on_test_end(self, logs: Any = None) -> None:
+        """Removes it."""
         if self._bar is not None:
             self._bar.close()
 
 
-def bar(name: str, total: int | None, stream, *, delay: float = 0.0):
+def bar(
+    name: str, total: int | None, stream: TextIO, *, delay: float = 0.0
+) -> tqdm[Any]:
     """A bar of tqdm as wide as the terminal, of what is through: `name ███ 3/10, ...`.
 
     Args:
-        name: What stands before it.
+        name: Text before the bar.
         total: Number of steps, or None.
-        stream: Where it is drawn; it is taken away at the end.
+        stream: Where it is drawn; it is removed at the end.
         delay: Seconds before it appears.
     """
+    # tqdm: put off.
     from tqdm import tqdm
 
     counted = "{desc} {bar} {n_fmt}/{total_fmt}{postfix}"
@@ -205,7 +213,7 @@ class _Clock:
         if self._is_first and self._done > 1 and self.batches:
             rate = (time.monotonic() - self._first) / (self._done - 1)
             usual = rate * self.batches
-        epochs = self.epochs - self._epoch
+        epochs: float = self.epochs - self._epoch
         if usual is None or epochs < 1:
             return ""
         if self.batches:

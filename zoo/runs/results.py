@@ -7,15 +7,17 @@ import io
 import os
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
-from zoo.store.card import on_machine
 from zoo.datasets import DATASETS
-from zoo.system.errors import UserError
+from zoo.plain.scales import cells, headings
 from zoo.runs.evaluation import evaluate
+from zoo.store.card import on_machine
 from zoo.store.hub import from_preset
-from zoo.runs.report import cells, headings
+from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.task import Task
 
 COLUMNS = (
     "preset",
@@ -83,7 +85,7 @@ def measure(
     }
 
 
-def needs_files(task, dataset: str) -> bool:
+def needs_files(task: Task[Any, Any], dataset: str) -> bool:
     """Whether a data set is made of files, which a folder can have.
 
     Args:
@@ -144,8 +146,8 @@ def to_markdown(rows: Sequence[dict]) -> str:
                 levels,
             ]
         )
-    rows = ([cell.replace("|", r"\|") for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+    cells = ([cell.replace("|", r"\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells) + "\n"
 
 
 def _shown(row: dict, value: float) -> str:

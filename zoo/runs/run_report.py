@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 import bptt_keras as bk
+from zoo.plain.scales import worded
+from zoo.runs.report import verdict
+from zoo.store.folder import METADATA, read_json
 from zoo.system import limits
 from zoo.system.errors import UserError
-from zoo.store.folder import METADATA, read_json
 from zoo.system.reading import read_bytes
 from zoo.system.reading import read_json as read_any_json
-from zoo.runs.report import verdict, worded
 
 HISTORY, LOOKS, SAMPLE, REPORT = (
     "history.json",

@@ -1,13 +1,10 @@
-"""One training run: data, `fit`, files, preset; and how it goes on after a kill."""
+"""One training run: data, `fit`, files, preset; and how it resumes after a kill."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import math
-import os
-import platform
 import shutil
 import time
 from pathlib import Path
@@ -16,11 +13,12 @@ from typing import Any
 import keras
 
 import bptt_keras as bk
+from zoo.fitting.optimizers import clipped, keras_arguments
+from zoo.recipes.recipe import Training
 from zoo.runs.checkpoint import Checkpoint
 from zoo.runs.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
-from zoo.recipes.clipping import clipped, keras_arguments
-from zoo.system.errors import UserError, ZooError
-from zoo.system.files import recover_folder
+from zoo.runs.evaluation import measure
+from zoo.runs.facts import machine, versions
 from zoo.runs.monitoring import (
     Derived,
     KeepBest,
@@ -31,10 +29,11 @@ from zoo.runs.monitoring import (
     validation,
 )
 from zoo.runs.plots import plot_grad_norm, plot_metric
-from zoo.store.preset import Preset, check_preset_possible, load_preset, save_to_preset
 from zoo.runs.progress import Progress
-from zoo.recipes.recipe import Training
 from zoo.runs.run_report import HISTORY, LOOKS, REPORT, SAMPLE
+from zoo.store.preset import Preset, check_preset_possible, load_preset, save_to_preset
+from zoo.system.errors import UserError, ZooError
+from zoo.system.folders import recover_folder
 from zoo.tasks.task import Task
 
 PRESET, LAST = "preset", "last"
@@ -68,6 +67,8 @@ class Run:
         start: `Preset` whose weights the training begins with; None: fresh ones. The
             data must be those that its model reads: see `Task.adapted`.
         patient_since: Epoch from which `recipe.patience` counts at the earliest.
+        checkpoint: What `read_checkpoint` returned for `out`, from which `fit` goes on;
+            None: `fit` looks for one.
 
     Raises:
         UserError: If the data, or the weights to begin with, do not go with the recipe.
@@ -80,10 +81,11 @@ class Run:
         recipe: Training,
         out: Path,
         *,
-        jit="auto",
+        jit: str | bool = "auto",
         origin: dict | None = None,
         start: Preset | None = None,
         patient_since: int = 0,
+        checkpoint: dict | None = None,
     ):
         task.check(data, recipe)
         keras.utils.set_random_seed(recipe.seed)
@@ -111,9 +113,10 @@ class Run:
             task.METRIC, recipe.epochs, best=lambda: self.keeper.epoch
         )
         self.patient_since = patient_since
+        self._found = checkpoint
         self.facts = self._collect_facts()
         # What is trained must be what can be read again.
-        processing = task.processing_for(data, recipe)
+        processing = task.processing(data, recipe)
         check_preset_possible(self.model, processing, {"task": task.NAME, **self.facts})
         self._seconds, self._start = 0.0, time.perf_counter()
 
@@ -125,8 +128,8 @@ class Run:
         checkpoint in its folder goes on from there.
 
         Args:
-            stop: Whether the run ends where its checkpoint stands: what is there is
-                measured, and nothing is trained. The metadata tell of it.
+            stop: Whether the run ends at its checkpoint: what is there is measured, and
+                nothing more is trained. The metadata say so.
 
         Returns:
             The `Preset` of the best epoch, as read back from disk.
@@ -151,11 +154,11 @@ class Run:
                     verbose=0,
                     callbacks=[
                         Summary(),
-                        Derived(task),
+                        Derived(task.METRIC),
                         self.recorder,
                         self.keeper,
                         self.progress,
-                        *task.build_callbacks(self),
+                        *task.build_callbacks(recipe, self.recorder.history),
                         *self._watch(epoch),
                         patience,
                         checkpoint,
@@ -172,18 +175,20 @@ class Run:
                 f"The loss is no longer a number in epoch {history['epoch'][-1]}. "
                 "Lower --learning-rate or --clip."
             )
-        return self._finish(history["epoch"][-1])
+        return self._finish(int(history["epoch"][-1]))
 
     def restored(self) -> tuple[Checkpoint, int]:
         """A callback that writes checkpoints, and the epochs that are done.
 
-        The run goes on from the newest whole checkpoint in its folder, if there is one.
+        The run resumes from the newest whole checkpoint in its folder, if there is one.
         """
         recover_folder(self.preset_folder)
         checkpoint = Checkpoint(self.out / CHECKPOINT, self)
-        if not any((self.out / name).exists() for name in (CHECKPOINT, BEFORE)):
-            return checkpoint, 0
-        state, _ = read_checkpoint(self.out)
+        state, self._found = self._found, None
+        if state is None:
+            if not any((self.out / name).exists() for name in (CHECKPOINT, BEFORE)):
+                return checkpoint, 0
+            state, _ = read_checkpoint(self.out)
         return checkpoint, checkpoint.restore(state)
 
     def remarks(self) -> list[str]:
@@ -208,7 +213,7 @@ class Run:
         return self._seconds + time.perf_counter() - self._start
 
     def took(self, seconds: float) -> None:
-        """Says how long the run took before it was killed."""
+        """Tells the run how long it took before it was killed."""
         self._seconds = seconds
 
     def _watch(self, epoch: int) -> list:
@@ -242,7 +247,7 @@ class Run:
             **self.facts,
             "wall_time_seconds": round(self.seconds, 1),
         }
-        processing = self.task.processing_for(self.data, self.recipe)
+        processing = self.task.processing(self.data, self.recipe)
         return Preset(self.model, processing, metadata)
 
     def _finish(self, epochs: int) -> Preset:
@@ -267,14 +272,12 @@ class Run:
 
     def _measure(self, best: Preset) -> None:
         """Puts into the preset what is known once nothing is trained any more."""
-        from zoo.runs.evaluation import measure
-
         task, recipe, metric = self.task, self.recipe, best.metadata["metric"]
         data = task.tempered(best.model, self.data, recipe)
         if data is None:
             data = self.data
         else:
-            best.processing.update(task.processing_for(data, recipe))
+            best.processing.update(task.processing(data, recipe))
             metric["value"] = measure(task, best.model, data, recipe, "validation")
         if "test" in task.parts(data):
             value = measure(task, best.model, data, recipe, "test")
@@ -326,30 +329,3 @@ def _copy_weights(preset: Preset, model: keras.Model) -> None:
             f"{[w.shape for w in own]}. Leave out what changes the model."
         )
     model.set_weights(theirs)
-
-
-def machine() -> str:
-    """What TensorFlow computes on: the GPUs, or else the cores."""
-    import tensorflow as tf
-
-    gpus = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", "a GPU")
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-    return ", ".join(gpus) or f"{os.cpu_count()} CPU cores"
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
-    import tensorflow as tf
-
-    try:
-        own = importlib.metadata.version("bptt_keras")
-    except importlib.metadata.PackageNotFoundError:
-        own = getattr(bk, "__version__", "unknown")
-    return {
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "bptt_keras": own,
-    }

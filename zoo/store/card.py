@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.runs.report import cells, headings, result_rows
+from zoo.plain.scales import cells, headings
 
 TEMPLATE = """\
 # {task} on {name}
@@ -70,6 +70,23 @@ def card(metadata: dict) -> str:
         stopped=_stopped(metadata),
         seeds=_seeds(metadata),
     )
+
+
+def result_rows(metadata: dict) -> list[tuple[str, float]]:
+    """The result, the published references and the baselines.
+
+    Args:
+        metadata: As in a preset's `metadata.json`.
+
+    Returns:
+        Rows `(name, value of the metric)`.
+    """
+    rows = {
+        "this model": metadata["metric"]["value"],
+        **metadata["references"],
+        **metadata["baselines"],
+    }
+    return list(rows.items())
 
 
 def on_machine(metadata: dict) -> str:

@@ -1,39 +1,43 @@
-"""Whether a preset is whole and within the limits, found out without TensorFlow.
+"""Whether a preset is whole and within the limits, without TensorFlow.
 
 So a damaged preset is refused at once, and none fills the memory.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from pathlib import Path
 
 from zoo.models.sizes import Sizes, sizes_of
 from zoo.models.weights_file import check_weights, largest_file
+from zoo.store.files import CheckedPreset, PresetFiles
 from zoo.store.folder import (
     CONFIG,
     METADATA,
     WEIGHTS,
-    are_numbers,
+    check_metadata,
     find_preset,
     read_json,
     read_metadata,
 )
-from zoo.store.manifest import sha256_of
 from zoo.system import limits
 from zoo.system.errors import UserError
+from zoo.tasks import TASKS
+from zoo.texts.vocabulary import Vocabulary
+from zoo.texts.words import Words
 
 FORMAT = 2
 
 
-def check_preset(folder: str | os.PathLike) -> tuple[dict, dict]:
+def check_preset(preset: str | os.PathLike | PresetFiles) -> CheckedPreset:
     """Reads and checks a preset as far as that goes without TensorFlow.
 
     Args:
-        folder: As for `find_preset`.
+        preset: A folder as for `find_preset`, or its files. Weights whose checksum is
+            known are not hashed again.
 
     Returns:
-        Its config and its metadata.
+        Its files, config and metadata, from which `load_preset` goes on.
 
     Raises:
         UserError: If a file is missing, damaged, or larger than it may be, or the
@@ -43,17 +47,62 @@ def check_preset(folder: str | os.PathLike) -> tuple[dict, dict]:
         import zoo
         from zoo.store.check import check_preset
 
-        config, metadata = check_preset(zoo.store.hub.locate("echo-8"))
-        assert metadata["task"] == "delayed-echo"
+        checked = check_preset(zoo.store.hub.locate("echo-8"))
+        assert checked.metadata["task"] == "delayed-echo"
     """
-    folder = find_preset(folder)
-    config, metadata = read_config(folder), read_metadata(folder)
-    _check_weights(
-        folder / WEIGHTS,
+    files = preset if isinstance(preset, PresetFiles) else PresetFiles.at(preset)
+    config, metadata = read_config(files.folder), read_known_metadata(files.folder)
+    expected, weights = (
         metadata.get("weights_sha256"),
         sizes_of(config["model"]).weights,
     )
-    return config, metadata
+    sha256 = _check_weights(files, expected, weights)
+    files = dataclasses.replace(files, sums={**files.sums, WEIGHTS: sha256})
+    return CheckedPreset(files, config, metadata)
+
+
+def read_known_metadata(folder: str | os.PathLike) -> dict:
+    """The metadata of a preset of a task that is here.
+
+    Args:
+        folder: As for `find_preset`.
+
+    Returns:
+        What `read_metadata` returns; `zoo.tasks.TASKS` has its task, which takes its
+        recipe.
+
+    Raises:
+        UserError: If there is no preset, or its metadata are not of this kind.
+    """
+    metadata = read_metadata(folder)
+    try:
+        check_task(metadata)
+    except ValueError as error:
+        path = find_preset(folder) / METADATA
+        raise UserError(f"The preset file {path} is damaged: {error}.") from None
+    return metadata
+
+
+def check_task(metadata: dict) -> None:
+    """Checks that the task of some metadata is here, and takes their recipe.
+
+    Raises:
+        ValueError: Says what is wrong.
+    """
+    name = metadata["task"]
+    if not isinstance(name, str) or name not in TASKS:
+        raise ValueError(f"there is no task {name!r} here")
+    TASKS[name].recipe_from(metadata["recipe"])
+
+
+def check_known_metadata(metadata: dict) -> None:
+    """Checks what commands rely on, the task included.
+
+    Raises:
+        ValueError: Says what is wrong.
+    """
+    check_metadata(metadata)
+    check_task(metadata)
 
 
 def read_config(folder: str | os.PathLike) -> dict:
@@ -81,14 +130,16 @@ def read_config(folder: str | os.PathLike) -> dict:
 
 
 def check_config(config: dict) -> Sizes:
-    """Looks at the model and the processing of a config.
+    """Checks the model and the processing of a config.
 
     Raises:
         ValueError: Says what is wrong.
     """
-    for name in ("model", "processing"):
-        if not isinstance(config.get(name), dict):
-            raise ValueError(f"{name!r} is missing")
+    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    from zoo.store import json_models
+    from zoo.system.validation import hold
+
+    hold(json_models.Config, config)
     sizes, processing = sizes_of(config["model"]), config["processing"]
     ids = _ids(processing)
     if ids is not None and (sizes.ids, sizes.outputs) != (ids, ids):
@@ -96,16 +147,11 @@ def check_config(config: dict) -> Sizes:
             f"{ids} ids in the vocabulary, {sizes.ids} read and {sizes.outputs} "
             "answered by the model"
         )
-    for name in ("mean", "deviation"):
-        if not are_numbers(processing.get(name, [])):
-            raise ValueError(f"{name} must be finite numbers")
+    hold(json_models.Processing, processing, wrong="{field} must be finite numbers")
     return sizes
 
 
 def _ids(processing: dict) -> int | None:
-    from zoo.texts.vocabulary import Vocabulary
-    from zoo.texts.words import Words
-
     try:
         if "vocabulary" in processing:
             return Vocabulary(processing["vocabulary"]).size
@@ -116,7 +162,9 @@ def _ids(processing: dict) -> int | None:
     return None
 
 
-def _check_weights(path: Path, sha256: str | None, weights: int) -> None:
+def _check_weights(files: PresetFiles, expected: str | None, weights: int) -> str:
+    """The checksum of the weights, if they are those of the model."""
+    path = files.folder / WEIGHTS
     if not path.is_file():
         raise UserError(f"The preset file {path} is missing.")
     size, most = path.stat().st_size, largest_file(weights)
@@ -125,7 +173,8 @@ def _check_weights(path: Path, sha256: str | None, weights: int) -> None:
             f"The preset file {path} does not hold this model's weights: it has "
             f"{size:,} bytes, and {weights:,} weights take {most:,} at most."
         )
-    if sha256_of(path) != sha256:
+    sha256 = files.weights_sha256
+    if sha256 != expected:
         raise UserError(
             f"The preset file {path} is damaged: its checksum is not that of "
             f"{METADATA}."
@@ -136,3 +185,4 @@ def _check_weights(path: Path, sha256: str | None, weights: int) -> None:
         raise UserError(
             f"The preset file {path} does not hold this model's weights: {error}."
         ) from None
+    return sha256

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
-import unicodedata
 from pathlib import Path
 
 from zoo.system import limits
 from zoo.system.errors import UserError
-from zoo.system.files import whole_folder
+from zoo.system.folders import whole_folder
 from zoo.system.reading import read_json as read_any_json
+from zoo.system.reading import require_plain
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 CARD = "README.md"
@@ -32,11 +31,12 @@ def find_preset(folder: str | os.PathLike) -> Path:
 
 
 def read_metadata(folder: str | os.PathLike) -> dict:
-    """The metadata of a preset, read without TensorFlow.
+    """The metadata of a preset, read without TensorFlow and without the tasks.
 
     Returns:
-        What `metadata.json` holds: with a task of this zoo, its recipe, a metric, data
-        with a name, and the numbers that a card shows.
+        What `metadata.json` holds: with a task, its recipe, a metric, data with a name,
+        and the numbers that a card shows. Whether the task is here,
+        `zoo.store.check.read_known_metadata` says.
 
     Raises:
         UserError: If there is no preset, or its metadata are not of this kind.
@@ -51,87 +51,18 @@ def read_metadata(folder: str | os.PathLike) -> dict:
 
 
 def check_metadata(metadata: dict) -> None:
-    """Looks at what commands rely on.
+    """Checks what commands rely on.
 
     Raises:
         ValueError: Says what is wrong.
     """
-    try:
-        _check(metadata)
-    except KeyError as error:
-        raise ValueError(f"{error} is missing") from None
-    except (AttributeError, TypeError) as error:
-        raise ValueError(str(error)) from None
-
-
-def _check(metadata: dict) -> None:
-    from zoo.tasks import TASKS
-    from zoo.tasks.task import PARTS
-
-    def require(holds, what):
-        if not holds:
-            raise ValueError(f"{what} is not what it must be")
+    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    from zoo.store.json_models import Metadata
+    from zoo.system.validation import hold
 
     require_plain(metadata)
-    name, metric = metadata["task"], metadata["metric"]
-    if not isinstance(name, str) or name not in TASKS:
-        raise ValueError(f"there is no task {name!r} here")
-    TASKS[name].recipe_from(metadata["recipe"])
-    for key in ("name", "unit", "part"):
-        require(isinstance(metric[key], str), f"metric: {key}")
-    require(metric["part"] in PARTS, "metric: part")
-    require(is_number(metric["value"]), "metric: value")
-    require(isinstance(metadata["data"]["name"], str), "data: name")
-    for key in ("parameters", "wall_time_seconds"):
-        require(is_number(metadata[key]), key)
-    for key in ("baselines", "references"):
-        require(all(map(is_number, metadata[key].values())), key)
-    require(all(map(is_number, metadata.get("seeds", {}).values())), "seeds")
-    require(isinstance(metadata["versions"], dict), "versions")
-    require(is_number(metadata.get("stopped_after", 1)), "stopped_after")
-    require(isinstance(metadata.get("machine", ""), str), "machine")
-    for key in ("epoch", "validation"):
-        require(is_number(metric.get(key, 1)), f"metric: {key}")
-
-
-def is_number(value) -> bool:
-    """Whether a value of a JSON file is a finite number."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer that no float holds
-        return False
-
-
-def are_numbers(values, least: float = -math.inf) -> bool:
-    """Whether a value of a JSON file is a list of finite numbers >= `least`."""
-    return isinstance(values, list) and all(
-        is_number(value) and value >= least for value in values
-    )
-
-
-def are_texts(values) -> bool:
-    """Whether a value of a JSON file is a list of texts."""
-    return isinstance(values, list) and all(isinstance(v, str) for v in values)
-
-
-def require_plain(value) -> None:
-    """Refuses text that does more to a terminal than to be shown, or cannot be shown.
-
-    Raises:
-        ValueError: If a string in a value of JSON has a control character, or half a
-            pair of surrogates.
-    """
-    if isinstance(value, str):
-        if any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
-            raise ValueError(f"{value!r:.100} has a control character")
-    elif isinstance(value, dict):
-        for item in value.items():
-            require_plain(list(item))
-    elif isinstance(value, list):
-        for item in value:
-            require_plain(item)
+    # Which task and what recipe there may be, `zoo.store.check` knows.
+    hold(Metadata, metadata)
 
 
 def read_json(path: Path, *, at_most: int = limits.METADATA) -> dict:

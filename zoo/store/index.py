@@ -1,13 +1,13 @@
-"""The list of a release: which presets there are, and by which checksums."""
+"""The list of a release: which presets it has, and their checksums."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
-from zoo.store.folder import is_number, require_plain
-from zoo.store.manifest import MANIFEST, is_sha256, sha256_of
+from zoo.store.manifest import MANIFEST, Manifest, sha256_of
 from zoo.system import limits
 from zoo.system.errors import UserError, ZooError
 from zoo.system.reading import parse_json
@@ -16,16 +16,17 @@ INDEX = "index.json"
 FORMAT = 1
 LARGEST = limits.INDEX
 LONGEST_NAME = 64
+_WRONG = "{where} cannot be the {kind} {value}"
 # The presets that come with the package, and the index of all that belong to it.
 SHIPPED = Path(__file__).parents[1] / "presets"
 
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
-    """What an index says of a preset.
+    """What an index says about a preset.
 
     Args:
-        name: By which it is asked for.
+        name: The name that users ask for.
         manifest_sha256: Checksum of its manifest, and so of all its files.
         size: Bytes of its files.
         task: Task that it was trained on.
@@ -68,8 +69,8 @@ class Index:
     mirrors: tuple[str, ...] = ()
 
 
-def is_name(value) -> bool:
-    """Whether a preset can be called so: it is a folder, and a part of an address."""
+def is_name(value: object) -> bool:
+    """Whether a preset may have this name, that of a folder and part of an address."""
     pattern = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
     return (
         isinstance(value, str)
@@ -82,7 +83,7 @@ def is_name(value) -> bool:
 
 
 def require_name(name: str) -> None:
-    """Raises `UserError` unless a preset can be called so."""
+    """Raises `UserError` unless a preset may have this name."""
     if not is_name(name):
         raise UserError(
             "The name of a preset must be small letters and digits, with single dots, "
@@ -122,19 +123,16 @@ def read_index(content: bytes, origin: str) -> Index:
     Raises:
         ZooError: If it is none.
     """
+    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    from zoo.store import json_models
+    from zoo.system.validation import hold
+
     try:
-        value = parse_json(content)
-        if value["format"] != FORMAT:
-            raise ValueError(f"format {value['format']!r}, not {FORMAT}")
-        presets = {name: _listed(name, row) for name, row in value["presets"].items()}
-        mirrors = tuple(value.get("mirrors", ()))
-        if len(mirrors) > limits.MIRRORS:
-            raise ValueError(f"{len(mirrors):,} mirrors, above {limits.MIRRORS}")
-        if not all(isinstance(mirror, str) for mirror in mirrors):
-            raise ValueError("a mirror that is no address")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        value = hold(json_models.Index, parse_json(content), wrong=_WRONG)
+        presets = {name: _listed(name, row) for name, row in value.presets.items()}
+    except ValueError as error:
         raise ZooError(f"{origin} is no index of presets: {error}.") from None
-    return Index(presets, mirrors)
+    return Index(presets, tuple(value.mirrors))
 
 
 def to_json(index: Index) -> dict:
@@ -146,7 +144,7 @@ def to_json(index: Index) -> dict:
     return {"format": FORMAT, "mirrors": list(index.mirrors), "presets": rows}
 
 
-def listed(name: str, metadata: dict, manifest) -> Listed:
+def listed(name: str, metadata: dict, manifest: Manifest) -> Listed:
     """The entry of a preset.
 
     Args:
@@ -176,18 +174,12 @@ def listed(name: str, metadata: dict, manifest) -> Listed:
         raise UserError(f"The metadata of preset {name} lack: {error}.") from None
 
 
-def _listed(name: str, row: dict) -> Listed:
-    entry = Listed(name=name, **row)
-    require_plain(row)
-    for field in dataclasses.fields(Listed):
-        value = getattr(entry, field.name)
-        known = {
-            "int": type(value) is int and 0 <= value < 2**53,
-            "float": is_number(value),
-            "str": isinstance(value, str),
-        }
-        if not known[field.type]:
-            raise ValueError(f"{field.name}={value!r:.100}")
-    if not is_name(name) or not is_sha256(entry.manifest_sha256):
-        raise ValueError(f"the name {name!r} or its checksum")
-    return entry
+def _listed(name: str, row: Any) -> Listed:
+    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    from zoo.store import json_models
+    from zoo.system.validation import hold
+
+    hold(json_models.Row, row, wrong=_WRONG)
+    if not is_name(name):
+        raise ValueError(f"the name {name!r:.100}")
+    return Listed(name=name, **row)

@@ -1,7 +1,7 @@
 """The list of a preset's files: what arrives must be what was published.
 
 `manifest.json` lies beside the files and names each with its size and checksum. The
-checksum of the manifest stands for all of them: who knows it can take the files from
+checksum of the manifest vouches for all of them: who knows it can take the files from
 anywhere.
 """
 
@@ -13,12 +13,14 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.store.folder import CARD, CONFIG, METADATA, WEIGHTS
 from zoo.system import limits
 from zoo.system.errors import UserError, ZooError
-from zoo.system.files import make_folder, new_folder
+from zoo.system.files import make_folder
+from zoo.system.folders import new_folder
 from zoo.system.reading import parse_json
 
 MANIFEST = "manifest.json"
@@ -31,6 +33,7 @@ LARGEST = {
     CARD: limits.CARD,
     WEIGHTS: limits.WEIGHTS_FILE,
 }
+_WRONG = "{where} cannot be the {kind} {value}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,11 @@ class Manifest:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(entry.size for entry in self.files.values())
+
+    @property
+    def sums(self) -> dict[str, str]:
+        """`{name: SHA-256}` of all files."""
+        return {name: entry.sha256 for name, entry in self.files.items()}
 
     def check(self, name: str, path: str | os.PathLike) -> None:
         """Compares a file with the entry of a name.
@@ -85,20 +93,35 @@ def read_manifest(content: bytes, origin: str) -> Manifest:
         ZooError: If it is none, names other files than the four of a preset, or sizes
             above the limits.
     """
+    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    from zoo.store import json_models
+    from zoo.system.validation import hold
+
     try:
-        value = parse_json(content)
-        if value["format"] != FORMAT:
-            raise ValueError(f"format {value['format']!r}, not {FORMAT}")
-        if set(value["files"]) != set(FILES):
-            raise ValueError(f"files {sorted(value['files'])}, not {sorted(FILES)}")
-        files = {name: _entry(name, row) for name, row in value["files"].items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        rows = hold(json_models.Manifest, parse_json(content), wrong=_WRONG).files
+        if set(rows) != set(FILES):
+            raise ValueError(f"files {sorted(rows)}, not {sorted(FILES)}")
+        files = {}
+        for name, row in rows.items():
+            file = hold(json_models.File, row, wrong=_WRONG)
+            if not 0 <= file.size <= LARGEST[name]:
+                raise ValueError(
+                    f"a {name} of {file.size} bytes (at most {LARGEST[name]:,})"
+                )
+            files[name] = Entry(file.size, file.sha256)
+    except ValueError as error:
         raise ZooError(f"{origin} is no manifest of a preset: {error}.") from None
     return Manifest(files, hashlib.sha256(content).hexdigest())
 
 
-def make_manifest(folder: str | os.PathLike) -> bytes:
+def make_manifest(
+    folder: str | os.PathLike, sums: Mapping[str, str] | None = None
+) -> bytes:
     """The content of the manifest of a preset folder.
+
+    Args:
+        folder: The preset folder.
+        sums: `{name: SHA-256}` of files that have been hashed; the others are now.
 
     Raises:
         UserError: If one of the four files is missing, a link, or larger than may be.
@@ -115,7 +138,8 @@ def make_manifest(folder: str | os.PathLike) -> bytes:
                 f"{path} has {size:,} bytes; at most {LARGEST[name]:,} can be "
                 "published."
             )
-        rows[name] = {"size": size, "sha256": sha256_of(path)}
+        known = (sums or {}).get(name)
+        rows[name] = {"size": size, "sha256": known or sha256_of(path)}
     text = json.dumps({"format": FORMAT, "files": rows}, indent=2)
     return f"{text}\n".encode()
 
@@ -152,15 +176,6 @@ def sha256_of(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
-def is_sha256(value) -> bool:
+def is_sha256(value: object) -> bool:
     """Whether a value is written as `sha256_of` writes."""
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
-
-
-def _entry(name: str, row: dict) -> Entry:
-    size, sha256 = row["size"], row["sha256"]
-    if type(size) is not int or not 0 <= size <= LARGEST[name]:
-        raise ValueError(f"a {name} of {size} bytes (at most {LARGEST[name]:,})")
-    if not is_sha256(sha256):
-        raise ValueError(f"{sha256!r} is no sha256")
-    return Entry(size, sha256)
+    return isinstance(value, str) and re.fullmatch(limits.SHA256, value) is not None

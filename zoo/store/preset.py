@@ -12,19 +12,20 @@ import numpy as np
 from zoo.models.config import from_config, to_config
 from zoo.models.weights import save_weights
 from zoo.store.card import card
-from zoo.store.check import FORMAT, check_config, check_preset
-from zoo.store.folder import (
-    CARD,
-    CONFIG,
-    METADATA,
-    WEIGHTS,
-    check_metadata,
-    find_preset,
+from zoo.store.check import (
+    FORMAT,
+    check_config,
+    check_known_metadata,
+    check_preset,
 )
+from zoo.store.files import CheckedPreset, PresetFiles
+from zoo.store.folder import CARD, CONFIG, METADATA, WEIGHTS
 from zoo.store.manifest import sha256_of
 from zoo.system import limits
 from zoo.system.errors import UserError
-from zoo.system.files import as_json, new_folder, write_json, write_text
+from zoo.system.files import as_json, write_json, write_text
+from zoo.system.folders import new_folder
+from zoo.texts.encoded import vocabulary_of
 from zoo.texts.own_text import universal
 from zoo.texts.vocabulary import Vocabulary
 from zoo.texts.words import Words
@@ -32,7 +33,7 @@ from zoo.texts.words import Words
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A trained model and what belongs to it.
+    """A trained model and what belongs with it.
 
     Args:
         model: A plain `keras.Sequential` from ids `(batch, time)`, or from floats
@@ -66,11 +67,7 @@ class Preset:
         Raises:
             ValueError: If it is no such model.
         """
-        if "vocabulary" in self.processing:
-            return Vocabulary(self.processing["vocabulary"])
-        if "words" in self.processing:
-            return Words(self.processing["words"])
-        raise ValueError("This preset is no model of text: it has no vocabulary.")
+        return vocabulary_of(self.processing)
 
     def encode(self, text: str) -> np.ndarray:
         """The ids that a model of text reads a text as.
@@ -197,12 +194,13 @@ def save_to_preset(
         write_text(new / CARD, card(metadata))
 
 
-def load_preset(folder: str | os.PathLike) -> Preset:
+def load_preset(source: str | os.PathLike | PresetFiles | CheckedPreset) -> Preset:
     """Reads a preset folder. No code in it is run: see `zoo.models.config`.
 
     Args:
-        folder: The preset folder, or the folder of a training run that has one in
-            `preset`.
+        source: The preset folder, or the folder of a training run that has one in
+            `preset`; or its files; or what `check_preset` returned, which is not
+            checked again.
 
     Returns:
         The `Preset`, its model built and with its weights.
@@ -211,8 +209,8 @@ def load_preset(folder: str | os.PathLike) -> Preset:
         UserError: If the folder or one of its files is missing, damaged, or of
             another format.
     """
-    folder = find_preset(folder)
-    config, metadata = check_preset(folder)
+    checked = source if isinstance(source, CheckedPreset) else check_preset(source)
+    folder, config = checked.files.folder, checked.config
     try:
         model = from_config(config["model"])
     except ValueError as error:
@@ -233,7 +231,7 @@ def load_preset(folder: str | os.PathLike) -> Preset:
         raise UserError(
             f"The preset file {path} does not hold this model's weights: {error}"
         ) from None
-    return Preset(model, config["processing"], metadata)
+    return Preset(model, config["processing"], checked.metadata)
 
 
 def check_preset_possible(
@@ -264,7 +262,7 @@ def check_preset_possible(
     try:
         config = _config(model, processing)
         check_config(config)
-        check_metadata(metadata)
+        check_known_metadata(metadata)
         for name, value, most in (
             (CONFIG, config, limits.CONFIG),
             (METADATA, metadata, limits.METADATA - _TO_COME),

@@ -6,8 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo.store.addresses import require_address
+from zoo.store.check import check_preset
+from zoo.store.files import CheckedPreset
 from zoo.store.folder import CONFIG
-from zoo.store.hub import locate, require_address
+from zoo.store.hub import locate_files
 from zoo.store.index import (
     INDEX,
     LARGEST,
@@ -20,16 +23,19 @@ from zoo.store.index import (
     to_json,
 )
 from zoo.store.manifest import MANIFEST, copy_preset, make_manifest, read_manifest
-from zoo.store.preset import load_preset, save_to_preset
+from zoo.store.preset import Preset, load_preset, save_to_preset
 from zoo.system import limits
 from zoo.system.errors import UserError
 from zoo.system.files import atomic_path, make_folder, write_json, write_text
 from zoo.system.reading import read_bytes
 from zoo.tasks import TASKS
 
+# Where a preset is, or what is known of it.
+Source = str | os.PathLike | CheckedPreset
+
 
 def export_preset(
-    runs: Sequence[str | os.PathLike], folder: str | os.PathLike, *, half: bool = False
+    runs: Sequence[Source], folder: str | os.PathLike, *, half: bool = False
 ) -> dict:
     """Writes the best of several trainings of a recipe as one preset.
 
@@ -38,7 +44,7 @@ def export_preset(
 
     Args:
         runs: Preset folders, or folders of training runs, that differ by nothing but
-            their seeds.
+            their seeds; or what `check_preset` returned for them.
         folder: The preset to write, or a file `.keras` for the model alone; its parents
             are made.
         half: Whether weights are stored in half precision.
@@ -53,10 +59,10 @@ def export_preset(
     if not runs:
         raise UserError("At least one run must be given.")
     folder = Path(folder)
-    places = [locate(run) for run in runs]
-    if folder.resolve() in {place.resolve() for place in places}:
+    checked = [_checked(run) for run in runs]
+    if folder.resolve() in {run.files.folder.resolve() for run in checked}:
         raise UserError(f"The preset would replace a run that is read: {folder}")
-    presets = [load_preset(place) for place in places]
+    presets = [load_preset(run) for run in checked]
     try:
         best = _best(presets)
     except (KeyError, TypeError) as error:
@@ -72,7 +78,7 @@ def export_preset(
 
 def publish(
     folder: str | os.PathLike,
-    presets: Sequence[str | os.PathLike] = (),
+    presets: Sequence[Source] = (),
     *,
     mirrors: Sequence[str] = (),
 ) -> Index:
@@ -84,7 +90,8 @@ def publish(
     Args:
         folder: The release folder.
         presets: What to add: preset folders, which keep their names, or names of the
-            package's presets. None at all: those of the package, for a new release.
+            package's presets; or what `check_preset` returned for them. None at all:
+            those of the package, for a new release.
         mirrors: Addresses where the release will be, in the order of trial, for its
             index. None: those that the index has.
 
@@ -112,18 +119,21 @@ def publish(
         require_name(name)
         if names.count(name) > 1:
             raise UserError(f"Two presets have the same name, {name}.")
-    sources = dict(zip(names, map(locate, presets), strict=True))
+    sources = dict(zip(names, map(_checked, presets), strict=True))
     if not sources and not there:
-        sources = {name: locate(name) for name in own_index().presets}
+        sources = {name: _checked(name) for name in own_index().presets}
+    kept = {name: path for name, path in there.items() if name not in sources}
+    every = {**{name: check_preset(path) for name, path in kept.items()}, **sources}
     # All of them are read before anything is written.
     rows, manifests = {}, {}
-    for name, source in sorted({**there, **sources}.items()):
-        metadata = load_preset(source).metadata
-        manifests[name] = content = make_manifest(source)
+    for name, checked in sorted(every.items()):
+        metadata, files = load_preset(checked).metadata, checked.files
+        manifests[name] = content = make_manifest(files.folder, files.sums)
         rows[name] = listed(name, metadata, read_manifest(content, name))
     index = Index(rows, tuple(mirrors) or _mirrors_of(folder))
     make_folder(folder)
-    for name, source in sources.items():
+    for name, checked in sources.items():
+        source = checked.files.folder
         if source.resolve() != (folder / name).resolve():
             copy_preset(source, folder / name)
     for name, content in manifests.items():
@@ -132,7 +142,13 @@ def publish(
     return index
 
 
-def _best(presets):
+def _checked(source: Source) -> CheckedPreset:
+    if isinstance(source, CheckedPreset):
+        return source
+    return check_preset(locate_files(source))
+
+
+def _best(presets: Sequence[Preset]) -> Preset:
     """The preset that validates best, with what all seeds reached."""
     first = presets[0].metadata
     task = TASKS[first["task"]]
@@ -145,7 +161,7 @@ def _best(presets):
         metric = preset.metadata["metric"]
         return metric.get("validation", metric["value"])
 
-    seeds = {}
+    seeds: dict[str, float] = {}
     best = presets[0]
     for preset in presets:
         if same(preset.metadata) != same(first):
@@ -166,8 +182,8 @@ def _best(presets):
     return best
 
 
-def _name_of(source: str | os.PathLike) -> str:
-    path = Path(source)
+def _name_of(source: Source) -> str:
+    path = Path(source.files.source if isinstance(source, CheckedPreset) else source)
     # The `preset` of a run is called by the run.
     return path.parent.name if path.name == "preset" else path.name
 

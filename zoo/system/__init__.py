@@ -1,1 +1,1 @@
-"""Files, the network, limits and errors: what everything else stands on."""
+"""Files, the network, limits and errors: what everything else builds on."""

@@ -11,10 +11,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from zoo.system.errors import ZooError
-from zoo.system.files import one_at_a_time
+from zoo.system.locks import one_at_a_time
 
 OFFLINE = "BPTT_ZOO_OFFLINE"
 TIMEOUT = 10.0  # seconds until a connection, and between two pieces
@@ -28,12 +29,16 @@ class Unreachable(ZooError):
     """No address gave an answer, so nobody knows what it would have been."""
 
 
+# What raises `ZooError` if a path has not the file.
+Check = Callable[[Path], object]
+
+
 def download(
     urls: str | Sequence[str],
     path: str | os.PathLike,
     *,
     limit: int,
-    check: Callable[[Path], object],
+    check: Check,
     size: int | None = None,
     label: str | None = None,
     again: bool = False,
@@ -102,7 +107,7 @@ def is_offline() -> bool:
     return os.environ.get(OFFLINE, "0") not in ("", "0")
 
 
-def _is_good(path: Path, check) -> bool:
+def _is_good(path: Path, check: Check) -> bool:
     """Whether the file is there, and is the right one."""
     try:
         check(path)
@@ -111,9 +116,9 @@ def _is_good(path: Path, check) -> bool:
     return True
 
 
-def _attempts(transfer: _Transfer, check) -> _Refused | None:
+def _attempts(transfer: _Transfer, check: Check) -> _Refused | None:
     """Why an address does not give the file, or None once its part is complete."""
-    failure = None
+    failure: _Refused | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE * 2 ** (attempt - 1))
@@ -156,7 +161,9 @@ class _OutOfRange(OSError):
 class _Transfer:
     """One address and the part of its file that is here."""
 
-    def __init__(self, url, part, limit, size, label):
+    def __init__(
+        self, url: str, part: Path, limit: int, size: int | None, label: str | None
+    ):
         self.url = url
         self.part = part
         self.limit = limit if size is None else size
@@ -208,6 +215,7 @@ class _Transfer:
         return start
 
     def _copy(self, response, expected: int | None) -> None:
+        # tqdm: put off.
         from tqdm.auto import tqdm
 
         began, before = time.monotonic(), self.received
@@ -245,14 +253,16 @@ class _Transfer:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirections, but not from https to anything less."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if new not in ("http", "https") or (old, new) == ("https", "http"):
             raise _Refused(f"it redirects to {newurl}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _open(url: str, start: int):
+def _open(url: str, start: int) -> Any:
     """An open answer.
 
     Raises:
@@ -287,7 +297,7 @@ def _open(url: str, start: int):
         raise _NoAnswer(reason) from None
 
 
-def _within(seconds: float, function: Callable[[], object]):
+def _within(seconds: float, function: Callable[[], Any]) -> Any:
     """What a function returns or raises, in a thread of its own.
 
     Raises:

@@ -8,7 +8,7 @@ import importlib.util
 from zoo.system.errors import ZooError
 
 TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly")
-# Module -> the extra that has it. All that `setup.cfg` lists for `zoo` stand here.
+# Module -> the extra that has it. All that `setup.cfg` lists for `zoo` are here.
 EXTRAS = {
     "tensorflow": "cpu",
     "tensorflow_datasets": "zoo",
@@ -17,6 +17,7 @@ EXTRAS = {
     "matplotlib": "zoo",
     "mido": "zoo",
     "pandas": "zoo",
+    "pydantic": "zoo",
     "shtab": "zoo",
     "tqdm": "zoo",
 }

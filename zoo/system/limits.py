@@ -21,6 +21,7 @@ METADATA = 4 * MiB
 CHECKPOINT = 400 * 10**6
 CARD = MiB
 MANIFEST = 10_000
+SHA256 = "[0-9a-f]{64}"  # how a checksum is written
 INDEX = MiB
 # A piece of music in MIDI takes some 100 KB; each byte is looked at in Python.
 MIDI = MiB

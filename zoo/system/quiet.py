@@ -31,9 +31,11 @@ def import_tensorflow() -> None:
             f"KERAS_BACKEND names another package: {backend}. Unset it."
         )
     with _held_back():
+        # TensorFlow: put off, this is where it is imported.
         import tensorflow  # noqa: F401
         import tensorflow_datasets  # noqa: F401
     try:
+        # bptt_keras: put off.
         import bptt_keras  # noqa: F401
     except ValueError as error:
         raise UserError(str(error)) from None

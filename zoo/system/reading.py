@@ -9,6 +9,7 @@ import re
 import stat
 import sys
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,28 @@ def parse_json(content: bytes) -> Any:
     return value
 
 
+def require_plain(value: Any) -> None:
+    """Refuses text that does more to a terminal than to be shown, or cannot be shown.
+
+    Raises:
+        ValueError: If a string in a value of JSON has a control character, or half a
+            pair of surrogates.
+    """
+    if isinstance(value, str):
+        if any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
+            raise ValueError(f"{value!r:.100} has a control character")
+    elif isinstance(value, dict):
+        for item in value.items():
+            require_plain(list(item))
+    elif isinstance(value, list):
+        for item in value:
+            require_plain(item)
+
+
 _TOO_DEEP = f"it is nested more than {limits.DEPTH} deep"
 
 
-def _items(outer: dict | list):
+def _items(outer: dict | list) -> Iterable[Any]:
     return outer.values() if isinstance(outer, dict) else outer
 
 
@@ -163,7 +182,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _opener(path, flags):
+def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.system.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What stands for a value that is missing.
 MISSING = (
@@ -27,7 +32,9 @@ def is_number(text: str) -> bool:
     return len(text) < 100 and _NUMBER.fullmatch(text) is not None
 
 
-def decimal_sign(columns, delimiter: str, given: str | None) -> str:
+def decimal_sign(
+    columns: Iterable[Iterable[str]], delimiter: str, given: str | None
+) -> str:
     """Which sign the table's fractions have.
 
     Args:
@@ -68,7 +75,7 @@ def decimal_sign(columns, delimiter: str, given: str | None) -> str:
     return "comma" if comma else "point"
 
 
-def to_numbers(texts, sign: str) -> tuple[np.ndarray, np.ndarray]:
+def to_numbers(texts: pd.Series, sign: str) -> tuple[np.ndarray, np.ndarray]:
     """Texts as numbers.
 
     Args:
@@ -76,9 +83,10 @@ def to_numbers(texts, sign: str) -> tuple[np.ndarray, np.ndarray]:
         sign: Of `decimal_sign`.
 
     Returns:
-        `(values, wrong)`: float64, NaN where there is no number; and where a text
-        stands that is no number.
+        `(values, wrong)`: float64, NaN where there is no number; and where there
+        is a text that is no number.
     """
+    # pandas: put off.
     import pandas as pd
 
     texts = texts.astype("str").str.strip() if texts.dtype != object else texts

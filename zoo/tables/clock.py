@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.tables.times import written
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SECOND = 10**9
 _UNITS = {"s": SECOND, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -42,7 +46,7 @@ class Clock:
     step: tuple[str, float] | None
 
     @classmethod
-    def of(cls, name: str, times, form: str | None) -> Clock:
+    def of(cls, name: str, times: Any, form: str | None) -> Clock:
         """With the step that most rows have from the one before."""
         if form is None:
             return cls(name, times, form, _step_of_numbers(times))
@@ -83,7 +87,7 @@ class Clock:
             return np.busday_count(days[:-1], days[1:]).astype(float)
         return np.diff(_plain(self.times)) / size
 
-    def after(self, count: int):
+    def after(self, count: int) -> np.ndarray:
         """The times of the rows that come next.
 
         Args:
@@ -91,14 +95,15 @@ class Clock:
         """
         return self._from(-1, np.arange(1, count + 1))
 
-    def complete(self):
+    def complete(self) -> np.ndarray | None:
         """The times of all rows, those that are missing as well; None if that fails."""
         steps = self.steps_between()
         if self.step is None or not np.allclose(steps, np.rint(steps), atol=1e-3):
             return None
         return self._from(0, np.arange(int(round(steps.sum())) + 1))
 
-    def _from(self, place: int, counts: np.ndarray):
+    def _from(self, place: int, counts: np.ndarray) -> np.ndarray:
+        # pandas: put off.
         import pandas as pd
 
         begin = self.times[place] if self.form is None else _dates(self.times)[place]
@@ -121,7 +126,7 @@ class Clock:
                 return begin + counts * size
         return _plain_dates(begin + pd.to_timedelta(counts * int(size), unit="ns"))
 
-    def texts(self, times) -> list[str]:
+    def texts(self, times: np.ndarray) -> list[str]:
         """Times as they are written in the table."""
         if self.form is None:
             return [f"{time:.12g}" for time in times]
@@ -145,7 +150,7 @@ class Clock:
         lengths = [_DAY, 7 * _DAY, 365.25 * _DAY]
         return [round(length / size) for length in lengths if length >= 2 * size]
 
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """For the metadata of a model."""
         return {
             "time": self.name,
@@ -156,14 +161,16 @@ class Clock:
         }
 
 
-def _dates(times: np.ndarray):
+def _dates(times: np.ndarray) -> pd.DatetimeIndex:
     """As a pandas `DatetimeIndex`, which knows months and weekdays."""
+    # pandas: put off.
     import pandas as pd
 
     return pd.DatetimeIndex(times)
 
 
-def _plain_dates(times) -> np.ndarray:
+def _plain_dates(times: Any) -> np.ndarray:
+    # pandas: put off.
     import pandas as pd
 
     return pd.DatetimeIndex(times).to_numpy().astype("datetime64[us]")
@@ -178,7 +185,7 @@ def _months(times: np.ndarray) -> np.ndarray:
     return times.astype("datetime64[M]").astype(np.int64)
 
 
-def _step_of_dates(times: np.ndarray):
+def _step_of_dates(times: np.ndarray) -> tuple[str, float] | None:
     if len(times) < 2:
         return None
     dates = _dates(times)
@@ -193,7 +200,7 @@ def _step_of_dates(times: np.ndarray):
     return ("time", int(step)) if often >= 0.5 else None
 
 
-def _step_of_numbers(times: np.ndarray):
+def _step_of_numbers(times: np.ndarray) -> tuple[str, float] | None:
     if len(times) < 2:
         return None
     # Decimals of a step differ in their last digits.

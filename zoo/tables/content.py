@@ -6,6 +6,7 @@ import dataclasses
 import os
 import re
 import zlib
+from typing import NoReturn
 
 from zoo.system.errors import UserError
 from zoo.system.reading import read_bytes
@@ -54,7 +55,9 @@ def read_lines(path: str | os.PathLike) -> Lines:
     every = _lines(text, path)
     if any(line.count('"') % 2 for line in every if '"' in line):
         every = _lines(_flat(text, path), path)
-    delimiter, comment, texts, numbers = None, None, [], []
+    delimiter, comment = None, None
+    texts: list[str] = []
+    numbers: list[int] = []
     for number, line in enumerate(every, start=1):
         if number == 1 and re.fullmatch(r'"?sep=.?"?', line):
             delimiter = line.strip('"')[4:] or None
@@ -68,7 +71,7 @@ def read_lines(path: str | os.PathLike) -> Lines:
     return Lines(texts, numbers, delimiter, comment)
 
 
-def _lines(text: str, path) -> list[str]:
+def _lines(text: str, path: str | os.PathLike) -> list[str]:
     if max(text.count("\n"), text.count("\r")) > MOST_LINES:
         raise UserError(f"`--data` has more than {MOST_LINES:,} lines: {path}.")
     lines = _END.split(text)
@@ -82,7 +85,7 @@ def _lines(text: str, path) -> list[str]:
     return lines
 
 
-def _unpacked(content: bytes, path) -> bytes:
+def _unpacked(content: bytes, path: str | os.PathLike) -> bytes:
     """What gzip has packed, never more than may be read."""
     if not content.startswith(b"\x1f\x8b"):
         return content
@@ -105,7 +108,7 @@ def _unpacked(content: bytes, path) -> bytes:
     return b"".join(pieces)
 
 
-def _decoded(content: bytes, path) -> str:
+def _decoded(content: bytes, path: str | os.PathLike) -> str:
     for magic, kind in _FORMATS.items():
         if content.startswith(magic):
             raise UserError(f"`--data` is {kind}: {path}. Save the table as CSV.")
@@ -122,10 +125,10 @@ def _decoded(content: bytes, path) -> str:
         ) from None
 
 
-def _flat(text: str, path) -> str:
+def _flat(text: str, path: str | os.PathLike) -> str:
     """The text, with fields that go on over lines on one."""
 
-    def flatten(match):
+    def flatten(match: re.Match[str]) -> str:
         field = match.group()
         if "\n" not in field and "\r" not in field:
             return field
@@ -144,7 +147,7 @@ def _flat(text: str, path) -> str:
     return QUOTED.sub(flatten, text)
 
 
-def _refuse_quote(text: str, place: int, path):
+def _refuse_quote(text: str, place: int, path: str | os.PathLike) -> NoReturn:
     line = len(_END.findall(text, 0, place)) + 1
     raise UserError(
         f"`--data` cannot be read as a table: the quote in line {line} of {path} is "

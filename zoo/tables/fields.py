@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zoo.tables.cells import decimal_sign, is_number, to_numbers
 from zoo.tables.layout import Layout
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Fields:
     names: list[str]
     lines: list[int]
     numbers: dict[str, np.ndarray]
-    texts: dict[str, Any]
+    texts: dict[str, pd.Series]
     wrong: dict[str, dict[int, str]]
 
     def example(self, name: str) -> str:
@@ -58,11 +61,15 @@ def read_fields(layout: Layout, decimal: str | None) -> Fields:
         frame = layout.frame(str)
         odd = set(frame.columns)
         able = {i: _stripped(frame[i]) for i in odd if _may_be_numbers(frame[i])}
-    numbers, others, wrong = {}, {}, {}
+    numbers: dict[str, np.ndarray] = {}
+    others: dict[str, pd.Series] = {}
+    wrong = {}
     for i, name in enumerate(layout.names):
         if i not in able:
-            place = others if i in odd else numbers
-            place[name] = frame[i] if i in odd else frame[i].to_numpy(float)
+            if i in odd:
+                others[name] = frame[i]
+            else:
+                numbers[name] = frame[i].to_numpy(float)
             continue
         values, bad = to_numbers(able[i], sign)
         count = np.isfinite(values).sum()
@@ -74,7 +81,7 @@ def read_fields(layout: Layout, decimal: str | None) -> Fields:
     return Fields(layout.names, layout.numbers, numbers, others, wrong)
 
 
-def _may_be_numbers(column) -> bool:
+def _may_be_numbers(column: pd.Series) -> bool:
     """Whether there is a number among a hundred values, or no value at all."""
     values = column.to_numpy(object)
     sample = values[:: max(1, len(values) // 100)]
@@ -82,6 +89,6 @@ def _may_be_numbers(column) -> bool:
     return any(map(is_number, texts)) or (not texts and column.isna().all())
 
 
-def _stripped(column):
+def _stripped(column: pd.Series) -> pd.Series:
     """Texts without spaces around them."""
     return column.where(column.isna(), column.astype(str).str.strip())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from zoo.system.errors import UserError
@@ -9,7 +11,12 @@ from zoo.system.errors import UserError
 FILLS = ("linear", "last", "drop")
 
 
-def require_none(values: np.ndarray, columns: list[str], lines, wrong: dict) -> None:
+def require_none(
+    values: np.ndarray,
+    columns: list[str],
+    lines: Sequence[int] | np.ndarray,
+    wrong: dict[tuple[int, int], str],
+) -> None:
     """Refuses a table with gaps.
 
     Args:

@@ -6,11 +6,15 @@ import collections
 import dataclasses
 import io
 import unicodedata
+from typing import TYPE_CHECKING
 
 from zoo.system.errors import UserError
 from zoo.tables.cells import MISSING, is_number
 from zoo.tables.content import QUOTED, Lines
 from zoo.tables.times import format_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # In order of preference: a comma may be one of a number.
 DELIMITERS = ("\t", ";", "|", ",")
@@ -38,7 +42,7 @@ class Layout:
     delimiter: str
     notes: tuple[str, ...] = ()
 
-    def frame(self, dtype=None):
+    def frame(self, dtype: type | None = None) -> pd.DataFrame:
         """The fields as a pandas `DataFrame`, its columns counted from 0.
 
         Args:
@@ -79,14 +83,15 @@ def lay_out(lines: Lines, heading: str | None) -> Layout:
                 f"`--data` cannot be read as a table: line {number} has {width} "
                 f"{_plural(width, 'field')}, others have {usual}."
             )
-    notes = ()
+    notes: tuple[str, ...] = ()
+    comment = lines.comment or ""
     if first:  # Names of the rows come first, and their column has no name itself.
         named, rows = _cells(texts[0], delimiter, usual - 1), texts[1:]
         names = ["row", *named]
     elif heading == "yes" or heading is None and _has_heading(texts, delimiter, usual):
         names, rows = _cells(texts[0], delimiter, usual), texts[1:]
-    elif heading is None and _fields(lines.comment or "", delimiter) == usual > 1:
-        names, rows = _cells(lines.comment, delimiter, usual), texts
+    elif heading is None and _fields(comment, delimiter) == usual > 1:
+        names, rows = _cells(comment, delimiter, usual), texts
     else:
         names, rows = [f"column{i}" for i in range(1, usual + 1)], texts
         shown = names[0] if usual == 1 else f"{names[0]} ... {names[-1]}"
@@ -109,7 +114,7 @@ def _single_spaced(lines: Lines) -> Lines:
 def _delimiter(sample: list[str]) -> str:
     """What cuts the most lines into the same number of fields, above one."""
 
-    def agreeing(delimiter):
+    def agreeing(delimiter: str) -> float:
         widths = [_fields(text, delimiter) for text in sample]
         width, times = collections.Counter(widths).most_common(1)[0]
         if width == 1:
@@ -136,7 +141,10 @@ def _cells(text: str, delimiter: str, width: int) -> list[str]:
     return ["" if value != value else value.strip() for value in row]
 
 
-def _frame(rows, delimiter, width, dtype):
+def _frame(
+    rows: list[str], delimiter: str, width: int, dtype: type | None
+) -> pd.DataFrame:
+    # pandas: put off.
     import pandas as pd
 
     try:

@@ -1,4 +1,4 @@
-"""A table of the user's own, to forecast: read, put in order, and told of."""
+"""A table of the user's own, to forecast: read, put in order, and summed up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Table:
             parts.append(f"left out: {', '.join(shown)}{more}")
         return "; ".join([*parts, *self.notes])
 
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """For the metadata of a model."""
         return {} if self.clock is None else self.clock.facts()
 
@@ -141,7 +142,9 @@ def read_table(
     return Table(name, tuple(columns), values, clock, left_out, tuple(notes))
 
 
-def _wanted(columns_used, fields: Fields) -> list[str] | None:
+def _wanted(
+    columns_used: str | Sequence[str] | None, fields: Fields
+) -> list[str] | None:
     if columns_used is None:
         return None
     if isinstance(columns_used, str):
@@ -175,18 +178,21 @@ def _needed(needed: Sequence[str], fields: Fields) -> list[str]:
     )
 
 
-def _find_clock(fields: Fields, time, wanted) -> tuple[Clock | None, dict[str, str]]:
+def _find_clock(
+    fields: Fields, time: str | None, wanted: list[str] | None
+) -> tuple[Clock | None, dict[str, str]]:
     """The clock, and the columns that are not to be forecast, with the reasons."""
     if time == "none":
         return None, {}
     if time is not None:
         return _named_clock(fields, time), {time: "time"}
-    left_out, clocks = {}, []
+    left_out: dict[str, str] = {}
+    clocks: list[tuple[int, Clock]] = []
     for name in fields.names:
         if wanted is not None and name in wanted:
             continue
         if name in fields.texts:
-            # The first one says it; others, such as a day of birth, are no matter.
+            # The first one says it; others, such as a day of birth, do not matter.
             known = any(rank == 0 for rank, _ in clocks)
             texts, lines = fields.texts[name], fields.lines
             clock = None if known else clock_of_texts(name, texts, lines)
@@ -209,7 +215,8 @@ def _named_clock(fields: Fields, name: str) -> Clock:
             f"{', '.join(fields.names[:50])}."
         )
     if name in fields.texts:
-        return clock_of_texts(name, fields.texts[name], fields.lines, must=True)
+        clock = clock_of_texts(name, fields.texts[name], fields.lines, must=True)
+        return cast(Clock, clock)
     values = fields.numbers[name]
     if not np.isfinite(values).all():
         line = fields.lines[int(np.flatnonzero(~np.isfinite(values))[0])]
@@ -217,7 +224,9 @@ def _named_clock(fields: Fields, name: str) -> Clock:
     return clock_of_numbers(name, values, first=True) or Clock.of(name, values, None)
 
 
-def _choose(fields: Fields, wanted, left_out: dict[str, str]) -> list[str]:
+def _choose(
+    fields: Fields, wanted: list[str] | None, left_out: dict[str, str]
+) -> list[str]:
     if wanted is not None:
         return wanted
     for name in fields.names:
@@ -237,7 +246,9 @@ def _choose(fields: Fields, wanted, left_out: dict[str, str]) -> list[str]:
     return chosen
 
 
-def _in_order(clock: Clock | None, lines, notes: list[str]):
+def _in_order(
+    clock: Clock | None, lines: list[int], notes: list[str]
+) -> tuple[np.ndarray, Clock | None]:
     """Places of the rows, oldest first, and the clock of them in this order."""
     if clock is None:
         return np.arange(len(lines)), None
@@ -259,7 +270,9 @@ def _in_order(clock: Clock | None, lines, notes: list[str]):
     return order, Clock.of(clock.name, clock.times[order], clock.form)
 
 
-def _filled(values, clock: Clock | None, how: str, notes: list[str]):
+def _filled(
+    values: np.ndarray, clock: Clock | None, how: str, notes: list[str]
+) -> tuple[np.ndarray, Clock | None]:
     if how != "drop" and clock is not None and len(clock.gaps):
         complete = clock.complete()
         if complete is not None and len(complete) <= 2 * len(values):
@@ -279,7 +292,9 @@ def _filled(values, clock: Clock | None, how: str, notes: list[str]):
     return values, clock
 
 
-def _varied(columns: list[str], values: np.ndarray, left_out: dict[str, str]):
+def _varied(
+    columns: list[str], values: np.ndarray, left_out: dict[str, str]
+) -> tuple[list[str], np.ndarray]:
     """Without the columns that never change, which would only halve an error."""
     # As much of a table as is learnt from.
     early = values[: max(1, round(0.6 * len(values)))]

@@ -6,6 +6,12 @@ import calendar
 import itertools
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y")
 _MORE_DAYS = ("%d-%m-%Y", "%m-%d-%Y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y")
@@ -65,7 +71,7 @@ def format_of(values: Sequence[str]) -> str | None:
     return max(whole, key=lambda pair: _evenness(pair[1]))[0]
 
 
-def parsed(values: Sequence[str], form: str):
+def parsed(values: Sequence[str], form: str) -> pd.DatetimeIndex | None:
     """The values as a pandas `DatetimeIndex`, or None if one is no date of the format.
 
     Those with an offset from UTC become UTC.
@@ -74,8 +80,9 @@ def parsed(values: Sequence[str], form: str):
     return None if times is None or times.hasnans else times
 
 
-def parsed_in_part(values: Sequence[str], form: str):
+def parsed_in_part(values: Sequence[str], form: str) -> pd.DatetimeIndex | None:
     """As `parsed`, with NaT for what is no date; None if nothing is."""
+    # pandas: put off.
     import pandas as pd
 
     # `strptime` takes years of two digits for %Y and is lax about spaces.
@@ -91,7 +98,7 @@ def parsed_in_part(values: Sequence[str], form: str):
     return times.tz_convert(None) if times.tz is not None else times
 
 
-def written(times, form: str) -> list[str]:
+def written(times: pd.DatetimeIndex, form: str) -> list[str]:
     """Dates in a format.
 
     Args:
@@ -117,10 +124,8 @@ def _like_a_date(text: str) -> bool:
     )
 
 
-def _evenness(times) -> float:
+def _evenness(times: pd.DatetimeIndex) -> float:
     """The fraction of steps that are the most frequent one."""
-    import numpy as np
-
     if len(times) < 3:
         return 0.0
     steps = np.diff(times.to_numpy().astype("datetime64[s]").astype(np.int64))

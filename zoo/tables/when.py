@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from zoo.system.errors import UserError
 from zoo.tables.clock import Clock
 from zoo.tables.times import format_of, parsed, parsed_in_part
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _NAMES = ("time", "date", "stamp", "unix", "epoch", "year", "month", "day", "hour")
 _UNIX = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 1e19)}
 
 
-def clock_of_texts(name: str, texts, lines, *, must: bool = False) -> Clock | None:
+def clock_of_texts(
+    name: str, texts: pd.Series, lines: Sequence[int], *, must: bool = False
+) -> Clock | None:
     """The clock of a column of text, if its values are dates.
 
     Args:
@@ -34,7 +42,7 @@ def clock_of_texts(name: str, texts, lines, *, must: bool = False) -> Clock | No
                 f"such as {str(shown)[:40]!r} in line {lines[0]}."
             )
         return None
-    times = parsed_in_part(texts.fillna("").astype(str), form)
+    times: Any = parsed_in_part(texts.fillna("").astype(str), form)
     wrong = np.flatnonzero(times.isna())
     if len(wrong):
         value = texts.iloc[wrong[0]]
@@ -76,6 +84,7 @@ def clock_of_numbers(
                 return clock
     for unit, (least, most) in _UNIX.items():
         if least <= low and high < most and (one_way and even or named):
+            # pandas: put off.
             import pandas as pd
 
             exact = (values * {"s": 1e3}.get(unit, 1)).astype(np.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zoo.tasks.adding import Adding
 from zoo.tasks.char_lm import CharLM
 from zoo.tasks.classification import Classification
@@ -11,9 +13,10 @@ from zoo.tasks.forecasting import Forecasting
 from zoo.tasks.influence_balancing import InfluenceBalancing
 from zoo.tasks.mnist import SequentialMnist
 from zoo.tasks.music import Music
+from zoo.tasks.task import Task
 from zoo.tasks.word_lm import WordLM
 
-TASKS = {
+TASKS: dict[str, Task[Any, Any]] = {
     task.NAME: task
     for task in (
         CharLM(),

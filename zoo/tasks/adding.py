@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
 from zoo.recipes.recipe import Recipe
 from zoo.system import limits
-from zoo.tasks.generated import DrawnTask
+from zoo.tasks.generated import DrawnTask, GeneratedData
 from zoo.tasks.task import Metric
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
 class AddingRecipe(Recipe):
-    """`Recipe`, and how long the sequences are.
+    """`Recipe`, and how long the sequences are."""
 
-    Args:
-        steps: Timesteps T of a sequence, at least 2.
-        updates: Batches of an epoch.
-    """
+    steps: Annotated[int, "Timesteps T of a sequence, at least 2."] = 200
+    updates: Annotated[int, "Batches of an epoch."] = 500
 
-    steps: int = 200
-    updates: int = 500
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         rule = f"in [2, {limits.STEPS:,}]"
         self.require("steps", 2 <= self.steps <= limits.STEPS, rule)
         self.require("updates", self.updates >= 1, "at least 1")
 
 
-class Adding(DrawnTask):
+class Adding(DrawnTask[AddingRecipe]):
     """The adding problem.
 
     A timestep has a number, uniform in [0, 1], and a mark. Two timesteps, anywhere in
@@ -64,7 +63,9 @@ class Adding(DrawnTask):
         }
     }
 
-    def draw(self, recipe, rng, rows):
+    def draw(
+        self, recipe: AddingRecipe, rng: np.random.Generator, rows: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """`(x, y)`: `(rows, steps, 2)` and `(rows, 1)`."""
         x = np.zeros((rows, recipe.steps, 2), np.float32)
         x[..., 0] = rng.uniform(size=(rows, recipe.steps))
@@ -76,13 +77,23 @@ class Adding(DrawnTask):
         y = x[every, first, 0] + x[every, second, 0]
         return x, y[:, None]
 
-    def check(self, data, recipe):
+    def check(self, data: GeneratedData[AddingRecipe], recipe: AddingRecipe) -> None:
         self.require_reach(recipe, recipe.steps, "The answer stands at the end")
 
-    def levels(self, data, recipe, part):
+    def updates_per_epoch(
+        self, data: GeneratedData[AddingRecipe], recipe: AddingRecipe
+    ) -> int:
+        return recipe.updates
+
+    def levels(
+        self, data: GeneratedData[AddingRecipe], recipe: AddingRecipe, part: str
+    ) -> dict[str, float]:
         return {"always 1": 1 / 6}
 
-    def build_model(self, data, recipe):
+    def build_model(
+        self, data: GeneratedData[AddingRecipe], recipe: AddingRecipe
+    ) -> keras.Sequential:
+        # Keras: put off.
         import keras
 
         from zoo.layers.recurrent import recurrent_stack
@@ -95,7 +106,8 @@ class Adding(DrawnTask):
             ]
         )
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         return keras.losses.MeanSquaredError()

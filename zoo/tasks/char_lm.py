@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
+from zoo import datasets
 from zoo.recipes.recipe import Recipe as Common
 from zoo.tasks.language import LanguageTask
 from zoo.tasks.task import Metric
+from zoo.texts.encoded import Characters
+from zoo.texts.text import Text, as_characters
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(Common):
-    """`zoo.recipes.recipe.Recipe`, with an embedding.
-
-    Args:
-        embedding: Width of a character's vector, at least 1.
-        embedding_dropout: Rate on the embedding, in `[0, 1)`.
-    """
+    """`zoo.recipes.recipe.Recipe`, with an embedding."""
 
     units: int = 256
     dropout: float = 0.2
@@ -26,61 +29,16 @@ class Recipe(Common):
     epochs: int = 20
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
-    embedding: int = 64
-    embedding_dropout: float = 0.1
+    embedding: Annotated[int, "Width of a character's vector, at least 1."] = 64
+    embedding_dropout: Annotated[float, "Rate on the embedding, in `[0, 1)`."] = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.require("embedding", self.embedding >= 1, "at least 1")
         self.require("embedding_dropout", 0 <= self.embedding_dropout < 1, "in [0, 1)")
 
 
-@dataclasses.dataclass(frozen=True)
-class Characters:
-    """A text as ids of its characters.
-
-    Args:
-        text: `zoo.datasets.Text`.
-        vocabulary: That of its training part.
-        ids: `{part: array (characters,)}`.
-    """
-
-    text: object
-    vocabulary: object
-    ids: dict
-
-    @classmethod
-    def of(cls, text, vocabulary=None, *, at_most=None):
-        """A text, encoded by its own vocabulary or by another."""
-        from zoo.datasets import Vocabulary
-
-        vocabulary = vocabulary or Vocabulary.of(text.train, at_most)
-        parts = {"train": text.train, "validation": text.validation}
-        if text.test:
-            parts["test"] = text.test
-        return cls(
-            text, vocabulary, {k: vocabulary.encode(v) for k, v in parts.items()}
-        )
-
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-        return self.text.name
-
-    def units(self, part) -> str:
-        """The characters of a part."""
-        return getattr(self.text, part)
-
-    def describe(self) -> dict:
-        """Facts for the metadata of a model."""
-        unknown = self.ids["validation"] == self.vocabulary.unknown_id
-        return self.text.describe() | {
-            "vocabulary_size": self.vocabulary.size,
-            "unknown_validation_characters": int(unknown.sum()),
-        }
-
-
-class CharLM(LanguageTask):
+class CharLM(LanguageTask[Characters, Recipe]):
     """Character model: from the characters so far, the next one.
 
     Characters that the training part does not have count as one more, unknown one.
@@ -124,15 +82,14 @@ class CharLM(LanguageTask):
     VOCABULARY = 20_000
     UPDATES = 200
     STREAMS = 16
-    SAMPLE_LENGTH = 300
 
-    def load(self, dataset, data_dir, recipe):
-        from zoo import datasets
-
+    def load(
+        self, dataset: str, data_dir: str | os.PathLike | None, recipe: Recipe
+    ) -> Characters:
         text = datasets.load(dataset, data_dir=data_dir)
         return Characters.of(_as_characters(text))
 
-    def sized(self, recipe, length, size):
+    def sized(self, recipe: Recipe, length: int, size: int) -> dict[str, Any]:
         """Wider for a long text, more dropout for a short one."""
         units = 128 if length < 30_000 else 256 if length < 10**6 else 384
         dropout = 0.5 if length < 200_000 else 0.3
@@ -146,25 +103,28 @@ class CharLM(LanguageTask):
             "window": 50 if length < 200_000 else 64 if length < 10**6 else 100,
         }
 
-    def wanted(self, length):
+    def wanted(self, length: int) -> int:
         return 6_000 if length < 10**6 else 12_000
 
-    def weights(self, recipe, size):
+    def weights(self, recipe: Recipe, size: int) -> int:
         cells = 4 * recipe.units * (recipe.embedding + recipe.units)
         more = 8 * recipe.units**2 * (recipe.layers - 1)
         return cells + more + recipe.units * size
 
-    def encoded(self, text, recipe, at_most):
+    def lookups(self, recipe: Recipe, size: int) -> int:
+        return recipe.embedding * size
+
+    def encoded(self, text: Text, recipe: Recipe, at_most: int | None) -> Characters:
         return Characters.of(text, at_most=at_most)
 
-    def processing(self, data):
+    def processing(self, data: Characters, recipe: Recipe) -> dict[str, Any]:
         return {"vocabulary": "".join(data.vocabulary.characters)}
 
-    def build_model(self, data, recipe):
+    def build_model(self, data: Characters, recipe: Recipe) -> keras.Sequential:
         return build_model(data.vocabulary.size, recipe)
 
 
-def build_model(size: int, recipe: Recipe):
+def build_model(size: int, recipe: Recipe) -> keras.Sequential:
     """Embedding, recurrent layers with dropout, and logits.
 
     Args:
@@ -175,6 +135,7 @@ def build_model(size: int, recipe: Recipe):
         A built `keras.Sequential` from ids `(batch, time)` to logits
         `(batch, time, size)`.
     """
+    # Keras: put off.
     import keras
 
     from zoo.layers.recurrent import recurrent_stack
@@ -192,12 +153,10 @@ def build_model(size: int, recipe: Recipe):
     return model
 
 
-def _as_characters(text):
+def _as_characters(text: Text) -> Text:
     """The usual character form of a text of words."""
     if text.name != "penn-treebank":
         return text
-    from zoo.datasets.language import as_characters
-
     return dataclasses.replace(
         text,
         train=as_characters(text.train),

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import datasets
+from zoo.cases.labelled import LabelledCases, Part
 from zoo.cases.neighbours import nearest_neighbour, nearest_warped
-from zoo.system.errors import UserError
-from zoo.tasks.case_inputs import (
-    ClassificationRecipe,
+from zoo.cases.own_cases import read_cases
+from zoo.classification.inputs import (
     better_scaling,
     case_inputs,
     scaled_cases,
 )
-from zoo.tasks.task import Metric, Option, Task, once
+from zoo.classification.recipe import ClassificationRecipe
+from zoo.classification.stored import classes_and_scaling
+from zoo.plain.options import Option
+from zoo.plain.parts import PARTS
+from zoo.recipes.stored import Stored
+from zoo.system.errors import UserError
+from zoo.tasks.task import Metric, Task, once
+
+if TYPE_CHECKING:
+    import keras
 
 # Cases below which validation cannot choose an epoch: one is more than a percent.
 FEW = 100
@@ -25,7 +37,7 @@ KERNELS = 8, 5, 3  # timesteps of the convolutions, as of the usual FCN
 MOST_FEATURES = 20_000
 
 
-class Classification(Task):
+class Classification(Task[LabelledCases, ClassificationRecipe]):
     """Classes of series of several lengths.
 
     Convolutions and a recurrent layer read a series; mean and largest value of what
@@ -84,31 +96,33 @@ class Classification(Task):
             choices=("linear",),
         ),
     )
+    MAKES = "classes"
 
-    def load(self, dataset, data_dir, recipe):
-        from zoo.cases.labelled import LabelledCases
-        from zoo.datasets.builder import load_parts
-        from zoo.datasets.cases import BasicMotions, JapaneseVowels
-
-        builders = {"japanese-vowels": JapaneseVowels, "basic-motions": BasicMotions}
-        builder = builders[dataset]
+    def load(
+        self,
+        dataset: str,
+        data_dir: str | os.PathLike | None,
+        recipe: ClassificationRecipe,
+    ) -> LabelledCases:
         parts = {
             part: [(e["values"], e["label"].decode("utf-8")) for e in examples]
-            for part, examples in load_parts(builder, data_dir).items()
+            for part, examples in datasets.load(dataset, data_dir=data_dir).items()
         }
-        source = builder.FILES[0].url
+        source = datasets.describe(dataset)["files"][0]["url"]
         return LabelledCases.of(dataset, parts["train"], parts["test"], source)
 
-    def from_file(self, path, recipe, **reading):
-        from zoo.cases.own_cases import read_cases
-
+    def from_file(
+        self, path: str, recipe: ClassificationRecipe, **reading: Any
+    ) -> LabelledCases:
         return read_cases(path, **reading)
 
-    def fitted(self, data, recipe, given):
+    def fitted(
+        self, data: LabelledCases, recipe: ClassificationRecipe, given: frozenset[str]
+    ) -> ClassificationRecipe:
         """Stride by length, scaling by neighbours, epochs by the number of cases."""
         cases = len(data.train[0])
         batch = 16 if cases <= 500 else 32 if cases <= 2_000 else 64
-        values = {
+        values: dict[str, Any] = {
             "stride": -(-data.longest // STEPS),
             "scaling": better_scaling(data),
             # At least four batches, or batch normalisation sees the same one again.
@@ -124,7 +138,7 @@ class Classification(Task):
         values = {k: v for k, v in values.items() if k not in given}
         return dataclasses.replace(recipe, **values)
 
-    def check(self, data, recipe):
+    def check(self, data: LabelledCases, recipe: ClassificationRecipe) -> None:
         if len(data.classes) < 2:
             raise UserError(f"{data.name} has one class only: {data.classes[0]!r}.")
         features = recipe.features(data.train[0][0].shape[1])
@@ -137,17 +151,30 @@ class Classification(Task):
         steps = -(-data.longest // recipe.stride)
         self.require_reach(recipe, steps, "The class is asked for at the end")
 
-    def parts(self, data):
+    def parts(self, data: LabelledCases) -> tuple[str, ...]:
         return ("validation", "test") if len(data.test[0]) else ("validation",)
 
-    def training(self, data, recipe, epoch=0):
+    def training(
+        self, data: LabelledCases, recipe: ClassificationRecipe, epoch: int = 0
+    ) -> Any:
         return self._batches(data, data.train, recipe, shuffle=True, epoch=epoch)
 
-    def held_out(self, data, recipe, part):
+    def held_out(
+        self, data: LabelledCases, recipe: ClassificationRecipe, part: str
+    ) -> Any:
         return self._batches(data, _part(data, part), recipe, shuffle=False)
 
-    def _batches(self, data, part, recipe, *, shuffle, epoch=0):
-        from zoo.recipes.batches import ragged_batches
+    def _batches(
+        self,
+        data: LabelledCases,
+        part: Part,
+        recipe: ClassificationRecipe,
+        *,
+        shuffle: bool,
+        epoch: int = 0,
+    ) -> Any:
+        # Keras: put off.
+        from zoo.fitting.batches import ragged_batches
 
         series, labels = part
         read = case_inputs(series, data.scaling(), recipe)
@@ -159,10 +186,12 @@ class Classification(Task):
             read, labels, recipe, window=longest, shuffle=shuffle, epoch=epoch
         )
 
-    def updates_per_epoch(self, data, recipe):
+    def updates_per_epoch(
+        self, data: LabelledCases, recipe: ClassificationRecipe
+    ) -> int:
         return -(-len(data.train[0]) * recipe.passes // recipe.batch_size)
 
-    def watched(self, data, recipe):
+    def watched(self, data: LabelledCases, recipe: ClassificationRecipe) -> Any:
         """A few series of one length, from their beginning."""
         series, labels = _part(data, "validation")
         read = case_inputs(series[:4], data.scaling(), recipe)
@@ -171,12 +200,16 @@ class Classification(Task):
             return None
         return np.stack([s[:steps] for s in read]), labels[: len(read)]
 
-    def levels(self, data, recipe, part):
+    def levels(
+        self, data: LabelledCases, recipe: ClassificationRecipe, part: str
+    ) -> dict[str, float]:
         """Nearest neighbours among the cases before a part, and guesses."""
         key = part, recipe.scaling
         return once(data, key, lambda: self._levels(data, recipe, part))
 
-    def _levels(self, data, recipe, part):
+    def _levels(
+        self, data: LabelledCases, recipe: ClassificationRecipe, part: str
+    ) -> dict[str, float]:
         known = [data.train] if part == "validation" else [data.train, data.validation]
         labels = np.concatenate([labels for _, labels in known])
         series, truth = _part(data, part)
@@ -185,7 +218,7 @@ class Classification(Task):
             for cases in ([s for cases, _ in known for s in cases], series)
         )
         counts = np.bincount(labels, minlength=len(data.classes))
-        guesses = {"most frequent class": np.argmax(counts)}
+        guesses: dict[str, Any] = {"most frequent class": np.argmax(counts)}
         # Where the training part is shown again, each case would be its own neighbour.
         if len(getattr(data, part)[0]):
             guesses = {
@@ -200,18 +233,24 @@ class Classification(Task):
         }
         return {**levels, "chance": 1 / len(data.classes)}
 
-    def selection(self, data, recipe):
+    def selection(
+        self, data: LabelledCases, recipe: ClassificationRecipe
+    ) -> Metric | None:
         """Accuracy, unless there are few cases: then the last epoch is kept."""
         return self.METRIC if len(data.validation[0]) >= FEW else None
 
-    def fit_options(self, data, recipe):
+    def fit_options(
+        self, data: LabelledCases, recipe: ClassificationRecipe
+    ) -> dict[str, Any]:
         if recipe.class_weight == "none":
             return {}
         counts = np.bincount(data.train[1], minlength=len(data.classes))
         weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
         return {"class_weight": dict(enumerate(weights.tolist()))}
 
-    def processing(self, data):
+    def processing(
+        self, data: LabelledCases, recipe: ClassificationRecipe
+    ) -> dict[str, Any]:
         mean, deviation = data.scaling()
         return {
             "classes": list(data.classes),
@@ -219,11 +258,11 @@ class Classification(Task):
             "deviation": deviation.tolist(),
         }
 
-    def adapted(self, data, preset):
+    def adapted(
+        self, data: LabelledCases, stored: Stored[ClassificationRecipe]
+    ) -> LabelledCases:
         """The cases with the classes and the scaling that a preset knows."""
-        from zoo.products.classes import processing_of
-
-        classes, scaling = processing_of(preset)
+        classes, scaling = classes_and_scaling(stored)
         channels = data.train[0][0].shape[1]
         if channels != len(scaling[0]):
             raise UserError(
@@ -237,15 +276,18 @@ class Classification(Task):
                 f"{', '.join(map(repr, strange[:5]))}."
             )
         number = np.array([classes.index(name) for name in data.classes], np.int32)
-        parts = {
+        parts: dict[str, Any] = {
             part: (getattr(data, part)[0], number[getattr(data, part)[1]])
-            for part in ("train", "validation", "test")
+            for part in PARTS
         }
         return dataclasses.replace(
             data, classes=tuple(classes), own_scaling=scaling, **parts
         )
 
-    def build_model(self, data, recipe):
+    def build_model(
+        self, data: LabelledCases, recipe: ClassificationRecipe
+    ) -> keras.Sequential:
+        # Keras: put off.
         import keras
 
         from zoo.layers import Beside, CausalConvolution, MeanAndMax
@@ -270,22 +312,20 @@ class Classification(Task):
         layers.append(keras.layers.Dense(len(data.classes), dtype="float32"))
         return keras.Sequential(layers)
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def build_metrics(self):
+    def build_metrics(self) -> list[keras.metrics.Metric]:
+        # Keras: put off.
         import keras
 
         return [keras.metrics.SparseCategoricalAccuracy()]
 
-    def next_steps(self, folder):
-        command = f"bptt-zoo predict {folder} --data FILE.ts"
-        return [("classify", command), *super().next_steps(folder)]
 
-
-def _part(data, part):
+def _part(data: LabelledCases, part: str) -> Part:
     """A part; the training part where no case validates."""
     found = getattr(data, part)
     return found if len(found[0]) else data.train

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
 from zoo.recipes.recipe import Recipe
 from zoo.system import limits
-from zoo.tasks.generated import DrawnTask
+from zoo.tasks.generated import DrawnTask, GeneratedData
 from zoo.tasks.task import Metric
+
+if TYPE_CHECKING:
+    import keras
 
 SYMBOLS, RECALLED, BLANK, GO = 8, 10, 0, 9
 IDS = 10
@@ -17,24 +21,19 @@ IDS = 10
 
 @dataclasses.dataclass(frozen=True)
 class CopyRecipe(Recipe):
-    """`Recipe`, and how long the blank is.
+    """`Recipe`, and how long the blank is."""
 
-    Args:
-        steps: Blank timesteps T, at least 1; a sequence has T + 20.
-        updates: Batches of an epoch.
-    """
+    steps: Annotated[int, "Blank timesteps T, at least 1; a sequence has T + 20."] = 100
+    updates: Annotated[int, "Batches of an epoch."] = 500
 
-    steps: int = 100
-    updates: int = 500
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         rule = f"in [1, {limits.STEPS:,}]"
         self.require("steps", 1 <= self.steps <= limits.STEPS, rule)
         self.require("updates", self.updates >= 1, "at least 1")
 
 
-class CopyMemory(DrawnTask):
+class CopyMemory(DrawnTask[CopyRecipe]):
     """The copy memory task.
 
     Ten symbols of 1 to 8, then blanks (0), then for the last ten timesteps the signal
@@ -56,7 +55,9 @@ class CopyMemory(DrawnTask):
         )
     }
 
-    def draw(self, recipe, rng, rows):
+    def draw(
+        self, recipe: CopyRecipe, rng: np.random.Generator, rows: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """`(x, y)` of ids, `(rows, steps + 20)` each."""
         symbols = rng.integers(1, SYMBOLS + 1, size=(rows, RECALLED))
         x = np.zeros((rows, recipe.steps + 2 * RECALLED), np.int32)
@@ -66,19 +67,29 @@ class CopyMemory(DrawnTask):
         y[:, -RECALLED:] = symbols
         return x, y
 
-    def check(self, data, recipe):
+    def check(self, data: GeneratedData[CopyRecipe], recipe: CopyRecipe) -> None:
         length = recipe.steps + 2 * RECALLED
         why = f"What is recalled lies {recipe.steps + RECALLED} timesteps back"
         self.require_reach(recipe, length, why)
 
-    def levels(self, data, recipe, part):
+    def updates_per_epoch(
+        self, data: GeneratedData[CopyRecipe], recipe: CopyRecipe
+    ) -> int:
+        return recipe.updates
+
+    def levels(
+        self, data: GeneratedData[CopyRecipe], recipe: CopyRecipe, part: str
+    ) -> dict[str, float]:
         steps = data.recipe.steps
         return {
             "no memory": RECALLED * np.log(SYMBOLS) / (steps + 2 * RECALLED),
             "uniform (chance)": float(np.log(IDS)),
         }
 
-    def build_model(self, data, recipe):
+    def build_model(
+        self, data: GeneratedData[CopyRecipe], recipe: CopyRecipe
+    ) -> keras.Sequential:
+        # Keras: put off.
         import keras
 
         from zoo.layers.recurrent import recurrent_stack
@@ -94,7 +105,8 @@ class CopyMemory(DrawnTask):
         model.build((None, None))
         return model
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from zoo.recipes.recipe import Recipe
 from zoo.system import limits
 from zoo.system.errors import UserError
-from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.generated import GeneratedData, GeneratedTask
 from zoo.tasks.task import Metric
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
 class EchoRecipe(Recipe):
-    """`Recipe`, and how far back the answer lies.
+    """`Recipe`, and how far back the answer lies."""
 
-    Args:
-        delay: Timesteps d, at least 1.
-        length: Timesteps of a training stream in an epoch.
-    """
+    delay: Annotated[int, "Timesteps d, at least 1."] = 8
+    length: Annotated[int, "Timesteps of a training stream in an epoch."] = 2000
 
-    delay: int = 8
-    length: int = 2000
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.require("delay", self.delay >= 1, "at least 1")
         self.require("length", self.length >= 1, "at least 1")
@@ -36,7 +35,7 @@ class EchoRecipe(Recipe):
         self.require("length", small, f"at most {most:,} in {self.batch_size:,} rows")
 
 
-class DelayedEcho(GeneratedTask):
+class DelayedEcho(GeneratedTask[EchoRecipe]):
     """Delayed echo.
 
     The input is a stream of random bits, the target at time t is the bit of time
@@ -55,23 +54,29 @@ class DelayedEcho(GeneratedTask):
         )
     }
 
-    def check(self, data, recipe):
+    def check(self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe) -> None:
         self.require_window(recipe, "an echo, whose bits are one long stream")
-        if recipe.window > recipe.length:
+        window = recipe.finite_window
+        if window > recipe.length:
             raise UserError(f"--window must be at most --length {recipe.length}.")
-        if recipe.window < recipe.delay:
+        if window < recipe.delay:
             raise UserError(
-                f"A window of {recipe.window} never sees a bit and its echo, "
+                f"A window of {window} never sees a bit and its echo, "
                 f"{recipe.delay} timesteps later. Raise --window or lower --delay."
             )
 
-    def training(self, data, recipe, epoch=0):
+    def training(
+        self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe, epoch: int = 0
+    ) -> Any:
         return self._streams(recipe, [recipe.seed, 0], recipe.length)
 
-    def held_out(self, data, recipe, part):
+    def held_out(
+        self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe, part: str
+    ) -> Any:
         return self._streams(recipe, [{"validation": 1, "test": 2}[part]], 1000)
 
-    def _streams(self, recipe, seed, length):
+    def _streams(self, recipe: EchoRecipe, seed: list[int], length: int) -> Any:
+        # Keras: put off.
         import bptt_keras as bk
 
         count = recipe.batch_size * length
@@ -79,26 +84,35 @@ class DelayedEcho(GeneratedTask):
         x = bits[recipe.delay :].astype(np.float32)[:, None]
         y = bits[:count].astype(np.float32)[:, None]
         return bk.data.streams(
-            x, batch_size=recipe.batch_size, window=recipe.window, targets=y
+            x, batch_size=recipe.batch_size, window=recipe.finite_window, targets=y
         )
 
-    def watched(self, data, recipe):
-        bits = np.random.default_rng(3).integers(2, size=(4, 4 * recipe.window))
-        bits = bits.astype(np.float32)[..., None]
+    def watched(self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe) -> Any:
+        size = 4, 4 * recipe.finite_window
+        drawn = np.random.default_rng(3).integers(2, size=size)
+        bits = drawn.astype(np.float32)[..., None]
         # What is echoed before the first bit is 0.
         echo = np.pad(bits, ((0, 0), (recipe.delay, 0), (0, 0)))[:, : bits.shape[1]]
         return bits, echo
 
-    def updates_per_epoch(self, data, recipe):
-        return math.ceil(recipe.length / recipe.window)
+    def updates_per_epoch(
+        self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe
+    ) -> int:
+        return math.ceil(recipe.length / recipe.finite_window)
 
-    def levels(self, data, recipe, part):
+    def levels(
+        self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe, part: str
+    ) -> dict[str, float]:
         # Of the answers of a window, those whose bit lies in the window before.
         recipe = data.recipe
-        unseen = min(recipe.delay, recipe.window) / recipe.window
+        window = recipe.finite_window
+        unseen = min(recipe.delay, window) / window
         return {"without carried state": 1 - unseen / 2, "chance": 0.5}
 
-    def build_model(self, data, recipe):
+    def build_model(
+        self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe
+    ) -> keras.Sequential:
+        # Keras: put off.
         import keras
 
         from zoo.layers.recurrent import recurrent_stack
@@ -111,12 +125,14 @@ class DelayedEcho(GeneratedTask):
             ]
         )
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         return keras.losses.BinaryCrossentropy(from_logits=True)
 
-    def build_metrics(self):
+    def build_metrics(self) -> list[keras.metrics.Metric]:
+        # Keras: put off.
         import keras
 
         # On logits.

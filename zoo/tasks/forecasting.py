@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import datasets
 from zoo.forecasting.defaults import fitted_recipe
-from zoo.forecasting.inputs import in_rows, model_inputs, model_sizes
-from zoo.forecasting.limits import require_sizes
+from zoo.forecasting.inputs import model_sizes, pairs, require_sizes, stream
+from zoo.forecasting.intervals import measured_intervals
+from zoo.forecasting.mixture import clear_share
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import ahead, naive_forecast
-from zoo.forecasting.series import FEWEST, series_of, shares
+from zoo.forecasting.series import Series, own_series, series_of, shares
+from zoo.forecasting.stored import arranged, ridge_of, share_of, targets_of
+from zoo.plain.parts import PARTS
+from zoo.recipes.stored import Stored
 from zoo.system.errors import UserError
-from zoo.tasks.table_options import FRACTIONS, OPTIONS
-from zoo.tasks.task import PARTS, Metric, Task
+from zoo.tables.options import FRACTIONS, OPTIONS, reading_of
+from zoo.tasks.task import Metric, Task
+
+if TYPE_CHECKING:
+    import keras
 
 
-class Forecasting(Task):
+class Forecasting(Task[Series, ForecastRecipe]):
     """Forecasting.
 
     The series is one stream. After each timestep t the values at t + 1 ... t + horizon
@@ -77,47 +87,30 @@ class Forecasting(Task):
     REFERENCES = {"etth1": {"LSTMa (Zhou et al. 2021)": 0.650}}
     OWN_DATA = "a CSV file, with times or without"
     READING = (*OPTIONS, *FRACTIONS)
+    MAKES = "forecast"
 
-    def load(self, dataset, data_dir, recipe):
-        from zoo.datasets.builder import load_parts
-        from zoo.datasets.series import EttH1, Sunspots
-
-        builder = {"etth1": EttH1, "sunspots": Sunspots}[dataset]
-        (table,) = load_parts(builder, data_dir)["series"]
+    def load(
+        self, dataset: str, data_dir: str | os.PathLike | None, recipe: ForecastRecipe
+    ) -> Series:
+        (table,) = datasets.load(dataset, data_dir=data_dir)["series"]
         columns = [name.decode("utf-8") for name in table["columns"]]
         if dataset == "etth1":
             # 12, 4 and 4 months of 30 days.
-            ends = tuple(30 * 24 * months for months in (12, 16, 20))
+            ends = (30 * 24 * 12, 30 * 24 * 16, 30 * 24 * 20)
         else:
             ends = shares(len(table["values"]), validation=0.1)
-        source = builder.FILES[0].url
+        source = datasets.describe(dataset)["files"][0]["url"]
         return series_of(dataset, columns, table["values"], ends, recipe, source)
 
-    def from_file(
-        self, path, recipe, *, needed=(), validation=None, test=None, **reading
-    ):
-        from zoo.tables.own_table import read_table
+    def from_file(self, path: str, recipe: ForecastRecipe, **reading: Any) -> Series:
+        return own_series(path, recipe, **reading)
 
-        table = read_table(path, needed=needed, **reading)
-        if len(table.values) < FEWEST:
-            raise UserError(
-                f"`--data` is too short to forecast: {table.name} has "
-                f"{len(table.values)} rows, at least {FEWEST} are needed."
-            )
-        ends = shares(len(table.values), validation, test)
-        fractions = {"validation": validation, "test": test}
-        reading |= {k: v for k, v in fractions.items() if v is not None}
-        source = "own file"
-        return series_of(
-            *(table.name, table.columns, table.values, ends, recipe, source),
-            table=table,
-            reading=reading,
-        )
-
-    def fitted(self, data, recipe, given):
+    def fitted(
+        self, data: Series, recipe: ForecastRecipe, given: frozenset[str]
+    ) -> ForecastRecipe:
         return fitted_recipe(data, recipe, given)
 
-    def check(self, data, recipe):
+    def check(self, data: Series, recipe: ForecastRecipe) -> None:
         self.require_window(recipe, "a table, which is one long stream")
         if recipe.season >= data.ends[0]:
             raise UserError(
@@ -125,7 +118,7 @@ class Forecasting(Task):
                 f"{data.ends[0]:,} timesteps. Received: {recipe.season:,}"
             )
         length = self._stream_length(data, recipe)
-        if length < recipe.window:
+        if length < recipe.finite_window:
             raise UserError(
                 f"{data.name} is too short: {data.ends[0]:,} timesteps to learn from, "
                 f"in {recipe.batch_size} streams, leave {max(length, 0)} to each, less "
@@ -141,64 +134,51 @@ class Forecasting(Task):
                 )
         require_sizes(data, recipe)
 
-    def _stream_length(self, data, recipe):
+    def _stream_length(self, data: Series, recipe: ForecastRecipe) -> int:
         return (data.ends[0] - recipe.horizon) // recipe.batch_size
 
-    def training(self, data, recipe, epoch=0):
+    def training(self, data: Series, recipe: ForecastRecipe, epoch: int = 0) -> Any:
         """Side by side as many pieces of each series as `batch_size` says."""
-        from zoo.recipes.batches import ShuffledArrays
+        # Keras: put off.
+        from zoo.fitting.batches import ShuffledArrays
 
-        pairs = self._pairs(data, recipe, 0, data.ends[0])
+        found = pairs(data, recipe, 0, data.ends[0])
         length = self._stream_length(data, recipe)
         x, y = (
             array[:, : recipe.batch_size * length].reshape(
                 len(array) * recipe.batch_size, length, -1
             )
-            for array in pairs
+            for array in found
         )
         return ShuffledArrays(x, y, batch_size=len(x), seed=None)
 
-    def held_out(self, data, recipe, part):
+    def held_out(self, data: Series, recipe: ForecastRecipe, part: str) -> Any:
         """One stream, with all before the part to warm up, unscored."""
-        from zoo.recipes.batches import WeighedStream
+        # Keras: put off.
+        from zoo.fitting.batches import WeighedStream
 
-        x, y, scored = self.stream(data, recipe, part)
-        return WeighedStream(x, y, scored.astype(np.float32), window=recipe.window)
+        x, y, scored = stream(data, recipe, part)
+        return WeighedStream(
+            x, y, scored.astype(np.float32), window=recipe.finite_window
+        )
 
-    def stream(self, data, recipe, part):
-        """Inputs and corrections up to the end of a part, and which timesteps count."""
-        first, end = data.span(part)
-        # Whole windows: the first, unscored timesteps make up for it.
-        start = (end - recipe.horizon) % recipe.window
-        x, y = self._pairs(data, recipe, start, end)
-        # From the last timestep before the part on, all that is forecast lies in it.
-        return x, y, np.arange(start, start + x.shape[1]) >= first - 1
-
-    def _pairs(self, data, recipe, first, end):
-        """Inputs, and the corrections that are asked for: `(rows, n, ...)` each."""
-        scaled = data.scaled()
-        known = scaled[:, list(data.targets)]
-        places = np.arange(first, end - recipe.horizon)
-        y = ahead(known, places, recipe.horizon)
-        y = y - data.base(known, places, recipe)
-        x = model_inputs(scaled, data.targets, recipe)[:, places]
-        return x, in_rows(y, recipe).astype(np.float32)
-
-    def watched(self, data, recipe):
-        x, y = self._pairs(data, recipe, *data.span("validation"))
-        steps = min(x.shape[1], 3 * recipe.window)
+    def watched(self, data: Series, recipe: ForecastRecipe) -> Any:
+        x, y = pairs(data, recipe, *data.span("validation"))
+        steps = min(x.shape[1], 3 * recipe.finite_window)
         return (x[:4, :steps], y[:4, :steps]) if steps > 2 else None
 
-    def updates_per_epoch(self, data, recipe):
-        return -(-self._stream_length(data, recipe) // recipe.window)
+    def updates_per_epoch(self, data: Series, recipe: ForecastRecipe) -> int:
+        return -(-self._stream_length(data, recipe) // recipe.finite_window)
 
-    def levels(self, data, recipe, part):
+    def levels(
+        self, data: Series, recipe: ForecastRecipe, part: str
+    ) -> dict[str, float]:
         """Errors of the naive forecasts, and of a ridge regression (`fit_ridge`)."""
         first, end = data.span(part)
         places = np.arange(first - 1, end - recipe.horizon)
         known = data.scaled()[:, list(data.targets)]
         y = ahead(known, places, recipe.horizon)
-        guesses = {
+        guesses: dict[str, Any] = {
             "seasonal naive": naive_forecast(
                 known, places, recipe.horizon, recipe.season
             ),
@@ -208,34 +188,31 @@ class Forecasting(Task):
         }
         return {k: float(((v - y) ** 2).mean()) for k, v in guesses.items()}
 
-    def processing(self, data):
+    def processing(self, data: Series, recipe: ForecastRecipe) -> dict[str, Any]:
         mean, deviation = data.scaling()
-        return {
+        known = {
             "columns": list(data.columns),
             "forecast": [data.columns[i] for i in data.targets],
             "mean": mean.tolist(),
             "deviation": deviation.tolist(),
             **({"reading": data.reading} if data.reading else {}),
         }
-
-    def processing_for(self, data, recipe):
-        known = self.processing(data)
         if recipe.base == "ridge" or data.own_ridge is not None:
             known["ridge"] = (data.own_ridge or data.ridge(recipe)).to_json()
         if data.share != 1:
             known["share"] = data.share
         return known
 
-    def tempered(self, model, data, recipe):
+    def tempered(
+        self, model: keras.Model, data: Series, recipe: ForecastRecipe
+    ) -> Series | None:
         """Of one's own table: mixes the forecasts with those of the ridge regression.
 
         A model that corrects the regression is kept, or gives way to it.
         """
-        from zoo.forecasting.mixture import clear_share
-
         if data.table is None or data.share != 1:
             return None
-        share = clear_share(self, model, data, recipe)
+        share = clear_share(model, data, recipe)
         if share == 1:
             return None
         for weight in model.layers[-1].weights:
@@ -244,51 +221,30 @@ class Forecasting(Task):
             return data
         return dataclasses.replace(data, own_ridge=data.ridge(recipe), share=share)
 
-    def conclude(self, run, preset):
-        """Says what share the network has in the forecasts, if not the whole."""
-        share = preset.processing.get("share", 1)
-        output = preset.model.layers[-1].get_weights()
-        if run.data.table is None:
-            return
-        if not any(map(np.any, output)):
-            print(
-                "The network was no clear gain over the ridge regression on the "
-                "validation part: forecasts are those of the regression."
-            )
-        elif share != 1:
-            print(
-                f"Forecasts are a mixture with the least error on the validation part: "
-                f"{share:.0%} network, {1 - share:.0%} ridge regression."
-            )
-
-    def finished(self, model, data, recipe):
+    def finished(
+        self, model: keras.Model, data: Series, recipe: ForecastRecipe
+    ) -> dict[str, Any]:
         """Prediction intervals, from the errors of the validation part."""
-        from zoo.forecasting.intervals import measured_intervals
+        return {"intervals": measured_intervals(model, data, recipe)}
 
-        return {"intervals": measured_intervals(self, model, data, recipe)}
+    def reading_of(self, processing: dict[str, Any]) -> dict[str, Any]:
+        return reading_of(processing, self.READING)
 
-    def reading_of(self, preset):
-        from zoo.store.forecasting import reading_of
-
-        return reading_of(preset.processing, self.READING)
-
-    def adapted(self, data, preset):
-        """The series with the columns and the scaling that a preset knows."""
-        from zoo.products.forecasts import arranged, ridge_of, share_of
-
-        known = preset.processing
-        values = arranged(preset, list(data.columns), data.values)
+    def adapted(self, data: Series, stored: Stored[ForecastRecipe]) -> Series:
+        """The series with the columns and the scaling that a trained model knows."""
+        known = stored.processing
         return dataclasses.replace(
             data,
+            values=arranged(stored, list(data.columns), data.values),
             columns=tuple(known["columns"]),
-            values=values,
-            targets=tuple(known["columns"].index(name) for name in known["forecast"]),
+            targets=tuple(targets_of(stored)),
             own_scaling=(np.array(known["mean"]), np.array(known["deviation"])),
-            own_ridge=ridge_of(preset),
-            share=share_of(preset),
+            own_ridge=ridge_of(stored),
+            share=share_of(stored),
         )
 
-    def build_model(self, data, recipe):
+    def build_model(self, data: Series, recipe: ForecastRecipe) -> keras.Sequential:
+        # Keras: put off.
         import keras
 
         from zoo.layers.recurrent import recurrent_stack
@@ -304,11 +260,8 @@ class Forecasting(Task):
             ]
         )
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         return keras.losses.MeanSquaredError()
-
-    def next_steps(self, folder):
-        command = f"bptt-zoo forecast {folder} --data FILE.csv"
-        return [("forecast", command), *super().next_steps(folder)]

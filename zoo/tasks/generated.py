@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import os
+from typing import Any, Generic
 
 import numpy as np
 
-from zoo.recipes.recipe import Training
+from zoo.recipes.stored import RecipeT
+from zoo.system.errors import UserError
 from zoo.tasks.task import Task
 
 # Seeds of the parts that are never trained on, and their rows.
@@ -15,25 +18,25 @@ _PARTS = {"validation": (2**32, 1000), "test": (2**32 + 1, 2000)}
 
 
 @dataclasses.dataclass(frozen=True)
-class GeneratedData:
+class GeneratedData(Generic[RecipeT]):
     """The name of generated data, and the recipe that says what they look like."""
 
     name: str
-    recipe: Training
+    recipe: RecipeT
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """Facts for the metadata of a model."""
         values = vars(self.recipe)
         facts = {name: values[name] for name in ("steps", "delay") if name in values}
-        return {"name": self.name, "source": "generated", **facts}
+        return {"name": self.name, "source": "generated"} | facts
 
 
-class GeneratedTask(Task):
+class GeneratedTask(Task[GeneratedData[RecipeT], RecipeT]):
     """A task that makes its data, as its recipe says."""
 
-    def load(self, dataset, data_dir, recipe):
-        from zoo.system.errors import UserError
-
+    def load(
+        self, dataset: str, data_dir: str | os.PathLike | None, recipe: RecipeT
+    ) -> GeneratedData[RecipeT]:
         if data_dir is not None:
             raise UserError(
                 f"`--data-dir` is for data sets that come from a file; {self.NAME} "
@@ -42,7 +45,7 @@ class GeneratedTask(Task):
         return GeneratedData(dataset, recipe)
 
 
-class DrawnTask(GeneratedTask):
+class DrawnTask(GeneratedTask[RecipeT]):
     """A task that draws its sequences.
 
     Validation and test data are drawn by seeds of their own, the same for every
@@ -50,26 +53,30 @@ class DrawnTask(GeneratedTask):
     """
 
     @abc.abstractmethod
-    def draw(self, recipe: Training, rng: np.random.Generator, rows: int):
+    def draw(
+        self, recipe: RecipeT, rng: np.random.Generator, rows: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """`(x, y)` of so many rows."""
 
-    def training(self, data, recipe, epoch=0):
-        from zoo.recipes.batches import Generated
+    def training(
+        self, data: GeneratedData[RecipeT], recipe: RecipeT, epoch: int = 0
+    ) -> Any:
+        # Keras: put off.
+        from zoo.fitting.batches import Generated
 
-        def draw(rng, rows):
+        def draw(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
             return self.draw(recipe, rng, rows)
 
-        return Generated(draw, recipe.updates, recipe.batch_size, recipe.seed, epoch)
+        updates = self.updates_per_epoch(data, recipe)
+        return Generated(draw, updates, recipe.batch_size, recipe.seed, epoch)
 
-    def held_out(self, data, recipe, part):
-        from zoo.recipes.batches import ShuffledArrays
+    def held_out(self, data: GeneratedData[RecipeT], recipe: RecipeT, part: str) -> Any:
+        # Keras: put off.
+        from zoo.fitting.batches import ShuffledArrays
 
         seed, rows = _PARTS[part]
         x, y = self.draw(recipe, np.random.default_rng(seed), rows)
         return ShuffledArrays(x, y, batch_size=250, seed=None)
 
-    def watched(self, data, recipe):
+    def watched(self, data: GeneratedData[RecipeT], recipe: RecipeT) -> Any:
         return self.draw(recipe, np.random.default_rng(_PARTS["validation"][0]), 4)
-
-    def updates_per_epoch(self, data, recipe):
-        return recipe.updates

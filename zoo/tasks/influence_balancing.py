@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from zoo.recipes.clipping import keras_arguments
 from zoo.recipes.recipe import Training
 from zoo.system import limits
-from zoo.tasks.generated import GeneratedTask
+from zoo.tasks.generated import GeneratedData, GeneratedTask
 from zoo.tasks.task import Metric
+
+if TYPE_CHECKING:
+    import keras
+
+    import bptt_keras as bk
 
 OPTIMUM, START = -1 / 6, 1 / 2
 # By then s has settled, wherever it started: the chain halves what is left of it.
@@ -19,28 +24,28 @@ SETTLED = 200
 
 @dataclasses.dataclass(frozen=True)
 class InfluenceRecipe(Training):
-    """`Training`, and how windows are drawn.
-
-    Args:
-        window: Timesteps that gradients flow back through, at most if there is a
-            `mean_window`.
-        learning_rate: Of plain SGD, constant; half the paper's, as the squared error
-            is not halved.
-        mean_window: Mean length of windows that are cut at random, their gradients
-            reweighted so that they are right on average (ARTBP); None makes all the
-            same.
-        steps: Timesteps of an epoch.
-    """
+    """`Training`, and how windows are drawn."""
 
     batch_size: int = 1
-    window: int | None = 150
+    window: Annotated[
+        int | None,
+        "Timesteps that gradients flow back through, at most if there is a "
+        "`mean_window`.",
+    ] = 150
     clip: float | None = None
-    learning_rate: float = 5e-4
+    learning_rate: Annotated[
+        float,
+        "Of plain SGD, constant; half the paper's, as the squared error is not halved.",
+    ] = 5e-4
     epochs: int = 8
-    mean_window: float | None = None
-    steps: int = 30_000
+    mean_window: Annotated[
+        float | None,
+        "Mean length of windows that are cut at random, their gradients reweighted "
+        "so that they are right on average (ARTBP); None makes all the same.",
+    ] = None
+    steps: Annotated[int, "Timesteps of an epoch."] = 30_000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         mean, longest = self.mean_window, self.window or 0
         drawn = mean is None or 1 < mean <= longest
@@ -51,7 +56,7 @@ class InfluenceRecipe(Training):
         self.require("steps", self.steps <= most, rule)
 
 
-class InfluenceBalancing(GeneratedTask):
+class InfluenceBalancing(GeneratedTask[InfluenceRecipe]):
     """Influence balancing.
 
     One weight theta drives a chain of 23 units, and the first unit is to stay at 1
@@ -73,49 +78,76 @@ class InfluenceBalancing(GeneratedTask):
     )
     RECIPES = {"influence-23": InfluenceRecipe()}
 
-    def check(self, data, recipe):
+    def check(
+        self, data: GeneratedData[InfluenceRecipe], recipe: InfluenceRecipe
+    ) -> None:
         return None
 
-    def training(self, data, recipe, epoch=0):
+    def training(
+        self,
+        data: GeneratedData[InfluenceRecipe],
+        recipe: InfluenceRecipe,
+        epoch: int = 0,
+    ) -> Any:
         return self._batch(recipe.batch_size, recipe.steps)
 
-    def held_out(self, data, recipe, part):
+    def held_out(
+        self, data: GeneratedData[InfluenceRecipe], recipe: InfluenceRecipe, part: str
+    ) -> Any:
         return self._batch(1, SETTLED)
 
-    def _batch(self, rows, steps):
-        from zoo.recipes.batches import ShuffledArrays
+    def _batch(self, rows: int, steps: int) -> Any:
+        # Keras: put off.
+        from zoo.fitting.batches import ShuffledArrays
 
         x = np.zeros((rows, SETTLED + steps, 1), np.float32)
         return ShuffledArrays(x, np.ones_like(x), rows, seed=None)
 
-    def watched(self, data, recipe):
+    def watched(
+        self, data: GeneratedData[InfluenceRecipe], recipe: InfluenceRecipe
+    ) -> Any:
         return self._batch(1, SETTLED)[0]
 
-    def updates_per_epoch(self, data, recipe):
-        return -(-recipe.steps // (recipe.mean_window or recipe.window or recipe.steps))
+    def updates_per_epoch(
+        self, data: GeneratedData[InfluenceRecipe], recipe: InfluenceRecipe
+    ) -> int:
+        window = recipe.mean_window or recipe.window or recipe.steps
+        return -int(-recipe.steps // window)
 
-    def levels(self, data, recipe, part):
+    def levels(
+        self, data: GeneratedData[InfluenceRecipe], recipe: InfluenceRecipe, part: str
+    ) -> dict[str, float]:
         return {"theta as it starts": START - OPTIMUM}
 
-    def build_model(self, data, recipe):
+    def build_model(
+        self, data: GeneratedData[InfluenceRecipe], recipe: InfluenceRecipe
+    ) -> keras.Sequential:
+        # Keras: put off.
         import keras
 
         from zoo.layers import Influence
 
         return keras.Sequential([keras.layers.Input((None, 1)), Influence()])
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         return keras.losses.MeanSquaredError()
 
-    def build_metrics(self):
+    def build_metrics(self) -> list[keras.metrics.Metric]:
+        # Keras: put off.
         import keras
 
         return [keras.metrics.MeanAbsoluteError()]
 
-    def build_optimizer(self, recipe, updates):
+    def build_optimizer(
+        self, recipe: InfluenceRecipe, updates: int
+    ) -> keras.optimizers.Optimizer:
+        # Keras: put off.
         import keras
+
+        from zoo.fitting.optimizers import keras_arguments
 
         return keras.optimizers.SGD(
             recipe.learning_rate,
@@ -123,18 +155,23 @@ class InfluenceBalancing(GeneratedTask):
             **keras_arguments(recipe),
         )
 
-    def build_trainer(self, model, recipe):
+    def build_trainer(
+        self, model: keras.Model, recipe: InfluenceRecipe
+    ) -> bk.TruncatedBPTT:
+        # Keras: put off.
         import bptt_keras as bk
 
-        window = recipe.window
+        window: Any = recipe.window
         if recipe.mean_window is not None:
             window = bk.truncation.ARTBP(
                 recipe.mean_window, longest=window, seed=recipe.seed
             )
         return bk.TruncatedBPTT(model, window, burn_in=SETTLED, shards=1)
 
-    def build_callbacks(self, run):
-        from zoo.recipes.batches import DrawnWindows
+    def build_callbacks(
+        self, recipe: InfluenceRecipe, history: dict[str, list[float]]
+    ) -> list[keras.callbacks.Callback]:
+        # Keras: put off.
+        from zoo.fitting.batches import DrawnWindows
 
-        drawn = run.recipe.mean_window is not None
-        return [DrawnWindows(run.recipe.seed)] if drawn else []
+        return [DrawnWindows(recipe.seed)] if recipe.mean_window is not None else []

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import itertools
 import math
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from zoo.plain.options import Option
 from zoo.recipes.amount import epochs_for, patience_for, rows_for
+from zoo.recipes.recipe import Recipe
+from zoo.recipes.stored import Stored
 from zoo.system import limits
 from zoo.system.errors import UserError
 from zoo.system.reading import say
-from zoo.tasks.task import Option, Task, once
-from zoo.texts.text import VALIDATION
+from zoo.tasks.task import Task, once
+from zoo.texts.baselines import ngram, uniform, unigram
+from zoo.texts.encoded import Encoded, vocabulary_of
+from zoo.texts.own_text import from_file
+from zoo.texts.text import Text
+
+if TYPE_CHECKING:
+    import keras
 
 # Different characters or words that a preset can hold.
 LARGEST_VOCABULARY = 100_000
@@ -26,8 +35,11 @@ USUAL_LOGITS = 2**27
 # machine of any size, in seconds.
 COUNTED, SCORED = 8_000_000, 1_000_000
 
+EncodedT = TypeVar("EncodedT", bound=Encoded)
+LanguageRecipeT = TypeVar("LanguageRecipeT", bound=Recipe)
 
-class LanguageTask(Task):
+
+class LanguageTask(Task[EncodedT, LanguageRecipeT]):
     """From a text so far, what comes next.
 
     A text is read as several streams side by side. Its data have `text`, a
@@ -39,22 +51,16 @@ class LanguageTask(Task):
         VOCABULARY: How many different ones of the user's own text are known, if the
             user does not say so.
         MORE_KNOWN: What the user does to have more of them known, in words.
-        TIED: Whether logits are made by the embedding.
         UPDATES: That an epoch of the user's own text has, if batches can be so small.
         STREAMS: Rows that evaluation reads side by side.
-        SAMPLE_PROMPT: How the text begins that a training shows at its end.
-        SAMPLE_LENGTH: How long it is.
     """
 
     UNIT: str
     ORDER: int
     VOCABULARY: int
-    TIED = False
     MORE_KNOWN = "a higher --vocabulary"
     UPDATES: int
     STREAMS: int
-    SAMPLE_PROMPT = "\n"
-    SAMPLE_LENGTH: int
     OWN_DATA = "a text file, UTF-8"
     READING = (
         Option("encoding", "encoding of the text, such as cp1252 (default: utf-8)"),
@@ -72,11 +78,11 @@ class LanguageTask(Task):
             kind=int,
         ),
     )
-    CONTINUES = "text"
+    MAKES = "text"
     WHOLE = True
 
     @abc.abstractmethod
-    def sized(self, recipe, length: int, size: int) -> dict:
+    def sized(self, recipe: LanguageRecipeT, length: int, size: int) -> dict[str, Any]:
         """What of a recipe follows from a text: the sizes of the model and the window.
 
         Args:
@@ -94,7 +100,7 @@ class LanguageTask(Task):
         """
 
     @abc.abstractmethod
-    def weights(self, recipe, size: int) -> int:
+    def weights(self, recipe: LanguageRecipeT, size: int) -> int:
         """Weights that a timestep uses, about: an embedding is only looked up.
 
         Args:
@@ -102,7 +108,18 @@ class LanguageTask(Task):
             size: Number of ids.
         """
 
-    def fitted(self, data, recipe, given):
+    @abc.abstractmethod
+    def lookups(self, recipe: LanguageRecipeT, size: int) -> int:
+        """Weights that are only looked up.
+
+        Args:
+            recipe: The recipe.
+            size: Number of ids.
+        """
+
+    def fitted(
+        self, data: EncodedT, recipe: LanguageRecipeT, given: frozenset[str]
+    ) -> LanguageRecipeT:
         """Model, window, batch and epochs by the length of the text.
 
         A short text has few updates in an epoch, so it gets small batches and many
@@ -110,7 +127,7 @@ class LanguageTask(Task):
         """
         length, size = len(data.ids["train"]), data.vocabulary.size
 
-        def with_new(recipe, **values):
+        def with_new(recipe: LanguageRecipeT, **values: Any) -> LanguageRecipeT:
             new = {k: v for k, v in values.items() if k not in given}
             return dataclasses.replace(recipe, **new)
 
@@ -135,7 +152,9 @@ class LanguageTask(Task):
         return with_new(recipe, epochs=epochs, patience=patience_for(epochs))
 
     @abc.abstractmethod
-    def encoded(self, text, recipe, at_most: int | None):
+    def encoded(
+        self, text: Text, recipe: LanguageRecipeT, at_most: int | None
+    ) -> EncodedT:
         """The task's data of a `zoo.datasets.Text`.
 
         Args:
@@ -146,23 +165,19 @@ class LanguageTask(Task):
 
     def from_file(
         self,
-        path,
-        recipe,
+        path: str,
+        recipe: LanguageRecipeT,
         *,
-        encoding=None,
-        validation=VALIDATION,
-        test=None,
-        vocabulary=None,
-    ):
-        from zoo.datasets import from_file
-
+        vocabulary: int | None = None,
+        **reading: Any,
+    ) -> EncodedT:
         at_most = self.VOCABULARY if vocabulary is None else vocabulary
         if not 1 <= at_most <= LARGEST_VOCABULARY:
             raise UserError(
                 f"--vocabulary must be in [1, {LARGEST_VOCABULARY}]. Received: "
                 f"{vocabulary}"
             )
-        text = from_file(path, validation=validation, test=test, encoding=encoding)
+        text = from_file(path, **reading)
         data = self.encoded(text, recipe, at_most)
         self._require_parts(data)
         unknown = np.mean(data.ids["train"] == data.vocabulary.unknown_id)
@@ -181,18 +196,18 @@ class LanguageTask(Task):
             )
         return data
 
-    def check(self, data, recipe):
+    def check(self, data: EncodedT, recipe: LanguageRecipeT) -> None:
         self.require_window(recipe, "a text, which is one long stream")
         self._require_parts(data)
         size = data.vocabulary.size
         weights = self.weights(recipe, size)
-        weights += 0 if self.TIED else size * recipe.embedding
+        weights += self.lookups(recipe, size)
         if weights > limits.WEIGHTS:
             raise UserError(
                 f"The model would have {weights:,} weights; a preset holds at most "
                 f"{limits.WEIGHTS:,}. Lower --units, --embedding or --vocabulary."
             )
-        logits = 4 * recipe.batch_size * recipe.window * size
+        logits = 4 * recipe.batch_size * recipe.finite_window * size
         if logits > LARGEST_LOGITS:
             raise UserError(
                 f"{recipe.batch_size} streams with a window of {recipe.window} and "
@@ -202,7 +217,7 @@ class LanguageTask(Task):
                 "--window or --vocabulary."
             )
         length = self.stream_length(data, recipe)
-        if length < recipe.window:
+        if length < recipe.finite_window:
             raise UserError(
                 f"{data.name} is too short: its {len(data.ids['train']):,} training "
                 f"{self.UNIT} in {recipe.batch_size} streams leave {length} to each, "
@@ -210,7 +225,7 @@ class LanguageTask(Task):
                 "--window."
             )
 
-    def _require_parts(self, data):
+    def _require_parts(self, data: EncodedT) -> None:
         for part, ids in data.ids.items():
             if len(ids) < 2:
                 raise UserError(
@@ -218,38 +233,40 @@ class LanguageTask(Task):
                     f"has {len(ids)}."
                 )
 
-    def stream_length(self, data, recipe) -> int:
+    def stream_length(self, data: EncodedT, recipe: LanguageRecipeT) -> int:
         """Timesteps of a training stream."""
         return (len(data.ids["train"]) - 1) // recipe.batch_size
 
-    def parts(self, data):
+    def parts(self, data: EncodedT) -> tuple[str, ...]:
         return tuple(part for part in data.ids if part != "train")
 
-    def training(self, data, recipe, epoch=0):
+    def training(self, data: EncodedT, recipe: LanguageRecipeT, epoch: int = 0) -> Any:
+        # Keras: put off.
         import bptt_keras as bk
 
         return bk.data.streams(
-            data.ids["train"], batch_size=recipe.batch_size, window=recipe.window
+            data.ids["train"], batch_size=recipe.batch_size, window=recipe.finite_window
         )
 
-    def held_out(self, data, recipe, part):
+    def held_out(self, data: EncodedT, recipe: LanguageRecipeT, part: str) -> Any:
         """Up to `STREAMS` streams, fewer for a short text.
 
         Each starts without a past, so each costs a little, and side by side they are
         fast. The last `(n - 1) % streams` ids are not scored. The part "whole" is all
         of a text that the model was not trained on.
         """
+        # Keras: put off.
         import bptt_keras as bk
 
         ids = data.ids[part] if part != "whole" else _whole(data.ids)
-        window = min(recipe.window, len(ids) - 1)
+        window = min(recipe.finite_window, len(ids) - 1)
         streams = max(1, min(self.STREAMS, (len(ids) - 1) // window))
         return bk.data.streams(ids, batch_size=streams, window=window)
 
-    def watched(self, data, recipe):
+    def watched(self, data: EncodedT, recipe: LanguageRecipeT) -> Any:
         ids = data.ids["validation"]
         rows = min(4, len(ids) // 4)
-        length = 3 * recipe.window
+        length = 3 * recipe.finite_window
         if rows:
             length = min(length, (len(ids) - 1) // rows)
         if not rows or length < 3:
@@ -257,10 +274,12 @@ class LanguageTask(Task):
         places = np.arange(rows)[:, None] * length + np.arange(length)
         return ids[places], ids[places + 1]
 
-    def updates_per_epoch(self, data, recipe):
-        return math.ceil(self.stream_length(data, recipe) / recipe.window)
+    def updates_per_epoch(self, data: EncodedT, recipe: LanguageRecipeT) -> int:
+        return math.ceil(self.stream_length(data, recipe) / recipe.finite_window)
 
-    def levels(self, data, recipe, part):
+    def levels(
+        self, data: EncodedT, recipe: LanguageRecipeT, part: str
+    ) -> dict[str, float]:
         """Counts of n-grams and of single ones, and chance.
 
         Of a long text the last `COUNTED` ids of the training part are counted, and the
@@ -268,63 +287,29 @@ class LanguageTask(Task):
         """
         return once(data, part, lambda: self._levels(data, part))
 
-    def _levels(self, data, part):
-        from zoo.tasks import baselines
-
+    def _levels(self, data: EncodedT, part: str) -> dict[str, float]:
         train, held_out = data.ids["train"][-COUNTED:], data.ids[part][:SCORED]
         size = data.vocabulary.size
         some = ""
         if len(train) < len(data.ids["train"]):
             some = f", of {COUNTED:,} {self.UNIT}"
-        ngram = baselines.ngram(train, held_out, size, self.ORDER)
+        cost = ngram(train, held_out, size, self.ORDER)
         return {
-            f"{self.ORDER}-gram (interpolated{some})": ngram,
-            "unigram (order 1)": baselines.unigram(train, held_out, size),
-            "uniform (chance)": baselines.uniform(size),
+            f"{self.ORDER}-gram (interpolated{some})": cost,
+            "unigram (order 1)": unigram(train, held_out, size),
+            "uniform (chance)": uniform(size),
         }
 
-    def adapted(self, data, preset):
-        return type(data).of(data.text, preset.vocabulary)
+    def adapted(self, data: EncodedT, stored: Stored[LanguageRecipeT]) -> EncodedT:
+        return type(data).of(data.text, vocabulary_of(stored.processing))
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def remarks(self, data, preset, part="validation"):
-        parts = data.ids if part == "whole" else [part]
-        vocabulary, texts = preset.vocabulary, [data.units(part) for part in parts]
-        missing = set(itertools.chain(*map(vocabulary.missing, texts)))
-        if not missing:
-            return []
-        unknown = sum(unit in missing for text in texts for unit in text)
-        share = unknown / sum(map(len, texts))
-        return [
-            f"{share:.2%} of the {self.UNIT} are unknown to it, and cost it dearly."
-        ]
 
-    def conclude(self, run, preset):
-        from zoo.products.sampling import generate
-        from zoo.runs.run_report import SAMPLE
-        from zoo.system.files import write_text
-
-        prompt = self.SAMPLE_PROMPT
-        if preset.vocabulary.missing(prompt):
-            ids = run.data.ids["train"]
-            known = ids[ids != preset.vocabulary.unknown_id][:1]
-            if not len(known):
-                return
-            prompt = preset.vocabulary.decode(known)
-        sample = generate(preset, prompt, length=self.SAMPLE_LENGTH, temperature=0.8)
-        write_text(run.out / SAMPLE, prompt + sample)
-        rule = "-" * 72
-        print(f"\na sample, at temperature 0.8:\n{rule}\n{sample.strip()}\n{rule}")
-
-    def next_steps(self, folder):
-        command = f"bptt-zoo generate {folder} --prompt TEXT"
-        return [("continue a text", command)]
-
-
-def _whole(ids: dict) -> np.ndarray:
+def _whole(ids: dict[str, np.ndarray]) -> np.ndarray:
     """The ids of all parts, one after the other."""
     return np.concatenate(list(ids.values()))

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import datasets
 from zoo.recipes.recipe import Recipe
 from zoo.tasks.task import Metric, Task
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.fitting.batches import ShuffledArrays
 
 HELD_OUT = 5000  # of the 60,000, for validation
 PERMUTATION_SEED = 92916  # any, but always the same
@@ -18,10 +26,10 @@ class Digits:
     """Digits as sequences `(n, timesteps, features)` of bytes, and their labels."""
 
     name: str
-    images: dict
-    labels: dict
+    images: dict[str, np.ndarray]
+    labels: dict[str, np.ndarray]
 
-    def describe(self) -> dict:
+    def describe(self) -> dict[str, Any]:
         """Facts for the metadata of a model."""
         train = self.images["train"]
         return {
@@ -32,7 +40,7 @@ class Digits:
         }
 
 
-class SequentialMnist(Task):
+class SequentialMnist(Task[Digits, Recipe]):
     """Sequential MNIST.
 
     The 784 pixels of a digit come one by one (or, for all to be learned in minutes, in
@@ -69,21 +77,20 @@ class SequentialMnist(Task):
         },
     }
 
-    def source_of(self, dataset):
+    def source_of(self, dataset: str) -> str:
         return {
             "mnist-rows": "70,000 digits, 28 timesteps of 28 pixels",
             "mnist-pixels": "70,000 digits, 784 timesteps of a pixel",
             "mnist-permuted": "the same in one fixed random order",
         }[dataset]
 
-    def load(self, dataset, data_dir, recipe):
-        from zoo.datasets.builder import load_parts, stacked
-        from zoo.datasets.mnist import Mnist
+    def load(
+        self, dataset: str, data_dir: str | os.PathLike | None, recipe: Recipe
+    ) -> Digits:
+        parts = datasets.load("mnist", data_dir=data_dir)
 
-        parts = load_parts(Mnist, data_dir)
-
-        def joined(part, name):
-            blocks = stacked(parts[part], name)
+        def joined(part: str, name: str) -> np.ndarray:
+            blocks = np.stack([block[name] for block in parts[part]])
             return blocks.reshape(-1, *blocks.shape[2:])
 
         images = {part: joined(part, "images") for part in ("train", "test")}
@@ -95,7 +102,7 @@ class SequentialMnist(Task):
         labels = {part: y.astype(np.int32) for part, y in labels.items()}
         return Digits(dataset, images, labels)
 
-    def _sequences(self, dataset, images):
+    def _sequences(self, dataset: str, images: np.ndarray) -> np.ndarray:
         if dataset == "mnist-rows":
             return images
         pixels = images.reshape(len(images), 784)
@@ -104,33 +111,37 @@ class SequentialMnist(Task):
             pixels = pixels[:, order]
         return pixels[..., None]
 
-    def check(self, data, recipe):
+    def check(self, data: Digits, recipe: Recipe) -> None:
         steps = data.images["train"].shape[1]
         self.require_reach(recipe, steps, "The digit is asked for at the end")
 
-    def training(self, data, recipe, epoch=0):
+    def training(self, data: Digits, recipe: Recipe, epoch: int = 0) -> Any:
         return self._batches(data, "train", recipe.batch_size, recipe.seed, epoch)
 
-    def held_out(self, data, recipe, part):
+    def held_out(self, data: Digits, recipe: Recipe, part: str) -> Any:
         return self._batches(data, part, 250, None)
 
-    def _batches(self, data, part, size, seed, epoch=0):
-        from zoo.recipes.batches import ShuffledArrays
+    def _batches(
+        self, data: Digits, part: str, size: int, seed: int | None, epoch: int = 0
+    ) -> ShuffledArrays:
+        # Keras: put off.
+        from zoo.fitting.batches import ShuffledArrays
 
         x = data.images[part].astype(np.float32) / 255
         return ShuffledArrays(x, data.labels[part], size, seed, epoch)
 
-    def watched(self, data, recipe):
+    def watched(self, data: Digits, recipe: Recipe) -> Any:
         x = data.images["validation"][:4].astype(np.float32) / 255
         return x, data.labels["validation"][:4]
 
-    def updates_per_epoch(self, data, recipe):
+    def updates_per_epoch(self, data: Digits, recipe: Recipe) -> int:
         return -(-len(data.images["train"]) // recipe.batch_size)
 
-    def levels(self, data, recipe, part):
+    def levels(self, data: Digits, recipe: Recipe, part: str) -> dict[str, float]:
         return {"chance": 0.1}
 
-    def build_model(self, data, recipe):
+    def build_model(self, data: Digits, recipe: Recipe) -> keras.Sequential:
+        # Keras: put off.
         import keras
 
         from zoo.layers.recurrent import recurrent_stack
@@ -144,12 +155,14 @@ class SequentialMnist(Task):
             ]
         )
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    def build_metrics(self):
+    def build_metrics(self) -> list[keras.metrics.Metric]:
+        # Keras: put off.
         import keras
 
         return [keras.metrics.SparseCategoricalAccuracy()]

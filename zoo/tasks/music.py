@@ -4,50 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import datasets
+from zoo.music.baselines import key_chains, key_rates
+from zoo.music.midi import KEYS
+from zoo.music.own_rolls import own_rolls
+from zoo.music.pieces import FRAMES_PER_BEAT, Rolls
+from zoo.plain.options import Option
+from zoo.plain.parts import PARTS
 from zoo.recipes.amount import epochs_for, patience_for, rows_for
 from zoo.recipes.recipe import Recipe
+from zoo.recipes.stored import Stored
 from zoo.system.errors import UserError
-from zoo.tasks.task import PARTS, Metric, Option, Task
+from zoo.tasks.task import Metric, Task
 
-KEYS = 88
-
-
-@dataclasses.dataclass(frozen=True)
-class Rolls:
-    """Pieces in three parts, each piece `(frames, 88)` of 0 and 1.
-
-    Args:
-        name: What reports call them.
-        train: The pieces that are trained on.
-        validation: Those that choose.
-        test: Those that are only measured.
-        source: Where they come from.
-        frames_per_beat: Frames of a quarter note, if that is known.
-        reading: How the user's own files were read: arguments of `Music.from_file`.
-    """
-
-    name: str
-    train: list
-    validation: list
-    test: list
-    source: str
-    frames_per_beat: int | None = None
-    reading: dict | None = None
-
-    def describe(self) -> dict:
-        """Facts for the metadata of a model."""
-        facts = {"name": self.name, "source": self.source}
-        for part in PARTS:
-            pieces = getattr(self, part)
-            facts[f"{part}_pieces"] = len(pieces)
-            facts[f"{part}_frames"] = int(sum(len(piece) for piece in pieces))
-        return facts
+if TYPE_CHECKING:
+    import keras
 
 
-class Music(Task):
+class Music(Task[Rolls, Recipe]):
     """Polyphonic music.
 
     A frame says which of 88 piano keys sound. From the frames so far the next one is
@@ -136,63 +114,36 @@ class Music(Task):
             choices=("no", "yes"),
         ),
     )
-    CONTINUES = "music"
+    MAKES = "music"
     WHOLE = True
-    # Chorales: quarter notes; tunes: eighths.
-    FRAMES_PER_BEAT = {"jsb-chorales": 1, "nottingham": 2}
 
-    def load(self, dataset, data_dir, recipe):
-        from zoo.datasets.builder import load_parts
-        from zoo.datasets.piano_rolls import JsbChorales, Nottingham
-
-        builder = {"jsb-chorales": JsbChorales, "nottingham": Nottingham}[dataset]
-        parts = load_parts(builder, data_dir)
-        pieces = {part: [e["frames"] for e in parts[part]] for part in PARTS}
+    def load(
+        self, dataset: str, data_dir: str | os.PathLike | None, recipe: Recipe
+    ) -> Rolls:
+        parts = datasets.load(dataset, data_dir=data_dir)
+        pieces: dict[str, Any] = {
+            part: [e["frames"] for e in parts[part]] for part in PARTS
+        }
         return Rolls(
             dataset,
             **pieces,
-            source=builder.FILES[0].url,
-            frames_per_beat=self.FRAMES_PER_BEAT[dataset],
+            source=datasets.describe(dataset)["files"][0]["url"],
+            frames_per_beat=FRAMES_PER_BEAT[dataset],
         )
 
-    def from_file(
-        self,
-        path,
-        recipe,
-        *,
-        frames_per_beat=None,
-        validation=0.1,
-        test=None,
-        skip_damaged="no",
-    ):
-        from zoo.music.own_rolls import FRAMES_PER_BEAT, read_rolls
+    def from_file(self, path: str, recipe: Recipe, **reading: Any) -> Rolls:
+        return own_rolls(path, **reading)
 
-        reading = {"validation": validation, "test": test, "skip_damaged": skip_damaged}
-        per_beat = FRAMES_PER_BEAT if frames_per_beat is None else frames_per_beat
-        pieces = read_rolls(
-            path,
-            frames_per_beat=per_beat,
-            **reading | {"skip_damaged": skip_damaged == "yes"},
-        )
-        if frames_per_beat is None and not str(path).lower().endswith(".mat"):
-            frames_per_beat = per_beat
-        return Rolls(
-            *pieces,
-            source="own files",
-            frames_per_beat=frames_per_beat,
-            reading={"path": os.path.abspath(path), **reading},
-        )
-
-    def processing(self, data):
+    def processing(self, data: Rolls, recipe: Recipe) -> dict[str, Any]:
         return {"frames_per_beat": data.frames_per_beat or 1}
 
-    def adapted(self, data, preset):
-        per_beat = preset.processing.get("frames_per_beat", data.frames_per_beat)
+    def adapted(self, data: Rolls, stored: Stored[Recipe]) -> Rolls:
+        per_beat = stored.processing.get("frames_per_beat", data.frames_per_beat)
         if data.reading is None or per_beat == data.frames_per_beat:
             return data
-        return self.from_file(recipe=None, frames_per_beat=per_beat, **data.reading)
+        return own_rolls(frames_per_beat=per_beat, **data.reading)
 
-    def fitted(self, data, recipe, given):
+    def fitted(self, data: Rolls, recipe: Recipe, given: frozenset[str]) -> Recipe:
         """Batches and epochs by how many windows there are, more dropout for few."""
         lengths = [len(piece) - 1 for piece in data.train if len(piece) > 1]
         if recipe.window is None or not lengths:
@@ -203,7 +154,7 @@ class Music(Task):
             "batch_size": max(1, min(rows, len(lengths))),
             "dropout": 0.5 if frames < 10_000 else recipe.dropout,
         }
-        new = {k: v for k, v in values.items() if k not in given}
+        new: dict[str, Any] = {k: v for k, v in values.items() if k not in given}
         recipe = dataclasses.replace(recipe, **new)
         if "epochs" in given:
             return recipe
@@ -214,60 +165,67 @@ class Music(Task):
             weights=(4 * recipe.units + KEYS) * (KEYS + recipe.units),
         )
         patience = patience_for(epochs)
-        more = {} if "patience" in given else {"patience": patience}
+        more: dict[str, Any] = {} if "patience" in given else {"patience": patience}
         return dataclasses.replace(recipe, epochs=epochs, **more)
 
-    def check(self, data, recipe):
+    def check(self, data: Rolls, recipe: Recipe) -> None:
         self.require_window(recipe, "music, whose pieces are read one after the other")
         for part in PARTS:
             if not any(len(piece) > 1 for piece in getattr(data, part)):
                 raise UserError(f"{data.name} has no {part} piece of two frames.")
 
-    def training(self, data, recipe, epoch=0):
+    def training(self, data: Rolls, recipe: Recipe, epoch: int = 0) -> Any:
         return self._batches(data.train, recipe, shuffle=True, epoch=epoch)
 
-    def held_out(self, data, recipe, part):
+    def held_out(self, data: Rolls, recipe: Recipe, part: str) -> Any:
         """Batches of a part; "whole" is all of what a model was not trained on."""
         whole = part == "whole"
         pieces = data.train + data.validation + data.test if whole else None
         return self._batches(pieces or getattr(data, part), recipe, shuffle=False)
 
-    def _batches(self, pieces, recipe, *, shuffle, epoch=0):
-        from zoo.recipes.batches import ragged_batches
+    def _batches(
+        self,
+        pieces: list[np.ndarray],
+        recipe: Recipe,
+        *,
+        shuffle: bool,
+        epoch: int = 0,
+    ) -> Any:
+        # Keras: put off.
+        from zoo.fitting.batches import ragged_batches
 
         pieces = [piece.astype(np.float32) for piece in pieces if len(piece) > 1]
         return ragged_batches(
             [piece[:-1] for piece in pieces],
             [piece[1:] for piece in pieces],
             recipe,
-            window=recipe.window,
+            window=recipe.finite_window,
             shuffle=shuffle,
             epoch=epoch,
         )
 
-    def watched(self, data, recipe):
+    def watched(self, data: Rolls, recipe: Recipe) -> Any:
         piece = max(data.validation, key=len).astype(np.float32)
-        steps = min(len(piece) - 1, 3 * recipe.window)
+        steps = min(len(piece) - 1, 3 * recipe.finite_window)
         return (piece[None, :steps], piece[None, 1 : steps + 1]) if steps > 2 else None
 
-    def updates_per_epoch(self, data, recipe):
+    def updates_per_epoch(self, data: Rolls, recipe: Recipe) -> int:
         lengths = sorted(len(piece) - 1 for piece in data.train if len(piece) > 1)
         size = recipe.batch_size
         longest = [max(lengths[i : i + size]) for i in range(0, len(lengths), size)]
-        return sum(-(-length // recipe.window) for length in longest)
+        return sum(-(-length // recipe.finite_window) for length in longest)
 
-    def levels(self, data, recipe, part):
+    def levels(self, data: Rolls, recipe: Recipe, part: str) -> dict[str, float]:
         """Two rules for each key by itself, which see no chord, and chance."""
-        from zoo.tasks import baselines
-
         pieces = [piece for piece in getattr(data, part) if len(piece) > 1]
         return {
-            "Markov chain of each key": baselines.key_chains(data.train, pieces),
-            "frequency of each key": baselines.key_rates(data.train, pieces),
+            "Markov chain of each key": key_chains(data.train, pieces),
+            "frequency of each key": key_rates(data.train, pieces),
             "uniform (chance)": KEYS * float(np.log(2)),
         }
 
-    def build_model(self, data, recipe):
+    def build_model(self, data: Rolls, recipe: Recipe) -> keras.Sequential:
+        # Keras: put off.
         import keras
 
         from zoo.layers.recurrent import recurrent_stack
@@ -280,12 +238,9 @@ class Music(Task):
             ]
         )
 
-    def build_loss(self):
+    def build_loss(self) -> keras.losses.Loss:
+        # Keras: put off.
         import keras
 
         # The mean over the keys; `METRIC.factor` makes it the sum.
         return keras.losses.BinaryCrossentropy(from_logits=True)
-
-    def next_steps(self, folder):
-        command = f"bptt-zoo generate {folder} --out tune.mid"
-        return [("compose", command), *super().next_steps(folder)]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from zoo.recipes.clipping import KINDS, keras_arguments
+from zoo.plain.options import Option
+from zoo.recipes.clipping import KINDS
 from zoo.recipes.ranges import NONE, Choices, Range
-from zoo.recipes.recipe import Training
+from zoo.recipes.stored import RecipeT, Stored
 from zoo.system.errors import UserError
 
-# Of a data set; a preset is measured on one of them.
-PARTS = ("train", "validation", "test")
+if TYPE_CHECKING:
+    import keras
+
+    import bptt_keras as bk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Metric:
     Args:
         name: As in reports, such as "accuracy".
         unit: Such as "nats per character", or "" for a plain number. Some units have
-            a second scale that is shown beside them: see `zoo.runs.report.SECOND`.
+            a second scale that is shown beside them: see `zoo.plain.scales.SECOND`.
         log: Name in the logs of `fit`, without `val_`.
         factor: Metric = factor times the logged value.
         higher: Whether higher is better.
@@ -40,32 +44,25 @@ class Metric:
         return value > than if self.higher else value < than
 
 
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """One way to say how a user's own data are read.
-
-    Args:
-        name: Of the argument of `Task.from_file`; on the command line with dashes.
-        help: One line.
-        metavar: Such as "FILE".
-        kind: `str`, `int` or `float`.
-        choices: What may be given; None: anything.
-    """
-
-    name: str
-    help: str
-    metavar: str = "NAME"
-    kind: type = str
-    choices: tuple[str, ...] | None = None
+class Data(Protocol):
+    """What all data of tasks have."""
 
     @property
-    def names_files(self) -> bool:
-        """Whether a file or a folder may be given."""
-        return self.choices is None and self.metavar.endswith(("FILE", "PATH"))
+    def name(self) -> str:
+        """What reports call them."""
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for the metadata of a model, for JSON."""
 
 
-class Task(abc.ABC):
-    """One task. A subclass is one file; `zoo.tasks` has a row for each.
+DataT = TypeVar("DataT", bound=Data)
+
+
+class Task(abc.ABC, Generic[DataT, RecipeT]):
+    """One task: of data and a recipe of its own kinds.
+
+    A subclass is one file; `zoo.tasks` has a row for each. What its models make, and
+    what is said of them, is in `zoo.products`.
 
     Attributes:
         NAME: As on the command line.
@@ -77,8 +74,8 @@ class Task(abc.ABC):
         OWN_DATA: What `--data` takes, in words, or None if the task has its own data
             only.
         READING: `Option`s: how the user's own data are read.
-        CONTINUES: What `bptt-zoo generate` makes with its models: "text", "music", or
-            None for nothing.
+        MAKES: What its models make, a key of `zoo.products.kinds.PRODUCTS`; None for
+            nothing.
         WHOLE: Whether `held_out` takes the part "whole": all of other data.
     """
 
@@ -86,34 +83,32 @@ class Task(abc.ABC):
     SUMMARY: str
     DATASETS: tuple[str, ...]
     METRIC: Metric
-    RECIPES: dict[str | None, Training]
+    RECIPES: dict[str | None, RecipeT]
     REFERENCES: dict[str, dict[str, float]] = {}
     OWN_DATA: str | None = None
     READING: tuple[Option, ...] = ()
-    CONTINUES: str | None = None
+    MAKES: str | None = None
     WHOLE: bool = False
 
-    def recipe_for(self, dataset: str | None) -> Training:
+    def recipe_for(self, dataset: str | None) -> RecipeT:
         """The default recipe of a data set; None: of the user's own data."""
         if dataset in self.RECIPES:
             return self.RECIPES[dataset]
         return self.RECIPES[None if None in self.RECIPES else self.DATASETS[0]]
 
-    def recipe_from(self, values: dict) -> Training:
+    def recipe_from(self, values: dict[str, Any]) -> RecipeT:
         """The recipe that a preset's metadata or a checkpoint tells of.
 
         Raises:
             ValueError: If it is none of this task.
         """
-        kind = type(self.recipe_for(None))
-        types = {field.name: field.type for field in dataclasses.fields(kind)}
+        # Put off: pydantic takes 0.1 s, and `--help` does without.
+        from zoo.recipes.reading import read_recipe
+
         try:
-            known = {k: v for k, v in values.items() if k in types}
-            for name, value in known.items():
-                if not _is_of_type(value, types[name]):
-                    raise TypeError(f"{name} is not {types[name]}")
-            return kind(**known)
-        except (TypeError, AttributeError) as error:
+            kind: type[RecipeT] = type(self.recipe_for(None))
+            return read_recipe(kind, values)
+        except TypeError as error:
             raise ValueError(f"this is no recipe of {self.NAME}: {error}") from None
 
     def source_of(self, dataset: str) -> str:
@@ -124,20 +119,20 @@ class Task(abc.ABC):
         """Published values of the metric, by who published them."""
         return dict(self.REFERENCES.get(dataset, {}))
 
-    # --- Data ---------------------------------------------------------------------
-
     @abc.abstractmethod
-    def load(self, dataset: str, data_dir: str | None, recipe: Training) -> Any:
+    def load(
+        self, dataset: str, data_dir: str | os.PathLike | None, recipe: RecipeT
+    ) -> DataT:
         """The data of a name.
 
         Returns:
-            Data of the task's own kind, with `name` and `describe()`, a dict for JSON.
+            Data of the task's own kind.
 
         Raises:
             ZooError: If they cannot be had.
         """
 
-    def from_file(self, path: str, recipe: Training, **reading: Any) -> Any:
+    def from_file(self, path: str, recipe: RecipeT, **reading: Any) -> DataT:
         """The user's own data, read without TensorFlow.
 
         Args:
@@ -150,7 +145,7 @@ class Task(abc.ABC):
         """
         raise UserError(f"`--data` is not possible: {self.NAME} makes its own data.")
 
-    def fitted(self, data: Any, recipe: Training, given: frozenset[str]) -> Training:
+    def fitted(self, data: DataT, recipe: RecipeT, given: frozenset[str]) -> RecipeT:
         """The recipe of the user's own data, with what follows from their size.
 
         Args:
@@ -161,14 +156,14 @@ class Task(abc.ABC):
         return recipe
 
     @abc.abstractmethod
-    def check(self, data: Any, recipe: Training) -> None:
+    def check(self, data: DataT, recipe: RecipeT) -> None:
         """Refuses data that do not go with a recipe.
 
         Raises:
             UserError: Says what to change.
         """
 
-    def require_reach(self, recipe: Training, steps: int, why: str) -> None:
+    def require_reach(self, recipe: RecipeT, steps: int, why: str) -> None:
         """Refuses a window that is shorter than a sequence.
 
         Raises:
@@ -180,7 +175,7 @@ class Task(abc.ABC):
                 "--window out."
             )
 
-    def require_window(self, recipe: Training, kind: str) -> None:
+    def require_window(self, recipe: RecipeT, kind: str) -> None:
         """Refuses a recipe without a window for data that are read as long streams.
 
         Raises:
@@ -194,7 +189,7 @@ class Task(abc.ABC):
             )
 
     @abc.abstractmethod
-    def training(self, data: Any, recipe: Training, epoch: int = 0) -> Any:
+    def training(self, data: DataT, recipe: RecipeT, epoch: int = 0) -> Any:
         """The first argument of `fit`: batches, in an order that the seed fixes.
 
         Args:
@@ -204,23 +199,23 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def held_out(self, data: Any, recipe: Training, part: str) -> Any:
+    def held_out(self, data: DataT, recipe: RecipeT, part: str) -> Any:
         """Batches of the part "validation" or "test", for `evaluate`."""
 
     @abc.abstractmethod
-    def updates_per_epoch(self, data: Any, recipe: Training) -> int:
+    def updates_per_epoch(self, data: DataT, recipe: RecipeT) -> int:
         """Weight updates of an epoch, for the schedule of the learning rate."""
 
-    def parts(self, data: Any) -> tuple[str, ...]:
+    def parts(self, data: DataT) -> tuple[str, ...]:
         """The parts that are held out: "validation", and "test" if there is one."""
         return ("validation", "test")
 
-    def watched(self, data: Any, recipe: Training) -> Any:
+    def watched(self, data: DataT, recipe: RecipeT) -> Any:
         """A few rows for a `TrainingWatch`, or None if they cannot be had."""
         return None
 
     @abc.abstractmethod
-    def levels(self, data: Any, recipe: Training, part: str) -> dict[str, float]:
+    def levels(self, data: DataT, recipe: RecipeT, part: str) -> dict[str, float]:
         """What the metric is by simple rules and by chance, without a network.
 
         Args:
@@ -230,26 +225,27 @@ class Task(abc.ABC):
                 training part, and for "test" they may be chosen by validation.
         """
 
-    def selection(self, data: Any, recipe: Training) -> Metric | None:
+    def selection(self, data: DataT, recipe: RecipeT) -> Metric | None:
         """What chooses the epoch whose weights are kept, of the validation part.
 
         On a tie the later epoch wins, by the loss first. None: the last epoch is kept.
         """
         return self.METRIC
 
-    def fit_options(self, data: Any, recipe: Training) -> dict[str, Any]:
+    def fit_options(self, data: DataT, recipe: RecipeT) -> dict[str, Any]:
         """More arguments of `fit`, such as `class_weight`."""
         return {}
 
-    def processing(self, data: Any) -> dict:
-        """Plain values that a trained model needs to read data: a dict for JSON."""
+    def processing(self, data: DataT, recipe: RecipeT) -> dict[str, Any]:
+        """Plain values that a trained model needs to read data: a dict for JSON.
+
+        Among them is what simple rules have learned that the model builds on.
+        """
         return {}
 
-    def processing_for(self, data: Any, recipe: Training) -> dict:
-        """`processing`, and what simple rules have learned that a model builds on."""
-        return self.processing(data)
-
-    def tempered(self, model: Any, data: Any, recipe: Training) -> Any:
+    def tempered(
+        self, model: keras.Model, data: DataT, recipe: RecipeT
+    ) -> DataT | None:
         """Takes out of the best model's weights what validation does not bear out.
 
         Returns:
@@ -257,79 +253,79 @@ class Task(abc.ABC):
         """
         return None
 
-    def finished(self, model: Any, data: Any, recipe: Training) -> dict:
+    def finished(
+        self, model: keras.Model, data: DataT, recipe: RecipeT
+    ) -> dict[str, Any]:
         """More plain values for `processing` once the best model is there."""
         return {}
 
-    def reading_of(self, preset: Any) -> dict[str, Any]:
-        """Options by which other data are read as those of a preset were."""
+    def reading_of(self, processing: dict[str, Any]) -> dict[str, Any]:
+        """Options by which other data are read as those of a trained model were.
+
+        Args:
+            processing: What is stored beside the model.
+        """
         return {}
 
-    def adapted(self, data: Any, preset: Any) -> Any:
-        """Data as a preset's model reads them: by its vocabulary, its scaling.
+    def adapted(self, data: DataT, stored: Stored[RecipeT]) -> DataT:
+        """Data as a trained model reads them: by its vocabulary, its scaling.
+
+        Args:
+            data: The data.
+            stored: What is stored beside the model.
 
         Raises:
             UserError: If the model cannot read them.
         """
         return data
 
-    # --- Model --------------------------------------------------------------------
-
     @abc.abstractmethod
-    def build_model(self, data: Any, recipe: Training) -> Any:
+    def build_model(self, data: DataT, recipe: RecipeT) -> keras.Sequential:
         """A built `keras.Sequential`."""
 
     @abc.abstractmethod
-    def build_loss(self) -> Any:
+    def build_loss(self) -> keras.losses.Loss:
         """The loss of one timestep, or of the sequence's end."""
 
-    def build_metrics(self) -> list:
+    def build_metrics(self) -> list[keras.metrics.Metric]:
         """Keras metrics to compile with, fresh ones."""
         return []
 
-    def build_optimizer(self, recipe: Training, updates: int) -> Any:
+    def build_optimizer(
+        self, recipe: RecipeT, updates: int
+    ) -> keras.optimizers.Optimizer:
         """AdamW with a warm-up and a cosine, clipped by global norm.
 
         Args:
             recipe: The recipe.
             updates: Weight updates of the whole training.
         """
-        import keras
+        # Keras: put off.
+        from zoo.fitting.optimizers import adamw
 
-        warmup = max(1, updates // 50)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            recipe.learning_rate / 10,
-            decay_steps=max(1, updates - warmup),
-            alpha=0.01,
-            warmup_target=recipe.learning_rate,
-            warmup_steps=warmup,
-        )
-        optimizer = keras.optimizers.AdamW(
-            schedule, weight_decay=recipe.weight_decay, **keras_arguments(recipe)
-        )
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
-        return optimizer
+        return adamw(recipe, updates)
 
-    def build_trainer(self, model: Any, recipe: Training) -> Any:
+    def build_trainer(self, model: keras.Model, recipe: RecipeT) -> bk.TruncatedBPTT:
         """The `TruncatedBPTT` that trains the model, not compiled."""
+        # Keras: put off.
         import bptt_keras as bk
 
         return bk.TruncatedBPTT(model, window=recipe.window)
 
-    def build_callbacks(self, run: Any) -> list:
-        """Keras callbacks of the task's own for a `Run` that is about to train.
+    def build_callbacks(
+        self, recipe: RecipeT, history: dict[str, list[float]]
+    ) -> list[keras.callbacks.Callback]:
+        """Keras callbacks of the task's own for a training that is about to begin.
 
         They come after the preset is saved and before the checkpoint is written.
+
+        Args:
+            recipe: The recipe.
+            history: Logs of the epochs so far, by name, which grows as it trains.
         """
         return []
 
-    def derived(self, logs: dict) -> dict[str, float]:
-        """More numbers for the logs, made of those that are there."""
-        from zoo.runs.report import derived
-
-        return derived(logs, self.METRIC)
-
-    def tuned(self, recipe: Training) -> dict[str, Any]:
+    def tuned(self, recipe: RecipeT) -> dict[str, Any]:
         """What `bptt-zoo tune` varies unless told otherwise.
 
         Args:
@@ -346,22 +342,10 @@ class Task(abc.ABC):
             ranges["window"] = Choices(tuple(sorted({*_around(window), window})))
         return ranges
 
-    # --- What a user sees ---------------------------------------------------------
 
-    def remarks(self, data: Any, preset: Any, part: str = "validation") -> list[str]:
-        """What to know of a metric on data that a preset was not trained on."""
-        return []
-
-    def conclude(self, run: Any, preset: Any) -> None:
-        """Shows, after a training, what the model makes: prints, writes files."""
-        return None
-
-    def next_steps(self, folder: Any) -> list[tuple[str, str]]:
-        """What can be done with a preset: pairs of words and a command."""
-        return [("measure it", f"bptt-zoo evaluate {folder}")]
-
-
-def once(data: Any, key: Any, levels: Callable[[], dict]) -> dict[str, float]:
+def once(
+    data: object, key: Any, levels: Callable[[], dict[str, float]]
+) -> dict[str, float]:
     """Levels of data, computed the first time that they are asked for.
 
     A search trains on the same data again and again, and rules that look at all of them
@@ -381,11 +365,3 @@ def once(data: Any, key: Any, levels: Callable[[], dict]) -> dict[str, float]:
 def _around(window: int) -> set[int]:
     """Half a window and two."""
     return {max(1, window // 2), 2 * window}
-
-
-def _is_of_type(value, annotation: str) -> bool:
-    """Whether a value of JSON is what a recipe's field, such as `int | None`, takes."""
-    kinds = {"int": int, "float": int | float, "str": str, "None": type(None)}
-    return not isinstance(value, bool) and any(
-        isinstance(value, kinds[name]) for name in annotation.split(" | ")
-    )

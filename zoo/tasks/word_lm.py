@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
-from zoo.recipes.clipping import keras_arguments
+from zoo import datasets
 from zoo.recipes.recipe import Recipe
 from zoo.system.errors import UserError
 from zoo.tasks.language import LanguageTask
 from zoo.tasks.task import Metric
+from zoo.texts.encoded import WordText
+from zoo.texts.text import Text
+
+if TYPE_CHECKING:
+    import keras
+
+    import bptt_keras as bk
 
 # Random windows end with the batch, so a batch holds several.
 WINDOWS_A_BATCH = 10
@@ -19,51 +28,58 @@ LONGEST = 64_000_000
 
 @dataclasses.dataclass(frozen=True)
 class WordRecipe(Recipe):
-    """`Recipe`, and what AWD-LSTM adds to it.
+    """`Recipe`, and what AWD-LSTM adds to it."""
 
-    Args:
-        units: Units of each recurrent layer but the last one.
-        embedding: Width of a word's vector, and units of the last recurrent layer,
-            which logits are made from by the same vectors.
-        dropout: Rate on the output of the last recurrent layer. One mask serves a row
-            for a window, as for the next two.
-        input_dropout: Rate on the words' vectors.
-        hidden_dropout: Rate between recurrent layers.
-        word_dropout: Part of the vocabulary that is dropped from a window.
-        weight_dropout: Part of each recurrent kernel that is dropped in a window (lstm
-            alone).
-        alpha: Weight of the squared output of the last layer, after dropout (AR).
-        beta: Weight of its squared change from timestep to timestep (TAR).
-        window_deviation: Standard deviation of the length of windows, of which one in
-            twenty has half the length; 0 makes all the same.
-        learning_rate: Peak of the schedule as in `Recipe`; constant with
-            `average_after`.
-        weight_decay: Decoupled, as a fraction of the learning rate, on matrices alone.
-        average_after: Plain SGD, whose weights are averaged once validation has not
-            improved for so many epochs; None takes AdamW.
-        min_count: Words that occur less often in the training part become `<unk>`.
-    """
-
-    units: int = 512
+    units: Annotated[int, "Units of each recurrent layer but the last one."] = 512
     layers: int = 2
-    dropout: float = 0.35
+    dropout: Annotated[
+        float,
+        "Rate on the output of the last recurrent layer. One mask serves a row for "
+        "a window, as for the next two.",
+    ] = 0.35
     batch_size: int = 32
     window: int | None = 35
     epochs: int = 25
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    embedding: int = 256
-    input_dropout: float = 0.3
-    hidden_dropout: float = 0.2
-    word_dropout: float = 0.05
-    weight_dropout: float = 0.2
-    alpha: float = 0.0
-    beta: float = 0.0
-    window_deviation: float = 0.0
-    average_after: int | None = None
-    min_count: int = 1
+    learning_rate: Annotated[
+        float, "Peak of the schedule as in `Recipe`; constant with `average_after`."
+    ] = 2e-3
+    weight_decay: Annotated[
+        float, "Decoupled, as a fraction of the learning rate, on matrices alone."
+    ] = 0.05
+    embedding: Annotated[
+        int,
+        "Width of a word's vector, and units of the last recurrent layer, which "
+        "logits are made from by the same vectors.",
+    ] = 256
+    input_dropout: Annotated[float, "Rate on the words' vectors."] = 0.3
+    hidden_dropout: Annotated[float, "Rate between recurrent layers."] = 0.2
+    word_dropout: Annotated[
+        float, "Part of the vocabulary that is dropped from a window."
+    ] = 0.05
+    weight_dropout: Annotated[
+        float, "Part of each recurrent kernel that is dropped in a window (lstm alone)."
+    ] = 0.2
+    alpha: Annotated[
+        float, "Weight of the squared output of the last layer, after dropout (AR)."
+    ] = 0.0
+    beta: Annotated[
+        float, "Weight of its squared change from timestep to timestep (TAR)."
+    ] = 0.0
+    window_deviation: Annotated[
+        float,
+        "Standard deviation of the length of windows, of which one in twenty has "
+        "half the length; 0 makes all the same.",
+    ] = 0.0
+    average_after: Annotated[
+        int | None,
+        "Plain SGD, whose weights are averaged once validation has not improved for "
+        "so many epochs; None takes AdamW.",
+    ] = None
+    min_count: Annotated[
+        int, "Words that occur less often in the training part become `<unk>`."
+    ] = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("embedding", "min_count"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
@@ -78,53 +94,7 @@ class WordRecipe(Recipe):
         self.require("average_after", after is None or after >= 1, "at least 1")
 
 
-@dataclasses.dataclass(frozen=True)
-class WordText:
-    """A text as ids of its words.
-
-    Args:
-        text: `zoo.datasets.Text`.
-        vocabulary: `zoo.datasets.Words` of its training part.
-        ids: `{part: array (words,)}`.
-    """
-
-    text: object
-    vocabulary: object
-    ids: dict
-
-    @classmethod
-    def of(cls, text, vocabulary=None, *, min_count=1, at_most=None):
-        """A text, encoded by its own vocabulary or by another."""
-        from zoo.datasets import Words
-
-        parts = _words_of(text)
-        vocabulary = vocabulary or Words.of(parts["train"], min_count, at_most)
-        ids = {part: vocabulary.encode(words) for part, words in parts.items()}
-        return cls(text, vocabulary, ids)
-
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-        return self.text.name
-
-    def units(self, part) -> list[str]:
-        """The words of a part."""
-        return _words_of(self.text)[part]
-
-    def describe(self) -> dict:
-        """Facts for the metadata of a model."""
-        unknown = self.ids["validation"] == self.vocabulary.unknown_id
-        return {
-            "name": self.name,
-            "sha256": self.text.sha256,
-            **{f"{part}_words": len(ids) for part, ids in self.ids.items()},
-            "vocabulary_size": self.vocabulary.size,
-            "unknown_validation_words": int(unknown.sum()),
-            **self.text.details,
-        }
-
-
-class WordLM(LanguageTask):
+class WordLM(LanguageTask[WordText, WordRecipe]):
     """Word model: from the words so far, the next one.
 
     Words are what white space separates, the end of a line is a word, and words
@@ -173,20 +143,18 @@ class WordLM(LanguageTask):
     }
     UNIT = "words"
     ORDER = 3
-    TIED = True
     VOCABULARY = 30_000
     MORE_KNOWN = "a lower --min-count or a higher --vocabulary"
     UPDATES = 100
     STREAMS = 10
-    SAMPLE_LENGTH = 100
 
-    def load(self, dataset, data_dir, recipe):
-        from zoo import datasets
-
+    def load(
+        self, dataset: str, data_dir: str | os.PathLike | None, recipe: WordRecipe
+    ) -> WordText:
         text = datasets.load(dataset, data_dir=data_dir)
         return WordText.of(text, min_count=recipe.min_count)
 
-    def sized(self, recipe, length, size):
+    def sized(self, recipe: WordRecipe, length: int, size: int) -> dict[str, Any]:
         """Smaller, with more dropout, for a short text."""
         if length >= 300_000:
             return {}
@@ -206,10 +174,10 @@ class WordLM(LanguageTask):
             "input_dropout": 0.5,
         }
 
-    def wanted(self, length):
+    def wanted(self, length: int) -> int:
         return 8_000
 
-    def weights(self, recipe, size):
+    def weights(self, recipe: WordRecipe, size: int) -> int:
         embedding, units = recipe.embedding, recipe.units
         inner = max(0, recipe.layers - 2) * 8 * units**2
         if recipe.layers > 1:
@@ -218,7 +186,11 @@ class WordLM(LanguageTask):
             cells = 8 * embedding**2
         return cells + inner + embedding * size
 
-    def encoded(self, text, recipe, at_most):
+    def lookups(self, recipe: WordRecipe, size: int) -> int:
+        # The embedding makes the logits, too.
+        return 0
+
+    def encoded(self, text: Text, recipe: WordRecipe, at_most: int | None) -> WordText:
         length = len(text.train) + len(text.validation) + len(text.test)
         if length > LONGEST:
             raise UserError(
@@ -227,10 +199,11 @@ class WordLM(LanguageTask):
             )
         return WordText.of(text, min_count=recipe.min_count, at_most=at_most)
 
-    def training(self, data, recipe, epoch=0):
+    def training(self, data: WordText, recipe: WordRecipe, epoch: int = 0) -> Any:
+        # Keras: put off.
         import bptt_keras as bk
 
-        steps = recipe.window
+        steps = recipe.finite_window
         if recipe.window_deviation:
             steps *= WINDOWS_A_BATCH
             steps = min(steps, self.stream_length(data, recipe))
@@ -238,26 +211,31 @@ class WordLM(LanguageTask):
             data.ids["train"], batch_size=recipe.batch_size, window=steps
         )
 
-    def processing(self, data):
+    def processing(self, data: WordText, recipe: WordRecipe) -> dict[str, Any]:
         return {"words": list(data.vocabulary.words)}
 
-    def build_model(self, data, recipe):
+    def build_model(self, data: WordText, recipe: WordRecipe) -> keras.Sequential:
         return build_model(data.vocabulary.size, recipe)
 
-    def build_trainer(self, model, recipe):
+    def build_trainer(self, model: keras.Model, recipe: WordRecipe) -> bk.TruncatedBPTT:
+        # Keras: put off.
         import bptt_keras as bk
 
-        window = recipe.window
+        window: Any = recipe.window
         if recipe.window_deviation:
             window = bk.truncation.VariableWindow(
                 window, deviation=recipe.window_deviation, seed=recipe.seed
             )
         return bk.TruncatedBPTT(model, window=window)
 
-    def build_optimizer(self, recipe, updates):
+    def build_optimizer(
+        self, recipe: WordRecipe, updates: int
+    ) -> keras.optimizers.Optimizer:
         if recipe.average_after is None:
             return super().build_optimizer(recipe, updates)
-        from zoo.recipes.averaging import AveragedSGD
+        # Keras: put off.
+        from zoo.fitting.averaging import AveragedSGD
+        from zoo.fitting.optimizers import keras_arguments
 
         optimizer = AveragedSGD(
             recipe.learning_rate,
@@ -267,22 +245,24 @@ class WordLM(LanguageTask):
         optimizer.exclude_from_weight_decay(var_names=["bias"])
         return optimizer
 
-    def build_callbacks(self, run):
-        from zoo.recipes.averaging import NonMonotone
-        from zoo.recipes.batches import DrawnWindows
+    def build_callbacks(
+        self, recipe: WordRecipe, history: dict[str, list[float]]
+    ) -> list[keras.callbacks.Callback]:
+        # Keras: put off.
+        from zoo.fitting.averaging import NonMonotone
+        from zoo.fitting.batches import DrawnWindows
 
-        callbacks, recipe = [], run.recipe
+        callbacks: list[keras.callbacks.Callback] = []
         if recipe.window_deviation:
             callbacks.append(DrawnWindows(recipe.seed))
         if recipe.average_after is not None:
-            losses = run.recorder.history
             callbacks.append(
-                NonMonotone(recipe.average_after, lambda: losses["val_loss"])
+                NonMonotone(recipe.average_after, lambda: history["val_loss"])
             )
         return callbacks
 
 
-def build_model(size: int, recipe: WordRecipe):
+def build_model(size: int, recipe: WordRecipe) -> keras.Sequential:
     """Embedding, recurrent layers with locked dropout, and tied logits.
 
     Args:
@@ -293,23 +273,24 @@ def build_model(size: int, recipe: WordRecipe):
         A built `keras.Sequential` from ids `(batch, time)` to logits
         `(batch, time, size)`.
     """
+    # Keras: put off.
     import keras
 
     import bptt_keras as bk
     from zoo.layers import TiedLogits, WordEmbedding
     from zoo.layers.recurrent import recurrent_layer
 
-    def locked(rate):
+    def locked(rate: float) -> list[keras.layers.Layer]:
         return [keras.layers.SpatialDropout1D(rate)] if rate else []
 
-    def recurrent(units):
+    def recurrent(units: int) -> keras.layers.Layer:
         if recipe.weight_dropout:
             return bk.layers.WeightDropLSTM(
                 units, recipe.weight_dropout, return_sequences=True
             )
         return recurrent_layer(recipe.layer, units, return_sequences=True)
 
-    def penalty(**weight):
+    def penalty(**weight: float) -> list[keras.layers.Layer]:
         kind = bk.layers.ActivationRegularization
         return [kind(**weight)] if any(weight.values()) else []
 
@@ -335,17 +316,3 @@ def build_model(size: int, recipe: WordRecipe):
     )
     model.build((None, None))
     return model
-
-
-def _words_of(text) -> dict[str, list[str]]:
-    """The words of a text's parts; one text is cut between words."""
-    from zoo.texts.text import split
-    from zoo.texts.words import as_words
-
-    tested = {"test": as_words(text.test)} if text.test else {}
-    if text.fraction is None:
-        train, validation = as_words(text.train), as_words(text.validation)
-    else:
-        # A cut between characters could go through a word.
-        train, validation = split(as_words(text.train + text.validation), text.fraction)
-    return {"train": train, "validation": validation, **tested}

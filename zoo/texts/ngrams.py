@@ -58,7 +58,7 @@ def kneser_ney(
             probability, counts, grams.keys // size, contexts, context, found
         )
         context, contexts = np.append(-1, found[:-1]), len(grams.keys)
-        grams = longer
+        grams = grams if longer is None else longer
     return probability
 
 
@@ -104,7 +104,14 @@ def _places(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(found, places, -1)
 
 
-def _mixed(below, counts, context_of, contexts, context, found) -> np.ndarray:
+def _mixed(
+    below: np.ndarray,
+    counts: np.ndarray,
+    context_of: np.ndarray,
+    contexts: int,
+    context: np.ndarray,
+    found: np.ndarray,
+) -> np.ndarray:
     """Probabilities of one order, from those of the order below."""
     discounts = _discounts(counts)[np.minimum(counts, 3)]
     total = np.bincount(context_of, counts, minlength=contexts)

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import re
 from pathlib import Path
+from typing import cast
 
 from zoo.system.errors import UserError
 from zoo.system.reading import name_of, read_bytes, say
@@ -67,7 +68,8 @@ def from_file(
     details = {"source": "own file" if fraction and test is None else "own files"}
     tested = _told(test, "`--test`", encoding) if test is not None else ""
     if fraction is None:
-        validated = _told(validation, "`--validation`", encoding)
+        file = cast("str | os.PathLike", validation)
+        validated = _told(file, "`--validation`", encoding)
         return Text(name_of(path), text, validated, tested, details)
     whole = Text.cut(name_of(path), text, fraction, **details)
     return dataclasses.replace(whole, test=tested)
@@ -89,7 +91,7 @@ def read_text(
     return _read(path, option, encoding)[0]
 
 
-def _told(path, option: str, encoding: str | None) -> str:
+def _told(path: str | os.PathLike, option: str, encoding: str | None) -> str:
     """A text file, whose changes are said in one line."""
     text, changes = _read(path, option, encoding)
     if changes:
@@ -100,7 +102,9 @@ def _told(path, option: str, encoding: str | None) -> str:
     return text
 
 
-def _read(path, option: str, encoding: str | None) -> tuple[str, list[str]]:
+def _read(
+    path: str | os.PathLike, option: str, encoding: str | None
+) -> tuple[str, list[str]]:
     path = Path(path)
     content = read_bytes(path, at_most=LARGEST, option=option)
     changes = []
@@ -137,6 +141,8 @@ def fraction_of(validation: float | str | os.PathLike) -> float | None:
     Raises:
         UserError: If the number is out of its range.
     """
+    if isinstance(validation, os.PathLike):
+        return None
     try:
         fraction = float(validation)
     except (TypeError, ValueError):

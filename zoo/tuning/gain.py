@@ -16,19 +16,22 @@ import json
 import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 from zoo.recipes.recipe import Training
 from zoo.system.errors import ZooError
 from zoo.system.files import write_text
 from zoo.system.quiet import import_tensorflow
+from zoo.system.reading import read_json
 from zoo.tasks import TASKS
+from zoo.tasks.task import Task
 
 FIELDS = ("data", "variant", "clipping", "clip", "seed", "validation", "test")
 # Those of a job are its recipe's own, 0 and on.
 FIRST_SEED = 100
 
 
-def variants(dataset: str, task, best: dict) -> dict[str, Training]:
+def variants(dataset: str, task: Task[Any, Any], best: dict) -> dict[str, Training]:
     """The recipes that are compared: default, tuned and none."""
     default = task.recipe_for(dataset)
     chosen = best["recipe"]
@@ -41,13 +44,16 @@ def variants(dataset: str, task, best: dict) -> dict[str, Training]:
     }
 
 
-def measure(task, data, recipe: Training, folder: Path) -> dict[str, float]:
+def measure(
+    task: Task[Any, Any], data: Any, recipe: Training, folder: Path
+) -> dict[str, float]:
     """Trains a recipe, unless the folder has its result, and says what it reached.
 
     Returns:
         `{"validation": value, "test": value}`, NaN where there is none: the training
         has diverged, or the data have no test part.
     """
+    # Keras: put off.
     from zoo.runs.training import Run
 
     found = folder / "gain.json"
@@ -62,14 +68,14 @@ def measure(task, data, recipe: Training, folder: Path) -> dict[str, float]:
         test = value if metric.get("part") == "test" else None
         content = {"validation": metric.get("validation", value), "test": test}
         write_text(found, json.dumps(content) + "\n")
-    known = json.loads(found.read_text(encoding="utf-8"))
+    known = read_json(found)
     return {k: math.nan if v is None else v for k, v in known.items()}
 
 
 def compare(job: Path, seeds: int, data_dir: str | None) -> list[dict]:
     """The rows of one job."""
-    definition = json.loads((job / "tune.json").read_text(encoding="utf-8"))
-    best = json.loads((job / "best.json").read_text(encoding="utf-8"))
+    definition = read_json(job / "tune.json")
+    best = read_json(job / "best.json")
     task, dataset = TASKS[definition["task"]], definition["data"]
     rows = []
     for variant, recipe in variants(dataset, task, best).items():
@@ -123,7 +129,7 @@ def markdown(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def _cell(rows, part):
+def _cell(rows: list[dict], part: str) -> str:
     values = [float(row[part]) for row in rows]
     if not values or not all(map(math.isfinite, values)):
         failures = sum(not math.isfinite(value) for value in values)

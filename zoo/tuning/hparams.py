@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -10,8 +11,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from zoo.system.errors import ZooError
+from zoo.system.errors import UserError, ZooError
+from zoo.system.reading import read_json
 from zoo.tuning.job import Job, Trial
 
 RECORD = "written.json"  # beside event files: what they tell of
@@ -59,7 +62,7 @@ def write_hparams(folder: str | os.PathLike, job: Job) -> None:
             continue
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
             run = Path(temporary, name)
-            _events(run, lambda trial=trial: _tell(job, trial))
+            _events(run, functools.partial(_tell, job, trial))
             _record(run, known)
             shutil.rmtree(folder / name, ignore_errors=True)
             os.replace(run, folder / name)
@@ -67,6 +70,7 @@ def write_hparams(folder: str | os.PathLike, job: Job) -> None:
 
 def _check() -> None:
     try:
+        # TensorBoard: put off.
         import tensorboard.plugins.hparams.api  # noqa: F401
         import tensorflow  # noqa: F401
     except ImportError as error:
@@ -78,6 +82,7 @@ def _check() -> None:
 
 def _write_space(folder: Path, job: Job) -> None:
     """Writes the experiment, unless it has been and is the same."""
+    # TensorBoard: put off.
     from tensorboard.plugins.hparams import api
 
     known = {
@@ -104,6 +109,7 @@ def _write_space(folder: Path, job: Job) -> None:
 
 def _tell(job: Job, trial: Trial) -> None:
     """Writes a trial to the writer in use."""
+    # TensorFlow: put off.
     import tensorflow as tf
     from tensorboard.plugins.hparams import api, api_pb2, summary
 
@@ -126,6 +132,7 @@ def _tell(job: Job, trial: Trial) -> None:
 
 def _events(folder: Path, tell: Callable[[], None]) -> None:
     """Calls `tell` with a writer of event files in `folder` in use."""
+    # TensorFlow: put off.
     import tensorflow as tf
 
     writer = tf.summary.create_file_writer(str(folder))
@@ -157,7 +164,8 @@ def _values(job: Job, trial: Trial) -> dict:
     }
 
 
-def _domain(job: Job, name: str):
+def _domain(job: Job, name: str) -> Any:
+    # TensorBoard: put off.
     from tensorboard.plugins.hparams import api
 
     kind, entry = KINDS[_kind(job, name)], job.space.get(name, {})
@@ -168,7 +176,7 @@ def _domain(job: Job, name: str):
     return api.Discrete(sorted({kind(v) for v in values}), dtype=kind)
 
 
-def _plain(known: dict):
+def _plain(known: dict) -> Any:
     """What JSON makes of it."""
     return json.loads(json.dumps(known, default=str))
 
@@ -177,9 +185,9 @@ def _record(folder: Path, known: dict) -> None:
     (folder / RECORD).write_text(json.dumps(known, default=str), encoding="utf-8")
 
 
-def _recorded(folder: Path):
+def _recorded(folder: Path) -> Any:
     """What a folder's event files tell of; None if that is not known."""
     try:
-        return json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(folder / RECORD)
+    except UserError:
         return None

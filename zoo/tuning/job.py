@@ -56,6 +56,11 @@ class Trial:
         return known and self.status != "failed"
 
     @property
+    def reached(self) -> float:
+        """The objective; NaN if none is known."""
+        return math.nan if self.value is None else self.value
+
+    @property
     def ended(self) -> bool:
         """Whether nothing is added to it any more."""
         return self.status not in ("waiting", "running")

@@ -7,9 +7,12 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import bptt_keras as bk
+from zoo.tuning import hparams, report
 from zoo.tuning.job import Job, Trial
+from zoo.tuning.pictures import plots
 from zoo.tuning.table import text_table, write_csv
 
 CSV = "trials.csv"
@@ -25,7 +28,7 @@ class Shown(bk.tuning.Results):
             and `settings`.
     """
 
-    def __init__(self, tuner):
+    def __init__(self, tuner: Any):
         super().__init__(tuner)
         self.told: dict = {"title": "", "references": {}, "settings": {}}
         self._lines, self._drawn = 0, 0.0
@@ -40,10 +43,12 @@ class Shown(bk.tuning.Results):
         oracle, task = self._oracle, self._tuner.hypermodel.task
         trials = []
         for row in self.rows():
-            known = {k: row[k] for k in ("status", "values", "value", "epoch")}
+            known: dict[str, Any] = {
+                k: row[k] for k in ("status", "values", "value", "epoch")
+            }
             known |= {k: row[k] for k in ("seconds", "worker", "cause")}
-            lists = {k: tuple(row[k]) for k in ("seeds", "curve")}
-            trials.append(Trial(row["trial"], **known, **lists))
+            known |= {k: tuple(row[k]) for k in ("seeds", "curve")}
+            trials.append(Trial(row["trial"], **known))
         return Job(
             self.told["title"],
             f"validation {task.METRIC.name}",
@@ -82,7 +87,7 @@ class Shown(bk.tuning.Results):
         self._leave(job)
         super().conclude()
 
-    def _draw(self):
+    def _draw(self) -> None:
         table = text_table(self.job(), _width())
         lines = table.count("\n") + 1
         # Up to where the last one began, and clear from there.
@@ -94,10 +99,7 @@ class Shown(bk.tuning.Results):
         print(f"{up}{table}", flush=True)
         self._lines = lines
 
-    def _leave(self, job):
-        from zoo.tuning import hparams, report
-        from zoo.tuning.pictures import plots
-
+    def _leave(self, job: Job) -> None:
         folder = Path(self._tuner.folder)
         if job.trials:
             varied = [name for name in job.names if job.numeric(name)]
@@ -109,7 +111,7 @@ class Shown(bk.tuning.Results):
         report.write_tuning_page(folder, job)
 
 
-def _width():
+def _width() -> int:
     return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 120
 
 

@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 
 import bptt_keras as bk
-from zoo.runs.report import worded
+from zoo.plain.scales import worded
 from zoo.tuning.job import Job, Trial
 from zoo.tuning.pictures import plots
 from zoo.tuning.table import (
@@ -74,10 +74,11 @@ def _lead(job: Job) -> str:
 
 def _result(job: Job) -> list[tuple[str, object]]:
     best = job.best
+    rows: list[tuple[str, object]]
     if best is None:
         rows = [("result", "none: no trial has one")]
     else:
-        rows = [(f"best {job.objective}", worded(best.value, job.unit))]
+        rows = [(f"best {job.objective}", worded(best.reached, job.unit))]
         if len(best.seeds) > 1:
             ends = f"{number(min(best.seeds))} to {number(max(best.seeds))}"
             words = f"{ends}, deviation {statistics.stdev(best.seeds):.2g}"
@@ -89,7 +90,7 @@ def _result(job: Job) -> list[tuple[str, object]]:
     for name, level in job.references.items():
         rows.append((name, worded(level, job.unit) + _gain(job, level)))
     rows.append(("time", duration(job.seconds)))
-    if job.budget is not None:
+    if job.left is not None and job.budget is not None:
         rows.append(("time left", f"{duration(job.left)} of {duration(job.budget)}"))
     return rows
 
@@ -103,7 +104,7 @@ def _gain(job: Job, level: float) -> str:
     """How far the best is from a level, in words."""
     if job.best is None or level == 0:
         return ""
-    gain = (job.best.value - level) / abs(level) * (1 if job.higher else -1)
+    gain = (job.best.reached - level) / abs(level) * (1 if job.higher else -1)
     if gain == 0:
         return " (the best equals it)"
     return f" (the best is {abs(gain):.2%} {'better' if gain > 0 else 'worse'})"

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from zoo.plain.annotations import annotations_of
 from zoo.recipes.clipping import KINDS
 from zoo.recipes.ranges import NONE, Choices, Range
 from zoo.recipes.recipe import Training
@@ -25,7 +26,7 @@ class Space:
     recipe: Training
     ranges: dict[str, Range | Choices]
 
-    def recipe_of(self, values: dict[str, Any], **changes) -> Training:
+    def recipe_of(self, values: dict[str, Any], **changes: Any) -> Training:
         """The recipe with the values of a trial.
 
         Args:
@@ -75,7 +76,7 @@ class Space:
         """
         ranges = {}
         for name, allowed in self.ranges.items():
-            kept = allowed
+            kept: Range | Choices = allowed
             if isinstance(allowed, Choices) and name != "clipping":
                 values = []
                 for value in allowed.values:
@@ -87,7 +88,7 @@ class Space:
                             raise
                         print(f"Not tried: {name} {value}. {error}")
                 kept = Choices(tuple(values))
-            if kept == allowed or len(kept.values) > 1:
+            if kept == allowed or (isinstance(kept, Choices) and len(kept.values) > 1):
                 ranges[name] = kept
         if not ranges:
             raise UserError("No value is left to vary: give a field a range.")
@@ -111,7 +112,7 @@ class Space:
         return min(max(value, allowed.low), allowed.high)
 
 
-def _declare(hp, name, allowed, default):
+def _declare(hp: Any, name: str, allowed: Range | Choices, default: Any) -> None:
     if isinstance(allowed, Choices):
         hp.Choice(name, list(allowed.values), default=default, ordered=False)
         return
@@ -143,7 +144,7 @@ def space_of(
     Raises:
         UserError: If a field is unknown, or a text says no value or range of it.
     """
-    types = {f.name: f.type for f in dataclasses.fields(recipe)}
+    types = {name: str(kind) for name, kind in annotations_of(type(recipe)).items()}
     ranges = dict(task.tuned(recipe))
     for name in vary or ():
         if name not in ranges:
@@ -220,7 +221,7 @@ def known_kind(kind: str) -> None:
         raise UserError(f"`--clipping` must be of: {known}. Received: {kind}")
 
 
-def _check_ends(space):
+def _check_ends(space: Space) -> None:
     """Refuses ranges of which an end is no value of the recipe."""
     for name, allowed in space.ranges.items():
         ends = (
@@ -239,7 +240,7 @@ def _check_ends(space):
                 raise UserError(f"In the range of {name}: {error}") from None
 
 
-def _parsed(name, text, annotation):
+def _parsed(name: str, text: str, annotation: str) -> Any:
     """A value, a `Range` or `Choices`."""
     option = f"--{name.replace('_', '-')}"
     kind = annotation.split(" ")[0]
@@ -265,7 +266,7 @@ def _parsed(name, text, annotation):
     return Choices(tuple(values))
 
 
-def _value(option, text, kind, annotation):
+def _value(option: str, text: str, kind: str, annotation: str | None) -> Any:
     text = text.strip()
     if annotation is not None and text == NONE and "None" in annotation:
         return NONE

@@ -10,7 +10,7 @@ import statistics
 import textwrap
 from collections.abc import Sequence
 
-from zoo.runs.report import headings
+from zoo.plain.scales import headings
 from zoo.system.files import write_text
 from zoo.tuning.job import Job, Trial
 
@@ -136,9 +136,9 @@ def summary(job: Job) -> str:
     parts = ["no result yet"]
     if job.best is not None:
         unit = headings(job.unit, "")[0]
-        best = f"best {number(job.best.value)} {unit}".rstrip()
+        best = f"best {number(job.best.reached)} {unit}".rstrip()
         parts = [f"{best} (trial {job.best.name})"]
-    if job.left is None:
+    if job.left is None or job.budget is None:
         parts.append(f"{duration(job.seconds)} so far")
     else:
         parts.append(f"{duration(job.left)} of {duration(job.budget)} left")
@@ -174,7 +174,7 @@ def number(value: float) -> str:
     return f"{value:.4f}" if plain else f"{value:.4g}"
 
 
-def shown(value) -> str:
+def shown(value: object) -> str:
     """A value of a hyperparameter, floats in four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
@@ -202,7 +202,7 @@ def cut(line: str, width: int) -> str:
 
 def _values(job: Job, room: int) -> list[list[str]]:
     """Columns of hyperparameters, as many as there is room for."""
-    columns = []
+    columns: list[list[str]] = []
     for position, name in enumerate(job.names, start=1):
         cells = [
             shown(trial.values[name])

@@ -17,14 +17,14 @@ from zoo.tasks.task import Task
 
 
 class TrialRun(Run):
-    """A `Run` that stops where it is told, and goes on from there.
+    """A `Run` that stops where it is told to, and resumes from there.
 
     Args:
         task: A `Task`.
         data: What the task loaded.
         recipe: The trial's recipe.
         out: An existing folder.
-        progress: `bptt_keras.tuning.Progress`: is told of each epoch.
+        progress: `bptt_keras.tuning.Progress`: hears of each epoch.
         reports: Whether its epochs are the trial's curve.
         jit: As in `Run`.
     """
@@ -38,13 +38,13 @@ class TrialRun(Run):
         progress: Any,
         *,
         reports: bool,
-        jit="auto",
+        jit: str | bool = "auto",
     ):
         super().__init__(task, data, recipe, out, jit=jit)
         self._progress, self._reports = progress, reports
         self.keeper.save = lambda epoch, value: None
 
-    def train(self, until: int) -> float:
+    def train(self, until: int) -> float | None:
         """Trains up to an epoch, from the checkpoint if there is one.
 
         Args:
@@ -73,11 +73,11 @@ class TrialRun(Run):
                 verbose=0,
                 callbacks=[
                     bk.tuning.WatchedTrial(self._progress),
-                    Derived(task),
+                    Derived(task.METRIC),
                     self.recorder,
                     self.keeper,
                     patience,
-                    *task.build_callbacks(self),
+                    *task.build_callbacks(recipe, self.recorder.history),
                     checkpoint,
                     _Reporting(self),
                     keras.callbacks.TerminateOnNaN(),
@@ -92,13 +92,13 @@ class TrialRun(Run):
         return [metric.factor * v for v in self.recorder.history[f"val_{metric.log}"]]
 
     def report(self) -> None:
-        """Says where the training stands, and ends it if it should end."""
+        """Reports how far the training is, and ends it if it should end."""
         self._value()
         if self._reports:
             self._progress.epoch(self.values())
         self._progress.check()
 
-    def _value(self):
+    def _value(self) -> float | None:
         history = self.recorder.history
         if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
             raise FailedTrialError(
@@ -108,11 +108,11 @@ class TrialRun(Run):
 
 
 class _Reporting(keras.callbacks.Callback):
-    def __init__(self, run):
+    def __init__(self, run: TrialRun):
         super().__init__()
         self._run = run
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._run.report()
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 
 import bptt_keras as bk
+from zoo.recipes.recipe import Training
 from zoo.system.errors import UserError, ZooError
 from zoo.tasks.task import Task
 from zoo.tuning.outcome import Shown, finite
@@ -46,12 +48,20 @@ class RecipeModel(keras_tuner.HyperModel):
         jit: As in `Run`.
     """
 
-    def __init__(self, task: Task, space: Space, load, facts: dict, *, jit="auto"):
+    def __init__(
+        self,
+        task: Task[Any, Any],
+        space: Space,
+        load: Callable[[Training], Any],
+        facts: dict,
+        *,
+        jit: str | bool = "auto",
+    ):
         super().__init__()
         self.task, self.space, self.facts, self.jit = task, space, facts, jit
         self._load = functools.lru_cache(maxsize=1)(load)
 
-    def build(self, hp):
+    def build(self, hp: Any) -> None:
         """Declares the space; models are built by a `TrialRun`."""
         self.space.declare(hp)
 
@@ -59,11 +69,11 @@ class RecipeModel(keras_tuner.HyperModel):
         """What the job is beside its space."""
         return self.facts
 
-    def validates(self, args, kwargs) -> bool:
+    def validates(self, args: Any, kwargs: Any) -> bool:
         """Always: each task has a part to validate with."""
         return True
 
-    def data(self, recipe) -> Any:
+    def data(self, recipe: Training) -> Any:
         """The data of a recipe, loaded again only where the recipe says which."""
         fields = dataclasses.asdict(recipe)
         usual = dataclasses.asdict(self.space.recipe)
@@ -139,19 +149,28 @@ class _Told(ZooError):
     keeps_lines = True
 
 
-class _OfRecipes:
+if TYPE_CHECKING:
+
+    class _Tuner(bk.tuning.RandomSearch):
+        """The tuner that `_OfRecipes` is put before, whichever it is."""
+
+else:
+    _Tuner = object
+
+
+class _OfRecipes(_Tuner):
     """Trains a trial's recipe in a `TrialRun`."""
 
     _RESULTS = Shown
 
-    def describe_best(self, row):
+    def describe_best(self, row: dict) -> dict:
         """What `best.json` says, with the recipe for `bptt-zoo train --recipe`."""
         space = self.hypermodel.space
         recipe = dataclasses.asdict(space.recipe_of(row["values"]))
         task = self.hypermodel.task.NAME
         return {"task": task, "recipe": recipe, **super().describe_best(row)}
 
-    def execute(self, trial, execution, **_):
+    def execute(self, trial: Any, execution: Any, **_: Any) -> dict[str, Any]:
         """Trains once; see `bptt_keras.tuning.DurableTuner.execute`."""
         model = self.hypermodel
         values = trial.hyperparameters.values

@@ -25,7 +25,6 @@ from bptt_keras.training.clipping.optimizer import (
     innermost,
     own_clipping,
 )
-from bptt_keras.truncation import AdaptiveWindow, FixedWindow
 
 # Windows that the full gradient is taken over; and timesteps, where data are longer.
 _WINDOWS, _LONGEST = 3, 400
@@ -177,7 +176,7 @@ class TrainingWatch(keras.callbacks.Callback):
         Windows of random lengths have no length to judge.
         """
         schedule: Any = getattr(self.model, "truncation", None)
-        known = isinstance(schedule, FixedWindow | AdaptiveWindow)
+        known = schedule is not None and schedule.uniform
         return schedule.window if known else None
 
     def _bias(
@@ -187,7 +186,7 @@ class TrainingWatch(keras.callbacks.Callback):
         shorter: int | None,
     ) -> TruncationBias | None:
         """`TruncationBias` of windows that do not overlap, else `None`."""
-        overlaps = getattr(self.model, "stride", None) not in (None, window)
+        overlaps = window is not None and self.model.truncation.lead > 0
         if window is None or overlaps or window >= self._length:
             return None
         return measure([window] if shorter is None else [shorter, window])

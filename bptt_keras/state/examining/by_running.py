@@ -1,6 +1,11 @@
-"""Whether cutting time changes what a model computes, found out by running it."""
+"""Finds out by running a model whether cutting time changes what it computes."""
+
+from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +17,9 @@ from bptt_keras.state.carriable import within_a_step
 from bptt_keras.state.examining.timed import timed_inputs, with_sizes
 from bptt_keras.state.ids import watched_ids
 from bptt_keras.state.protocol import follows_protocol
+from bptt_keras.state.pure_step import PureStep
 from bptt_keras.state.replaced import replaced_call
+from bptt_keras.types import Structure
 
 ROWS, LENGTH, CUT = 2, 7, 3
 
@@ -21,7 +28,7 @@ ROWS, LENGTH, CUT = 2, 7, 3
 _TOLERANCES = {"float64": 1e-6, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.1}
 
 
-def check_by_running(step, specs):
+def check_by_running(step: PureStep, specs: Structure) -> str | None:
     """Refuses a model that mixes timesteps where no carried state follows.
 
         outputs(x[:, :7])  must equal  outputs(x[:, :3]), outputs(x[:, 3:7], state)
@@ -37,8 +44,8 @@ def check_by_running(step, specs):
         specs: As for `discover`.
 
     Returns:
-        `None` if the model passed; else the reason, a string, why it could not be
-        checked: it does not run on made-up data, or draws random numbers.
+        `None` if the model passed; otherwise the reason why it could not be checked, a
+        string: it does not run on made-up data, or draws random numbers.
 
     Raises:
         ValueError: Names the first layer whose inputs are the same in one piece and in
@@ -54,7 +61,7 @@ def check_by_running(step, specs):
         except ValueError as error:
             assert "'m' (Lambda)" in str(error)
     """
-    # Eagerly, even where a graph is being traced.
+    # Eagerly, even while a graph is being traced.
     with tf.init_scope():
         try:
             inputs = _made_up(step.model, specs)
@@ -62,14 +69,14 @@ def check_by_running(step, specs):
         except Exception as error:  # noqa: BLE001 - the model is anybody's code
             return f"it does not run on made-up data: {in_one_line(error)}"
         tolerance = _tolerance(step.model)
-        if all(map(lambda *t: _agree(*t, tolerance), whole, *pieces)):
+        if all(map(lambda *t: _agree(*t, tolerance=tolerance), whole, *pieces)):
             return None
         if _is_random(step, inputs, whole, seeds, tolerance):
             return "it draws random numbers outside of training"
         raise ValueError(_message(step, _first_to_blame(step, inputs, tolerance)))
 
 
-def _made_up(model, specs):
+def _made_up(model: keras.Model, specs: Structure) -> Structure:
     """Inputs like the specifications: normal floats, ids that every table holds."""
     limits = [
         layer.input_dim
@@ -94,10 +101,14 @@ def _made_up(model, specs):
     )
 
 
-def _whole_and_pieces(step, inputs, watch=contextlib.nullcontext):
+def _whole_and_pieces(
+    step: PureStep,
+    inputs: Structure,
+    watch: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+) -> tuple[Any, tuple[Any, Any], list[keras.Variable]]:
     """Flat outputs of one call, of the two pieces, and the seeds that were used.
 
-    `watch` makes the context of each of the three calls.
+    `watch` makes a context for each of the three calls.
     """
     timed = timed_inputs(step.model, inputs)
 
@@ -106,7 +117,7 @@ def _whole_and_pieces(step, inputs, watch=contextlib.nullcontext):
             lambda x, is_timed: x[:, window] if is_timed else x, inputs, timed
         )
         scope = Buffers([], [], step.model.trainable_variables)
-        # Ids outside a table are brought inside.
+        # Ids that are out of range are clamped.
         with scope, watched_ids(step.model):
             outputs, state, _ = step._run(cut, state, watched=watch())
         return _arrays(outputs), state, scope.changed
@@ -118,7 +129,13 @@ def _whole_and_pieces(step, inputs, watch=contextlib.nullcontext):
     return whole, (first, second), seeds
 
 
-def _is_random(step, inputs, whole, seeds, tolerance):
+def _is_random(
+    step: PureStep,
+    inputs: Structure,
+    whole: list[np.ndarray],
+    seeds: list[keras.Variable],
+    tolerance: float,
+) -> bool:
     """Whether the same call has other outputs a second time or with other seeds."""
     others = [variable.value + 1 for variable in seeds]
     with Buffers(seeds, others, step.model.trainable_variables):
@@ -126,7 +143,7 @@ def _is_random(step, inputs, whole, seeds, tolerance):
     return not all(_equal(a, b, tolerance) for a, b in zip(whole, again, strict=True))
 
 
-def _first_to_blame(step, inputs, tolerance):
+def _first_to_blame(step: PureStep, inputs: Structure, tolerance: float) -> Any:
     """The layer, or operation of a Functional model, that mixes timesteps."""
     runs = []
 
@@ -148,7 +165,7 @@ def _first_to_blame(step, inputs, tolerance):
         pieces = [run[key][1:] for run in runs[1:]]
         given, made = (
             [
-                _agree(*tensors, tolerance)
+                _agree(*tensors, tolerance=tolerance)
                 for tensors in zip(whole[i], *(p[i] for p in pieces), strict=False)
             ]
             for i in (0, 1)
@@ -160,8 +177,8 @@ def _first_to_blame(step, inputs, tolerance):
     return doubtful[0] if doubtful else step.model
 
 
-def _watchable(model):
-    """Layers that see whole sequences, and what Functional models have beside them."""
+def _watchable(model: keras.Model) -> Iterator[Any]:
+    """Layers that see whole sequences, and the operations of Functional models."""
     within = within_a_step(model)
     for layer in all_layers(model):
         if id(layer) not in within:
@@ -171,8 +188,10 @@ def _watchable(model):
                     yield operation
 
 
-def _noting(layer, notes):
-    """Within: each call of the layer is noted as `(layer, inputs, outputs)`."""
+def _noting(
+    layer: Any, notes: dict[tuple[int, int], tuple]
+) -> AbstractContextManager[None]:
+    """A context in which each call is noted as `(layer, inputs, outputs)`."""
     original, calls = layer.call, [0]
 
     def call(*args, **kwargs):
@@ -186,7 +205,7 @@ def _noting(layer, notes):
     return replaced_call(layer, call)
 
 
-def _arrays(tree):
+def _arrays(tree: Structure) -> Any:
     """The tensors of a structure, flat; `None` if some have no value."""
     tensors = [t for t in keras.tree.flatten(tree) if tf.is_tensor(t)]
     if not all(hasattr(tensor, "numpy") for tensor in tensors):
@@ -197,18 +216,22 @@ def _arrays(tree):
     ]
 
 
-def _tolerance(model):
+def _tolerance(model: keras.Model) -> float:
     dtypes = {layer.compute_dtype for layer in all_layers(model)}
     return max(_TOLERANCES.get(dtype, 0.0) for dtype in [*dtypes, "float64"])
 
 
-def _agree(whole, first, second, tolerance):
+def _agree(
+    whole: np.ndarray, first: np.ndarray, second: np.ndarray, *, tolerance: float
+) -> bool | None:
     """Whether a tensor of one call equals those of two; `None` if nothing fits."""
     joined = _joined(whole, first, second)
     return None if joined is None else _equal(whole, joined, tolerance)
 
 
-def _joined(whole, first, second):
+def _joined(
+    whole: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> np.ndarray | None:
     if whole.shape == second.shape:
         return second  # no time axis: the last one counts
     if not whole.ndim == first.ndim == second.ndim:
@@ -229,7 +252,7 @@ def _joined(whole, first, second):
     return None
 
 
-def _equal(a, b, tolerance):
+def _equal(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
     if a.shape != b.shape:
         return False
     if a.dtype == bool:
@@ -238,7 +261,7 @@ def _equal(a, b, tolerance):
     return np.allclose(a, b, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
-def _message(step, layer):
+def _message(step: PureStep, layer: Any) -> str:
     kind = type(layer).__name__
     differ = (
         "on the same made-up inputs its outputs are not those of one call if the "

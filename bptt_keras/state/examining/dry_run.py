@@ -1,4 +1,6 @@
-"""What a model does, found out by tracing it without computing anything."""
+"""Finds out what a model does by tracing it, without computing anything."""
+
+from __future__ import annotations
 
 from typing import Any, NamedTuple
 
@@ -9,6 +11,8 @@ from bptt_keras.keras_internals import all_layers, inner_layers, is_seed
 from bptt_keras.state.buffers import Buffers
 from bptt_keras.state.carriable import within_time_distributed
 from bptt_keras.state.examining.timed import with_sizes
+from bptt_keras.state.pure_step import PureStep
+from bptt_keras.types import Structure
 
 _SEVERAL = "each of several outputs has an average of its own"
 _SHARE_DRAWS = (
@@ -19,7 +23,7 @@ _SHARE_DRAWS = (
 )
 
 
-class Findings(NamedTuple):
+class ModelTraits(NamedTuple):
     """What a dry run of a model showed, see `discover`.
 
     Fields:
@@ -27,7 +31,7 @@ class Findings(NamedTuple):
         sequence_output: True if the outputs have one step for each input step.
         outputs: `tf.TensorSpec` of the outputs, structured like them; rows, and
             timesteps where there are any, are `None`.
-        why_rows_depend: Why the rows of a batch cannot be run apart, or `None`:
+        why_rows_depend: Why the rows of a batch cannot be run separately, or `None`:
             moving averages over the batch, losses added by layers, several outputs.
         why_not_in_parts: Why a window cannot be run in parts with the same result, or
             `None`: moving averages, losses added by layers, random draws that the
@@ -38,17 +42,17 @@ class Findings(NamedTuple):
         all_masked: True if a mask reaches every recurrent layer.
     """
 
-    buffers: Any
-    sequence_output: Any
-    outputs: Any
-    why_rows_depend: Any
-    why_not_in_parts: Any
-    why_padding_counts: Any
-    all_masked: Any
+    buffers: list[keras.Variable]
+    sequence_output: bool
+    outputs: Structure
+    why_rows_depend: str | None
+    why_not_in_parts: str | None
+    why_padding_counts: str | None
+    all_masked: bool
 
 
-def discover(step, specs):
-    """Traces a model twice, with two lengths, and computes nothing.
+def discover(step: PureStep, specs: Structure) -> ModelTraits:
+    """Traces a model with two lengths, without computing anything.
 
     Args:
         step: A `PureStep`.
@@ -56,13 +60,14 @@ def discover(step, specs):
             `(batch, time, ...)`, or `(batch, ...)` where `timed_inputs` says so.
 
     Returns:
-        `Findings`.
+        `ModelTraits`.
 
     Raises:
         ValueError: If only some of the outputs have a time axis.
     """
     traces = [_dry_run(step, specs, 5, True), _dry_run(step, specs, 7, False)]
-    buffers, outputs = [], [trace["outputs"] for trace in traces]
+    buffers: list[keras.Variable] = []
+    outputs = [trace["outputs"] for trace in traces]
     for trace in traces:
         buffers += [
             v for v in trace["changed"] if all(v is not known for known in buffers)
@@ -84,7 +89,7 @@ def discover(step, specs):
     shared = _why_timesteps_depend(buffers, traces[0]["added_losses"])
     several = len(tf.nest.flatten(output_specs)) > 1
     at_once = _why_parts_repeat(step.model, buffers)
-    return Findings(
+    return ModelTraits(
         buffers=buffers,
         sequence_output=True in sequence,
         outputs=output_specs,
@@ -95,7 +100,9 @@ def discover(step, specs):
     )
 
 
-def _why_timesteps_depend(buffers, added_losses):
+def _why_timesteps_depend(
+    buffers: list[keras.Variable], added_losses: int
+) -> str | None:
     averages = [v.path for v in buffers if not is_seed(v)]
     if averages:
         return f"the model updates {averages[0]} from the whole batch"
@@ -104,17 +111,17 @@ def _why_timesteps_depend(buffers, added_losses):
     return None
 
 
-def _why_padding_counts(step, specs):
+def _why_padding_counts(step: PureStep, specs: Structure) -> str | None:
     found = [step.examined(specs, training) for training in (True, False)]
     return next((f.why for f in found if f is not None and f.why is not None), None)
 
 
-def _why_parts_repeat(model, buffers):
+def _why_parts_repeat(model: keras.Model, buffers: list[keras.Variable]) -> str | None:
     """Names a layer that would draw the same numbers in each part of a window.
 
-    Dropout draws by timestep here; recurrent layers and `SpatialDropout1D` draw one
+    Here `Dropout` draws by timestep; recurrent layers and `SpatialDropout1D` draw one
     mask for all timesteps, which parts are meant to share. Within `TimeDistributed`
-    timesteps are rows to those, and each has a mask of its own.
+    they see timesteps as rows, each with a mask of its own.
     """
     rows = within_time_distributed(model)
     seeds = {id(v) for v in buffers if is_seed(v)}
@@ -133,7 +140,9 @@ def _why_parts_repeat(model, buffers):
     return None
 
 
-def _dry_run(step, specs, length, training):
+def _dry_run(
+    step: PureStep, specs: Structure, length: int, training: bool
+) -> dict[str, Any]:
     found = {}
 
     def run(inputs):

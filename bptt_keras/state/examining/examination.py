@@ -1,6 +1,10 @@
-"""What padding would do to a model, found out by tracing it with two lengths."""
+"""Finds out by tracing a model with two lengths what padding would do to it."""
+
+from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import keras
@@ -10,8 +14,9 @@ from bptt_keras.keras_internals import inner_layers
 from bptt_keras.state.buffers import Buffers
 from bptt_keras.state.examining.timed import with_sizes
 from bptt_keras.state.padding import is_foreign, takes_flags, zeros_add_nothing
-from bptt_keras.state.place import Place
+from bptt_keras.state.place import Note, Place
 from bptt_keras.state.replaced import replaced, replaced_call
+from bptt_keras.types import Structure, Tensor
 
 ROWS, LENGTHS = 2, (5, 7)
 
@@ -20,19 +25,19 @@ class Examination(NamedTuple):
     """What two traces showed.
 
     Fields:
-        fits: `{key: boolean}`, what `Place.fits` is to answer; `None` if the model
+        fits: `{key: boolean}`, what `Place.fits` should answer; `None` if the model
             does not run with those lengths.
         why: A sentence without a full stop, why padding would count, or `None`.
         remedy: What to do about it, a sentence.
     """
 
-    fits: Any
-    why: Any
-    remedy: Any
+    fits: dict[tuple, bool] | None
+    why: str | None
+    remedy: str
 
 
 class _Made(NamedTuple):
-    """A loss or a new value of a variable that one call of a layer made.
+    """A loss, or a new value of a variable, that one call of a layer made.
 
     Fields:
         layer: The layer.
@@ -42,14 +47,14 @@ class _Made(NamedTuple):
         handed: Whether the layer was told which steps count.
     """
 
-    layer: Any
-    what: Any
-    inputs: Any
-    handed: Any
+    layer: keras.Layer
+    what: str
+    inputs: list[tuple[tf.TensorShape, bool]]
+    handed: bool
 
 
-def examine(step, specs, training):
-    """Traces a model with two lengths, all steps valid, and computes nothing.
+def examine(step: Any, specs: Structure, training: bool) -> Examination:
+    """Traces a model with two lengths, all steps valid, without computing anything.
 
     An axis that is as long as the sequence both times is time. A loss or a moving
     average that a layer makes from inputs which change with the length would count
@@ -77,11 +82,11 @@ def examine(step, specs, training):
         if what == "outputs"
     ]
     problems += map(_own_problem, made, other_made)
-    why, remedy = next((p for p in problems if p is not None), (None, None))
-    return Examination(fits, why, remedy)
+    found = [problem for problem in problems if problem is not None]
+    return Examination(fits, *found[0]) if found else Examination(fits, None, "")
 
 
-def _regularizer_problem(note, other):
+def _regularizer_problem(note: Note, other: Note) -> tuple[str, str] | None:
     layer = note.layer
     whose = f"the activity regularizer of layer {layer.name!r} ({type(layer).__name__})"
     if not (note.fits and other.fits):
@@ -102,7 +107,7 @@ def _regularizer_problem(note, other):
     )
 
 
-def _own_problem(made, other):
+def _own_problem(made: _Made, other: _Made) -> tuple[str, str] | None:
     layer = made.layer
     counts = any(
         reached and _varies(shape, other_shape)
@@ -128,16 +133,19 @@ def _own_problem(made, other):
     )
 
 
-def _varies(shape, other):
+def _varies(shape: tf.TensorShape, other: tf.TensorShape) -> bool:
     """Whether a shape depends on the number of timesteps, as far as is known."""
     if shape.rank is None or None in shape.as_list():
         return True
     return shape != other
 
 
-def _trace(step, specs, length, training):
+def _trace(
+    step: Any, specs: Structure, length: int, training: bool
+) -> tuple[dict[tuple, Note], list[_Made]]:
     """Notes of tensors, and what layers made by themselves."""
-    found, made = {}, []
+    found: dict[tuple, Note] = {}
+    made: list[_Made] = []
 
     def run(inputs):
         place = Place(tf.ones((ROWS, length), tf.bool))
@@ -152,8 +160,10 @@ def _trace(step, specs, length, training):
 
 
 @contextlib.contextmanager
-def _noting_all(step, place, scope, made):
-    """Within: what layers make by themselves is noted."""
+def _noting_all(
+    step: Any, place: Place, scope: Buffers, made: list[_Made]
+) -> Iterator[None]:
+    """A context in which what layers make by themselves is noted."""
     with contextlib.ExitStack() as stack:
         for layer in step.own_layers:
             if isinstance(layer, keras.layers.BatchNormalization) or is_foreign(layer):
@@ -161,7 +171,9 @@ def _noting_all(step, place, scope, made):
         yield
 
 
-def _noting(layer, place, scope, made):
+def _noting(
+    layer: keras.Layer, place: Place, scope: Buffers, made: list[_Made]
+) -> AbstractContextManager[None]:
     original, add_loss = layer.call, layer.add_loss
     others = {id(v) for other in inner_layers(layer) for v in other.weights}
     own = [v for v in layer.non_trainable_weights if id(v) not in others]
@@ -194,13 +206,15 @@ def _noting(layer, place, scope, made):
     return replaced_call(layer, call)
 
 
-def _reached(result, tensors):
+def _reached(result: Tensor, tensors: list[Tensor]) -> set[int]:
     """Ids of the tensors that a result of the same graph is made from."""
-    wanted = {id(t.op): [] for t in tensors if _is_symbolic(t)}
+    wanted: dict[int, list[int]] = {id(t.op): [] for t in tensors if _is_symbolic(t)}
     for tensor in tensors:
         if _is_symbolic(tensor):
             wanted[id(tensor.op)].append(id(tensor))
-    found, seen, waiting = set(), set(), [result.op] if _is_symbolic(result) else []
+    found: set[int] = set()
+    seen: set[int] = set()
+    waiting = [result.op] if _is_symbolic(result) else []
     while waiting:
         operation = waiting.pop()
         if id(operation) in seen:
@@ -211,5 +225,5 @@ def _reached(result, tensors):
     return found
 
 
-def _is_symbolic(tensor):
+def _is_symbolic(tensor: Any) -> bool:
     return tf.is_tensor(tensor) and tf.is_symbolic_tensor(tensor)

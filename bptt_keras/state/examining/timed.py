@@ -1,11 +1,15 @@
 """Which inputs of a model have a time axis."""
 
+from __future__ import annotations
+
+import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import declared_inputs
+from bptt_keras.types import Structure
 
 
-def timed_inputs(model, inputs):
+def timed_inputs(model: keras.Model, inputs: Structure) -> Structure:
     """Tells the inputs that are cut along time from those that are not.
 
     A Functional model says it itself. Where one `keras.Input` leaves axis 1 open, as
@@ -50,7 +54,9 @@ def timed_inputs(model, inputs):
     return tf.nest.pack_sequence_as(inputs, timed)
 
 
-def with_sizes(model, specs, *, rows, length):
+def with_sizes(
+    model: keras.Model, specs: Structure, *, rows: int, length: int
+) -> Structure:
     """`tf.TensorSpec` of a model's inputs, with numbers of rows and timesteps."""
 
     def sized(spec, timed):
@@ -62,7 +68,9 @@ def with_sizes(model, specs, *, rows, length):
     return tf.nest.map_structure(sized, specs, timed_inputs(model, specs))
 
 
-def declared_shapes(model, inputs):
+def declared_shapes(
+    model: keras.Model, inputs: Structure
+) -> list[tuple[int | None, ...] | None]:
     """Shape of the `keras.Input` behind each flat input; `None` where unknown."""
     flat = tf.nest.flatten(inputs)
     declared = getattr(model, "inputs", None) or []

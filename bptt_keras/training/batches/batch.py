@@ -1,14 +1,19 @@
 """One batch on its way through the windows: what it holds and how it is cut."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from bptt_keras.training.batches.inputs import Inputs
 from bptt_keras.training.batches.parts import (
+    Parts,
     check_flags,
     keys_as_integers,
     valid_steps,
 )
+from bptt_keras.types import Structure, Tensor
 
 
 class Batch(NamedTuple):
@@ -42,48 +47,62 @@ class Batch(NamedTuple):
     counts: Any = None
 
     @property
-    def known_length(self):
+    def known_length(self) -> int | None:
         """Timesteps, or `None` where only a running step knows them."""
         return self.inputs[0].shape[1]
 
     @property
-    def length(self):
+    def length(self) -> int | Tensor:
         """Timesteps: an integer where it is known, else a scalar tensor."""
         if self.known_length is not None:
             return self.known_length
         return tf.shape(self.inputs[0])[1]
 
     @property
-    def rows(self):
+    def target_length(self) -> int | Tensor:
+        """Timesteps of the targets: an integer where it is known, else a tensor."""
+        first = next(target for target in self.targets if target is not None)
+        return first.shape[1] or tf.shape(first)[1]
+
+    @property
+    def rows(self) -> Tensor:
         """Number of rows, a scalar integer tensor."""
         return tf.shape(self.inputs[0])[0]
 
-    def steps(self, start, length, *, new=None, lead=0, cut_targets=True):
+    def cut(
+        self,
+        start: int | Tensor,
+        length: int | Tensor,
+        *,
+        new: int | Tensor | None = None,
+        lead: int | Tensor = 0,
+        cut_targets: bool = True,
+    ) -> Batch:
         """The timesteps from `start` on, `length` of them.
 
         Args:
             start: First timestep, an integer or a scalar tensor.
-            length: Number of timesteps, likewise.
+            length: Number of timesteps, an integer or a scalar tensor.
             new: Number of those at the end that have targets; default: all.
             lead: Timesteps of the inputs that come before the first target.
             cut_targets: False where the targets belong to the whole sequence.
         """
 
-        def cut(tree, start, length):
+        def part(tree: Structure, start: int | Tensor, length: int | Tensor) -> Any:
             return tf.nest.map_structure(lambda t: cut_time(t, start, length), tree)
 
-        beside = self.targets, self.weights, self.counts
+        beside = [self.targets, self.weights, self.counts]
         if cut_targets:
             new = length if new is None else new
             first_new = start + length - new - lead
-            beside = [cut(t, first_new, new) for t in beside]
+            beside = [part(t, first_new, new) for t in beside]
         # Flags of shape (batch,) hold at the start of the batch: `Carry.enter` has
         # done what they say, and later windows go on.
-        reset = cut(self.reset, start, length) if self.resets_inside else None
+        reset = part(self.reset, start, length) if self.resets_inside else None
         if self.fresh is not None:
             fresh = self.fresh & tf.equal(start, 0)
             reset = _with_first(reset, fresh) if self.resets_inside else fresh
-        inputs, valid = (cut(t, start, length) for t in (self.inputs, self.valid))
+        inputs, valid = (part(t, start, length) for t in (self.inputs, self.valid))
         targets, weights, counts = beside
         return Batch(
             inputs,
@@ -95,29 +114,29 @@ class Batch(NamedTuple):
             counts=counts,
         )
 
-    def without_targets(self):
+    def without_targets(self) -> Batch:
         """The batch with its inputs alone, and what goes on."""
         return self._replace(targets=None, weights=None, counts=None)
 
-    def without_places(self):
+    def without_places(self) -> Batch:
         """The batch without what only says how it continues the one before it."""
         reset = self.reset if self.resets_inside else None
         return self._replace(reset=reset, position=None, key=None)
 
-    def first_steps(self, length):
+    def first_steps(self, length: int | Tensor) -> Batch:
         """The first `length` timesteps of a window, without targets."""
         window = self.without_targets()
         reset = self.reset
         if reset is not None and reset.shape.rank == 1:
-            # It still stands before the first timestep.
-            return window._replace(reset=None).steps(0, length)._replace(reset=reset)
-        return window.steps(0, length)
+            # The flag still holds before the first timestep.
+            return window._replace(reset=None).cut(0, length)._replace(reset=reset)
+        return window.cut(0, length)
 
-    def new_steps(self, tensor):
+    def new_steps(self, tensor: Tensor | None) -> Tensor | None:
         """The last timesteps of a tensor `(batch, time, ...)`: those with targets."""
         if tensor is None or self.targets is None:
             return tensor
-        known, length = tensor.shape[1], steps_of(self.targets)
+        known, length = tensor.shape[1], self.target_length
         if known is None or not isinstance(length, int):
             return tensor[:, tf.shape(tensor)[1] - length :]
         if known == length:
@@ -125,15 +144,21 @@ class Batch(NamedTuple):
         return cut_time(tensor, known - length, length)
 
     def padded_to(
-        self, length, *, new=None, rows=None, timed_targets=True, at_front=False
-    ):
+        self,
+        length: int | Tensor,
+        *,
+        new: int | Tensor | None = None,
+        rows: int | Tensor | None = None,
+        timed_targets: bool = True,
+        at_front: bool = False,
+    ) -> Batch:
         """The window with padding, which is not valid and weighs nothing.
 
         Args:
             length: Timesteps that it then has, an integer or a scalar tensor.
-            new: Timesteps that its targets then have, likewise. Default: as many more
-                as the inputs get.
-            rows: Rows that it then has, likewise. Default: its own.
+            new: Timesteps that its targets then have. Default: as many more as the
+                inputs get.
+            rows: Rows that it then has. Default: its own.
             timed_targets: False where the targets belong to the whole sequence.
             at_front: Whether padding comes before the timesteps and not after them.
         """
@@ -143,16 +168,16 @@ class Batch(NamedTuple):
         of_time = _Padding(missing, length, at_front)
         of_targets = None
         if timed_targets and any(target is not None for target in targets):
-            given = steps_of(targets)
+            given = self.target_length
             new = given + missing if new is None else new
             of_targets = _Padding(new - given, new, at_front)
 
-        def ones_like(tensor, dtype):
+        def ones_like(tensor: Tensor | None, dtype: tf.DType) -> Tensor | None:
             if tensor is None:
                 return None
             return tf.ones(tf.shape(tensor)[: 2 if timed_targets else 1], dtype)
 
-        def padded(tree, time):
+        def padded(tree: Structure, time: _Padding | None) -> Any:
             return tf.nest.map_structure(lambda t: _padded(t, of_rows, time), tree)
 
         weights, counts = (
@@ -174,18 +199,20 @@ class Batch(NamedTuple):
         )
 
     @property
-    def resets_inside(self):
-        """True if there is a reset flag for each timestep."""
+    def resets_inside(self) -> bool:
+        """Whether there is a reset flag for each timestep."""
         return self.reset is not None and self.reset.shape.rank == 2
 
-    def take_rows(self, start, stop):
+    def take_rows(self, start: int | Tensor, stop: int | Tensor) -> Batch:
         """The rows from `start` up to `stop`."""
         return tf.nest.map_structure(
             lambda t: None if t is None else t[start:stop], self
         )
 
 
-def cut_time(tensor, start, length):
+def cut_time(
+    tensor: Tensor | None, start: int | Tensor, length: int | Tensor
+) -> Tensor | None:
     """`tensor[:, start:start + length]`, with the static shape that slicing loses."""
     if tensor is None:
         return None
@@ -208,7 +235,9 @@ class _Padding(NamedTuple):
     at_front: bool
 
 
-def _padded(tensor, rows, time):
+def _padded(
+    tensor: Tensor | None, rows: tuple[Any, Any] | None, time: _Padding | None
+) -> Tensor | None:
     """The tensor `(batch, time, ...)` with zeros around it.
 
     Args:
@@ -229,24 +258,20 @@ def _padded(tensor, rows, time):
     return tf.ensure_shape(tf.pad(tensor, tf.convert_to_tensor(around)), shape)
 
 
-def _integer(size):
+def _integer(size: int | Tensor) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def steps_of(targets):
-    """Timesteps of the targets, an integer where it is known."""
-    first = next(target for target in targets if target is not None)
-    return first.shape[1] or tf.shape(first)[1]
-
-
-def _with_first(flags, first):
+def _with_first(flags: Tensor, first: Tensor) -> Tensor:
     """Flags `(batch, time)` with those of the first timestep or-ed with `first`."""
     column = flags[:, :1] | first[:, None]
     joined = tf.concat([column, flags[:, 1:]], 1)
     return tf.ensure_shape(joined, flags.shape)
 
 
-def make_batch(parts, inputs, targets=None, weights=None):
+def make_batch(
+    parts: Parts, inputs: Inputs, targets: Structure = None, weights: Structure = None
+) -> Batch:
     """A `Batch` of tensors, with the ranks and lengths of its parts checked.
 
     Args:
@@ -290,7 +315,7 @@ def make_batch(parts, inputs, targets=None, weights=None):
     )
 
 
-def tensors(tree):
+def tensors(tree: Structure) -> Structure:
     """The structure with tensors for whatever can be one; `None` stays `None`."""
     return tf.nest.map_structure(
         lambda part: None if part is None else tf.convert_to_tensor(part), tree

@@ -1,11 +1,17 @@
-"""What of a batch counts, and that all of it is finite."""
+"""Which numbers of a batch count, and whether all of those are finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 import tensorflow as tf
 
 from bptt_keras.training.assertions import require
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.types import Tensor
 
 
-def only_what_counts(batch, sequence_output):
+def only_what_counts(batch: Batch, sequence_output: bool) -> Batch:
     """The batch with zeros wherever nothing counts, and checks of all the rest.
 
     Inputs count at valid timesteps, targets where they weigh anything besides. What
@@ -14,7 +20,7 @@ def only_what_counts(batch, sequence_output):
 
     Args:
         batch: A `Batch` from `spread_weights`, or one without targets.
-        sequence_output: True if targets have a time axis.
+        sequence_output: Whether targets have a time axis.
 
     Returns:
         The `Batch`, with its field `counts`. Using it fails if inputs, targets or
@@ -47,13 +53,15 @@ def only_what_counts(batch, sequence_output):
         )
 
 
-def _valid_inputs(batch):
+def _valid_inputs(batch: Batch) -> list[Tensor]:
     if batch.valid is None:
         return batch.inputs
     return [_where(batch.valid, tensor) for tensor in batch.inputs]
 
 
-def _counts(batch, finite, sequence_output):
+def _counts(
+    batch: Batch, finite: list[Tensor | None], sequence_output: bool
+) -> list[Tensor | None]:
     """Where metrics without weights count, a tensor an output.
 
     A target that weighs nothing and is not finite is missing.
@@ -62,7 +70,9 @@ def _counts(batch, finite, sequence_output):
     if valid is not None and not sequence_output:
         valid = tf.reduce_any(valid, axis=1)
 
-    def known(target, there, weights):
+    def known(
+        target: Tensor | None, there: Tensor | None, weights: Tensor
+    ) -> Tensor | None:
         if target is None:
             return None
         every = [flags for flags in (valid, there) if flags is not None]
@@ -72,19 +82,19 @@ def _counts(batch, finite, sequence_output):
     return list(map(known, batch.targets, finite, batch.weights))
 
 
-def _rank(weights):
+def _rank(weights: list[Tensor] | None) -> int:
     return 0 if weights is None else weights[0].shape.rank
 
 
-def _finite(tensor, rank=0):
+def _finite(tensor: Tensor | None, rank: int = 0) -> Tensor | None:
     """Which numbers of its first axes are finite; `None` if all must be."""
     if tensor is None or not tensor.dtype.is_floating:
         return None
     return tf.reduce_all(tf.math.is_finite(tensor), range(rank, tensor.shape.rank))
 
 
-def _where(keep, tensor):
-    """The tensor with zeros where `keep`, of its first axes, is False."""
+def _where(keep: Tensor, tensor: Tensor | None) -> Tensor | None:
+    """The tensor, with zeros where `keep`, along its first axes, is False."""
     if tensor is None:
         return None
     ones = [1] * (tensor.shape.rank - keep.shape.rank)
@@ -92,7 +102,9 @@ def _where(keep, tensor):
     return tf.where(keep, tensor, tf.zeros_like(tensor))
 
 
-def _check(name, where, finite):
+def _check(
+    name: str, where: str, finite: Iterable[Tensor | None]
+) -> tf.Operation | None:
     known = [tf.reduce_all(flags) for flags in finite if flags is not None]
     if not known:
         return None

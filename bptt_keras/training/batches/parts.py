@@ -1,10 +1,13 @@
 """What `x` may hold beside the inputs: flags, lengths, masks and keys."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from bptt_keras.training.assertions import require
+from bptt_keras.types import Tensor
 
 _KEYS = ("inputs", "reset", "position", "lengths", "mask", "key")
 
@@ -20,18 +23,18 @@ class Parts(NamedTuple):
     key: Any = None
 
     @property
-    def continues(self):
-        """True if its rows continue those of the batch before."""
+    def continues(self) -> bool:
+        """Whether its rows continue those of the batch before."""
         return self.reset is not None or self.key is not None
 
 
-def split_inputs(x):
+def split_inputs(x: Any) -> Parts:
     """Takes `{"inputs": x, "reset": r, ...}` apart.
 
     Args:
         x: Anything that `fit` accepts as `x`. A dict with the key `"inputs"` and no
             others than the fields of `Parts` is taken apart; anything else is the
-            model's input as it stands.
+            model's input as it is.
 
     Returns:
         `Parts`.
@@ -60,8 +63,8 @@ def split_inputs(x):
     return Parts(**x)
 
 
-def check_flags(parts, first):
-    """Raises if a part beside the inputs has not their rows and timesteps.
+def check_flags(parts: Parts, first: Any) -> None:
+    """Raises if a part beside the inputs has other rows or timesteps than they have.
 
     Args:
         parts: `Parts`.
@@ -92,7 +95,7 @@ def check_flags(parts, first):
             )
 
 
-def valid_steps(parts, first):
+def valid_steps(parts: Parts, first: Tensor) -> Tensor | None:
     """Booleans `(batch, time)` from lengths or mask, or `None`.
 
     Args:
@@ -117,7 +120,7 @@ def valid_steps(parts, first):
     return valid
 
 
-def keys_as_integers(key):
+def keys_as_integers(key: Any) -> Tensor | None:
     """Keys as integers, which a variable holds on any device.
 
     Args:

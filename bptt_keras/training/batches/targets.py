@@ -1,15 +1,29 @@
 """Targets and weights of a batch, fitted to the model's outputs one by one."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from bptt_keras.state import ModelTraits
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.types import Structure, Tensor
 
-def fit_targets(batch, findings, names, partial):
+
+def fit_targets(
+    batch: Batch,
+    traits: ModelTraits,
+    names: Sequence[str] | None,
+    partial: Sequence[int] | None,
+) -> Batch:
     """The batch with a flat list of targets and one of weights, an entry an output.
 
     Args:
         batch: A `Batch` with targets, and perhaps weights, as the user gave them.
-        findings: `state.Findings` of the model.
+        traits: `state.ModelTraits` of the model.
         names: Names of the outputs, flat, or `None` where they have none.
         partial: Indices of the outputs that have a loss, or `None` where all have:
             targets that are fewer and have no names are meant for them.
@@ -22,7 +36,7 @@ def fit_targets(batch, findings, names, partial):
     Raises:
         ValueError: If structure, length or width don't fit; names the shapes.
     """
-    outputs = findings.outputs
+    outputs = traits.outputs
     targets = _by_output("y", batch.targets, outputs, names, partial)
     weights = batch.weights
     if tf.nest.is_nested(weights):
@@ -31,11 +45,17 @@ def fit_targets(batch, findings, names, partial):
         weights = [weights for _ in targets]
     batch = batch._replace(targets=targets, weights=weights)
     flat = tf.nest.flatten(outputs)
-    _check_shapes(batch, flat, findings.sequence_output)
+    _check_shapes(batch, flat, traits.sequence_output)
     return batch._replace(targets=list(map(_ranked_like, targets, flat)))
 
 
-def _by_output(what, given, outputs, names, partial):
+def _by_output(
+    what: str,
+    given: Structure,
+    outputs: Structure,
+    names: Sequence[str] | None,
+    partial: Sequence[int] | None,
+) -> list[Any]:
     """What the user gave, flat, one entry an output; `None` where there is none."""
     wanted = tf.nest.flatten(outputs)
     keys = _keys(given, outputs, names)
@@ -63,7 +83,9 @@ def _by_output(what, given, outputs, names, partial):
     )
 
 
-def _keys(given, outputs, names):
+def _keys(
+    given: Structure, outputs: Structure, names: Sequence[str] | None
+) -> Sequence[str] | None:
     """By which keys a dict names the outputs, in flat order; `None`: it does not."""
     if not isinstance(given, dict):
         return None
@@ -73,14 +95,16 @@ def _keys(given, outputs, names):
     return names
 
 
-def _ranked_like(target, output):
+def _ranked_like(target: Tensor | None, output: tf.TensorSpec) -> Tensor | None:
     if target is None:
         return None
     squeezed = target.shape.rank == output.shape.rank - 1
     return target[..., None] if squeezed and output.shape[-1] == 1 else target
 
 
-def _check_shapes(batch, outputs, sequence_output):
+def _check_shapes(
+    batch: Batch, outputs: list[tf.TensorSpec], sequence_output: bool
+) -> None:
     time = batch.inputs[0].shape[1]
     for target, output in zip(batch.targets, outputs, strict=True):
         if target is None or target.shape.rank is None:
@@ -109,7 +133,7 @@ def _check_shapes(batch, outputs, sequence_output):
             )
 
 
-def spread_weights(batch, sequence_output):
+def spread_weights(batch: Batch, sequence_output: bool) -> Batch:
     """The batch with weights by timestep: `(batch,)` becomes `(batch, time)`.
 
     Args:
@@ -132,7 +156,7 @@ def spread_weights(batch, sequence_output):
     first = batch.inputs[0]
     grid = tf.shape(first)[: 2 if sequence_output else 1]
 
-    def spread(weights):
+    def spread(weights: Tensor | None) -> Tensor:
         if weights is None:
             return tf.ones(grid) if valid is None else tf.cast(valid, tf.float32)
         weights = tf.cast(weights, tf.float32)
@@ -161,5 +185,5 @@ def spread_weights(batch, sequence_output):
     return batch._replace(weights=[spread(weights) for weights in given])
 
 
-def _structure(tree):
+def _structure(tree: Structure) -> Structure:
     return keras.tree.map_structure(lambda _: "tensor", tree)

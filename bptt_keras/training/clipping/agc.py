@@ -1,9 +1,15 @@
 """Clipping of each unit's gradient in proportion to its weights."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from bptt_keras.arguments import real
 from bptt_keras.training.clipping.base import Clipping, register, scale_to
+from bptt_keras.types import Tensor
 
 
 @register
@@ -26,7 +32,7 @@ class AGC(Clipping):
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If one is out of its bounds, or a part of `exclude` stands in no
+        ValueError: If one is out of its bounds, or a part of `exclude` is in no
             path (when the optimizer is built).
 
     Example:
@@ -39,7 +45,12 @@ class AGC(Clipping):
     without normalization" (2021), equation 3.
     """
 
-    def __init__(self, clip_factor=0.01, eps=1e-3, exclude=()):
+    def __init__(
+        self,
+        clip_factor: float = 0.01,
+        eps: float = 1e-3,
+        exclude: str | Sequence[str] = (),
+    ):
         self.clip_factor = real("clip_factor", clip_factor, above=0)
         self.eps = real("eps", eps, above=0)
         parts = (exclude,) if isinstance(exclude, str) else tuple(exclude)
@@ -50,7 +61,7 @@ class AGC(Clipping):
             )
         self.exclude = parts
 
-    def build(self, variables, add_variable):
+    def build(self, variables: Sequence[Any], add_variable: Callable[..., Any]) -> None:
         """Checks that what is left out exists."""
         paths = [_path(variable) for variable in variables]
         for part in self.exclude:
@@ -60,7 +71,9 @@ class AGC(Clipping):
                     f"the paths are {paths}."
                 )
 
-    def clip(self, gradients, variables):
+    def clip(
+        self, gradients: Sequence[Tensor], variables: Sequence[Any]
+    ) -> list[Tensor]:
         """Bounds the gradients of one update; see `Clipping.clip`."""
         return [
             gradient
@@ -69,13 +82,13 @@ class AGC(Clipping):
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
 
-    def _clipped(self, gradient, variable):
+    def _clipped(self, gradient: Tensor, variable: Any) -> Tensor:
         weights = tf.cast(tf.convert_to_tensor(variable), tf.float32)
         bound = self.clip_factor * tf.maximum(_unit_norms(weights), self.eps)
         norms = _unit_norms(tf.cast(gradient, tf.float32))
         return scale_to([gradient], norms, bound)[0]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {
             "clip_factor": self.clip_factor,
@@ -84,10 +97,10 @@ class AGC(Clipping):
         }
 
 
-def _path(variable):
+def _path(variable: Any) -> str:
     return getattr(variable, "path", variable.name)
 
 
-def _unit_norms(tensor):
+def _unit_norms(tensor: Tensor) -> Tensor:
     axes = None if tensor.shape.rank < 2 else list(range(tensor.shape.rank - 1))
     return tf.sqrt(tf.reduce_sum(tf.square(tensor), axis=axes, keepdims=True))

@@ -1,9 +1,15 @@
 """Clipping at a percentile of the norms that were seen."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from bptt_keras.arguments import real, whole
 from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
+from bptt_keras.types import Tensor
 
 
 @register
@@ -37,16 +43,18 @@ class AutoClip(Clipping):
     for source separation networks" (2020).
     """
 
-    def __init__(self, percentile=10.0, history=1000):
+    def __init__(self, percentile: float = 10.0, history: int = 1000):
         self.percentile = real("percentile", percentile, least=0, most=100)
         self.history = whole("history", history, least=1, unit="norms")
 
-    def build(self, variables, add_variable):
+    def build(self, variables: Sequence[Any], add_variable: Callable[..., Any]) -> None:
         """Makes the history."""
         self._norms = add_variable("norms", (self.history,))
         self._count = add_variable("count", dtype="int64")
 
-    def clip(self, gradients, variables):
+    def clip(
+        self, gradients: Sequence[Tensor], variables: Sequence[Any]
+    ) -> list[Tensor]:
         """Bounds the gradients of one update; see `Clipping.clip`."""
         norm = global_norm(gradients)
         place = tf.convert_to_tensor(self._count) % self.history
@@ -58,7 +66,7 @@ class AutoClip(Clipping):
         seen = tf.minimum(count, self.history)
         return scale_to(gradients, norm, self._bound(norms, seen))
 
-    def _bound(self, norms, seen):
+    def _bound(self, norms: Tensor, seen: Tensor) -> Tensor:
         """The percentile of the first `seen` norms."""
         unseen = tf.range(self.history, dtype=tf.int64) >= seen
         ordered = tf.sort(tf.where(unseen, norms.dtype.max, norms))
@@ -68,6 +76,6 @@ class AutoClip(Clipping):
         part = rank - tf.floor(rank)
         return (1 - part) * tf.gather(ordered, low) + part * tf.gather(ordered, high)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"percentile": self.percentile, "history": self.history}

@@ -1,7 +1,16 @@
 """What every rule that bounds gradients has."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 import keras
 import tensorflow as tf
+
+from bptt_keras.types import Tensor
+
+_Rule = TypeVar("_Rule", bound="Clipping")
 
 
 class Clipping:
@@ -21,7 +30,7 @@ class Clipping:
         optimizer = bk.clipping.ClippedOptimizer(keras.optimizers.SGD(), Halve())
     """
 
-    def build(self, variables, add_variable):
+    def build(self, variables: Sequence[Any], add_variable: Callable[..., Any]) -> None:
         """Makes what the rule remembers; it is saved with the optimizer.
 
         Args:
@@ -30,7 +39,9 @@ class Clipping:
                 zeros at first.
         """
 
-    def clip(self, gradients, variables):
+    def clip(
+        self, gradients: Sequence[Tensor], variables: Sequence[Any]
+    ) -> list[Tensor]:
         """Bounds the gradients of one update.
 
         Args:
@@ -42,12 +53,12 @@ class Clipping:
         """
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Clipping:
         """The rule that `get_config` described."""
         return cls(**config)
 
@@ -56,17 +67,19 @@ class Clipping:
         return f"{type(self).__name__}({arguments})"
 
 
-def register(rule):
+def register(rule: type[_Rule]) -> type[_Rule]:
     """Makes a rule known to Keras, for saving."""
     return keras.saving.register_keras_serializable(package="bptt_keras")(rule)
 
 
-def global_norm(gradients):
+def global_norm(gradients: Sequence[Tensor]) -> Tensor:
     """The L2 norm of several tensors taken as one vector, a float32 scalar."""
     return tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
 
 
-def scale_to(gradients, norm, bound):
+def scale_to(
+    gradients: Sequence[Tensor], norm: Tensor, bound: float | Tensor
+) -> list[Tensor]:
     """The gradients times `bound / norm` where `norm` exceeds the bound."""
     # Where it does not, the factor is 1 exactly.
     factor = bound / tf.maximum(norm, bound)

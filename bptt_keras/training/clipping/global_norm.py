@@ -1,7 +1,13 @@
 """Clipping by the norm of the whole gradient."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 from bptt_keras.arguments import real
 from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
+from bptt_keras.types import Tensor
 
 
 @register
@@ -30,13 +36,15 @@ class GlobalNorm(Clipping):
     networks" (2013), algorithm 1.
     """
 
-    def __init__(self, max_norm):
+    def __init__(self, max_norm: float):
         self.max_norm = real("max_norm", max_norm, above=0)
 
-    def clip(self, gradients, variables):
+    def clip(
+        self, gradients: Sequence[Tensor], variables: Sequence[Any]
+    ) -> list[Tensor]:
         """Bounds the gradients of one update; see `Clipping.clip`."""
         return scale_to(gradients, global_norm(gradients), self.max_norm)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"max_norm": self.max_norm}

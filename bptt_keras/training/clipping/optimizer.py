@@ -1,5 +1,10 @@
 """`ClippedOptimizer`: a Keras optimizer behind rules that bound its gradients."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -8,6 +13,7 @@ from bptt_keras.keras_internals import trained_by
 from bptt_keras.training.clipping.base import Clipping, global_norm
 from bptt_keras.training.clipping.value import Value
 from bptt_keras.training.clipping.variable_norm import VariableNorm
+from bptt_keras.types import Tensor
 
 # Rounding alone makes a norm that was scaled by 1 differ by less.
 _ROUNDING = 1e-5
@@ -21,10 +27,10 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         weights <- inner_optimizer(weights, g)
         nothing changes                         otherwise
 
-    It stands in for its inner optimizer everywhere: in `compile` of any Keras model,
-    in `TruncatedBPTT`, in a training loop of one's own. What the rules remember is
-    saved with the optimizer. Clipping of the inner optimizer's own, such as `clipnorm`,
-    comes after the rules.
+    It takes the place of its inner optimizer everywhere: in `compile` of any Keras
+    model, in `TruncatedBPTT`, in a training loop of one's own. What the rules remember
+    is saved with the optimizer. Clipping of the inner optimizer's own, such as
+    `clipnorm`, comes after the rules.
 
     In `TruncatedBPTT` a window whose gradient is not finite also has its rows looked
     at: those whose state is not finite start afresh, the others go on.
@@ -51,7 +57,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If `stop_after` is below 1, a rule stands there twice, or the inner
+        ValueError: If `stop_after` is below 1, a rule is given twice, or the inner
             optimizer scales its gradients or clips by such rules itself.
 
     Example:
@@ -70,12 +76,12 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        inner_optimizer,
-        clipping=None,
+        inner_optimizer: keras.optimizers.Optimizer,
+        clipping: Clipping | Sequence[Clipping] | None = None,
         *,
-        skip_nonfinite=True,
-        stop_after=10,
-        name=None,
+        skip_nonfinite: bool = True,
+        stop_after: int | None = 10,
+        name: str | None = None,
     ):
         _check_inner(inner_optimizer)
         rules = _as_rules(clipping)
@@ -93,7 +99,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         self.skip_nonfinite = skip_nonfinite
         self.stop_after = stop_after if skip_nonfinite else None
 
-    def build(self, variables):
+    def build(self, variables: Sequence[Any]) -> None:
         """Makes what the rules remember, the counters, and the inner optimizer's state.
 
         Args:
@@ -108,13 +114,19 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         self.inner_optimizer.build(variables)
         super().build(variables)
 
-    def _adder(self, prefix):
-        def add_variable(name, shape=(), dtype="float32"):
+    def _adder(self, prefix: str) -> Callable[..., Any]:
+        def add_variable(
+            name: str, shape: tuple[int, ...] = (), dtype: str = "float32"
+        ) -> Any:
             return self.add_variable(shape, dtype=dtype, name=f"{prefix}_{name}")
 
         return add_variable
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(
+        self,
+        grads: Sequence[Tensor | None],
+        trainable_variables: Sequence[Any] | None = None,
+    ) -> None:
         """Clips the gradients and lets the inner optimizer apply them.
 
         Args:
@@ -146,11 +158,11 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         grads, variables = (list(part) for part in zip(*pairs, strict=True))
         norm = global_norm(grads)
 
-        def update():
+        def update() -> Tensor:
             self._update(grads, variables, norm)
             return tf.constant(0)
 
-        def skip():
+        def skip() -> Tensor:
             self.count_skipped()
             return tf.constant(0)
 
@@ -159,7 +171,9 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         else:
             update()
 
-    def _update(self, gradients, variables, norm):
+    def _update(
+        self, gradients: Sequence[Tensor], variables: Sequence[Any], norm: Tensor
+    ) -> None:
         for rule in self.clipping:
             gradients = rule.clip(gradients, variables)
         self.inner_optimizer.apply(gradients, variables)
@@ -170,35 +184,39 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         self.updates.assign_add(1)
         self.skipped_in_a_row.assign(0)
 
-    def count_skipped(self):
+    def count_skipped(self) -> None:
         """Counts an update that is left out because its gradient is not finite."""
         self.skipped.assign_add(1)
         self.skipped_in_a_row.assign_add(1)
 
     @property
-    def variables(self):
+    def variables(self) -> list[Any]:
         """Own variables and those of the inner optimizer."""
         return super().variables + self.inner_optimizer.variables
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         """The inner optimizer's learning rate."""
         return self.inner_optimizer.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, learning_rate):
+    def learning_rate(self, learning_rate: Any) -> None:
         self.inner_optimizer.learning_rate = learning_rate
 
     @property
-    def iterations(self):
+    def iterations(self) -> Any:
         """The inner optimizer's updates; those that were left out do not count."""
         return self.inner_optimizer.iterations
 
-    def finalize_variable_values(self, var_list):
-        """As for every Keras optimizer."""
+    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+        """As for every Keras optimizer.
+
+        Args:
+            var_list: List of the model's trainable variables.
+        """
         self.inner_optimizer.finalize_variable_values(var_list)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         serialize = keras.saving.serialize_keras_object
         return {
@@ -210,10 +228,17 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """The optimizer that `get_config` described."""
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> ClippedOptimizer:
+        """The optimizer that `get_config` described.
 
-        def made(part):
+        Args:
+            config: What it returned.
+            custom_objects: As for every Keras optimizer.
+        """
+
+        def made(part: Any) -> Any:
             return keras.saving.deserialize_keras_object(
                 part, custom_objects=custom_objects
             )
@@ -233,28 +258,28 @@ _COUNTERS = {
 }
 
 
-def find_clipped(optimizer):
+def find_clipped(optimizer: Any) -> ClippedOptimizer | None:
     """The `ClippedOptimizer` in a chain of wrappers, or `None`."""
     while optimizer is not None and not isinstance(optimizer, ClippedOptimizer):
         optimizer = getattr(optimizer, "inner_optimizer", None)
     return optimizer
 
 
-def innermost(optimizer):
+def innermost(optimizer: Any) -> Any:
     """The optimizer within all wrappers."""
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     return optimizer
 
 
-def own_clipping(optimizer: keras.optimizers.Optimizer) -> str | None:
+def own_clipping(optimizer: Any) -> str | None:
     """Name of the argument by which a Keras optimizer clips by itself, or `None`."""
     names = ("clipnorm", "clipvalue", "global_clipnorm")
     given = (name for name in names if getattr(optimizer, name, None) is not None)
     return next(given, None)
 
 
-def clipped_norm(optimizer, gradients, norm):
+def clipped_norm(optimizer: Any, gradients: Sequence[Tensor], norm: Tensor) -> Tensor:
     """Global norm of gradients after the clipping of a Keras optimizer's own.
 
     Args:
@@ -262,6 +287,7 @@ def clipped_norm(optimizer, gradients, norm):
         gradients: List of tensors.
         norm: Their global norm, a scalar.
     """
+    rule: Clipping
     if optimizer.clipnorm:
         rule = VariableNorm(optimizer.clipnorm)
     elif optimizer.global_clipnorm:
@@ -270,15 +296,15 @@ def clipped_norm(optimizer, gradients, norm):
         rule = Value(optimizer.clipvalue)
     else:
         return norm
-    return global_norm(rule.clip(gradients, None))
+    return global_norm(rule.clip(gradients, []))
 
 
-def is_shorter(after, before):
+def is_shorter(after: Tensor, before: Tensor) -> Tensor:
     """Whether clipping has changed a norm, a scalar boolean."""
     return after < before * (1 - _ROUNDING)
 
 
-def _as_rules(clipping):
+def _as_rules(clipping: Any) -> list[Clipping]:
     if clipping is None:
         return []
     rules = [clipping] if isinstance(clipping, Clipping) else clipping
@@ -297,7 +323,7 @@ def _as_rules(clipping):
     return list(rules)
 
 
-def _check_inner(optimizer):
+def _check_inner(optimizer: Any) -> None:
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise TypeError(
             f"`inner_optimizer` must be a Keras optimizer. Received: "
@@ -318,7 +344,7 @@ def _check_inner(optimizer):
         )
 
 
-def _check_one_replica():
+def _check_one_replica() -> None:
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         raise ValueError(
             "`ClippedOptimizer` does not run under a distribution strategy of several "

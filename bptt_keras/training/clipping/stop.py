@@ -1,6 +1,9 @@
 """Ends a `fit` that skips every update."""
 
+from __future__ import annotations
+
 import warnings
+from typing import Any
 
 import keras
 
@@ -19,6 +22,7 @@ class StopOnSkipped(keras.callbacks.Callback):
 
     Example:
         import warnings
+    from typing import Any
         import keras, numpy as np, bptt_keras as bk
 
         model = keras.Sequential([keras.layers.Dense(1)])
@@ -30,7 +34,7 @@ class StopOnSkipped(keras.callbacks.Callback):
         assert int(model.optimizer.skipped) == 3
     """
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Finds the optimizer."""
         self._optimizer = find_clipped(self.model.optimizer)
         if self._optimizer is None or self._optimizer.stop_after is None:
@@ -40,9 +44,11 @@ class StopOnSkipped(keras.callbacks.Callback):
                 f"Received: optimizer={self.model.optimizer!r}."
             )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Ends training if it is time."""
-        optimizer = self._optimizer
+        optimizer: Any = self._optimizer
         if not optimizer.built or self.model.stop_training:
             return
         skipped = int(optimizer.skipped_in_a_row)

@@ -1,9 +1,15 @@
 """Clipping of each number of a gradient."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from bptt_keras.arguments import real
 from bptt_keras.training.clipping.base import Clipping, register
+from bptt_keras.types import Tensor
 
 
 @register
@@ -32,13 +38,15 @@ class Value(Clipping):
     section 3.2.2.
     """
 
-    def __init__(self, bound):
+    def __init__(self, bound: float):
         self.bound = real("bound", bound, above=0)
 
-    def clip(self, gradients, variables):
+    def clip(
+        self, gradients: Sequence[Tensor], variables: Sequence[Any]
+    ) -> list[Tensor]:
         """Bounds the gradients of one update; see `Clipping.clip`."""
         return [tf.clip_by_value(g, -self.bound, self.bound) for g in gradients]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {"bound": self.bound}

@@ -1,9 +1,15 @@
 """Clipping of norms that stand out from those before."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from bptt_keras.arguments import real, whole
 from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
+from bptt_keras.types import Tensor
 
 
 @register
@@ -46,7 +52,12 @@ class ZClip(Clipping):
     """
 
     def __init__(
-        self, threshold=2.5, momentum=0.97, warmup=25, max_norm=None, eps=1e-6
+        self,
+        threshold: float = 2.5,
+        momentum: float = 0.97,
+        warmup: int = 25,
+        max_norm: float | None = None,
+        eps: float = 1e-6,
     ):
         self.threshold = real("threshold", threshold, above=0)
         self.momentum = real("momentum", momentum, least=0, below=1)
@@ -56,13 +67,15 @@ class ZClip(Clipping):
         self.max_norm = max_norm
         self.eps = real("eps", eps, above=0)
 
-    def build(self, variables, add_variable):
+    def build(self, variables: Sequence[Any], add_variable: Callable[..., Any]) -> None:
         """Makes the averages."""
         self._count = add_variable("count", dtype="int64")
         self._mean = add_variable("mean")
         self._variance = add_variable("variance")
 
-    def clip(self, gradients, variables):
+    def clip(
+        self, gradients: Sequence[Tensor], variables: Sequence[Any]
+    ) -> list[Tensor]:
         """Bounds the gradients of one update; see `Clipping.clip`."""
         norm = global_norm(gradients)
         count, mean, variance = (
@@ -80,7 +93,9 @@ class ZClip(Clipping):
         self._remember(tf.minimum(norm, bound), count, mean, variance)
         return clipped
 
-    def _remember(self, norm, count, mean, variance):
+    def _remember(
+        self, norm: Tensor, count: Tensor, mean: Tensor, variance: Tensor
+    ) -> None:
         # In the warm-up: mean and variance of all norms so far, one by one.
         share = 1 / tf.cast(count + 1, tf.float32)
         first_mean = mean + share * (norm - mean)
@@ -93,7 +108,7 @@ class ZClip(Clipping):
         self._variance.assign(tf.where(warm, moved_variance, first_variance))
         self._count.assign(count + 1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""
         return {
             "threshold": self.threshold,

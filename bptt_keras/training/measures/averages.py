@@ -1,11 +1,16 @@
 """What a loss is averaged over: valid timesteps, each with its weight."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import mask_of
+from bptt_keras.training.measures.losses import OutputLoss
+from bptt_keras.types import Structure, Tensor
 
 
 class Term(NamedTuple):
@@ -18,17 +23,23 @@ class Term(NamedTuple):
         labels_valid: Scalar boolean: all class labels are classes of the model.
     """
 
-    total: Any
-    weight: Any
-    labels_valid: Any
+    total: Tensor
+    weight: Tensor
+    labels_valid: Tensor
 
     @property
-    def mean(self):
+    def mean(self) -> Tensor:
         """`total / weight`; 0 where no step is valid."""
         return tf.math.divide_no_nan(self.total, self.weight)
 
 
-def loss_terms(losses, targets, outputs, weights, sequence_output):
+def loss_terms(
+    losses: Sequence[OutputLoss],
+    targets: Sequence[Tensor | None],
+    outputs: Structure,
+    weights: Sequence[Tensor] | None,
+    sequence_output: bool,
+) -> list[Term]:
     """The loss of a window, output by output.
 
         total = sum(w * l),  weight = sum(w)
@@ -52,7 +63,8 @@ def loss_terms(losses, targets, outputs, weights, sequence_output):
         ValueError: If a loss does not give one value for each pair.
     """
     terms, outputs = [], tf.nest.flatten(outputs)
-    for index, _, loss, *_ in losses:
+    for own in losses:
+        index, loss = own.output, own.loss
         output = outputs[index]
         weight = None if weights is None else weights[index]
         target, labels_valid = _checked_labels(loss, targets[index], output, weight)
@@ -68,7 +80,7 @@ def loss_terms(losses, targets, outputs, weights, sequence_output):
     return terms
 
 
-def weighted_means(losses, terms):
+def weighted_means(losses: Sequence[OutputLoss], terms: Sequence[Term]) -> list[Tensor]:
     """Means of the terms times their `loss_weights`; their sum is minimised.
 
     Args:
@@ -81,7 +93,7 @@ def weighted_means(losses, terms):
     return [own.factor * term.mean for own, term in zip(losses, terms, strict=True)]
 
 
-def check_reductions(loss):
+def check_reductions(loss: Any) -> None:
     """Raises if a loss asks for a reduction that windows cannot honour.
 
     Args:
@@ -100,7 +112,7 @@ def check_reductions(loss):
             )
 
 
-def _values(loss, target, output):
+def _values(loss: Any, target: Tensor, output: Tensor) -> tuple[Tensor, Any]:
     """Unreduced loss and its mask, as `keras.losses.Loss.__call__` makes them."""
     masks = [mask_of(output)]
     target = tf.cast(target, loss.dtype)
@@ -112,7 +124,9 @@ def _values(loss, target, output):
     return values, masks[0] if len(masks) == 1 else tf.logical_and(*masks)
 
 
-def _by_timestep(values, output, loss, sequence_output):
+def _by_timestep(
+    values: Tensor, output: Tensor, loss: Any, sequence_output: bool
+) -> Tensor:
     wanted = 2 if sequence_output else 1
     rank = values.shape.rank
     steps = values.shape[1] if sequence_output and rank and rank > 1 else None
@@ -126,8 +140,10 @@ def _by_timestep(values, output, loss, sequence_output):
     return tf.reduce_mean(values, axis=list(range(wanted, rank)))
 
 
-def _checked_labels(loss, target, output, weight):
-    """The class labels, those outside the model's classes set to 0, and a finding.
+def _checked_labels(
+    loss: Any, target: Tensor, output: Tensor, weight: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The class labels, with 0 for those of no class, and whether there are none such.
 
     XLA would turn them into NaN, and without XLA they would stop the program with an
     error of its own.

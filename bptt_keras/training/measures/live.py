@@ -1,9 +1,15 @@
 """What every `fit` says of its gradients and its speed, at next to no cost."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from bptt_keras.state import floats, row_norms
+from bptt_keras.types import State, Tensor
 
 MEANS = ("grad_norm", "clipped_norm", "clipped_fraction", "update_ratio", "state_norm")
 SPEED = "timesteps_per_second"
@@ -33,7 +39,7 @@ class Live:
             for place, name in enumerate(self._names)
         } | {SPEED: self.speed}
 
-    def add(self, values, weight):
+    def add(self, values: dict[str, Tensor], weight: Tensor) -> None:
         """Adds values to their means; runs inside a compiled program.
 
         Args:
@@ -49,34 +55,41 @@ class Live:
         weights = [weight if name in known else zero for name in self._names]
         self._totals.assign_add(tf.reshape(tf.stack([*sums, *weights]), (2, -1)))
 
-    def results(self):
-        """`{name: result}` of all metrics, with fewer operations than one by one."""
+    def results(self, *, skips: bool) -> dict[str, Tensor]:
+        """`{name: result}` of all metrics, with fewer operations than one by one.
+
+        Args:
+            skips: Whether updates are skipped that are not finite; else their number
+                is left out.
+        """
         sums, weights = tf.unstack(self._totals)
         means = tf.unstack(tf.math.divide_no_nan(sums, weights))
         results = dict(zip(self._names, means, strict=True))
-        results[SKIPPED] = sums[self._names.index(SKIPPED)]
+        del results[SKIPPED]
+        if skips:
+            results[SKIPPED] = sums[self._names.index(SKIPPED)]
         return results | {SPEED: self.speed.result()}
 
 
 class _Place(keras.metrics.Metric):
     """A column of a variable that several metrics share."""
 
-    def __init__(self, name, totals, place, *, is_mean):
+    def __init__(self, name: str, totals: tf.Variable, place: int, *, is_mean: bool):
         super().__init__(name=name)
         self._totals = totals
         self._place = place
         self._is_mean = is_mean
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Sets its own column to zero."""
         others = 1 - tf.one_hot(self._place, self._totals.shape[1])
         self._totals.assign(self._totals * others)
 
-    def update_state(self, *args, **kwargs):
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Not for use: `Live.add` does it."""
         raise RuntimeError(f"`{self.name}` is measured by the trainer itself.")
 
-    def result(self):
+    def result(self) -> Tensor:
         """The mean, or the sum, since the last reset."""
         total, weight = tf.unstack(self._totals[:, self._place])
         return tf.math.divide_no_nan(total, weight) if self._is_mean else total
@@ -92,12 +105,12 @@ class Throughput(keras.metrics.Metric):
         name: As for every metric.
     """
 
-    def __init__(self, name=SPEED):
+    def __init__(self, name: str = SPEED):
         super().__init__(name=name, dtype="float64")
         # Begin, end, timesteps, batches: one variable, since each costs a small model.
         self._kept = self.add_variable((4,), "zeros", dtype="float64", name="kept")
 
-    def update_state(self, timesteps, began):
+    def update_state(self, timesteps: Tensor, began: Tensor) -> None:
         """Counts a batch that ends now.
 
         Args:
@@ -112,13 +125,26 @@ class Throughput(keras.metrics.Metric):
         steps = tf.where(second, timesteps, steps + timesteps)
         self._kept.assign(tf.stack([begin, now, steps, batches + 1]))
 
-    def result(self):
+    def result(self) -> Tensor:
         """Timesteps a second since the last reset."""
         begin, end, steps, _ = tf.unstack(self._kept)
         return tf.math.divide_no_nan(steps, end - begin)
 
 
-def state_norm(state):
+def results_of(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
+    """`{name: result}` of metrics, with the entries of those that have several.
+
+    Args:
+        metrics: Keras metrics.
+    """
+    results: dict[str, Any] = {}
+    for metric in metrics:
+        result = metric.result()
+        results |= result if isinstance(result, dict) else {metric.name: result}
+    return results
+
+
+def state_norm(state: State) -> Tensor:
     """Mean over rows of the L2 norm of a row's state, all layers together.
 
     Args:

@@ -1,31 +1,37 @@
 """The compiled losses and their averages, output by output."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from bptt_keras.keras_internals import flat_losses
+from bptt_keras.types import Structure
 
 
 class OutputLoss(NamedTuple):
     """The loss of one output.
 
     Fields:
-        index: Which output, in flat order.
+        output: Which output, in flat order.
         name: Its name, for messages.
         loss: `keras.losses.Loss`.
         factor: Its loss weight.
         metric: `keras.metrics.Mean` that reports it, `None` where it is the only one.
     """
 
-    index: int
+    output: int
     name: str
     loss: Any
     factor: Any
     metric: Any
 
 
-def build_losses(compiled, targets, outputs):
+def build_losses(
+    compiled: Any, targets: Sequence[tf.TensorSpec | None], outputs: Structure
+) -> list[OutputLoss]:
     """Builds Keras' compiled losses for the outputs of a model.
 
     Args:
@@ -70,22 +76,27 @@ def build_losses(compiled, targets, outputs):
     return losses
 
 
-def require_targets(losses, targets):
+def require_targets(losses: Sequence[OutputLoss], targets: Sequence[Any]) -> None:
     """Raises if an output has a loss and no targets.
 
     Args:
         losses: List of `OutputLoss`.
         targets: Flat list, `None` for an output without targets.
+
+    Raises:
+        ValueError: Names the output.
     """
     for own in losses:
-        if targets[own.index] is None:
+        if targets[own.output] is None:
             raise ValueError(
                 f"`y` must hold targets for each output that has a loss. Received: "
                 f"none for the output {own.name!r}. Give them, or `None` for its loss."
             )
 
 
-def outputs_with_loss(loss, outputs, names):
+def outputs_with_loss(
+    loss: Any, outputs: Structure, names: Sequence[str] | None
+) -> list[int] | None:
     """Indices of the outputs that a user gave a loss, or `None`: all of them.
 
     Args:
@@ -101,7 +112,7 @@ def outputs_with_loss(loss, outputs, names):
     return None
 
 
-def _at(path, tree):
+def _at(path: Sequence[Any], tree: Structure) -> Any:
     for key in path:
         tree = tree[key]
     return tree

@@ -5,12 +5,16 @@ count. Some metrics cannot be shown a window's timesteps one by one, because the
 along time; a try on made-up data tells.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from bptt_keras.keras_internals import metrics_by_output, names_of_outputs
+from bptt_keras.types import Structure, Tensor
 
 # Made-up rows and timesteps, and where the first of two windows ends.
 _ROWS, _STEPS, _CUT = 3, 5, 2
@@ -21,7 +25,7 @@ class Shown(NamedTuple):
 
     Fields:
         metric: `keras.metrics.Metric`.
-        index: Which output it is of, in flat order.
+        output: Which output it is of, in flat order.
         weighted: Whether sample weights are meant for it.
         how: "weights": all timesteps, those that don't count with the weight 0;
             "steps": those that count alone; "mean": those, with their number as
@@ -30,7 +34,7 @@ class Shown(NamedTuple):
     """
 
     metric: Any
-    index: int
+    output: int
     weighted: bool
     how: str
 
@@ -53,7 +57,13 @@ class Metrics:
         ValueError: If a metric is of an output without targets.
     """
 
-    def __init__(self, compiled, targets, outputs, sequence_output):
+    def __init__(
+        self,
+        compiled: Any,
+        targets: Sequence[tf.TensorSpec | None],
+        outputs: Structure,
+        sequence_output: bool,
+    ):
         flat = tf.nest.flatten(outputs)
         given = [
             output if target is None else target
@@ -63,7 +73,7 @@ class Metrics:
             compiled.build(tf.nest.pack_sequence_as(outputs, given), outputs)
         self._sequence_output = sequence_output
         self.selected = False
-        self._shown = []
+        self._shown: list[Shown] = []
         for index, metric, weighted in _flat(compiled, outputs):
             if targets[index] is None:
                 raise ValueError(
@@ -74,12 +84,25 @@ class Metrics:
             self._shown.append(Shown(metric, index, weighted, how))
         self.whole = [s.metric.name for s in self._shown if s.how == "whole"]
 
-    def select_from(self, batch):
-        """Whether timesteps of a batch must be left out of such a metric."""
+    def select_from(self, batch: Any) -> bool:
+        """Whether timesteps of a batch must be left out of such a metric.
+
+        Args:
+            batch: `Batch` with its field `counts`.
+        """
         by_steps = any(shown.how in ("steps", "mean") for shown in self._shown)
         return by_steps and batch.counts is not None
 
-    def update(self, targets, outputs, masks, weights, counts, *, whole=False):
+    def update(
+        self,
+        targets: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        masks: Sequence[Tensor | None],
+        weights: Sequence[Tensor] | None,
+        counts: Sequence[Tensor] | None,
+        *,
+        whole: bool = False,
+    ) -> None:
         """Shows a window, or whole sequences, to the metrics.
 
         Args:
@@ -94,18 +117,25 @@ class Metrics:
         for shown in self._shown:
             if (shown.how == "whole") != whole:
                 continue
-            i = shown.index
+            i = shown.output
             weight = weights[i] if shown.weighted and weights is not None else None
-            keep = _both(masks[i], None if counts is None else counts[i])
+            keep = _combined(masks[i], None if counts is None else counts[i])
             if whole:
                 self._show_whole(shown, targets[i], outputs[i], weight, keep)
             else:
                 self._show_steps(shown, targets[i], outputs[i], weight, keep)
 
-    def require_unmasked(self, masks):
-        """Raises if a metric that looks along time would have to leave steps out."""
+    def require_unmasked(self, masks: Sequence[Tensor | None]) -> None:
+        """Raises if a metric that looks along time would have to leave steps out.
+
+        Args:
+            masks: As for `update`.
+
+        Raises:
+            ValueError: Names the metric.
+        """
         for shown in self._shown:
-            if shown.how == "whole" and masks[shown.index] is not None:
+            if shown.how == "whole" and masks[shown.output] is not None:
                 raise ValueError(
                     f"Metric {shown.metric.name!r} looks along time, so timesteps that "
                     f"do not count cannot be left out of what it sees. Received: data "
@@ -114,11 +144,25 @@ class Metrics:
                     f"`predict`."
                 )
 
-    def _show_whole(self, shown, target, output, weight, keep):
-        self.require_unmasked([keep] * (shown.index + 1))
+    def _show_whole(
+        self,
+        shown: Shown,
+        target: Tensor,
+        output: Tensor,
+        weight: Tensor | None,
+        keep: Tensor | None,
+    ) -> None:
+        self.require_unmasked([keep] * (shown.output + 1))
         shown.metric.update_state(target, output, **_weights(weight))
 
-    def _show_steps(self, shown, target, output, weight, keep):
+    def _show_steps(
+        self,
+        shown: Shown,
+        target: Tensor,
+        output: Tensor,
+        weight: Tensor | None,
+        keep: Tensor | None,
+    ) -> None:
         if self._sequence_output:
             target, output, weight, keep = map(_merged, (target, output, weight, keep))
         metric, how = shown.metric, shown.how
@@ -141,7 +185,7 @@ class Metrics:
             metric.update_state(target, output, **_weights(weight))
             return
 
-        def update():
+        def update() -> int:
             metric.update_state(target, output, **_weights(weight))
             return 0
 
@@ -149,18 +193,20 @@ class Metrics:
         tf.cond(count > 0, update, lambda: 0)
 
 
-def _flat(compiled, outputs):
+def _flat(compiled: Any, outputs: Structure) -> Iterator[tuple[int, Any, bool]]:
     """`(index of the output, metric, whether it is weighted)` of all metrics."""
     keys = sorted(outputs) if isinstance(outputs, dict) else None
     names = names_of_outputs(compiled) if keys is not None else None
     for weighted, group in enumerate(metrics_by_output(compiled)):
         for place, of_output in enumerate(group):
-            index = keys.index(names[place]) if names else place
+            index = keys.index(names[place]) if keys and names else place
             for metric in of_output.metrics if of_output else ():
                 yield index, metric, bool(weighted)
 
 
-def _how(metric, target, output, sequence_output):
+def _how(
+    metric: Any, target: tf.TensorSpec, output: tf.TensorSpec, sequence_output: bool
+) -> str:
     """What the metric is shown, see `Shown`; it is reset."""
     random = np.random.default_rng(0)
     grid = (_ROWS, _STEPS)
@@ -184,7 +230,12 @@ def _how(metric, target, output, sequence_output):
     return "weights" if whole is None else "whole"
 
 
-def _made_up(target, output, random, axes):
+def _made_up(
+    target: tf.TensorSpec,
+    output: tf.TensorSpec,
+    random: np.random.Generator,
+    axes: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Targets that may be labels, numbers or one-hot, and outputs from 0 to 1."""
     grid = (_ROWS, _STEPS)
     y_shape, p_shape = (
@@ -197,7 +248,9 @@ def _made_up(target, output, random, axes):
     return y.astype(target.dtype.as_numpy_dtype), p.astype(output.dtype.as_numpy_dtype)
 
 
-def _result(metric, updates, weights=(None, None)):
+def _result(
+    metric: Any, updates: Iterable[Any], weights: Sequence[Any] = (None, None)
+) -> list[np.ndarray] | None:
     """What the metric says after some updates, flat; `None` if it refuses them."""
     metric.reset_state()
     try:
@@ -211,7 +264,7 @@ def _result(metric, updates, weights=(None, None)):
         metric.reset_state()
 
 
-def _same(a, b):
+def _same(a: list[np.ndarray] | None, b: list[np.ndarray] | None) -> bool:
     if a is None or b is None:
         return False
     return all(
@@ -220,17 +273,17 @@ def _same(a, b):
     )
 
 
-def _weights(weight):
+def _weights(weight: Any) -> dict[str, Any]:
     return {} if weight is None else {"sample_weight": weight}
 
 
-def _both(mask, counts):
+def _combined(mask: Tensor | None, counts: Tensor | None) -> Tensor | None:
     if mask is None or counts is None:
         return counts if mask is None else tf.cast(mask, tf.bool)
     return tf.cast(mask, tf.bool) & counts
 
 
-def _merged(tensor):
+def _merged(tensor: Tensor | None) -> Tensor | None:
     """`(batch, time, ...)` as `(batch * time, ...)`."""
     if tensor is None:
         return None

@@ -1,4 +1,4 @@
-"""Memory that a window frees is kept for the next one, on a CPU.
+"""Keeps memory that a window frees for the next one, on a CPU.
 
 XLA asks for one large block each time a program runs. By default glibc takes it from
 the system and gives it back each time, and all its pages have to be mapped anew.
@@ -10,11 +10,15 @@ BPTT_KERAS_KEEP_MEMORY is 0, or where the environment has settings of its own
 `glibc.malloc`).
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import gc
 import os
 import platform
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from bptt_keras.backend import has_gpu
 
@@ -43,7 +47,7 @@ _RETURN = [
 _state = {"kept": False}
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> bool:
     """Lets this process keep large blocks that it frees, up to 2 GiB of them.
 
     Blocks of more than 64 MiB are kept in the main thread alone: the heaps of other
@@ -68,7 +72,7 @@ def keep_freed_memory():
 
 
 @contextlib.contextmanager
-def returning_memory():
+def returning_memory() -> Iterator[Callable[[], Any]]:
     """Within: large blocks go back to the system when they are freed.
 
     For measurements of memory: each block of 64 KiB or more gets pages of its own, so
@@ -82,7 +86,7 @@ def returning_memory():
         yield gc.collect
         return
 
-    def give_back():
+    def give_back() -> None:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -93,13 +97,13 @@ def returning_memory():
         _set(_KEEP if _state["kept"] else _DEFAULT)
 
 
-def _is_ours():
+def _is_ours() -> bool:
     """True with glibc, unless the environment tunes it."""
     tuned = "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")
     own = bool(_OWN & os.environ.keys()) or tuned
     return platform.libc_ver()[0] == "glibc" and not own
 
 
-def _set(settings):
+def _set(settings: list[tuple[int, int]]) -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     return all([mallopt(name, value) for name, value in settings])

@@ -1,47 +1,123 @@
 """The loop over the windows of a batch, as plain graph code.
 
-It is not compiled by XLA itself, but for `OneProgram`: the programs that it calls are.
-So a batch of any length reuses the program of the full window, and only a new length of
-the last, shorter window compiles a new one.
+XLA compiles the programs that the loop calls, but not the loop itself, unless it runs
+inside `WholeBatchProgram`. So a batch of any length reuses the program of the full
+window, and only a new length of the last, shorter window compiles a new one.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
+from bptt_keras.training.programs.batch_like import AnyBatch, BatchLike, Size
+from bptt_keras.types import State, Structure, Tensor
 
-def each_window(batch, state, size, body):
+
+def each_window(
+    batch: BatchLike,
+    state: Structure,
+    size: int | None,
+    body: Callable[..., tuple[Structure, Structure]],
+    *,
+    specs: Structure = None,
+) -> tuple[Structure, Structure]:
     """Runs `body` on windows of one size, one after the other.
 
     Args:
         batch: `Batch` of `(batch, time, ...)` tensors.
-        state: Named state at its start.
-        size: Timesteps of a window, an integer, or `None`: all that there are.
-        body: Function `(window, state) -> state`, where `window` is a `Batch`.
+        state: What windows hand on: named state at the start of the batch.
+        size: Timesteps of a window, an integer, or `None`: the whole batch.
+        body: Function `(window, state) -> (outputs, state)`, where `window` is a
+            `Batch`.
+        specs: Structure of `tf.TensorSpec`, `(None, None, ...)`, of the outputs, which
+            are then joined along time. Default (`None`): nobody needs the outputs.
 
     Returns:
-        State after the last window.
+        `(outputs, state)`: outputs `(batch, time, ...)`, or `None`, and what the last
+        window handed on.
     """
+    flat_specs = [] if specs is None else tf.nest.flatten(specs)
+
+    def run(start: Size, length: Size, state: Structure) -> tuple[list, Structure]:
+        outputs, state = body(batch.cut(start, length), state)
+        return (tf.nest.flatten(outputs) if flat_specs else []), state
+
     if size is None:
-        return body(batch.steps(0, batch.length), state)
-    count, tail = batch.length // size, batch.length % size
-
-    def full(index, state):
-        return body(batch.steps(index * size, size), state)
-
+        piece, state = run(0, batch.length, state)
+        return _joint([piece], specs), state
+    count, rest = batch.length // size, batch.length % size
+    pieces = []
     if isinstance(count, int) and count == 1:
-        state = full(0, state)
+        piece, state = run(0, size, state)
+        pieces.append(piece)
     elif not isinstance(count, int) or count:
-        state = _loop(count, full, state)
+        piece, state = _full_windows(run, batch, size, count, state, flat_specs)
+        pieces.append(piece)
+    if not isinstance(rest, int):
+        piece, state = tf.cond(
+            rest > 0,
+            lambda: run(count * size, rest, state),
+            lambda: (_without_steps(batch, flat_specs), state),
+        )
+        pieces.append(piece)
+    elif rest:
+        piece, state = run(count * size, rest, state)
+        pieces.append(piece)
+    return _joint(pieces, specs), state
 
-    def short():
-        return body(batch.steps(count * size, tail), state)
 
-    if isinstance(tail, int):
-        return short() if tail else state
-    return tf.cond(tail > 0, short, lambda: state)
+def _joint(pieces: list[list[Tensor]], specs: Structure) -> Structure:
+    """Outputs that are joined along time, structured like their specifications."""
+    if specs is None:
+        return None
+    flat = [t[0] if len(t) == 1 else tf.concat(t, 1) for t in zip(*pieces, strict=True)]
+    return tf.nest.pack_sequence_as(specs, flat)
 
 
-def each_span(spans, rates, state, body):
-    """Runs `body` on the windows of a plan that only the running step knows.
+def _full_windows(
+    run: Callable[..., tuple[list, Structure]],
+    batch: BatchLike,
+    size: int,
+    count: Size,
+    state: Structure,
+    specs: list[tf.TensorSpec],
+) -> tuple[list[Tensor], Structure]:
+    """The outputs of `count` windows, joined along time, and what they hand on."""
+    arrays = [
+        tf.TensorArray(spec.dtype, count, element_shape=[None, size, *spec.shape[2:]])
+        for spec in specs
+    ]
+
+    def one(index: Tensor, carried: tuple) -> tuple:
+        arrays, state = carried
+        outputs, state = run(index * size, size, state)
+        pairs = zip(arrays, outputs, strict=True)
+        return [array.write(index, output) for array, output in pairs], state
+
+    arrays, state = _loop(count, one, (arrays, state))
+    if isinstance(count, int):
+        return [joined(array.stack()) for array in arrays], state
+    # An array without elements does not know how many rows they would have.
+    outputs = tf.cond(
+        count > 0,
+        lambda: [joined(array.stack()) for array in arrays],
+        lambda: _without_steps(batch, specs),
+    )
+    return outputs, state
+
+
+def _without_steps(batch: BatchLike, specs: list[tf.TensorSpec]) -> list[Tensor]:
+    """Outputs of no timesteps."""
+    return [tf.zeros([batch.rows, 0, *spec.shape[2:]], spec.dtype) for spec in specs]
+
+
+def each_span(
+    spans: Tensor, rates: Tensor, state: State, body: Callable[..., State]
+) -> State:
+    """Runs `body` on windows that only the running step knows.
 
     Args:
         spans: Integers `(windows, 4)`: the fields of `truncation.Span` but for the
@@ -51,100 +127,33 @@ def each_span(spans, rates, state, body):
         body: Function `(start, first_new, stop, resume, rate, state) -> state`.
 
     Returns:
-        State where the first window after the plan resumes.
+        State where the first window after these resumes.
     """
 
-    def one(index, state):
+    def one(index: Tensor, state: State) -> State:
         return body(*tf.unstack(spans[index], 4), rates[index], state)
 
     return _loop(tf.shape(spans)[0], one, state)
 
 
-def collect_windows(batch, state, size, body, specs):
-    """Like `each_window`, and joins what the windows put out along time.
-
-    Args:
-        batch: `Batch` of `(batch, time, ...)` tensors.
-        state: Named state at its start.
-        size: Timesteps of a window, an integer, or `None`: all that there are.
-        body: Function `(window, state) -> (outputs, state)`.
-        specs: Structure of `tf.TensorSpec` of the outputs, `(None, None, ...)`.
-
-    Returns:
-        `(outputs, state)`; outputs `(batch, time, ...)`.
-    """
-    if size is None:
-        return body(batch.steps(0, batch.length), state)
-    count, tail = batch.length // size, batch.length % size
-    flat_specs = tf.nest.flatten(specs)
-    arrays = [
-        tf.TensorArray(spec.dtype, count, element_shape=[None, size, *spec.shape[2:]])
-        for spec in flat_specs
-    ]
-
-    def full(index, carried):
-        arrays, state = carried
-        outputs, state = body(batch.steps(index * size, size), state)
-        arrays = [
-            array.write(index, output)
-            for array, output in zip(arrays, tf.nest.flatten(outputs), strict=True)
-        ]
-        return arrays, state
-
-    parts = [[] for _ in flat_specs]
-    if not isinstance(count, int) or count:
-        arrays, state = _loop(count, full, (arrays, state))
-        for part, array, spec in zip(parts, arrays, flat_specs, strict=True):
-            part.append(_stacked(array, batch, count, spec))
-
-    def short():
-        outputs, after = body(batch.steps(count * size, tail), state)
-        return tf.nest.flatten(outputs), after
-
-    def nothing():
-        empty = [tf.zeros([batch.rows, 0, *s.shape[2:]], s.dtype) for s in flat_specs]
-        return empty, state
-
-    if not isinstance(tail, int) or tail:
-        static = isinstance(tail, int)
-        rest, state = short() if static else tf.cond(tail > 0, short, nothing)
-        for part, output in zip(parts, rest, strict=True):
-            part.append(output)
-    outputs = [part[0] if len(part) == 1 else tf.concat(part, 1) for part in parts]
-    return tf.nest.pack_sequence_as(specs, outputs), state
-
-
-def _stacked(array, batch, count, spec):
-    """The outputs of `count` windows, joined along time."""
-    if isinstance(count, int):
-        return joined(array.stack())
-    # An array without elements does not know how many rows they would have.
-    return tf.cond(
-        count > 0,
-        lambda: joined(array.stack()),
-        lambda: tf.zeros([batch.rows, 0, *spec.shape[2:]], spec.dtype),
-    )
-
-
-def before_last(batch, start):
-    """Cuts a batch into what only warms the state up, and its last window.
+def before_last(batch: AnyBatch, start: Size) -> tuple[AnyBatch | None, AnyBatch]:
+    """Cuts a batch into what only warms up the state, and its last window.
 
     Args:
         batch: `Batch` of `(batch, time, ...)` tensors.
         start: First timestep of the last window, an integer or a scalar tensor.
 
     Returns:
-        `(lead, last)`: `Batch` of the timesteps before it, `None` if it is known that
-        there are none, and `Batch` of the others.
+        `(before, last)`: `Batch` of the timesteps before it, `None` if it is known
+        that there are none, and `Batch` of the others.
     """
-    last = batch.steps(start, batch.length - start, cut_targets=False)
+    last = batch.cut(start, batch.length - start, cut_targets=False)
     if isinstance(start, int) and start == 0:
         return None, last
-    lead = batch.without_targets().steps(0, start)
-    return lead, last
+    return batch.without_targets().cut(0, start), last
 
 
-def align_ends(batch, mask):
+def align_ends(batch: AnyBatch, mask: Tensor) -> AnyBatch:
     """Moves padding from the end of each row to its start.
 
     So the last window holds the last timesteps of every row, as if the row were
@@ -162,7 +171,7 @@ def align_ends(batch, mask):
     trailing = tf.argmax(tf.cast(mask[:, ::-1], tf.int32), 1, tf.int32)
     places = (tf.range(length)[None] - trailing[:, None]) % length
 
-    def rolled(tensor):
+    def rolled(tensor: Tensor) -> Tensor:
         return tf.ensure_shape(tf.gather(tensor, places, batch_dims=1), tensor.shape)
 
     return batch._replace(
@@ -171,7 +180,7 @@ def align_ends(batch, mask):
     )
 
 
-def _loop(count, body, carried):
+def _loop(count: Size, body: Callable[..., Structure], carried: Structure) -> Structure:
     """`carried = body(index, carried)` for `index` in `range(count)`."""
     invariants = tf.nest.map_structure(_any_rows, carried)
     return tf.while_loop(
@@ -183,7 +192,7 @@ def _loop(count, body, carried):
     )[1]
 
 
-def _any_rows(value):
+def _any_rows(value: Any) -> tf.TensorShape | None:
     # The number of rows may be known to the tensors that come and not to those that
     # go, which `tf.while_loop` refuses.
     if isinstance(value, tf.TensorArray):
@@ -193,7 +202,7 @@ def _any_rows(value):
     return tf.TensorShape([None, *value.shape[1:]])
 
 
-def joined(stacked):
+def joined(stacked: Tensor) -> Tensor:
     """`(windows, batch, steps, ...)` to `(batch, windows * steps, ...)`."""
     ordered = tf.transpose(stacked, [1, 0, *range(2, stacked.shape.rank)])
     shape = tf.shape(ordered)

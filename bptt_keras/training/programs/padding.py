@@ -1,11 +1,17 @@
 """Windows of odd sizes, padded to a few: XLA compiles a program for each size.
 
-Padding is not valid, so it holds the state and weighs nothing.
+Padding is not valid, so the state passes through it and it weighs nothing.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from bptt_keras.training.programs.window import Window
+from bptt_keras.training.programs.batch_like import BatchLike, Size
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.types import State, Tensor
 
 _POWERS = [1 << power for power in range(31)]
 
@@ -18,17 +24,17 @@ class Sizes:
     power of two, or as many as the largest.
 
     Args:
-        usual: Timesteps of a window that is cut from within a batch, or `None`: a
-            window is a whole batch, and keeps its length.
+        usual: Timesteps of a window that is cut from a batch, or `None`: a window is
+            a whole batch, and keeps its length.
         longest: Timesteps of the longest window, likewise.
         on: Whether anything is padded. It is not worth it without XLA, and does harm
             where a model counts padding.
 
     Attributes:
-        rows_vary: Whether the trace that is made is for many numbers of rows.
+        rows_vary: Whether the current trace is meant for many numbers of rows.
     """
 
-    def __init__(self, usual, longest, on):
+    def __init__(self, usual: int | None, longest: int | None, on: bool):
         self._usual = usual
         self._longest = longest
         self.on = on
@@ -36,25 +42,28 @@ class Sizes:
         with tf.init_scope():
             self._most_rows = tf.Variable(0, trainable=False)
 
-    def see(self, batch):
+    def see(self, batch: BatchLike) -> None:
         """Notes the rows of a batch before its windows run."""
         if self._pads_rows(batch):
             most = tf.maximum(self._most_rows.read_value(), batch.rows)
             self._most_rows.assign(most)
 
-    def wanted(self, window, *, steps=True):
-        """`(timesteps, rows)` that a window is padded to, `None` for what it has."""
+    def wanted(self, window: BatchLike) -> tuple[Size | None, Size | None]:
+        """`(timesteps, rows)` that a window is padded to; `None`: it keeps its own."""
         if not self.on:
             return None, None
-        length = self._steps(window.length) if steps else window.length
+        length = self._padded_length(window.length)
         same = isinstance(length, int) and length == window.length
-        rows = self._rows(window.rows) if self._pads_rows(window) else None
-        return None if same else length, rows
+        return None if same else length, self.wanted_rows(window)
 
-    def _pads_rows(self, batch):
+    def wanted_rows(self, window: BatchLike) -> Size | None:
+        """Rows that a window or a batch is padded to; `None`: it keeps its own."""
+        return self._padded_rows(window.rows) if self._pads_rows(window) else None
+
+    def _pads_rows(self, batch: BatchLike) -> bool:
         return self.on and self.rows_vary and batch.inputs[0].shape[0] is None
 
-    def _steps(self, length):
+    def _padded_length(self, length: Size) -> Size:
         longest = self._longest
         if longest is None or (isinstance(length, int) and length == self._usual):
             return length
@@ -63,18 +72,26 @@ class Sizes:
             return next((size for size in sizes if size >= length), length)
         return _next(sizes, length)
 
-    def _rows(self, rows):
+    def _padded_rows(self, rows: Tensor) -> Tensor:
         most = self._most_rows.read_value()
         return tf.maximum(rows, tf.minimum(_next(_POWERS, rows), most))
 
 
-def run_padded(programs, run, window, state, *, timed, at_front=False):
+def run_padded(
+    sizes: Sizes,
+    run: Callable[..., WindowResult],
+    window: BatchLike,
+    state: State,
+    *,
+    timed: bool,
+    at_front: bool = False,
+) -> WindowResult:
     """What a program makes of a window, padded if need be.
 
     Args:
-        programs: `Programs`, whose `sizes` say to what.
-        run: Function `(window, state)`.
-        window: `Batch`.
+        sizes: The sizes that windows are padded to.
+        run: Function `(window, state) -> WindowResult`.
+        window: `Batch` of one window.
         state: Named state.
         timed: Whether outputs and targets have a time axis.
         at_front: Whether padding comes before the window's timesteps.
@@ -82,63 +99,60 @@ def run_padded(programs, run, window, state, *, timed, at_front=False):
     Returns:
         What `run` returns, without what came of the padding.
     """
-    length, rows = programs.sizes.wanted(window)
+    length, rows = sizes.wanted(window)
     if length is None and rows is None:
         return run(window, state)
-    given, has = window.length, window.rows
+    own_length, own_rows = window.length, window.rows
 
-    def padded():
+    def padded() -> WindowResult:
         longer = window.padded_to(
-            given if length is None else length,
+            own_length if length is None else length,
             rows=rows,
             timed_targets=timed,
             at_front=at_front,
         )
-        more = state if rows is None else with_rows(state, rows - has)
-        return cut_window(run(longer, more), has, given, timed=timed, at_front=at_front)
+        more = state if rows is None else with_rows(state, rows - own_rows)
+        result = run(longer, more)
+        return cut_result(result, own_rows, own_length, timed=timed, at_front=at_front)
 
     if length is not None or window.valid is not None:
         return padded()
-    return tf.cond(rows > has, padded, lambda: run(window, state))
+    return tf.cond(rows > own_rows, padded, lambda: run(window, state))
 
 
-def cut_window(result, rows, new, *, timed, at_front=False):
-    """What came out of a padded window, without what came of the padding.
+def cut_result(
+    result: WindowResult, rows: Size, new: Size, *, timed: bool, at_front: bool = False
+) -> WindowResult:
+    """The result of a padded window, without what came of the padding.
 
     Args:
-        result: `programs.Window`, or `(outputs, state, buffers, ids_valid)`.
+        result: `WindowResult`.
         rows: Rows that the window had.
         new: Timesteps of it that have outputs.
         timed: Whether outputs have a time axis.
-        at_front: Where the padding was.
+        at_front: Whether the padding came first.
     """
 
-    def cut_rows(tensor):
+    def cut_rows(tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor[:rows]
 
-    def cut(tensor):
+    def cut(tensor: Tensor | None) -> Tensor | None:
         if tensor is None or not timed:
             return cut_rows(tensor)
         start = tf.shape(tensor)[1] - new if at_front else 0
         return tensor[:rows, start : start + new]
 
-    def each(function, tree):
-        return tf.nest.map_structure(function, tree)
-
-    if isinstance(result, Window):
-        return result._replace(
-            outputs=each(cut, result.outputs),
-            masks=each(cut, result.masks),
-            state=each(cut_rows, result.state),
-        )
-    outputs, state, *rest = result
-    return each(cut, outputs), each(cut_rows, state), *rest
+    return result._replace(
+        outputs=tf.nest.map_structure(cut, result.outputs),
+        masks=tf.nest.map_structure(cut, result.masks),
+        state=tf.nest.map_structure(cut_rows, result.state),
+    )
 
 
-def with_rows(state, missing):
+def with_rows(state: State, missing: Tensor) -> State:
     """A named state with zeros for more rows."""
 
-    def longer(leaf):
+    def longer(leaf: Tensor) -> Tensor:
         around = [[0, missing], *[[0, 0]] * (leaf.shape.rank - 1)]
         padded = tf.pad(leaf, tf.convert_to_tensor(around))
         return tf.ensure_shape(padded, [None, *leaf.shape[1:]])
@@ -146,7 +160,7 @@ def with_rows(state, missing):
     return tf.nest.map_structure(longer, state)
 
 
-def _next(sizes, size):
-    """The smallest of some sizes that is not below one, or the largest."""
+def _next(sizes: list[int], size: Tensor) -> Tensor:
+    """The smallest of some sizes that is at least `size`, or the largest of them."""
     sizes = tf.constant(sizes)
     return tf.reduce_min(tf.where(sizes >= size, sizes, sizes[-1]))

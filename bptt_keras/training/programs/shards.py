@@ -5,8 +5,12 @@ don't fill several cores. Two programs don't wait for each other. Where a step i
 soon done, starting two takes longer than they save.
 """
 
+from __future__ import annotations
+
 import math
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,8 +18,11 @@ import tensorflow as tf
 from bptt_keras.arguments import is_whole
 from bptt_keras.backend import has_gpu
 from bptt_keras.keras_internals import all_layers
+from bptt_keras.state import ModelTraits
 from bptt_keras.training.measures.averages import Term
-from bptt_keras.training.programs.window import Window
+from bptt_keras.training.programs.batch_like import BatchLike
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.types import State, Structure, Tensor
 
 # Rows times weights that are multiplied in a timestep: below that many, two programs
 # were not faster than one for a whole batch (`tests.benchmarks.shards`).
@@ -25,12 +32,12 @@ _SMALL = {"fit": 1_000_000, "evaluate": 400_000, "predict": 400_000}
 _SEED_STRIDE = 1_000_003
 
 
-def choose_shards(requested, findings):
+def choose_shards(requested: int | str, traits: ModelTraits) -> tuple[int, str | None]:
     """Number of programs that a window is spread over.
 
     Args:
         requested: `"auto"` or an integer >= 1.
-        findings: `state.Findings` of the model.
+        traits: `state.ModelTraits` of the model.
 
     Returns:
         `(shards, reason)`: the reason is `None`, or says why there is only one.
@@ -40,9 +47,9 @@ def choose_shards(requested, findings):
             another.
     """
     reason = None
-    if findings.why_rows_depend:
-        reason = f"rows depend on one another: {findings.why_rows_depend}"
-    if requested == "auto":
+    if traits.why_rows_depend:
+        reason = f"rows depend on one another: {traits.why_rows_depend}"
+    if isinstance(requested, str):
         if reason is None and has_gpu():
             reason = "a GPU fills itself"
         return (1 if reason else min(2, cores())), reason
@@ -54,28 +61,28 @@ def choose_shards(requested, findings):
     return requested, reason
 
 
-def cores():
+def cores() -> int:
     """Cores that this process may use: those it is pinned to, where it is."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def is_small(model, rows, use):
+def is_small(model: keras.Model, rows: int | None, mode: str) -> bool:
     """Whether one program for a whole batch was measured to be faster than two shards.
 
     Args:
         model: A built `keras.Model`.
         rows: Rows of a batch, an integer, or `None` where nobody knows.
-        use: `"fit"`, `"evaluate"` or `"predict"`.
+        mode: `"fit"`, `"evaluate"` or `"predict"`.
     """
     weights = _multiplied(model)
     if rows is None or weights is None or has_gpu():
         return False
-    return rows * weights < _SMALL[use]
+    return rows * weights < _SMALL[mode]
 
 
-def _multiplied(model):
+def _multiplied(model: keras.Model) -> int | None:
     """Number of a model's weights that a row is multiplied by in a timestep.
 
     It is `None` where that is not the number of its weights: convolutions use each of
@@ -93,32 +100,36 @@ def _multiplied(model):
     return sum(math.prod(shape) for shape in shapes if len(shape) == 2)
 
 
-def run_sharded(program, window, state, buffers, shards, *extra):
-    """Runs a program on the rows of a window, in several parts.
+def run_sharded(
+    program: Callable[..., WindowResult],
+    window: BatchLike,
+    state: State,
+    buffers: list[Tensor],
+    shards: int,
+    *extra: Tensor,
+) -> WindowResult:
+    """Runs a program on the rows of a window, spread over several calls of it.
 
     Args:
-        program: Function `(window, state, buffers, *extra) -> programs.Window`, or
-            `-> (outputs, state, buffers, ids_valid)`.
+        program: Function `(window, state, buffers, *extra) -> WindowResult`.
         window: `Batch` of one window.
         state: Named state.
         buffers: Values of the model's buffers, all of them random seeds if there is
             more than one shard.
-        shards: Number of parts; fewer rows than that are not cut.
-        *extra: Further arguments of the program, the same for all parts.
+        shards: Number of calls; a window with fewer rows is not cut.
+        *extra: Further arguments of the program, the same for all shards.
 
     Returns:
-        What the program returns, as if it had been one.
+        What the program returns, as if it had run once.
     """
-    # For metrics, which stand outside.
+    # Metrics alone need it, and they run outside of the program.
     window = window._replace(counts=None)
     known = window.inputs[0].shape[0]
     if shards == 1 or (known is not None and known < shards):
         return program(window, state, buffers, *extra)
 
-    def several():
-        parts = _run(program, window, state, buffers, shards, extra)
-        windows = isinstance(parts[0], Window)
-        return _join(parts) if windows else _join_outputs(parts)
+    def several() -> WindowResult:
+        return _join(_results(program, window, state, buffers, shards, extra))
 
     if known is not None:
         return several()
@@ -129,7 +140,7 @@ def run_sharded(program, window, state, buffers, shards, *extra):
     )
 
 
-def check_shards(shards):
+def check_shards(shards: Any) -> None:
     """Raises if `shards` is neither `"auto"` nor an integer >= 1."""
     if shards != "auto" and not (is_whole(shards) and shards >= 1):
         raise ValueError(
@@ -137,13 +148,21 @@ def check_shards(shards):
         )
 
 
-def _run(program, window, state, buffers, shards, extra):
+def _results(
+    program: Callable[..., WindowResult],
+    window: BatchLike,
+    state: State,
+    buffers: list[Tensor],
+    shards: int,
+    extra: Sequence[Tensor],
+) -> list[WindowResult]:
+    """One result for each shard."""
     rows = window.inputs[0].shape[0] or window.rows
-    parts = []
+    results = []
     for shard in range(shards):
         start, stop = rows * shard // shards, rows * (shard + 1) // shards
         seeds = [value + [shard * _SEED_STRIDE, 0] for value in buffers]
-        parts.append(
+        results.append(
             program(
                 window.take_rows(start, stop),
                 tf.nest.map_structure(lambda t: t[start:stop], state),  # noqa: B023
@@ -151,73 +170,70 @@ def _run(program, window, state, buffers, shards, extra):
                 *extra,
             )
         )
-    return parts
+    return results
 
 
-def _join(parts):
-    """What came out of the parts of a window, as if it had been one program.
+def _join(results: list[WindowResult]) -> WindowResult:
+    """The results of the shards of a window, as if it had been one program.
 
-    The gradient of the mean over all rows is that of the parts' means, weighed by
-    their share `W_s / sum(W)`, where `L_s` is the mean of part `s` over weight `W_s`:
+    The gradient of the mean over all rows is that of the shards' means, weighted by
+    their shares `W_s / sum(W)`, where `L_s` is the mean of shard `s` over weight `W_s`:
 
         d/dv (sum_s W_s L_s / sum_s W_s)
     """
-    first, weights = parts[0], _shares(parts)
+    first = results[0]
     terms = [
         Term(
             tf.add_n([term.total for term in of_output]),
             tf.add_n([term.weight for term in of_output]),
             tf.reduce_all([term.labels_valid for term in of_output]),
         )
-        for of_output in zip(*(part.terms for part in parts), strict=True)
+        for of_output in zip(*(result.terms for result in results), strict=True)
     ]
-    return first._replace(
-        gradients=_weighted_sum([part.gradients for part in parts], weights),
-        loss=tf.add_n([w * p.loss for w, p in zip(weights, parts, strict=True)]),
-        terms=terms,
-        outputs=_concat([part.outputs for part in parts]),
-        masks=_concat([part.masks for part in parts]),
-        state=_concat([part.state for part in parts]),
-        ids_valid=_all_valid([part.ids_valid for part in parts]),
+    joined = first._replace(
+        # Of the same type: without terms, `tf.cond` wants the same empty structure.
+        terms=terms or first.terms,
+        outputs=_concat([result.outputs for result in results]),
+        masks=_concat([result.masks for result in results]),
+        state=_concat([result.state for result in results]),
+        ids_valid={
+            name: tf.reduce_all([result.ids_valid[name] for result in results])
+            for name in first.ids_valid
+        },
+    )
+    if first.loss is None:
+        return joined
+    shares = _shares(results)
+    return joined._replace(
+        gradients=_weighted_sum([result.gradients for result in results], shares),
+        loss=tf.add_n([s * r.loss for s, r in zip(shares, results, strict=True)]),
     )
 
 
-def _join_outputs(parts):
-    """Outputs of a window without targets, likewise; the first part's buffers."""
-    outputs, state, buffers, ids_valid = zip(*parts, strict=True)
-    return _concat(outputs), _concat(state), buffers[0], _all_valid(ids_valid)
-
-
-def _all_valid(of_parts):
-    return {
-        name: tf.reduce_all([part[name] for part in of_parts]) for name in of_parts[0]
-    }
-
-
-def _shares(parts):
-    weights = [tf.add_n([term.weight for term in part.terms]) for part in parts]
+def _shares(results: list[WindowResult]) -> list[Tensor]:
+    weights = [tf.add_n([term.weight for term in r.terms]) for r in results]
     total = tf.add_n(weights)
     return [tf.math.divide_no_nan(weight, total) for weight in weights]
 
 
-def _weighted_sum(gradients, weights):
+def _weighted_sum(gradients: list[Any], shares: list[Tensor]) -> list[Any] | None:
     if gradients[0] is None:
         return None
 
-    def mix(of_variable):
+    def mix(of_variable: Sequence[Any]) -> Tensor | None:
         if of_variable[0] is None:
             return None
         return tf.add_n(
             [
-                tf.cast(weight, gradient.dtype) * gradient
-                for weight, gradient in zip(weights, of_variable, strict=True)
+                tf.cast(share, gradient.dtype) * gradient
+                for share, gradient in zip(shares, of_variable, strict=True)
             ]
         )
 
     return [mix(of_variable) for of_variable in zip(*gradients, strict=True)]
 
 
-def _concat(trees):
+def _concat(trees: list[Structure]) -> Structure:
     if trees[0] is None:
         return None
     return tf.nest.map_structure(

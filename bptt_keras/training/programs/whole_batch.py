@@ -1,58 +1,81 @@
-"""Many windows as one program, for models whose windows are short work.
+"""Many windows as one program, for models whose windows are little work.
 
 XLA takes some 0.1 ms to start a program and to hand over what it made, more than a
 window of a few units takes to compute. So the loop over windows is compiled as well,
 with updates and metrics inside: one start for each batch.
 """
 
+from __future__ import annotations
+
+from typing import Any, Protocol
+
 import tensorflow as tf
 
-from bptt_keras.training.batches import checks
-from bptt_keras.training.programs import loop
+from bptt_keras.training.assertions import require
+from bptt_keras.training.programs.batch_like import AnyBatch, BatchLike
+from bptt_keras.training.programs.graph_checks import window_checks
+from bptt_keras.training.programs.loop import each_window
 from bptt_keras.training.programs.padding import with_rows
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.window import Programs
+from bptt_keras.types import State, Structure, Tensor
 
 # Windows of a program where the length of a batch is not known: as of a stream, whose
 # last batch is shorter.
 SEVERAL = 8
 
 
-class OneProgram:
+class Windows(Protocol):
+    """What is done with each window: `Learning`, `Evaluation` or `Prediction`."""
+
+    def run(self, window: Any, state: State) -> WindowResult:
+        """What the programs make of a window."""
+
+    def take(self, window: Any, result: WindowResult) -> State:
+        """Keeps what a window made (weights, buffers, metrics); the state after it."""
+
+    def window(self, window: Any, state: State) -> tuple[Structure, State]:
+        """Both, and checks between them: `(outputs, state)`."""
+
+
+class WholeBatchProgram:
     """Runs the windows of a batch inside one compiled program, or 8 at a time.
 
-    XLA knows no assertions. A window that fails a check changes nothing, nor does any
-    that comes after it, and what failed is said when the program is done.
+    XLA has no assertions. A window that fails a check changes nothing, nor does any
+    that comes after it, and what failed is reported when the program is done.
 
     Args:
+        windows: What is done with each window.
         programs: The trainer's `Programs`.
         size: Timesteps of a window, or `None`: all of a batch.
-        run: Function `(window, state) -> programs.Window`.
-        take: Function `(window, result) -> state` that keeps what the window made:
-            weights, buffers, metrics.
-        window: Function `(window, state)` that does both, and asserts between them:
-            for windows that the program does not serve.
-        collected: `None`, or structure of `tf.TensorSpec`, `(None, None, ...)`: the
+        specs: `None`, or structure of `tf.TensorSpec`, `(None, None, ...)`: the
             windows' outputs are joined along time.
 
     Attributes:
         on: Whether it is in use; at first it is not.
-        serves: Whether it can run the data that are being traced.
-        program: The compiled function `(batch, state)`, which returns what is made of
-            the batch, and the number of the first check that failed, or -1.
+        serves: Whether it can run the kind of data that is being traced.
+        program: The compiled function `(batch, state) -> (outputs, state, failed)`,
+            where `failed` is the number of the first check that failed, or -1.
     """
 
-    def __init__(self, programs, size, run, take, window, *, collected=None):
+    def __init__(
+        self,
+        windows: Windows,
+        programs: Programs,
+        size: int | None,
+        *,
+        specs: Structure = None,
+    ):
+        self._windows = windows
         self._sizes = programs.sizes
         self._size = size
-        self._run = run
-        self._take = take
-        self._window = window
-        self._collected = collected
+        self._specs = specs
         # Known once the program has been traced.
-        self._messages = None
+        self._messages: list[str] = []
         self.on, self.serves = False, True
-        self.program = programs.compiled(self._windows)
+        self.program = programs.compiled(self._all_windows)
 
-    def steps(self, length):
+    def steps(self, length: int | None) -> int | None:
         """Timesteps that one call of the program runs, `None` where it cannot.
 
         Args:
@@ -62,97 +85,107 @@ class OneProgram:
             return length
         return SEVERAL * self._size
 
-    def __call__(self, batch, state):
-        """Runs a batch, by the program as far as that is on and fits.
+    def runs(self, batch: BatchLike) -> bool:
+        """Whether it is in use and can run this batch."""
+        return self.on and self.serves and self.steps(batch.known_length) is not None
+
+    def __call__(self, batch: BatchLike, state: State) -> tuple[Structure, State]:
+        """Runs the windows of a batch.
 
         Args:
-            batch: `Batch`.
+            batch: A `Batch` that it `runs`.
             state: Named state at its start.
 
         Returns:
-            The state after it, or `(outputs, state)` if outputs are collected.
+            `(outputs, state)`: the outputs, or `None` without `specs`, and the state
+            after the batch.
         """
-        steps = self.steps(batch.known_length)
-        if not (self.on and self.serves) or steps is None:
-            return self._one_by_one(batch, state)
         if batch.known_length is not None:
             return self._at_once(batch, state)
+        return each_window(
+            batch, state, self.steps(None), self._several, specs=self._specs
+        )
 
-        def singly(batch, state):
-            return self._parts(batch, state, self._size, self._one_by_one)
+    def _several(self, piece: BatchLike, state: State) -> tuple[Structure, State]:
+        """Eight windows at once, or what is left at the end of a batch."""
+        if piece.known_length == self.steps(None):
+            return self._at_once(_as_batch(piece), state)
+        return each_window(
+            _as_batch(piece), state, self._size, self._single, specs=self._specs
+        )
 
-        return self._parts(batch, state, steps, singly)
+    def _single(self, window: BatchLike, state: State) -> tuple[Structure, State]:
+        """A full window by this program, too; only a shorter one outside of it."""
+        if window.known_length == self._size:
+            return self._at_once(_as_batch(window), state)
+        return self._windows.window(window, state)
 
-    def _one_by_one(self, batch, state):
-        return self._loop(batch, state, self._size, self._window)
-
-    def _parts(self, batch, state, steps, rest):
-        """Runs so many timesteps at once, and by another function what is left."""
-
-        def part(windows, state):
-            run = self._at_once if windows.known_length == steps else rest
-            return run(_as_batch(windows), state)
-
-        return self._loop(batch, state, steps, part)
-
-    def _loop(self, batch, carried, steps, body):
-        if self._collected is None:
-            return loop.each_window(batch, carried, steps, body)
-        return loop.collect_windows(batch, carried, steps, body, self._collected)
-
-    def _at_once(self, batch, state):
-        made, failed = self._with_few_rows(batch.without_places(), state)
-        found = [
-            checks.require(tf.not_equal(failed, number), message)
+    def _at_once(self, batch: BatchLike, state: State) -> tuple[Structure, State]:
+        outputs, state, failed = self._with_few_rows(batch.without_places(), state)
+        checks = [
+            require(tf.not_equal(failed, number), message)
             for number, message in enumerate(self._messages)
         ]
-        with tf.control_dependencies(found):
-            return tf.nest.map_structure(tf.identity, made)
+        with tf.control_dependencies(checks):
+            if outputs is not None:
+                outputs = tf.nest.map_structure(tf.identity, outputs)
+            return outputs, tf.nest.map_structure(tf.identity, state)
 
-    def _with_few_rows(self, batch, state):
+    def _with_few_rows(
+        self, batch: BatchLike, state: State
+    ) -> tuple[Structure, State, Tensor]:
         """What the program makes of a batch, which may get more rows first."""
-        _, rows = self._sizes.wanted(batch, steps=False)
+        rows = self._sizes.wanted_rows(batch)
         if rows is None:
             return self.program(batch, state)
 
-        def padded():
+        def cut(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor[: batch.rows]
+
+        def padded() -> tuple[Structure, State, Tensor]:
             longer = batch.padded_to(batch.length, rows=rows)
             more = with_rows(state, rows - batch.rows)
-            made, failed = self.program(longer, more)
-            return tf.nest.map_structure(lambda t: t[: batch.rows], made), failed
+            *made, failed = self.program(longer, more)
+            outputs, after = tf.nest.map_structure(cut, made)
+            return outputs, after, failed
 
         if batch.valid is not None:
             return padded()
         return tf.cond(rows > batch.rows, padded, lambda: self.program(batch, state))
 
-    def _windows(self, batch, state):
-        def body(window, carried):
+    def _all_windows(
+        self, batch: BatchLike, state: State
+    ) -> tuple[Structure, State, Tensor]:
+        def one(
+            window: BatchLike, carried: tuple[State, Tensor]
+        ) -> tuple[Structure, tuple[State, Tensor]]:
             state, failed = carried
-            result = self._run(window, state)
+            result = self._windows.run(window, state)
             failed = tf.where(failed < 0, self._first_failure(result), failed)
             state = tf.cond(
-                failed < 0, lambda: self._take(window, result), lambda: result.state
+                failed < 0,
+                lambda: self._windows.take(window, result),
+                lambda: result.state,
             )
-            carried = state, failed
-            return carried if self._collected is None else (result.outputs, carried)
+            return result.outputs, (state, failed)
 
-        made = self._loop(batch, (state, tf.constant(-1)), self._size, body)
-        if self._collected is None:
-            return made
-        outputs, (state, failed) = made
-        return (outputs, state), failed
+        carried = state, tf.constant(-1)
+        outputs, (state, failed) = each_window(
+            batch, carried, self._size, one, specs=self._specs
+        )
+        return outputs, state, failed
 
-    def _first_failure(self, result):
-        found = checks.window_checks(result)
-        self._messages = list(found)
+    def _first_failure(self, result: WindowResult) -> Tensor:
+        checks = window_checks(result)
+        self._messages = list(checks)
         failed = tf.constant(-1)
-        for number, valid in reversed(list(enumerate(found.values()))):
+        for number, valid in reversed(list(enumerate(checks.values()))):
             failed = tf.where(valid, failed, number)
         return failed
 
 
-def _as_batch(windows):
-    """Windows that `Batch.steps` has cut, as if they were a whole batch."""
+def _as_batch(windows: AnyBatch) -> AnyBatch:
+    """Windows that `Batch.cut` has cut, as if they were a whole batch."""
     if windows.reset is None or windows.resets_inside:
         return windows
     # Rows that start afresh there.

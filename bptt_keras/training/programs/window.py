@@ -1,88 +1,74 @@
-"""The pieces of a step that are compiled: gradients of a window, update, forward.
+"""The programs of one window: its gradients, its forward pass.
 
 The loop over windows calls these. Each is a function of tensors: what a model changes
 by itself (random seeds, moving averages) goes in and comes out as values, so that
 several can run side by side.
 """
 
+from __future__ import annotations
+
 import functools
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from bptt_keras.keras_internals import attach_mask, is_seed, mask_of
-from bptt_keras.state import Buffers, watched_ids
-from bptt_keras.training.measures.averages import loss_terms, weighted_means
-
-
-class Window(NamedTuple):
-    """What came out of one window.
-
-    Fields:
-        gradients: One tensor (or `None`) for each trainable variable, `None` after a
-            forward pass. Where they are kept apart: a list of such lists, one for
-            each output and one for the losses that the model adds.
-        loss: Scalar: the objective, regularisation and other `add_loss` terms
-            included.
-        terms: List of `averages.Term`.
-        outputs: The model's outputs at the new timesteps, or `None` where nobody
-            needs them.
-        masks: What the model itself masks of the outputs, flat.
-        state: State after the window, or where the next one resumes.
-        buffers: New values of the model's buffers.
-        ids_valid: `{Embedding layer name: scalar boolean}`.
-    """
-
-    gradients: Any
-    loss: Any
-    terms: Any
-    outputs: Any
-    masks: Any
-    state: Any
-    buffers: Any
-    ids_valid: Any
+from bptt_keras.keras_internals import attach_mask, mask_of
+from bptt_keras.state import Buffers, ModelTraits, PureStep, watched_ids
+from bptt_keras.training.measures.averages import Term, loss_terms, weighted_means
+from bptt_keras.training.programs.batch_like import BatchLike, Size
+from bptt_keras.training.programs.padding import Sizes, run_padded
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.shards import run_sharded
+from bptt_keras.types import State, Structure, Tensor
 
 
 class Programs:
-    """The functions of one compiled trainer.
+    """The compiled functions of one trainer.
 
     Args:
         step: `PureStep` of the model.
         inputs: `Inputs` of the model.
-        findings: What `state.discover` found.
+        traits: What `state.discover` found.
         losses: List of `losses.OutputLoss`, or `None` (prediction only).
         optimizer: Keras optimizer, built, or `None`.
         needs_outputs: True if compiled metrics read the training outputs.
-        apart: True: gradients of several outputs are kept apart, because their
-            averages have not the same weights.
+        apart: True: gradients of several outputs are kept separate, because their
+            averages have different weights.
         xla: True or False: compile with XLA or not.
         eagerly: True: no graph at all.
         shards: Number of programs that the rows of a window are spread over.
+        sizes: `padding.Sizes`: those that windows are padded to.
 
     Attributes:
-        sizes: `padding.Sizes`: those that windows are padded to.
+        gradients: Program `(window, state, buffers) -> WindowResult` with gradients;
+            `plain_gradients` is the same without XLA.
+        evaluate: Program that gives outputs, terms and loss.
+        predict: Program that gives outputs.
+        advance: Program that gives the state alone, in training mode;
+            `plain_advance` is the same without XLA.
+        mask: Program `(inputs) -> mask` that reaches the recurrent layers.
     """
 
     def __init__(
         self,
-        step,
-        inputs,
-        findings,
-        losses,
-        optimizer,
+        step: PureStep,
+        inputs: Any,
+        traits: ModelTraits,
+        losses: Any,
+        optimizer: Any,
         *,
-        needs_outputs,
-        apart,
-        xla,
-        eagerly,
-        shards,
-        sizes,
+        needs_outputs: bool,
+        apart: bool,
+        xla: bool,
+        eagerly: bool,
+        shards: int,
+        sizes: Sizes,
     ):
         self.step = step
         self.inputs = inputs
-        self.sequence_output = findings.sequence_output
-        self.buffers = findings.buffers
-        self.seeds = [is_seed(v) for v in self.buffers]
+        self.sequence_output = traits.sequence_output
+        self.buffers = traits.buffers
         self.losses = losses
         self.optimizer = optimizer
         self.needs_outputs = needs_outputs
@@ -98,15 +84,17 @@ class Programs:
         self.predict = self.compiled(self._predict)
         self.advance = self.compiled(self._advance)
         self.plain_advance = self.compiled(self._advance, xla=False)
-        # Without XLA: all but the mask is cut away from the graph.
+        # Without XLA: all but the mask is pruned from the graph.
         self.mask = self.compiled(step.mask, xla=False)
 
-    def compiled(self, function, xla=None):
+    def compiled(
+        self, function: Callable[..., Any], xla: bool | None = None
+    ) -> Callable[..., Any]:
         """The function as a program of its own.
 
         Args:
             function: Function of structures of tensors.
-            xla: Whether XLA compiles it. Default (`None`): as these programs are.
+            xla: Whether XLA compiles it. Default (`None`): as it does these programs.
         """
         if self._eagerly:
             return function
@@ -115,40 +103,102 @@ class Programs:
         function = functools.partial(function)
         return tf.function(function, autograph=False, jit_compile=xla)
 
-    def gradients_resuming(self, resume):
-        """Like `gradients`, but with the state after `resume` timesteps, an integer."""
+    def run(
+        self,
+        program: Callable[..., WindowResult],
+        window: BatchLike,
+        state: State,
+        *extra: Tensor,
+    ) -> WindowResult:
+        """Runs a program on a window of exactly this size, in shards if need be.
 
-        def gradients(window, state, buffers):
+        Args:
+            program: One of these programs, or another function `(window, state,
+                buffers, *extra) -> WindowResult`.
+            window: `Batch` of one window.
+            state: Named state.
+            *extra: Further arguments of the program.
+        """
+        buffers = self.buffer_values()
+        return run_sharded(program, window, state, buffers, self.shards, *extra)
+
+    def run_padded(
+        self, program: Callable[..., WindowResult], window: BatchLike, state: State
+    ) -> WindowResult:
+        """Runs a program on a window, padded to one of few sizes if need be."""
+
+        def run(window: BatchLike, state: State) -> WindowResult:
+            return self.run(program, window, state)
+
+        timed = self.sequence_output
+        return run_padded(
+            self.sizes, run, window, state, timed=timed, at_front=not timed
+        )
+
+    def gradients_resuming(self, resume: int) -> Callable[..., WindowResult]:
+        """Like `gradients`, but with the state after `resume` timesteps."""
+
+        def gradients(
+            window: BatchLike, state: State, buffers: list[Tensor]
+        ) -> WindowResult:
             result = self._gradients(window, state, buffers)
-            _, kept, *_ = self._advance(window.first_steps(resume), state, buffers)
-            return result._replace(state=kept)
+            first = window.first_steps(resume)
+            return result._replace(state=self._advance(first, state, buffers).state)
 
         return self.compiled(gradients)
 
-    def buffer_values(self):
+    def buffer_values(self) -> list[Tensor]:
         """Current values of the buffers, to be passed to a program."""
         return [tf.convert_to_tensor(variable.value) for variable in self.buffers]
 
-    def keep_buffers(self, values):
+    def keep_buffers(self, values: list[Tensor]) -> None:
         """Stores the new values that a program returned."""
         for variable, value in zip(self.buffers, values, strict=True):
             variable.assign(value)
 
-    def forward(self, window, state, buffers, *, training, start=0, losses_count=True):
-        """Outputs, loss terms and state of one pass over a window or a part of it.
+    # --- What the programs compute ---------------------------------------------
+
+    def _gradients(
+        self, window: BatchLike, state: State, buffers: list[Tensor]
+    ) -> WindowResult:
+        """Gradient of one window; the state it starts from is a constant."""
+        variables = [variable.value for variable in self.variables]
+        with tf.GradientTape(persistent=self.apart) as tape:
+            result, penalties = self.forward(window, state, buffers, training=True)
+            objectives = self._objectives(result.terms, penalties)
+            scaled = [self.optimizer.scale_loss(loss) for loss in objectives]
+        gradients = [as_arrays(tape.gradient(loss, variables)) for loss in scaled]
+        if not self.needs_outputs:
+            result = result._replace(outputs=None, masks=None)
+        return result._replace(
+            gradients=gradients if self.apart else gradients[0],
+            loss=tf.add_n(objectives),
+        )
+
+    def forward(
+        self,
+        window: BatchLike,
+        state: State,
+        buffers: list[Tensor],
+        *,
+        training: bool,
+        start: Size = 0,
+        losses_count: bool = True,
+    ) -> tuple[WindowResult, list[Tensor]]:
+        """Outputs, loss terms and state of one pass over a window or a piece of it.
 
         Args:
             window: `Batch`; the last timesteps, as many as the targets have, are new.
             state: Named state.
             buffers: Values of the model's buffers.
             training: Boolean.
-            start: Timesteps of the window that come before this part.
+            start: Timesteps of the window that come before this piece.
             losses_count: False where the losses that layers add from their inputs
                 are not used.
 
         Returns:
-            `(result, penalties)`: a `Window` without gradients and loss, and the list
-            of losses that the model adds, weight regularisation among them.
+            `(result, penalties)`: a `WindowResult` without gradients and loss, and
+            the list of losses that the model adds, including weight regularisation.
         """
         scope = Buffers(self.buffers, buffers, self.variables)
         with scope, watched_ids(self.step.model) as ids_valid:
@@ -162,19 +212,61 @@ class Programs:
                 self.sequence_output,
             )
             penalties = [tf.reduce_sum(loss) for loss in self.step.model.losses]
-        result = Window(
-            gradients=None,
-            loss=None,
-            terms=terms,
-            outputs=outputs,
-            masks=masks,
+        result = WindowResult(
             state=state,
             buffers=scope.new_values(),
             ids_valid=dict(ids_valid),
+            outputs=outputs,
+            masks=masks,
+            terms=terms,
         )
         return result, penalties
 
-    def _call(self, window, state, training, start=0, losses_count=True):
+    def _objectives(
+        self, terms: Sequence[Term], penalties: list[Tensor]
+    ) -> list[Tensor]:
+        """What is minimised: one scalar, or several where gradients stay separate."""
+        penalties = [tf.cast(penalty, terms[0].total.dtype) for penalty in penalties]
+        means = weighted_means(self.losses, terms)
+        if self.apart:
+            return [*means, tf.add_n([tf.zeros_like(means[0]), *penalties])]
+        return [tf.add_n([*means, *penalties])]
+
+    def _evaluate(
+        self, window: BatchLike, state: State, buffers: list[Tensor]
+    ) -> WindowResult:
+        result, penalties = self.forward(window, state, buffers, training=False)
+        loss = tf.add_n(self._objectives(result.terms, penalties))
+        return result._replace(loss=loss)
+
+    def _predict(
+        self, window: BatchLike, state: State, buffers: list[Tensor]
+    ) -> WindowResult:
+        return self._without_targets(window, state, buffers, training=False)
+
+    def _advance(
+        self, window: BatchLike, state: State, buffers: list[Tensor]
+    ) -> WindowResult:
+        """Training's forward pass without a tape: only the state is wanted."""
+        result = self._without_targets(window, state, buffers, training=True)
+        return result._replace(outputs=None)
+
+    def _without_targets(
+        self, window: BatchLike, state: State, buffers: list[Tensor], training: bool
+    ) -> WindowResult:
+        scope = Buffers(self.buffers, buffers, self.variables)
+        with scope, watched_ids(self.step.model) as ids_valid:
+            outputs, state = self._call(window, state, training)
+        return WindowResult(state, scope.new_values(), dict(ids_valid), outputs)
+
+    def _call(
+        self,
+        window: BatchLike,
+        state: State,
+        training: bool,
+        start: Size = 0,
+        losses_count: bool = True,
+    ) -> tuple[Structure, State]:
         return self.step(
             self.inputs.join(window.inputs, window.constants),
             state,
@@ -185,66 +277,22 @@ class Programs:
             losses_count=losses_count,
         )
 
-    def _new_steps(self, window, outputs):
+    def _new_steps(
+        self, window: BatchLike, outputs: Structure
+    ) -> tuple[Structure, list[Tensor | None]]:
         """Outputs at the timesteps that have targets, and the model's masks of them."""
-        flat, masks = tf.nest.flatten(outputs), []
+        flat: list[Any] = tf.nest.flatten(outputs)
+        masks: list[Tensor | None] = []
         for index, output in enumerate(flat):
             mask = mask_of(output)
             if self.sequence_output:
-                output, mask = window.new_steps(output), window.new_steps(mask)
+                flat[index], mask = window.new_steps(output), window.new_steps(mask)
                 if mask is not None:
-                    attach_mask(output, mask)
-            flat[index] = output
+                    attach_mask(flat[index], mask)
             masks.append(mask)
         return tf.nest.pack_sequence_as(outputs, flat), masks
 
-    def objectives(self, terms, penalties):
-        """What is minimised, one scalar, or where gradients are kept apart a list.
 
-        Args:
-            terms: List of `Term`.
-            penalties: List of scalars.
-        """
-        penalties = [tf.cast(penalty, terms[0].total.dtype) for penalty in penalties]
-        means = weighted_means(self.losses, terms)
-        if self.apart:
-            return [*means, tf.add_n([tf.zeros_like(means[0]), *penalties])]
-        return [tf.add_n([*means, *penalties])]
-
-    def _gradients(self, window, state, buffers):
-        """Gradient of one window; the state it starts from is a constant."""
-        variables = [variable.value for variable in self.variables]
-        with tf.GradientTape(persistent=self.apart) as tape:
-            result, penalties = self.forward(window, state, buffers, training=True)
-            parts = self.objectives(result.terms, penalties)
-            scaled = [self.optimizer.scale_loss(part) for part in parts]
-        gradients = [as_arrays(tape.gradient(part, variables)) for part in scaled]
-        if not self.needs_outputs:
-            result = result._replace(outputs=None, masks=None)
-        return result._replace(
-            gradients=gradients if self.apart else gradients[0], loss=tf.add_n(parts)
-        )
-
-    def _evaluate(self, window, state, buffers):
-        result, penalties = self.forward(window, state, buffers, training=False)
-        loss = tf.add_n(self.objectives(result.terms, penalties))
-        return result._replace(loss=loss)
-
-    def _predict(self, window, state, buffers):
-        return self._outputs(window, state, buffers, training=False)
-
-    def _advance(self, window, state, buffers):
-        """Training's forward pass without a tape: only the state is wanted."""
-        outputs, *rest = self._outputs(window, state, buffers, training=True)
-        return None, *rest
-
-    def _outputs(self, window, state, buffers, training):
-        scope = Buffers(self.buffers, buffers, self.variables)
-        with scope, watched_ids(self.step.model) as ids_valid:
-            outputs, state = self._call(window, state, training)
-        return outputs, state, scope.new_values(), dict(ids_valid)
-
-
-def as_arrays(gradients):
+def as_arrays(gradients: list[Any]) -> list[Tensor | None]:
     """Gradients without sparse ones: those of embeddings, which XLA cannot add."""
     return [None if g is None else tf.convert_to_tensor(g) for g in gradients]

@@ -1,16 +1,27 @@
 """Whether a model compiles with XLA, found out without running it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import tensorflow as tf
 
+from bptt_keras.state import PureStep
 from bptt_keras.tensorflow_internals import unknown_to_xla
+from bptt_keras.training.programs.batch_like import AnyBatch, BatchLike
+from bptt_keras.training.programs.whole_batch import WholeBatchProgram
+from bptt_keras.training.programs.window import Programs
+from bptt_keras.types import State
 
 # Of a window whose length, or number of rows, nobody knows yet.
 _SOME_STEPS, _SOME_ROWS = 8, 2
 
 
-def why_window_refused(programs, step, batch, size, use):
+def why_window_refused(
+    programs: Programs, step: PureStep, batch: BatchLike, size: int | None, mode: str
+) -> str | None:
     """Tries XLA on the program of one window.
 
     Args:
@@ -18,7 +29,7 @@ def why_window_refused(programs, step, batch, size, use):
         step: The model's `PureStep`.
         batch: `Batch` that the programs are meant for.
         size: Timesteps of a window, or `None`: all of a batch.
-        use: `"fit"`, `"evaluate"` or `"predict"`.
+        mode: `"fit"`, `"evaluate"` or `"predict"`.
 
     Returns:
         `None` if it compiles, else the reason in one line.
@@ -32,15 +43,17 @@ def why_window_refused(programs, step, batch, size, use):
         "fit": programs.gradients,
         "evaluate": programs.evaluate,
         "predict": programs.predict,
-    }[use]
+    }[mode]
     return _why_refused(program, window, state, programs.buffer_values())
 
 
-def why_batch_refused(in_one, step, batch, steps):
+def why_batch_refused(
+    whole_batch: WholeBatchProgram, step: PureStep, batch: BatchLike, steps: int
+) -> str | None:
     """Tries XLA on the program of all windows of a batch.
 
     Args:
-        in_one: `OneProgram`.
+        whole_batch: The program.
         step: The model's `PureStep`.
         batch: `Batch` that it is meant for.
         steps: Timesteps of a batch that it runs.
@@ -49,13 +62,15 @@ def why_batch_refused(in_one, step, batch, steps):
         `None` if it compiles and does the same, else the reason in one line.
     """
     arguments = _example(batch, step, batch.inputs[0].shape[0], steps)
-    refused = _why_refused(in_one.program, *arguments)
-    if refused is None and _asserts(in_one.program, *arguments):
+    refused = _why_refused(whole_batch.program, *arguments)
+    if refused is None and _asserts(whole_batch.program, *arguments):
         return "XLA has no assertions, and a metric or the optimizer has some"
     return refused
 
 
-def _example(batch, step, rows, steps):
+def _example(
+    batch: AnyBatch, step: PureStep, rows: int | None, steps: int
+) -> tuple[AnyBatch, State]:
     """A batch of zeros, like those to come wherever their sizes are known, and a state.
 
     Its trace serves for them, too.
@@ -76,17 +91,17 @@ def _example(batch, step, rows, steps):
     return timed._replace(constants=constants), step.initial_state(rows)
 
 
-def _asserts(program, *args):
+def _asserts(program: Any, *args: Any) -> bool:
     """Whether the program, or a function that it calls, makes an assertion."""
     function = _outside(lambda: program.get_concrete_function(*args))
     graph = function.graph.as_graph_def()
     nodes = [graph.node, *(function.node_def for function in graph.library.function)]
-    return any(node.op == "Assert" for part in nodes for node in part)
+    return any(node.op == "Assert" for of_graph in nodes for node in of_graph)
 
 
-def _why_refused(program, *args):
+def _why_refused(program: Any, *args: Any) -> str | None:
     """Lowers a program to XLA's language; `None`, or why that is impossible."""
-    # Tracing stands outside of the `try`: what it refuses, it refuses without XLA, too.
+    # Tracing is outside of the `try`: what fails there fails without XLA, too.
     lower = _outside(lambda: program.experimental_get_compiler_ir(*args))
     try:
         lower(stage="hlo")
@@ -97,7 +112,7 @@ def _why_refused(program, *args):
     return None
 
 
-def _outside(trace):
+def _outside(trace: Callable[[], Any]) -> Any:
     """Runs a function that traces, outside of any `tf.init_scope`.
 
     That stops tapes: a trace without gradients would be kept and used for a batch of

@@ -1,31 +1,37 @@
 """The state between two batches: the only state that lives in variables."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.state import where_rows
+from bptt_keras.state import PureStep, where_rows
 from bptt_keras.training.assertions import require
-from bptt_keras.training.windows.lead import Lead
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.training.windows.kept_timesteps import KeptTimesteps
+from bptt_keras.types import State, Tensor
 
 
 class Carry:
     """Keeps the state of each row from one batch to the next.
 
-    Training, evaluation and prediction each own one, so none disturbs another.
+    Training, evaluation and prediction each have one, so none disturbs another.
     The variables hold any number of rows.
 
     Args:
         step: The `PureStep` whose state is kept.
         batch: A `Batch` like those to come.
-        reaches_back: True: also keep the timesteps that later windows reach, for
-            batches that continue one another.
+        reaches_back: True: also keep the timesteps that windows of the next batch
+            still reach.
     """
 
-    def __init__(self, step, batch, *, reaches_back=False):
+    def __init__(self, step: PureStep, batch: Batch, *, reaches_back: bool = False):
         self._step = step
-        self._lead = None
+        self._timesteps = None
         with tf.init_scope():
-            # Rows are counted apart: the graph optimizer takes the shape that a
+            # Rows are counted separately: the graph optimizer takes the shape that a
             # variable is assigned for the shape that it always had (TensorFlow 2.21).
             self._kept = {
                 "state": tf.nest.map_structure(_rows_variable, step.initial_state(0)),
@@ -34,27 +40,27 @@ class Carry:
                 "rows": tf.Variable(0, trainable=False),
             }
             if reaches_back:
-                self._lead = Lead(batch)
-                self._kept["lead"] = self._lead.variables
+                self._timesteps = KeptTimesteps(batch)
+                self._kept["lead"] = self._timesteps.variables
 
-    def clear(self):
-        """Forgets the rows: the next batch starts afresh, whatever its flags say."""
+    def clear(self) -> None:
+        """Forgets all rows: the next batch starts afresh, whatever its flags say."""
         for variable in tf.nest.flatten(self._kept):
             shape = [0 if size is None else size for size in variable.shape]
             variable.assign(tf.zeros(shape, variable.dtype))
 
-    def snapshot(self):
+    def snapshot(self) -> dict[str, Any]:
         """All that is kept, as a structure of NumPy arrays."""
         return tf.nest.map_structure(lambda v: v.numpy(), self._kept)
 
-    def restore(self, snapshot):
+    def restore(self, snapshot: dict[str, Any]) -> None:
         """Keeps what a snapshot holds.
 
         Args:
             snapshot: What `snapshot` returned.
 
         Raises:
-            ValueError: If it is of another model.
+            ValueError: If it comes from another model.
         """
         try:
             tf.nest.assert_same_structure(self._kept, snapshot)
@@ -73,25 +79,25 @@ class Carry:
         for variable, array in pairs:
             variable.assign(tf.cast(array, variable.dtype))
 
-    def adopt(self, snapshot):
-        """Keeps what the carry of other options held, as far as there is room for it.
+    def adopt(self, snapshot: dict[str, Any]) -> None:
+        """Keeps what the carry of other options held, as far as it fits here.
 
         Args:
             snapshot: What `snapshot` returned, of the same model. Timesteps that later
-                windows reach may be missing from it, or be of no use here.
+                windows reach may be missing from it, or not be needed here.
         """
         adopted = {name: snapshot[name] for name in snapshot if name in self._kept}
-        if self._lead is not None and "lead" not in adopted:
-            adopted["lead"] = self._lead.nothing(int(snapshot["rows"]))
+        if self._timesteps is not None and "lead" not in adopted:
+            adopted["lead"] = self._timesteps.nothing(int(snapshot["rows"]))
         self.restore(adopted)
 
-    def enter(self, batch):
+    def enter(self, batch: Batch) -> tuple[Batch, State, int | Tensor]:
         """State in which a batch starts.
 
         Args:
             batch: A `Batch`. Without `reset` and `key` all its rows start afresh.
-                With one of them, rows continue the previous batch, but for those that
-                are flagged or have another key than there.
+                With one of them, rows continue the previous batch, except those that
+                are flagged or have another key than they had there.
 
         Returns:
             `(batch, state, lead)`: the batch, its keys as flags, and longer by `lead`
@@ -115,14 +121,14 @@ class Carry:
         else:
             same_rows, carried = tf.constant(False), initial
             fresh = tf.fill([batch.rows], True)
-        if self._lead is not None and _continues(batch):
-            longer, lead = self._lead.prepend(_with_plane(batch, fresh), same_rows)
+        if self._timesteps is not None and _continues(batch):
+            longer, lead = self._timesteps.prepend(_with_plane(batch, fresh), same_rows)
             return longer, carried, lead
         if self._step.learns_initial_state:
             batch = batch._replace(fresh=fresh | tf.logical_not(same_rows))
         return _with_key_flags(batch), where_rows(fresh, initial, carried), 0
 
-    def _fresh(self, batch, same_rows):
+    def _fresh(self, batch: Batch, same_rows: Tensor) -> Tensor:
         """Booleans `(batch,)`: rows that start afresh."""
         fresh = tf.fill([batch.rows], False)
         if batch.reset is not None:
@@ -138,7 +144,7 @@ class Carry:
         fresh.set_shape(batch.inputs[0].shape[:1])
         return fresh
 
-    def _checks(self, batch, same_rows, fresh):
+    def _checks(self, batch: Batch, same_rows: Tensor, fresh: Tensor) -> list[Any]:
         known = self._kept["rows"].read_value()
         checks = [
             require(
@@ -166,8 +172,15 @@ class Carry:
             )
         return checks
 
-    def leave(self, state, batch, *, lead=0, resume=None):
-        """Keeps what the next batch goes on with.
+    def leave(
+        self,
+        state: State,
+        batch: Batch,
+        *,
+        lead: int | Tensor = 0,
+        resume: int | Tensor | None = None,
+    ) -> None:
+        """Keeps what the next batch continues from.
 
         Args:
             state: Named state after `resume` timesteps of the batch.
@@ -180,7 +193,13 @@ class Carry:
         with tf.control_dependencies(values):
             self._leave(values, batch, lead, resume)
 
-    def _leave(self, values, batch, lead, resume):
+    def _leave(
+        self,
+        values: list[Tensor],
+        batch: Batch,
+        lead: int | Tensor,
+        resume: int | Tensor | None,
+    ) -> None:
         for variable, value in zip(
             tf.nest.flatten(self._kept["state"]), values, strict=True
         ):
@@ -197,15 +216,15 @@ class Carry:
             last = batch.key if batch.key.shape.rank == 1 else batch.key[:, -1]
         self._kept["key"].assign(last)
         self._kept["rows"].assign(batch.rows)
-        if self._lead is not None:
-            self._lead.keep(batch, batch.length if resume is None else resume)
+        if self._timesteps is not None:
+            self._timesteps.keep(batch, batch.length if resume is None else resume)
 
 
-def _continues(batch):
+def _continues(batch: Batch) -> bool:
     return batch.reset is not None or batch.key is not None
 
 
-def _with_key_flags(batch):
+def _with_key_flags(batch: Batch) -> Batch:
     """The batch, with keys that change inside it as reset flags."""
     if batch.key is None or batch.key.shape.rank == 1:
         return batch
@@ -216,7 +235,7 @@ def _with_key_flags(batch):
     return batch._replace(reset=tf.ensure_shape(inside, batch.key.shape))
 
 
-def _with_plane(batch, fresh):
+def _with_plane(batch: Batch, fresh: Tensor) -> Batch:
     """The batch with all its flags as one plane `(batch, time)`."""
     batch = _with_key_flags(batch)
     if batch.resets_inside:
@@ -228,12 +247,12 @@ def _with_plane(batch, fresh):
     return batch._replace(reset=plane)
 
 
-def _rows_variable(value):
+def _rows_variable(value: Tensor) -> tf.Variable:
     shape = tf.TensorShape([None, *value.shape[1:]])
     return tf.Variable(value, trainable=False, shape=shape)
 
 
-def _with_rows(state, batch):
+def _with_rows(state: State, batch: Batch) -> State:
     rows = batch.inputs[0].shape[0]
     for tensor in tf.nest.flatten(state):
         tensor.set_shape([rows, *tensor.shape[1:]])

@@ -1,12 +1,19 @@
 """How a batch is evaluated and predicted: its windows, without gradients."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
-from bptt_keras.training.batches import checks
-from bptt_keras.training.programs.padding import run_padded
-from bptt_keras.training.programs.shards import run_sharded
-from bptt_keras.training.programs.whole_batch import OneProgram
-from bptt_keras.training.programs.window import Window
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.training.programs.graph_checks import require_valid_window
+from bptt_keras.training.programs.loop import each_window
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.whole_batch import WholeBatchProgram
+from bptt_keras.training.programs.window import Programs
+from bptt_keras.types import State, Structure
 
 
 class Evaluation:
@@ -20,38 +27,40 @@ class Evaluation:
             wanted for whole batches, too.
 
     Attributes:
-        in_one: `OneProgram` of the windows of a batch.
+        in_one: `WholeBatchProgram` of the windows of a batch.
     """
 
-    def __init__(self, programs, size, count, collected=None):
+    def __init__(
+        self,
+        programs: Programs,
+        size: int | None,
+        count: Callable[[Any, WindowResult], None],
+        collected: Structure = None,
+    ):
         self._programs = programs
+        self._size = size
         self._count = count
-        self._collects = collected is not None
-        self.in_one = OneProgram(
-            programs, size, self._run, self._take, self.window, collected=collected
-        )
+        self._specs = collected
+        self.in_one = WholeBatchProgram(self, programs, size, specs=collected)
 
-    def __call__(self, batch, state):
+    def __call__(self, batch: Batch, state: State) -> tuple[Structure, State]:
         """`(outputs, state)` after all windows; outputs are `None` if not wanted."""
-        made = self.in_one(batch, state)
-        return made if self._collects else (None, made)
+        if self.in_one.runs(batch):
+            return self.in_one(batch, state)
+        return each_window(batch, state, self._size, self.window, specs=self._specs)
 
-    def window(self, window, state):
-        """The state after one window, after its outputs where these are wanted."""
-        timed = self._programs.sequence_output
-        result = run_padded(
-            self._programs, self._run, window, state, timed=timed, at_front=not timed
-        )
-        with tf.control_dependencies(checks.require_valid_window(result)):
-            state = self._take(window, result)
-        return (result.outputs, state) if self._collects else state
+    def window(self, window: Batch, state: State) -> tuple[Structure, State]:
+        """`(outputs, state)` after one window."""
+        result = self._programs.run_padded(self._programs.evaluate, window, state)
+        with tf.control_dependencies(require_valid_window(result)):
+            return result.outputs, self.take(window, result)
 
-    def _run(self, window, state):
-        programs = self._programs
-        buffers = programs.buffer_values()
-        return run_sharded(programs.evaluate, window, state, buffers, programs.shards)
+    def run(self, window: Batch, state: State) -> WindowResult:
+        """The result of a window of exactly this size."""
+        return self._programs.run(self._programs.evaluate, window, state)
 
-    def _take(self, window, result):
+    def take(self, window: Batch, result: WindowResult) -> State:
+        """Keeps buffers and counts the window; the state to go on from."""
         self._programs.keep_buffers(result.buffers)
         self._count(window, result)
         return result.state
@@ -66,68 +75,56 @@ class Prediction:
         outputs: Structure of `tf.TensorSpec` of the outputs.
 
     Attributes:
-        in_one: `OneProgram` of the windows of a batch.
+        in_one: `WholeBatchProgram` of the windows of a batch.
     """
 
-    def __init__(self, programs, size, outputs):
+    def __init__(self, programs: Programs, size: int | None, outputs: Structure):
         self._programs = programs
-        self.in_one = OneProgram(
-            programs, size, self._run, self._take, self.window, collected=outputs
-        )
+        self._size = size
+        self._specs = outputs
+        self.in_one = WholeBatchProgram(self, programs, size, specs=outputs)
 
-    def __call__(self, batch, state):
-        """`(outputs, state)` of all windows of a `Batch`."""
-        return self.in_one(batch, state)
+    def __call__(self, batch: Batch, state: State) -> tuple[Structure, State]:
+        """`(outputs, state)` after all windows of a batch."""
+        if self.in_one.runs(batch):
+            return self.in_one(batch, state)
+        return each_window(batch, state, self._size, self.window, specs=self._specs)
 
-    def window(self, window, state):
-        """`(outputs, state)` of one window."""
+    def window(self, window: Batch, state: State) -> tuple[Structure, State]:
+        """`(outputs, state)` after one window."""
         return run_forward(self._programs.predict, self._programs, window, state)
 
-    def _run(self, window, state):
-        programs = self._programs
-        outputs, state, buffers, ids_valid = programs.predict(
-            window, state, programs.buffer_values()
-        )
-        return Window(
-            gradients=None,
-            loss=None,
-            terms=[],
-            outputs=outputs,
-            masks=None,
-            state=state,
-            buffers=buffers,
-            ids_valid=ids_valid,
-        )
+    def run(self, window: Batch, state: State) -> WindowResult:
+        """The result of a window of exactly this size."""
+        return self._programs.run(self._programs.predict, window, state)
 
-    def _take(self, window, result):
+    def take(self, window: Batch, result: WindowResult) -> State:
+        """Keeps buffers; the state to go on from."""
         self._programs.keep_buffers(result.buffers)
         return result.state
 
 
-def run_forward(program, programs, window, state):
-    """Runs a program without targets on a window.
+def run_forward(
+    program: Callable[..., WindowResult],
+    programs: Programs,
+    window: Batch,
+    state: State,
+) -> tuple[Structure, State]:
+    """Runs a program that needs no targets on a window.
 
     Args:
-        program: Function `(window, state, buffers) -> (outputs, state, buffers,
-            ids_valid)`.
+        program: One of the programs, such as `programs.predict`.
         programs: The `Programs` that it is one of.
-        window: `Batch`.
+        window: `Batch` of one window.
         state: Named state.
 
     Returns:
-        `(outputs, state)`.
+        `(outputs, state)`; outputs are `None` if the program gives none.
     """
-
-    def run(window, state):
-        buffers = programs.buffer_values()
-        return run_sharded(program, window, state, buffers, programs.shards)
-
-    timed = programs.sequence_output
-    outputs, state, buffers, ids_valid = run_padded(
-        programs, run, window, state, timed=timed, at_front=not timed
-    )
-    with tf.control_dependencies(checks.require_ids(ids_valid)):
-        programs.keep_buffers(buffers)
+    result = programs.run_padded(program, window, state)
+    outputs = result.outputs
+    with tf.control_dependencies(require_valid_window(result)):
+        programs.keep_buffers(result.buffers)
         if outputs is not None:
             outputs = tf.nest.map_structure(tf.identity, outputs)
-    return outputs, state
+    return outputs, result.state

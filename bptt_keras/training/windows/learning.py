@@ -1,16 +1,27 @@
-"""How a batch is learnt from: its windows, their gradients, their updates."""
+"""How a batch is learned from: its windows, their gradients, their updates."""
 
-import numpy as np
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
-from bptt_keras.training.batches import checks
-from bptt_keras.training.programs import loop
-from bptt_keras.training.programs.gradients import SegmentedGradients, WholeGradients
-from bptt_keras.training.programs.segments import gradient_norms, step_by_step
-from bptt_keras.training.programs.whole_batch import OneProgram
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.training.programs.graph_checks import require_valid_window
+from bptt_keras.training.programs.loop import before_last, each_span, each_window
+from bptt_keras.training.programs.recomputation.gradients import SegmentedGradients
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.whole_batch import WholeBatchProgram
+from bptt_keras.training.programs.window import Programs
+from bptt_keras.training.windows.overlapping import OverlappingWindows
 from bptt_keras.training.windows.poison import clean
-from bptt_keras.training.windows.updates import when
-from bptt_keras.truncation import ARTBP, AdaptiveWindow, FixedWindow
+from bptt_keras.training.windows.reach import Reach
+from bptt_keras.training.windows.spans import last_start, planned
+from bptt_keras.training.windows.updates import Updates, run_if
+from bptt_keras.truncation.schedule import Schedule, checked_spans
+from bptt_keras.types import State, Structure, Tensor
 
 
 class Learning:
@@ -28,57 +39,48 @@ class Learning:
 
     Attributes:
         updates: As passed in.
-        in_one: `OneProgram` of the windows of a batch, or `None` where the schedule
-            draws them or overlaps them.
+        in_one: `WholeBatchProgram` of the windows of a batch, or `None` where the
+            schedule draws them or overlaps them.
     """
 
     def __init__(
         self,
-        programs,
-        schedule,
-        recomputation,
-        updates,
+        programs: Programs,
+        schedule: Schedule,
+        recomputation: Any,
+        updates: Updates,
         *,
-        perturb,
-        count,
-        collected=None,
+        perturb: Callable[[State], State],
+        count: Callable[[Any, WindowResult], None],
+        collected: Structure = None,
     ):
         self._programs = programs
-        self._collects = collected is not None
         self._schedule = schedule
         self.updates = updates
         self._perturb = perturb
         self._count = count
-        method = schedule if isinstance(schedule, ARTBP) else recomputation
+        self._specs = collected
+        method = schedule if schedule.stepwise else recomputation
+        self._segmented = None
         if method is not None:
-            window = schedule.window
-            self._gradients = SegmentedGradients(programs, method, window)
-            exactly = self._gradients
-        else:
-            self._gradients = WholeGradients(programs, programs.gradients)
-            exactly = self._gradients.exactly
-        self.in_one = None
-        if isinstance(schedule, FixedWindow) and not schedule.lead:
-            self.in_one = OneProgram(
-                programs,
-                schedule.window,
-                exactly,
-                self._take,
-                self._next_window,
-                collected=collected,
+            self._segmented = SegmentedGradients(programs, method, schedule.longest)
+        self.in_one = self._overlapping = self._reach = None
+        if not (schedule.random or schedule.lead):
+            self.in_one = WholeBatchProgram(
+                self, programs, schedule.window, specs=collected
             )
+        if schedule.lead:
+            self._overlapping = OverlappingWindows(
+                programs, schedule, self._segmented, self._learn
+            )
+        if schedule.observes:
+            self._reach = Reach(programs, schedule)
         self._flush = programs.compiled(updates.flush, xla=False)
-        self._decay = programs.compiled(self._gradient_norms)
         self._clean = programs.compiled(clean)
-        self._resuming, self._short = None, self._gradients
-        if method is None and schedule.lead > 0:
-            program = programs.gradients_resuming(schedule.stride)
-            self._resuming = WholeGradients(programs, program)
-            # Each of the short windows has another length: padded or not compiled.
-            plain = WholeGradients(programs, programs.plain_gradients)
-            self._short = self._at_end_of_full if programs.sizes.on else plain
 
-    def train(self, batch, state, lead):
+    def train(
+        self, batch: Batch, state: State, lead: int | Tensor
+    ) -> tuple[State, int | Tensor, Structure]:
         """Learns from the windows of a batch with a loss at every timestep.
 
         Args:
@@ -88,192 +90,152 @@ class Learning:
 
         Returns:
             `(state, resume, outputs)`: the state for the next batch, the timestep
-            where it stands, and the outputs of the batch, or `None`.
+            that it belongs to, and the outputs of the batch, or `None`.
         """
-        schedule = self._schedule
-        measured = self._measure(batch, state, warm_up=None)
-        outputs = None
-        if self.in_one is not None:
-            state = self.in_one(batch, state)
-            if self._collects:
-                outputs, state = state
-            resume = batch.length
+        if self.in_one is None:
+            state, resume = self._each_span(batch, state, lead)
+            outputs = None
         else:
-            # Nothing else says that windows are planned after the measurement.
-            with tf.control_dependencies(measured):
-                spans, rates = _planned(schedule.spans, batch.length - lead, lead)
-            state = self._each_span(batch, lead, spans, rates, state)
-            resume = spans[-1, 3]
-        # After what is checked in the windows, which the state waits for.
+            outputs, state = self._in_order(batch, state)
+            resume = batch.length
+        # After the checks in the windows, which the state waits for.
         with tf.control_dependencies(tf.nest.flatten(state)):
             self.updates.end_sequence()
         return state, resume, outputs
 
-    def train_end(self, batch, state, *, burn_in, warm_up):
-        """Learns from the last window of a batch whose loss stands at its end.
+    def train_end(
+        self,
+        batch: Batch,
+        state: State,
+        *,
+        burn_in: int,
+        warm_up: Callable[[Batch, State], State],
+    ) -> State:
+        """Learns from the last window of a batch whose loss is at its end.
 
         Args:
             batch: `Batch` whose targets have no time axis.
             state: Named state at its first timestep.
             burn_in: Timesteps that gradients do not reach.
-            warm_up: Function `(lead, state) -> state`, for what comes before.
+            warm_up: Function `(batch, state) -> state`, for what comes before.
 
         Returns:
             State after the batch.
         """
-        length, schedule = batch.length, self._schedule
-        measured = self._measure(batch, state, warm_up)
-        rate = tf.constant(1.0)
-        if schedule.window is None:
-            # Known while tracing, whatever the length is: nothing comes before it.
-            start = burn_in
-        elif schedule.random or not isinstance(length, int):
-            with tf.control_dependencies(measured):
-                spans, rates = _planned(lambda n, _: [schedule.last(n)], length, 0)
-            start, rate = tf.maximum(spans[0, 0], burn_in), rates[0]
-        else:
-            start = max(schedule.last(length).start, burn_in)
-        lead, last = loop.before_last(batch, start)
-        if lead is not None:
-            state = warm_up(lead, state)
-        state, _ = self._window(self._gradients, last, state, rate)
+        with tf.control_dependencies(self._measured(batch, state, warm_up)):
+            start, rate = last_start(self._schedule, batch.length, burn_in)
+        before, last = before_last(batch, start)
+        if before is not None:
+            state = warm_up(before, state)
+        state = self._learn(last, self._gradients(last, state), rate)
         self.updates.end_sequence()
         return state
 
-    def flush(self):
+    def flush(self) -> None:
         """Applies gradients that wait for more windows until an update."""
         if self.updates.wait:
             self._flush()
 
-    # --- Windows ---------------------------------------------------------------
+    # --- Window after window ---------------------------------------------------
 
-    def _next_window(self, window, state):
-        state, outputs = self._window(self._gradients, window, state, tf.constant(1.0))
-        return (outputs, state) if self._collects else state
+    def _in_order(self, batch: Batch, state: State) -> tuple[Structure, State]:
+        """Windows of one size, one after the other."""
+        if self.in_one is not None and self.in_one.runs(batch):
+            return self.in_one(batch, state)
+        size = self._schedule.window
+        return each_window(batch, state, size, self.window, specs=self._specs)
 
-    def _each_span(self, batch, lead, spans, rates, state):
-        """The windows of a plan, each cut to what it needs."""
-        schedule = self._schedule
+    def _each_span(
+        self, batch: Batch, state: State, lead: int | Tensor
+    ) -> tuple[State, Tensor]:
+        """Windows of random length, or windows that overlap."""
+        # Nothing else says that windows are planned after the measurement.
+        with tf.control_dependencies(self._measured(batch, state)):
+            spans_of = functools.partial(checked_spans, self._schedule)
+            spans, rates = planned(spans_of, batch.length - lead, lead)
+        if self._overlapping is not None:
+            state = self._overlapping.train(batch, lead, spans, rates, state)
+        else:
+            state = each_span(spans, rates, state, self._of_any_length(batch))
+        return state, spans[-1, 3]
 
-        def varying(start, first_new, stop, resume, rate, state):
-            window = batch.steps(start, stop - start)
-            return self._window(self._gradients, window, state, rate)[0]
+    def _of_any_length(self, batch: Batch) -> Callable[..., State]:
+        def one(
+            start: Tensor,
+            first_new: Tensor,
+            stop: Tensor,
+            resume: Tensor,
+            rate: Tensor,
+            state: State,
+        ) -> State:
+            window = batch.cut(start, stop - start)
+            return self._learn(window, self._gradients(window, state), rate)
 
-        def overlapping(start, first_new, stop, resume, rate, state):
-            length, new = stop - start, stop - first_new
-            full = (length == schedule.window) & (new == schedule.stride)
+        return one
 
-            def run(length, new, gradients, steps):
-                window = batch.steps(start, length, new=new, lead=lead)
-                kept = None
-                if gradients not in (self._resuming, self._at_end_of_full):
-                    kept = self._state_after(steps, window, state)
-                return self._window(gradients, window, state, rate, kept)[0]
+    def _measured(
+        self, batch: Batch, state: State, warm_up: Callable | None = None
+    ) -> list[Tensor]:
+        """What is ready when an adaptive schedule has seen how far gradients reach."""
+        return [] if self._reach is None else self._reach.see(batch, state, warm_up)
 
-            def run_full():
-                gradients = self._resuming or self._gradients
-                return run(schedule.window, schedule.stride, gradients, schedule.stride)
+    # --- One window ------------------------------------------------------------
 
-            def run_short():
-                return run(length, new, self._short, resume - start)
-
-            return tf.cond(full, run_full, run_short)
-
-        body = overlapping if schedule.lead else varying
-        return loop.each_span(spans, rates, state, body)
-
-    def _at_end_of_full(self, window, state):
-        """A window at the start of a sequence, or at the end of a batch.
-
-        It runs at the end of a full one, so that the state after the stride is, as
-        there, the one to go on from.
-        """
-        schedule = self._schedule
-        return self._resuming.at_end_of(schedule.window, schedule.stride, window, state)
-
-    # --- How far gradients reach -----------------------------------------------
-
-    def _measure(self, batch, state, warm_up):
-        """Lets an adaptive schedule see the decay of gradients, if it wants to.
-
-        Returns:
-            List of tensors that are ready when it has seen it.
-        """
-        schedule = self._schedule
-        if not isinstance(schedule, AdaptiveWindow):
-            return []
-
-        def measured():
-            length = tf.minimum(batch.length, schedule.longest)
-            if warm_up is None:
-                window, start = batch.steps(0, length), state
-                weights = tf.one_hot(length - 1, length)[None]
-                given = window.weights or [tf.ones([batch.rows, 1])] * len(
-                    window.targets
-                )
-                window = window._replace(weights=[w * weights for w in given])
-            else:
-                lead, window = loop.before_last(batch, batch.length - length)
-                start = state if lead is None else warm_up(lead, state)
-            norms = self._decay(
-                window.padded_to(
-                    schedule.longest, timed_targets=warm_up is None
-                )._replace(counts=None),
-                start,
-                self._programs.buffer_values(),
-                length,
-            )
-
-            def observe(norms, length):
-                # The last one is the state that the loss's own step starts from.
-                reaching = norms[:length][::-1]
-                schedule.observe([reaching[0], *reaching])
-                return np.int32(0)
-
-            return tf.numpy_function(observe, [norms, length], tf.int32)
-
-        wanted = tf.numpy_function(lambda: np.bool_(schedule.wants_norms), [], tf.bool)
-        return [tf.cond(tf.reshape(wanted, []), measured, lambda: tf.constant(0))]
-
-    def _gradient_norms(self, window, state, buffers, count):
-        layout = step_by_step(window.known_length)
-        return gradient_norms(self._programs, layout, window, state, buffers, count)
-
-    def _state_after(self, steps, window, state):
-        """The state after the first steps of a window, where the next one resumes."""
-        programs = self._programs
-
-        def advanced():
-            known = isinstance(steps, int)
-            advance = programs.advance if known else programs.plain_advance
-            first = window.first_steps(steps)
-            _, after, *_ = advance(first, state, programs.buffer_values())
-            return after
-
-        if isinstance(steps, int):
-            return advanced()
-        return tf.cond(steps > 0, advanced, lambda: state)
-
-    def _window(self, gradients, window, state, rate, kept=None):
+    def window(self, window: Batch, state: State) -> tuple[Structure, State]:
         """One window: gradients, checks, update.
 
         Args:
-            gradients: Function `(window, state) -> programs.Window`.
-            window: `Batch`.
+            window: `Batch` of one window.
             state: Named state.
-            rate: Factor of the learning rate.
-            kept: State that is handed on; default: the one that comes out.
 
         Returns:
-            `(state, outputs)`: the state that the next window starts from, and the
-            outputs at its new timesteps, or `None`.
+            `(outputs, state)`: the outputs at its new timesteps, or `None`, and the
+            state that the next window starts from.
         """
-        result = gradients(window, state)
-        with tf.control_dependencies(checks.require_valid_window(result)):
-            return self._take(window, result, rate, kept), result.outputs
+        result = self._gradients(window, state)
+        return result.outputs, self._learn(window, result)
 
-    def _take(self, window, result, rate=None, kept=None):
-        """Updates weights, buffers and metrics; returns the state to go on from."""
+    def _gradients(self, window: Batch, state: State) -> WindowResult:
+        """The result of a window, padded to one of few sizes if need be."""
+        if self._segmented is not None:
+            return self._segmented(window, state)
+        return self._programs.run_padded(self._programs.gradients, window, state)
+
+    def run(self, window: Batch, state: State) -> WindowResult:
+        """The result of a window of exactly this size, gradients included."""
+        if self._segmented is not None:
+            return self._segmented(window, state)
+        return self._programs.run(self._programs.gradients, window, state)
+
+    def _learn(
+        self,
+        window: Batch,
+        result: WindowResult,
+        rate: Tensor | None = None,
+        kept: State | None = None,
+    ) -> State:
+        """Takes a result that is valid, and stops the step otherwise."""
+        with tf.control_dependencies(require_valid_window(result)):
+            return self.take(window, result, rate, kept)
+
+    def take(
+        self,
+        window: Batch,
+        result: WindowResult,
+        rate: Tensor | None = None,
+        kept: State | None = None,
+    ) -> State:
+        """Updates weights, buffers and metrics.
+
+        Args:
+            window: `Batch` of one window.
+            result: Its result.
+            rate: Factor of the learning rate. Default (`None`): 1.
+            kept: State to go on from. Default (`None`): that of the result.
+
+        Returns:
+            The state that the next window starts from.
+        """
         self.updates.add(result, tf.constant(1.0) if rate is None else rate)
         state, buffers = result.state if kept is None else kept, result.buffers
         if self.updates.skips:
@@ -283,24 +245,7 @@ class Learning:
         self._programs.keep_buffers(buffers)
         if self.updates.skips:
             # An average that has taken in one NaN stays NaN.
-            when(tf.math.is_finite(result.loss), lambda: self._count(window, result))
+            run_if(tf.math.is_finite(result.loss), lambda: self._count(window, result))
         else:
             self._count(window, result)
         return self._perturb(state)
-
-
-def _planned(spans_of, length, lead):
-    """The spans of a batch as tensors `(windows, 4)`, and their rates `(windows,)`.
-
-    Timesteps are counted from the lead's first one on.
-    """
-
-    def plan(length, lead):
-        spans = spans_of(int(length), int(lead))
-        # Run eagerly, `lead` is 64 bits wide, and would make the places so.
-        places = np.array([span[:4] for span in spans], np.int32) + int(lead)
-        return places, np.array([span.rate for span in spans], np.float32)
-
-    # NumPy, because schedules draw and measure with plain numbers.
-    spans, rates = tf.numpy_function(plan, [length, lead], [tf.int32, tf.float32])
-    return tf.ensure_shape(spans, [None, 4]), tf.ensure_shape(rates, [None])

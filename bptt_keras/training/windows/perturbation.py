@@ -1,9 +1,12 @@
 """Noise on the state that one window hands to the next."""
 
+from __future__ import annotations
+
 import keras
 import tensorflow as tf
 
 from bptt_keras.arguments import real
+from bptt_keras.types import State, Tensor
 
 
 class Perturbation:
@@ -17,25 +20,25 @@ class Perturbation:
 
     Args:
         noise: Standard deviation of the noise, a number >= 0.
-        dropout: Part of the units that is set to 0, from 0 up to, not including, 1.
+        dropout: Fraction of the units that is set to 0, at least 0 and below 1.
 
     Raises:
-        TypeError: If an argument is no number.
-        ValueError: If an argument is out of its bounds.
+        TypeError: If an argument is not a number.
+        ValueError: If an argument is out of bounds.
     """
 
-    def __init__(self, noise, dropout):
+    def __init__(self, noise: float, dropout: float):
         self.noise = real("state_noise", noise, least=0)
         self.dropout = real("state_dropout", dropout, least=0, below=1)
         self._seeds = keras.random.SeedGenerator()
 
-    def __call__(self, state):
+    def __call__(self, state: State) -> State:
         """The state that the next window starts from."""
         if self.noise == 0 and self.dropout == 0:
             return state
         return tf.nest.map_structure(self._disturbed, state)
 
-    def _disturbed(self, value):
+    def _disturbed(self, value: Tensor) -> Tensor:
         if not value.dtype.is_floating:
             return value
         if self.dropout:

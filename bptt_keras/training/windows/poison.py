@@ -1,15 +1,19 @@
 """Windows whose numbers are not finite: what of them goes on, and what does not."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from bptt_keras.state import floats, where_rows
+from bptt_keras.types import State, Structure, Tensor
 
 
-def all_finite(tensors):
-    """Whether no number of these tensors is NaN or infinite, a scalar boolean.
+def all_finite(tensors: Structure) -> Tensor:
+    """Whether all numbers of these tensors are finite, a scalar boolean.
 
     Args:
-        tensors: Nested structure of tensors; `None` and what is no float is finite.
+        tensors: Nested structure of tensors; `None` and tensors of other types than
+            floats are finite.
     """
     finite = [
         tf.reduce_all(tf.math.is_finite(x))
@@ -19,7 +23,9 @@ def all_finite(tensors):
     return tf.reduce_all(finite) if finite else tf.constant(True)
 
 
-def clean(state, initial, buffers, old_buffers):
+def clean(
+    state: State, initial: State, buffers: list[Tensor], old_buffers: list[Tensor]
+) -> tuple[State, list[Tensor]]:
     """What a window hands on, without what is not finite.
 
     Args:

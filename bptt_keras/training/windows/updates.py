@@ -1,4 +1,9 @@
-"""When weights change: after each window, after each sequence, every few windows."""
+"""When weights change: after each window, each sequence, or every few windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,12 +16,16 @@ from bptt_keras.training.clipping.optimizer import (
     innermost,
     is_shorter,
 )
-from bptt_keras.training.measures.live import SKIPPED, state_norm
+from bptt_keras.training.measures.live import SKIPPED, Live, state_norm
+from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.window import Programs
+from bptt_keras.training.windows.gradient_sums import GradientSums
 from bptt_keras.training.windows.poison import all_finite
+from bptt_keras.types import State, Tensor
 
 
-def check_update(update):
-    """Raises if `update` is neither a word that is known nor an integer >= 1."""
+def check_update(update: Any) -> None:
+    """Raises if `update` is neither a known word nor an integer >= 1."""
     if update not in ("window", "sequence") and not (is_whole(update) and update >= 1):
         raise ValueError(
             f"`update` must be 'window', 'sequence' or an integer number of windows "
@@ -33,134 +42,104 @@ class Updates:
         g = sum_j W_j g_j / sum_j W_j
 
     the gradient of the loss averaged over all those timesteps. Several outputs are
-    averaged each with its own weights.
+    each averaged with their own weights.
 
     Args:
         programs: The trainer's `Programs` for training.
         update: `"window"`, `"sequence"` or a number of windows.
-        live: `Live`, which is told of each update, or `None`.
+        live: `Live`, which records each update, or `None`.
 
     Attributes:
-        skips: Whether what is not finite is left out.
+        skips: Whether gradients that are not finite are left out.
     """
 
-    def __init__(self, programs, update, live):
+    def __init__(self, programs: Programs, update: int | str, live: Live | None):
         self._optimizer = programs.optimizer
-        self._clipped = find_clipped(programs.optimizer)
+        self._clipped: Any = find_clipped(programs.optimizer)
         self.skips = self._clipped is not None and self._clipped.skip_nonfinite
         self._variables = programs.variables
         self._apart = programs.apart
-        self._live = live
-        self._every = {"window": 1, "sequence": None}.get(update, update)
+        self._live: Any = live
+        words: dict[Any, Any] = {"window": 1, "sequence": None}
+        self._every: Any = words.get(update, update)
         self._apply = programs.compiled(self._scale_and_apply)
-        self._add = programs.compiled(_add_weighted)
         self._finite = programs.compiled(all_finite)
         self._note = programs.compiled(self._note_state)
-        if self.wait:
-            self._make_sums(programs)
+        self._sums = GradientSums(programs) if self._every != 1 else None
 
     @property
-    def wait(self):
+    def wait(self) -> bool:
         """Whether gradients may wait for those of more windows."""
-        return self._every != 1
+        return self._sums is not None
 
-    def _make_sums(self, programs):
-        def zeros(shape=()):
-            return tf.Variable(tf.zeros(shape), trainable=False)
-
-        groups = len(programs.losses) + 1 if self._apart else 1
-        with tf.init_scope():
-            self._sums = [
-                [zeros(v.shape) for v in self._variables] for _ in range(groups)
-            ]
-            self._weights = [zeros() for _ in range(groups)]
-            self._rate, self._count = zeros(), zeros()
-
-    def add(self, result, rate):
+    def add(self, result: WindowResult, rate: Tensor) -> None:
         """Takes the gradient of a window, and updates if the time has come.
 
         Args:
-            result: `programs.Window` with gradients.
+            result: `WindowResult` with gradients.
             rate: Factor of the learning rate, scalar tensor. An update after several
                 windows takes the mean of theirs, one after a sequence none.
         """
-        weights = [term.weight for term in result.terms]
-        total = tf.add_n(weights)
-        if self._every == 1:
-            when(total > 0, lambda: self._apply(result.gradients, rate, result.state))
-            return
-        groups = result.gradients if self._apart else [result.gradients]
-        # Known while tracing: what no loss depends on stays without a gradient.
-        self._present = [
-            any(g is not None for g in of_variable)
-            for of_variable in zip(*groups, strict=True)
-        ]
-        group_weights = [*weights, total] if self._apart else [total]
+        total = tf.add_n([term.weight for term in result.terms])
+        if self._sums is None:
+            run_if(total > 0, lambda: self._apply(result.gradients, rate, result.state))
+        else:
+            self._wait_for_more(self._sums, result, rate, total)
+
+    def _wait_for_more(
+        self, sums: GradientSums, result: WindowResult, rate: Tensor, total: Tensor
+    ) -> None:
+        groups: list[Any] = [result.gradients]
+        weights = [total]
+        if self._apart:
+            groups = list(result.gradients or [])
+            weights = [*(term.weight for term in result.terms), total]
         counts = total > 0
         if self.skips:
             # One window must not spoil the sum of the others.
             finite = self._finite(groups)
-            when(counts & ~finite, self._skip)
+            run_if(counts & ~finite, self._skip)
             counts &= finite
-            group_weights = [tf.where(finite, w, 0.0) for w in group_weights]
-        for sums, group, of_group, weight in zip(
-            self._sums, groups, self._weights, group_weights, strict=True
-        ):
-            summed = self._add([s.read_value() for s in sums], group, weight)
-            for variable, value in zip(sums, summed, strict=True):
-                variable.assign(value)
-            of_group.assign_add(weight)
+            weights = [tf.where(finite, weight, 0.0) for weight in weights]
+        sums.add(groups, weights, counts=counts, rate=rate)
         if self._live is not None:
             self._note(result.state, counts)
-        valid = tf.cast(counts, tf.float32)
-        self._rate.assign_add(valid * rate)
-        self._count.assign_add(valid)
         if self._every is not None:
-            when(self._count.read_value() >= self._every, self.flush)
+            run_if(sums.windows >= self._every, self.flush)
 
-    def end_sequence(self):
-        """Updates if one update a sequence was asked for."""
+    def end_sequence(self) -> None:
+        """Updates if there is one update a sequence."""
         if self._every is None:
             self.flush()
 
-    def flush(self):
+    def flush(self) -> None:
         """Applies what has been summed and not been applied yet, if anything."""
-        if not self.wait:
+        sums = self._sums
+        if sums is None:
             return
 
-        def update():
-            mean = [
-                tf.add_n(
-                    [
-                        tf.math.divide_no_nan(sums[index].read_value(), weight)
-                        for sums, weight in zip(self._sums, self._weights, strict=True)
-                    ]
-                )
-                if present
-                else None
-                for index, present in enumerate(self._present)
-            ]
+        def update() -> None:
             # A sequence is as long as it is, however it was cut.
-            rate = self._rate / self._count if self._every else tf.constant(1.0)
-            self._apply(mean, rate, None)
-            self.clear()
+            rate = sums.mean_rate if self._every else tf.constant(1.0)
+            self._apply(sums.mean(), rate, None)
+            sums.clear()
 
-        when(self._count.read_value() > 0, update)
+        run_if(sums.windows > 0, update)
 
-    def clear(self):
+    def clear(self) -> None:
         """Forgets what has been summed and not been applied."""
-        if not self.wait:
-            return
-        for variable in [*sum(self._sums, []), *self._weights, self._rate, self._count]:
-            variable.assign(tf.zeros_like(variable))
+        if self._sums is not None:
+            self._sums.clear()
 
-    def _skip(self):
+    def _skip(self) -> None:
         self._clipped.count_skipped()
         if self._live is not None:
             self._live.add({SKIPPED: 1.0}, True)
 
-    def _scale_and_apply(self, gradients, rate, state):
-        """Lets the optimizer clip and apply, and tells `Live` of it."""
+    def _scale_and_apply(
+        self, gradients: list[Tensor | None], rate: Tensor, state: State | None
+    ) -> None:
+        """Lets the optimizer clip and apply, and records it in `Live`."""
         optimizer, tells = self._optimizer, self._live is not None
         if tells:
             # As they are now: the optimizer changes weights, and may change its scale.
@@ -170,7 +149,13 @@ class Updates:
         if tells:
             self._tell(gradients, scale, before, state)
 
-    def _tell(self, gradients, scale, before, state):
+    def _tell(
+        self,
+        gradients: list[Tensor | None],
+        scale: Tensor,
+        before: list[Tensor],
+        state: State | None,
+    ) -> None:
         present = [tf.cast(g, tf.float32) / scale for g in gradients if g is not None]
         norm = tf.linalg.global_norm(present)
         clipped = self._clipped_norm(present, norm)
@@ -184,38 +169,30 @@ class Updates:
         }
         if state is not None:
             values["state_norm"] = state_norm(state)
-        # A loss scale skips updates that overflow, and is lowered: they don't count.
+        # A loss scale skips updates that overflow: those do not count.
         scales = isinstance(self._optimizer, keras.optimizers.LossScaleOptimizer)
         finite = tf.math.is_finite(norm)
         self._live.add(values, finite if scales or self.skips else True)
         if self.skips:
             self._live.add({SKIPPED: ~finite}, True)
 
-    def _note_state(self, state, counts):
+    def _note_state(self, state: State, counts: Tensor) -> None:
         self._live.add({"state_norm": state_norm(state)}, counts)
 
-    def _clipped_norm(self, present, norm):
+    def _clipped_norm(self, present: list[Tensor], norm: Tensor) -> Tensor:
         if self._clipped is not None:
             return tf.convert_to_tensor(self._clipped.clipped_norm)
         return clipped_norm(innermost(self._optimizer), present, norm)
 
-    def _values(self):
+    def _values(self) -> list[Tensor]:
         return [tf.cast(tf.convert_to_tensor(v), tf.float32) for v in self._variables]
 
 
-def when(condition, function):
+def run_if(condition: Tensor, function: Callable[[], Any]) -> None:
     """Runs a function for what it changes, if a scalar boolean tensor holds."""
 
-    def and_nothing():
+    def and_nothing() -> Tensor:
         function()
         return tf.constant(0)
 
     tf.cond(condition, and_nothing, lambda: tf.constant(0))
-
-
-def _add_weighted(sums, gradients, weight):
-    # What weighs nothing may be NaN.
-    return [
-        s if g is None else tf.where(weight > 0, s + weight * tf.cast(g, s.dtype), s)
-        for s, g in zip(sums, gradients, strict=True)
-    ]

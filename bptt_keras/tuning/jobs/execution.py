@@ -16,14 +16,11 @@ import numpy as np
 from keras_tuner.errors import FailedTrialError
 
 from bptt_keras.files import new_folder, recover_folder, replacing, write_whole
-from bptt_keras.keras_internals import is_seed
+from bptt_keras.keras_internals import callback_state, is_seed, restore_callback
 from bptt_keras.tuning.jobs.objective import refuse_unlogged
 from bptt_keras.tuning.jobs.progress import Progress
 
 _WEIGHTS, _STATE, _BUILD = "trainer.weights.h5", "state.json", "build.json"
-# No texts: those are settings, such as the path of a log, which differ among trials.
-_PLAIN = (bool, int, float, type(None))
-_NOT_PLAIN = object()
 
 
 class Execution:
@@ -164,9 +161,7 @@ class Checkpoint(keras.callbacks.Callback):
             self._callbacks, self._restored, strict=False
         ):
             if kind == type(callback).__name__:
-                vars(callback).update(
-                    {name: _from_plain(value) for name, value in known.items()}
-                )
+                restore_callback(callback, known)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the checkpoint, and the weights if they are the best."""
@@ -203,7 +198,10 @@ class Checkpoint(keras.callbacks.Callback):
             "seeds": [seed.numpy().tolist() for seed in _seeds(self.model)],
             "python_random": python,
             "numpy_random": [numpy[0], numpy[1].tolist(), *numpy[2:]],
-            "callbacks": [_plain_state(callback) for callback in self._callbacks],
+            "callbacks": [
+                (type(callback).__name__, callback_state(callback))
+                for callback in self._callbacks
+            ],
             "stopped": bool(self.model.stop_training),
             "seconds": self._execution.progress.seconds,
         }
@@ -254,29 +252,3 @@ def copy_weights(path: Path, to: Path) -> None:
 def _seeds(model: keras.Model) -> list[keras.Variable]:
     """The states of dropout's random numbers, which Keras saves with no weights."""
     return [v for v in model.variables if is_seed(v)]
-
-
-def _plain_state(callback: keras.callbacks.Callback) -> tuple[str, dict[str, Any]]:
-    """What of a callback is numbers and texts: patience, the best so far."""
-    known = {
-        name: _to_plain(value)
-        for name, value in vars(callback).items()
-        if not name.startswith("__")
-    }
-    known = {name: value for name, value in known.items() if value is not _NOT_PLAIN}
-    return type(callback).__name__, known
-
-
-def _to_plain(value: Any) -> Any:
-    if isinstance(value, _PLAIN):
-        return value
-    name = getattr(value, "__name__", "")
-    if name and getattr(keras.ops, name, None) is value:
-        # `monitor_op`: when Keras finds it, it turns the sign of `min_delta`, so one
-        # must not be restored without the other.
-        return {"ops": name}
-    return _NOT_PLAIN
-
-
-def _from_plain(value: Any) -> Any:
-    return getattr(keras.ops, value["ops"]) if isinstance(value, dict) else value

@@ -77,7 +77,7 @@ def test_a_dry_run_keeps_the_size_of_an_input_without_time():
     added = keras.layers.Reshape((1, 4))(keras.layers.Dense(4)(static))
     hidden = keras.layers.GRU(4, return_sequences=True)(sequence)
     model = keras.Model([sequence, static], keras.layers.Add()([hidden, added]))
-    findings = discover(bk.PureStep(model), specs((10, 3), (8,)))
-    assert findings.sequence_output is True
+    traits = discover(bk.PureStep(model), specs((10, 3), (8,)))
+    assert traits.sequence_output is True
     outputs, _ = bk.PureStep(model)([np.zeros((2, 4, 3)), np.zeros((2, 8))])
     assert outputs.shape == (2, 4, 4)

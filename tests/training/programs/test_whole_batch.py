@@ -80,8 +80,8 @@ def ids(rows=3, steps=11):
     return drawn[:, :-1].copy(), drawn[:, 1:].copy()
 
 
-def runs_in_one(trainer, use="fit"):
-    in_one = trainer._engine.uses[use].windows.in_one
+def runs_in_one(trainer, mode="fit"):
+    in_one = trainer._engine.setup.modes[mode].windows.in_one
     return in_one is not None and in_one.on
 
 
@@ -242,7 +242,7 @@ def test_a_metric_that_does_not_compile_stands_outside():
     trainer = trainer_of(metrics=[Counted()])
     history = trainer.fit(x, y, verbose=0).history
     assert not runs_in_one(trainer)
-    assert trainer._engine.uses["fit"].programs.xla
+    assert trainer._engine.setup.modes["fit"].programs.xla
     assert history["counted"] == [y.size]
 
 

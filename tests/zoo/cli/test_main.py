@@ -6,6 +6,7 @@ import pytest
 
 import zoo
 from zoo.cli.main import build_parser
+from zoo.products.kinds import product_of
 from zoo.tasks import TASKS
 
 TEXT = "to be or not to be, that is the question: " * 100
@@ -215,13 +216,13 @@ def test_options_of_other_data_go_with_them(refused, preset):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_steps_after_a_training_are_commands_that_exist(name):
-    steps = TASKS[name].next_steps("runs/a")
+    steps = product_of(TASKS[name]).next_steps("runs/a")
     for _, command in steps:
         program, *arguments = shlex.split(command)
         assert program == "bptt-zoo"
         assert build_parser().parse_args(arguments).preset == "runs/a"
     can = {command.split()[1] for _, command in steps}
-    assert ("generate" in can) == (TASKS[name].CONTINUES is not None)
+    assert ("generate" in can) == (TASKS[name].MAKES in ("text", "music"))
     assert ("forecast" in can) == (name == "forecasting")
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from zoo import datasets
-from zoo.datasets import language
 from zoo.system.errors import UserError
+from zoo.texts.text import as_characters
 from zoo.texts.words import as_words
 
 
@@ -40,9 +40,7 @@ def test_the_penn_treebank_has_its_words(load):
 
 def test_the_penn_treebank_has_its_characters(load):
     text = load("penn-treebank")
-    parts = [
-        language.as_characters(p) for p in (text.train, text.validation, text.test)
-    ]
+    parts = [as_characters(p) for p in (text.train, text.validation, text.test)]
     assert [len(part) for part in parts] == [5_017_482, 393_042, 442_423]
     assert len(set(parts[0])) == 50
 
@@ -128,7 +126,7 @@ def test_words_end_their_lines():
         "c",
         "<eos>",
     ]
-    assert language.as_characters(" a b \n c \n") == "a b\nc\n"
+    assert as_characters(" a b \n c \n") == "a b\nc\n"
 
 
 def test_two_processes_prepare_a_data_set_once(shared_data, tmp_path):

@@ -13,8 +13,9 @@ from zoo.layers import (
     TiedLogits,
     WordEmbedding,
 )
-from zoo.models.config import LAYERS, from_config, to_config
-from zoo.models.sizes import ACTIVATIONS, KINDS, sizes_of
+from zoo.models.config import from_config, layer_classes, to_config
+from zoo.models.kinds import ACTIVATIONS, KINDS
+from zoo.models.sizes import sizes_of
 from zoo.recipes import recipe
 from zoo.system import limits
 
@@ -63,9 +64,9 @@ def on_ids(*layers):
 
 
 def test_each_kind_of_layer_has_a_class_and_a_size():
-    assert LAYERS.keys() == KINDS.keys()
+    assert layer_classes().keys() == KINDS.keys()
     embeddings = {keras.layers.Embedding, WordEmbedding, TiedLogits}
-    assert {*map(type, ON_NUMBERS), *embeddings} == set(LAYERS.values())
+    assert {*map(type, ON_NUMBERS), *embeddings} == set(layer_classes().values())
 
 
 @pytest.mark.parametrize("layer", ON_NUMBERS, ids=lambda layer: layer.name)
@@ -105,6 +106,7 @@ def config_of(*rows, **more):
     ("rows", "message"),
     [
         ([("Dense", {"units": 10**8})], "more than 100,000,000 weights"),
+        ([("Dense", {"units": 2, "use_bias": float("nan")})], "more than 100,000,000"),
         ([("Dense", {"units": 2.0})], "must be an integer"),
         ([("Dense", {"units": True})], "must be an integer"),
         ([("Dense", {"units": 2, "activation": "os.system"})], "no activation"),

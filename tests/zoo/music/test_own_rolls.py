@@ -3,6 +3,7 @@ import pytest
 
 import zoo
 from zoo.music.own_rolls import read_rolls
+from zoo.recipes.stored import Stored
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 
@@ -97,11 +98,12 @@ def test_what_holds_no_music_is_refused(tmp_path, name, message):
 def test_the_frames_of_a_beat_are_stored_and_other_data_read_by_them(tmp_path):
     folder = folder_of(tmp_path / "some", [20, 40])
     data = MUSIC.from_file(str(folder), None, frames_per_beat=8)
-    assert MUSIC.processing(data) == {"frames_per_beat": 8}
-    preset = zoo.Preset(None, MUSIC.processing(data), {})
+    recipe = MUSIC.recipe_for(None)
+    assert MUSIC.processing(data, recipe) == {"frames_per_beat": 8}
+    stored = Stored(MUSIC.processing(data, recipe), recipe, (88, 88))
     other = MUSIC.from_file(str(folder), None)
     assert lengths(other.train) == [16, 32]
-    assert lengths(MUSIC.adapted(other, preset).train) == [32, 64]
+    assert lengths(MUSIC.adapted(other, stored).train) == [32, 64]
     for wrong in (0, 65):
         with pytest.raises(UserError, match="`frames_per_beat` must be in"):
             MUSIC.from_file(str(folder), None, frames_per_beat=wrong)

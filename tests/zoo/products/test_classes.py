@@ -8,10 +8,11 @@ import pytest
 
 import zoo
 from zoo.cases.labelled import LabelledCases
+from zoo.classification.recipe import ClassificationRecipe
 from zoo.cli.main import main
+from zoo.runs.evaluation import adapted
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.case_inputs import ClassificationRecipe
 
 TASK = TASKS["classification"]
 
@@ -28,7 +29,7 @@ def preset():
     recipe = ClassificationRecipe(units=4, stride=2, convolutions=1, pooling="all")
     return zoo.Preset(
         TASK.build_model(data, recipe),
-        TASK.processing(data),
+        TASK.processing(data, recipe),
         {
             "task": "classification",
             "recipe": dataclasses.asdict(recipe),
@@ -116,16 +117,16 @@ def test_a_damaged_preset_is_refused(preset, change):
 
 def test_data_are_read_as_the_preset_reads_them(preset):
     cases = [(np.full((4, 2), 7.0), "up")] * 5 + [(np.zeros((4, 2)), "down")]
-    data = TASK.adapted(LabelledCases.of("new", cases, cases, ""), preset)
+    data = adapted(LabelledCases.of("new", cases, cases, ""), preset)
     assert data.classes == tuple(preset.processing["classes"])
     assert data.scaling()[0].tolist() == preset.processing["mean"]
     assert [data.classes[i] for i in data.test[1]] == ["up"] * 5 + ["down"]
     strange = LabelledCases.of("new", [(np.ones((4, 2)), "left")], [], "")
     with pytest.raises(UserError, match="does not know: 'left'"):
-        TASK.adapted(strange, preset)
+        adapted(strange, preset)
     narrow = LabelledCases.of("new", [(np.ones((4, 1)), "up")], [], "")
     with pytest.raises(UserError, match="new has 1 channels; the preset reads 2"):
-        TASK.adapted(narrow, preset)
+        adapted(narrow, preset)
 
 
 def test_the_command_writes_classes_and_says_what_is_right(folder, tmp_path, capsys):

@@ -5,8 +5,9 @@ import pytest
 
 import zoo
 from zoo.forecasting import running
+from zoo.forecasting.stored import ridge_of
 from zoo.products import forecasts
-from zoo.runs.evaluation import evaluate
+from zoo.runs.evaluation import evaluate, stored_of
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
 
@@ -66,7 +67,7 @@ def test_it_corrects_a_regression_that_the_preset_holds(forecaster):
     preset, data = forecaster("ridge")
     found = zoo.forecast(preset, data.values)
     base = forecasts.base(preset, data.values)
-    ridge = forecasts.ridge_of(preset)
+    ridge = ridge_of(stored_of(preset))
     mean, deviation = (v[[2, 0]] for v in data.scaling())
     known = data.scaled()[:, [2, 0]]
     expected = mean + deviation * ridge.forecast(known, np.array([59]))[0]
@@ -111,7 +112,7 @@ def test_a_mixture_is_that_of_both_forecasts(forecaster):
     recipe = task.recipe_from(preset.metadata["recipe"])
     alone = zoo.forecast(preset, data.values)
     mixed = dataclasses.replace(data, own_ridge=data.ridge(recipe), share=0.25)
-    preset.processing.update(task.processing_for(mixed, recipe))
+    preset.processing.update(task.processing(mixed, recipe))
     for weight in preset.model.layers[-1].weights:
         weight.assign(0.25 * weight)
     mean, deviation = (v[[2, 0]] for v in data.scaling())

@@ -12,8 +12,8 @@ from zoo.runs.checkpoint_files import (
     WEIGHTS,
     read_checkpoint,
 )
-from zoo.system.errors import UserError
 from zoo.store.manifest import sha256_of
+from zoo.system.errors import UserError
 
 
 def write(folder, epoch, **recipe):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from zoo.datasets import Vocabulary
-from zoo.runs.fingerprint import digest
 from zoo.recipes.recipe import Training
+from zoo.runs.fingerprint import digest
 
 
 @dataclasses.dataclass(frozen=True)

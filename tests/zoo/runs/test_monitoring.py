@@ -10,7 +10,7 @@ from zoo.tasks.task import Metric
 
 
 def test_derived_numbers_stand_in_the_logs():
-    derived = Derived(TASKS["char-lm"])
+    derived = Derived(TASKS["char-lm"].METRIC)
     logs = {"loss": math.log(2)}
     derived.on_train_batch_end(0, logs)
     assert logs["bpc"] == pytest.approx(1.0) and "val_bpc" not in logs

@@ -4,15 +4,8 @@ import math
 
 import pytest
 
-from zoo.runs.report import (
-    cells,
-    derived,
-    headings,
-    perplexity,
-    result_table,
-    verdict,
-    worded,
-)
+from zoo.plain.scales import headings, worded
+from zoo.runs.report import derived, result_table, verdict
 from zoo.tasks import TASKS
 
 METADATA = {
@@ -22,11 +15,6 @@ METADATA = {
     "references": {"somebody": math.log(57.3)},
     "baselines": {"uniform": math.log(10_000)},
 }
-
-
-def test_perplexity_is_the_exponential_and_never_fails():
-    assert perplexity(math.log(78.93)) == pytest.approx(78.93)
-    assert perplexity(1e4) == math.inf and math.isnan(perplexity(math.nan))
 
 
 def test_results_of_words_show_perplexity_beside_nats():
@@ -42,11 +30,6 @@ def test_results_of_words_show_perplexity_beside_nats():
     ]
 
 
-def test_a_metric_of_one_scale_has_one_column():
-    assert cells(0.5, "") == ["0.5000"]
-    assert cells(1e-5, "") == ["1e-05"]
-
-
 def test_logs_get_the_second_scale_of_what_they_have():
     logs = {"loss": 4.0, "val_loss": 4.5}
     for name, log, function in (
@@ -55,7 +38,7 @@ def test_logs_get_the_second_scale_of_what_they_have():
     ):
         found = derived(logs, TASKS[name].METRIC)
         assert found == pytest.approx({log: function(4.0), f"val_{log}": function(4.5)})
-        assert TASKS[name].derived({"loss": 4.0}) == {log: found[log]}
+        assert derived({"loss": 4.0}, TASKS[name].METRIC) == {log: found[log]}
     assert derived(logs, TASKS["music"].METRIC) == {}
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import zoo
 from tests.project.files import ROOT
-from zoo.runs.report import cells
+from zoo.plain.scales import cells
 from zoo.runs.results import COLUMNS, needs_files, to_csv, to_markdown
 from zoo.tasks import TASKS
 

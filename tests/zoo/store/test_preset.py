@@ -9,8 +9,7 @@ import pytest
 
 import zoo
 from zoo.models import weights_file
-from zoo.store.check import check_preset
-from zoo.store.folder import read_metadata
+from zoo.store.check import check_preset, read_known_metadata
 from zoo.store.preset import check_preset_possible
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
@@ -192,7 +191,7 @@ def test_file_that_refers_to_another_file_is_refused(folder, tmp_path):
         (lambda m: m.update(seeds={"\x1b[2J": 1.0}), "a control character"),
         (lambda m: m["recipe"].update(units=2.5), "units is not int"),
         (lambda m: m["recipe"].update(window="all"), r"window is not int \| None"),
-        (lambda m: m.update(data=[]), "list indices"),
+        (lambda m: m.update(data=[]), "data is not what it must be"),
         (lambda m: m["recipe"].update(units=-1), "`units` must be at least 1"),
         (lambda m: m.update(recipe=[1]), "no recipe of char-lm"),
         (lambda m: m.update(references={"who": "1"}), "references"),
@@ -202,7 +201,7 @@ def test_file_that_refers_to_another_file_is_refused(folder, tmp_path):
 )
 def test_metadata_that_commands_cannot_work_with_are_refused(folder, change, words):
     rewrite(folder, "metadata.json", change)
-    for read in (zoo.from_preset, read_metadata):
+    for read in (zoo.from_preset, read_known_metadata):
         with pytest.raises(UserError, match=f"metadata.json is damaged: .*{words}"):
             read(folder)
 
@@ -299,7 +298,7 @@ def test_a_table_of_3000_columns_can_be_kept(forecaster, tmp_path):
     recipe = task.recipe_from(preset.metadata["recipe"])
     model = task.build_model(wide, recipe)
     facts = {**preset.metadata, "data": wide.describe()}
-    kept = zoo.Preset(model, task.processing(wide), facts)
+    kept = zoo.Preset(model, task.processing(wide, recipe), facts)
     check_preset_possible(model, kept.processing, facts)
     zoo.save_to_preset(tmp_path / "preset", kept)
     assert zoo.from_preset(tmp_path / "preset").processing == kept.processing

@@ -130,7 +130,7 @@ def test_a_length_that_is_no_number_says_nothing(server, url, path):
 
 
 def test_another_process_that_does_not_end_is_not_waited_for(url, path, monkeypatch):
-    monkeypatch.setattr("zoo.system.files.WAIT", 0.1)
+    monkeypatch.setattr("zoo.system.locks.WAIT", 0.1)
     path.parent.mkdir()
     with (
         FileLock(path.with_name(".file.lock")),

@@ -49,16 +49,25 @@ def test_every_package_of_the_extra_is_known():
     [
         ["--help"],
         ["--version"],
-        ["list"],
-        ["show", "echo-8"],
         ["train", "--help"],
         ["train", "forecasting", "--help"],
         ["tune", "char-lm", "--help"],
+        ["evaluate", "--help"],
+        ["pull", "--help"],
     ],
 )
 def test_what_only_tells_needs_no_extra(arguments):
     code, out, err = without(EXTRAS, *arguments)
     assert (code, err) == (0, "") and out
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "echo-8"]])
+def test_what_only_reads_needs_pydantic_alone(arguments):
+    code, out, err = without(EXTRAS.keys() - {"pydantic"}, *arguments)
+    assert (code, err) == (0, "") and out
+    code, out, err = without(["pydantic"], *arguments)
+    assert code == 1 and "pydantic is not installed. Install it with" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", [name for name in EXTRAS if name != "tensorflow"])

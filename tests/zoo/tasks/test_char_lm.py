@@ -7,7 +7,8 @@ import pytest
 from zoo.datasets import Text
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS, char_lm
-from zoo.tasks.char_lm import Characters, Recipe
+from zoo.tasks.char_lm import Recipe
+from zoo.texts.encoded import Characters
 
 TASK = TASKS["char-lm"]
 SMALL = Recipe(embedding=4, units=6, batch_size=2, window=5)

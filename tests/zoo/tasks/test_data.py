@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo.forecasting.inputs import pairs
 from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.series import Series
 from zoo.music.own_rolls import read_rolls
+from zoo.runs.evaluation import adapted
 from zoo.system.errors import UserError
 from zoo.tables.own_table import read_table
 from zoo.tasks import TASKS
@@ -86,10 +88,10 @@ def series(steps=200, columns=2):
 
 @pytest.mark.parametrize("base", ["season", "last"])
 def test_what_is_forecast_is_how_the_next_values_differ_from_the_naive_ones(base):
-    task, data = TASKS["forecasting"], series()
+    data = series()
     recipe = ForecastRecipe(horizon=4, season=6, base=base, window=10, batch_size=1)
     scaled = data.scaled()
-    (x,), (y,) = task._pairs(data, recipe, 0, 140)
+    (x,), (y,) = pairs(data, recipe, 0, 140)
     assert x.shape == (136, 2) and y.shape == (136, 4)
     for t in (0, 50, 135):
         np.testing.assert_allclose(x[t], scaled[t], rtol=1e-5)
@@ -109,7 +111,7 @@ def test_changes_are_from_a_season_before_and_from_the_last_value(columns):
     data = dataclasses.replace(data, targets=(2, 0))
     recipe = ForecastRecipe(horizon=4, season=6, inputs="changes", columns=columns)
     scaled = data.scaled()
-    x, y = task._pairs(data, recipe, 0, 140)
+    x, y = pairs(data, recipe, 0, 140)
     together = columns == "together"
     assert x.shape == ((1, 136, 6) if together else (2, 136, 2))
     assert y.shape == ((1, 136, 8) if together else (2, 136, 4))
@@ -134,17 +136,17 @@ def test_a_preset_reads_other_data_by_its_own_scaling():
     recipe = ForecastRecipe(units=1)
     metadata = {"task": "forecasting", "recipe": dataclasses.asdict(recipe)}
     model = task.build_model(known, recipe)
-    preset = zoo.Preset(model, task.processing(known), metadata)
+    preset = zoo.Preset(model, task.processing(known, recipe), metadata)
     other = dataclasses.replace(
         known, columns=("b", "a"), values=5 + 3 * known.values[:, ::-1], targets=(0, 1)
     )
-    read = task.adapted(other, preset)
+    read = adapted(other, preset)
     assert read.columns == ("a", "b") and read.targets == (1,)
     mean, deviation = known.scaling()
     expected = (5 + 3 * known.values - mean) / deviation
     np.testing.assert_allclose(read.scaled(), expected, rtol=1e-9)
     with pytest.raises(UserError, match="It has: c, a"):
-        task.adapted(dataclasses.replace(other, columns=("c", "a")), preset)
+        adapted(dataclasses.replace(other, columns=("c", "a")), preset)
 
 
 def test_naive_forecasts_repeat_the_season_and_the_last_value():
@@ -212,11 +214,12 @@ def test_every_fifth_case_of_a_class_validates(tmp_path):
     for part in ("TRAIN", "TEST"):
         (tmp_path / f"mine_{part}.ts").write_text(CASES)
     task = TASKS["classification"]
-    data = task.from_file(tmp_path / "mine_TRAIN.ts", task.recipe_for(None))
+    recipe = task.recipe_for(None)
+    data = task.from_file(tmp_path / "mine_TRAIN.ts", recipe)
     assert data.classes == ("a", "b")
     assert np.bincount(data.validation[1]).tolist() == [2, 2]
     assert np.bincount(data.train[1]).tolist() == [8, 8]
-    json.dumps(task.processing(data))
+    json.dumps(task.processing(data, recipe))
 
 
 def test_own_rolls_come_one_a_file(tmp_path):

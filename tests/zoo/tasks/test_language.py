@@ -1,7 +1,6 @@
 """What models of characters and of words do with a text of the user's own."""
 
 import dataclasses
-import types
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from zoo.datasets import Text
 from zoo.runs.fingerprint import digest
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.char_lm import Characters
+from zoo.texts.encoded import Characters
 from zoo.texts.ngrams import kneser_ney
 
 CHAR, WORD = TASKS["char-lm"], TASKS["word-lm"]
@@ -112,7 +111,7 @@ def test_the_weights_of_a_recipe_are_counted_before_they_are_made(tmp_path, task
         recipe = dataclasses.replace(task.recipe_for(None), units=300, **changes)
         size = data.vocabulary.size
         counted = task.weights(recipe, size)
-        counted += 0 if task.TIED else size * recipe.embedding
+        counted += task.lookups(recipe, size)
         made = task.build_model(data, recipe).count_params()
         # Biases are not counted.
         assert 0.98 * made < counted < made
@@ -172,20 +171,6 @@ def test_what_the_user_has_set_stays(tmp_path):
     for name in names:
         assert getattr(fitted, name) == getattr(usual, name)
     assert fitted.patience is None
-
-
-def test_unknown_characters_of_all_of_a_text_are_told(untrained):
-    data = Characters.of(Text("x", "to be", "to be!!", ""))
-    assert CHAR.remarks(data, untrained)[0].startswith("28.57% of the characters")
-    assert CHAR.remarks(data, untrained, "whole")[0].startswith("16.67%")
-
-
-def test_the_sample_begins_with_what_is_known(untrained, tmp_path, capsys):
-    data = Characters.of(Text("x", "!to be", "?!"), untrained.vocabulary)
-    run = types.SimpleNamespace(data=data, out=tmp_path)
-    CHAR.conclude(run, untrained)
-    assert (tmp_path / "sample.txt").read_text(encoding="utf-8").startswith("t")
-    assert "a sample, at temperature 0.8" in capsys.readouterr().out
 
 
 def test_a_preset_encodes_and_decodes(untrained):

@@ -11,12 +11,11 @@ import pytest
 
 import bptt_keras as bk
 import zoo
+from zoo.music.pieces import Rolls
 from zoo.runs.evaluation import evaluate, measure
 from zoo.runs.training import Run
 from zoo.tasks import TASKS
-from zoo.tasks.char_lm import Characters
-from zoo.tasks.music import Rolls
-from zoo.tasks.word_lm import WordText
+from zoo.texts.encoded import Characters, WordText
 
 EVERY = [(task.NAME, name) for task in TASKS.values() for name in task.DATASETS]
 QUICK = ("classification",)
@@ -128,7 +127,7 @@ def test_data_model_and_loss_go_together(loaded, name, dataset):
     task, data = TASKS[name], loaded(name, dataset)
     recipe = small_recipe(task, dataset)
     task.check(data, recipe)
-    json.dumps([data.describe(), task.processing(data)], allow_nan=False)
+    json.dumps([data.describe(), task.processing(data, recipe)], allow_nan=False)
     assert data.describe()["name"] == data.name == dataset
     model = task.build_model(data, recipe)
     for batches in (

@@ -9,12 +9,15 @@ import pytest
 import bptt_keras as bk
 import zoo
 from zoo.datasets import Text
+from zoo.products.kinds import product_of
 from zoo.runs.training import Run
 from zoo.system.errors import UserError
 from zoo.tasks import TASKS
-from zoo.tasks.word_lm import WordRecipe, WordText, build_model
+from zoo.tasks.word_lm import WordRecipe, build_model
+from zoo.texts.encoded import WordText
 
 TASK = TASKS["word-lm"]
+TEXTS = product_of(TASK)
 SMALL = WordRecipe(
     embedding=6, units=8, batch_size=4, window=10, epochs=2, dropout=0.5, seed=3
 )
@@ -169,7 +172,7 @@ def unwatched(monkeypatch):
 def test_perplexity_stands_beside_the_loss(tmp_path, unwatched):
     run = run_of(tmp_path, SMALL)
     preset = run.fit()
-    TASK.conclude(run, preset)
+    TEXTS.conclude(run.out, run.data, preset)
     history = json.loads((tmp_path / "history.json").read_text())
     np.testing.assert_allclose(history["val_ppl"], np.exp(history["val_loss"]))
     assert "| nats/word | perplexity |" in (tmp_path / "preset/README.md").read_text()
@@ -180,7 +183,7 @@ def test_perplexity_stands_beside_the_loss(tmp_path, unwatched):
 def test_a_preset_writes_words_that_it_knows():
     data = WordText.of(TEXT)
     model = TASK.build_model(data, SMALL)
-    preset = zoo.Preset(model, TASK.processing(data), metadata={})
+    preset = zoo.Preset(model, TASK.processing(data, SMALL), metadata={})
     text = zoo.generate(preset, "the cat", length=12)
     assert len(preset.vocabulary.encode(text)) == 12 and "<unk>" not in text
     assert zoo.generate(preset, "the cat", length=5) == preset.vocabulary.decode(
@@ -191,7 +194,7 @@ def test_a_preset_writes_words_that_it_knows():
     with pytest.raises(UserError, match="at least one word. Received: ' '"):
         zoo.generate(preset, " ", length=1)
     other = dataclasses.replace(TEXT, validation="the cow sat\n")
-    remark = TASK.remarks(WordText.of(other), preset)
+    remark = TEXTS.remarks(WordText.of(other), preset)
     assert remark[0].startswith("25.00% of the words are unknown")
 
 

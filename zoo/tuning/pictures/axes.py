@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.tuning.job import Job
+from zoo.tuning.job import Job, Trial
 from zoo.tuning.pictures.figures import short
 from zoo.tuning.pictures.scale import Scale, is_power_of_two, log_ticks, scale_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def number_axis(axes, job: Job, name: str, values: list) -> None:
+
+def number_axis(axes: Axes, job: Job, name: str, values: list) -> None:
     """Range, kind and ticks of a horizontal axis of numbers."""
     low, high, log, whole = range_of(job, name, values)
     if log:
@@ -24,6 +28,7 @@ def number_axis(axes, job: Job, name: str, values: list) -> None:
         room = (high / low) ** 0.04
         axes.set_xlim(low / room, high * room)
     else:
+        # matplotlib: put off.
         from matplotlib.ticker import MaxNLocator
 
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
@@ -43,10 +48,10 @@ def range_of(job: Job, name: str, values: list) -> tuple[float, float, bool, boo
     return low, high, log, all(isinstance(v, int) for v in every)
 
 
-def strips(axes, job: Job, name: str) -> dict:
+def strips(axes: Axes, job: Job, name: str) -> dict[str, float]:
     """A strip for each choice, with its median; returns the trials' places."""
     choices = [repr(choice) for choice in job.choices(name)]
-    groups = {choice: [] for choice in choices}
+    groups: dict[str, list[Trial]] = {choice: [] for choice in choices}
     for trial in job.trials:
         if name in trial.values:
             groups[repr(trial.values[name])].append(trial)
@@ -55,7 +60,7 @@ def strips(axes, job: Job, name: str) -> dict:
         for position, trial in enumerate(group):
             # Spread evenly whatever the number: multiples of the golden ratio.
             places[trial.name] = index + 0.44 * (position * 0.618034 % 1 - 0.5)
-        known = [trial.value for trial in group if trial.measured]
+        known = [trial.reached for trial in group if trial.measured]
         middle = float(np.median(known)) if known else math.inf
         if scale.inside(middle):
             axes.hlines(
@@ -67,7 +72,9 @@ def strips(axes, job: Job, name: str) -> dict:
     labels = [short(str(choice)) for choice in job.choices(name)]
     room = 2 * 38 / max(1, len(labels)) - 2  # characters that two neighbours have
     turned = any(len(a) + len(b) > room for a, b in pairwise(labels))
-    style = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    style: dict[str, Any] = {}
+    if turned:
+        style = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(range(len(labels)), labels, **style)
     axes.set_xlim(-0.6, max(1, len(labels)) - 0.4)
     return places
@@ -78,6 +85,7 @@ def round_marks(scale: Scale, whole: bool) -> list[float]:
     if scale.log:
         twos = whole and is_power_of_two(scale.low) and is_power_of_two(scale.high)
         return log_ticks(scale.low, scale.high, powers_of_two=twos)
+    # matplotlib: put off.
     from matplotlib.ticker import MaxNLocator
 
     marks = MaxNLocator(5, integer=whole).tick_values(scale.low, scale.high)

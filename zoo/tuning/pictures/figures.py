@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from zoo.runs.plots import shown
+from zoo.system.figures import shown
 from zoo.system.files import atomic_path
 from zoo.tuning.job import Job
 
-
-def figure_of(width: float, height: float):
-    """A figure without a window, in inches."""
-    # Imported late and without pyplot, as in `zoo.runs.plots`.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def label_of(job: Job) -> str:
@@ -34,9 +28,9 @@ def short(text: str, length: int = 16) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def legend(figure, every: Sequence) -> None:
+def legend(figure: Figure, every: Sequence[Axes]) -> None:
     """One legend for all axes below them, each entry once."""
-    entries = {}
+    entries: dict[str, Any] = {}
     for axes in every:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
@@ -51,7 +45,7 @@ def legend(figure, every: Sequence) -> None:
         )
 
 
-def save(figure, job: Job, path: str | os.PathLike) -> None:
+def save(figure: Figure, job: Job, path: str | os.PathLike) -> None:
     """Writes a figure as a PNG file, atomically, the job's title above it."""
     figure.suptitle(shown(job.title), parse_math=False)  # "$" may be in a name
     with atomic_path(path) as temporary:

@@ -57,6 +57,7 @@ def importance(job: Job) -> Importance:
     if len(trials) < FEWEST or not job.names:
         return Importance(len(trials), None)
     try:
+        # SciPy and scikit-learn: put off.
         from scipy.stats import rankdata
         from sklearn.ensemble import RandomForestRegressor
         from sklearn.inspection import permutation_importance

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from zoo.runs.plots import GREY, ORANGE
-from zoo.tuning.job import Job
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from zoo.system.figures import GREY, ORANGE, figure_of
+from zoo.tuning.job import Job, Trial
 from zoo.tuning.pictures.axes import range_of, round_marks
-from zoo.tuning.pictures.figures import figure_of, legend, short
+from zoo.tuning.pictures.figures import legend, short
 from zoo.tuning.pictures.scale import Scale, scale_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def parallel(job: Job):
+
+def parallel(job: Job) -> Figure:
     """The figure of `plot_parallel`."""
+    # matplotlib: put off.
     from matplotlib import colormaps
 
     names, scale, colors = job.names, scale_of(job), colormaps["viridis"]
@@ -22,9 +30,13 @@ def parallel(job: Job):
         shift = 0.012 * (index % 5 - 2)
         heights = [place(trial, shift) for place, _ in ways]
         if trial.measured:
-            height = scale.fraction(trial.value)
+            height = scale.fraction(trial.reached)
             badness = 1 - height if job.higher else height
-            style = {"color": colors(0.93 * badness), "alpha": 0.75, "linewidth": 1.1}
+            style: dict[str, Any] = {
+                "color": colors(0.93 * badness),
+                "alpha": 0.75,
+                "linewidth": 1.1,
+            }
             heights.append(height)
         else:
             style = {"color": GREY, "alpha": 0.6, "linewidth": 0.9, "linestyle": ":"}
@@ -54,14 +66,16 @@ def parallel(job: Job):
     return figure
 
 
-def _way(job: Job, name: str):
+def _way(
+    job: Job, name: str
+) -> tuple[Callable[[Trial, float], float], list[tuple[float, str]]]:
     """Of an axis of parallel coordinates: height of a trial, and ticks."""
     if not job.numeric(name):
         choices = [repr(choice) for choice in job.choices(name)]
         step = 1 / max(1, len(choices) - 1)
         base = 0.5 if len(choices) == 1 else 0.0
 
-        def place(trial, shift):
+        def place(trial: Trial, shift: float) -> float:
             if name not in trial.values:
                 return -0.12 + shift
             return base + step * choices.index(repr(trial.values[name])) + shift
@@ -75,7 +89,7 @@ def _way(job: Job, name: str):
         low, high, log, whole = range_of(job, name, values)
         scale = Scale(low, high, log)
 
-        def place(trial, shift):
+        def place(trial: Trial, shift: float) -> float:
             value = trial.values.get(name)
             if value is None:
                 return -0.12 + shift
@@ -89,14 +103,14 @@ def _way(job: Job, name: str):
 
 def _objective_ticks(job: Job, scale: Scale) -> list[tuple[float, str]]:
     ticks = [(scale.fraction(mark), f"{mark:g}") for mark in round_marks(scale, False)]
-    if any(trial.measured and not scale.inside(trial.value) for trial in job.trials):
+    if any(trial.measured and not scale.inside(trial.reached) for trial in job.trials):
         height, words = (0.0, "below") if job.higher else (1.0, "above")
         ticks = [tick for tick in ticks if abs(tick[0] - height) > 0.07]
         ticks.append((height, f"{words} {scale.at(height):.3g}"))
     return ticks
 
 
-def _beside(axes, x: float, height: float, text: str) -> None:
+def _beside(axes: Axes, x: float, height: float, text: str) -> None:
     axes.plot([x - 0.02, x + 0.02], [height] * 2, color="#444444", lw=0.8, zorder=4)
     axes.annotate(
         text,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.runs.plots import BLUE, GREY, ORANGE
+from zoo.system.figures import BLUE, GREY, ORANGE, figure_of, whole_numbers
 from zoo.tuning.job import ELIGIBLE, Job
 from zoo.tuning.pictures.axes import number_axis, strips
-from zoo.tuning.pictures.figures import figure_of, label_of, legend, save
+from zoo.tuning.pictures.figures import label_of, legend, save
 from zoo.tuning.pictures.importance import FEWEST, importance
 from zoo.tuning.pictures.parallel import parallel
 from zoo.tuning.pictures.view import View
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = 3  # panels in a row
 
@@ -68,7 +72,7 @@ def plot_progress(path: str | os.PathLike, job: Job) -> None:
     save(progress(job), job, path)
 
 
-def against(job: Job, names: Sequence[str] | None = None):
+def against(job: Job, names: Sequence[str] | None = None) -> Figure:
     """The figure of `plot_against`."""
     names = list(job.names if names is None else names)
     unknown = [name for name in names if name not in job.names]
@@ -102,14 +106,15 @@ def against(job: Job, names: Sequence[str] | None = None):
     return figure
 
 
-def importances(job: Job):
+def importances(job: Job) -> Figure:
     """The figure of `plot_importance`."""
     found = importance(job)
-    few = found.bars is None
+    measured = found.bars
+    few = measured is None
     figure = figure_of(8, 1.0 if few else 0.38 * len(job.names) + 1.4)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
-    if few:
+    if measured is None:
         words = (
             f"{found.trials} trial{'' if found.trials == 1 else 's'} with a result, "
             f"of {FEWEST} that are needed"
@@ -117,10 +122,10 @@ def importances(job: Job):
         axes.text(0, 0.5, words, va="center", color=GREY)
         axes.set_axis_off()
         return figure
-    bars = sorted(found.bars.items(), key=lambda item: item[1][0])
+    bars = sorted(measured.items(), key=lambda item: item[1][0])
     labels = [name for name, _ in bars]
     means, spreads = np.array([pair for _, pair in bars]).T
-    style = {"ecolor": GREY, "capsize": 2, "error_kw": {"linewidth": 1}}
+    style: dict[str, Any] = {"ecolor": GREY, "capsize": 2, "error_kw": {"linewidth": 1}}
     axes.barh(labels, means, xerr=spreads, color=BLUE, height=0.65, **style)
     axes.axvline(0, color="#444444", linewidth=0.8)
     axes.grid(axis="x", alpha=0.25)
@@ -138,7 +143,7 @@ def importances(job: Job):
     return figure
 
 
-def progress(job: Job):
+def progress(job: Job) -> Figure:
     """The figure of `plot_progress`."""
     figure = figure_of(8, 4.5)
     axes = figure.subplots()
@@ -148,13 +153,14 @@ def progress(job: Job):
     places = dict(zip(names, numbers, strict=True))
     view = View(job)
     view.draw(axes, places)
-    steps, best = [], None
+    steps: list[float] = []
+    best: float | None = None
     for trial in job.trials:
         counts = trial.measured and trial.status in ELIGIBLE
-        if counts and (best is None or job.better(trial.value, best)):
-            best = trial.value
+        if counts and (best is None or job.better(trial.reached, best)):
+            best = trial.reached
         seen = best is not None and view.scale.inside(best)
-        steps.append(best if seen else math.nan)
+        steps.append(best if best is not None and seen else math.nan)
         if len(trial.seeds) > 1 and trial.measured:
             ends = [view.scale.place(f(trial.seeds)) for f in (min, max)]
             axes.vlines(places[trial.name], *ends, color=BLUE, linewidth=1, alpha=0.6)
@@ -169,7 +175,7 @@ def progress(job: Job):
             zorder=2,
         )
     axes.set(xlabel="trial", ylabel=label_of(job))
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    whole_numbers(axes)
     axes.set_xlim(min(numbers, default=0) - 0.6, max(numbers, default=0) + 0.6)
     legend(figure, [axes])
     return figure

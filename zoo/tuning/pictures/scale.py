@@ -60,7 +60,7 @@ def scale_of(job: Job) -> Scale:
     Args:
         job: The job. Without values its axis is from 0 to 1.
     """
-    values = [trial.value for trial in job.trials if trial.measured]
+    values = [trial.reached for trial in job.trials if trial.measured]
     if not values:
         values = [v for v in job.references.values() if math.isfinite(v)] or [0.0, 1.0]
     log = min(values) > 0 and not job.higher
@@ -107,7 +107,7 @@ def log_ticks(low: float, high: float, *, powers_of_two: bool = False) -> list[f
     return [low, high]
 
 
-def is_power_of_two(value) -> bool:
+def is_power_of_two(value: float) -> bool:
     """Whether the value is an int and a power of two."""
     return isinstance(value, int) and value > 0 and value & (value - 1) == 0
 

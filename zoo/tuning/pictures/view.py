@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from zoo.runs.plots import BLUE, GREY, ORANGE
+from zoo.system.figures import BLUE, GREY, ORANGE
 from zoo.tuning.job import Job, Trial
 from zoo.tuning.pictures.scale import log_ticks, scale_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 RED = "#b3261e"
 # Status -> marker, filled or not.
@@ -25,7 +30,7 @@ class View:
 
     def __init__(self, job: Job):
         self.job, self.scale = job, scale_of(job)
-        values = [trial.value for trial in job.trials if trial.measured]
+        values = [trial.reached for trial in job.trials if trial.measured]
         self.empty = not values
         self.beyond = any(not self.scale.inside(value) for value in values)
         top = 1.08
@@ -37,7 +42,7 @@ class View:
         self.bottom = self.scale.at(-0.15 if self.beyond and job.higher else -0.08)
         self.edge = self.scale.at(-0.08 if job.higher else 1.08)
 
-    def draw(self, axes, places: dict) -> None:
+    def draw(self, axes: Axes, places: Mapping[str, float]) -> None:
         """Draws all trials of which `places` has the other coordinate, by name."""
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
@@ -69,9 +74,11 @@ class View:
                 bbox={"color": "white", "pad": 2},
             )
 
-    def _status(self, axes, status: str, shown: list[Trial], places: dict) -> None:
+    def _status(
+        self, axes, status: str, shown: list[Trial], places: Mapping[str, float]
+    ) -> None:
         trials = [t for t in shown if t.status == status and t.measured]
-        trials = [t for t in trials if self.scale.inside(t.value)]
+        trials = [t for t in trials if self.scale.inside(t.reached)]
         marker, filled = MARKS[status]
         color = GREY if status == "pruned" else BLUE
         if trials:
@@ -87,8 +94,8 @@ class View:
                 zorder=3,
             )
 
-    def _beyond(self, axes, shown: list[Trial], places: dict) -> None:
-        outside = [t for t in shown if t.measured and not self.scale.inside(t.value)]
+    def _beyond(self, axes, shown: list[Trial], places: Mapping[str, float]) -> None:
+        outside = [t for t in shown if t.measured and not self.scale.inside(t.reached)]
         if outside:
             end = self.scale.low if self.job.higher else self.scale.high
             axes.scatter(
@@ -102,7 +109,7 @@ class View:
                 zorder=3,
             )
 
-    def _failures(self, axes, shown: list[Trial], places: dict) -> None:
+    def _failures(self, axes, shown: list[Trial], places: Mapping[str, float]) -> None:
         if self.failed is None:
             return
         axes.axhspan(self.band, self.top, color="#f3e9e8", linewidth=0, zorder=0)
@@ -119,12 +126,12 @@ class View:
                 zorder=3,
             )
 
-    def _best(self, axes, places: dict) -> None:
+    def _best(self, axes, places: Mapping[str, float]) -> None:
         best = self.job.best
         if best is not None and best.name in places:
             axes.scatter(
                 [places[best.name]],
-                [self.scale.place(best.value)],
+                [self.scale.place(best.reached)],
                 s=150,
                 marker="*",
                 color=ORANGE,
@@ -147,8 +154,9 @@ class View:
                 axes.plot([], [], " ", label=f"{label} ({where} the picture)")
 
 
-def _within(axis, low: float, high: float) -> None:
+def _within(axis: Any, low: float, high: float) -> None:
     """Ticks of a plain axis between two values only."""
+    # matplotlib: put off.
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
     ticks = MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)

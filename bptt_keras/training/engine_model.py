@@ -1,0 +1,356 @@
+"""A Keras model that is run by an engine, batch by batch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from bptt_keras.keras_internals import compiled_loss, compiled_metrics, loss_tracker
+from bptt_keras.training.assertions import plain_errors
+from bptt_keras.training.clipping.optimizer import find_clipped
+from bptt_keras.training.engine import Engine
+from bptt_keras.training.intake.checks import check_fit
+from bptt_keras.training.intake.expected import Expected
+from bptt_keras.training.intake.order import rows_of_batches
+from bptt_keras.training.intake.pipeline import PromptStrategy
+from bptt_keras.training.intake.ragged_padding import pad_dataset
+from bptt_keras.training.intake.shapes import check_shapes
+from bptt_keras.training.intake.taking import take_batch
+from bptt_keras.training.measures.live import Live, results_of
+from bptt_keras.training.modes import Call
+from bptt_keras.training.options import Compilation, Options
+from bptt_keras.training.steps import StepFunction
+from bptt_keras.training.wrapper import ModelWrapper
+from bptt_keras.types import Structure
+
+
+class EngineModel(ModelWrapper):
+    """A Keras model whose steps are those of an `Engine`.
+
+    A subclass sets the engine in its constructor, and another one when options change.
+    """
+
+    _options: Options
+    _engine: Engine
+    _live: Live | None
+    _live_metrics: dict[str, keras.metrics.Metric]
+    # Keras forgets them in `compile`.
+    train_function: Callable[..., Any] | None
+    test_function: Callable[..., Any] | None
+    predict_function: Callable[..., Any] | None
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._steps: dict[str, StepFunction] = {}
+        # True from `restore_state` until the next `fit`, which then goes on.
+        self._keeps_state = False
+
+    # --- The engine ------------------------------------------------------------
+
+    def _compilation(self, jit_compile: bool | str, loss: Any) -> Compilation:
+        return Compilation(
+            jit_compile=jit_compile,
+            run_eagerly=self.run_eagerly,
+            loss=loss,
+            # Keras sets it in `compile`, which prediction does not need.
+            optimizer=getattr(self, "optimizer", None),
+            losses=compiled_loss(self),
+            metrics=compiled_metrics(self),
+            loss_tracker=loss_tracker(self),
+        )
+
+    def _new_engine(self, jit_compile: bool | str, loss: Any) -> Engine:
+        return Engine(
+            self.model,
+            self._options,
+            self._compilation(jit_compile, loss),
+            live=self._live,
+            compute_metrics=self.compute_metrics,
+        )
+
+    def _renew(self, **changes: Any) -> None:
+        """Lets the next batch be traced anew, with options as they are now."""
+        known = self._engine.compilation
+        asked = {"jit_compile": known.jit_compile, "loss": known.loss, **changes}
+        self._engine = self._engine.renewed(self._options, self._compilation(**asked))
+        for steps in self._steps.values():
+            steps.clear()
+
+    # --- Single batches --------------------------------------------------------
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One batch of training, as in Keras: a whole sequence, window by window.
+
+        Args:
+            x: Inputs of one batch: arrays `(rows, time, ...)`, sequences of different
+                lengths, or `{"inputs": ..., "reset": ...}` and the like.
+            y: Targets of the batch, as for `fit`.
+            sample_weight: Weights of the batch, as for `fit`.
+            class_weight: As for `fit`.
+            return_dict: As in Keras.
+
+        Returns:
+            As in Keras: the loss, or a list or dict of loss and metrics.
+
+        Raises:
+            ValueError: If the data cannot be trained on; the message says why.
+        """
+        check_fit(self._expected(), x, y, class_weight=class_weight)
+        x, y, sample_weight = take_batch(self._expected(), x, y, sample_weight)
+        self._expect("fit", x, None, class_weight)
+        with self._recovering():
+            return super().train_on_batch(
+                x, y, sample_weight, class_weight, return_dict
+            )
+
+    def test_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One batch of evaluation, as in Keras. `reset` flags say what continues.
+
+        Args:
+            x: As for `train_on_batch`.
+            y: As for `train_on_batch`.
+            sample_weight: As for `train_on_batch`.
+            return_dict: As in Keras.
+
+        Returns:
+            As in Keras: the loss, or a list or dict of loss and metrics.
+
+        Raises:
+            ValueError: If the data cannot be evaluated on; the message says why.
+        """
+        x, y, sample_weight = take_batch(self._expected(), x, y, sample_weight)
+        self._expect("evaluate", x, None)
+        with self._recovering():
+            return super().test_on_batch(x, y, sample_weight, return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """One batch of prediction, as in Keras. `reset` flags say what continues.
+
+        Args:
+            x: As for `train_on_batch`.
+
+        Returns:
+            The outputs. Of sequences of different lengths those at each timestep come
+            padded.
+
+        Raises:
+            ValueError: If the data cannot be predicted on; the message says why.
+        """
+        x, _, _ = take_batch(self._expected(), x)
+        self._expect("predict", x, None)
+        with self._recovering():
+            return super().predict_on_batch(x)
+
+    # --- State -----------------------------------------------------------------
+
+    def reset_state(self) -> None:
+        """Forgets the carried state: the next training batch starts afresh.
+
+        Gradients of windows that still wait for an update (`update` other than
+        `"window"`) are forgotten as well.
+        """
+        self._keeps_state = False
+        self._engine.clear("fit")
+
+    def snapshot_state(self) -> Structure:
+        """What training carries from batch to batch, apart from all weights.
+
+        Returns:
+            Structure of NumPy arrays, `None` before the first batch: the state of
+            each row, its place in its stream and its key, and with a `stride` less
+            than the window the timesteps that later windows reach.
+        """
+        return self._engine.snapshot()
+
+    def restore_state(self, snapshot: Structure) -> None:
+        """Lets training go on from a snapshot.
+
+        The next batch with `reset` or `key` continues from there, also if it is the
+        first of the next `fit`, which otherwise starts afresh.
+
+        Args:
+            snapshot: What `snapshot_state` returned, of this trainer or one like it.
+
+        Raises:
+            ValueError: If it does not fit.
+        """
+        self._engine.restore(snapshot)
+        self._keeps_state = snapshot is not None
+
+    # --- What Keras calls ------------------------------------------------------
+
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
+        """As in Keras: a function of an iterator, one trace a kind of data.
+
+        Args:
+            force: Whether it is made anew.
+        """
+        if self.train_function is None or force:
+            self.train_function = self._function_of("fit", self.train_step)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Callable[..., Any]:
+        """As `make_train_function`.
+
+        Args:
+            force: Whether it is made anew.
+        """
+        if self.test_function is None or force:
+            self.test_function = self._function_of("evaluate", self.test_step)
+        return self.test_function
+
+    def make_predict_function(self, force: bool = False) -> Callable[..., Any]:
+        """As `make_train_function`, of a list of batches.
+
+        Args:
+            force: Whether it is made anew.
+        """
+        if self.predict_function is None or force:
+            made = self._function_of("predict", self.predict_step)
+            self.predict_function = made.on_each
+        return self.predict_function
+
+    def _function_of(self, name: str, step: Callable[..., Any]) -> StepFunction:
+        self._steps[name] = StepFunction(
+            step,
+            lambda spec: None if self.run_eagerly else self._engine.prepare(name, spec),
+            repeats=lambda: self.steps_per_execution,
+            eager=lambda: self.run_eagerly,
+            variant=lambda: self._engine.rows_vary(name),
+        )
+        return self._steps[name]
+
+    def train_step(self, data: Structure) -> dict[str, Any]:
+        """All windows of one batch: forward, tape, clip, update, detach.
+
+        Args:
+            data: `(x, y)` or `(x, y, sample_weight)`, tensors.
+
+        Returns:
+            `{name: value}` of the loss and all metrics.
+        """
+        self._engine.train(data)
+        self.built = True
+        return self.get_metrics_result()
+
+    def test_step(self, data: Structure) -> dict[str, Any]:
+        """All windows of one batch: forward, loss and metrics.
+
+        Args:
+            data: As for `train_step`.
+
+        Returns:
+            `{name: value}` of the loss and the metrics.
+        """
+        self._engine.test(data)
+        self.built = True
+        results = self.get_metrics_result()
+        return {k: v for k, v in results.items() if k not in self._live_metrics}
+
+    def predict_step(self, data: Structure) -> Structure:
+        """All windows of one batch: outputs.
+
+        Args:
+            data: `x` or `(x,)`, tensors.
+
+        Returns:
+            The outputs, `(rows, time, ...)` or `(rows, ...)`.
+        """
+        outputs = self._engine.predict(data)
+        self.built = True
+        return outputs
+
+    def compute_metrics(
+        self, x: Structure, y: Structure, y_pred: Structure, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Updates the compiled metrics, as in Keras, with timesteps for samples.
+
+        Args:
+            x: Inputs of a window.
+            y: Targets at its new timesteps, structured like the outputs.
+            y_pred: The outputs there.
+            sample_weight: Weights of those timesteps, structured like the outputs, or
+                `None`.
+
+        Returns:
+            `{name: value}` of all metrics.
+        """
+        self._engine.show_metrics(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """`{name: value}` of the loss and all metrics, as in Keras."""
+        if self._live is None:
+            return super().get_metrics_result()
+        clipped = find_clipped(self.optimizer)
+        skips = clipped is not None and clipped.skip_nonfinite
+        others = [m for m in self.metrics if m.name not in self._live_metrics]
+        return results_of(others) | self._live.results(skips=skips)
+
+    @property
+    def answers_at_each_step(self) -> bool | None:
+        """Whether outputs have a time axis; `None` before the first batch."""
+        setup = self._engine.setup
+        return None if setup is None else setup.model.traits.sequence_output
+
+    def _expected(self) -> Expected:
+        """What data must fit."""
+        setup = self._engine.setup
+        return Expected(
+            model=self.model,
+            output_names=self.output_names,
+            outputs=None if setup is None else setup.model.traits.outputs,
+            sequence_output=self.answers_at_each_step,
+            window=self._options.schedule.evaluation_window,
+            burn_in=self._options.burn_in,
+        )
+
+    @property
+    def distribute_strategy(self) -> Any:
+        """Keras' strategy; by it, Keras makes the iterators of its data."""
+
+        def prepared(dataset: tf.data.Dataset) -> tf.data.Dataset:
+            dataset = pad_dataset(dataset, self.model, self._expected().window)
+            data = keras.utils.unpack_x_y_sample_weight(dataset.element_spec)
+            check_shapes(self._expected(), *data)
+            return dataset
+
+        return PromptStrategy(super().distribute_strategy, prepared)
+
+    @contextlib.contextmanager
+    def _recovering(self) -> Iterator[None]:
+        """Within: errors are plain, and a step that failed is traced anew next time.
+
+        TensorFlow does not trace a function again that failed in its first trace, and
+        a refusal there would outlast its cause.
+        """
+        try:
+            with plain_errors():
+                yield
+        except BaseException:
+            self.train_function = self.test_function = self.predict_function = None
+            raise
+
+    def _expect(
+        self, name: str, x: Any, batch_size: int | None, class_weight: Any = None
+    ) -> None:
+        """Tells the engine what is known of the batches to come."""
+        rows = tuple(rows_of_batches(x, batch_size))
+        self._engine.expect(name, Call(rows, class_weight is not None))

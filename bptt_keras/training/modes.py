@@ -1,0 +1,253 @@
+"""How training, evaluation and prediction run, each chosen at its first batch."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from bptt_keras.training.batches.batch import Batch
+from bptt_keras.training.building import ExaminedModel
+from bptt_keras.training.measures.live import Live
+from bptt_keras.training.measures.tally import Tally
+from bptt_keras.training.options import Compilation, Options
+from bptt_keras.training.programs.allocator import keep_freed_memory
+from bptt_keras.training.programs.padding import Sizes
+from bptt_keras.training.programs.shards import choose_shards, is_small
+from bptt_keras.training.programs.window import Programs
+from bptt_keras.training.programs.xla import why_batch_refused, why_window_refused
+from bptt_keras.training.windows.carry import Carry
+from bptt_keras.training.windows.evaluation import Evaluation, Prediction
+from bptt_keras.training.windows.learning import Learning
+from bptt_keras.training.windows.updates import Updates
+from bptt_keras.types import Structure
+
+NAMES = ("fit", "evaluate", "predict")
+
+
+class Call(NamedTuple):
+    """What is known beforehand of the data of `fit`, `evaluate` or `predict`.
+
+    Fields:
+        rows: Numbers of rows of the batches, the usual one first; empty where only
+            their tensors know.
+        weighs_classes: Whether they come with `class_weight`.
+    """
+
+    rows: tuple[int, ...] = ()
+    weighs_classes: bool = False
+
+
+class Mode(NamedTuple):
+    """What training, evaluation and prediction each have of their own.
+
+    Fields:
+        programs: What is compiled, by XLA or not.
+        windows: `Learning`, `Evaluation` or `Prediction`: runs the windows of a batch.
+        carry: The state between two batches.
+        why_one_shard: `None`, or why the rows of a batch stay together.
+        refusal: `None`, or why XLA does not compile the programs.
+        keeps_memory: Whether memory that a window frees is kept for the next one.
+    """
+
+    programs: Programs
+    windows: Any
+    carry: Carry
+    why_one_shard: str | None
+    refusal: str | None
+    keeps_memory: bool
+
+
+class ModeMaker:
+    """Makes a mode: chooses whether XLA compiles it, and into how many programs.
+
+    Args:
+        name: `"fit"`, `"evaluate"` or `"predict"`.
+        batch: `Batch` like those to come.
+        model: The model, examined.
+        tally: Losses and metrics that windows are added to; `None` if there are none.
+        options: The trainer's options.
+        compilation: What the trainer was compiled with.
+        live: Records each update, or `None`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        batch: Batch,
+        *,
+        model: ExaminedModel,
+        tally: Tally | None,
+        options: Options,
+        compilation: Compilation,
+        live: Live | None,
+    ):
+        self._name = name
+        self._batch = batch
+        self._model = model
+        self._traits = model.traits
+        self._tally = tally
+        self._metrics = None if tally is None else tally.metrics
+        self._options = options
+        self._compilation = compilation
+        self._live = live
+        self._trains = name == "fit"
+        self._size = options.schedule.evaluation_window
+
+    def make(self, rows: int | None) -> Mode:
+        """The mode.
+
+        Args:
+            rows: Usual number of rows of a batch, or `None` if it is not known.
+
+        Raises:
+            ValueError: If the trainer's options contradict what the model is.
+        """
+        keeps_memory = keep_freed_memory()
+        if self._trains:
+            check_options(self._options, self._model)
+        shards, reason = choose_shards(self._options.shards, self._traits)
+        jit_compile = self._compilation.jit_compile
+        xla = jit_compile in (True, "auto") and not self._compilation.run_eagerly
+        refusal, made = None, None
+        if xla and self._is_short_work(rows):
+            made = self._in_one_program()
+        if made is not None:
+            if self._options.shards == "auto":
+                reason = reason or "a timestep is little work"
+        else:
+            made = self._made(xla=xla, shards=shards)
+            if xla and jit_compile == "auto":
+                refusal = why_window_refused(
+                    made[0], self._model.step, self._batch, self._size, self._name
+                )
+            if refusal is not None:
+                made = self._made(xla=False, shards=shards)
+        return Mode(*made, self._carry(), reason, refusal, keeps_memory)
+
+    def _is_short_work(self, rows: int | None) -> bool:
+        """Whether one program for many windows is expected to be faster."""
+        step, rows = self._model.step, self._batch.inputs[0].shape[0] or rows
+        # Without a state nothing would wait for the checks.
+        serves = self._traits.sequence_output and bool(step.layers)
+        wanted = self._options.shards in ("auto", 1)
+        return serves and wanted and is_small(step.model, rows, self._name)
+
+    def _in_one_program(self) -> tuple[Programs, Any] | None:
+        """What runs many windows as one program, or `None` if XLA cannot compile it.
+
+        Metrics that must leave timesteps out cannot be part of it.
+        """
+        length, metrics = self._batch.known_length, self._metrics
+        made = self._made(xla=True, shards=1)
+        in_one = made[1].in_one
+        if in_one is None:
+            return None
+        if length is not None and self._name != "predict":
+            length = max(length - self._options.burn_in, 0)
+        steps = in_one.steps(length)
+        if metrics is not None:
+            metrics.selected = False
+        if not steps or why_batch_refused(in_one, self._model.step, self._batch, steps):
+            return None
+        if metrics is not None and metrics.selected:
+            return None
+        in_one.on = True
+        return made
+
+    def _made(self, *, xla: bool, shards: int) -> tuple[Programs, Any]:
+        """Programs, and what runs windows with them."""
+        size, traits, tally = self._size, self._traits, self._tally
+        schedule = self._options.schedule
+        programs = Programs(
+            self._model.step,
+            self._model.inputs,
+            traits,
+            None if tally is None else tally.losses,
+            self._compilation.optimizer,
+            needs_outputs=self._metrics is not None,
+            apart=self._trains and self._keeps_gradients_apart(),
+            xla=xla,
+            eagerly=self._compilation.run_eagerly,
+            shards=shards,
+            sizes=Sizes(
+                size,
+                # Training alone has windows of random length.
+                schedule.longest if self._trains else size,
+                on=xla and traits.why_padding_counts is None,
+            ),
+        )
+        if tally is None or self._name == "predict":
+            return programs, Prediction(programs, size, traits.outputs)
+        if self._name == "evaluate":
+            return programs, Evaluation(programs, size, tally.add, self._collected())
+        learning = Learning(
+            programs,
+            schedule,
+            self._options.recomputation,
+            Updates(programs, self._options.update, self._live),
+            perturb=self._options.perturbation,
+            count=tally.add,
+            collected=self._collected(),
+        )
+        return programs, learning
+
+    def _collected(self) -> Structure:
+        """Specification of the outputs, if a metric needs those of whole batches."""
+        whole = [] if self._metrics is None else self._metrics.whole
+        if not whole or not self._traits.sequence_output:
+            return None
+        schedule = self._options.schedule
+        if self._trains and (schedule.random or schedule.lead):
+            raise ValueError(
+                f"Metrics that look along time need whole sequences, and windows that "
+                f"overlap or have random lengths have their outputs in pieces. "
+                f"Received: {whole}. Write them for single timesteps, or give them to "
+                f"a trainer that evaluates."
+            )
+        return self._traits.outputs
+
+    def _keeps_gradients_apart(self) -> bool:
+        """Whether each output needs a gradient of its own, averaged over windows."""
+        several = len(tf.nest.flatten(self._traits.outputs)) > 1
+        return several and self._options.update != "window"
+
+    def _carry(self) -> Carry:
+        options = self._options
+        overlaps = self._traits.sequence_output and not options.burn_in
+        reaches_back = self._trains and overlaps and options.schedule.lead > 0
+        return Carry(self._model.step, self._batch, reaches_back=reaches_back)
+
+
+def check_options(options: Options, model: ExaminedModel) -> None:
+    """Raises if a trainer's options contradict what its model is.
+
+    Args:
+        options: The trainer's options.
+        model: Its model, examined.
+
+    Raises:
+        ValueError: Names the option.
+    """
+    schedule, traits = options.schedule, model.traits
+    if not traits.sequence_output and schedule.lead:
+        raise ValueError(
+            f"With one loss at the end of a sequence there is one window a sequence. "
+            f"Received: stride={schedule.stride}. Leave `stride` out."
+        )
+    stepwise = schedule.stepwise
+    if not stepwise and options.recomputation is None:
+        return
+    option = f"window={type(schedule).__name__}" if stepwise else "recompute"
+    several = len(tf.nest.flatten(traits.outputs)) > 1
+    if several and options.update != "window":
+        raise ValueError(
+            f"`{option}` averages several outputs together, but over several windows "
+            f"each has an average of its own. Received: update={options.update!r}. "
+            f"Use `update='window'`."
+        )
+    if traits.why_not_in_parts:
+        raise ValueError(
+            f"`{option}` runs a window in parts, and this model's result would depend "
+            f"on them: {traits.why_not_in_parts}."
+        )

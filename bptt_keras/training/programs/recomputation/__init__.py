@@ -1,0 +1,1 @@
+"""Gradients of a window in segments, whose states are computed once more."""

@@ -1,0 +1,38 @@
+"""What a compiled program returns for one window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from bptt_keras.training.measures.averages import Term
+from bptt_keras.types import State, Structure, Tensor
+
+
+class WindowResult(NamedTuple):
+    """What a program returns for one window; each fills in what it computes.
+
+    Fields:
+        state: State after the window, or where the next one resumes.
+        buffers: New values of the model's buffers.
+        ids_valid: `{Embedding layer name: scalar boolean}`.
+        outputs: The model's outputs at the new timesteps, or `None` where they are
+            not needed.
+        masks: Flat list of what the model itself masks of the outputs, or `None`
+            likewise.
+        terms: A `Term` for each output that has a loss; without targets, none.
+        loss: Scalar: the objective, including regularisation and other `add_loss`
+            terms. `None` without targets.
+        gradients: One tensor (or `None`) for each trainable variable. Where outputs
+            are averaged separately: a list of such lists, one for each output and one
+            for the losses that the model adds. `None` after a forward pass.
+    """
+
+    state: State
+    buffers: list[Tensor]
+    ids_valid: dict[str, Tensor]
+    outputs: Structure = None
+    masks: list[Tensor | None] | None = None
+    terms: Sequence[Term] = ()
+    loss: Tensor | None = None
+    gradients: list[Any] | None = None

@@ -1,0 +1,109 @@
+"""Gradients of several windows, summed until the time of an update has come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from bptt_keras.training.programs.window import Programs
+from bptt_keras.types import Tensor
+
+
+class GradientSums:
+    """Weighted sums of gradients, in variables.
+
+    Args:
+        programs: The trainer's `Programs` for training.
+    """
+
+    def __init__(self, programs: Programs):
+        def zeros(shape: Any = ()) -> tf.Variable:
+            return tf.Variable(tf.zeros(shape), trainable=False)
+
+        groups = len(programs.losses) + 1 if programs.apart else 1
+        with tf.init_scope():
+            self._sums = [
+                [zeros(v.shape) for v in programs.variables] for _ in range(groups)
+            ]
+            self._weights = [zeros() for _ in range(groups)]
+            self._rate, self._windows = zeros(), zeros()
+        self._present: list[bool] = []
+        self._add = programs.compiled(_add_weighted)
+
+    @property
+    def windows(self) -> Tensor:
+        """Number of windows that have been summed."""
+        return self._windows.read_value()
+
+    @property
+    def mean_rate(self) -> Tensor:
+        """Mean of their factors of the learning rate."""
+        return self._rate / self._windows
+
+    def add(
+        self,
+        groups: list[Any],
+        weights: list[Tensor],
+        *,
+        counts: Tensor,
+        rate: Tensor,
+    ) -> None:
+        """Adds the gradients of a window.
+
+        Args:
+            groups: Lists of gradients, one for each output and one for the losses that
+                the model adds where outputs are averaged separately, else one.
+            weights: Their weights.
+            counts: Scalar boolean: whether the window has any weight.
+            rate: Factor of the learning rate.
+        """
+        # Known while tracing: what no loss depends on has no gradient.
+        self._present = [
+            any(g is not None for g in of_variable)
+            for of_variable in zip(*groups, strict=True)
+        ]
+        for sums, group, of_group, weight in zip(
+            self._sums, groups, self._weights, weights, strict=True
+        ):
+            summed = self._add([s.read_value() for s in sums], group, weight)
+            for variable, value in zip(sums, summed, strict=True):
+                variable.assign(value)
+            of_group.assign_add(weight)
+        valid = tf.cast(counts, tf.float32)
+        self._rate.assign_add(valid * rate)
+        self._windows.assign_add(valid)
+
+    def mean(self) -> list[Tensor | None]:
+        """The sum over groups of their weighted means, variable by variable."""
+        return [
+            tf.add_n(
+                [
+                    tf.math.divide_no_nan(sums[index].read_value(), weight)
+                    for sums, weight in zip(self._sums, self._weights, strict=True)
+                ]
+            )
+            if present
+            else None
+            for index, present in enumerate(self._present)
+        ]
+
+    def clear(self) -> None:
+        """Forgets all of them."""
+        for variable in [
+            *sum(self._sums, []),
+            *self._weights,
+            self._rate,
+            self._windows,
+        ]:
+            variable.assign(tf.zeros_like(variable))
+
+
+def _add_weighted(
+    sums: list[Tensor], gradients: list[Tensor | None], weight: Tensor
+) -> list[Tensor]:
+    # What weighs nothing may be NaN.
+    return [
+        s if g is None else tf.where(weight > 0, s + weight * tf.cast(g, s.dtype), s)
+        for s, g in zip(sums, gradients, strict=True)
+    ]

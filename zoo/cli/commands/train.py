@@ -1,0 +1,188 @@
+"""`bptt-zoo train TASK`: trains a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Annotated, Any
+
+from zoo.cli.options import Keyword, add_option, flag_of
+from zoo.cli.parser import Parser
+from zoo.cli.shared import JIT, Jit
+from zoo.cli.task_command import (
+    TaskCommand,
+    TaskOptions,
+    choices_of,
+    load_data,
+    recipe_words,
+    starting_recipe,
+)
+from zoo.cli.training import fit
+from zoo.plain.annotations import annotations_of
+from zoo.products.kinds import product_of
+from zoo.recipes.recipe import Training
+from zoo.store.check import read_known_metadata
+from zoo.store.files import PresetFiles
+from zoo.store.hub import locate_files
+from zoo.system.errors import UserError
+from zoo.system.locks import alone_in
+from zoo.system.output import leaves_no_empty_folder, prepare_output
+from zoo.system.quiet import import_tensorflow
+from zoo.tasks.task import Task
+
+_METAVARS = {int: "N", float: "X", str: "NAME"}
+# 0 says that there is none at all.
+_ZERO_IS_NONE = ("clip", "window", "mean_window", "average_after", "patience")
+# Of a preset's recipe these may change, and still its model is the same.
+_FREE = frozenset({"batch_size", "window", "epochs"})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options(TaskOptions):
+    """The options of all tasks."""
+
+    out: Annotated[str, Keyword("folder for everything written", "DIR")]
+    overwrite: Annotated[bool, Keyword("allow an --out that is not empty")] = False
+    recipe: Annotated[
+        str | None,
+        Keyword(
+            "a recipe that `bptt-zoo tune` has written; options change it",
+            "FILE",
+            group="recipe",
+        ),
+    ] = None
+    start: Annotated[
+        str | None,
+        Keyword(
+            "begin with the weights, the recipe and the vocabulary or scaling of a "
+            "preset; options that keep the model change the rest",
+            "PRESET",
+            flag="--from",
+            group="recipe",
+        ),
+    ] = None
+    jit: Jit = "auto"
+
+
+def fill_recipe(parser: Parser, task: Task) -> None:
+    """Adds the fields of a task's recipe."""
+    group = parser.group("recipe")
+    words, choices = recipe_words(task), choices_of(task)
+    for name, annotation in annotations_of(type(task.recipe_for(None))).items():
+        add_option(
+            group,
+            flag_of(name),
+            annotation.kind,
+            words[name],
+            name=name,
+            choices=choices.get(name),
+            metavar=_METAVARS[annotation.kind],
+        )
+
+
+@leaves_no_empty_folder
+def train(options: Options) -> None:
+    """Trains a model, writes everything below `--out`, prints result and sample."""
+    task = options.task
+    start = None if options.start is None else _start(options)
+    recipe, stays = _recipe(options, start)
+    out = prepare_output(options.out, overwrite=options.overwrite)
+    origin = origin_of(options)
+    if options.data is None:
+        import_tensorflow()
+    data = load_data(task, recipe, **places(origin))
+    if getattr(data, "table", None) is not None:
+        print(data.table.summary)
+    if options.data is not None and options.recipe is None:
+        recipe = task.fitted(data, recipe, stays)
+    if start is None:
+        task.check(data, recipe)
+    import_tensorflow()
+    # Put off: they import TensorFlow.
+    from zoo.runs.evaluation import adapted
+    from zoo.runs.training import WRITTEN, Run
+    from zoo.store.preset import load_preset
+
+    preset = None if start is None else load_preset(start)
+    if preset is not None:
+        data = adapted(data, preset)
+        task.check(data, recipe)
+        for line in product_of(task).remarks(data, preset):
+            print(line)
+    with alone_in(out):
+        prepare_output(out, overwrite=True, names=WRITTEN)
+        jit = JIT[options.jit]
+        fit(Run(task, data, recipe, out, jit=jit, origin=origin, start=preset))
+
+
+def origin_of(options: Options) -> dict[str, Any]:
+    """Where the data are, for a command in another folder, and what it began with."""
+    own, reading = options.data, dict(options.require_reading())
+    for option in options.task.READING:
+        value = reading.get(option.name)
+        if option.names_files and value is not None and os.path.exists(value):
+            reading[option.name] = os.path.abspath(value)
+    return {
+        "dataset": options.data_set,
+        "data": None if own is None else os.path.abspath(own),
+        "data_dir": options.data_dir and os.path.abspath(options.data_dir),
+        "reading": reading,
+        "from": options.start,
+    }
+
+
+def places(origin: dict[str, Any]) -> dict[str, Any]:
+    """What `load_data` is told of the origin of a training."""
+    return {name: origin[name] for name in ("dataset", "data", "data_dir", "reading")}
+
+
+def _start(options: Options) -> PresetFiles:
+    """The preset that a training begins with."""
+    if options.recipe is not None:
+        raise UserError("`--from` has a recipe of its own: leave out `--recipe`.")
+    assert options.start is not None
+    files = locate_files(options.start)
+    name = read_known_metadata(files.folder)["task"]
+    if name != options.task.NAME:
+        raise UserError(
+            f"`--from` names a preset of {name}, not of {options.task.NAME}."
+        )
+    return files
+
+
+def _recipe(
+    options: Options, start: PresetFiles | None
+) -> tuple[Training, frozenset[str]]:
+    """The recipe that a training begins with, changed by options; and what stays.
+
+    Returns:
+        `(recipe, names)`: names of the fields that the data have no say in.
+    """
+    task = options.task
+    if start is None:
+        recipe = starting_recipe(task, options.data_set, options.recipe)
+    else:
+        recipe = task.recipe_from(read_known_metadata(start.folder)["recipe"])
+    given: dict[str, Any] = {
+        name: None if value == 0 and name in _ZERO_IS_NONE else value
+        for name, value in options.given.items()
+    }
+    try:
+        recipe = dataclasses.replace(recipe, **given)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    names = {field.name for field in dataclasses.fields(recipe)}
+    # The model of a preset stays, and what it reads.
+    stays = set(given) if start is None else names - _FREE
+    return recipe, frozenset({*given, *stays})
+
+
+COMMAND = TaskCommand(
+    "Trains a model. Each task has options of its own: bptt-zoo train TASK --help.",
+    "{Task}. Writes history.csv, history.json, plots, looks.json and the folder "
+    "preset/ below --out. Options that are left out come from the recipe of the data "
+    "set.",
+    Options,
+    fill_recipe,
+    train,
+)

@@ -1,0 +1,1 @@
+"""What `fit` is given: batches, optimizers and callbacks. Imports Keras."""

@@ -1,0 +1,47 @@
+"""Pieces of music in three parts."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from zoo.plain.parts import PARTS
+
+# Frames of a quarter note in data sets: those of chorales are quarters, of tunes
+# eighths.
+FRAMES_PER_BEAT = {"jsb-chorales": 1, "nottingham": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rolls:
+    """Pieces in three parts, each piece `(frames, 88)` of 0 and 1.
+
+    Args:
+        name: What reports call them.
+        train: The pieces that are trained on.
+        validation: Those that choose.
+        test: Those that are only measured.
+        source: Where they come from.
+        frames_per_beat: Frames of a quarter note, if that is known.
+        reading: How the user's own files were read: arguments of
+            `zoo.music.own_rolls.own_rolls`.
+    """
+
+    name: str
+    train: list[np.ndarray]
+    validation: list[np.ndarray]
+    test: list[np.ndarray]
+    source: str
+    frames_per_beat: int | None = None
+    reading: dict[str, Any] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for the metadata of a model."""
+        facts: dict[str, Any] = {"name": self.name, "source": self.source}
+        for part in PARTS:
+            pieces = getattr(self, part)
+            facts[f"{part}_pieces"] = len(pieces)
+            facts[f"{part}_frames"] = int(sum(len(piece) for piece in pieces))
+        return facts

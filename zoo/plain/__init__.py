@@ -1,0 +1,1 @@
+"""Plain values, and words about them, that all rooms share."""

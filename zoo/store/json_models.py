@@ -1,0 +1,110 @@
+"""What the JSON files of presets and releases must hold.
+
+Import this inside the functions that read them: it imports pydantic.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from zoo.plain.parts import PARTS
+from zoo.system import limits
+from zoo.system.validation import Closed, Count, Number, Open, Text
+
+Levels = dict[str, Number]
+
+
+class Metric(Open):
+    """The result in a preset's metadata."""
+
+    name: str
+    unit: str
+    part: Annotated[str, Field(pattern=f"^({'|'.join(PARTS)})$")]
+    value: Number
+    epoch: Number = 1
+    validation: Number = 1
+
+
+class Data(Open):
+    """What it was trained on."""
+
+    name: str
+
+
+class Metadata(Open):
+    """`metadata.json`: what commands rely on. Its recipe is one of its task."""
+
+    task: Any
+    recipe: Any
+    metric: Metric
+    data: Data
+    parameters: Number
+    wall_time_seconds: Number
+    baselines: Levels
+    references: Levels
+    seeds: Levels = {}
+    versions: dict[str, Any]
+    stopped_after: Number = 1
+    machine: str = ""
+
+
+class Config(Open):
+    """`config.json`. `zoo.models.sizes` judges the model."""
+
+    model: dict[str, Any]
+    processing: dict[str, Any]
+
+
+class Processing(Open):
+    """Of a preset's processing, what every task's means the same by."""
+
+    mean: list[Number] = []
+    deviation: list[Number] = []
+
+
+def _sha256(text: str) -> str:
+    if re.fullmatch(limits.SHA256, text) is None:
+        raise ValueError(f"{text!r:.100} is no sha256")
+    return text
+
+
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+
+
+class File(Closed):
+    """A file in a manifest."""
+
+    size: int
+    sha256: Sha256
+
+
+class Manifest(Open):
+    """`manifest.json`, of format 1."""
+
+    format: Literal[1]
+    files: dict[str, Any]
+
+
+class Row(Closed):
+    """A preset in an index."""
+
+    manifest_sha256: Sha256
+    size: Count
+    task: Text
+    data: Text
+    metric: Text
+    unit: Text
+    part: Text
+    value: Number
+    parameters: Count
+
+
+class Index(Open):
+    """`index.json`, of format 1."""
+
+    format: Literal[1]
+    presets: dict[str, Any]
+    mirrors: Annotated[list[str], Field(max_length=limits.MIRRORS)] = []

@@ -1,0 +1,80 @@
+"""Locks: work that one process at a time may do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.system.errors import UserError, ZooError
+
+LOCK = ".lock"  # in the folder of a training
+
+WAIT = 900  # seconds, for another process that does the same
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
+    """Within: no other process is here with the same lock; those that come wait.
+
+    Args:
+        lock: A file, whose folder exists.
+        doing: What is done, for the error.
+
+    Raises:
+        ZooError: If another process does not come to an end.
+
+    Example:
+        from pathlib import Path
+        from zoo.system.locks import one_at_a_time
+
+        with one_at_a_time(Path(".results.lock"), "writing results"):
+            Path("results.txt").write_text("0.1")
+    """
+    refusal = ZooError(
+        f"Another process has been {doing} for {WAIT} s. If none is, remove {lock}."
+    )
+    with _locked(lock, WAIT, refusal):
+        yield
+
+
+@contextlib.contextmanager
+def alone_in(folder: str | os.PathLike) -> Iterator[None]:
+    """Within: no other process trains into the same folder.
+
+    Args:
+        folder: An existing folder; a file `.lock` is left in it.
+
+    Raises:
+        UserError: If another process does.
+
+    Example:
+        from zoo.system.locks import alone_in
+
+        with alone_in("."):
+            print("nobody else writes here")
+    """
+    refusal = UserError(
+        f"Another process trains in {folder}. Wait for its end, or choose another "
+        "folder."
+    )
+    with _locked(Path(folder) / LOCK, 0, refusal):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(lock: Path, wait: float, refusal: ZooError) -> Iterator[None]:
+    """Within: the lock is held. Raises the refusal after `wait` seconds without it."""
+    # filelock: put off. What only reads and lists works without it.
+    from filelock import FileLock, Timeout
+
+    taken = FileLock(lock, timeout=wait)
+    try:
+        taken.acquire()
+    except Timeout:
+        raise refusal from None
+    try:
+        yield
+    finally:
+        taken.release()

@@ -1,0 +1,79 @@
+"""How a table of the user's own is read: options, and those that a preset stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.plain.json_values import are_texts
+from zoo.plain.options import Option
+from zoo.tables.gaps import FILLS
+
+OPTIONS = (
+    Option(
+        "columns_used",
+        "columns of the table to use (default: all of numbers that change)",
+        metavar="A,B",
+    ),
+    Option(
+        "time",
+        "column that says when a row was; none: there is none (default: the first "
+        "with dates, Unix times or years)",
+        metavar="COLUMN",
+    ),
+    Option(
+        "fill",
+        "what becomes of missing values: on the line between their neighbours, the "
+        "last value, or without the row (default: refused)",
+        choices=FILLS,
+    ),
+    Option(
+        "decimal",
+        "sign of fractions (default: as the values show)",
+        choices=("point", "comma"),
+    ),
+    Option(
+        "heading",
+        "whether the first row has names (default: as it shows)",
+        choices=("yes", "no"),
+    ),
+)
+# Of a table that is trained on.
+FRACTIONS = (
+    Option(
+        "validation",
+        "fraction of the rows that validates, before those that test (default: 0.1, "
+        "of fewer than 1,000 rows 0.2)",
+        metavar="FRACTION",
+        kind=float,
+    ),
+    Option(
+        "test",
+        "fraction of the rows that tests, the last ones (default: 0.2)",
+        metavar="FRACTION",
+        kind=float,
+    ),
+)
+
+
+def reading_of(processing: dict, options: Sequence[Option]) -> dict[str, Any]:
+    """Options of `read_table` by which other tables are read as that of a preset was.
+
+    Args:
+        processing: Of the preset. What in it is no option is passed over.
+        options: The options that there are.
+
+    Returns:
+        The options, and the columns that the model needs.
+    """
+    known = processing.get("reading")
+    known = known if isinstance(known, dict) else {}
+    reading = {
+        option.name: known[option.name]
+        for option in options
+        if option.name != "columns_used"
+        and type(known.get(option.name)) is option.kind
+        and (option.choices is None or known[option.name] in option.choices)
+    }
+    columns = processing.get("columns")
+    return {**reading, "needed": tuple(columns) if are_texts(columns) else ()}
