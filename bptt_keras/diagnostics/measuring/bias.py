@@ -184,7 +184,8 @@ class _Gradients:
         """List of tensors, one for each trainable variable."""
         problem, step = self._problem, self._problem.step
         sums = [tf.zeros(v.shape) for v in self._variables]
-        state, first = step.initial_state(problem.rows), 0
+        state: Any = step.initial_state(problem.rows)
+        first = 0
         end = self._length if problem.timed else problem.length
         if not problem.timed and window < end:
             first = end - window

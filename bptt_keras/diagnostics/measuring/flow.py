@@ -213,7 +213,8 @@ class GradientFlow:
     def _usable(self) -> bool:
         return bool(np.isfinite(self.norms).all() and self.norms.any())
 
-    def _schedule(self, tolerance: float) -> AdaptiveWindow:
+    def _schedule(self, tolerance: float) -> Any:
+        """An `AdaptiveWindow` that has seen the norms."""
         longest = len(self.norms)
         schedule = AdaptiveWindow(1, tolerance=tolerance, longest=longest, multiple=1)
         # phi_0 is not measured and taken to be phi_1.

@@ -261,4 +261,5 @@ class _Program:
             count = len(floats(state))
             own, rest = rest[:count], rest[count:]
             by_layer.append(own)
-        return tf.stack([tf.reduce_mean(row_norms(g)) for g in [gradient, *by_layer]])
+        every = [list(gradient), *by_layer]
+        return tf.stack([tf.reduce_mean(row_norms(g)) for g in every])
