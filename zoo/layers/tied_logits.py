@@ -6,9 +6,9 @@ from typing import Any
 
 import keras
 
+from zoo.layers.keras_internals import set_untracked
 from zoo.layers.types import Shape, Tensor
 from zoo.layers.word_embedding import WordEmbedding
-from zoo.layers.keras_internals import set_untracked
 
 
 class TiedLogits(keras.layers.Layer):

@@ -16,9 +16,9 @@ import keras
 
 import bptt_keras as bk
 from zoo import layers as zoo_layers
+from zoo.layers.keras_internals import all_layers, initializers_of
 from zoo.models.kinds import KINDS, PLAIN
 from zoo.models.sizes import sizes_of
-from zoo.layers.keras_internals import all_layers, initializers_of
 
 # Where the classes of a package are: `zoo>Beside` is `zoo.layers.Beside`.
 _PACKAGES = {"": keras.layers, "bptt_keras": bk.layers, "zoo": zoo_layers}

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import keras
 
+from zoo.layers.keras_internals import is_seed
 from zoo.models.weights import save_weights
 from zoo.plain.changes import differences
 from zoo.recipes.recipe import Training
@@ -20,7 +21,6 @@ from zoo.store.manifest import sha256_of
 from zoo.system.errors import UserError
 from zoo.system.files import write_json
 from zoo.system.folders import new_folder
-from zoo.layers.keras_internals import is_seed
 
 
 class Resumable(Protocol):
