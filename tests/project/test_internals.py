@@ -27,7 +27,11 @@ PUBLIC = {"_asdict", "_exit", "_field_defaults", "_fields", "_make", "_replace"}
 # What TensorFlow Datasets' documentation tells builders to override; ABC's own.
 HOOKS = {
     "_is_protocol",  # of classes that `typing` makes
-    "_info", "_split_generators", "_generate_examples", "_abc_impl"}
+    "_info",
+    "_split_generators",
+    "_generate_examples",
+    "_abc_impl",
+}
 FILES = [p for p in python_files(*PACKAGES) if module_name(p) not in INTERNALS]
 
 
