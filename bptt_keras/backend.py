@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from bptt_keras.files import write_whole
+
 CACHE_SWITCH = "BPTT_KERAS_COMPILE_CACHE"
 _XLA_FLAGS = "TF_XLA_FLAGS"
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory="
@@ -153,9 +155,7 @@ def _remove_damaged(folder: Path) -> list[Path]:
                 path.unlink()
             elif known is None:
                 # In one step: other processes may be reading it.
-                new = path.with_name(f".{os.getpid()}{_SUM}")
-                new.write_text(digest)
-                os.replace(new, note)
+                write_whole(note, digest)
     return damaged
 
 

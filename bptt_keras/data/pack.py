@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.data.arguments import at_least_one, shuffling
+from bptt_keras.arguments import whole
 from bptt_keras.data.balance import balanced, redrawn
 from bptt_keras.data.sequences import Sequences
+from bptt_keras.data.shuffling import shuffling
 
 
 def pack(
@@ -88,8 +89,8 @@ def pack(
         assert x["reset"].numpy().tolist() == [[1, 0, 0], [1, 0, 1]]
         assert dataset.fill_rate == 1.0
     """
-    batch_size = at_least_one("batch_size", batch_size)
-    window = at_least_one("window", window)
+    batch_size = whole("batch_size", batch_size, unit=None)
+    window = whole("window", window, unit=None)
     generator_of = shuffling(shuffle, seed)
     sequences = Sequences(sequences)
     follows = isinstance(targets, str)

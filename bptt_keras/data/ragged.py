@@ -17,8 +17,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.data.arguments import at_least_one, shuffling
+from bptt_keras.arguments import whole
 from bptt_keras.data.sequences import Sequences, holds_objects, is_table
+from bptt_keras.data.shuffling import shuffling
 from bptt_keras.data.targets import Targets, require_finite
 
 
@@ -96,8 +97,8 @@ class RaggedBatches(keras.utils.PyDataset):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.batch_size = at_least_one("batch_size", batch_size)
-        self.window = at_least_one("window", window)
+        self.batch_size = whole("batch_size", batch_size, unit=None)
+        self.window = whole("window", window, unit=None)
         self._generator_of = shuffling(shuffle, seed)
         self._sequences = Sequences(sequences)
         self.lengths = self._sequences.lengths

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.data.arguments import at_least_one
+from bptt_keras.arguments import whole
 from bptt_keras.types import Tensor
 
 
@@ -72,8 +72,8 @@ def streams(
         assert batches[1][0].tolist() == [[4, 5, 6, 7], [14, 15, 16, 17]]
         assert batches[2][1].tolist() == [[9, 10], [19, 20]]
     """
-    batch_size = at_least_one("batch_size", batch_size)
-    window = at_least_one("window", window)
+    batch_size = whole("batch_size", batch_size, unit=None)
+    window = whole("window", window, unit=None)
     series = _as_arrays(series, "series")
     total = _common_length(series)
     follows = isinstance(targets, str)

@@ -1,9 +1,15 @@
 """Pictures by Matplotlib, which is loaded where one is drawn."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 
-def panels(title, count, columns=3):
+def panels(title: str, count: int, columns: int = 3) -> tuple[Any, list]:
     """A figure with several pairs of axes, row by row.
 
     Args:
@@ -34,20 +40,20 @@ def panels(title, count, columns=3):
     return figure, axes[:count]
 
 
-def legend(axes, **options):
+def legend(axes: Any, **options: Any) -> None:
     """A legend whose names are shown as they are: "$" begins no formula."""
     for text in axes.legend(**options).get_texts():
         text.set_parse_math(False)
 
 
-def saved(figure, path):
+def saved(figure: Any, path: str | os.PathLike | None) -> Any:
     """The figure, written to a file unless `path` is `None`."""
     if path is not None:
         figure.savefig(path, dpi=120)
     return figure
 
 
-def positive(values):
+def positive(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """NaN for what has no place on a logarithmic scale."""
     values = np.asarray(values, float)
     return np.where(values > 0, values, np.nan)

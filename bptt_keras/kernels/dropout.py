@@ -1,12 +1,17 @@
 """Dropout whose random numbers XLA draws fast on a CPU, each timestep its own."""
 
+from __future__ import annotations
+
 import contextlib
 import threading
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from bptt_keras.types import Tensor
+
 # Draws are 16-bit words: two of them cost one random number, and a rate is met to
-# one part in 65,536.
+# 1 in 65,536.
 _LEVELS = 1 << 16
 # Philox makes four 32-bit words a block, and a counter says which block is next.
 _WORDS_A_BLOCK = 4
@@ -15,7 +20,7 @@ _place = threading.local()
 
 
 @contextlib.contextmanager
-def starting_at(step):
+def starting_at(step: int | Tensor) -> Iterator[None]:
     """Within: draws of this thread begin at a timestep of the sequence.
 
         with starting_at(s): dropout(x[:, s:], r, seed)   equals
@@ -49,18 +54,23 @@ def starting_at(step):
         _place.step = outer
 
 
-def dropout(inputs, rate, seed, noise_shape=None):
-    """Sets a random part of the inputs to zero and scales the others up.
+def dropout(
+    inputs: Tensor,
+    rate: float,
+    seed: Tensor,
+    noise_shape: Sequence[int | None] | None = None,
+) -> Tensor:
+    """Sets a random fraction of the inputs to zero and scales up the others.
 
         p = round(rate * 2^16) / 2^16,   kept = draw >= p
         outputs = inputs * kept / (1 - p)
 
-    From rank 3 on, axis 1 is time, and each timestep draws from a part of the random
-    stream that its number alone says: see `starting_at`.
+    From rank 3 on, axis 1 is time, and each timestep draws from its own section of the
+    random stream, which depends on its number alone: see `starting_at`.
 
     Args:
         inputs: Tensor of any shape, floating-point.
-        rate: Part to drop, 0 to 1.
+        rate: Fraction to drop, 0 to 1.
         seed: Integer tensor `(2,)`: the same seed draws the same numbers, with XLA
             and without.
         noise_shape: Shape of the draws, `None` for that of the inputs, an axis of 1
@@ -95,12 +105,14 @@ def dropout(inputs, rate, seed, noise_shape=None):
     return tf.where(kept, inputs * scale, tf.zeros([], inputs.dtype))
 
 
-def keep_by_timestep(shape, rate, seed):
+def keep_by_timestep(
+    shape: Sequence[int | Tensor], rate: float, seed: Tensor
+) -> Tensor:
     """Random booleans with a time axis, drawn as `dropout` draws.
 
     Args:
         shape: `(batch, time, ...)`, integers or scalar integer tensors.
-        rate: Part that is False, 0 to 1.
+        rate: Fraction that is False, 0 to 1.
         seed: Integer tensor `(2,)`.
 
     Returns:
@@ -118,17 +130,19 @@ def keep_by_timestep(shape, rate, seed):
     return _kept(list(shape), limit, seed, has_time=True)
 
 
-def _limit(rate):
+def _limit(rate: float) -> int:
     return round(rate * _LEVELS)
 
 
-def _sizes(tensor):
+def _sizes(tensor: Tensor) -> list[int | Tensor]:
     """Sizes of the axes, integers where they are known."""
     dynamic = tf.shape(tensor)
     return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]
 
 
-def _kept(shape, limit, seed, has_time):
+def _kept(
+    shape: Sequence[int | Tensor], limit: int, seed: Tensor, has_time: bool
+) -> Tensor:
     """Booleans of `shape`; time comes first in the stream of draws."""
     start = getattr(_place, "step", 0) if has_time else 0
     steps, others = (shape[1], [shape[0], *shape[2:]]) if has_time else (1, shape)
@@ -160,7 +174,12 @@ def _kept(shape, limit, seed, has_time):
     return tf.transpose(kept, [1, 0, *range(2, len(shape))])
 
 
-def _random_bits(shape, key, counter, dtype):
+def _random_bits(
+    shape: Tensor | Sequence[int],
+    key: Tensor | Sequence[int],
+    counter: Tensor,
+    dtype: tf.DType,
+) -> Tensor:
     return tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=shape,
         key=tf.convert_to_tensor(key, tf.uint64),

@@ -1,45 +1,32 @@
 """The recurrence of a GRU, with a backward pass written by hand."""
 
-import functools
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from bptt_keras.kernels.feature_major import (
-    Kept,
-    clear,
-    cut,
-    flat,
-    hold,
-    join,
-    previous,
-    product,
-    rows,
-    spread,
-    swap_to_back,
-    swap_to_front,
-    walk,
-    weight_gradient,
-    wide,
-)
-from bptt_keras.kernels.forward import forward
-from bptt_keras.kernels.scan import only_once
+from bptt_keras.kernels.fused.equations import Equations, Slopes
+from bptt_keras.kernels.fused.feature_major import Kept, cut, wide
+from bptt_keras.kernels.fused.recurrence import run
+from bptt_keras.types import Tensor
 
 
 def gru(
-    x,
-    h_0,
-    kernel,
-    recurrent_kernel,
-    bias=None,
-    recurrent_bias=None,
+    x: Tensor,
+    h_0: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None = None,
+    recurrent_bias: Tensor | None = None,
     *,
-    mask=None,
-    reset=None,
-    save=True,
-):
+    mask: Tensor | None = None,
+    reset: Tensor | None = None,
+    save: bool = True,
+) -> tuple[Tensor, Tensor]:
     """Run a GRU along time.
 
-        p_t = x_t W + b;   m_t = h_{t-1} U + b_r;   both split into parts z, r, g
+        p_t = x_t W + b;   m_t = h_{t-1} U + b_r;   both split into z, r, g
         z = sigmoid(p_z + m_z);   r = sigmoid(p_r + m_r);   g = tanh(p_g + r * m_g)
         h_t = z * h_{t-1} + (1 - z) * g
 
@@ -49,8 +36,8 @@ def gru(
 
     How it runs: a step is two products, for p and for m; with sigmoid(z) =
     (1 + tanh(z / 2)) / 2, where the 1/2 is in the weights, one tanh serves z and r.
-    The way back makes the gradients of z, r, g and m_g. The gradients of W and U are
-    one product each, over all steps.
+    The backward pass makes the gradients of z, r, g and m_g. The gradients of W and U
+    are one product each, over all steps.
 
     Args:
         x: `(time, batch, features)` floats.
@@ -62,8 +49,9 @@ def gru(
         recurrent_bias: `(3 * units,)`, b_r, or None for zeros.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
-        save: Whether to save what the way back needs. False: the way there is faster
-            (on a CPU), and the way back runs it once more. Default: True.
+        save: Whether to save what the backward pass needs. False: the forward pass
+            is faster (on a CPU), and the backward pass runs it once more. Default:
+            True.
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
@@ -80,128 +68,44 @@ def gru(
     Source: Cho et al. 2014, in the variant of cuDNN that applies the reset gate after
     the product.
     """
-    zeros = tf.zeros(recurrent_kernel.shape[-1:], x.dtype)
-    bias = zeros if bias is None else bias
-    recurrent_bias = zeros if recurrent_bias is None else recurrent_bias
-    # A variable would ask the gradient function for a second signature.
-    arguments = [
-        tf.convert_to_tensor(a)
-        for a in (x, h_0, kernel, recurrent_kernel, bias, recurrent_bias)
-    ]
-
-    @tf.custom_gradient
-    def recurrence(x, h_0, kernel, recurrent_kernel, bias, recurrent_bias):
-        scale, flags = _scale(recurrent_kernel), {"mask": mask, "reset": reset}
-        scaled = [w * scale for w in (kernel, recurrent_kernel, bias, recurrent_bias)]
-
-        def run():
-            weights, biases = [tf.transpose(w) for w in scaled[:2]], scaled[2:]
-            front = swap_to_front(x, mask)
-            h_T, kept = _forward(front, h_0, weights, biases, **flags)
-            return h_T, (front, *kept)
-
-        if save:
-            h_T, saved = run()
-            outputs = swap_to_back(saved[1]), h_T
-        else:
-            step = functools.partial(_step, wide(scaled[3]))
-            outputs = forward(step, x, (h_0,), *scaled[:3], **flags)
-
-        def gradient(d_h_seq, d_h_T):
-            front, h_seq, gates = saved if save else run()[1]
-            h_prev = previous(h_seq, h_0, reset)
-            d_h_0, (d_p, d_m_g, d_x) = _backward(
-                (swap_to_front(d_h_seq), d_h_T),
-                (gates, h_prev, mask, reset),
-                scaled[:2],
-            )
-            d_m = tf.concat([d_p[: 2 * d_m_g.shape[0]], d_m_g], axis=0)
-            gradients = (
-                swap_to_back(d_x),
-                d_h_0,
-                weight_gradient(front, d_p) * scale,
-                weight_gradient(h_prev, d_m) * scale,
-                tf.reduce_sum(d_p, axis=(1, 2)) * scale,
-                tf.reduce_sum(d_m, axis=(1, 2)) * scale,
-            )
-            return only_once(gradients, arguments)
-
-        return outputs, gradient
-
-    return recurrence(*arguments)
+    weights, biases = (kernel, recurrent_kernel), (bias, recurrent_bias)
+    flags = {"mask": mask, "reset": reset}
+    return run(_GRU(), x, (h_0,), weights, biases, **flags, save=save)
 
 
-def _scale(recurrent_kernel):
-    """1/2 for the two gates, 1 for g."""
-    units, dtype = recurrent_kernel.shape[0], recurrent_kernel.dtype
-    parts = [tf.fill([units], tf.constant(s, dtype)) for s in (0.5, 0.5, 1.0)]
-    return tf.concat(parts, axis=0)
+class _GRU(Equations):
+    # Gates z, r, g; in g the reset gate is between p and m.
+    scales = (0.5, 0.5, 1.0)
+    joined = False
 
+    def widths(self, units: int) -> tuple[int, ...]:
+        return (Kept(4 * units),)
 
-def _step(recurrent_bias, p, m, states):
-    """One step of the equations, for rows of features."""
-    p_z, p_r, p_g = tf.split(p, 3, axis=-1)
-    m_z, m_r, m_g = tf.split(m + recurrent_bias, 3, axis=-1)
-    z, r = (0.5 * tf.tanh(a) + 0.5 for a in (p_z + m_z, p_r + m_r))
-    return (z * states[0] + (1 - z) * tf.tanh(p_g + r * m_g),)
-
-
-def _forward(x, h_0, weights, biases, mask, reset):
-    dtype, units = x.dtype, h_0.shape[-1]
-    of_inputs, of_state = weights
-    b, b_r = (wide(spread(bias, tf.shape(x)[-1])) for bias in biases)
-
-    def step(h_prev, at_t):
-        x, keep, fresh = at_t
-        h_prev = clear(fresh, h_prev)
-        p_zr, p_g = cut(wide(product(of_inputs, x)) + b, 2 * units, units)
-        m_zr, m_g = cut(wide(product(of_state, h_prev)) + b_r, 2 * units, units)
-        a = tf.tanh(p_zr + m_zr)
-        a_z, a_r = tf.split(a, 2)
+    def step(
+        self, sums: tuple[Tensor, ...], states: tuple[Tensor, ...], *, axis: int
+    ) -> tuple[tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]:
+        # In a vector z and r follow each other, and one tanh serves both.
+        pieces = (cut(s, 2, 1) if axis == 0 else tf.split(s, 3, axis) for s in sums)
+        (*p_zr, p_g), (*m_zr, m_g) = pieces
+        a = [tf.tanh(p + m) for p, m in zip(p_zr, m_zr, strict=True)]
+        a_z, a_r = tf.split(a[0], 2) if axis == 0 else a
         z, r = 0.5 * a_z + 0.5, 0.5 * a_r + 0.5
         g = tf.tanh(p_g + r * m_g)
-        h = tf.cast(z * wide(h_prev) + (1 - z) * g, dtype)
-        h = hold(keep, h, h_prev)
-        kept = tf.cast(tf.concat([a, g, m_g], axis=0), dtype)
-        return h, (h, kept)
+        return (z * wide(states[0]) + (1 - z) * g,), ((*a, g, m_g),)
 
-    h, outputs = walk(step, (x, mask, reset), flat(h_0), (units, Kept(4 * units)))
-    return rows(h, units), outputs
+    def read(
+        self, h: Tensor, h_prev: Tensor, kept: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        return *kept, h_prev
 
-
-def _backward(upstream, saved, weights):
-    d_h_seq, d_h_T = upstream
-    gates, h_prev_seq, mask, reset = saved
-    of_inputs, of_state = weights
-    dtype, units = d_h_seq.dtype, d_h_T.shape[-1]
-
-    def step(carry, at_t):
-        d_h_out, kept, h_prev, keep, fresh = at_t
-        d_h, p_place, m_place = carry
-        d_h += wide(d_h_out)
-        a_z, a_r, g, m_g = tf.split(wide(kept), 4)
+    def derivative(
+        self, read: Sequence[Tensor], d_states: tuple[Tensor, ...]
+    ) -> Slopes:
+        kept, h_prev = map(wide, read)
+        (d_h,) = d_states
+        a_z, a_r, g, m_g = tf.split(kept, 4)
         z, r = 0.5 * a_z + 0.5, 0.5 * a_r + 0.5
         d_g = d_h * (1 - z) * (1 - g * g)
-        d_z = d_h * (wide(h_prev) - g) * (0.5 - 0.5 * a_z * a_z)
+        d_z = d_h * (h_prev - g) * (0.5 - 0.5 * a_z * a_z)
         d_r = d_g * m_g * (0.5 - 0.5 * a_r * a_r)
-        # The inputs see d_g, the recurrent product sees r * d_g.
-        d_z, d_r, d_g, d_m_g = (
-            hold(keep, tf.cast(d, dtype), tf.zeros([], dtype))
-            for d in (d_z, d_r, d_g, d_g * r)
-        )
-        p_place = join([d_z, d_r, d_g], p_place)
-        m_place = join([d_z, d_r, d_m_g], m_place)
-        d_h_prev = wide(product(of_state, m_place)) + hold(keep, d_h * z, d_h)
-        outputs = p_place, d_m_g, product(of_inputs, p_place)
-        return (clear(fresh, d_h_prev), p_place, m_place), outputs
-
-    d_h = wide(flat(d_h_T))
-    places = [tf.zeros([3 * tf.size(d_h)], dtype)] * 2
-    (d_h, *_), outputs = walk(
-        step,
-        (d_h_seq, gates, h_prev_seq, mask, reset),
-        (d_h, *places),
-        (3 * units, units, of_inputs.shape[0]),
-        reverse=True,
-    )
-    return tf.cast(rows(d_h, units), dtype), outputs
+        return Slopes((d_z, d_r), p=(d_g,), m=(d_g * r,), states=(d_h * z,))

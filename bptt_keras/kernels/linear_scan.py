@@ -1,27 +1,38 @@
 """A linear recurrence, parallel in time, with a backward pass written by hand."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from bptt_keras.kernels.scan import only_once
+from bptt_keras.kernels.derivatives import only_once
+from bptt_keras.types import Structure, Tensor
 
-# Steps in one block. Windows up to this length are walked through once, step by step;
+# Steps in one block. Windows up to this length are run through once, step by step;
 # longer ones twice, all blocks side by side.
 _BLOCK = 128
 
 
-def linear_scan(a, b, h_0, *, mask=None, reset=None):
-    """Solve a linear recurrence along time, one unit apart from the other.
+def linear_scan(
+    a: Tensor,
+    b: Tensor,
+    h_0: Tensor,
+    *,
+    mask: Tensor | None = None,
+    reset: Tensor | None = None,
+) -> Tensor:
+    """Solve a linear recurrence along time, each unit by itself.
 
         h_t = a_t * h_{t-1} + b_t
 
     A row that `reset` flags at step t takes h_{t-1} = 0. A row that `mask` switches
     off at step t keeps h_t = h_{t-1}.
 
-    Long sequences are cut into blocks of equal length. One walk along the steps of
+    Long sequences are cut into blocks of equal length. One pass over the steps of
     all blocks at once finds the map from the first h of each block to its last; a
-    short walk from block to block then finds the first h of each; and the recurrence
+    short pass from block to block then finds the first h of each; and the recurrence
     runs in all blocks at once from there.
 
     Args:
@@ -80,7 +91,7 @@ def linear_scan(a, b, h_0, *, mask=None, reset=None):
     return recurrence(a, b, h_0)
 
 
-def _with_flags(a, mask, reset):
+def _with_flags(a: Tensor, mask: Tensor | None, reset: Tensor | None) -> Tensor:
     """The factors where masked steps hold h and resets clear it."""
     if mask is not None:
         a = tf.where(mask, a, tf.ones_like(a))
@@ -89,22 +100,30 @@ def _with_flags(a, mask, reset):
     return a
 
 
-def _forward(h_prev, a, b):
+def _forward(h_prev: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     # A zero, which a reset leaves, clears a state that holds NaN, too.
     h = tf.math.multiply_no_nan(h_prev, a) + b
     return h, h
 
 
-def _backward(d_h, a, d_h_out):
-    """Takes the gradient of h_t that comes from later steps, hands on that of h_{t-1}.
+def _backward(d_h: Tensor, a: Tensor, d_h_out: Tensor) -> tuple[Tensor, Tensor]:
+    """Takes the gradient of h_t from later steps, and returns that of h_{t-1}.
 
-    The whole gradient of h_t, which is put out, is the gradient of b_t as well.
+    The whole gradient of h_t, which is the output, is the gradient of b_t as well.
     """
     d_b = d_h + d_h_out
     return tf.math.multiply_no_nan(d_b, a), d_b
 
 
-def _scan(step, a, flags, x, carry, *, reverse):
+def _scan(
+    step: Callable[..., tuple],
+    a: Tensor,
+    flags: tuple[Tensor | None, Tensor | None],
+    x: Tensor,
+    carry: Tensor,
+    *,
+    reverse: bool,
+) -> tuple[Tensor, Tensor]:
     """Apply `carry, out = step(carry, a_t, x_t)`, linear in `carry` and `x_t`.
 
     The flags, mask and reset `(batch, time, 1)` or None, come with a constant `a`.
@@ -117,22 +136,22 @@ def _scan(step, a, flags, x, carry, *, reverse):
     padding = [[0, 0], [0, blocks * size - length], [0, 0]]
 
     def in_blocks(tensor):
-        # Padded steps are the last: no x comes from them, and none is put out.
+        # Padded steps are the last: no x comes from them, and they are no outputs.
         shape = tf.stack([batch, blocks, size, tensor.shape[-1]])
         return tf.reshape(tf.pad(tensor, padding), shape)
 
     x = in_blocks(x)
     if a.shape.rank == 3:
         a = in_blocks(a)
-    flags = tuple(None if flag is None else in_blocks(flag) for flag in flags)
-    a = _Factors(a, flags)
+    mask, reset = (None if flag is None else in_blocks(flag) for flag in flags)
+    a = _Factors(a, (mask, reset))
     if isinstance(blocks, int) and blocks == 1:
         carries = carry[:, None]
     else:
         factors, sums = _totals(step, a, x, reverse)
         between = _Factors(factors, (None, None))
-        carries, _ = _walk(_forward, between, sums, carry, reverse, before=True)
-    outputs, carries = _walk(step, a, x, carries, reverse)
+        carries, _ = _run(_forward, between, sums, carry, reverse, before=True)
+    outputs, carries = _run(step, a, x, carries, reverse)
     outputs = tf.reshape(outputs, tf.stack([batch, blocks * size, units]))
     return outputs[:, :length], carries[:, 0 if reverse else -1]
 
@@ -143,7 +162,7 @@ class _Factors(NamedTuple):
     values: Any
     flags: Any
 
-    def at(self, i):
+    def at(self, i: int | Tensor) -> Tensor:
         """Those of step `i` in each block."""
         if self.values.shape.rank > 1:
             return self.values[..., i, :]
@@ -151,7 +170,9 @@ class _Factors(NamedTuple):
         return _with_flags(self.values, mask, reset)
 
 
-def _totals(step, a, x, reverse):
+def _totals(
+    step: Callable[..., tuple], a: _Factors, x: Tensor, reverse: bool
+) -> tuple[Tensor, Tensor]:
     """What a block does: `carry -> factor * carry + sum`."""
 
     def both(totals, a, x):
@@ -163,7 +184,14 @@ def _totals(step, a, x, reverse):
     return totals
 
 
-def _walk(step, a, x, carry, reverse, before=False):
+def _run(
+    step: Callable[..., tuple],
+    a: _Factors,
+    x: Tensor,
+    carry: Tensor,
+    reverse: bool,
+    before: bool = False,
+) -> tuple[Tensor, Tensor]:
     """Outputs, or the carries before each step, along the last axis but one."""
 
     def put_out(carry, a, x):
@@ -176,7 +204,14 @@ def _walk(step, a, x, carry, reverse, before=False):
     return outputs, carry
 
 
-def _loop(step, a, x, carry, reverse, writes=False):
+def _loop(
+    step: Callable[..., tuple],
+    a: _Factors,
+    x: Tensor,
+    carry: Structure,
+    reverse: bool,
+    writes: bool = False,
+) -> tuple[Structure, Any]:
     axis = x.shape.rank - 2
     size = x.shape[axis] or tf.shape(x)[axis]
     shape = tf.nest.flatten(carry)[0].shape

@@ -1,20 +1,26 @@
 """The loop over time for any Keras cell."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import tensorflow as tf
+
+from bptt_keras.types import Structure, Tensor
 
 
 def cell_loop(
-    step,
-    inputs,
-    states,
+    step: Callable[[Structure, Structure], tuple[Tensor, Structure]],
+    inputs: Structure,
+    states: Structure,
     *,
-    mask=None,
-    reset=None,
-    initial_states=None,
-    previous_output=None,
-    initial_output=None,
-    unroll=False,
-):
+    mask: Tensor | None = None,
+    reset: Tensor | None = None,
+    initial_states: Structure = None,
+    previous_output: Tensor | None = None,
+    initial_output: Tensor | None = None,
+    unroll: bool = False,
+) -> tuple[Tensor, Tensor, Structure]:
     """Apply a cell along time, with masks and resets, differentiably.
 
         states = where(reset_t, initial_states, states)
@@ -31,9 +37,9 @@ def cell_loop(
         reset: `(batch, time)` booleans, True where a row goes back to
             `initial_states` before the step, or None.
         initial_states: same structure as `states`; needed with `reset`.
-        previous_output: `(batch, ...)`, what a masked first step puts out. Default:
+        previous_output: `(batch, ...)`, what a masked first step outputs. Default:
             zeros.
-        initial_output: `(batch, ...)`, what a masked step after a reset puts out.
+        initial_output: `(batch, ...)`, what a masked step after a reset outputs.
             Default: zeros.
         unroll: write the steps one after the other instead of a loop; the number of
             steps must then be known when the function is traced.
@@ -80,7 +86,7 @@ def cell_loop(
         )
 
     first = tf.nest.flatten(inputs)[0]
-    # The first step stands before the loop: it says what shape an output has.
+    # The first step comes before the loop: it shows what shape an output has.
     output, states = advance(0, previous_output, states)
     if unroll:
         outputs, output, states = _unrolled(advance, first.shape[0], output, states)
@@ -91,12 +97,20 @@ def cell_loop(
 
 
 def _one_step(
-    step, x, last_output, states, *, keep, fresh, initial_states, initial_output
-):
+    step: Callable[[Structure, Structure], tuple[Tensor, Structure]],
+    x: Structure,
+    last_output: Tensor | None,
+    states: Structure,
+    *,
+    keep: Tensor | None,
+    fresh: Tensor | None,
+    initial_states: Structure,
+    initial_output: Tensor | None,
+) -> tuple[Tensor, Structure]:
     if fresh is not None:
         states = _choose(fresh, initial_states, states)
     output, new_states = step(x, states)
-    # A cell may hand back a list where it was given a tuple; a loop wants one kind.
+    # A cell may return a list where it was given a tuple; a loop needs one kind.
     new_states = tf.nest.pack_sequence_as(states, tf.nest.flatten(new_states))
     if keep is not None:
         zeros = tf.zeros_like(output)
@@ -109,7 +123,14 @@ def _one_step(
     return output, new_states
 
 
-def _unrolled(advance, length, output, states):
+def _unrolled(
+    advance: Callable[
+        [int | Tensor, Tensor | None, Structure], tuple[Tensor, Structure]
+    ],
+    length: int | None,
+    output: Tensor,
+    states: Structure,
+) -> tuple[Tensor, Tensor, Structure]:
     if length is None:
         raise ValueError(
             "`unroll=True` needs a number of steps that is known when the function is "
@@ -123,7 +144,14 @@ def _unrolled(advance, length, output, states):
     return tf.stack(outputs), output, states
 
 
-def _looped(advance, length, output, states):
+def _looped(
+    advance: Callable[
+        [int | Tensor, Tensor | None, Structure], tuple[Tensor, Structure]
+    ],
+    length: int | Tensor,
+    output: Tensor,
+    states: Structure,
+) -> tuple[Tensor, Tensor, Structure]:
     outputs = tf.TensorArray(output.dtype, size=length, element_shape=output.shape)
     # XLA differentiates a loop only if it knows a bound on its number of turns; the
     # exact one, length - 1, would give it an empty buffer where there is one step.
@@ -136,12 +164,20 @@ def _looped(advance, length, output, states):
     return outputs.stack(), output, states
 
 
-def _write(t, outputs, advance, output, states):
+def _write(
+    t: Tensor,
+    outputs: tf.TensorArray,
+    advance: Callable[
+        [int | Tensor, Tensor | None, Structure], tuple[Tensor, Structure]
+    ],
+    output: Tensor,
+    states: Structure,
+) -> tuple[Tensor, tf.TensorArray, Tensor, Structure]:
     output, states = advance(t, output, states)
     return t + 1, outputs.write(t, output), output, states
 
 
-def _choose(flags, if_true, if_false):
+def _choose(flags: Tensor, if_true: Structure, if_false: Structure) -> Structure:
     """`where` by rows for nested structures of `(batch, ...)` tensors."""
 
     def choose(a, b):
@@ -150,10 +186,10 @@ def _choose(flags, if_true, if_false):
     return tf.nest.map_structure(choose, if_true, if_false)
 
 
-def _as_tensor(x):
+def _as_tensor(x: Tensor | None) -> Tensor | None:
     return None if x is None else tf.convert_to_tensor(x)
 
 
-def _swap_batch_and_time(x):
+def _swap_batch_and_time(x: Tensor | None) -> Tensor | None:
     x = _as_tensor(x)
     return None if x is None else tf.transpose(x, [1, 0, *range(2, x.shape.rank)])

@@ -1,21 +1,24 @@
 """The product that precedes a scan, with the gradients of its weights in few passes."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
-from bptt_keras.kernels.scan import only_once
+from bptt_keras.kernels.derivatives import only_once
+from bptt_keras.types import Tensor
 
 # Up to this many rows, each row's share of the kernel's gradient is its own product.
 _ROWS_APART = 16
 
 
-def project(inputs, kernel, bias=None):
+def project(inputs: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     """`inputs @ kernel + bias` for all steps at once.
 
-    What makes it its own function is the way back. The gradient of the kernel is a sum
-    over all rows and steps; few rows of many steps are one product each, side by side,
-    which XLA spreads better over the cores of a CPU than one product with a long sum.
-    The gradient of the bias is a product with ones, because XLA takes several passes
-    for a sum along the first axes.
+    It is a function of its own for its backward pass. The gradient of the kernel is a
+    sum over all rows and steps; few rows of many steps are one product each, side by
+    side, which XLA spreads better over the cores of a CPU than one product with a long
+    sum. The gradient of the bias is a product with ones, because XLA takes several
+    passes for a sum along the first axes.
 
     Args:
         inputs: `(batch, time, features)` floats.
@@ -54,7 +57,7 @@ def project(inputs, kernel, bias=None):
     return product(inputs, kernel, *biases)
 
 
-def _kernel_gradient(inputs, d_outputs):
+def _kernel_gradient(inputs: Tensor, d_outputs: Tensor) -> Tensor:
     rows = inputs.shape[0]
     if rows is not None and rows <= _ROWS_APART:
         return tf.reduce_sum(tf.matmul(inputs, d_outputs, transpose_a=True), axis=0)
@@ -62,6 +65,6 @@ def _kernel_gradient(inputs, d_outputs):
     return tf.matmul(inputs, d_outputs, transpose_a=True)
 
 
-def _column_sums(matrix):
+def _column_sums(matrix: Tensor) -> Tensor:
     ones = tf.ones((1, tf.shape(matrix)[0]), matrix.dtype)
     return tf.matmul(ones, matrix)[0]

@@ -1,29 +1,29 @@
 """Any gated recurrence, with a backward pass that computes each step again."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
-from bptt_keras.kernels.scan import (
-    clear_rows,
-    hold_rows,
-    only_once,
-    previous,
-    recurrent_gradient,
-    scan,
-)
+from bptt_keras.kernels.derivatives import only_once
+from bptt_keras.kernels.time_major import clear, hold, previous, scan, weight_gradient
 from bptt_keras.tensorflow_internals import unrecorded
+from bptt_keras.types import Tensor
 
 
 def recurrence(
-    step,
-    x_proj,
-    states,
-    recurrent_kernel,
-    weights=(),
+    step: Callable[..., tuple[Tensor, ...]],
+    x_proj: Tensor,
+    states: Sequence[Tensor],
+    recurrent_kernel: Tensor | None,
+    weights: Sequence[Tensor] = (),
     *,
-    extra=None,
-    mask=None,
-    reset=None,
-):
+    extra: Tensor | None = None,
+    mask: Tensor | None = None,
+    reset: Tensor | None = None,
+) -> tuple[Tensor, ...]:
     """Run a recurrence along time whose step is a function that TensorFlow derives.
 
         m_t = h_{t-1} U
@@ -68,7 +68,7 @@ def recurrence(
     """
     count, linked = len(states), recurrent_kernel is not None
     if mask is not None:
-        # What stands in a masked step may be NaN, and 0 * NaN would spoil gradients.
+        # A masked step may hold NaN, and 0 * NaN would spoil gradients.
         x_proj = tf.where(mask[..., None], x_proj, tf.zeros_like(x_proj))
     # A variable would ask the gradient function for a second signature.
     arguments = [
@@ -96,7 +96,7 @@ def recurrence(
                 kernel,
                 weights,
             )
-            d_kernel = [recurrent_gradient(prev[0], d_m)] if linked else []
+            d_kernel = [weight_gradient(prev[0], d_m)] if linked else []
             return only_once((d_x, *d_states, *d_kernel, *d_weights), arguments)
 
         return (h_seq, *last), gradient
@@ -104,16 +104,22 @@ def recurrence(
     return run(*arguments)
 
 
-def _product(h, kernel):
+def _product(h: Tensor, kernel: Tensor | None) -> Tensor | None:
     return None if kernel is None else tf.matmul(h, kernel)
 
 
-def _forward(step, sequences, states, kernel, weights):
+def _forward(
+    step: Callable[..., tuple[Tensor, ...]],
+    sequences: tuple[Any, ...],
+    states: Sequence[Tensor],
+    kernel: Tensor | None,
+    weights: Sequence[Tensor],
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     def at_t(states, sequences):
         x, extra, keep, fresh = sequences
-        prev = tuple(clear_rows(fresh, s) for s in states)
+        prev = tuple(clear(fresh, s) for s in states)
         new = step(x, _product(prev[0], kernel), prev, extra, *weights)
-        new = tuple(hold_rows(keep, n, p) for n, p in zip(new, prev, strict=True))
+        new = tuple(hold(keep, n, p) for n, p in zip(new, prev, strict=True))
         # h before each step follows from h after it; the other states are kept.
         return new, (new[0], *prev[1:])
 
@@ -121,7 +127,14 @@ def _forward(step, sequences, states, kernel, weights):
     return scan(at_t, sequences, tuple(states), widths=widths)
 
 
-def _backward(step, sequences, prev, upstream, kernel, weights):
+def _backward(
+    step: Callable[..., tuple[Tensor, ...]],
+    sequences: tuple[Any, ...],
+    prev: Sequence[Tensor],
+    upstream: tuple[Tensor, Sequence[Tensor]],
+    kernel: Tensor | None,
+    weights: Sequence[Tensor],
+) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...], tuple[Tensor, ...]]:
     x_proj, extra, mask, reset = sequences
     d_h_seq, d_last = upstream
     count = len(prev)
@@ -137,7 +150,7 @@ def _backward(step, sequences, prev, upstream, kernel, weights):
         d_states, d_weights = carry
         x, extra, keep, fresh, d_h_out, m, *prev = sequences
         d_states = (d_states[0] + d_h_out, *d_states[1:])
-        d_new = [hold_rows(keep, d, tf.zeros_like(d)) for d in d_states]
+        d_new = [hold(keep, d, tf.zeros_like(d)) for d in d_states]
         sources = [x, *([] if m is None else [m]), *prev, *weights]
         with tf.GradientTape() as tape:
             tape.watch(sources)
@@ -152,10 +165,10 @@ def _backward(step, sequences, prev, upstream, kernel, weights):
             d_prev[0] += tf.matmul(outputs[1], transposed)
         if keep is not None:
             d_prev = [
-                d + hold_rows(keep, tf.zeros_like(d), held)
+                d + hold(keep, tf.zeros_like(d), held)
                 for d, held in zip(d_prev, d_states, strict=True)
             ]
-        d_prev = tuple(clear_rows(fresh, d) for d in d_prev)
+        d_prev = tuple(clear(fresh, d) for d in d_prev)
         d_weights = tuple(d + s for d, s in zip(d_weights, slopes[count:], strict=True))
         return (d_prev, d_weights), outputs
 

@@ -1,31 +1,18 @@
 """The recurrence of a simple RNN, with a backward pass written by hand."""
 
-import functools
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from bptt_keras.kernels.feature_major import (
-    clear,
-    cut,
-    flat,
-    hold,
-    join,
-    previous,
-    product,
-    rows,
-    spread,
-    stacked,
-    swap_to_back,
-    swap_to_front,
-    walk,
-    weight_gradient,
-    wide,
-)
-from bptt_keras.kernels.forward import forward
-from bptt_keras.kernels.scan import only_once
+from bptt_keras.kernels.fused.equations import Equations, Slopes
+from bptt_keras.kernels.fused.feature_major import wide
+from bptt_keras.kernels.fused.recurrence import run
+from bptt_keras.types import Tensor
 
 # Each activation, and its derivative as a function of its value.
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
     "tanh": (tf.tanh, lambda h: 1 - h * h),
     "relu": (tf.nn.relu, lambda h: tf.cast(h > 0, h.dtype)),
     "linear": (tf.identity, tf.ones_like),
@@ -33,17 +20,17 @@ ACTIVATIONS = {
 
 
 def simple_rnn(
-    x,
-    h_0,
-    kernel,
-    recurrent_kernel,
-    bias=None,
+    x: Tensor,
+    h_0: Tensor,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None = None,
     *,
-    activation="tanh",
-    mask=None,
-    reset=None,
-    save=True,
-):
+    activation: str = "tanh",
+    mask: Tensor | None = None,
+    reset: Tensor | None = None,
+    save: bool = True,
+) -> tuple[Tensor, Tensor]:
     """Run a simple (Elman) RNN along time.
 
         h_t = activation(x_t W + h_{t-1} U + b)
@@ -51,8 +38,8 @@ def simple_rnn(
     A row that `reset` flags at step t takes h_{t-1} = 0. A row that `mask` switches
     off at step t keeps h_t = h_{t-1}.
 
-    How it runs: a step is one product, `[W U]^T [x_t h_{t-1}]^T`. The way back
-    makes the gradient of what the activation is applied to, and hands `[W U]` times
+    How it runs: a step is one product, `[W U]^T [x_t h_{t-1}]^T`. The backward pass
+    makes the gradient of what the activation is applied to, and passes `[W U]` times
     it to x_t and h_{t-1}. The gradients of W and U are one product each, over all
     steps.
 
@@ -65,8 +52,9 @@ def simple_rnn(
         activation: "tanh", "relu" or "linear".
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
-        save: Whether to save what the way back needs. False: the way there is faster
-            (on a CPU), and the way back runs it once more. Default: True.
+        save: Whether to save what the backward pass needs. False: the forward pass
+            is faster (on a CPU), and the backward pass runs it once more. Default:
+            True.
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
@@ -90,98 +78,28 @@ def simple_rnn(
             f"`activation` must be one of {sorted(ACTIVATIONS)}. "
             f"Received: activation={activation!r}."
         )
-    if bias is None:
-        bias = tf.zeros(recurrent_kernel.shape[-1:], x.dtype)
-    # A variable would ask the gradient function for a second signature.
-    arguments = [
-        tf.convert_to_tensor(a) for a in (x, h_0, kernel, recurrent_kernel, bias)
-    ]
-
-    @tf.custom_gradient
-    def recurrence(x, h_0, kernel, recurrent_kernel, bias):
-        flags = {"mask": mask, "reset": reset}
-
-        def run():
-            weights = stacked(kernel, recurrent_kernel), bias
-            front = swap_to_front(x, mask)
-            h_T, h_seq = _forward(front, h_0, weights, activation, **flags)
-            return h_T, (front, h_seq)
-
-        if save:
-            h_T, saved = run()
-            outputs = swap_to_back(saved[1]), h_T
-        else:
-            step = functools.partial(_step, activation)
-            outputs = forward(step, x, (h_0,), kernel, recurrent_kernel, bias, **flags)
-
-        def gradient(d_h_seq, d_h_T):
-            front, h_seq = saved if save else run()[1]
-            d_h_0, (d_z, d_x) = _backward(
-                (swap_to_front(d_h_seq), d_h_T),
-                (h_seq, mask, reset),
-                tf.concat([kernel, recurrent_kernel], axis=0),
-                activation,
-            )
-            d_kernel = weight_gradient(front, d_z)
-            d_recurrent = weight_gradient(previous(h_seq, h_0, reset), d_z)
-            d_bias = tf.reduce_sum(d_z, axis=(1, 2))
-            gradients = swap_to_back(d_x), d_h_0, d_kernel, d_recurrent, d_bias
-            return only_once(gradients, arguments)
-
-        return outputs, gradient
-
-    return recurrence(*arguments)
-
-
-def _step(activation, p, m, states):
-    """One step of the equation, for rows of features."""
-    activate, _ = ACTIVATIONS[activation]
-    return (activate(p + m),)
-
-
-def _forward(x, h_0, weights, activation, mask, reset):
-    dtype, units = x.dtype, h_0.shape[-1]
-    activate, _ = ACTIVATIONS[activation]
-    (weights, bias), batch = weights, tf.shape(x)[-1]
-    bias = wide(spread(bias, batch))
-
-    def step(carry, at_t):
-        x, keep, fresh = at_t
-        h_prev, place = carry
-        h_prev = clear(fresh, h_prev)
-        place = join([x, h_prev], place)
-        z = wide(product(weights, place)) + bias
-        h = hold(keep, activate(tf.cast(z, dtype)), h_prev)
-        return (h, place), (h,)
-
-    place = tf.zeros([weights.shape[1] * batch], dtype)
-    (h, _), (h_seq,) = walk(step, (x, mask, reset), (flat(h_0), place), (units,))
-    return rows(h, units), h_seq
-
-
-def _backward(upstream, saved, weights, activation):
-    d_h_seq, d_h_T = upstream
-    h_seq, mask, reset = saved
-    dtype, units = d_h_seq.dtype, d_h_T.shape[-1]
-    features = weights.shape[0] - units
-    _, derivative = ACTIVATIONS[activation]
-
-    def step(d_h, at_t):
-        d_h_out, h, keep, fresh = at_t
-        d_h += wide(d_h_out)
-        d_z = tf.cast(d_h * wide(derivative(h)), dtype)
-        d_z = hold(keep, d_z, tf.zeros([], dtype))
-        d_x, d_h_prev = cut(product(weights, d_z), features, units)
-        d_h_prev = wide(d_h_prev)
-        if keep is not None:
-            d_h_prev += hold(keep, tf.zeros_like(d_h), d_h)
-        return clear(fresh, d_h_prev), (d_z, d_x)
-
-    d_h, outputs = walk(
-        step,
-        (d_h_seq, h_seq, mask, reset),
-        wide(flat(d_h_T)),
-        (units, features),
-        reverse=True,
+    weights, equations = (kernel, recurrent_kernel), _SimpleRNN(activation)
+    return run(
+        equations, x, (h_0,), weights, (bias,), mask=mask, reset=reset, save=save
     )
-    return tf.cast(rows(d_h, units), dtype), outputs
+
+
+class _SimpleRNN(Equations):
+    def __init__(self, activation: str):
+        self._activate, self._derivative = ACTIVATIONS[activation]
+
+    def step(
+        self, sums: tuple[Tensor, ...], states: tuple[Tensor, ...], *, axis: int
+    ) -> tuple[tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]:
+        return (self._activate(tf.cast(sums[0], states[0].dtype)),), ()
+
+    def read(
+        self, h: Tensor, h_prev: Tensor, kept: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        return (h,)
+
+    def derivative(
+        self, read: Sequence[Tensor], d_states: tuple[Tensor, ...]
+    ) -> Slopes:
+        (h,), (d_h,) = read, d_states
+        return Slopes((d_h * wide(self._derivative(h)),), states=(None,))

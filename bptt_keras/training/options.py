@@ -7,10 +7,10 @@ from typing import Any
 
 import keras
 
+from bptt_keras.arguments import whole
 from bptt_keras.training.programs.shards import check_shards
 from bptt_keras.training.windows.perturbation import Perturbation
 from bptt_keras.training.windows.updates import check_update
-from bptt_keras.truncation.arguments import whole
 from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.truncation.serialization import (
     as_recomputation,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from bptt_keras.truncation.arguments import real, whole
+from bptt_keras.arguments import real, whole
 from bptt_keras.truncation.schedule import Schedule
 
 

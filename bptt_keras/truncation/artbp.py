@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from bptt_keras.truncation.arguments import real, whole
+from bptt_keras.arguments import real, whole
 from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.truncation.span import Span
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.arguments import whole
 from bptt_keras.truncation.schedule import Schedule
 
 

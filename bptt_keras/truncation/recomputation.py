@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NamedTuple
 
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.arguments import whole
 
 
 class Action(NamedTuple):

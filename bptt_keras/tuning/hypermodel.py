@@ -1,33 +1,23 @@
 """`TruncatedHyperModel`: any Keras model, and what truncated BPTT is tuned by."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import keras_tuner
 
-from bptt_keras.keras_internals import compile_arguments, schedule_of
-from bptt_keras.training import clipping as rules
+from bptt_keras.keras_internals import compile_arguments
 from bptt_keras.training.trainer import TruncatedBPTT
-from bptt_keras.tuning.ranges import (
-    CLIPPINGS,
-    Range,
-    check_numbers,
-    declared,
-    is_tuned,
-)
-
-_RULES = {
-    "global_norm": rules.GlobalNorm,
-    "variable_norm": rules.VariableNorm,
-    "value": rules.Value,
-    "agc": rules.AGC,
-    "autoclip": rules.AutoClip,
-    "zclip": rules.ZClip,
-}
+from bptt_keras.tuning.clipping import kinds_of, optimizer_with, tuned_rule
+from bptt_keras.tuning.jobs.objective import asks_to_validate
+from bptt_keras.tuning.ranges import Range, check_numbers, declared
 
 
 class TruncatedHyperModel(keras_tuner.HyperModel):
-    """A model function of one's own, trained by `TruncatedBPTT` with tuned values.
+    """A model function of your own, trained by `TruncatedBPTT` with tuned values.
 
     Each of `window`, `stride`, `burn_in`, `rows` and `learning_rate` is one value, a
     list of values, or a `Range`; the last two make it a hyperparameter of that name,
@@ -37,8 +27,8 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         build: Function of `keras_tuner.HyperParameters` that returns a `keras.Model`
             from `(batch, time, ...)`. It may be compiled; `compile` is not given then.
         window: As for `TruncatedBPTT`, timesteps.
-        stride: As for `TruncatedBPTT`, timesteps; floats in `(0, 1]` are parts of the
-            window.
+        stride: As for `TruncatedBPTT`, timesteps; floats in `(0, 1]` are fractions of
+            the window.
         burn_in: As for `TruncatedBPTT`, timesteps.
         rows: Batch rows: the `batch_size` of `fit`, or what `data` makes of it.
         learning_rate: Of the optimizer, above 0.
@@ -87,18 +77,18 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
 
     def __init__(
         self,
-        build,
+        build: Callable[[keras_tuner.HyperParameters], keras.Model],
         *,
-        window=None,
-        stride=None,
-        burn_in=0,
-        rows=None,
-        learning_rate=None,
-        clipping=None,
-        compile=None,
-        data=None,
-        name=None,
-        **options,
+        window: Any = None,
+        stride: Any = None,
+        burn_in: Any = 0,
+        rows: Any = None,
+        learning_rate: Any = None,
+        clipping: Any = None,
+        compile: dict[str, Any] | Callable | None = None,
+        data: Callable[[keras_tuner.HyperParameters], dict[str, Any]] | None = None,
+        name: str | None = None,
+        **options: Any,
     ):
         if not callable(build) or isinstance(build, keras.Model):
             raise TypeError(
@@ -118,19 +108,19 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         self._model = build
         self._timing = {"window": window, "stride": stride, "burn_in": burn_in}
         self.rows, self.learning_rate = rows, learning_rate
-        self.clipping = _kinds(clipping)
+        self.clipping = kinds_of(clipping)
         self._compile, self._data, self._options = compile, data, options
         super().__init__(name=name)
 
-    def build(self, hp):
+    def build(self, hp: keras_tuner.HyperParameters) -> TruncatedBPTT:
         """The trial's trainer, compiled."""
         values = {k: declared(hp, k, v) for k, v in self._timing.items()}
         if isinstance(values["stride"], float):
             values["stride"] = max(1, round(values["stride"] * values["window"]))
         rows = declared(hp, "rows", self.rows)
         rate = declared(hp, "learning_rate", self.learning_rate)
-        rule = self._rule(hp)
-        # What is fixed can be asked for by `hp.get`, too, and is no part of the space.
+        rule = tuned_rule(hp, self.clipping)
+        # What is fixed can be asked for by `hp.get`, too, and is not part of the space.
         for name, value in {**values, "rows": rows}.items():
             if value is not None:
                 hp.values.setdefault(name, value)
@@ -146,13 +136,13 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         arguments = self._arguments(hp, model)
         if arguments is None:
             if rate is not None or rule is not None:
-                trainer.optimizer = _optimizer(trainer.optimizer, rate, rule)
+                trainer.optimizer = optimizer_with(trainer.optimizer, rate, rule)
             return trainer
-        arguments["optimizer"] = _optimizer(arguments.get("optimizer"), rate, rule)
+        arguments["optimizer"] = optimizer_with(arguments.get("optimizer"), rate, rule)
         trainer.compile(**arguments)
         return trainer
 
-    def _set(self, trainer, values):
+    def _set(self, trainer: TruncatedBPTT, values: dict[str, Any]) -> TruncatedBPTT:
         names = [name for name in values if self._timing[name] not in (None, 0)]
         if {"window", "stride"} <= {*names} and values["window"] < trainer.stride:
             # Each alone must go with what the trainer has of the other.
@@ -163,21 +153,9 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             setattr(trainer, name, value)
         return trainer
 
-    def _rule(self, hp):
-        if self.clipping is None:
-            return None
-        kind = declared(hp, "clipping", list(self.clipping))
-        thresholds = {}
-        # All are declared, so that the space is known from the start.
-        for other, allowed in self.clipping.items():
-            if not is_tuned(allowed) or len(self.clipping) == 1:
-                thresholds[other] = declared(hp, f"clip_{other}", allowed)
-                continue
-            with hp.conditional_scope("clipping", [other]):
-                thresholds[other] = declared(hp, f"clip_{other}", allowed)
-        return None if kind == "none" else _RULES[kind](thresholds[kind])
-
-    def _arguments(self, hp, model):
+    def _arguments(
+        self, hp: keras_tuner.HyperParameters, model: keras.Model
+    ) -> dict[str, Any] | None:
         """What to compile with; `None`: the model is a trainer that is compiled."""
         given = self._compile(hp) if callable(self._compile) else self._compile
         if given is not None:
@@ -195,11 +173,17 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             )
         if isinstance(model, TruncatedBPTT):
             return None
-        # As they were given: functions of one's own cannot be read from a config.
+        # As they were given: functions of the user cannot be read from a config.
         given = compile_arguments(model)
         return {**given, "optimizer": model.optimizer, "loss": model.loss}
 
-    def fit(self, hp, model, *args, **kwargs):
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: keras.Model,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Trains the trial's trainer on its data."""
         if self._data is not None:
             kwargs |= self._data(hp)
@@ -209,8 +193,8 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
 
     # --- What a durable job asks ------------------------------------------------------
 
-    def validates(self, args, kwargs):
-        """Whether trials validate; what `data` returns is looked at once."""
+    def validates(self, args: tuple, kwargs: dict[str, Any]) -> bool:
+        """Whether trials validate; looks once at what `data` returns."""
         given = kwargs
         if self._data is not None:
             hp = keras_tuner.HyperParameters()
@@ -218,11 +202,13 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             given = {**kwargs, **self._data(hp)}
         return asks_to_validate(given)
 
-    def check_search(self, space, args, kwargs):
+    def check_search(
+        self, space: keras_tuner.HyperParameters, args: tuple, kwargs: dict[str, Any]
+    ) -> None:
         """Refuses arguments of `search` that do not go with what is tuned.
 
         Raises:
-            ValueError: If there is no way to give them effect.
+            ValueError: If they could have no effect.
         """
         if self._data is not None:
             if args or kwargs.get("x") is not None:
@@ -238,15 +224,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             )
 
 
-def asks_to_validate(arguments):
-    """Whether `fit` with these arguments validates."""
-    return bool(
-        arguments.get("validation_data") is not None
-        or arguments.get("validation_split")
-    )
-
-
-def _check_stride(stride, window):
+def _check_stride(stride: Any, window: Any) -> None:
     if stride is None:
         return
     fractions = isinstance(stride, float) or (
@@ -259,96 +237,38 @@ def _check_stride(stride, window):
         check_numbers("stride", stride, above=0, whole=False)
         if window is None:
             raise ValueError(
-                "`stride` is parts of the window, so `window` must be given. Received: "
-                f"stride={stride!r}, window=None."
+                "`stride` is a fraction of the window, so `window` must be given. "
+                f"Received: stride={stride!r}, window=None."
             )
         if _most(stride) > 1:
             raise ValueError(
-                "`stride` is parts of the window, in (0, 1], or integers. Received: "
-                f"{_most(stride)}."
+                "`stride` must be fractions of the window, in (0, 1], or integers. "
+                f"Received: {_most(stride)}."
             )
         return
     check_numbers("stride", stride, least=1)
     if window is not None and _most(stride) > _least(window):
         raise ValueError(
             f"`stride` must not exceed the window. Received: stride up to "
-            f"{_most(stride)}, window from {_least(window)}. Parts of the window, such "
-            "as 0.5, always fit."
+            f"{_most(stride)}, window from {_least(window)}. Fractions of the window, "
+            "such as 0.5, always fit."
         )
 
 
-def _most(allowed):
+def _most(allowed: Any) -> float:
     if isinstance(allowed, Range):
         return allowed.high
     return max(allowed) if isinstance(allowed, tuple | list) else allowed
 
 
-def _least(allowed):
+def _least(allowed: Any) -> float:
     if isinstance(allowed, Range):
         return allowed.low
     return min(allowed) if isinstance(allowed, tuple | list) else allowed
 
 
-def _check_options(options):
+def _check_options(options: dict[str, Any]) -> None:
     known = inspect.signature(TruncatedBPTT).parameters
     for name in options:
         if name not in known or name in ("model", "kwargs"):
             raise TypeError(f"`TruncatedBPTT` has no argument {name!r}.")
-
-
-def _kinds(clipping):
-    """`{kind: Range, value or None}` of the argument `clipping`."""
-    if clipping is None:
-        return None
-    if clipping == "all":
-        clipping = list(CLIPPINGS)
-    if isinstance(clipping, str):
-        clipping = [clipping]
-    if not isinstance(clipping, list | tuple | dict):
-        raise TypeError(
-            "`clipping` must be a kind, a list of kinds, or a dict of thresholds. "
-            f"Received: {clipping!r}."
-        )
-    unknown = [kind for kind in clipping if kind not in CLIPPINGS]
-    if unknown or not clipping:
-        raise ValueError(
-            f"`clipping` must be of {', '.join(CLIPPINGS)}. Received: {clipping}."
-        )
-    kinds = {}
-    for kind in clipping:
-        given = clipping[kind] if isinstance(clipping, dict) else CLIPPINGS[kind]
-        if kind == "none":
-            if given is not None:
-                raise ValueError(
-                    f"`clipping['none']` has no threshold. Received: {given!r}."
-                )
-            kinds[kind] = None
-        elif isinstance(given, tuple) and given == CLIPPINGS[kind]:
-            low, high, log = given
-            middle = (low * high) ** 0.5 if log else (low + high) / 2
-            kinds[kind] = Range(low, high, log=log, default=middle)
-        else:
-            check_numbers(f"clipping[{kind!r}]", given, above=0, whole=False)
-            kinds[kind] = given
-    return kinds
-
-
-def _optimizer(optimizer, rate, rule):
-    """An optimizer with a trial's learning rate, behind its rule."""
-    optimizer = keras.optimizers.get("adam" if optimizer is None else optimizer)
-    if rate is not None:
-        if schedule_of(optimizer) is not None:
-            raise keras_tuner.errors.FatalValueError(
-                "`learning_rate` cannot be tuned over a schedule. Make the schedule "
-                'with `hp.Float("learning_rate", ...)` where the model is compiled.'
-            )
-        optimizer.learning_rate = rate
-    if rule is None:
-        return optimizer
-    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
-        if getattr(optimizer, name, None) is not None:
-            raise keras_tuner.errors.FatalValueError(
-                f"The optimizer clips as well ({name}), so the tuned clipping would "
-                "not be the only one. Leave it out."
-            )
-    return rules.ClippedOptimizer(optimizer, rule)

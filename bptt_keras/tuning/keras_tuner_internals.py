@@ -9,7 +9,7 @@ that says what has gone (written for KerasTuner 1.4.8).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import keras_tuner
@@ -88,7 +88,14 @@ def metrics_from(
 # --- Oracles -----------------------------------------------------------------------
 
 
-class OpenOracle:
+# For a type checker what is mixed into an oracle has all that an oracle has.
+if TYPE_CHECKING:
+    from keras_tuner import Oracle as _Mixed
+else:
+    _Mixed = object
+
+
+class OpenOracle(_Mixed):
     """Mixed into an oracle of KerasTuner: it keeps no files and holds no lock.
 
     KerasTuner writes a file a trial, raises after some failures in a row, and locks

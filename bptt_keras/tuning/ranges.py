@@ -1,16 +1,13 @@
 """Values between which a hyperparameter is searched."""
 
-import numbers
+from __future__ import annotations
 
-CLIPPINGS = {
-    "none": None,
-    "global_norm": (0.03, 10.0, True),
-    "variable_norm": (0.01, 3.0, True),
-    "value": (0.001, 0.3, True),
-    "agc": (0.003, 0.3, True),
-    "autoclip": (5.0, 95.0, False),
-    "zclip": (1.5, 5.0, False),
-}
+import numbers
+from typing import Any
+
+import keras_tuner
+
+from bptt_keras.arguments import is_real, is_whole
 
 
 class Range:
@@ -23,7 +20,7 @@ class Range:
         default: Value of the first trial of `defaults_first`; default: `low`.
 
     Raises:
-        TypeError: If a bound is no number.
+        TypeError: If a bound is not a number.
         ValueError: If the range is empty.
 
     Example:
@@ -33,9 +30,16 @@ class Range:
         assert not rates.whole
     """
 
-    def __init__(self, low, high, *, log=False, default=None):
+    def __init__(
+        self,
+        low: float,
+        high: float,
+        *,
+        log: bool = False,
+        default: float | None = None,
+    ):
         for name, value in (("low", low), ("high", high)):
-            if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            if not is_real(value):
                 raise TypeError(
                     f"`{name}` must be a number. Received: {name}={value!r}."
                 )
@@ -53,10 +57,10 @@ class Range:
             )
         self.low, self.high, self.log = low, high, bool(log)
         self.default = low if default is None else default
-        self.whole = all(isinstance(v, numbers.Integral) for v in (low, high))
+        self.whole = is_whole(low) and is_whole(high)
 
 
-def declared(hp, name, allowed):
+def declared(hp: keras_tuner.HyperParameters, name: str, allowed: Any) -> Any:
     """The value of a hyperparameter in a trial.
 
     Args:
@@ -82,21 +86,28 @@ def declared(hp, name, allowed):
     return allowed
 
 
-def is_tuned(allowed):
-    """Whether that is a hyperparameter, and not one value."""
+def is_tuned(allowed: Any) -> bool:
+    """Whether these are several values, and so a hyperparameter."""
     return isinstance(allowed, Range) or (
         isinstance(allowed, tuple | list) and len(allowed) > 1
     )
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value
     return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
-def check_numbers(name, allowed, *, least=None, above=None, whole=True):
-    """Refuses what is no number, range or list of numbers for an argument.
+def check_numbers(
+    name: str,
+    allowed: Any,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    whole: bool = True,
+) -> None:
+    """Refuses an argument that is not a number, a range or a list of numbers.
 
     Raises:
         TypeError: If a value is of the wrong type.
@@ -117,9 +128,9 @@ def check_numbers(name, allowed, *, least=None, above=None, whole=True):
             )
     else:
         values = [allowed]
-    kind = numbers.Integral if whole else numbers.Real
+    fits = is_whole if whole else is_real
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, kind):
+        if not fits(value):
             raise TypeError(
                 f"`{name}` must be {'integers' if whole else 'numbers'}, a list of "
                 f"them or a `Range`. Received: {value!r}."

@@ -1,10 +1,17 @@
 """What a job has found so far: lines while it runs, the best values on disk."""
 
+from __future__ import annotations
+
 import collections
 import json
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from bptt_keras.tuning.jobs.store import replace_durably
+from bptt_keras.files import write_whole
+
+Row = dict[str, Any]
+"""A trial in a table; `Results.rows` says what it holds."""
 
 
 class TuningError(RuntimeError):
@@ -64,26 +71,26 @@ class Results:
 
     FILE = "best.json"
 
-    def __init__(self, tuner):
+    def __init__(self, tuner: Any):
         self._tuner = tuner
-        self._told = {}
-        self._best = None
+        self._told: dict[str, str] = {}
+        self._best: Row | None = None
         self.verbose = True
         self.began_with = 0
 
     @property
-    def _oracle(self):
+    def _oracle(self) -> Any:
         return self._tuner.own_oracle
 
-    def begin(self):
-        """Says where a job stands that goes on."""
+    def begin(self) -> None:
+        """Says how far a job has got that goes on."""
         self._told = {name: row["status"] for name, row in self._by_name().items()}
         self.began_with = sum(map(_ended, self.rows()))
         if self.verbose and self._told:
             print(f"The job goes on: {self.began_with} trials have ended.")
         self.write()
 
-    def rows(self):
+    def rows(self) -> list[Row]:
         """The trials for a table, in the order in which they were begun.
 
         Returns:
@@ -96,7 +103,7 @@ class Results:
         with self._oracle.looking():
             return self._rows()
 
-    def _rows(self):
+    def _rows(self) -> list[Row]:
         oracle = self._oracle
         running = {trial.trial_id for trial in oracle.ongoing_trials.values()}
         found = []
@@ -114,7 +121,7 @@ class Results:
                 value = facts["curve"][best]
             finite = value is not None and math.isfinite(value)
             known = trial.hyperparameters.values
-            # In the order of the space, which the way to a worker and back loses.
+            # In the order of the space, which is lost on the way to a worker and back.
             names = dict.fromkeys(entry.name for entry in oracle.hyperparameters.space)
             values = {
                 key: known[key]
@@ -139,17 +146,17 @@ class Results:
         return found
 
     @property
-    def higher(self):
+    def higher(self) -> bool:
         """Whether more of the objective is better."""
         return self._oracle.objective.direction == "max"
 
     @property
-    def best(self):
+    def best(self) -> Row | None:
         """The row of the best trial so far, or `None`."""
         return best_row(self.rows(), self.higher, self._tuner.executions_per_trial)
 
-    def look(self):
-        """Tells of what has changed since the last look."""
+    def look(self) -> None:
+        """Tells what has changed since the last look."""
         rows = self._by_name()
         changed = [
             r for r in rows.values() if self._told.get(r["trial"]) != r["status"]
@@ -162,7 +169,7 @@ class Results:
             if self.verbose and row["status"] != "waiting":
                 print(self.line(row), flush=True)
 
-    def line(self, row):
+    def line(self, row: Row) -> str:
         """One line about a trial that begins or ends."""
         oracle = self._oracle
         head = f"trial {row['trial']} {row['status']}"
@@ -179,16 +186,16 @@ class Results:
             text += f", {max(0.0, oracle.seconds_left) / 60:.1f} minutes left"
         return text
 
-    def write(self):
+    def write(self) -> None:
         """Writes `best.json`, if there is something better than it says."""
         best = self.best
         if best is None or best == self._best:
             return
         self._best = best
         content = json.dumps(self._tuner.describe_best(best), indent=2)
-        replace_durably(self._tuner.folder / self.FILE, content + "\n")
+        write_whole(self._tuner.folder / self.FILE, content + "\n")
 
-    def conclude(self):
+    def conclude(self) -> None:
         """Says how the job ended.
 
         Raises:
@@ -202,8 +209,8 @@ class Results:
         failed = [row for row in rows if row["status"] == "failed"]
         if rows and len(failed) == len(rows):
             raise TuningError(
-                f"All {len(rows)} trials failed:\n{causes(failed)}\nWhere each failed "
-                f"stands in {self._tuner.folder}/trial_*/error.txt."
+                f"All {len(rows)} trials failed:\n{causes(failed)}\nThe error "
+                f"of each is in {self._tuner.folder}/trial_*/error.txt."
             )
         if not self.verbose:
             return
@@ -217,14 +224,14 @@ class Results:
             )
         print(text + ".")
 
-    def _by_name(self):
+    def _by_name(self) -> dict[str, Row]:
         return {row["trial"]: row for row in self.rows()}
 
 
 _STATUS = {"COMPLETED": "completed", "FAILED": "failed", "STOPPED": "pruned"}
 
 
-def best_row(rows, higher, executions=1):
+def best_row(rows: Sequence[Row], higher: bool, executions: int = 1) -> Row | None:
     """The row with the best objective among those that can be compared, or `None`."""
     whole = [
         row
@@ -237,17 +244,17 @@ def best_row(rows, higher, executions=1):
     return (max if higher else min)(whole, key=lambda row: row["value"])
 
 
-def causes(rows):
+def causes(rows: Iterable[Row]) -> str:
     """A table of why trials failed, the most frequent cause first."""
     counts = collections.Counter(row["cause"] for row in rows)
     return "\n".join(f"{count:5} x {cause}" for cause, count in counts.most_common())
 
 
-def _ended(row):
+def _ended(row: Row) -> bool:
     return row["status"] in ("completed", "failed", "pruned")
 
 
-def _best_of(curve, higher):
+def _best_of(curve: Sequence[float], higher: bool) -> int | None:
     known = [(value, number) for number, value in enumerate(curve)]
     known = [pair for pair in known if math.isfinite(pair[0])]
     if not known:
@@ -257,5 +264,5 @@ def _best_of(curve, higher):
     return next(number for value, number in known if value == best)
 
 
-def _short(value):
+def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -4,17 +4,23 @@ The job stays ours: its state file is the truth, and the study follows it. So a 
 loses nothing here either, and a study in a database shows what the file says.
 """
 
+from __future__ import annotations
+
 import json
 import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import keras_tuner
+from keras_tuner.engine.trial import Trial
 
+from bptt_keras.tuning.durable import DurableTuner
 from bptt_keras.tuning.jobs import oracle as oracles
 from bptt_keras.tuning.jobs.definition import ChangedError, refuse_changes
 from bptt_keras.tuning.jobs.oracle import DurableOracle
 from bptt_keras.tuning.keras_tuner_internals import was_tried
 from bptt_keras.tuning.optuna_internals import id_of
-from bptt_keras.tuning.tuners import DurableTuner
 
 SAMPLERS = ("random", "tpe")
 PRUNERS = ("none", "median", "asha")
@@ -35,7 +41,13 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         **options: Those of `keras_tuner.Oracle`.
     """
 
-    def __init__(self, sampler="tpe", pruner="none", storage=None, **options):
+    def __init__(
+        self,
+        sampler: str = "tpe",
+        pruner: str = "none",
+        storage: str | None = None,
+        **options: Any,
+    ):
         for name, value, known in (
             ("sampler", sampler, SAMPLERS),
             ("pruner", pruner, PRUNERS),
@@ -51,11 +63,18 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         ):
             raise ValueError("Optuna is given one objective. Received several.")
         self._sampler, self._pruner, self._storage = sampler, pruner, storage
-        self._study, self._asked = None, {}
+        self._study: Any = None
+        self._asked: dict[str, Any] = {}
 
     # --- The study ----------------------------------------------------------------
 
-    def open(self, folder, definition, check, **options):
+    def open(
+        self,
+        folder: Path,
+        definition: dict[str, Any],
+        check: Callable[[dict[str, Any]], None],
+        **options: Any,
+    ) -> str | None:
         """Goes on with what the folder holds, or begins; the study is made to fit."""
         optuna = _optuna()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -74,7 +93,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         self._follow()
         return damaged
 
-    def _refuse_other_study(self, folder, definition):
+    def _refuse_other_study(self, folder: Path, definition: dict[str, Any]) -> None:
         """Refuses a study of the same name that is another's."""
         known = self._study.user_attrs
         if not known and not self._study.trials:
@@ -90,7 +109,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         # That the space may differ was settled by the job's own state.
         refuse_changes(old, definition, extend=True, folder=where)
 
-    def _follow(self):
+    def _follow(self) -> None:
         """Makes the study say what the job's state says."""
         states = _optuna().trial.TrialState
         there = {}
@@ -109,10 +128,10 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
             self._asked[name] = made
             self._tell(trial, made)
 
-    def _handle(self, frozen):
+    def _handle(self, frozen: Any) -> Any:
         return _optuna().trial.Trial(self._study, id_of(frozen))
 
-    def _ask(self, name, values=None):
+    def _ask(self, name: str, values: Mapping[str, Any] | None = None) -> Any:
         """A trial of the study, with given values or such as the sampler proposes."""
         if values is not None:
             self._study.enqueue_trial(dict(values), skip_if_exists=False)
@@ -122,7 +141,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         made.set_user_attr(_TRIAL, name)
         return made
 
-    def _suggest(self, made):
+    def _suggest(self, made: Any) -> dict[str, Any]:
         space = keras_tuner.HyperParameters()
         for entry in self.hyperparameters.space:
             space.merge([entry])
@@ -130,7 +149,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
                 space.values[entry.name] = _suggested(made, entry)
         return space.values
 
-    def _tell(self, trial, made):
+    def _tell(self, trial: Trial, made: Any) -> None:
         """Tells the study how a trial has ended, once."""
         states = _optuna().trial.TrialState
         known = self._study.trials[made.number]
@@ -146,7 +165,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         elif trial.status == oracles.STOPPED:
             self._study.tell(made.number, state=states.PRUNED)
 
-    def _report(self, made, curve):
+    def _report(self, made: Any, curve: Sequence[float]) -> None:
         known = self._study.trials[made.number].intermediate_values
         for step, value in enumerate(curve):
             if step not in known and math.isfinite(value):
@@ -154,7 +173,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
 
     # --- What KerasTuner asks -------------------------------------------------------
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Values that the study proposes."""
         if self.defaults_first and not self.trials:
             return self._propose(trial_id, self.default_values())
@@ -164,7 +183,8 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
                 return answer
         return {"status": oracles.STOPPED}
 
-    def _propose(self, trial_id, values=None):
+    def _propose(self, trial_id: str, values: Mapping[str, Any] | None = None) -> Any:
+        """An answer for `populate_space`; `None`: the values were tried before."""
         try:
             made = self._ask(trial_id, values)
             proposed = self._suggest(made)
@@ -179,11 +199,11 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         self._asked[trial_id] = made
         return {"status": oracles.RUNNING, "values": proposed}
 
-    def _seed_offset(self):
+    def _seed_offset(self) -> None:
         # Another draw: the number of trials, which it depends on, is still the same.
         self.seed += 10_000
 
-    def end_trial(self, trial):
+    def end_trial(self, trial: Trial) -> None:
         """Ends a trial with its status, first in the job's state, then in the study."""
         with self._mutex:
             super().end_trial(trial)
@@ -191,7 +211,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
             if known.status != "INVALID" and trial.trial_id in self._asked:
                 self._tell(known, self._asked[trial.trial_id])
 
-    def should_prune(self, trial_id, curve):
+    def should_prune(self, trial_id: str, curve: Sequence[float]) -> bool:
         """Whether the pruner ends a trial here."""
         made = self._asked[trial_id]
         self._report(made, curve)
@@ -238,12 +258,12 @@ class OptunaSearch(DurableTuner):
 
     _ORACLE = OptunaOracle
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         _optuna()
         super().__init__(*args, **kwargs)
 
 
-def _optuna():
+def _optuna() -> Any:
     try:
         import optuna
     except ModuleNotFoundError:
@@ -253,14 +273,14 @@ def _optuna():
     return optuna
 
 
-def _sampler(name, seed):
+def _sampler(name: str, seed: int) -> Any:
     samplers = _optuna().samplers
     if name == "random":
         return samplers.RandomSampler(seed=seed)
     return samplers.TPESampler(seed=seed, constant_liar=True)
 
 
-def _pruner(name):
+def _pruner(name: str) -> Any:
     pruners = _optuna().pruners
     return {
         "none": pruners.NopPruner,
@@ -269,7 +289,7 @@ def _pruner(name):
     }[name]()
 
 
-def _suggested(made, entry):
+def _suggested(made: Any, entry: Any) -> Any:
     """The value of one hyperparameter of KerasTuner from a trial of Optuna."""
     config = entry.get_config()
     name, kind = entry.name, type(entry).__name__

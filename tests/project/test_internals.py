@@ -24,14 +24,10 @@ HIDDEN_MODULES = ("keras.src", "keras_tuner.src", "tensorflow.python")
 HIDDEN_MODULES += ("tensorflow.compiler", "tensorflow.core")
 # Public in spite of the underscore.
 PUBLIC = {"_asdict", "_exit", "_field_defaults", "_fields", "_make", "_replace"}
-# What TensorFlow Datasets' documentation tells builders to override; ABC's own.
-HOOKS = {
-    "_is_protocol",  # of classes that `typing` makes
-    "_info",
-    "_split_generators",
-    "_generate_examples",
-    "_abc_impl",
-}
+# What TensorFlow Datasets' documentation tells builders to override; what `abc` and
+# `typing` give to classes.
+HOOKS = {"_info", "_split_generators", "_generate_examples"}
+HOOKS |= {"_abc_impl", "_is_protocol"}
 FILES = [p for p in python_files(*PACKAGES) if module_name(p) not in INTERNALS]
 
 

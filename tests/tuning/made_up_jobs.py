@@ -3,6 +3,7 @@
 import keras_tuner
 
 from bptt_keras.tuning.jobs import oracle as oracles
+from bptt_keras.tuning.jobs import searches
 from bptt_keras.tuning.jobs.definition import describe_space, refuse_changes
 
 
@@ -29,7 +30,7 @@ def grid():
     return hp
 
 
-def opened(folder, kind=oracles.RandomSearchOracle, hp=None, *, local=True, **options):
+def opened(folder, kind=searches.RandomSearchOracle, hp=None, *, local=True, **options):
     """An oracle that goes on with what a folder holds, as a new process does."""
     hp = space() if hp is None else hp
     options = {"objective": "val_loss", "seed": 1, **options}

@@ -69,7 +69,11 @@ def elsewhere(tmp_path, monkeypatch):
         ({"window": 4, "stride": 5}, ValueError, "`stride` must not exceed"),
         ({"window": [4, 8], "stride": [2, 6]}, ValueError, "up to 6, window from 4"),
         ({"window": 4, "stride": 0}, ValueError, "`stride` must be at least 1"),
-        ({"window": 4, "stride": 1.5}, ValueError, "`stride` is parts of the window"),
+        (
+            {"window": 4, "stride": 1.5},
+            ValueError,
+            "`stride` must be fractions of the window",
+        ),
         ({"window": 4, "stride": [0.5, 2]}, ValueError, "in \\(0, 1\\]"),
         ({"stride": 0.5}, ValueError, "`window` must be given"),
         ({"window": 4, "clipping": "norm"}, ValueError, "`clipping` must be of none"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import bptt_keras.tuning as tuning
-from bptt_keras.tuning import tuners
+from bptt_keras.tuning import trials
 from tests.tuning.trained import (
     VALIDATION,
     Kill,
@@ -378,7 +378,7 @@ def test_the_absence_of_the_chief_fails_no_trial(tmp_path, monkeypatch):
     def gone(*_, **__):
         raise tuning.ChiefGoneError("gone")
 
-    monkeypatch.setattr(tuners.Checkpoint, "on_train_begin", gone)
+    monkeypatch.setattr(trials.Checkpoint, "on_train_begin", gone)
     with pytest.raises(tuning.ChiefGoneError):
         search(made)
     assert rows(made)[0]["status"] != "failed"

@@ -226,7 +226,7 @@ class Run:
         if epoch:
             # Those before a kill; of a damaged file there are none.
             with contextlib.suppress(OSError, ValueError):
-                watch.looks = bk.diagnostics.read_looks(watch.path)
+                watch.looks = bk.diagnostics.read_looks(self.out / LOOKS)
         return [watch]
 
     def _save(self, epoch: int, value: float) -> None:

@@ -1,14 +1,18 @@
 """`activity`: units that never change, and gates that are always open or shut."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.state import floats
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.types import State, Tensor
 
 # A logistic gate beyond these passes less than a fifth of the gradient it passes at
 # its best: 0.05 * 0.95 / 0.25.
@@ -19,13 +23,13 @@ _ALWAYS = 0.95
 _STILL = 1e-4
 
 
-def activity(model, data, *, steps=100):
+def activity(model: keras.Model, data: Any, *, steps: int = 100) -> Activity:
     """What the units of recurrent layers do, on real data.
 
     A unit of the state is *dead* if it never changes: its standard deviation over rows
     and timesteps is below 1e-4. A gate of a unit is *saturated* if at 95 % of the rows
     and timesteps it is below 0.05 or above 0.95, and so passes next to no gradient. So
-    is a unit of a SimpleRNN with `tanh` that is beyond 0.9 on either side so often.
+    is a unit of a SimpleRNN with `tanh` that is beyond 0.9 on either side as often.
 
     The model runs as in inference from the initial state on; nothing of it changes.
 
@@ -35,11 +39,11 @@ def activity(model, data, *, steps=100):
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
             batches, the first of which is taken. Batches of `bptt_keras.data.streams`
             are joined along time as far as needed.
-        steps: Timesteps that are looked at, an integer >= 2, or as many as there are.
+        steps: Timesteps to look at, an integer >= 2; fewer if the data have fewer.
 
     Returns:
-        `Activity`. Gates are known of layers whose cell is Keras' LSTMCell, GRUCell
-        or SimpleRNNCell with their usual activations.
+        `Activity`. Gates are known for layers whose cell is Keras' LSTMCell,
+        GRUCell or SimpleRNNCell with its usual activations.
 
     Raises:
         TypeError: If `model` or an argument is of the wrong type.
@@ -63,8 +67,10 @@ def activity(model, data, *, steps=100):
     return prepare_activity(model, data, steps=steps)()
 
 
-def prepare_activity(model, data, *, steps=100):
-    """Like `activity`, for several times: a function that looks anew."""
+def prepare_activity(
+    model: keras.Model, data: Any, *, steps: int = 100
+) -> Callable[[], Activity]:
+    """Like `activity`, to be repeated: returns a function that looks again."""
     steps = whole("steps", steps, least=2)
     problem = Problem(model, data, False, steps=steps, asked_by="activity")
     step, length = problem.step, min(steps, problem.length)
@@ -136,25 +142,25 @@ class Activity:
         assert seen.verdict() == "1 of 2 states of layer memory never change."
     """
 
-    def __init__(self, layers):
+    def __init__(self, layers: Mapping[str, LayerActivity]):
         self.layers = dict(layers)
 
     @property
-    def dead(self):
-        """Part of all states that never change, from 0 to 1."""
+    def dead(self) -> float:
+        """Fraction of all states that never change, from 0 to 1."""
         every = [layer.dead for layer in self.layers.values()]
         return float(np.concatenate(every).mean()) if every else 0.0
 
     @property
-    def saturated(self):
-        """`{(layer, gate): part of its units that are saturated}`."""
+    def saturated(self) -> dict[tuple[str, str], float]:
+        """`{(layer, gate): fraction of its units that are saturated}`."""
         return {
             (name, gate): float(ends[:, 2].mean())
             for name, layer in self.layers.items()
             for gate, ends in layer.saturated.items()
         }
 
-    def verdict(self):
+    def verdict(self) -> str:
         """What it means, in words: a few sentences."""
         words = []
         for name, layer in self.layers.items():
@@ -177,17 +183,17 @@ class Activity:
                     )
         return " ".join(words) or "All states change, and no gate is saturated."
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict()
 
 
-def _spread(states):
+def _spread(states: Sequence[np.ndarray]) -> np.ndarray:
     # What overflows is not dead.
     with np.errstate(all="ignore"):
         return np.stack(states).std(axis=(0, 1))
 
 
-def _flat(state):
+def _flat(state: Any) -> np.ndarray:
     """The floats of a state side by side: `(rows, units)`."""
     parts = floats(state)
     rows = parts[0].shape[0] if parts else 0
@@ -198,7 +204,7 @@ def _flat(state):
     )
 
 
-def _saturated(gates):
+def _saturated(gates: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Which units are at either end nearly always, by gate: `(units, 3)`."""
     found = {}
     for name in gates[0]:
@@ -208,15 +214,17 @@ def _saturated(gates):
     return found
 
 
-def _saturation(layer, x, state, new):
+def _saturation(
+    layer: keras.Layer, x: Tensor, state: State, new: State
+) -> dict[str, Tensor]:
     """`{gate: floats (rows, units, 2)}`: 1 where it is below its bound, and above."""
-    cell = getattr(layer, "cell", None)
+    cell: Any = getattr(layer, "cell", None)
     kind = type(cell)
     if kind is keras.layers.SimpleRNNCell:
         if cell.activation is not keras.activations.tanh:
             return {}
         return {"tanh": _beyond(new["h"], -_FLAT, _FLAT)}
-    # Keras' order: i, f, c, o and z, r, h. What is no gate has no name.
+    # Keras' order: i, f, c, o and z, r, h. `_` is not a gate.
     names = {keras.layers.LSTMCell: "if_o", keras.layers.GRUCell: "zr_"}.get(kind)
     if names is None or cell.recurrent_activation not in (
         keras.activations.sigmoid,
@@ -238,6 +246,6 @@ def _saturation(layer, x, state, new):
     }
 
 
-def _beyond(values, low, high):
+def _beyond(values: Tensor, low: float, high: float) -> Tensor:
     values = tf.cast(values, tf.float32)
     return tf.cast(tf.stack([values < low, values > high], axis=-1), tf.float32)

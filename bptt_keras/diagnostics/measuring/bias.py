@@ -1,18 +1,32 @@
 """`truncation_bias`: what a window costs in direction, and saves in time and memory."""
 
+from __future__ import annotations
+
 import math
 import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.peak import can_measure, peak_memory
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.types import State, Structure, Tensor
 
 
-def truncation_bias(model, data, windows=None, *, loss=None, longest=400, cost=True):
+def truncation_bias(
+    model: keras.Model,
+    data: Any,
+    windows: int | Iterable[int] | None = None,
+    *,
+    loss: Any = None,
+    longest: int = 400,
+    cost: bool = True,
+) -> TruncationBias:
     """How far truncated gradients are from the full one, on real data.
 
     With g the gradient of the mean loss over all timesteps of the data, and g_w the
@@ -22,7 +36,7 @@ def truncation_bias(model, data, windows=None, *, loss=None, longest=400, cost=T
         bias = |g_w - g| / |g|
 
     The model runs as in inference, without dropout, from the initial state at the
-    start of the data on; its weights do not change. For a model whose loss stands at
+    start of the data on; its weights do not change. For a model whose loss is at
     the end, g_w goes back through the last w timesteps.
 
     Args:
@@ -72,8 +86,16 @@ def truncation_bias(model, data, windows=None, *, loss=None, longest=400, cost=T
     return prepare_bias(model, data, windows, loss=loss, longest=longest, cost=cost)()
 
 
-def prepare_bias(model, data, windows=None, *, loss=None, longest=400, cost=True):
-    """Like `truncation_bias`, for several times: a function that measures anew.
+def prepare_bias(
+    model: keras.Model,
+    data: Any,
+    windows: int | Iterable[int] | None = None,
+    *,
+    loss: Any = None,
+    longest: int = 400,
+    cost: bool = True,
+) -> Callable[..., TruncationBias]:
+    """Like `truncation_bias`, to be repeated: returns a function that measures again.
 
     It takes other windows, or none.
     """
@@ -91,7 +113,9 @@ def prepare_bias(model, data, windows=None, *, loss=None, longest=400, cost=True
     return measure
 
 
-def _measured(gradients, windows, cost):
+def _measured(
+    gradients: _Gradients, windows: Sequence[int], cost: bool
+) -> TruncationBias:
     found, seconds, memory = [], [], []
     for window in windows:
         found.append([g.numpy().astype(float) for g in gradients.of(window)])
@@ -107,10 +131,10 @@ def _measured(gradients, windows, cost):
     return TruncationBias(windows, pairs[:, 0], pairs[:, 1], variables, seconds, memory)
 
 
-def _checked(windows, length):
+def _checked(windows: int | Iterable[int] | None, length: int) -> list[int]:
     if windows is None:
         windows = sorted({length // 2**k for k in range(1, 7)} - {0})
-    if not hasattr(windows, "__iter__"):
+    if not isinstance(windows, Iterable):
         windows = [windows]
     windows = sorted({whole("windows", w) for w in windows})
     if not windows or windows[-1] >= length:
@@ -121,7 +145,7 @@ def _checked(windows, length):
     return windows
 
 
-def _cost(gradients, window):
+def _cost(gradients: _Gradients, window: int) -> tuple[float, float]:
     """Seconds and MiB of one more run."""
     start = time.perf_counter()
     gradients.of(window)
@@ -132,7 +156,9 @@ def _cost(gradients, window):
     return seconds, mib
 
 
-def _compare(gradients, full):
+def _compare(
+    gradients: Sequence[np.ndarray], full: Sequence[np.ndarray]
+) -> tuple[float, float]:
     """`(cosine, norm ratio)`; NaN where a norm is 0."""
     norm, whole_norm = (
         math.sqrt(sum(float((g**2).sum()) for g in parts))
@@ -144,20 +170,22 @@ def _compare(gradients, full):
 
 
 class _Gradients:
-    """Gradients of the mean loss with the state cut every so many timesteps."""
+    """Gradients of the mean loss with the state cut at regular distances."""
 
-    def __init__(self, problem, length, *, xla):
+    def __init__(self, problem: Problem, length: int, *, xla: bool):
         self._problem = problem
         self._length = length
         self._variables = problem.step.model.trainable_variables
         self.paths = [v.path for v in self._variables]
-        self._programs, self._xla = {}, xla
+        self._programs: dict[int, Callable] = {}
+        self._xla = xla
 
-    def of(self, window):
-        """List of tensors, one a trainable variable."""
+    def of(self, window: int) -> list[Tensor]:
+        """List of tensors, one for each trainable variable."""
         problem, step = self._problem, self._problem.step
         sums = [tf.zeros(v.shape) for v in self._variables]
-        state, first = step.initial_state(problem.rows), 0
+        state: Any = step.initial_state(problem.rows)
+        first = 0
         end = self._length if problem.timed else problem.length
         if not problem.timed and window < end:
             first = end - window
@@ -170,25 +198,27 @@ class _Gradients:
             sums, state = self._run(stop - start, x, y, state, sums)
         return sums
 
-    def _run(self, length, *arguments):
+    def _run(self, length: int, *arguments: Any) -> tuple[list[Tensor], State]:
         try:
             return self._program(length)(*arguments)
         except (ValueError, NotImplementedError, tf.errors.OpError):
             if not self._xla:
                 raise
-            # If it is not XLA that fails, the plain program says so.
+            # If something else than XLA fails, the plain program raises it again.
             self._programs, self._xla = {}, False
             return self._program(length)(*arguments)
 
-    def _program(self, length):
-        # One a length: TensorFlow warns of a function that is traced for many.
+    def _program(self, length: int) -> Callable:
+        # One for each length: TensorFlow warns of a function that is traced for many.
         if length not in self._programs:
             self._programs[length] = tf.function(
                 self._add, autograph=False, jit_compile=self._xla
             )
         return self._programs[length]
 
-    def _add(self, x, y, state, sums):
+    def _add(
+        self, x: Structure, y: Tensor, state: State | None, sums: list[Tensor]
+    ) -> tuple[list[Tensor], State]:
         problem = self._problem
         with tf.GradientTape() as tape:
             outputs, state = problem.step(x, state)

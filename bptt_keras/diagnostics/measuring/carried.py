@@ -1,20 +1,33 @@
 """`carried_state`: what the state that a batch inherits is worth."""
 
-import itertools
+from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.data import map_timed, tensors, timed_shape
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.training.batches.parts import split_inputs
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.types import Structure, Tensor
 
 # Samples below which nothing is certain.
 _ENOUGH = 8
 
 
-def carried_state(model, batches, *, loss=None, steps=20, borders=20):
+def carried_state(
+    model: keras.Model,
+    batches: Iterable,
+    *,
+    loss: Any = None,
+    steps: int = 20,
+    borders: int = 20,
+) -> CarriedState:
     """Whether the state that is carried from batch to batch helps, on real data.
 
     At each border of two batches the model runs over the first timesteps of the second
@@ -30,8 +43,8 @@ def carried_state(model, batches, *, loss=None, steps=20, borders=20):
             (rows,)}`.
         loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
             `model` was compiled with.
-        steps: Timesteps after a border that are looked at, an integer >= 1.
-        borders: Borders that are looked at, at most, an integer >= 1.
+        steps: Timesteps to look at after a border, an integer >= 1.
+        borders: Borders to look at, at most, an integer >= 1.
 
     Returns:
         `CarriedState`.
@@ -105,18 +118,23 @@ class CarriedState:
         assert worth.verdict().startswith("The carried state helps")
     """
 
-    def __init__(self, carried, fresh, continues=True):
+    def __init__(
+        self,
+        carried: Sequence | np.ndarray,
+        fresh: Sequence | np.ndarray,
+        continues: bool = True,
+    ):
         self.carried = np.asarray(carried, float)
         self.fresh = np.asarray(fresh, float)
         self.continues = bool(continues)
 
     @property
-    def gain(self):
+    def gain(self) -> float:
         """Loss from the initial state less that from the carried one: the mean."""
         return float((self.fresh - self.carried).mean())
 
     @property
-    def certain(self):
+    def certain(self) -> bool:
         """Whether the gain is beyond chance.
 
         It must be more than three standard errors of its mean, over eight samples or
@@ -128,7 +146,7 @@ class CarriedState:
         error = gains.std(ddof=1) / np.sqrt(len(gains))
         return bool(abs(gains.mean()) > 3 * error)
 
-    def verdict(self):
+    def verdict(self) -> str:
         """What it means, in words: a few sentences."""
         steps = self.carried.shape[1]
         losses = (
@@ -159,7 +177,7 @@ class CarriedState:
             "sequence: flag the start of each sequence with `reset`."
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict()
 
 
@@ -171,7 +189,7 @@ class _Borders:
         fresh: The same from the initial state.
     """
 
-    def __init__(self, problem, steps):
+    def __init__(self, problem: Problem, steps: int):
         if not problem.timed:
             raise ValueError(
                 "`carried_state` takes models with a loss at each timestep. Received: "
@@ -181,14 +199,15 @@ class _Borders:
         self._steps = min(steps, problem.length)
         self._run = tf.function(problem.step, autograph=False)
         self._initial = self._state = problem.step.initial_state(problem.rows)
-        self.carried, self.fresh = [], []
+        self.carried: list[np.ndarray] = []
+        self.fresh: list[np.ndarray] = []
 
-    def begin(self, x, reset):
-        """Takes in the first batch."""
+    def begin(self, x: Structure, reset: Tensor | None) -> None:
+        """Adds the first batch."""
         self._go_on(x, self._flags(reset))
 
-    def add(self, x, y, reset):
-        """Takes in a batch that comes after another."""
+    def add(self, x: Structure, y: Tensor, reset: Tensor | None) -> None:
+        """Adds a batch that comes after another."""
         problem, steps = self._problem, self._steps
         rows, length = timed_shape(problem.step.model, x)
         if rows != problem.rows:
@@ -211,11 +230,11 @@ class _Borders:
                 losses.append(found[inherits])
         self._go_on(x, reset)
 
-    def _go_on(self, x, reset):
+    def _go_on(self, x: Structure, reset: Tensor) -> None:
         _, length = timed_shape(self._problem.step.model, x)
         _, self._state = self._run(x, self._state, reset=_cut(reset, length))
 
-    def _flags(self, reset):
+    def _flags(self, reset: Tensor | None) -> Tensor:
         """`reset` as booleans `(rows, time)`, or `(rows, 1)` at the border alone."""
         if reset is None:
             return tf.zeros((self._problem.rows, 1), tf.bool)
@@ -223,12 +242,12 @@ class _Borders:
         return reset if reset.shape.rank == 2 else reset[:, None]
 
 
-def _cut(reset, length):
-    """Flags of so many timesteps: `(rows, length)`, or `(rows,)` at the border."""
+def _cut(reset: Tensor, length: int) -> Tensor:
+    """Flags of the first timesteps: `(rows, length)`, or `(rows,)` at the border."""
     return reset[:, 0] if reset.shape[1] == 1 < length else reset[:, :length]
 
 
-def _taken_apart(batch):
+def _taken_apart(batch: Any) -> tuple[Any, Structure]:
     """`Parts` of the inputs, and the targets, of a batch."""
     if not isinstance(batch, tuple | list) or len(batch) < 2 or batch[1] is None:
         raise ValueError("`batches` must yield `(x, y)`. Received: x without y.")

@@ -1,21 +1,27 @@
 """Data that a diagnosis looks at, as plain arrays."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from bptt_keras.state import timed_inputs
 from bptt_keras.training.batches.parts import split_inputs
+from bptt_keras.types import Structure, Tensor
 
 
-def load(model, data, steps):
+def load(model: keras.Model, data: Any, steps: int) -> tuple[Structure, Structure]:
     """Inputs and targets of one batch.
 
     Args:
         model: The inner `keras.Model`.
         data: `(x, y)` of arrays, or a `tf.data.Dataset` of such batches.
         steps: Timesteps that are wanted: batches of a stream are joined along time
-            until there are so many, or the stream ends.
+            until there are that many, or the stream ends.
 
     Returns:
         `(x, y)`: structures of tensors.
@@ -36,11 +42,11 @@ def load(model, data, steps):
     return tensors(plain(x)), tensors(y)
 
 
-def timed_shape(model, x):
+def timed_shape(model: keras.Model, x: Structure) -> tuple[int, int]:
     """`(rows, timesteps)` of inputs.
 
     Raises:
-        ValueError: If there is none of either.
+        ValueError: If there are no rows or no timesteps.
     """
     shape = _timed(model, x)[0].shape[:2]
     if 0 in shape:
@@ -51,14 +57,16 @@ def timed_shape(model, x):
     return tuple(shape)
 
 
-def map_timed(model, function, x):
+def map_timed(
+    model: keras.Model, function: Callable[[Tensor], Tensor], x: Structure
+) -> Structure:
     """Applies a function to the inputs that have a time axis."""
     return tf.nest.map_structure(
         lambda a, timed: function(a) if timed else a, x, timed_inputs(model, x)
     )
 
 
-def plain(x):
+def plain(x: Structure) -> Structure:
     """What the model takes, without flags.
 
     Args:
@@ -73,7 +81,7 @@ def plain(x):
             "Diagnoses take timesteps that are all valid. Received: data with `mask` "
             "or `lengths`. Cut the sequences to a common length."
         )
-    # `(rows,)`, and the first column of `(rows, time)`, stand before the first step.
+    # `(rows,)`, and the first column of `(rows, time)`, come before the first step.
     if np.ndim(parts.reset) > 1 and np.any(np.asarray(parts.reset)[:, 1:]):
         raise ValueError(
             "Diagnoses take sequences that are not interrupted. Received: data with "
@@ -82,7 +90,7 @@ def plain(x):
     return parts.inputs
 
 
-def tensors(tree):
+def tensors(tree: Structure) -> Structure:
     """A structure of arrays as tensors, Python's floats in 32 bits."""
 
     def tensor(value):
@@ -92,14 +100,17 @@ def tensors(tree):
     return tf.nest.map_structure(tensor, tree)
 
 
-def _timed(model, x):
+def _timed(model: keras.Model, x: Structure) -> list[Tensor]:
     """The inputs that have a time axis, flat."""
     timed = tf.nest.flatten(timed_inputs(model, x))
     return [a for a, has in zip(tf.nest.flatten(x), timed, strict=True) if has]
 
 
-def _from_dataset(model, dataset, steps):
-    parts, length = [], 0
+def _from_dataset(
+    model: keras.Model, dataset: tf.data.Dataset, steps: int
+) -> tuple[Structure, Structure]:
+    parts: list[tuple[Structure, Structure]] = []
+    length = 0
     for batch in dataset:
         x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
         if y is None:

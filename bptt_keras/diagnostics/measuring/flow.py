@@ -1,15 +1,20 @@
-"""`GradientFlow`: what was measured of a gradient's way back through time."""
+"""`GradientFlow`: how a gradient flows back through time, as measured."""
+
+from __future__ import annotations
 
 import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from bptt_keras.arguments import real
 from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.truncation import AdaptiveWindow
-from bptt_keras.truncation.arguments import real
 
-# Parts of phi_1 that are left at the last lags: below, it vanishes; above, it explodes.
-_GONE = 0.01
+# Fractions of phi_1 that are left at the last lags: below it vanishes, above explodes.
+GONE = 0.01
 _GROWN = 10.0
 
 
@@ -22,9 +27,9 @@ class GradientFlow:
 
         jacobian_k = sqrt(E || (d state_t / d state_{t-k})^T u ||^2),    ||u|| = 1
 
-    for random directions `u`: how much a change of the state is passed on, whatever
-    the loss looks at. It is 1 for a state that is kept as it is; the k-th root tells
-    growth or decay a timestep.
+    for random directions `u`: how much of a change of the state is passed on, whatever
+    the loss depends on. It is 1 for a state that is kept as it is; the k-th root is the
+    growth or decay per timestep.
 
     Args:
         norms: phi_1, phi_2, ...: at least two numbers, of all layers together.
@@ -52,7 +57,12 @@ class GradientFlow:
     window.
     """
 
-    def __init__(self, norms, layers=None, jacobian=()):
+    def __init__(
+        self,
+        norms: Sequence[float] | np.ndarray,
+        layers: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+        jacobian: Sequence[float] | np.ndarray = (),
+    ):
         self.norms = np.asarray(norms, float)
         if self.norms.ndim != 1 or len(self.norms) < 2:
             raise ValueError(
@@ -63,25 +73,25 @@ class GradientFlow:
         self.jacobian = np.asarray(jacobian, float)
 
     @property
-    def lags(self):
+    def lags(self) -> np.ndarray:
         """Timesteps between a state and the loss: 1, 2, ..."""
         return np.arange(1, len(self.norms) + 1)
 
     @property
-    def decay(self):
-        """Factor of the norm a timestep, fitted to the last three quarters of the lags.
+    def decay(self) -> float:
+        """Factor of the norm per timestep, fitted to the last three quarters of lags.
 
         NaN if the gradient is not finite, or nothing depends on the state.
         """
         return self._schedule(0.1).decay if self._usable() else math.nan
 
     @property
-    def half_life(self):
+    def half_life(self) -> int | None:
         """Timesteps after which half of phi_1 or less is left, or `None`."""
         below = np.flatnonzero(self.norms <= 0.5 * self.norms[0])
         return int(below[0]) if len(below) else None
 
-    def horizon(self, share=0.01):
+    def horizon(self, share: float = 0.01) -> int:
         """Lag beyond which less than a share of the measured gradient lies.
 
             smallest K with  sum of phi_k over k > K  <  share * sum of phi_k
@@ -97,7 +107,7 @@ class GradientFlow:
         rest = self.norms.sum() - self.norms.cumsum()
         return int(np.argmax(rest < share * self.norms.sum())) + 1
 
-    def window(self, tolerance=0.1):
+    def window(self, tolerance: float = 0.1) -> int | None:
         """Smallest reach whose gradient is biased by no more than a tolerance.
 
         Beyond the measured lags the norms are taken to fall as `decay` says; see
@@ -114,10 +124,10 @@ class GradientFlow:
         schedule = self._schedule(real("tolerance", tolerance, above=0))
         if not self._usable() or schedule.decay >= 1:
             return None
-        # It answers with the longest one if there is none.
+        # It gives the longest one if there is none.
         return schedule.window if schedule.window < len(self.norms) else None
 
-    def kind(self):
+    def kind(self) -> str:
         """`"vanishing"`, `"exploding"`, `"lasting"`, `"none"` or `"not finite"`.
 
         A gradient vanishes if less than a hundredth of phi_1 is left at the last lags,
@@ -131,10 +141,10 @@ class GradientFlow:
         last = self.norms[-max(1, len(self.norms) // 10) :].mean()
         if last >= _GROWN * self.norms[0]:
             return "exploding"
-        gone = last < _GONE * self.norms[0] or self.window() is not None
+        gone = last < GONE * self.norms[0] or self.window() is not None
         return "vanishing" if gone else "lasting"
 
-    def verdict(self):
+    def verdict(self) -> str:
         """What it means, in words: a few sentences."""
         longest, kind = len(self.norms), self.kind()
         if kind == "not finite":
@@ -164,7 +174,7 @@ class GradientFlow:
             )
         return f"Gradients vanish: {self._shares()}."
 
-    def _shares(self):
+    def _shares(self) -> str:
         """How much of a vanishing gradient lies within how many timesteps."""
         window, horizon, longest = self.window(), self.horizon(), len(self.norms)
         parts = []
@@ -177,7 +187,9 @@ class GradientFlow:
         measured = f"gradients of single losses, at lags up to {longest} of these data"
         return f"{'; '.join(parts)} ({measured})"
 
-    def plot(self, path=None, title="Gradient flow"):
+    def plot(
+        self, path: str | os.PathLike | None = None, title: str = "Gradient flow"
+    ) -> Any:
         """The norms by lag, layer by layer, on a logarithmic scale.
 
         Args:
@@ -192,16 +204,17 @@ class GradientFlow:
         """
         return plot_flows({"all layers": self}, path, title, layers=True)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"GradientFlow({len(self.norms)} lags, {self.kind()})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict()
 
-    def _usable(self):
+    def _usable(self) -> bool:
         return bool(np.isfinite(self.norms).all() and self.norms.any())
 
-    def _schedule(self, tolerance):
+    def _schedule(self, tolerance: float) -> Any:
+        """An `AdaptiveWindow` that has seen the norms."""
         longest = len(self.norms)
         schedule = AdaptiveWindow(1, tolerance=tolerance, longest=longest, multiple=1)
         # phi_0 is not measured and taken to be phi_1.
@@ -209,7 +222,13 @@ class GradientFlow:
         return schedule
 
 
-def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
+def plot_flows(
+    flows: Mapping[str, GradientFlow],
+    path: str | os.PathLike | None = None,
+    title: str = "Gradient flow",
+    *,
+    layers: bool = False,
+) -> Any:
     """Several flows side by side: norms of gradients, and how states are passed on.
 
     Args:
@@ -256,14 +275,15 @@ def plot_flows(flows, path=None, title="Gradient flow", *, layers=False):
     return saved(figure, path)
 
 
-def percent(part):
-    """A part in percent, in words: `12 %`.
+def percent(fraction: float) -> str:
+    """A fraction as percentage: `12 %`.
 
     Args:
-        part: A number >= 0.
+        fraction: A number >= 0.
     """
-    return f"{100 * part:.{0 if part >= 0.01 or not part else 1}f} %"
+    digits = 0 if fraction >= 0.01 or not fraction else 1
+    return f"{100 * fraction:.{digits}f} %"
 
 
-def _steps(count):
+def _steps(count: int) -> str:
     return "1 step" if count == 1 else f"{count} steps"

@@ -1,16 +1,31 @@
 """Measures how the gradient of a loss flows back through a model."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.data import map_timed
 from bptt_keras.diagnostics.measuring.flow import GradientFlow
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.state import floats, row_norms, shaped_like
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.types import State, Structure, Tensor
 
 
-def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
+def gradient_flow(
+    model: keras.Model,
+    data: Any,
+    *,
+    loss: Any = None,
+    longest: int | None = None,
+    samples: int = 4,
+    seed: int = 0,
+) -> GradientFlow:
     """How far the gradient of a loss reaches back, on real data.
 
     At several timesteps t of the data the loss of that timestep alone is
@@ -27,7 +42,7 @@ def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
             with one output.
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
             batches, the first of which is taken. Batches of `bptt_keras.data.streams`
-            are joined along time as far as needed. For a model whose loss stands at
+            are joined along time as far as needed. For a model whose loss is at
             the end of a sequence `y` is `(rows, ...)`.
         loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
             `model` was compiled with.
@@ -35,7 +50,7 @@ def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
             (`None`): 100, or as many as there are.
         samples: Timesteps t, spread evenly over the data, an integer >= 1. With a
             loss at the end there is one.
-        seed: Of the random directions that `jacobian` looks along, an integer.
+        seed: Of the random directions of `jacobian`, an integer.
 
     Returns:
         `GradientFlow`.
@@ -65,10 +80,18 @@ def gradient_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
     )()
 
 
-def prepare_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
-    """Like `gradient_flow`, for several times: a function that measures anew.
+def prepare_flow(
+    model: keras.Model,
+    data: Any,
+    *,
+    loss: Any = None,
+    longest: int | None = None,
+    samples: int = 4,
+    seed: int = 0,
+) -> PreparedFlow:
+    """Like `gradient_flow`, to be repeated: returns a function that measures again.
 
-    Its attribute `ends` says whether the only loss stands at the end.
+    Its attribute `ends` says whether the only loss is at the end.
     """
     samples = whole("samples", samples, unit="timesteps")
     if longest is not None:
@@ -83,33 +106,51 @@ def prepare_flow(model, data, *, loss=None, longest=None, samples=4, seed=0):
             f"The data must be longer than `longest`, which is at least 2. Received: "
             f"longest={longest} and {length} timesteps."
         )
-    last = np.unique(np.linspace(longest, length - 1, samples).astype(int))
-    last = [int(t) for t in last] if problem.timed else [length - 1]
+    last = [length - 1]
+    if problem.timed:
+        spread = np.linspace(longest, length - 1, samples).astype(int)
+        last = [int(t) for t in np.unique(spread)]
     program = _Program(problem, longest)
 
-    def measure():
+    def measure() -> GradientFlow:
         measurement = _Measurement(problem, program, longest=longest, seed=seed)
         for t in last:
             measurement.add(t)
         return measurement.result()
 
-    measure.ends = not problem.timed
-    return measure
+    return PreparedFlow(measure, ends=not problem.timed)
+
+
+class PreparedFlow:
+    """Measures a gradient flow, again at each call.
+
+    Attributes:
+        ends: Whether the only loss is at the end of a sequence.
+    """
+
+    def __init__(self, measure: Callable[[], GradientFlow], *, ends: bool):
+        self._measure = measure
+        self.ends = ends
+
+    def __call__(self) -> GradientFlow:
+        """Measures."""
+        return self._measure()
 
 
 class _Measurement:
     """Averages over the losses of single timesteps."""
 
-    def __init__(self, problem, program, *, longest, seed):
+    def __init__(self, problem: Problem, program: _Program, *, longest: int, seed: int):
         self._problem = problem
         self._program = program
         self._longest = longest
         self._random = np.random.default_rng(seed)
-        self._norms, self._squares = [], []
+        self._norms: list[np.ndarray] = []
+        self._squares: list[np.ndarray] = []
         self._at, self._state = 0, problem.step.initial_state(problem.rows)
 
-    def add(self, last):
-        """Takes in the loss at timestep `last`, later than those before."""
+    def add(self, last: int) -> None:
+        """Adds the loss at timestep `last`, later than those before."""
         problem, first = self._problem, last - self._longest
         # From the sample before it on.
         self._state = state = problem.advance(self._at, first, self._state)
@@ -123,15 +164,15 @@ class _Measurement:
         self._norms.append(norms.numpy())
         self._squares.append(squares.numpy())
 
-    def result(self):
-        """`GradientFlow` of all that was taken in."""
+    def result(self) -> GradientFlow:
+        """`GradientFlow` of all that was added."""
         norms = np.mean(self._norms, axis=0)
         gains = np.sqrt(np.mean(self._squares, axis=0))
         names = list(self._problem.step.initial_state(1))
         layers = {name: norms[1 + i] for i, name in enumerate(names)}
         return GradientFlow(norms[0], layers, gains)
 
-    def _directions(self, state):
+    def _directions(self, state: State) -> list[Tensor]:
         """Random directions, of length 1 for each row, like the states' floats."""
         parts = [self._random.normal(size=v.shape) for v in floats(state)]
         squares = [(p**2).sum(axis=tuple(range(1, p.ndim))) for p in parts]
@@ -145,13 +186,15 @@ class _Measurement:
 class _Program:
     """Backpropagates a single loss step by step, as a graph that is traced once."""
 
-    def __init__(self, problem, longest):
+    def __init__(self, problem: Problem, longest: int):
         self._problem = problem
         self._step = problem.step
         self._longest = longest
         self.run = tf.function(self._backward, autograph=False)
 
-    def _backward(self, x, y, state, directions):
+    def _backward(
+        self, x: Structure, y: Tensor, state: State, directions: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         """`(norms (1 + layers, longest), squares (longest,))`, by lag."""
         longest = self._longest
         structure = state
@@ -211,11 +254,12 @@ class _Program:
         )
         return tf.transpose(kept.stack()), gains.stack()
 
-    def _means(self, gradient, structure):
+    def _means(self, gradient: Sequence[Tensor], structure: State) -> Tensor:
         """Mean over rows of the norm: of all layers together, and of each."""
         by_layer, rest = [], list(gradient)
         for state in structure.values():
             count = len(floats(state))
             own, rest = rest[:count], rest[count:]
             by_layer.append(own)
-        return tf.stack([tf.reduce_mean(row_norms(g)) for g in [gradient, *by_layer]])
+        every = [list(gradient), *by_layer]
+        return tf.stack([tf.reduce_mean(row_norms(g)) for g in every])

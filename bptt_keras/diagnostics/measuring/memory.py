@@ -1,28 +1,34 @@
 """`memory`: what training on sequences of several lengths takes."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.data import map_timed
 from bptt_keras.diagnostics.measuring.memory_use import MemoryUse
 from bptt_keras.diagnostics.measuring.peak import peak_memory
 from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.keras_internals import given_loss
 from bptt_keras.training.trainer import TruncatedBPTT
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.types import Tensor
 
 METHODS = ("full", "sqrt", "windows")
 
 
 def memory(
-    model,
-    data,
-    lengths=(256, 512, 1024, 2048),
+    model: keras.Model,
+    data: Any,
+    lengths: Iterable[int] = (256, 512, 1024, 2048),
     *,
-    methods=METHODS,
-    window=None,
-    loss=None,
-):
+    methods: str | Sequence[str] = METHODS,
+    window: int | None = None,
+    loss: Any = None,
+) -> MemoryUse:
     """Peak memory of one update over the length of sequences, by method.
 
         "full":     TruncatedBPTT(model, window=None)
@@ -88,7 +94,7 @@ def memory(
     chosen = given_loss(model) if loss is None else loss
     before = [tf.identity(v.value) for v in trained.variables]
     try:
-        measured = {}
+        measured: dict[str, list[float]] = {}
         for method in methods:
             measured[method] = []
             for length in lengths:
@@ -102,7 +108,7 @@ def memory(
     return MemoryUse(lengths, measured, window)
 
 
-def _trainer(method, model, window, loss):
+def _trainer(method: str, model: keras.Model, window: int, loss: Any) -> TruncatedBPTT:
     trainer = TruncatedBPTT(
         model,
         window=window if method == "windows" else None,
@@ -114,13 +120,13 @@ def _trainer(method, model, window, loss):
     return trainer
 
 
-def _peak(trainer, problem, length):
+def _peak(trainer: TruncatedBPTT, problem: Problem, length: int) -> float:
     x = map_timed(problem.step.model, lambda a: _repeated(a, length), problem.x)
     y = _repeated(problem.y, length) if problem.timed else problem.y
     trainer.train_on_batch(x, y)
     return peak_memory(lambda: trainer.train_on_batch(x, y))
 
 
-def _repeated(tensor, length):
+def _repeated(tensor: Tensor, length: int) -> Tensor:
     """`(rows, length, ...)`: the timesteps again and again."""
     return tf.gather(tensor, tf.range(length) % tensor.shape[1], axis=1)

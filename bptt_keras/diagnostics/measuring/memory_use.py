@@ -1,6 +1,11 @@
 """`MemoryUse`: the memory of training against the length of sequences."""
 
+from __future__ import annotations
+
 import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +13,11 @@ from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.diagnostics.measuring.peak import MemoryGrowth
 
 # What a length T adds to the memory of a method, up to two factors.
-_LAWS = {"full": lambda t: t, "sqrt": np.sqrt, "windows": lambda t: t}
+_LAWS: dict[str, Callable] = {
+    "full": lambda t: t,
+    "sqrt": np.sqrt,
+    "windows": lambda t: t,
+}
 _GIB = 1024
 # MiB below which chance rules what is measured.
 _SEEN = 1
@@ -47,7 +56,12 @@ class MemoryUse:
         assert use.longest("full", 201) == 2000
     """
 
-    def __init__(self, lengths, measured, window):
+    def __init__(
+        self,
+        lengths: Sequence[int] | np.ndarray,
+        measured: Mapping[str, Sequence[float]],
+        window: int,
+    ):
         self.lengths = np.asarray(lengths, int)
         self.measured = {k: np.asarray(v, float) for k, v in measured.items()}
         self.window = int(window)
@@ -65,11 +79,11 @@ class MemoryUse:
                 f"{sorted(self.measured)}."
             )
 
-    def exponent(self, method):
+    def exponent(self, method: str) -> float:
         """The p of the power law T^p that fits what was measured best."""
         return MemoryGrowth(self.lengths, self.measured[method]).exponent
 
-    def predict(self, method, length):
+    def predict(self, method: str, length: float | np.ndarray) -> Any:
         """MiB that the method's law says, fitted to all measured lengths.
 
         Args:
@@ -78,7 +92,7 @@ class MemoryUse:
         """
         return self._law(method, len(self.lengths))(length)
 
-    def error(self, method):
+    def error(self, method: str) -> float:
         """Of the longest length: prediction from the others over what was measured.
 
         Returns:
@@ -88,7 +102,7 @@ class MemoryUse:
         mib = self.measured[method][-1]
         return float(law(self.lengths[-1]) / mib - 1) if mib else math.nan
 
-    def longest(self, method, mib):
+    def longest(self, method: str, mib: float) -> float:
         """Longest sequence that the law allows for so much memory.
 
         Args:
@@ -105,7 +119,7 @@ class MemoryUse:
         room = max(mib - rest, 0) / factor
         return int(room**2 if method == "sqrt" else room + 1e-9)
 
-    def verdict(self):
+    def verdict(self) -> str:
         """What it means, in words: a few sentences."""
         words, last = [], int(self.lengths[-1])
         if max(mib[-1] for mib in self.measured.values()) < _SEEN:
@@ -133,7 +147,9 @@ class MemoryUse:
         )
         return " ".join(words)
 
-    def plot(self, path=None, title="Memory of one update"):
+    def plot(
+        self, path: str | os.PathLike | None = None, title: str = "Memory of one update"
+    ) -> Any:
         """Measured memory as points and the fitted laws as lines, by length.
 
         Args:
@@ -159,17 +175,17 @@ class MemoryUse:
         legend(axes, fontsize=8)
         return saved(figure, path)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"MemoryUse(lengths={self.lengths.tolist()}, {sorted(self.measured)})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict()
 
-    def _law(self, method, count):
+    def _law(self, method: str, count: int) -> Callable:
         rest, factor = self._factors(method, count)
         return lambda length: rest + factor * _LAWS[method](np.asarray(length, float))
 
-    def _factors(self, method, count):
+    def _factors(self, method: str, count: int) -> tuple[float, float]:
         """A and b of the law, fitted to the first lengths, none negative."""
         grown = _LAWS[method](self.lengths[:count].astype(float))
         mib = self.measured[method][:count]
@@ -181,4 +197,4 @@ class MemoryUse:
             return float(weight.sum() / (weight**2).sum()), 0.0
         if both[0] < 0:
             return 0.0, float((columns[:, 1]).sum() / (columns[:, 1] ** 2).sum())
-        return tuple(float(v) for v in both)
+        return float(both[0]), float(both[1])

@@ -1,20 +1,25 @@
 """The most memory that a function holds while it runs."""
 
+from __future__ import annotations
+
+import functools
 import os
 import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.backend import has_gpu
 from bptt_keras.training.programs.allocator import returning_memory
-from bptt_keras.truncation.arguments import whole
 
 _MIB = 2**20
 _CLEAR, _STATUS = "/proc/self/clear_refs", "/proc/self/status"
 
 
-def peak_memory(function, *, repeats=3):
+def peak_memory(function: Callable[[], Any], *, repeats: int = 3) -> float:
     """By how much a function raises the memory of this process while it runs.
 
     On a CPU that is the highest resident memory during a call less what the process
@@ -58,7 +63,9 @@ def peak_memory(function, *, repeats=3):
         return statistics.median(_peak(function, give_back) for _ in range(repeats))
 
 
-def memory_growth(function, lengths, *, repeats=3):
+def memory_growth(
+    function: Callable[[int], Any], lengths: Iterable[int], *, repeats: int = 3
+) -> MemoryGrowth:
     """How the memory of a function grows with the length of what it is given.
 
     Args:
@@ -91,7 +98,8 @@ def memory_growth(function, lengths, *, repeats=3):
     mib = []
     for length in lengths:
         function(length)
-        mib.append(peak_memory(lambda n=length: function(n), repeats=repeats))
+        run = functools.partial(function, length)
+        mib.append(peak_memory(run, repeats=repeats))
     return MemoryGrowth(lengths, mib)
 
 
@@ -113,18 +121,20 @@ class MemoryGrowth:
         assert abs(growth.exponent - 1) < 1e-6
     """
 
-    def __init__(self, lengths, mib):
+    def __init__(
+        self, lengths: Sequence[int] | np.ndarray, mib: Sequence[float] | np.ndarray
+    ):
         self.lengths = np.asarray(lengths, int)
         self.mib = np.asarray(mib, float)
 
     @property
-    def exponent(self):
+    def exponent(self) -> float:
         """The p of the power law T^p that fits best."""
         # Less than a page is not seen.
         mib = np.log(np.maximum(self.mib, 0.01))
         return float(np.polyfit(np.log(self.lengths), mib, 1)[0])
 
-    def verdict(self):
+    def verdict(self) -> str:
         """What it means, in words."""
         first, last = self.lengths[[0, -1]]
         numbers = (
@@ -141,19 +151,19 @@ class MemoryGrowth:
             return f"Memory grows like the root of the length {numbers}."
         return f"Memory does not grow with the length {numbers}."
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict()
 
 
-def can_measure():
+def can_measure() -> bool:
     """Whether `peak_memory` works here."""
     return has_gpu() or os.access(_CLEAR, os.W_OK)
 
 
-def _peak(function, give_back):
+def _peak(function: Callable[[], Any], give_back: Callable[[], Any]) -> float:
     give_back()
     with open(_CLEAR, "w") as file:
-        # Sets the mark of the highest use to where memory stands.
+        # Resets the highest use so far to the current one.
         file.write("5")
     before, tensors = _status("VmRSS"), 0.0
     if _counts_tensors():
@@ -163,7 +173,7 @@ def _peak(function, give_back):
     return max(_status("VmHWM") - before, tensors, 0.0)
 
 
-def _counts_tensors():
+def _counts_tensors() -> bool:
     """Whether TensorFlow counts what its tensors take on the processor.
 
     It does where it runs oneDNN, whose allocator keeps what is freed: memory that a
@@ -176,7 +186,7 @@ def _counts_tensors():
     return True
 
 
-def _peak_of_tensors(function, device):
+def _peak_of_tensors(function: Callable[[], Any], device: str) -> float:
     tf.config.experimental.reset_memory_stats(device)
     before = tf.config.experimental.get_memory_info(device)["current"]
     function()
@@ -184,7 +194,7 @@ def _peak_of_tensors(function, device):
     return (peak - before) / _MIB
 
 
-def _status(field):
+def _status(field: str) -> float:
     with open(_STATUS) as file:
         lines = [line for line in file if line.startswith(field)]
     return int(lines[0].split()[1]) / 1024

@@ -1,5 +1,10 @@
 """What a diagnosis looks at: a model, its loss and data, timestep by timestep."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -7,6 +12,7 @@ from bptt_keras.diagnostics.measuring.data import load, map_timed, timed_shape
 from bptt_keras.keras_internals import given_loss
 from bptt_keras.state import PureStep, floats
 from bptt_keras.training.trainer import TruncatedBPTT
+from bptt_keras.types import State, Structure, Tensor
 
 
 class Problem:
@@ -36,9 +42,11 @@ class Problem:
             not fit.
     """
 
-    def __init__(self, model, data, loss, *, steps, asked_by):
+    def __init__(
+        self, model: keras.Model, data: Any, loss: Any, *, steps: int, asked_by: str
+    ):
         self._asked_by = asked_by
-        self._values = None if loss is False else self._loss_of(model, loss)
+        self._values = _no_loss if loss is False else self._loss_of(model, loss)
         self.step = PureStep(inner(model))
         self.x, self.y = load(self.step.model, data, steps)
         if tf.nest.is_nested(self.y):
@@ -54,15 +62,15 @@ class Problem:
         # Run as they are, layers loop over time step by step.
         self._run = tf.function(self.step, autograph=False, reduce_retracing=True)
 
-    def inputs(self, start, stop):
+    def inputs(self, start: int, stop: int) -> Structure:
         """The inputs of some timesteps."""
         return map_timed(self.step.model, lambda a: a[:, start:stop], self.x)
 
-    def advance(self, start, stop, state):
+    def advance(self, start: int, stop: int, state: State) -> State:
         """The state after some timesteps, from the state before them."""
         return self._run(self.inputs(start, stop), state)[1] if stop > start else state
 
-    def check_valid(self, x):
+    def check_valid(self, x: Structure) -> None:
         """Raises `ValueError` if a mask of the model's own switches timesteps off.
 
         Args:
@@ -76,11 +84,11 @@ class Problem:
                 "length."
             )
 
-    def targets(self, start, stop):
+    def targets(self, start: int, stop: int) -> Tensor:
         """Their targets: all there are where targets have no time axis."""
         return self.y[:, start:stop] if self.timed else self.y
 
-    def losses(self, y, outputs):
+    def losses(self, y: Tensor, outputs: Tensor) -> Tensor:
         """Loss of each row at each timestep: `(rows, time)`, or `(rows,)`.
 
         Args:
@@ -93,7 +101,9 @@ class Problem:
         flat = self._values(_merged(y), _merged(outputs))
         return tf.reshape(flat, lead)
 
-    def _loss_of(self, model, loss):
+    def _loss_of(
+        self, model: keras.Model, loss: Any
+    ) -> Callable[[Tensor, Tensor], Tensor]:
         """Function `(y, outputs) -> (rows,)`, of one timestep."""
         name = f"`{self._asked_by}`"
         if loss is None:
@@ -118,7 +128,7 @@ class Problem:
 
         return values
 
-    def _has_time(self):
+    def _has_time(self) -> bool:
         """Whether the model has outputs at each timestep."""
         if self.length < 2:
             raise ValueError(
@@ -142,7 +152,7 @@ class Problem:
             )
         return len(shapes[0]) > 1 and (shapes[0][1], shapes[1][1]) == (1, 2)
 
-    def _check_targets(self):
+    def _check_targets(self) -> None:
         axes = 2 if self.timed else 1
         expected = (self.rows, self.length)[:axes]
         if tuple(self.y.shape[:axes]) != expected:
@@ -153,12 +163,16 @@ class Problem:
             )
 
 
-def inner(model):
+def inner(model: keras.Model) -> keras.Model:
     """The model that a trainer trains, or the model itself."""
     return model.model if isinstance(model, TruncatedBPTT) else model
 
 
-def _merged(tensor):
+def _no_loss(y: Tensor, outputs: Tensor) -> Tensor:
+    raise RuntimeError("No loss was asked for.")
+
+
+def _merged(tensor: Tensor) -> Tensor:
     """Rows and timesteps as one axis."""
     shape = tf.shape(tensor)
     merged = tf.reshape(tensor, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))

@@ -1,10 +1,16 @@
 """`TruncationBias`: what windows of several lengths are worth, and what they cost."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from bptt_keras.arguments import real
 from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.diagnostics.measuring.flow import percent
-from bptt_keras.truncation.arguments import real
 
 
 class TruncationBias:
@@ -38,7 +44,13 @@ class TruncationBias:
     """
 
     def __init__(
-        self, windows, cosine, norm_ratio, variables=None, seconds=None, memory=None
+        self,
+        windows: Sequence[int] | np.ndarray,
+        cosine: Sequence[float] | np.ndarray,
+        norm_ratio: Sequence[float] | np.ndarray,
+        variables: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+        seconds: Sequence[float] | np.ndarray | None = None,
+        memory: Sequence[float] | np.ndarray | None = None,
     ):
         self.windows = np.asarray(windows, int)
         unknown = np.full(len(self.windows), np.nan)
@@ -56,13 +68,13 @@ class TruncationBias:
             )
 
     @property
-    def bias(self):
+    def bias(self) -> np.ndarray:
         """Norm of the difference to the full gradient, over that of the full one."""
         ratio, cosine = self.norm_ratio, self.cosine
         cross = np.where(ratio > 0, 2 * ratio * cosine, 0.0)
         return np.sqrt(np.maximum(1 + ratio**2 - cross, 0))
 
-    def window(self, tolerance=0.1):
+    def window(self, tolerance: float = 0.1) -> int:
         """Smallest measured window from which on the bias is within a tolerance.
 
         Args:
@@ -77,11 +89,11 @@ class TruncationBias:
         return int(self.windows[outside[-1] + 1 if len(outside) else 0])
 
     @property
-    def wrong_way(self):
+    def wrong_way(self) -> list[int]:
         """Windows whose gradient points away from the full one (cosine < 0)."""
         return [int(w) for w, c in zip(self.windows, self.cosine, strict=True) if c < 0]
 
-    def verdict(self):
+    def verdict(self) -> str:
         """What it means, in words: a few sentences."""
         full = int(self.windows[-1])
         if not np.isfinite(self.norm_ratio).all():
@@ -106,7 +118,7 @@ class TruncationBias:
             )
         return " ".join(words)
 
-    def _astray(self):
+    def _astray(self) -> str:
         """Which windows point the wrong way, and how far."""
         wrong, worst = self.wrong_way, int(np.nanargmin(self.cosine))
         first = [int(w) for w in self.windows[: len(wrong)]]
@@ -121,7 +133,7 @@ class TruncationBias:
             "from where they should go."
         )
 
-    def _advised(self):
+    def _advised(self) -> int | None:
         """Place of the shortest window within 10 %, or else within 50 %.
 
         Where one alone was measured there is nothing to choose.
@@ -134,7 +146,7 @@ class TruncationBias:
                 return int(np.flatnonzero(self.windows == window)[0])
         return None
 
-    def _saving(self, chosen):
+    def _saving(self, chosen: int) -> str:
         parts = []
         if np.isfinite(self.seconds).all():
             parts.append(
@@ -148,7 +160,11 @@ class TruncationBias:
             )
         return f", and takes {' and '.join(parts)}" if parts else ""
 
-    def plot(self, path=None, title="Truncation: what windows are worth"):
+    def plot(
+        self,
+        path: str | os.PathLike | None = None,
+        title: str = "Truncation: what windows are worth",
+    ) -> Any:
         """Direction and size of the gradient, time and memory, by window.
 
         Args:
@@ -185,13 +201,13 @@ class TruncationBias:
                 legend(axes, fontsize=8)
         return saved(figure, path)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"TruncationBias(windows={self.windows.tolist()})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict()
 
 
-def _listed(numbers):
+def _listed(numbers: Sequence[int]) -> str:
     *most, last = map(str, numbers)
     return f"{', '.join(most)} and {last}" if most else last

@@ -1,10 +1,16 @@
 """Pieces of a self-contained HTML page: no other file, no network, no scripts."""
 
+from __future__ import annotations
+
 import base64
 import html
 import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from bptt_keras.diagnostics.files import write_whole
+from bptt_keras.files import write_whole
 
 STYLE = """
 :root { color-scheme: light; }
@@ -31,14 +37,13 @@ tr.best td, tr.best th { background: #fdf1e4; }
 """
 
 
-def write_page(path, title, parts):
-    """Writes a page of parts, which are HTML; empty ones are left out.
+def write_page(path: str | os.PathLike, title: str, parts: Iterable[str]) -> Path:
+    """Writes a page from pieces of HTML; empty ones are left out.
 
     Args:
-        path: File that is written; what stood there is replaced once the page is
-            complete.
+        path: File that is written; an older one is replaced once the page is complete.
         title: Title of the page, as text.
-        parts: HTML texts.
+        parts: The pieces.
 
     Returns:
         The path, a `pathlib.Path`.
@@ -52,7 +57,7 @@ def write_page(path, title, parts):
     return write_whole(path, page)
 
 
-def image(figure, alternative):
+def image(figure: Any, alternative: str) -> str:
     """A Matplotlib figure as an image within the page.
 
     Args:
@@ -71,7 +76,7 @@ def image(figure, alternative):
     return f'<img alt="{label}" src="data:image/svg+xml;base64,{data}">'
 
 
-def table(heading, rows):
+def table(heading: str, rows: Sequence[tuple[str, Any]]) -> str:
     """A heading and rows `(name, value)`; nothing if there are none."""
     if not rows:
         return ""
@@ -82,14 +87,14 @@ def table(heading, rows):
     return f'<h2>{heading}</h2>\n<div class="scroll"><table>{body}</table></div>'
 
 
-def cell(value):
+def cell(value: Any) -> str:
     """A cell of a table, numbers in four digits."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
     return f"<td>{html.escape(str(value))}</td>"
 
 
-def flat(config, prefix=""):
+def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Rows of a nested dict: names of the levels with dots between them."""
     rows = []
     for name, value in config.items():

@@ -1,19 +1,36 @@
 """`write_report`: a training as one self-contained HTML page."""
 
+from __future__ import annotations
+
 import html
 import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bptt_keras.diagnostics.reporting import page
 from bptt_keras.diagnostics.reporting import report_figures as figures
-from bptt_keras.diagnostics.watching.changes import spans, when
+from bptt_keras.diagnostics.watching.changes import Span, spans, when
 from bptt_keras.diagnostics.watching.findings import of_window
+from bptt_keras.diagnostics.watching.looks import Look
+
+_History = dict[str, list[float]]
+"""Lists of one length, NaN for gaps; `epoch` among them."""
 
 
 def write_report(
-    path, *, title, history, looks=(), samples=(), config=None, results=None
-):
+    path: str | os.PathLike,
+    *,
+    title: str,
+    history: Mapping[str, Sequence[Any]],
+    looks: Iterable[Look] = (),
+    samples: Mapping[str, str] | Iterable[str] | str = (),
+    config: Mapping[str, Any] | None = None,
+    results: Mapping[str, Any] | None = None,
+) -> Path:
     """Writes what happened in a training as one HTML page.
 
     The page needs no other file, no network and no scripts: curves of the losses and
@@ -22,16 +39,16 @@ def write_report(
     was not recorded is left out.
 
     Args:
-        path: File that is written; what stood there is replaced once the page is
-            complete.
+        path: File that is written; an older one is replaced once the page is complete.
         title: Heading of the page.
         history: `{name: list of numbers}`, one an epoch, such as
-            `trainer.fit(...).history`. A list `epoch` counts from 1 by default; what is
-            not finite, or `None`, is a gap, and so are epochs without validation.
+            `trainer.fit(...).history`. A list `epoch` counts from 1 by default. Values
+            that are not finite or `None` are gaps, and so are epochs without
+            validation.
         looks: `TrainingWatch.looks`, or what `read_looks` returns.
         samples: `{name: text}`, list of texts, or one text: outputs of the model.
-        config: What the training was configured by, a dict, nested as may be.
-        results: `{name: number or text}`, in the table at the top.
+        config: The configuration of the training, a dict, which may be nested.
+        results: `{name: number or text}`, for the table at the top.
 
     Returns:
         The path, a `pathlib.Path`.
@@ -70,10 +87,10 @@ def write_report(
     return page.write_page(path, title, parts)
 
 
-def _checked(history):
+def _checked(history: Mapping[str, Sequence[Any]]) -> _History:
     """Lists of floats with NaN for gaps, and `epoch`."""
     count = max((len(values) for values in history.values()), default=0)
-    lists = {"epoch": list(range(1, count + 1))}
+    lists: _History = {"epoch": [*map(float, range(1, count + 1))]}
     for name, values in history.items():
         if count and len(values) < count and name.startswith("val_"):
             values = _spread(name, values, count)
@@ -93,8 +110,8 @@ def _checked(history):
     return lists
 
 
-def _spread(name, values, count):
-    """Values of every so many epochs (`validation_freq`), with gaps between them."""
+def _spread(name: str, values: Sequence[Any], count: int) -> list:
+    """Values of every n-th epoch (`validation_freq`), with gaps between them."""
     steps = [n for n in range(1, count + 1) if count // n == len(values)]
     if len(steps) != 1:
         raise ValueError(
@@ -106,7 +123,7 @@ def _spread(name, values, count):
     return spread
 
 
-def _heading(title, history, looks):
+def _heading(title: str, history: _History, looks: Sequence[Look]) -> str:
     count = len(history["epoch"])
     words = f"{count} epoch{'s' if count > 1 else ''}"
     if looks:
@@ -114,7 +131,9 @@ def _heading(title, history, looks):
     return f'<h1>{html.escape(title)}</h1>\n<p class="lead">{words}</p>'
 
 
-def _results(history, results):
+def _results(
+    history: _History, results: Mapping[str, Any] | None
+) -> list[tuple[str, Any]]:
     rows = list((results or {}).items())
     for name, label in (("loss", "training loss"), ("val_loss", "validation loss")):
         values = history.get(name)
@@ -128,7 +147,7 @@ def _results(history, results):
     return rows
 
 
-def _found(looks):
+def _found(looks: Sequence[Look]) -> str:
     if not looks:
         return ""
     held = spans(looks)
@@ -143,7 +162,7 @@ def _found(looks):
     return f"<h2>What was found</h2>\n{now}{past}"
 
 
-def _listed(held):
+def _listed(held: Iterable[Span]) -> str:
     items = []
     for span in held:
         kind, severity, words = map(html.escape, span.finding)
@@ -155,21 +174,21 @@ def _listed(held):
     return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
-def _curves(history):
+def _curves(history: _History) -> str:
     picture = figures.curves(history)
     return _section("Curves", picture, "Losses and metrics by epoch")
 
 
-def _gradients(history):
+def _gradients(history: _History) -> str:
     picture = figures.gradients(history)
     return _section("Gradients", picture, "Gradient norms and other norms by epoch")
 
 
-def _clipping(history, config):
+def _clipping(history: _History, config: Any) -> str:
     fraction = history.get("clipped_fraction")
     if fraction is None:
         return ""
-    rows = [
+    rows: list[tuple[str, Any]] = [
         ("updates shortened, all epochs", f"{100 * _mean(fraction):.1f} %"),
         ("in the first epoch", f"{100 * fraction[0]:.1f} %"),
         ("in the last epoch", f"{100 * fraction[-1]:.1f} %"),
@@ -186,7 +205,7 @@ def _clipping(history, config):
     return page.table("Clipping", rows)
 
 
-def _flow(looks):
+def _flow(looks: Sequence[Look]) -> str:
     if not looks:
         return ""
     words = _last(looks[-1], looks[-1].flow.verdict())
@@ -196,7 +215,7 @@ def _flow(looks):
     )
 
 
-def _window(looks):
+def _window(looks: Sequence[Look]) -> str:
     if not any(look.bias for look in looks):
         return ""
     last = [look for look in looks if look.bias][-1]
@@ -207,14 +226,14 @@ def _window(looks):
     )
 
 
-def _last(look, words):
-    """What the last look measured; a first one says little of what comes."""
+def _last(look: Look, words: str) -> str:
+    """What the last look measured; the first one says little about what follows."""
     if not look.epoch:
         words += " This was before training, which changes it."
     return f"<p>Measured {when(look)}: {html.escape(words)}</p>"
 
 
-def _samples(samples):
+def _samples(samples: Mapping[str, str] | Iterable[str] | str) -> str:
     samples = [samples] if isinstance(samples, str) else samples
     named = samples.items() if isinstance(samples, dict) else [("", s) for s in samples]
     blocks = [
@@ -225,13 +244,13 @@ def _samples(samples):
     return "<h2>Sample outputs</h2>\n" + "\n".join(blocks) if blocks else ""
 
 
-def _section(heading, figure, alternative, words=""):
+def _section(heading: str, figure: Any, alternative: str, words: str = "") -> str:
     """A heading and a picture; nothing if there is no picture."""
     if figure is None:
         return ""
     return f"<h2>{heading}</h2>\n{words}\n{page.image(figure, alternative)}"
 
 
-def _mean(values):
+def _mean(values: Iterable[float]) -> float:
     known = [v for v in values if math.isfinite(v)]
     return sum(known) / len(known) if known else math.nan

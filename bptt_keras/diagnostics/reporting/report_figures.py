@@ -1,8 +1,15 @@
 """The pictures of a report."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from bptt_keras.diagnostics.figures import legend, panels, positive
+from bptt_keras.diagnostics.measuring.flow import GradientFlow
+from bptt_keras.diagnostics.watching.looks import Look
 
 _NORMS = {
     "grad_norm": "gradient",
@@ -14,7 +21,7 @@ _NORMS = {
 _APART = {*_NORMS, "epoch", "clipped_fraction", "skipped_windows"}
 
 
-def curves(history):
+def curves(history: Mapping[str, Sequence[float]]) -> Any:
     """Losses, then each other metric: a figure, or `None` if there are none."""
     names = [n for n in history if n not in _APART]
     losses = [n for n in names if n.endswith("loss")]
@@ -32,8 +39,8 @@ def curves(history):
     return figure
 
 
-def gradients(history):
-    """Norms on a logarithmic scale, and the part of updates that clipping shortened."""
+def gradients(history: Mapping[str, Sequence[float]]) -> Any:
+    """Norms on a logarithmic scale, and the fraction of updates that were clipped."""
     norms = {n: label for n, label in _NORMS.items() if n in history}
     if not norms:
         return None
@@ -46,14 +53,16 @@ def gradients(history):
     axes[0].set(yscale="log", ylabel="norm (mean over updates)")
     _finish(axes[0])
     if clips:
-        part = 100 * np.asarray(history["clipped_fraction"])
-        axes[1].plot(history["epoch"], part, _mark(history), label="updates shortened")
+        percent = 100 * np.asarray(history["clipped_fraction"])
+        axes[1].plot(
+            history["epoch"], percent, _mark(history), label="updates shortened"
+        )
         axes[1].set(ylim=(-3, 103), ylabel="%")
         _finish(axes[1])
     return figure
 
 
-def heatmap(looks):
+def heatmap(looks: Sequence[Look]) -> Any:
     """The gradient's norm over lags and looks, each look relative to its phi_1."""
     shortest = min(len(look.flow.norms) for look in looks)
     norms = np.stack([look.flow.norms[:shortest] for look in looks])
@@ -88,7 +97,7 @@ def heatmap(looks):
     return figure
 
 
-def direction(looks):
+def direction(looks: Sequence[Look]) -> Any:
     """Cosine and norm of the window's gradient beside the full one, by epoch."""
     seen = [look for look in looks if look.bias]
     if not seen:
@@ -106,24 +115,24 @@ def direction(looks):
     return figure
 
 
-def _alike(names):
-    """Names by the metric that they are of, `val_` ones beside their training's."""
-    groups = {}
+def _alike(names: Sequence[str]) -> list[list[str]]:
+    """Names grouped by metric, `val_` ones beside those of training."""
+    groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.removeprefix("val_"), []).append(name)
     return list(groups.values())
 
 
-def _horizon(flow):
+def _horizon(flow: GradientFlow) -> float:
     usable = np.isfinite(flow.norms).all() and flow.norms.any()
     return flow.horizon() if usable else np.nan
 
 
-def _mark(history):
+def _mark(history: Mapping[str, Sequence[float]]) -> str:
     return "o-" if len(history["epoch"]) < 30 else "-"
 
 
-def _finish(ax):
+def _finish(ax: Any) -> None:
     ax.set_xlabel("epoch")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.25)

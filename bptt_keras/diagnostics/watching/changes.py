@@ -1,8 +1,12 @@
 """What comes and goes between the looks at a training."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from bptt_keras.diagnostics.measuring.flow import percent
+from bptt_keras.diagnostics.measuring.flow import GradientFlow, percent
+from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 from bptt_keras.diagnostics.watching.findings import (
     NEAR,
     Finding,
@@ -10,6 +14,7 @@ from bptt_keras.diagnostics.watching.findings import (
     of_shorter,
     of_window,
 )
+from bptt_keras.diagnostics.watching.looks import Look
 
 _OPPOSITES = (
     {"window too long", "window too short"},
@@ -37,7 +42,7 @@ class Span(NamedTuple):
     after: str
 
 
-def news(looks):
+def news(looks: Sequence[Look]) -> list[tuple[str, Finding]]:
     """What each look found that the one before it had not, and what was gone.
 
     Args:
@@ -48,7 +53,7 @@ def news(looks):
         not find any more has the severity "no longer" and says what was measured then,
         unless a finding took its place that says the opposite: that one names it.
     """
-    told = []
+    reported = []
     for look, fresh, gone in _changes(looks):
         for finding in fresh:
             was = _opposite(finding.kind, gone)
@@ -56,15 +61,15 @@ def news(looks):
                 gone.remove(was)
                 words = f'The opposite of what was found before, "{was}". '
                 finding = finding._replace(words=words + finding.words)
-            told.append((when(look), finding))
+            reported.append((when(look), finding))
         taken_back = [kind for kind in gone if kind not in _EVENTS]
-        told += [
+        reported += [
             (when(look), Finding(k, "no longer", _now(k, look))) for k in taken_back
         ]
-    return told
+    return reported
 
 
-def spans(looks):
+def spans(looks: Sequence[Look]) -> list[Span]:
     """Each finding of a training with its time.
 
     Args:
@@ -73,9 +78,15 @@ def spans(looks):
     Returns:
         List of `Span`: what holds at the last look is first, and warnings before notes.
     """
-    found, begun, last = [], {}, None
+    if not looks:
+        return []
+    found: list[Span] = []
+    begun: dict[str, tuple[Look, Finding]] = {}
+    last = looks[0]
     for look, fresh, gone in _changes(looks):
-        found += [_ended(*begun.pop(kind), last, look) for kind in gone]
+        for kind in gone:
+            first, finding = begun.pop(kind)
+            found.append(_ended(first, finding, last, look))
         begun |= {finding.kind: (look, finding) for finding in fresh}
         for finding in look.findings:
             begun[finding.kind] = (begun[finding.kind][0], finding)
@@ -84,14 +95,14 @@ def spans(looks):
     return sorted(found, key=lambda s: (not s.holds, s.finding.severity != "warning"))
 
 
-def when(look):
+def when(look: Look) -> str:
     """The time of a look, in words."""
     return f"after epoch {look.epoch}" if look.epoch else "at the start"
 
 
-def _changes(looks):
+def _changes(looks: Sequence[Look]) -> Iterator[tuple[Look, list[Finding], list[str]]]:
     """`(look, findings that it has first, kinds that are gone)`, look by look."""
-    before = {}
+    before: dict[str, Finding] = {}
     for look in looks:
         now = {finding.kind: finding for finding in look.findings}
         if "not finite" in now:
@@ -102,17 +113,17 @@ def _changes(looks):
         before = now
 
 
-def _opposite(kind, others):
+def _opposite(kind: str, others: Iterable[str]) -> str | None:
     return next((k for k in others if {kind, k} in _OPPOSITES), None)
 
 
-def _lasting(first, finding, last):
+def _lasting(first: Look, finding: Finding, last: Look) -> Span:
     if first is last:
         return Span(finding, when(first), True, "")
     return Span(finding, f"since {_point(first)}", True, "")
 
 
-def _ended(first, finding, last, look):
+def _ended(first: Look, finding: Finding, last: Look, look: Look) -> Span:
     if finding.kind in _EVENTS:
         return Span(finding, when(first), False, "")
     lasted = first is not last
@@ -122,11 +133,11 @@ def _ended(first, finding, last, look):
     return Span(finding, time, False, f"No longer {when(look)}: {after}")
 
 
-def _point(look):
+def _point(look: Look) -> str:
     return f"epoch {look.epoch}" if look.epoch else "the start"
 
 
-def _now(kind, look):
+def _now(kind: str, look: Look) -> str:
     """What a look measured of that which a finding was about before."""
     flow, bias = look.flow, look.bias
     fraction = look.logs.get("clipped_fraction")
@@ -146,7 +157,7 @@ def _now(kind, look):
     return "All is finite." if kind == "not finite" else "It was not found any more."
 
 
-def _reach(flow, bias):
+def _reach(flow: GradientFlow, bias: TruncationBias) -> str:
     return (
         f"Now less than 1 % of the gradient lies beyond {flow.horizon()} timesteps (at "
         f"lags up to {len(flow.norms)} of these data), and the window is "

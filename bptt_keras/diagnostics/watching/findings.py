@@ -1,20 +1,23 @@
-"""What measurements and logs say of a training, in words."""
+"""What measurements and logs say about a training, in words."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bptt_keras.diagnostics.measuring.flow import percent
+from bptt_keras.diagnostics.measuring.activity import Activity
+from bptt_keras.diagnostics.measuring.flow import GONE, GradientFlow, percent
+from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 
-# In a window so many times the horizon three quarters of the timesteps reach that far;
-# one of twice that is far beyond it.
+# In a window of this many horizons three quarters of the timesteps reach that far back;
+# one of twice that length is far beyond it.
 _ENOUGH = 4
-# Part of the gradient one step back, below which a lag has none, as in `GradientFlow`.
-_GONE = 0.01
 # Relative bias up to which a window is near the full gradient, as for `truncation_bias`
 # and `AdaptiveWindow`.
 NEAR = 0.1
-# Relative bias from which it is told: three times what is near. Measured on a few rows
-# it changes by a factor of two from epoch to epoch, so one at 0.1 would come and go.
+# Relative bias from which it is reported: three times what is near. Measured on a few
+# rows it changes by a factor of two from epoch to epoch: one at 0.1 would come and go.
 _BIASED = 0.3
 # From here on a step may raise the loss: with b = |g_w - g| / |g| all that is sure is
 # <g_w, g> >= (1 - b) |g|^2.
@@ -22,11 +25,11 @@ _UNSAFE = 1.0
 # Growth of the gradient norm between two looks.
 _GROWN = 10
 _HALF = 0.5
-# Parts of updates that clipping shortens.
+# Fraction of the updates that clipping shortens.
 _NEARLY_ALWAYS = 0.95
 # What is broken before the first update: that update suffers from it. How far gradients
 # reach and what windows are worth is another matter in a network that has learned, and
-# nothing is said of it before.
+# nothing is said about it before.
 _AT_ONCE = {
     "not finite",
     "exploding",
@@ -38,7 +41,7 @@ _AT_ONCE = {
 
 
 class Finding(NamedTuple):
-    """Something that a user should know of a training.
+    """Something that a user should know about a training.
 
     Fields:
         kind: "not finite", "exploding", "wrong way", "biased", "growing", "vanishing",
@@ -59,12 +62,12 @@ class Finding(NamedTuple):
     severity: str
     words: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.severity} ({self.kind}): {self.words}"
 
 
-def before_training(found):
-    """Those findings that an untrained network can carry.
+def before_training(found: Sequence[Finding]) -> list[Finding]:
+    """Those findings that matter in an untrained network.
 
     Args:
         found: List of `Finding`.
@@ -72,7 +75,9 @@ def before_training(found):
     return [finding for finding in found if finding.kind in _AT_ONCE]
 
 
-def shorter(flow, window, *, ends=False):
+def shorter(
+    flow: GradientFlow, window: int | None, *, ends: bool = False
+) -> int | None:
     """A window that may do in place of one far beyond the horizon, or `None`.
 
     Args:
@@ -81,7 +86,7 @@ def shorter(flow, window, *, ends=False):
         ends: As for `of_flow`.
 
     Returns:
-        Timesteps, a power of two: each other length is traced anew.
+        Timesteps, a power of two: any other length is traced again.
     """
     if window is None or flow.kind() != "vanishing":
         return None
@@ -89,7 +94,13 @@ def shorter(flow, window, *, ends=False):
     return 1 << (enough - 1).bit_length() if window > 2 * enough else None
 
 
-def of_flow(flow, window, *, ends=False, bias=None):
+def of_flow(
+    flow: GradientFlow,
+    window: int | None,
+    *,
+    ends: bool = False,
+    bias: TruncationBias | None = None,
+) -> list[Finding]:
     """Findings of a gradient flow.
 
     How much of a single loss's gradient is left where a window ends does not say what
@@ -99,7 +110,7 @@ def of_flow(flow, window, *, ends=False, bias=None):
     Args:
         flow: `GradientFlow`.
         window: Timesteps of the trainer's windows, or `None`: no truncation.
-        ends: Whether the only loss stands at the end of a sequence, and so reaches
+        ends: Whether the only loss is at the end of a sequence, and so reaches
             back the whole window; else a window's timesteps reach half of it on
             average.
         bias: `TruncationBias` of the window, and of `shorter(flow, window)` if there
@@ -117,7 +128,7 @@ def of_flow(flow, window, *, ends=False, bias=None):
         found += _too_long(flow, window, bias)
     elif window is not None and window < len(flow.norms):
         near = bias is not None and _off(bias) <= NEAR
-        if flow.norms[window - 1] >= _GONE * flow.norms[0] and not near:
+        if flow.norms[window - 1] >= GONE * flow.norms[0] and not near:
             words = (
                 f"The window of {window} timesteps is shorter than gradients reach: "
                 f"{of_lag(flow, window)}"
@@ -126,22 +137,25 @@ def of_flow(flow, window, *, ends=False, bias=None):
     return found
 
 
-def _too_long(flow, window, bias):
-    measured = bias is not None and len(bias.windows) > 2
-    if measured and not bias.bias[0] <= NEAR:
-        return []
+def _too_long(
+    flow: GradientFlow, window: int | None, bias: TruncationBias | None
+) -> list[Finding]:
     less = "What a shorter window would change was not measured."
+    if bias is not None and len(bias.windows) > 2:
+        if not bias.bias[0] <= NEAR:
+            return []
+        less = of_shorter(bias)
     words = (
         f"The window of {window} timesteps is far beyond the horizon: less than 1 % of "
         f"the gradient lies beyond {flow.horizon()} timesteps, as measured at lags up "
-        f"to {len(flow.norms)} on these data. {of_shorter(bias) if measured else less} "
+        f"to {len(flow.norms)} on these data. {less} "
         "Gradients may come to reach further as training goes on."
     )
     return [Finding("window too long", "note", words)]
 
 
-def of_lag(flow, lag):
-    """How much of a gradient is left so many steps back, in words.
+def of_lag(flow: GradientFlow, lag: int) -> str:
+    """How much of a gradient is left at a lag, in words.
 
     Args:
         flow: `GradientFlow`.
@@ -153,7 +167,7 @@ def of_lag(flow, lag):
     )
 
 
-def of_bias(bias):
+def of_bias(bias: TruncationBias) -> list[Finding]:
     """Findings of a truncation bias: gradients that are far off, or point elsewhere.
 
     Args:
@@ -170,7 +184,7 @@ def of_bias(bias):
     return [Finding("biased", "warning", words)]
 
 
-def of_window(bias):
+def of_window(bias: TruncationBias) -> str:
     """What the trainer's window is worth, in words.
 
     Args:
@@ -186,7 +200,7 @@ def of_window(bias):
     )
 
 
-def of_shorter(bias):
+def of_shorter(bias: TruncationBias) -> str:
     """What a shorter window is worth beside the trainer's, in words.
 
     Args:
@@ -201,11 +215,11 @@ def of_shorter(bias):
     )
 
 
-def _off(bias):
+def _off(bias: TruncationBias) -> float:
     return bias.bias[-2]
 
 
-def of_activity(activity):
+def of_activity(activity: Activity) -> list[Finding]:
     """Findings of what units do: half of them dead, or half of a gate saturated."""
     found = []
     if not all(layer.finite for layer in activity.layers.values()):
@@ -213,7 +227,7 @@ def of_activity(activity):
     if activity.dead >= _HALF:
         words = f"{percent(activity.dead)} of the state never changes on these data: "
         found.append(Finding("dead", "warning", words + activity.verdict()))
-    gates = [where for where, part in activity.saturated.items() if part >= _HALF]
+    gates = [where for where, share in activity.saturated.items() if share >= _HALF]
     if gates:
         where = ", ".join(f"{gate} of {layer}" for layer, gate in gates)
         words = f"Saturated in half of the units or more: {where}. {activity.verdict()}"
@@ -225,7 +239,7 @@ def of_activity(activity):
     return found
 
 
-def _keeps(activity, layer, gate):
+def _keeps(activity: Activity, layer: str, gate: str) -> bool:
     """Whether a gate is open in most units, and so makes long memory.
 
     That is the LSTM's f and the GRU's z, which biases for long memory open.
@@ -234,7 +248,9 @@ def _keeps(activity, layer, gate):
     return gate in ("f", "z") and opened.mean() >= _HALF
 
 
-def of_logs(logs, before, clips):
+def of_logs(
+    logs: Mapping[str, float], before: Mapping[str, float], clips: bool
+) -> list[Finding]:
     """Findings of the logs of an epoch.
 
     Args:
@@ -261,7 +277,9 @@ def of_logs(logs, before, clips):
     return found
 
 
-def _of_clipping(fraction, norm, clipped):
+def _of_clipping(
+    fraction: float, norm: float | None, clipped: float | None
+) -> list[Finding]:
     if fraction >= _NEARLY_ALWAYS:
         words = (
             f"Clipping shortened {percent(fraction)} of the epoch's gradients (from "

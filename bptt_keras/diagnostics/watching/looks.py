@@ -1,17 +1,21 @@
 """What a `TrainingWatch` saw, kept in a JSON file."""
 
+from __future__ import annotations
+
 import json
 import math
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bptt_keras.diagnostics.files import write_whole
 from bptt_keras.diagnostics.measuring.activity import Activity, LayerActivity
 from bptt_keras.diagnostics.measuring.flow import GradientFlow
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 from bptt_keras.diagnostics.watching.findings import Finding
+from bptt_keras.files import write_whole
 
 # Of a layer in a file; a damaged one may name any number.
 MOST_UNITS = 1_000_000
@@ -45,7 +49,7 @@ class Look(NamedTuple):
     findings: list
 
 
-def write_looks(path, looks):
+def write_looks(path: str | os.PathLike, looks: Iterable[Look]) -> None:
     """Writes a JSON file; it is complete, or as it was before.
 
     Args:
@@ -57,7 +61,7 @@ def write_looks(path, looks):
     write_whole(path, "[" + ",\n".join(lines) + "]\n")
 
 
-def read_looks(path):
+def read_looks(path: str | os.PathLike) -> list[Look]:
     """Reads what a `TrainingWatch(path=)` wrote.
 
     Args:
@@ -67,7 +71,7 @@ def read_looks(path):
         List of `Look`.
 
     Raises:
-        ValueError: If the file is no such file.
+        ValueError: If the file is not one that a `TrainingWatch` wrote.
 
     Example:
         import pathlib, tempfile
@@ -100,7 +104,7 @@ def read_looks(path):
         ) from None
 
 
-def _plain(look):
+def _plain(look: Look) -> dict[str, Any]:
     flow, bias, layers = look.flow, look.bias, look.activity.layers
     return {
         "epoch": look.epoch,
@@ -133,7 +137,7 @@ def _plain(look):
     }
 
 
-def _look(kept):
+def _look(kept: dict[str, Any]) -> Look:
     flow, bias = kept["flow"], kept["bias"]
     return Look(
         kept["epoch"],
@@ -167,7 +171,7 @@ def _look(kept):
     )
 
 
-def _flags(count, places):
+def _flags(count: int, places: Sequence[int]) -> np.ndarray:
     if not 0 <= count <= MOST_UNITS:
         raise ValueError(f"a layer of {count} units")
     flags = np.zeros(count, bool)
@@ -175,14 +179,14 @@ def _flags(count, places):
     return flags
 
 
-def _number(value):
-    """A plain number of six digits; JSON has null for what is none."""
+def _number(value: float) -> float | None:
+    """A plain number of six digits; null in JSON for what is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def _numbers(values):
+def _numbers(values: Iterable[float]) -> list[float | None]:
     return [_number(value) for value in values]
 
 
-def _floats(values):
+def _floats(values: Iterable[float | None]) -> list[float]:
     return [math.nan if value is None else value for value in values]

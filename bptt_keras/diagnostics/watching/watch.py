@@ -1,22 +1,32 @@
 """`TrainingWatch`: looks at a training every few epochs and says what it sees."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from bptt_keras.arguments import whole
 from bptt_keras.diagnostics.measuring.activity import prepare_activity
 from bptt_keras.diagnostics.measuring.bias import prepare_bias
 from bptt_keras.diagnostics.measuring.data import load, timed_shape
-from bptt_keras.diagnostics.measuring.measure import prepare_flow
+from bptt_keras.diagnostics.measuring.measure import PreparedFlow, prepare_flow
 from bptt_keras.diagnostics.measuring.problem import inner
+from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 from bptt_keras.diagnostics.watching import findings
 from bptt_keras.diagnostics.watching.changes import news
 from bptt_keras.diagnostics.watching.looks import Look, write_looks
-from bptt_keras.training.clipping.optimizer import find_clipped, innermost
-from bptt_keras.truncation.arguments import whole
+from bptt_keras.training.clipping.optimizer import (
+    find_clipped,
+    innermost,
+    own_clipping,
+)
 
-# The full gradient is taken over so many windows, and timesteps of longer data.
+# Windows that the full gradient is taken over; and timesteps, where data are longer.
 _WINDOWS, _LONGEST = 3, 400
 
 
@@ -27,14 +37,14 @@ class TrainingWatch(keras.callbacks.Callback):
     first batch), then after every `every` epochs, and at the end: how gradients flow
     (`gradient_flow`), whether the gradient of a window points the wrong way
     (`truncation_bias` of the trainer's window, unless windows overlap or have random
-    lengths), what units and gates do (`activity`), and what the logs tell of gradient
-    norms and clipping. What it finds is printed when it is new, each kind once, and
-    taken back when a later look does not find it any more.
+    lengths), what units and gates do (`activity`), and what the logs say about
+    gradient norms and clipping. What it finds is printed when it is new, each kind
+    once, and taken back when a later look does not find it any more.
 
-    Before training it tells what is broken already: gradients that explode, are not
+    Before training it reports what is broken already: gradients that explode, are not
     finite or point the wrong way, units that are dead or saturated. How far gradients
     reach, and so whether a window is too long or too short, changes as a network
-    learns: that is told after the first epoch (at once in a `fit` with
+    learns: that is reported after the first epoch (at once in a `fit` with
     `initial_epoch`). It calls a window too long if a shorter one, measured beside it,
     is within 10 % of the full gradient, and "biased" if it is off by 30 % or more.
 
@@ -45,8 +55,8 @@ class TrainingWatch(keras.callbacks.Callback):
             times as long. Batches of a stream are joined so far.
         every: Epochs between two looks, an integer >= 1. Default: 1.
         longest: Largest lag that is measured, as for `gradient_flow`.
-        path: JSON file that is written anew after each look, its folder with it, or
-            `None`: none.
+        path: JSON file that is written again after each look, with its folder, or
+            `None`.
         print_fn: Function of a string. Default: `print`.
 
     Attributes:
@@ -75,21 +85,31 @@ class TrainingWatch(keras.callbacks.Callback):
         assert "exploding" in [found.kind for found in watch.looks[0].findings]
     """
 
-    def __init__(self, data, *, every=1, longest=None, path=None, print_fn=print):
+    def __init__(
+        self,
+        data: Any,
+        *,
+        every: int = 1,
+        longest: int | None = None,
+        path: str | os.PathLike | None = None,
+        print_fn: Callable[[str], Any] = print,
+    ):
         super().__init__()
         self.data = data
         self.every = whole("every", every, unit="epochs")
         self.longest = longest
         self.path = None if path is None else Path(path)
         self.print_fn = print_fn
-        self.looks = []
-        self._measures, self._ended = None, (0, {})
+        self.looks: list[Look] = []
+        # What `_prepared` gives, once training has begun.
+        self._measures: Any = None
+        self._ended: tuple[int, dict[str, float]] = (0, {})
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Prepares for a training."""
         self._measures, self._ended = None, (0, {})
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """The first look, if there are weights."""
         if self._measures is None:
             # A training that goes on keeps what was seen before.
@@ -98,29 +118,31 @@ class TrainingWatch(keras.callbacks.Callback):
             if inner(self.model).built:
                 self._begin()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: Mapping[str, Any] | None = None
+    ) -> None:
         """The first look at a model that had no weights before."""
         if self._measures is None:
             self._begin()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """A look, if it is time."""
         scalars = {k: float(v) for k, v in (logs or {}).items() if np.ndim(v) == 0}
         self._ended = (epoch + 1, scalars)
         if (epoch + 1) % self.every == 0:
             self._look()
 
-    def on_train_end(self, logs=None):
-        """The last look, unless that epoch was looked at."""
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """The last look, unless it has been taken after that epoch."""
         if self._measures is not None and self._ended[0] != self.looks[-1].epoch:
             self._look()
 
-    def _begin(self):
+    def _begin(self) -> None:
         self._measures = self._prepared()
         if not self.looks:
             self._look()
 
-    def _look(self):
+    def _look(self) -> None:
         epoch, logs = self._ended
         measure_flow, measure_bias, look_at_units = self._measures
         flow, activity, window = measure_flow(), look_at_units(), self._window()
@@ -137,7 +159,7 @@ class TrainingWatch(keras.callbacks.Callback):
         ]
         if not epoch:
             found = findings.before_training(found)
-        # Gradients and logs may tell of the same.
+        # Gradients and logs may show the same.
         found = list({finding.kind: finding for finding in reversed(found)}.values())
         found.reverse()
         told = len(news(self.looks))
@@ -148,23 +170,28 @@ class TrainingWatch(keras.callbacks.Callback):
         if self.path is not None:
             write_looks(self.path, self.looks)
 
-    def _window(self):
+    def _window(self) -> int | None:
         """Timesteps of a window as they are now; `None` if gradients reach all.
 
         Windows of random lengths have no length to judge.
         """
-        schedule = getattr(self.model, "truncation", None)
+        schedule: Any = getattr(self.model, "truncation", None)
         known = schedule is not None and schedule.uniform
         return schedule.window if known else None
 
-    def _bias(self, measure, window, shorter):
-        """`TruncationBias` of windows that stand side by side, else `None`."""
+    def _bias(
+        self,
+        measure: Callable[..., TruncationBias],
+        window: int | None,
+        shorter: int | None,
+    ) -> TruncationBias | None:
+        """`TruncationBias` of windows that do not overlap, else `None`."""
         overlaps = window is not None and self.model.truncation.lead > 0
         if window is None or overlaps or window >= self._length:
             return None
         return measure([window] if shorter is None else [shorter, window])
 
-    def _unjudged(self, window):
+    def _unjudged(self, window: int | None) -> list[findings.Finding]:
         if window is None or window < self._length:
             return []
         words = (
@@ -173,7 +200,7 @@ class TrainingWatch(keras.callbacks.Callback):
         )
         return [findings.Finding("not judged", "note", words)]
 
-    def _prepared(self):
+    def _prepared(self) -> tuple[PreparedFlow, Callable, Callable]:
         """Functions that measure, all on the same timesteps."""
         window = self._window() or 0
         steps = max((self.longest or 100) + 4, _WINDOWS * window)
@@ -185,10 +212,8 @@ class TrainingWatch(keras.callbacks.Callback):
         return flow, bias, prepare_activity(self.model, data)
 
 
-def _clips(optimizer):
+def _clips(optimizer: Any) -> bool:
     clipped = find_clipped(optimizer)
     if clipped is not None:
         return bool(clipped.clipping)
-    optimizer = innermost(optimizer)
-    names = ("clipnorm", "global_clipnorm", "clipvalue")
-    return any(getattr(optimizer, name, None) is not None for name in names)
+    return own_clipping(innermost(optimizer)) is not None

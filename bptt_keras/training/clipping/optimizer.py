@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bptt_keras.arguments import whole
 from bptt_keras.keras_internals import trained_by
 from bptt_keras.training.clipping.base import Clipping, global_norm
 from bptt_keras.training.clipping.value import Value
 from bptt_keras.training.clipping.variable_norm import VariableNorm
-from bptt_keras.truncation.arguments import whole
 from bptt_keras.types import Tensor
 
 # Rounding alone makes a norm that was scaled by 1 differ by less.
@@ -270,6 +270,13 @@ def innermost(optimizer: Any) -> Any:
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     return optimizer
+
+
+def own_clipping(optimizer: Any) -> str | None:
+    """Name of the argument by which a Keras optimizer clips by itself, or `None`."""
+    names = ("clipnorm", "clipvalue", "global_clipnorm")
+    given = (name for name in names if getattr(optimizer, name, None) is not None)
+    return next(given, None)
 
 
 def clipped_norm(optimizer: Any, gradients: Sequence[Tensor], norm: Tensor) -> Tensor:

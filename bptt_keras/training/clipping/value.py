@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from bptt_keras.arguments import real
 from bptt_keras.training.clipping.base import Clipping, register
-from bptt_keras.truncation.arguments import real
 from bptt_keras.types import Tensor
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bptt_keras.arguments import real
 from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
-from bptt_keras.truncation.arguments import real
 from bptt_keras.types import Tensor
 
 

@@ -8,7 +8,6 @@ soon done, starting two takes longer than they save.
 from __future__ import annotations
 
 import math
-import numbers
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from bptt_keras.arguments import is_whole
 from bptt_keras.backend import has_gpu
 from bptt_keras.keras_internals import all_layers
 from bptt_keras.state import ModelTraits
@@ -142,8 +142,7 @@ def run_sharded(
 
 def check_shards(shards: Any) -> None:
     """Raises if `shards` is neither `"auto"` nor an integer >= 1."""
-    whole = isinstance(shards, numbers.Integral) and not isinstance(shards, bool)
-    if shards != "auto" and not (whole and shards >= 1):
+    if shards != "auto" and not (is_whole(shards) and shards >= 1):
         raise ValueError(
             f"`shards` must be 'auto' or an integer >= 1. Received: shards={shards!r}."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from bptt_keras.truncation.arguments import real
+from bptt_keras.arguments import real
 from bptt_keras.types import State, Tensor
 
 

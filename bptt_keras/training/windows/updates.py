@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from bptt_keras.arguments import is_whole
 from bptt_keras.keras_internals import learning_rate_times
 from bptt_keras.training.clipping.optimizer import (
     clipped_norm,
@@ -26,8 +26,7 @@ from bptt_keras.types import State, Tensor
 
 def check_update(update: Any) -> None:
     """Raises if `update` is neither a known word nor an integer >= 1."""
-    whole = isinstance(update, numbers.Integral) and not isinstance(update, bool)
-    if update not in ("window", "sequence") and not (whole and update >= 1):
+    if update not in ("window", "sequence") and not (is_whole(update) and update >= 1):
         raise ValueError(
             f"`update` must be 'window', 'sequence' or an integer number of windows "
             f">= 1. Received: update={update!r}."

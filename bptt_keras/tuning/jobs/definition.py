@@ -1,7 +1,12 @@
 """What a job is: a changed one is refused, and the change is named."""
 
-import hashlib
+from __future__ import annotations
 
+import hashlib
+import os
+from typing import Any
+
+import keras_tuner
 import numpy as np
 
 
@@ -32,14 +37,14 @@ class ChangedError(ValueError):
     """
 
 
-def describe_space(hyperparameters):
+def describe_space(hyperparameters: keras_tuner.HyperParameters) -> dict[str, str]:
     """The ranges of a `keras_tuner.HyperParameters`, for JSON.
 
     Returns:
-        `{name: text}`, in the order of the space. A name that stands in the space more
+        `{name: text}`, in the order of the space. A name that is in the space more
         than once, under several conditions, has all its ranges.
     """
-    described = {}
+    described: dict[str, str] = {}
     for entry in hyperparameters.space:
         text = _range(entry.get_config())
         name = entry.name
@@ -47,7 +52,7 @@ def describe_space(hyperparameters):
     return described
 
 
-def _range(config):
+def _range(config: dict[str, Any]) -> str:
     if "values" in config:
         text = f"one of {config['values']}"
     elif "value" in config:
@@ -68,11 +73,11 @@ def _range(config):
     return text + (f" if {' and '.join(conditions)}" if conditions else "")
 
 
-def describe_data(value):
-    """What stands for data or an argument of `fit` in a definition, for JSON.
+def describe_data(value: Any) -> Any:
+    """What represents data or an argument of `fit` in a definition, for JSON.
 
-    Numbers and texts stand for themselves, arrays for their shape, type and checksum,
-    anything else for its type.
+    Numbers and texts represent themselves; arrays are represented by shape, type and
+    checksum, anything else by its type.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -90,11 +95,13 @@ def describe_data(value):
     return type(value).__name__
 
 
-def _is_numbers(value):
+def _is_numbers(value: tuple | list) -> bool:
     return bool(value) and all(isinstance(entry, int | float) for entry in value)
 
 
-def refuse_changes(old, new, *, extend, folder):
+def refuse_changes(
+    old: dict[str, Any], new: dict[str, Any], *, extend: bool, folder: str | os.PathLike
+) -> None:
     """Refuses a job that is not the one that its folder was begun with.
 
     Args:
@@ -122,11 +129,13 @@ def refuse_changes(old, new, *, extend, folder):
         )
 
 
-def _without_space(definition):
+def _without_space(definition: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in definition.items() if key != "space"}
 
 
-def _differences(old, new, prefix=""):
+def _differences(
+    old: dict[str, Any], new: dict[str, Any], prefix: str = ""
+) -> list[str]:
     found = []
     for name in [*old, *(name for name in new if name not in old)]:
         if name in old and name in new and old[name] == new[name]:

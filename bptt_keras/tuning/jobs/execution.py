@@ -1,17 +1,24 @@
 """One training of a trial: it goes on after a kill, and its result is kept."""
 
+from __future__ import annotations
+
 import json
 import math
-import os
 import random
 import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
+import keras_tuner
 import numpy as np
-from keras_tuner.errors import FailedTrialError, FatalValueError
+from keras_tuner.errors import FailedTrialError
 
+from bptt_keras.files import new_folder, recover_folder, replacing, write_whole
 from bptt_keras.keras_internals import callback_state, is_seed, restore_callback
-from bptt_keras.tuning.jobs.store import replace_durably
+from bptt_keras.tuning.jobs.objective import refuse_unlogged
+from bptt_keras.tuning.jobs.progress import Progress
 
 _WEIGHTS, _STATE, _BUILD = "trainer.weights.h5", "state.json", "build.json"
 
@@ -29,7 +36,16 @@ class Execution:
             of the best of all are kept.
     """
 
-    def __init__(self, folder, objective, progress, seed, *, reports, earlier=()):
+    def __init__(
+        self,
+        folder: Path,
+        objective: keras_tuner.Objective,
+        progress: Progress,
+        seed: int,
+        *,
+        reports: bool,
+        earlier: Iterable[float] = (),
+    ):
         self.folder = folder
         self.objective = objective
         self.progress = progress
@@ -37,9 +53,9 @@ class Execution:
         self.reports = reports
         self.earlier = list(earlier)
         self.folder.mkdir(parents=True, exist_ok=True)
-        _put_back(self.checkpoint)
+        recover_folder(self.checkpoint)
 
-    def result(self):
+    def result(self) -> dict[str, float] | None:
         """The metrics of an execution that is done, or `None`."""
         try:
             result = json.loads((self.folder / "result.json").read_text("utf-8"))
@@ -51,35 +67,35 @@ class Execution:
             self.progress.tell(curve)
         return metrics
 
-    def done(self, metrics):
+    def done(self, metrics: dict[str, Any]) -> None:
         """Keeps the metrics, and the trial's curve."""
         plain = {name: float(value) for name, value in metrics.items()}
         result = {"metrics": plain, "curve": self.progress.curve}
-        replace_durably(self.folder / "result.json", json.dumps(result))
+        write_whole(self.folder / "result.json", json.dumps(result))
 
     @property
-    def checkpoint(self):
+    def checkpoint(self) -> Path:
         """Folder of the checkpoint."""
         return self.folder / "checkpoint"
 
-    def begin_from(self, other):
-        """Begins where another execution stands, if this one has not begun."""
+    def begin_from(self, other: Execution) -> None:
+        """Begins where another execution has got to, if this one has not begun."""
         if other.checkpoint.is_dir() and not self.checkpoint.is_dir():
-            with _new_folder(self.checkpoint) as new:
+            with new_folder(self.checkpoint) as new:
                 shutil.copytree(other.checkpoint, new, dirs_exist_ok=True)
                 known = new / _STATE
                 if known.is_file():
                     state = json.loads(known.read_text("utf-8"))
-                    # That it ended early there says nothing of how long it is now.
+                    # That it ended early there does not say how long it is now.
                     known.write_text(json.dumps({**state, "stopped": False}), "utf-8")
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes where a training stands after each epoch, and reports the objective.
+    """Writes the state of a training after each epoch, and reports the objective.
 
     With the weights: the optimizer, the seeds of dropout, Python's and NumPy's random
     numbers, the history, and the plain numbers of the other callbacks, such as the
-    patience that is left. It stands last among the callbacks.
+    patience that is left. It is the last of the callbacks.
 
     Args:
         execution: `Execution`.
@@ -91,17 +107,25 @@ class Checkpoint(keras.callbacks.Callback):
         stopped: Whether the training that is restored had ended before its last epoch.
     """
 
-    def __init__(self, execution, best, callbacks, *, logged=True):
+    def __init__(
+        self,
+        execution: Execution,
+        best: Path,
+        callbacks: Sequence[keras.callbacks.Callback],
+        *,
+        logged: bool = True,
+    ):
         super().__init__()
         self._execution = execution
         self._best = best
         self._callbacks = callbacks
         self._logged = logged
-        self._restored = ()
-        self.history, self.stopped = [], False
+        self._restored: Sequence[tuple[str, dict[str, Any]]] = ()
+        self.history: list[dict[str, float]] = []
+        self.stopped = False
 
-    def restore(self, model):
-        """Puts a model where the checkpoint stands.
+    def restore(self, model: keras.Model) -> int:
+        """Restores a model from the checkpoint.
 
         Returns:
             Epochs that are done; 0 without a checkpoint.
@@ -123,7 +147,7 @@ class Checkpoint(keras.callbacks.Callback):
         return len(self.history)
 
     @property
-    def values(self):
+    def values(self) -> list[float]:
         """The objective after each epoch, not a number where none was logged."""
         objective = self._execution.objective
         return [
@@ -131,17 +155,17 @@ class Checkpoint(keras.callbacks.Callback):
             for logs in self.history
         ]
 
-    def on_train_begin(self, logs=None):
-        """Gives the other callbacks back what they knew."""
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Restores the other callbacks."""
         for callback, (kind, known) in zip(
             self._callbacks, self._restored, strict=False
         ):
             if kind == type(callback).__name__:
                 restore_callback(callback, known)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the checkpoint, and the weights if they are the best."""
-        logs = {name: float(value) for name, value in logs.items()}
+        logs = {name: float(value) for name, value in (logs or {}).items()}
         objective = self._execution.objective
         if objective.has_value(logs):
             value = objective.get_value(logs)
@@ -160,14 +184,15 @@ class Checkpoint(keras.callbacks.Callback):
         if self._execution.reports:
             self._execution.progress.epoch(self.values)
 
-    def _is_best(self, value):
+    def _is_best(self, value: float) -> bool:
         before = [*self._execution.earlier, *self.values]
         better = self._execution.objective.better_than
         return all(better(value, old) for old in before if math.isfinite(old))
 
-    def _write(self, epoch, logs):
+    def _write(self, epoch: int, logs: dict[str, float]) -> None:
         self.history = [*self.history[:epoch], logs]
-        python, numpy = random.getstate(), np.random.get_state()
+        python = random.getstate()
+        numpy: Any = np.random.get_state()
         state = {
             "history": self.history,
             "seeds": [seed.numpy().tolist() for seed in _seeds(self.model)],
@@ -180,19 +205,19 @@ class Checkpoint(keras.callbacks.Callback):
             "stopped": bool(self.model.stop_training),
             "seconds": self._execution.progress.seconds,
         }
-        with _new_folder(self._execution.checkpoint) as new:
+        with new_folder(self._execution.checkpoint) as new:
             save_model(self.model, new)
             (new / _STATE).write_text(json.dumps(state), "utf-8")
 
 
-def save_model(model, folder):
+def save_model(model: keras.Model, folder: Path) -> None:
     """Writes weights, optimizer, and how to build a model that has no input."""
     model.save_weights(folder / _WEIGHTS)
     build = json.dumps(model.get_build_config())
     (folder / _BUILD).write_text(build, "utf-8")
 
 
-def restore_model(model, weights, build):
+def restore_model(model: keras.Model, weights: Path, build: Path) -> None:
     """Reads weights and optimizer into a model that is built first if needed.
 
     Args:
@@ -208,88 +233,22 @@ def restore_model(model, weights, build):
     model.load_weights(weights)
 
 
-def keep_weights(model, path):
+def keep_weights(model: keras.Model, path: Path) -> None:
     """Writes the weights of the best epoch, and how to build the model, whole."""
-    new = path.with_name(f"new.{path.name}")
-    model.save_weights(new)
-    os.replace(new, path)
+    with replacing(path) as new:
+        model.save_weights(new)
     build = path.with_name("build_config.json")
-    replace_durably(build, json.dumps(model.get_build_config()))
+    write_whole(build, json.dumps(model.get_build_config()))
 
 
-def copy_weights(path, to):
+def copy_weights(path: Path, to: Path) -> None:
     """Keeps the weights of another trial's best epoch as this one's."""
     to.parent.mkdir(parents=True, exist_ok=True)
     for name in ("build_config.json", path.name):
-        new = to.with_name(f"new.{name}")
-        shutil.copyfile(path.with_name(name), new)
-        os.replace(new, to.with_name(name))
+        with replacing(to.with_name(name)) as new:
+            shutil.copyfile(path.with_name(name), new)
 
 
-class _new_folder:
-    """A folder that takes its place whole: the old one, or the new one, is there."""
-
-    def __init__(self, path):
-        self._path = path
-        self._new = path.with_name(f"new.{path.name}")
-        self._old = path.with_name(f"old.{path.name}")
-
-    def __enter__(self):
-        _put_back(self._path)
-        for left in (self._new, self._old):
-            shutil.rmtree(left, ignore_errors=True)
-        self._new.mkdir(parents=True)
-        return self._new
-
-    def __exit__(self, kind, *_):
-        if kind is None:
-            if self._path.exists():
-                os.replace(self._path, self._old)
-            os.replace(self._new, self._path)
-            shutil.rmtree(self._old, ignore_errors=True)
-        else:
-            shutil.rmtree(self._new, ignore_errors=True)
-
-
-def _put_back(path):
-    """The folder as it was before a kill between the two renames."""
-    old = path.with_name(f"old.{path.name}")
-    if old.exists() and not path.exists():
-        os.replace(old, path)
-
-
-def _seeds(model):
-    """Where dropout's random numbers stand; Keras saves them with no weights."""
+def _seeds(model: keras.Model) -> list[keras.Variable]:
+    """The states of dropout's random numbers, which Keras saves with no weights."""
     return [v for v in model.variables if is_seed(v)]
-
-
-def refuse_unlogged(objective, logs):
-    """Refuses an objective that no epoch of any trial will log.
-
-    Args:
-        objective: `keras_tuner.Objective`.
-        logs: Of an epoch.
-
-    Raises:
-        FatalValueError: Names it, and what is logged. Not if it is of the validation,
-            and this epoch has none.
-    """
-    validated = any(name.startswith("val_") for name in logs)
-    missing = [
-        name
-        for name in names_of(objective)
-        if name not in logs
-        and (validated or not (name[:4] == "val_" and name[4:] in logs))
-    ]
-    if missing:
-        raise FatalValueError(
-            f"The objective {' and '.join(missing)} is not in the logs. They have "
-            f"{', '.join(logs)}. Choose one of these, or compile the model with such a "
-            "metric."
-        )
-
-
-def names_of(objective):
-    """The names that an objective, or several, have in logs."""
-    known = getattr(objective, "name_to_direction", None)
-    return list(known) if known else [objective.name]

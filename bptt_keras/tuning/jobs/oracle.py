@@ -1,8 +1,14 @@
 """KerasTuner's oracles with a state that no kill damages, and limits that hold."""
 
+from __future__ import annotations
+
 import math
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import keras_tuner
 from keras_tuner.engine import trial as trials
@@ -10,14 +16,11 @@ from keras_tuner.engine import trial as trials
 from bptt_keras.tuning.jobs.store import Store
 from bptt_keras.tuning.keras_tuner_internals import (
     OpenOracle,
-    draw_from_seed,
-    next_combination,
     waiting_trials,
-    was_tried,
 )
 
 STATE = "job.json"
-# A trial whose process dies so often without getting further has failed.
+# A trial whose process dies this often without getting further has failed.
 DEATHS = 5
 # Seconds without a word after which a worker's trial is given to another.
 SILENCE = 60.0
@@ -42,22 +45,34 @@ class DurableOracle(OpenOracle):
         clients: `{worker: when it was last heard of}`.
     """
 
-    def __init__(self, **options):
+    hyperparameters: keras_tuner.HyperParameters
+
+    def __init__(self, **options: Any):
         super().__init__(**options)
         self.defaults_first = False
-        self.facts, self.clients = {}, {}
-        self.budget = None
-        self.error = None
+        self.facts: dict[str, dict[str, Any]] = {}
+        self.clients: dict[str, float] = {}
+        self.budget: float | None = None
+        self.error: Exception | None = None
         self._mutex = threading.RLock()
-        self._store = self._definition = None
+        self._store: Store | None = None
+        self._definition: dict[str, Any] = {}
         self._exhausted = False
-        self._spent, self._began = 0.0, None
+        self._spent = 0.0
+        self._began: float | None = None
         self._written = 0.0
         self.verbose = 0
 
     # --- The file -----------------------------------------------------------------
 
-    def open(self, folder, definition, check, *, local=True):
+    def open(
+        self,
+        folder: Path,
+        definition: dict[str, Any],
+        check: Callable[[dict[str, Any]], None],
+        *,
+        local: bool = True,
+    ) -> str | None:
         """Goes on with what the folder holds, or begins.
 
         Args:
@@ -93,13 +108,13 @@ class DurableOracle(OpenOracle):
         self.save()
         return damaged
 
-    def read(self, folder):
-        """Takes what the folder holds, to look at it alone."""
+    def read(self, folder: Path) -> None:
+        """Reads what the folder holds, only to look at it."""
         state, _ = Store(folder / STATE).read()
         self._definition = state["definition"]
         self.set_state(state)
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         """Everything that the job is, for JSON."""
         return {
             **super().get_state(),
@@ -109,7 +124,7 @@ class DurableOracle(OpenOracle):
             "spent": self.spent,
         }
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         """Takes what `get_state` gave."""
         self.trials = {
             entry["trial_id"]: trials.Trial.from_state(entry)
@@ -121,7 +136,7 @@ class DurableOracle(OpenOracle):
         self._spent = state["spent"]
         super().set_state(state)
 
-    def save(self):
+    def save(self) -> None:
         """Writes the state; KerasTuner calls it in the middle of an event, too."""
         if self._store is not None:
             self._store.write(self.get_state())
@@ -130,27 +145,27 @@ class DurableOracle(OpenOracle):
     # --- Time ---------------------------------------------------------------------
 
     @property
-    def spent(self):
+    def spent(self) -> float:
         """Seconds that the job has taken, those before a kill included."""
         since = 0.0 if self._began is None else time.monotonic() - self._began
         return self._spent + since
 
     @property
-    def seconds_left(self):
+    def seconds_left(self) -> float:
         """Of the budget; infinite without one."""
         return math.inf if self.budget is None else self.budget - self.spent
 
-    def looking(self):
+    def looking(self) -> AbstractContextManager:
         """A block in which no worker changes anything: `with oracle.looking(): ...`."""
         return self._mutex
 
     @property
-    def working(self):
+    def working(self) -> bool:
         """Whether a worker has a trial."""
         return bool(self.ongoing_trials)
 
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """Whether no trial is left: none to begin, to go on with, or in work."""
         full = self.max_trials and len(self.trials) >= self.max_trials
         with self._mutex:
@@ -159,7 +174,7 @@ class DurableOracle(OpenOracle):
 
     # --- Trials -------------------------------------------------------------------
 
-    def create_trial(self, tuner_id):
+    def create_trial(self, tuner_id: str) -> trials.Trial:
         """A trial for a worker: its own that was interrupted, a waiting one, or new."""
         with self._mutex:
             self._heard(tuner_id)
@@ -185,7 +200,7 @@ class DurableOracle(OpenOracle):
                 self.save()
             return trial
 
-    def populate_space(self, trial_id):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Values of a new trial.
 
         An error of the oracle ends the job, and is kept.
@@ -198,7 +213,9 @@ class DurableOracle(OpenOracle):
             self.error = error
             return {"status": STOPPED}
 
-    def default_values(self, given=()):
+    def default_values(
+        self, given: Mapping[str, Any] | Iterable = ()
+    ) -> dict[str, Any]:
         """The defaults of those hyperparameters that are active then.
 
         Args:
@@ -206,15 +223,23 @@ class DurableOracle(OpenOracle):
         """
         given = dict(given)
         space = keras_tuner.HyperParameters()
-        # One after another: a condition looks at the values before.
+        # One after another: a condition depends on the values before.
         for entry in self.hyperparameters.space:
             space.merge([entry])
             if space.is_active(entry):
                 space.values[entry.name] = given.get(entry.name, entry.default)
         return space.values
 
-    def report(self, worker, trial_id, attempt=None, *, kind="beat", **news):
-        """What a worker says of its trial, and what it should do.
+    def report(
+        self,
+        worker: str,
+        trial_id: str | None,
+        attempt: int | None = None,
+        *,
+        kind: str = "beat",
+        **news: Any,
+    ) -> dict[str, Any]:
+        """Takes a worker's report on its trial, and says what it should do.
 
         Args:
             worker: Its name.
@@ -230,7 +255,11 @@ class DurableOracle(OpenOracle):
         with self._mutex:
             self._heard(worker)
             left = self.seconds_left
-            answer = {"attempt": attempt, "stop": None, "left": _finite(left)}
+            answer: dict[str, Any] = {
+                "attempt": attempt,
+                "stop": None,
+                "left": _finite(left),
+            }
             if trial_id is None:
                 return answer
             facts = self.facts[trial_id]
@@ -257,11 +286,11 @@ class DurableOracle(OpenOracle):
                 answer["stop"] = "pruned"
             return {**answer, "attempt": facts["attempts"]}
 
-    def should_prune(self, trial_id, curve):
+    def should_prune(self, trial_id: str, curve: Sequence[float]) -> bool:
         """Whether a trial should end here; KerasTuner's oracles never say so."""
         return False
 
-    def end_trial(self, trial):
+    def end_trial(self, trial: trials.Trial) -> None:
         """Ends a trial with its status; one that has ended stays as it is."""
         with self._mutex:
             worker = self._worker_of(trial.trial_id)
@@ -292,7 +321,9 @@ class DurableOracle(OpenOracle):
                 facts["cause"] = "the objective is not a number"
             self.save()
 
-    def update_trial(self, trial_id, metrics, step=0):
+    def update_trial(
+        self, trial_id: str, metrics: dict[str, float], step: int = 0
+    ) -> trials.Trial:
         """Takes the metrics of a trial, instead of those that came before."""
         with self._mutex:
             trial = self.trials[trial_id]
@@ -308,7 +339,7 @@ class DurableOracle(OpenOracle):
             self.save()
             return trial
 
-    def get_best_trials(self, num_trials=1):
+    def get_best_trials(self, num_trials: int = 1) -> list[trials.Trial]:
         """The best of the trials that were completed, best first.
 
         KerasTuner fills them up with others, which may have no weights.
@@ -316,8 +347,8 @@ class DurableOracle(OpenOracle):
         best = super().get_best_trials(num_trials)
         return [trial for trial in best if trial.status == COMPLETED]
 
-    def release_silent(self, silence=SILENCE):
-        """Takes their trials from workers that have not been heard of for so long.
+    def release_silent(self, silence: float = SILENCE) -> list[str]:
+        """Takes their trials away from workers that have been silent for too long.
 
         Returns:
             Their names.
@@ -329,7 +360,7 @@ class DurableOracle(OpenOracle):
                 self.died(worker)
             return lost
 
-    def died(self, worker):
+    def died(self, worker: str) -> None:
         """Gives a worker's trial, if it has one, out again."""
         with self._mutex:
             trial = self.ongoing_trials.get(worker)
@@ -338,25 +369,25 @@ class DurableOracle(OpenOracle):
                 self._release(worker)
                 self.save()
 
-    def _release(self, worker):
+    def _release(self, worker: str) -> None:
         trial = self.ongoing_trials.pop(worker)
         # The first of the queue is its last.
         waiting_trials(self).insert(0, trial.trial_id)
 
-    def _worker_of(self, trial_id):
+    def _worker_of(self, trial_id: str) -> str | None:
         for worker, trial in self.ongoing_trials.items():
             if trial.trial_id == trial_id:
                 return worker
         return None
 
-    def _heard(self, worker):
+    def _heard(self, worker: str) -> None:
         self.clients[worker] = time.monotonic()
 
-    def _stopped(self):
+    def _stopped(self) -> trials.Trial:
         return trials.Trial(self.get_space(), trial_id="", status=STOPPED)
 
 
-def _no_facts():
+def _no_facts() -> dict[str, Any]:
     return {
         "worker": "",
         "begun": False,
@@ -370,75 +401,9 @@ def _no_facts():
     }
 
 
-def _died(times):
+def _died(times: int) -> str:
     return f"its process died {times} times without finishing an epoch"
 
 
-def _finite(seconds):
+def _finite(seconds: float) -> float | None:
     return None if math.isinf(seconds) else seconds
-
-
-class RandomSearchOracle(DurableOracle, keras_tuner.oracles.RandomSearchOracle):
-    """KerasTuner's random search: the values of the n-th trial depend on the seed."""
-
-
-class BayesianOptimizationOracle(
-    DurableOracle, keras_tuner.oracles.BayesianOptimizationOracle
-):
-    """KerasTuner's Bayesian optimization."""
-
-    def populate_space(self, trial_id):
-        """What the model of the objective proposes."""
-        # By the number alone: KerasTuner's state has no place of a generator.
-        seed = (self.seed + len(self.trials)) % 2**32
-        draw_from_seed(self, seed)
-        return super().populate_space(trial_id)
-
-
-class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
-    """KerasTuner's Hyperband."""
-
-
-class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
-    """KerasTuner's grid in its order, with a place in it that is kept.
-
-    The next point does not wait for a trial to end, so all workers have work.
-    """
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self._last = None
-
-    def populate_space(self, trial_id):
-        """The next point of the grid that was not tried."""
-        try:
-            values = self._next_point()
-        except Exception as error:
-            self.error = error
-            return {"status": STOPPED}
-        if values is None:
-            return {"status": STOPPED}
-        self._last = dict(values)
-        return {"status": RUNNING, "values": values}
-
-    def _next_point(self):
-        if self._last is None:
-            values = self.default_values()
-        else:
-            # With what trials have added to the space since.
-            values = next_combination(self, self.default_values(self._last))
-        while values is not None and was_tried(self, values):
-            values = next_combination(self, values)
-        return values
-
-    def get_state(self):
-        """Everything that the job is, for JSON."""
-        return {**super().get_state(), "last": self._last}
-
-    def set_state(self, state):
-        """Takes what `get_state` gave."""
-        super().set_state(state)
-        self._last = state["last"]
-        if state["definition"]["space"] != self._definition["space"]:
-            # Of another grid: begin with its first point, and pass those tried.
-            self._last = None

@@ -1,7 +1,11 @@
-"""What a worker says of its trial while it runs, and what it is told."""
+"""What a worker reports about its trial while it runs, and what it is told."""
+
+from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -15,13 +19,13 @@ class Interruption(BaseException):
         reason: `"budget"`, `"pruned"` or `"lost"`.
     """
 
-    def __init__(self, reason):
+    def __init__(self, reason: str):
         super().__init__(reason)
         self.reason = reason
 
 
 class Progress:
-    """Reports of one attempt at a trial; a thread says that the worker is there.
+    """Reports of one attempt at a trial; a thread reports that the worker is alive.
 
     Args:
         oracle: `DurableOracle`, or the `Client` of one.
@@ -34,36 +38,39 @@ class Progress:
         curve: The objective after each epoch that was reported.
     """
 
-    def __init__(self, oracle, worker, trial_id):
+    def __init__(self, oracle: Any, worker: str, trial_id: str):
         self._oracle, self._worker, self._trial = oracle, worker, trial_id
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._before = 0.0
-        self._answer, self._deadline, self._error = {}, None, None
+        self._answer: dict[str, Any] = {}
+        self._deadline: float | None = None
+        self._error: Exception | None = None
         self._over = threading.Event()
-        self.curve, self.seeds = [], []
+        self.curve: list[float] = []
+        self.seeds: list[float] = []
         self._take(oracle.report(worker, trial_id, kind="begin"))
         self._attempt = self._answer["attempt"]
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         self._thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self._over.set()
         self._thread.join()
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         return self._before + time.monotonic() - self._began
 
-    def goes_on_after(self, seconds):
+    def goes_on_after(self, seconds: float) -> None:
         """Says how long the trial took before this attempt."""
         self._before = seconds
 
-    def check(self):
-        """Ends the trial if it should end: call it often.
+    def check(self) -> None:
+        """Ends the trial if it is to end: to be called often.
 
         Raises:
             Interruption: With the reason.
@@ -76,7 +83,7 @@ class Progress:
         if reason is not None:
             raise Interruption(reason)
 
-    def epoch(self, curve):
+    def epoch(self, curve: Sequence[float]) -> None:
         """Reports the objective after each epoch of the first execution so far.
 
         Args:
@@ -88,12 +95,12 @@ class Progress:
         self.tell(curve)
         self.check()
 
-    def tell(self, curve):
+    def tell(self, curve: Sequence[float]) -> None:
         """Reports a curve, of a trial that does not end for it."""
         self.curve = list(curve)
         self._say("epoch", curve=self.curve)
 
-    def end(self, kind="end", **news):
+    def end(self, kind: str = "end", **news: Any) -> bool:
         """Reports how the attempt ended.
 
         Args:
@@ -106,7 +113,7 @@ class Progress:
         self._say(kind, seeds=list(self.seeds), **news)
         return self._answer["stop"] != "lost"
 
-    def _say(self, kind, **news):
+    def _say(self, kind: str, **news: Any) -> None:
         # One call at a time: an answer must not overtake a later one.
         with self._lock:
             news |= {"seconds": round(self.seconds, 2)}
@@ -116,12 +123,12 @@ class Progress:
                 )
             )
 
-    def _take(self, answer):
+    def _take(self, answer: dict[str, Any]) -> None:
         self._answer = answer
         left = answer["left"]
         self._deadline = None if left is None else time.monotonic() + left
 
-    def _beat(self):
+    def _beat(self) -> None:
         while not self._over.wait(BEAT):
             try:
                 self._say("beat")
@@ -148,14 +155,16 @@ class WatchedTrial(keras.callbacks.Callback):
                 return {execution.objective.name: min(history["val_loss"])}
     """
 
-    def __init__(self, progress):
+    def __init__(self, progress: Progress):
         super().__init__()
         self._progress = progress
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Ends the trial if it should end."""
         self._progress.check()
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Ends the trial if it should end."""
         self._progress.check()

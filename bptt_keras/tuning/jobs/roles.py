@@ -1,4 +1,6 @@
-"""Which part a process has in a job, by the environment variables of KerasTuner."""
+"""Which role a process has in a job, by the environment variables of KerasTuner."""
+
+from __future__ import annotations
 
 import os
 from typing import NamedTuple
@@ -12,25 +14,25 @@ CHIEF = "chief"
 
 
 class Role(NamedTuple):
-    """The part of a process.
+    """The role of a process.
 
     Fields:
         kind: `"alone"`, `"chief"` or `"worker"`.
         name: Its name in the job.
-        address: IP address of the chief, or `None`.
-        port: Its port, or `None`.
+        address: IP address of the chief; empty: there is none.
+        port: Its port; 0: there is none.
         secret: What chief and workers share, or `None`.
     """
 
     kind: str
     name: str
-    address: str | None = None
-    port: int | None = None
+    address: str = ""
+    port: int = 0
     secret: str | None = None
 
     @classmethod
-    def of_this_process(cls, secret=None):
-        """The part that the environment gives.
+    def of_this_process(cls, secret: str | None = None) -> Role:
+        """The role that the environment gives.
 
         `KERASTUNER_ORACLE_IP`, `KERASTUNER_ORACLE_PORT` and `KERASTUNER_TUNER_ID`, as
         in KerasTuner, all three or none. The chief is the one that is named `chief`,
@@ -44,7 +46,7 @@ class Role(NamedTuple):
                 beyond this machine without a secret.
         """
         secret = secret or os.environ.get(SECRET) or None
-        given = {name: os.environ.get(name) for name in (ADDRESS, PORT, NAME)}
+        given = {name: os.environ.get(name, "") for name in (ADDRESS, PORT, NAME)}
         if not given[ADDRESS]:
             return cls("alone", given[NAME] or "tuner0", secret=secret)
         missing = [name for name, value in given.items() if not value]

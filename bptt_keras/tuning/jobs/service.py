@@ -1,9 +1,11 @@
-"""Chief and workers of a job: KerasTuner's gRPC service, guarded, and a word of ours.
+"""Chief and workers of a job: KerasTuner's gRPC service, guarded, and one more call.
 
 KerasTuner's own client and server wait for an hour, trust whoever connects and lose
 why a trial failed. These speak the same protocol, sign each call with a shared secret,
 and have one more method, `Report`: see `DurableOracle.report`.
 """
+
+from __future__ import annotations
 
 import concurrent.futures
 import hashlib
@@ -13,8 +15,11 @@ import json
 import secrets
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import grpc
+import keras_tuner
 
 from bptt_keras.tuning.keras_tuner_internals import (
     SERVICE,
@@ -25,7 +30,7 @@ from bptt_keras.tuning.keras_tuner_internals import (
 
 _REPORT = "bptt_keras.Tuning"
 _SIGNATURE = "bptt-keras-signature"
-# Seconds that the clocks of two machines may differ.
+# Seconds by which the clocks of two machines may differ.
 _CLOCKS = 300
 # Seconds of one attempt to reach the chief.
 _ATTEMPT = 5.0
@@ -58,7 +63,7 @@ class ChiefGoneError(RuntimeError):
     """
 
 
-def check_address(address, secret):
+def check_address(address: str, secret: str | None) -> None:
     """Refuses an address that others can reach, unless there is a secret.
 
     Args:
@@ -76,7 +81,7 @@ def check_address(address, secret):
         )
 
 
-def _is_local(address):
+def _is_local(address: str) -> bool:
     if address == "localhost":
         return True
     try:
@@ -102,7 +107,13 @@ class Chief:
         OSError: If the port is taken.
     """
 
-    def __init__(self, oracle, address="127.0.0.1", port=0, secret=None):
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        secret: str | None = None,
+    ):
         check_address(address, secret)
         self._server = grpc.server(
             concurrent.futures.ThreadPoolExecutor(max_workers=4),
@@ -129,7 +140,7 @@ class Chief:
             raise OSError(f"The chief cannot listen on {_joined(address, port)}.")
         self._server.start()
 
-    def close(self, grace=1.0):
+    def close(self, grace: float = 1.0) -> None:
         """Stops serving; calls in progress have `grace` seconds."""
         self._server.stop(grace).wait()
 
@@ -152,7 +163,15 @@ class Client(RemoteOracle):
         ChiefGoneError: From any call, after that time.
     """
 
-    def __init__(self, oracle, address, port, worker, secret=None, patience=PATIENCE):
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        address: str,
+        port: int,
+        worker: str,
+        secret: str | None = None,
+        patience: float = PATIENCE,
+    ):
         channel = grpc.insecure_channel(
             _joined(address, port),
             # By itself gRPC tries ever more rarely, up to every two minutes.
@@ -166,7 +185,9 @@ class Client(RemoteOracle):
             response_deserializer=json.loads,
         )
 
-    def report(self, worker, trial_id, attempt=None, **news):
+    def report(
+        self, worker: str, trial_id: str | None, attempt: int | None = None, **news: Any
+    ) -> dict[str, Any]:
         """See `DurableOracle.report`."""
         request = {"worker": worker, "trial_id": trial_id, "attempt": attempt, **news}
         return self._caller(f"/{_REPORT}/Report", self._report, request)
@@ -175,10 +196,10 @@ class Client(RemoteOracle):
 class _Stub:
     """KerasTuner's stub, each call through a `_Caller`."""
 
-    def __init__(self, stub, caller):
+    def __init__(self, stub: Any, caller: _Caller):
         self._stub, self._caller = stub, caller
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Callable:
         method = getattr(self._stub, name)
 
         def call(request, **_):
@@ -190,10 +211,10 @@ class _Stub:
 class _Caller:
     """Calls until there is an answer, or patience ends."""
 
-    def __init__(self, chief, secret, patience):
+    def __init__(self, chief: str, secret: str | None, patience: float):
         self._chief, self._secret, self._patience = chief, secret, patience
 
-    def __call__(self, name, method, request):
+    def __call__(self, name: str, method: Callable, request: Any) -> Any:
         began, told = time.monotonic(), False
         while True:
             signed = [(_SIGNATURE, _signed(name, self._secret))] if self._secret else ()
@@ -223,7 +244,7 @@ class _Caller:
             time.sleep(min(1.0, max(0.1, self._patience - waited)))
 
 
-def _worded(error, chief):
+def _worded(error: grpc.RpcError, chief: str) -> Exception:
     if error.code() == grpc.StatusCode.UNAUTHENTICATED:
         return PermissionError(
             f"The chief at {chief} has another shared secret "
@@ -235,22 +256,22 @@ def _worded(error, chief):
 class _Guard(grpc.ServerInterceptor):
     """Answers only calls that are signed with the secret, each signature once."""
 
-    def __init__(self, secret):
+    def __init__(self, secret: str):
         self._secret = secret
-        self._seen = {}
+        self._seen: dict[str, float] = {}
 
         def refuse(request, context):
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "the signature is wrong")
 
         self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
 
-    def intercept_service(self, continuation, call):
+    def intercept_service(self, continuation: Callable, call: Any) -> Any:
         given = dict(call.invocation_metadata).get(_SIGNATURE, "")
         if not self._accepts(call.method, given):
             return self._refusal
         return continuation(call)
 
-    def _accepts(self, method, given):
+    def _accepts(self, method: str, given: str) -> bool:
         moment, _, rest = given.partition(".")
         nonce = rest.partition(".")[0]
         if not hmac.compare_digest(
@@ -265,19 +286,19 @@ class _Guard(grpc.ServerInterceptor):
         return True
 
 
-def _signed(method, secret):
+def _signed(method: str, secret: str) -> str:
     return _signature(method, str(int(time.time())), secrets.token_hex(8), secret)
 
 
-def _signature(method, moment, nonce, secret):
+def _signature(method: str, moment: str, nonce: str, secret: str) -> str:
     text = f"{method}.{moment}.{nonce}".encode()
     digest = hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
     return f"{moment}.{nonce}.{digest}"
 
 
-def _encoded(value):
+def _encoded(value: Any) -> bytes:
     return json.dumps(value).encode("utf-8")
 
 
-def _joined(address, port):
+def _joined(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

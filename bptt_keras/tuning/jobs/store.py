@@ -1,9 +1,15 @@
 """The state of a job on disk: written whole, checked when read, the last one kept."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from bptt_keras.files import write_durably
 
 # What reading content that nobody wrote can raise.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -51,16 +57,16 @@ class Store:
         path: The file. Its folder must exist.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.previous = self.path.with_name(f"{self.path.stem}.previous.json")
         self._new = self.path.with_name(f".{self.path.name}.new")
 
-    def exists(self):
+    def exists(self) -> bool:
         """Whether a value was ever written."""
         return any(path.exists() for path in (self.path, self._new, self.previous))
 
-    def write(self, value):
+    def write(self, value: Any) -> None:
         """Replaces the value."""
         text = json.dumps(value)
         write_durably(self._new, json.dumps({"sha256": _hash(text), "value": text}))
@@ -70,7 +76,7 @@ class Store:
             os.replace(self.path, self.previous)
         os.replace(self._new, self.path)
 
-    def read(self):
+    def read(self) -> tuple[Any, str | None]:
         """The value.
 
         Returns:
@@ -79,7 +85,7 @@ class Store:
         Raises:
             DamagedError: If no file is as it was written.
         """
-        damaged = []
+        damaged: list[Path] = []
         for path in (self.path, self._new, self.previous):
             try:
                 return _checked(path.read_bytes()), _sentence(damaged, path)
@@ -94,26 +100,7 @@ class Store:
         )
 
 
-def write_durably(path, text):
-    """Writes a text file so that it is on disk when this returns."""
-    with open(path, "wb") as file:
-        file.write(text.encode("utf-8"))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def replace_durably(path, text):
-    """Replaces a text file: a kill leaves the old one or the new one, whole."""
-    path = Path(path)
-    new = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        write_durably(new, text)
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _checked(content):
+def _checked(content: bytes) -> Any:
     stored = json.loads(content)
     text = stored["value"]
     if _hash(text) != stored["sha256"]:
@@ -121,11 +108,11 @@ def _checked(content):
     return json.loads(text)
 
 
-def _hash(text):
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _sentence(damaged, used):
+def _sentence(damaged: Sequence[Path], used: Path) -> str | None:
     if not damaged:
         return None
     names = " and ".join(path.name for path in damaged)

@@ -1,18 +1,22 @@
 """Worker processes of this machine: started, restarted, ended, never left behind."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bptt_keras.tuning.jobs.roles import ADDRESS, NAME, PORT, SECRET
 
 _PARENT = "BPTT_KERAS_TUNING_PARENT"
 # Seconds before a worker that died at once is started again; doubled each time.
 _PAUSE, _LONGEST = 0.5, 30.0
-# Workers that so often die before they ask for a trial never will.
+# Workers that die this often before they ask for a trial never will ask.
 _SILENT = 3
 
 
@@ -32,7 +36,7 @@ class Workers:
         ValueError: If there is no command to run, as in a notebook.
     """
 
-    def __init__(self, count, port, secret, died):
+    def __init__(self, count: int, port: int, secret: str, died: Callable[[str], None]):
         self._command = own_command()
         self._port, self._secret, self._died = port, secret, died
         self._places = [
@@ -43,11 +47,11 @@ class Workers:
             self._start(place)
 
     @property
-    def alive(self):
+    def alive(self) -> int:
         """How many run."""
         return sum(p.process.poll() is None for p in self._places)
 
-    def tend(self, *, restart=True):
+    def tend(self, *, restart: bool = True) -> None:
         """Looks after the workers: starts those again that died."""
         now = time.monotonic()
         for place in self._places:
@@ -67,7 +71,7 @@ class Workers:
             elif restart and now >= place.due:
                 self._start(place)
 
-    def useless(self, heard):
+    def useless(self, heard: Mapping[str, float]) -> str | None:
         """Why no worker will ever end this job, if that is so.
 
         Args:
@@ -95,20 +99,20 @@ class Workers:
             )
         return None
 
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> None:
         """Waits for the workers to end by themselves."""
         end = time.monotonic() + seconds
         while self.alive and time.monotonic() < end:
             time.sleep(0.05)
 
-    def end(self):
+    def end(self) -> None:
         """Kills those that run."""
         for place in self._places:
             place.process.kill()
             place.process.wait()
             place.process.stdin.close()
 
-    def _start(self, place):
+    def _start(self, place: _Place) -> None:
         threads = str(len(place.cores) or 1)
         environment = {
             **os.environ,
@@ -131,15 +135,16 @@ class Workers:
 
 
 class _Place:
-    def __init__(self, name, cores):
+    def __init__(self, name: str, cores: set[int]):
         self.name, self.cores = name, cores
-        self.process, self.started, self.told = None, 0.0, False
+        self.process: Any = None
+        self.started, self.told = 0.0, False
         self.pause, self.due = _PAUSE / 2, 0.0
         # How often in a row it died before it said a word, and whether this time was.
         self.silent, self.counted = 0, False
 
 
-def end_with_parent():
+def end_with_parent() -> bool:
     """Ends this process when the one that started it as a worker ends.
 
     Returns:
@@ -158,7 +163,7 @@ def end_with_parent():
     return True
 
 
-def own_command():
+def own_command() -> list[str]:
     """The command that started this process.
 
     Raises:
@@ -173,7 +178,7 @@ def own_command():
     return [sys.executable, *sys.orig_argv[1:]]
 
 
-def shares(count):
+def shares(count: int) -> list[set[int]]:
     """The cores that this process may use, divided among so many workers.
 
     Returns:
@@ -188,5 +193,5 @@ def shares(count):
     return [set(cores[number::count]) for number in range(count)]
 
 
-def _exit(code):
+def _exit(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 import bptt_keras as bk
-from bptt_keras.diagnostics import Activity, LayerActivity
-from bptt_keras.diagnostics.measuring import activity
+from bptt_keras.diagnostics import Activity, LayerActivity, activity
 from bptt_keras.diagnostics.watching import findings
 from tests.diagnostics.test_gradient_flow import data, linear
 from tests.diagnostics.watching.test_findings import kinds

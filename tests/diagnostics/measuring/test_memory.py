@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 import bptt_keras as bk
-from bptt_keras.diagnostics import MemoryUse
-from bptt_keras.diagnostics.measuring import memory
+from bptt_keras.diagnostics import MemoryUse, memory
 from bptt_keras.diagnostics.measuring.peak import _counts_tensors, can_measure
 from tests.diagnostics.test_gradient_flow import data, linear
 

@@ -10,9 +10,9 @@ from bptt_keras.tuning.jobs.execution import (
     Checkpoint,
     Execution,
     keep_weights,
-    refuse_unlogged,
     restore_model,
 )
+from bptt_keras.tuning.jobs.objective import refuse_unlogged
 from tests.tuning.trained import (
     VALIDATION,
     Kill,

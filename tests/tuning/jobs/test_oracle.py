@@ -7,18 +7,19 @@ import pytest
 import scipy.optimize
 
 from bptt_keras.tuning.jobs import oracle as oracles
+from bptt_keras.tuning.jobs import searches
 from bptt_keras.tuning.jobs.definition import ChangedError
 from tests.tuning.made_up_jobs import begin, finish, grid, opened, score, space, table
 
 KINDS = {
-    "random": (oracles.RandomSearchOracle, space, {"max_trials": 12}),
-    "grid": (oracles.GridSearchOracle, grid, {}),
+    "random": (searches.RandomSearchOracle, space, {"max_trials": 12}),
+    "grid": (searches.GridSearchOracle, grid, {}),
     "bayesian": (
-        oracles.BayesianOptimizationOracle,
+        searches.BayesianOptimizationOracle,
         space,
         {"max_trials": 6, "num_initial_points": 2},
     ),
-    "hyperband": (oracles.HyperbandOracle, space, {"max_epochs": 4, "factor": 2}),
+    "hyperband": (searches.HyperbandOracle, space, {"max_epochs": 4, "factor": 2}),
 }
 
 
@@ -464,7 +465,7 @@ def points(oracle):
 
 
 def test_a_grid_gives_work_to_all_workers_at_once(tmp_path):
-    oracle = opened(tmp_path / "a", oracles.GridSearchOracle, grid())
+    oracle = opened(tmp_path / "a", searches.GridSearchOracle, grid())
     begun = [begin(oracle, f"w{number}")[0] for number in range(10)]
     assert all(trial.status == oracles.RUNNING for trial in begun)
     assert begin(oracle, "w10")[0].status == oracles.STOPPED
@@ -485,7 +486,7 @@ def test_a_grid_visits_each_point_once(tmp_path):
 
 
 def test_the_order_of_results_does_not_change_a_grid(tmp_path):
-    oracle = opened(tmp_path / "a", oracles.GridSearchOracle, grid())
+    oracle = opened(tmp_path / "a", searches.GridSearchOracle, grid())
     one, two = begin(oracle, "a")[0], begin(oracle, "b")[0]
     finish(oracle, two)
     three = begin(oracle, "b")[0]
@@ -502,7 +503,7 @@ def test_an_extended_grid_tries_what_is_new(tmp_path):
     wider.Choice("units", [8, 16, 32])
     for entry in grid().space[1:]:
         wider.merge([entry])
-    oracle = opened(tmp_path / "a", oracles.GridSearchOracle, wider, extend=True)
+    oracle = opened(tmp_path / "a", searches.GridSearchOracle, wider, extend=True)
     while (trial := begin(oracle)[0]).status == oracles.RUNNING:
         finish(oracle, trial)
     assert len(oracle.trials) == len(set(points(oracle))) == 15
@@ -511,7 +512,7 @@ def test_an_extended_grid_tries_what_is_new(tmp_path):
 def test_a_grid_goes_on_when_a_trial_adds_to_the_space(tmp_path):
     hp = keras_tuner.HyperParameters()
     hp.Choice("units", [8, 16])
-    oracle = opened(tmp_path / "a", oracles.GridSearchOracle, hp)
+    oracle = opened(tmp_path / "a", searches.GridSearchOracle, hp)
     while (trial := begin(oracle)[0]).status == oracles.RUNNING:
         trial.hyperparameters.Choice("found", [1, 2])
         finish(oracle, trial)

@@ -138,7 +138,7 @@ def test_an_idle_worker_asks_once_a_second_at_most(
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", str(chief.port))
     monkeypatch.setenv("KERASTUNER_TUNER_ID", "a")
     waits = []
-    monkeypatch.setattr("bptt_keras.tuning.tuners.time.sleep", waits.append)
+    monkeypatch.setattr("bptt_keras.tuning.trials.time.sleep", waits.append)
     search(tuner(tmp_path / "worker", secret=SECRET))
     assert len(asked) == 4
     assert [wait for wait in waits if wait >= 1.0] == [1.0] * 3

@@ -5,8 +5,6 @@ import pytest
 from bptt_keras.tuning.jobs.store import (
     DamagedError,
     Store,
-    replace_durably,
-    write_durably,
 )
 
 
@@ -155,33 +153,6 @@ def test_a_value_that_is_no_json_changes_nothing(store):
     with pytest.raises(TypeError):
         store.write({"event": object()})
     assert store.read() == (NEWEST, None)
-
-
-def test_a_text_is_replaced_whole(tmp_path):
-    path = tmp_path / "best.json"
-    replace_durably(path, "ä\n")
-    replace_durably(path, "b\n")
-    assert path.read_bytes() == b"b\n"
-    assert [p.name for p in tmp_path.iterdir()] == ["best.json"]
-
-
-def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
-    path = tmp_path / "best.json"
-    replace_durably(path, "old")
-
-    def fail(*_):
-        raise OSError("no space")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="no space"):
-        replace_durably(path, "new")
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["best.json"]
-
-
-def test_line_ends_are_the_same_everywhere(tmp_path):
-    write_durably(tmp_path / "a", "1\n2\n")
-    assert (tmp_path / "a").read_bytes() == b"1\n2\n"
 
 
 def test_the_file_is_json_with_a_checksum(store):

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 import bptt_keras as bk
+from bptt_keras.tuning.clipping import CLIPPINGS
 from zoo.fitting.optimizers import clipped
 from zoo.recipes.clipping import KINDS
 from zoo.tasks import TASKS
@@ -41,3 +42,10 @@ def test_no_clip_is_none_of_any_kind():
         optimizer = optimizer_of(clipping=kind, clip=None)
         assert not isinstance(optimizer, bk.clipping.ClippedOptimizer)
         assert optimizer.global_clipnorm is None
+
+
+def test_the_same_thresholds_are_worth_trying_as_in_the_library():
+    # Reading a recipe must not import TensorFlow, so they are written down twice.
+    of_the_library = {kind: span for kind, span in CLIPPINGS.items() if span}
+    of_the_zoo = {kind.replace("-", "_"): span for kind, (_, span) in KINDS.items()}
+    assert of_the_zoo == of_the_library

@@ -1,33 +1,17 @@
-"""Numbers and switches that functions of this package take, checked alike."""
+"""The order of an epoch: whether, and by which seed, data are shuffled."""
 
-import numbers
+from __future__ import annotations
+
 import random
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-
-def at_least_one(name, value):
-    """`value` as an `int`.
-
-    Args:
-        name: Name of the argument, for the message.
-        value: What came.
-
-    Raises:
-        TypeError: If it is no integer.
-        ValueError: If it is less than 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(
-            f"`{name}` must be an integer. Received: {name}={value!r} of type "
-            f"{type(value).__name__}."
-        )
-    if value < 1:
-        raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}.")
-    return int(value)
+from bptt_keras.arguments import is_whole
 
 
-def shuffling(shuffle, seed):
+def shuffling(shuffle: Any, seed: Any) -> Callable[[int], np.random.Generator] | None:
     """The source of an epoch's order: a function of the epoch, or `None`.
 
     Args:
@@ -47,7 +31,7 @@ def shuffling(shuffle, seed):
             f"`shuffle` must be True or False. Received: shuffle={shuffle!r}."
         )
     if seed is not None:
-        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral):
+        if not is_whole(seed):
             raise TypeError(
                 f"`seed` must be an integer or None. Received: seed={seed!r} of type "
                 f"{type(seed).__name__}."

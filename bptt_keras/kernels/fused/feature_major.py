@@ -4,47 +4,50 @@ A step is one product `weights (m, n) @ values (n, batch)` and arithmetic on wha
 out. In this order XLA's products run faster on a CPU than as `values @ weights`, and
 the arithmetic runs along flat vectors of `features * batch` numbers, feature by
 feature, which it turns into vector instructions.
+
+`time_major` has the same functions, by the same names, for rows of features.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from bptt_keras.tensorflow_internals import compiled_by_xla, unrecorded, updated_slice
+from bptt_keras.types import Structure, Tensor
 
 
-def swap_to_front(x, mask=None):
+def swap_to_front(x: Tensor, mask: Tensor | None = None) -> Tensor:
     """`(time, batch, features)` as `(features, time, batch)`, zeros where masked."""
     if mask is not None:
-        # What stands in a masked step may be NaN, and 0 * NaN would spoil gradients.
+        # A masked step may hold NaN, and 0 * NaN would spoil gradients.
         x = tf.where(mask[..., None], x, tf.zeros([], x.dtype))
     return tf.transpose(x, (2, 0, 1))
 
 
-def swap_to_back(x):
+def swap_to_back(x: Tensor) -> Tensor:
     """`(features, time, batch)` as `(time, batch, features)`."""
     return tf.transpose(x, (1, 2, 0))
 
 
-def flat(x):
+def flat(x: Tensor) -> Tensor:
     """`(batch, features)` as a vector, feature by feature."""
     return tf.reshape(tf.transpose(x), [-1])
 
 
-def rows(vector, features):
+def rows(vector: Tensor, features: int) -> Tensor:
     """A vector, feature by feature, as `(batch, features)`."""
     return tf.transpose(tf.reshape(vector, (features, -1)))
 
 
-def wide(x):
+def wide(x: Tensor) -> Tensor:
     """In float32 at least: what a step adds up loses too much in 16 bits."""
     return tf.cast(x, tf.float32) if x.dtype.size < 4 else x
 
 
-def stacked(kernel, recurrent_kernel):
-    """`[W U]` transposed, the weights of `[x_t h_{t-1}]`, `(n, features + units)`."""
-    return tf.transpose(tf.concat([kernel, recurrent_kernel], axis=0))
-
-
-def spread(bias, batch):
+def spread(bias: Tensor, batch: Tensor) -> Tensor:
     """A bias `(n,)` as a vector for a whole batch, feature by feature.
 
     It is not a column of the weights beside a row of ones: products whose inner size
@@ -53,8 +56,8 @@ def spread(bias, batch):
     return tf.repeat(bias, batch)
 
 
-def previous(sequence, first, reset):
-    """The state that each step started from: `sequence` one step late, resets done.
+def previous(sequence: Tensor, first: Tensor, reset: Tensor | None) -> Tensor:
+    """The state before each step: `sequence` one step late, after resets.
 
     Args:
         sequence: `(units, time, batch)`.
@@ -65,11 +68,11 @@ def previous(sequence, first, reset):
     return late if reset is None else tf.where(reset, tf.zeros_like(late), late)
 
 
-def weight_gradient(inputs, d_outputs):
+def weight_gradient(inputs: Tensor, d_outputs: Tensor) -> Tensor:
     """The sum over steps and rows of `inputs d_outputs^T`, in one product.
 
-    Added up inside the loop it would cost about as much as all the rest of the way
-    back.
+    Added up inside the loop it would cost about as much as all the rest of the
+    backward pass.
 
     Args:
         inputs: `(m, time, batch)`.
@@ -82,20 +85,20 @@ def weight_gradient(inputs, d_outputs):
     return tf.matmul(a, b, transpose_b=True)
 
 
-def product(weights, vector):
+def product(weights: Tensor, vector: Tensor) -> Tensor:
     """`weights @ values` for values and result as vectors, feature by feature."""
     values = tf.reshape(vector, (weights.shape[1], -1))
     return tf.reshape(tf.matmul(weights, values), [-1])
 
 
-def cut(vector, *features):
-    """Pieces of a vector, feature by feature, one for each number of features."""
-    batch = _size(vector) // sum(features)
-    return tf.split(vector, [n * batch for n in features], num=len(features))
+def cut(vector: Tensor, *features: int) -> list[Tensor]:
+    """Pieces of a vector, in the proportions of some numbers of features."""
+    length = _size(vector) // sum(features)
+    return tf.split(vector, [n * length for n in features], num=len(features))
 
 
-def clear(reset, vector):
-    """Set what belongs to rows that `reset` `(batch,)` flags to zeros.
+def clear(reset: Tensor | None, vector: Tensor) -> Tensor:
+    """Set the rows that `reset` `(batch,)` flags to zeros; None flags no row.
 
     `where` and not a product: a row that holds NaN is clean afterwards.
     """
@@ -104,16 +107,22 @@ def clear(reset, vector):
     return tf.where(_along(reset, vector), tf.zeros([], vector.dtype), vector)
 
 
-def hold(mask, new, old):
-    """Take `new` where `mask` `(batch,)` is True and `old` elsewhere."""
+def hold(mask: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
+    """Take `new` where `mask` is True and `old` elsewhere; None takes all of `new`.
+
+    Args:
+        mask: `(batch,)` booleans, or None.
+        new: vector.
+        old: vector, or a scalar.
+    """
     return new if mask is None else tf.where(_along(mask, new), new, old)
 
 
-def join(parts, place):
+def join(parts: Sequence[Tensor], place: Tensor) -> Tensor:
     """One vector of several, each element computed once.
 
     Args:
-        parts: list of vectors.
+        parts: vectors.
         place: vector as long as all of them: a loop variable that XLA may overwrite.
 
     Returns:
@@ -121,7 +130,7 @@ def join(parts, place):
     """
     if not compiled_by_xla():
         return tf.concat(parts, axis=0)
-    # A concatenation would be computed anew, branch by branch, by all that read it.
+    # A concatenation would be computed again, branch by branch, by all that read it.
     start = tf.constant(0)
     for part in parts:
         place = updated_slice(place, part, [start])
@@ -129,8 +138,15 @@ def join(parts, place):
     return place
 
 
-def walk(step, sequences, carry, outputs, *, reverse=False):
-    """Apply `step` along time and keep what it puts out.
+def scan(
+    step: Callable[[Structure, tuple], tuple[Structure, tuple]],
+    sequences: Sequence[Any],
+    carry: Structure,
+    *,
+    widths: Sequence[int],
+    reverse: bool = False,
+) -> tuple[Structure, tuple[Tensor, ...]]:
+    """Apply `step` along time and stack what it returns.
 
         carry, (a_t, b_t, ...) = step(carry, (x_t, y_t, ...))
 
@@ -143,24 +159,26 @@ def walk(step, sequences, carry, outputs, *, reverse=False):
             booleans the flags of the step.
         sequences: tuple of such tensors; an entry may be None and then reaches `step`
             as None. The first one is `(features, time, batch)`.
-        carry: structure of tensors that one step hands to the next.
-        outputs: tuple of numbers of features. Each output is a vector.
-        reverse: walk from the last step to the first.
+        carry: structure of tensors that one step passes to the next.
+        widths: number of features of each output, which is a vector.
+        reverse: run from the last step to the first.
 
     Returns:
         `(carry, outputs)`: the last carry, and a tuple of sequences `(features, time,
         batch)`, or, for a number given as `Kept(features)`, `(time, features *
-        batch)`; all in the order of time, whichever way the loop walked.
+        batch)`; all in the order of time, whichever way the loop ran.
     """
     sequences = [None if s is None else tf.convert_to_tensor(s) for s in sequences]
     first = sequences[0]
     _, length, batch = (n or tf.shape(first)[i] for i, n in enumerate(first.shape))
-    stores = tuple(_Store(o, length, batch, first.dtype) for o in outputs)
+    stores = tuple(_Store(w, length, batch, first.dtype) for w in widths)
 
-    def at(t):
+    def at(t: Tensor) -> list[Tensor]:
         return [_slice(s, t) for s in sequences if s is not None]
 
-    def body(count, slices, carry, arrays):
+    def body(
+        count: Tensor, slices: list[Tensor], carry: Structure, arrays: tuple
+    ) -> tuple:
         t = length - 1 - count if reverse else count
         present = iter(slices)
         at_t = tuple(None if s is None else next(present) for s in sequences)
@@ -188,13 +206,19 @@ def walk(step, sequences, carry, outputs, *, reverse=False):
 
 
 class Kept(int):
-    """Number of features of an output that only the way back reads, step by step."""
+    """Number of features of an output that only the backward pass reads, by steps."""
 
 
 class _Store:
     """Where the vectors of all steps go."""
 
-    def __init__(self, features, length, batch, dtype):
+    def __init__(
+        self,
+        features: int,
+        length: int | Tensor,
+        batch: int | Tensor,
+        dtype: tf.DType,
+    ):
         self._kept = isinstance(features, Kept)
         self._shape = (features, length, batch)
         self._dtype = dtype
@@ -202,7 +226,7 @@ class _Store:
         # an array without copying it.
         self._in_place = not self._kept and compiled_by_xla()
 
-    def new(self):
+    def new(self) -> Tensor | tf.TensorArray:
         features, length, batch = self._shape
         if self._in_place:
             return tf.zeros(tf.stack(self._shape), self._dtype)
@@ -213,14 +237,16 @@ class _Store:
             element_shape=[features * batch if known else None],
         )
 
-    def write(self, array, t, vector):
+    def write(
+        self, array: Tensor | tf.TensorArray, t: Tensor, vector: Tensor
+    ) -> Tensor | tf.TensorArray:
         if not self._in_place:
             return array.write(t, vector)
         features, _, batch = self._shape
         column = tf.reshape(vector, tf.stack([features, 1, batch]))
         return updated_slice(array, column, [0, t, 0])
 
-    def read(self, array):
+    def read(self, array: Tensor | tf.TensorArray) -> Tensor:
         if self._in_place:
             return array
         features, length, batch = self._shape
@@ -231,17 +257,17 @@ class _Store:
         return tf.transpose(steps, (1, 0, 2))
 
 
-def _slice(sequence, t):
+def _slice(sequence: Tensor, t: Tensor) -> Tensor:
     if sequence.shape.rank == 3:
         return tf.reshape(sequence[:, t], [-1])
     return sequence[t]
 
 
-def _along(flags, vector):
+def _along(flags: Tensor, vector: Tensor) -> Tensor:
     """Flags of rows for each element of a vector, feature by feature."""
     return tf.tile(flags, [_size(vector) // _size(flags)])
 
 
-def _size(vector):
+def _size(vector: Tensor) -> int | Tensor:
     """Its number of elements, an integer where it is known."""
     return vector.shape[0] or tf.size(vector)

@@ -1,13 +1,28 @@
-"""A recurrence run forwards alone: nothing is kept for a way back."""
+"""A recurrence run forward alone: nothing is kept for a backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from bptt_keras.kernels.feature_major import wide
-from bptt_keras.kernels.scan import clear_rows, hold_rows, scan
+from bptt_keras.kernels.fused.feature_major import wide
+from bptt_keras.kernels.time_major import clear, hold, scan
 from bptt_keras.tensorflow_internals import unrecorded
+from bptt_keras.types import Tensor
 
 
-def forward(step, x, states, kernel, recurrent_kernel, bias, *, mask=None, reset=None):
+def forward(
+    step: Callable[[Tensor, Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]],
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor,
+    *,
+    mask: Tensor | None = None,
+    reset: Tensor | None = None,
+) -> tuple[Tensor, ...]:
     """Run a recurrence along time.
 
         p_t = x_t W + b;   m_t = h_{t-1} U
@@ -34,19 +49,21 @@ def forward(step, x, states, kernel, recurrent_kernel, bias, *, mask=None, reset
     """
     dtype = x.dtype
     if mask is not None:
-        # What stands in a masked step may be NaN, and need not stay in its row.
+        # A masked step may hold NaN, which would not stay in its row.
         x = tf.where(mask[..., None], x, tf.zeros([], dtype))
     p = tf.tensordot(x, kernel, 1) + bias
 
-    def at_t(states, sequences):
+    def at_t(
+        states: tuple[Tensor, ...], sequences: tuple[Tensor | None, ...]
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor]]:
         p, keep, fresh = sequences
-        h, *others = (clear_rows(fresh, s) for s in states)
+        h, *others = (clear(fresh, s) for s in states)
         m = tf.matmul(h, recurrent_kernel)
         new, *rest = step(wide(p), wide(m), (wide(h), *others))
         pairs = zip((tf.cast(new, dtype), *rest), (h, *others), strict=True)
         # The number of rows may be known to one tensor and not to another.
         after = tuple(
-            tf.ensure_shape(hold_rows(keep, new, old), old.shape) for new, old in pairs
+            tf.ensure_shape(hold(keep, new, old), old.shape) for new, old in pairs
         )
         return after, (after[0],)
 
