@@ -140,7 +140,8 @@ def test_the_defaults_of_a_schedule_are_fixed_windows(module, stride, random):
     jit_compile = False if random else "auto"
     ours, theirs = (trained(s, jit_compile=jit_compile) for s in (schedule, fixed))
     assert_same_weights(ours, theirs, atol=1e-6)
-    assert (ours._engine.learning.in_one is None) == (random or stride is not None)
+    in_one = ours._engine.setup.modes["fit"].windows.in_one
+    assert (in_one is None) == (random or stride is not None)
 
 
 def test_a_schedule_without_a_window_cuts_nothing(module):
