@@ -44,10 +44,10 @@ def check_preset(preset: str | os.PathLike | PresetFiles) -> CheckedPreset:
             weights are not those of the model, or not finite.
 
     Example:
-        import zoo
         from zoo.store.check import check_preset
+        from zoo.store.hub import locate
 
-        checked = check_preset(zoo.store.hub.locate("echo-8"))
+        checked = check_preset(locate("echo-8"))
         assert checked.metadata["task"] == "delayed-echo"
     """
     files = preset if isinstance(preset, PresetFiles) else PresetFiles.at(preset)
