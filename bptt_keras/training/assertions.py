@@ -22,8 +22,8 @@ def require(condition: Tensor, message: str) -> tf.Operation:
         message: Full sentences; they become the text of a `ValueError`.
 
     Returns:
-        An operation for `tf.control_dependencies`; in eager mode nothing is left to
-        wait for.
+        An operation for `tf.control_dependencies`; in eager mode it does nothing,
+        because the check has already run.
     """
     operation = tf.debugging.Assert(condition, [f"{_MARK} {message} [end]"])
     return tf.no_op() if operation is None else operation
@@ -31,7 +31,7 @@ def require(condition: Tensor, message: str) -> tf.Operation:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Within: a failed `require` raises a `ValueError` with its message alone."""
+    """Within: a failed `require` raises a `ValueError` with only its message."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:

@@ -16,13 +16,13 @@ from bptt_keras.types import Structure
 
 
 class ExaminedModel(NamedTuple):
-    """A model, and what its first batch showed.
+    """A model, and what its first batch revealed about it.
 
     Fields:
         step: The model as a pure step.
         inputs: Which of its inputs have a time axis.
-        traits: What it does.
-        unchecked: `None`, or why cutting its time was not tried out.
+        traits: How it behaves.
+        unchecked: `None`, or why cutting it along time was not tried out.
     """
 
     step: PureStep
@@ -32,7 +32,7 @@ class ExaminedModel(NamedTuple):
 
 
 def examine_model(model: keras.Model, inputs: Inputs, batch: Batch) -> ExaminedModel:
-    """Finds out what a built model does.
+    """Finds out how a built model behaves.
 
     Args:
         model: A `keras.Model`.
@@ -40,7 +40,7 @@ def examine_model(model: keras.Model, inputs: Inputs, batch: Batch) -> ExaminedM
         batch: `Batch` that it is called on.
 
     Raises:
-        ValueError: If the model cannot be cut in time.
+        ValueError: If the model cannot be cut along time.
     """
     step = PureStep(model)
     specs = tf.nest.map_structure(
@@ -52,7 +52,7 @@ def examine_model(model: keras.Model, inputs: Inputs, batch: Batch) -> ExaminedM
 
 
 def output_names(model: keras.Model) -> list[str] | None:
-    """Names of the model's outputs, flat, or `None` where they have none.
+    """Names of the model's outputs, flat, or `None` if they have none.
 
     Args:
         model: A `keras.Model`.
@@ -76,13 +76,13 @@ def build_model(
 
     Args:
         model: A `keras.Model`.
-        inputs: `Inputs` of it.
+        inputs: `Inputs` of the model.
         batch: `Batch` that it is called on.
         schedule: Schedule of windows, from `bptt_keras.truncation`.
 
     Raises:
-        ValueError: If the model's `Input` fixes a length that windows don't have, or
-            a batch size.
+        ValueError: If the model's `Input` fixes a batch size, or a length that windows
+            do not have.
     """
     _check_fixed_sizes(model, batch.known_length, schedule)
     if not all(layer.built for layer in all_layers(model)):
@@ -90,7 +90,7 @@ def build_model(
 
 
 def symbolic_inputs(inputs: Inputs, batch: Batch) -> Structure:
-    """Keras tensors like the inputs of a batch, with open rows and timesteps.
+    """Keras tensors like the inputs of a batch, for any number of rows and timesteps.
 
     Args:
         inputs: `Inputs` of the model.
@@ -104,7 +104,7 @@ def symbolic_inputs(inputs: Inputs, batch: Batch) -> Structure:
 
 
 def symbolic(tree: Structure, length: int | None) -> Structure:
-    """Keras tensors like those of a batch, with any number of rows and timesteps.
+    """Keras tensors like those of a batch, for any number of rows and timesteps.
 
     Args:
         tree: Structure of tensors, or `None`.
@@ -135,7 +135,7 @@ def _check_fixed_sizes(
     declared = getattr(model, "inputs", None) or []
     has_open = any(len(t.shape) > 1 and t.shape[1] is None for t in declared)
     for tensor in declared:
-        # Beside an input with an open axis a fixed one is no time: see `Inputs`.
+        # If another input has an open time axis, a fixed one is not time: see `Inputs`.
         fixed = tensor.shape[1] if len(tensor.shape) > 1 and not has_open else None
         if fixed is not None and lengths != {fixed}:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The lines that `TruncatedBPTT.summary()` adds: what runs."""
+"""The lines that `TruncatedBPTT.summary()` adds: how the model is trained."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _KERNELS = {
 
 
 def describe(engine: Engine) -> str:
-    """What runs, in words.
+    """How a model is trained, in words.
 
     Args:
-        engine: That of a options.
+        engine: The trainer's engine.
 
     Returns:
         Several lines of text.
@@ -85,7 +85,7 @@ def _unchecked(engine: Engine) -> list[tuple[str, str]]:
 
 
 def _options(options: Options) -> list[tuple[str, str]]:
-    """Lines for options that are not at their default."""
+    """Lines for options that differ from their defaults."""
     lines = []
     if options.burn_in:
         steps = options.burn_in
@@ -145,7 +145,7 @@ def _xla(engine: Engine) -> str:
 
 
 def _known_mode(engine: Engine) -> Mode | None:
-    """Training's choice is the one to know; without any, that of what has run."""
+    """The mode of training, or, before any training, of what has run."""
     modes = {} if engine.setup is None else engine.setup.modes
     return modes.get("fit") or next(iter(modes.values()), None)
 
@@ -175,15 +175,17 @@ def _state(engine: Engine) -> list[str]:
     xla = mode is not None and mode.programs.xla
     lines = []
     for name, layer in step.layers.items():
-        parts = ", ".join(
+        shapes = ", ".join(
             f"{key} {tuple(tensor.shape[1:])}" for key, tensor in initial[name].items()
         )
-        lines.append(f"{name} ({type(layer).__name__}, {_kernel(layer, xla)}): {parts}")
+        lines.append(
+            f"{name} ({type(layer).__name__}, {_kernel(layer, xla)}): {shapes}"
+        )
     return lines or ["none: the model has no recurrent layer"]
 
 
 def _kernel(layer: Any, xla: bool) -> str:
-    """What runs a layer, and who chose it."""
+    """The kernel that runs a layer, and whether the user asked for it."""
     if not hasattr(layer, "kernel_of"):
         return "Keras' loop"
     chosen = _KERNELS[layer.kernel_of(xla=xla)]

@@ -31,17 +31,17 @@ from bptt_keras.training.setup import Setup
 from bptt_keras.training.windows.warm_up import WarmUp
 from bptt_keras.types import State, Structure, Tensor
 
-# Numbers of rows: those of full batches and of the last one.
+# Numbers of rows that usually occur: those of full batches and of the last one.
 _FEW = 2
 
 
 class _Waiting(NamedTuple):
-    """A state that waits for a carry to hold it.
+    """A state that waits until there is a carry to keep it.
 
     Fields:
         snapshot: What `Carry.snapshot` returned.
-        restored: Whether a user asked for it; else it comes from an engine with other
-            options.
+        restored: Whether a user restored it; otherwise it comes from an engine with
+            other options.
     """
 
     snapshot: Structure
@@ -64,7 +64,7 @@ class Engine:
     Attributes:
         options: As passed in.
         compilation: As passed in.
-        setup: What was made and chosen at the first batch; `None` before.
+        setup: What was created and chosen at the first batch; `None` before that.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class Engine:
         self._waiting: _Waiting | None = None
 
     def renewed(self, options: Options, compilation: Compilation) -> Engine:
-        """An engine that knows the same model, losses and state, and no programs.
+        """An engine with the same model, losses and state, but without programs.
 
         Args:
-            options: The trainer's options as they are now.
-            compilation: What the trainer is compiled with now.
+            options: The trainer's current options.
+            compilation: The trainer's current compilation.
         """
         other = Engine(
             self._model,
@@ -109,22 +109,22 @@ class Engine:
         return other
 
     def mode(self, name: str) -> Mode | None:
-        """What training, evaluation or prediction has; `None` before its first batch.
+        """The mode of training, evaluation or prediction; `None` before it has run.
 
         Args:
-            name: `"fit"`, `"evaluate"` or `"predict"`, here and in all methods.
+            name: `"fit"`, `"evaluate"` or `"predict"`, here and in all other methods.
         """
         return None if self.setup is None else self.setup.modes.get(name)
 
     # --- Between batches ------------------------------------------------------
 
     def expect(self, name: str, call: Call) -> None:
-        """Remembers what is known of the batches to come."""
+        """Remembers what is known about the coming batches."""
         self._calls[name] = call
         self._rows_seen[name] |= set(call.rows)
 
     def rows_vary(self, name: str) -> bool:
-        """Whether there are more numbers of rows than XLA should compile one by one."""
+        """Whether batches differ in rows too often for one XLA program per number."""
         return len(self._rows_seen[name]) > _FEW
 
     def clear(self, name: str) -> None:
@@ -155,13 +155,13 @@ class Engine:
         return None if self._waiting is None else self._waiting.snapshot
 
     def restore(self, snapshot: Structure) -> None:
-        """Lets training go on from a snapshot.
+        """Makes training resume from a snapshot.
 
         Args:
-            snapshot: What `snapshot` returned, or `None`: from an initial state.
+            snapshot: What `snapshot` returned, or `None`: the initial state.
 
         Raises:
-            ValueError: If it is of another model.
+            ValueError: If the snapshot is from another model.
         """
         mode = self.mode("fit")
         if snapshot is None:
@@ -181,10 +181,10 @@ class Engine:
     # --- Batches ---------------------------------------------------------------
 
     def train(self, data: Structure) -> None:
-        """All windows of one batch: forward, tape, clip, update, detach.
+        """Runs all windows of a batch: forward, backward, clip, update, detach.
 
         Args:
-            data: A batch as Keras hands it over: `(x, y)` or `(x, y, sample_weight)`.
+            data: A batch as Keras passes it: `(x, y)` or `(x, y, sample_weight)`.
         """
         began = tf.timestamp()
         setup, mode, whole, state, lead = self._enter("fit", data)
@@ -207,7 +207,7 @@ class Engine:
                 self._live.speed.update_state(steps, began)
 
     def test(self, data: Structure) -> None:
-        """All windows of one batch: forward, loss and metrics.
+        """Runs all windows of a batch: forward, loss and metrics.
 
         Args:
             data: As for `train`.
@@ -224,10 +224,10 @@ class Engine:
         mode.carry.leave(state, batch)
 
     def predict(self, data: Structure) -> Structure:
-        """All windows of one batch: outputs.
+        """Runs all windows of a batch and returns the outputs.
 
         Args:
-            data: A batch as Keras hands it over: `x` or `(x,)`.
+            data: A batch as Keras passes it: `x` or `(x,)`.
         """
         setup, mode, batch, state, _ = self._enter("predict", data)
         warm_up = self._warm_up(mode, mode.programs.predict)
@@ -240,13 +240,13 @@ class Engine:
         return outputs
 
     def prepare(self, name: str, spec: Structure) -> None:
-        """Makes what a mode needs, before its first batch runs.
+        """Creates what a mode needs, before its first batch runs.
 
-        TensorFlow traces a function twice if its first trace makes variables.
+        TensorFlow traces a function twice if its first trace creates variables.
 
         Args:
             name: `"fit"`, `"evaluate"` or `"predict"`.
-            spec: Structure of `tf.TensorSpec` of a batch as Keras hands it over.
+            spec: Structure of `tf.TensorSpec` of a batch as Keras passes it.
         """
         flat = [leaf for leaf in tf.nest.flatten(spec) if leaf is not None]
         if not all(isinstance(leaf, tf.TensorSpec) for leaf in flat):
@@ -265,12 +265,12 @@ class Engine:
     def _enter(
         self, name: str, data: Structure
     ) -> tuple[Setup, Mode, Batch, State, int | Tensor]:
-        """Prepares a batch, and makes what it needs if it is the first.
+        """Prepares a batch and, if it is the first, creates what it needs.
 
         Returns:
             `(setup, mode, batch, state, lead)`: the batch as checked tensors, the state
-            that it starts in, and how many timesteps of the batch before it has at its
-            start.
+            that it starts from, and how many timesteps of the previous batch precede
+            its own.
         """
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         if name == "predict":
@@ -332,8 +332,8 @@ class Engine:
 
 
 def _align_ends(model: ExaminedModel, programs: Programs, batch: Batch) -> Batch:
-    """The batch with its rows moved, so that all of them end with it."""
-    # Flags inside a batch belong to their timesteps: those must not move.
+    """The batch with its rows shifted so that all of them end where it ends."""
+    # Flags inside a batch belong to certain timesteps, which must not move.
     if batch.resets_inside:
         return batch
     mask = batch.valid

@@ -1,4 +1,4 @@
-"""A Keras model that is run by an engine, batch by batch."""
+"""A Keras model that an engine runs, batch by batch."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ from bptt_keras.types import Structure
 class EngineModel(ModelWrapper):
     """A Keras model whose steps are those of an `Engine`.
 
-    A subclass sets the engine in its constructor, and another one when options change.
+    A subclass sets the engine in its constructor and replaces it when options change.
     """
 
     _options: Options
     _engine: Engine
     _live: Live | None
     _live_metrics: dict[str, keras.metrics.Metric]
-    # Keras forgets them in `compile`.
+    # Keras sets these to `None` in `compile`.
     train_function: Callable[..., Any] | None
     test_function: Callable[..., Any] | None
     predict_function: Callable[..., Any] | None
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        self._steps: dict[str, StepFunction] = {}
-        # True from `restore_state` until the next `fit`, which then goes on.
+        self._step_functions: dict[str, StepFunction] = {}
+        # True from `restore_state` until the next `fit`, which then resumes.
         self._keeps_state = False
 
     # --- The engine ------------------------------------------------------------
@@ -73,12 +73,12 @@ class EngineModel(ModelWrapper):
         )
 
     def _renew(self, **changes: Any) -> None:
-        """Lets the next batch be traced anew, with options as they are now."""
+        """Makes the next batch be traced again, with the current options."""
         known = self._engine.compilation
         asked = {"jit_compile": known.jit_compile, "loss": known.loss, **changes}
         self._engine = self._engine.renewed(self._options, self._compilation(**asked))
-        for steps in self._steps.values():
-            steps.clear()
+        for function in self._step_functions.values():
+            function.clear()
 
     # --- Single batches --------------------------------------------------------
 
@@ -90,7 +90,7 @@ class EngineModel(ModelWrapper):
         class_weight: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """One batch of training, as in Keras: a whole sequence, window by window.
+        """Trains on one batch, as in Keras: whole sequences, window by window.
 
         Args:
             x: Inputs of one batch: arrays `(rows, time, ...)`, sequences of different
@@ -121,7 +121,7 @@ class EngineModel(ModelWrapper):
         sample_weight: Any = None,
         return_dict: bool = False,
     ) -> Any:
-        """One batch of evaluation, as in Keras. `reset` flags say what continues.
+        """Evaluates one batch, as in Keras. `reset` flags say which rows continue.
 
         Args:
             x: As for `train_on_batch`.
@@ -141,14 +141,14 @@ class EngineModel(ModelWrapper):
             return super().test_on_batch(x, y, sample_weight, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """One batch of prediction, as in Keras. `reset` flags say what continues.
+        """Predicts on one batch, as in Keras. `reset` flags say which rows continue.
 
         Args:
             x: As for `train_on_batch`.
 
         Returns:
-            The outputs. Of sequences of different lengths those at each timestep come
-            padded.
+            The outputs. For sequences of different lengths, outputs at each timestep
+            are padded.
 
         Raises:
             ValueError: If the data cannot be predicted on; the message says why.
@@ -163,33 +163,33 @@ class EngineModel(ModelWrapper):
     def reset_state(self) -> None:
         """Forgets the carried state: the next training batch starts afresh.
 
-        Gradients of windows that still wait for an update (`update` other than
-        `"window"`) are forgotten as well.
+        Gradients that are still waiting for an update (`update` other than `"window"`)
+        are discarded as well.
         """
         self._keeps_state = False
         self._engine.clear("fit")
 
     def snapshot_state(self) -> Structure:
-        """What training carries from batch to batch, apart from all weights.
+        """What training carries from batch to batch, without the weights.
 
         Returns:
-            Structure of NumPy arrays, `None` before the first batch: the state of
-            each row, its place in its stream and its key, and with a `stride` less
-            than the window the timesteps that later windows reach.
+            Structure of NumPy arrays, or `None` before the first batch: the state of
+            each row, its position in its stream, its key and, with a `stride` below
+            the window, the timesteps that later windows reach back to.
         """
         return self._engine.snapshot()
 
     def restore_state(self, snapshot: Structure) -> None:
-        """Lets training go on from a snapshot.
+        """Makes training resume from a snapshot.
 
-        The next batch with `reset` or `key` continues from there, also if it is the
-        first of the next `fit`, which otherwise starts afresh.
+        The next batch with `reset` or `key` continues from there, even if it is the
+        first of the next `fit`, which would otherwise start from the initial state.
 
         Args:
-            snapshot: What `snapshot_state` returned, of this trainer or one like it.
+            snapshot: What `snapshot_state` of this trainer or one like it returned.
 
         Raises:
-            ValueError: If it does not fit.
+            ValueError: If it does not fit this trainer.
         """
         self._engine.restore(snapshot)
         self._keeps_state = snapshot is not None
@@ -197,30 +197,30 @@ class EngineModel(ModelWrapper):
     # --- What Keras calls ------------------------------------------------------
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
-        """As in Keras: a function of an iterator, one trace a kind of data.
+        """As in Keras: a function of an iterator, with one trace per kind of data.
 
         Args:
-            force: Whether it is made anew.
+            force: Whether to make it again if it exists.
         """
         if self.train_function is None or force:
             self.train_function = self._function_of("fit", self.train_step)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Callable[..., Any]:
-        """As `make_train_function`.
+        """Like `make_train_function`.
 
         Args:
-            force: Whether it is made anew.
+            force: Whether to make it again if it exists.
         """
         if self.test_function is None or force:
             self.test_function = self._function_of("evaluate", self.test_step)
         return self.test_function
 
     def make_predict_function(self, force: bool = False) -> Callable[..., Any]:
-        """As `make_train_function`, of a list of batches.
+        """Like `make_train_function`, but a function of a list of batches.
 
         Args:
-            force: Whether it is made anew.
+            force: Whether to make it again if it exists.
         """
         if self.predict_function is None or force:
             made = self._function_of("predict", self.predict_step)
@@ -228,17 +228,17 @@ class EngineModel(ModelWrapper):
         return self.predict_function
 
     def _function_of(self, name: str, step: Callable[..., Any]) -> StepFunction:
-        self._steps[name] = StepFunction(
+        self._step_functions[name] = StepFunction(
             step,
             lambda spec: None if self.run_eagerly else self._engine.prepare(name, spec),
             repeats=lambda: self.steps_per_execution,
             eager=lambda: self.run_eagerly,
             variant=lambda: self._engine.rows_vary(name),
         )
-        return self._steps[name]
+        return self._step_functions[name]
 
     def train_step(self, data: Structure) -> dict[str, Any]:
-        """All windows of one batch: forward, tape, clip, update, detach.
+        """Runs all windows of a batch: forward, backward, clip, update, detach.
 
         Args:
             data: `(x, y)` or `(x, y, sample_weight)`, tensors.
@@ -251,7 +251,7 @@ class EngineModel(ModelWrapper):
         return self.get_metrics_result()
 
     def test_step(self, data: Structure) -> dict[str, Any]:
-        """All windows of one batch: forward, loss and metrics.
+        """Runs all windows of a batch: forward, loss and metrics.
 
         Args:
             data: As for `train_step`.
@@ -265,7 +265,7 @@ class EngineModel(ModelWrapper):
         return {k: v for k, v in results.items() if k not in self._live_metrics}
 
     def predict_step(self, data: Structure) -> Structure:
-        """All windows of one batch: outputs.
+        """Runs all windows of a batch and returns the outputs.
 
         Args:
             data: `x` or `(x,)`, tensors.
@@ -280,7 +280,7 @@ class EngineModel(ModelWrapper):
     def compute_metrics(
         self, x: Structure, y: Structure, y_pred: Structure, sample_weight: Any = None
     ) -> dict[str, Any]:
-        """Updates the compiled metrics, as in Keras, with timesteps for samples.
+        """Updates the compiled metrics, as in Keras, with timesteps as samples.
 
         Args:
             x: Inputs of a window.
@@ -311,7 +311,7 @@ class EngineModel(ModelWrapper):
         return None if setup is None else setup.model.traits.sequence_output
 
     def _expected(self) -> Expected:
-        """What data must fit."""
+        """What the data must fit."""
         setup = self._engine.setup
         return Expected(
             model=self.model,
@@ -324,7 +324,7 @@ class EngineModel(ModelWrapper):
 
     @property
     def distribute_strategy(self) -> Any:
-        """Keras' strategy; by it, Keras makes the iterators of its data."""
+        """Keras' strategy, which Keras uses to make iterators of data."""
 
         def prepared(dataset: tf.data.Dataset) -> tf.data.Dataset:
             dataset = pad_dataset(dataset, self.model, self._expected().window)
@@ -336,10 +336,10 @@ class EngineModel(ModelWrapper):
 
     @contextlib.contextmanager
     def _recovering(self) -> Iterator[None]:
-        """Within: errors are plain, and a step that failed is traced anew next time.
+        """Within: errors are plain, and a step that failed is traced again next time.
 
-        TensorFlow does not trace a function again that failed in its first trace, and
-        a refusal there would outlast its cause.
+        TensorFlow does not retrace a function whose first trace failed, so an error
+        raised there would outlast its cause.
         """
         try:
             with plain_errors():
@@ -351,6 +351,6 @@ class EngineModel(ModelWrapper):
     def _expect(
         self, name: str, x: Any, batch_size: int | None, class_weight: Any = None
     ) -> None:
-        """Tells the engine what is known of the batches to come."""
+        """Tells the engine what is known about the coming batches."""
         rows = tuple(rows_of_batches(x, batch_size))
         self._engine.expect(name, Call(rows, class_weight is not None))

@@ -14,13 +14,13 @@ from bptt_keras.training.engine import Engine
 
 
 class Epochs(keras.callbacks.Callback):
-    """Starts each epoch of a `fit` afresh, and finishes what the last one left.
+    """Starts each epoch of a `fit` afresh, and applies gradients pending at its end.
 
     Args:
-        engine_of: Function without arguments: the trainer's `Engine`, which is another
-            one when an option has changed.
+        engine_of: Function without arguments: the trainer's `Engine`, which is replaced
+            when an option changes.
         fresh: Whether each epoch starts from the initial state.
-        keep_first: Whether the first epoch goes on from the state that there is.
+        keep_first: Whether the first epoch continues from the current state.
     """
 
     def __init__(
@@ -33,18 +33,18 @@ class Epochs(keras.callbacks.Callback):
         self._warned = False
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """The data start again, so the rows do too."""
+        """Clears the state if the epoch starts afresh, and tells the schedule."""
         if self._fresh and not self._keeps:
             self._engine_of().clear("fit")
         self._keeps = False
         self._engine_of().begin_epoch(epoch)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Validation sees the weights after all updates of the epoch."""
+        """Applies pending gradients: validation uses the weights after all updates."""
         self._engine_of().flush()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Windows that wait for more until an update are enough at the end."""
+        """Applies pending gradients, and warns if the epoch was not finite."""
         self._engine_of().flush()
         bad = [
             name
@@ -70,17 +70,17 @@ def with_epochs(
     keep_first: bool,
     stops: bool,
 ) -> Any:
-    """The callbacks of a `fit`, with `Epochs` before them.
+    """The callbacks of a `fit` together with those of the trainer.
 
     Args:
         engine_of: See `Epochs`.
-        callbacks: As for `fit`: `None`, a callback, a list, or a `CallbackList`.
+        callbacks: As for `fit`: `None`, a callback, a list or a `CallbackList`.
         fresh: See `Epochs`.
         keep_first: See `Epochs`.
-        stops: Whether the optimizer says after how many skipped updates to stop.
+        stops: Whether the optimizer limits the number of skipped updates in a row.
 
     Returns:
-        The same, and ours.
+        The callbacks with the trainer's: last in a `CallbackList`, else first.
     """
     ours = [
         Epochs(engine_of, fresh=fresh, keep_first=keep_first),

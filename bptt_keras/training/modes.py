@@ -1,4 +1,4 @@
-"""How training, evaluation and prediction run, each chosen at its first batch."""
+"""How training, evaluation and prediction each run, chosen at the first batch."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NAMES = ("fit", "evaluate", "predict")
 
 
 class Call(NamedTuple):
-    """What is known beforehand of the data of `fit`, `evaluate` or `predict`.
+    """What is known in advance about the data of `fit`, `evaluate` or `predict`.
 
     Fields:
-        rows: Numbers of rows of the batches, the usual one first; empty where only
-            their tensors know.
-        weighs_classes: Whether they come with `class_weight`.
+        rows: Numbers of rows of the batches, the usual one first; empty if only the
+            batches themselves will show it.
+        weighs_classes: Whether `class_weight` was passed.
     """
 
     rows: tuple[int, ...] = ()
@@ -39,13 +39,13 @@ class Call(NamedTuple):
 
 
 class Mode(NamedTuple):
-    """What training, evaluation and prediction each have of their own.
+    """What training, evaluation and prediction each have separately.
 
     Fields:
-        programs: What is compiled, by XLA or not.
+        programs: The compiled functions, with XLA or without.
         windows: `Learning`, `Evaluation` or `Prediction`: runs the windows of a batch.
         carry: The state between two batches.
-        why_one_shard: `None`, or why the rows of a batch stay together.
+        why_one_shard: `None`, or why the rows of a batch are not split.
         refusal: `None`, or why XLA does not compile the programs.
         keeps_memory: Whether memory that a window frees is kept for the next one.
     """
@@ -59,11 +59,11 @@ class Mode(NamedTuple):
 
 
 class ModeMaker:
-    """Makes a mode: chooses whether XLA compiles it, and into how many programs.
+    """Makes a mode: chooses whether XLA compiles it, and with how many shards.
 
     Args:
         name: `"fit"`, `"evaluate"` or `"predict"`.
-        batch: `Batch` like those to come.
+        batch: `Batch` like those that will come.
         model: The model, examined.
         tally: Losses and metrics that windows are added to; `None` if there are none.
         options: The trainer's options.
@@ -98,10 +98,10 @@ class ModeMaker:
         """The mode.
 
         Args:
-            rows: Usual number of rows of a batch, or `None` if it is not known.
+            rows: Usual number of rows of a batch, or `None` if unknown.
 
         Raises:
-            ValueError: If the trainer's options contradict what the model is.
+            ValueError: If the trainer's options do not suit the model.
         """
         keeps_memory = keep_freed_memory()
         if self._trains:
@@ -128,15 +128,15 @@ class ModeMaker:
     def _is_short_work(self, rows: int | None) -> bool:
         """Whether one program for many windows is expected to be faster."""
         step, rows = self._model.step, self._batch.inputs[0].shape[0] or rows
-        # Without a state nothing would wait for the checks.
+        # Without a state, nothing would depend on the checks.
         serves = self._traits.sequence_output and bool(step.layers)
         wanted = self._options.shards in ("auto", 1)
         return serves and wanted and is_small(step.model, rows, self._name)
 
     def _in_one_program(self) -> tuple[Programs, Any] | None:
-        """What runs many windows as one program, or `None` if XLA cannot compile it.
+        """Programs that run many windows at a time, or `None` if XLA cannot.
 
-        Metrics that must leave timesteps out cannot be part of it.
+        Metrics that have to leave out timesteps cannot be part of such a program.
         """
         length, metrics = self._batch.known_length, self._metrics
         made = self._made(xla=True, shards=1)
@@ -156,7 +156,7 @@ class ModeMaker:
         return made
 
     def _made(self, *, xla: bool, shards: int) -> tuple[Programs, Any]:
-        """Programs, and what runs windows with them."""
+        """The programs, and the object that runs windows with them."""
         size, traits, tally = self._size, self._traits, self._tally
         schedule = self._options.schedule
         programs = Programs(
@@ -172,7 +172,7 @@ class ModeMaker:
             shards=shards,
             sizes=Sizes(
                 size,
-                # Training alone has windows of random length.
+                # Only training has windows of random length.
                 schedule.longest if self._trains else size,
                 on=xla and traits.why_padding_counts is None,
             ),
@@ -193,7 +193,7 @@ class ModeMaker:
         return programs, learning
 
     def _collected(self) -> Structure:
-        """Specification of the outputs, if a metric needs those of whole batches."""
+        """Specification of the outputs if a metric needs those of whole batches."""
         whole = [] if self._metrics is None else self._metrics.whole
         if not whole or not self._traits.sequence_output:
             return None
@@ -208,7 +208,7 @@ class ModeMaker:
         return self._traits.outputs
 
     def _keeps_gradients_apart(self) -> bool:
-        """Whether each output needs a gradient of its own, averaged over windows."""
+        """Whether each output needs a separate gradient, averaged over windows."""
         several = len(tf.nest.flatten(self._traits.outputs)) > 1
         return several and self._options.update != "window"
 
@@ -220,7 +220,7 @@ class ModeMaker:
 
 
 def check_options(options: Options, model: ExaminedModel) -> None:
-    """Raises if a trainer's options contradict what its model is.
+    """Raises if a trainer's options do not suit its model.
 
     Args:
         options: The trainer's options.

@@ -1,4 +1,4 @@
-"""What a `TruncatedBPTT` is told by its constructor and by `compile`."""
+"""The arguments of `TruncatedBPTT` and of its `compile`, checked."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ ARGUMENTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Arguments of the constructor, see `TruncatedBPTT`, and what is made of them.
+    """Arguments of `TruncatedBPTT`, described there, and what is made from them.
 
     Attributes:
-        window: As given.
-        stride: As given.
-        update: As given.
+        window: As passed in.
+        stride: As passed in.
+        update: As passed in.
         burn_in: As an integer.
-        recompute: As given.
+        recompute: As passed in.
         state_noise: As a float.
         state_dropout: As a float.
-        shards: As given.
-        live_metrics: As given.
+        shards: As passed in.
+        live_metrics: As passed in.
         schedule: Schedule of windows, from `window` and `stride`.
         recomputation: `truncation.Segments`, `truncation.Revolve` or `None`.
-        perturbation: What is done to the state between two windows.
+        perturbation: Noise and dropout of the state between two windows.
     """
 
     window: Any
@@ -70,15 +70,15 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Compilation:
-    """Arguments of `compile`, and what Keras makes of them.
+    """Arguments of `compile`, and what Keras makes from them.
 
     Attributes:
         jit_compile: True, False or `"auto"`.
-        run_eagerly: Whether nothing becomes a graph.
+        run_eagerly: Whether everything runs eagerly, without graphs.
         loss: The argument `loss`.
         optimizer: Keras optimizer, or `None` before `compile`.
-        losses: Keras' `CompileLoss`, or `None` where there is no loss.
-        metrics: Keras' `CompileMetrics`, or `None` where there are no metrics.
+        losses: Keras' `CompileLoss`, or `None` if there is no loss.
+        metrics: Keras' `CompileMetrics`, or `None` if there are no metrics.
         loss_tracker: Metric that averages the loss, or `None` before `compile`.
     """
 
@@ -103,11 +103,11 @@ def checked_options(
     shards: str | int,
     live_metrics: bool,
 ) -> Options:
-    """Options from the arguments of the constructor; they are described there.
+    """Makes options from the arguments of `TruncatedBPTT`, described there.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If one is out of its bounds, or two contradict each other.
+        ValueError: If one is out of range, or two contradict each other.
     """
     schedule = as_schedule(window, stride)
     recomputation = as_recomputation(recompute)
@@ -144,7 +144,7 @@ def check_jit_compile(jit_compile: bool | str, run_eagerly: bool) -> None:
         run_eagerly: As for `compile`.
 
     Raises:
-        ValueError: If it is so.
+        ValueError: If it is or does.
     """
     if jit_compile not in (True, False, "auto"):
         raise ValueError(

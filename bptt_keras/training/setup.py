@@ -1,4 +1,4 @@
-"""What is made and chosen at the first batch, when shapes are known."""
+"""What is created and chosen at the first batch, when shapes are known."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bptt_keras.truncation.schedule import Schedule
 
 @dataclass
 class Setup:
-    """What an engine has found out, made and chosen for a model.
+    """What an engine has found out, created and chosen for a model.
 
     Attributes:
         model: The model, examined.
@@ -43,27 +43,27 @@ class Setup:
     modes: dict[str, Mode] = field(default_factory=dict)
 
     def renewed(self, options: Options, compilation: Compilation) -> Setup:
-        """The same model, losses and metrics, for other options.
+        """A setup of the same model, losses and metrics for other options.
 
         Args:
-            options: The trainer's options as they are now.
-            compilation: What it is compiled with now; losses and metrics are kept.
+            options: The trainer's current options.
+            compilation: Its current compilation; losses and metrics are kept.
         """
         return Setup(self.model, options, compilation, self.tally)
 
     def make_mode(
         self, name: str, batch: Batch, *, rows: int | None, live: Any
     ) -> Mode:
-        """Makes a mode for batches like this one, without keeping it.
+        """Makes a mode for batches like this one, but does not keep it.
 
         Args:
             name: `"fit"`, `"evaluate"` or `"predict"`.
             batch: `Batch`, with fitted targets unless it is for prediction.
-            rows: Usual number of rows of a batch, or `None` if it is not known.
+            rows: Usual number of rows of a batch, or `None` if unknown.
             live: Records each update, or `None`.
 
         Raises:
-            ValueError: If the trainer's options contradict what the model is.
+            ValueError: If the trainer's options do not suit the model.
         """
         maker = ModeMaker(
             name,
@@ -77,9 +77,9 @@ class Setup:
         return maker.make(rows)
 
     def allow_one_program(self, mode: Mode, batch: Batch) -> None:
-        """Says whether many windows of such a batch may run as one program.
+        """Decides whether many windows of such a batch may run as one program.
 
-        What was found out of one kind of data need not hold for another.
+        What holds for one kind of data need not hold for another.
 
         Args:
             mode: The mode that runs the batch.
@@ -97,12 +97,12 @@ class Setup:
         *,
         weighs_classes: bool = False,
     ) -> Batch:
-        """The batch with targets and weights output by output; makes the losses.
+        """The batch with targets and weights by output; builds the losses.
 
         Args:
-            batch: `Batch` with targets as the user gave them.
+            batch: `Batch` with targets as the user passed them.
             compute_metrics: See `Tally`.
-            weighs_classes: Whether the batch came with `class_weight`.
+            weighs_classes: Whether `class_weight` was passed.
 
         Raises:
             ValueError: If there is no loss, or targets or their weights do not fit the
@@ -157,7 +157,7 @@ class Setup:
 
 
 def _warn_of_short_batches(batch: Batch, schedule: Schedule) -> None:
-    """Warns if a stream comes in batches shorter than a window that ends with them."""
+    """Warns if a stream's batches are shorter than a window, which cannot span two."""
     window, length = schedule.window, batch.known_length
     if batch.position is None or window is None or schedule.lead:
         return

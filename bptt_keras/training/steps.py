@@ -1,9 +1,9 @@
-"""The function of a step that `fit`, `evaluate` and `predict` call.
+"""The step functions that `fit`, `evaluate` and `predict` call.
 
-Keras traces one function for all data. When the rank of a part changes, as from flags
-of a row to flags of a timestep, TensorFlow gives up that rank, and nothing can be cut
-along time any more. So there is one function here for each kind of data, and within a
-kind only the numbers of rows and timesteps are given up.
+Keras traces one function for all data. When the rank of a tensor changes, for example
+from one flag per row to one per timestep, TensorFlow relaxes it to an unknown rank, and
+nothing can be cut along time any more. So there is one function here for each kind of
+data, and within a kind only the numbers of rows and timesteps are relaxed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from bptt_keras.types import Structure, Tensor
 
 
 class StepFunction:
-    """Runs steps on the batches that Keras hands over.
+    """Runs steps on the batches that Keras passes.
 
     Args:
         step: Function of the data of one batch.
         prepare: Function of the specification of such data, which is called before a
             step on data of that kind is traced.
-        repeats: Function without arguments: batches of an iterator in one call.
-        eager: Function without arguments: whether no graph is made.
+        repeats: Function without arguments: how many batches of an iterator one call
+            runs.
+        eager: Function without arguments: whether steps run eagerly.
         variant: Function without arguments: what else a trace depends on.
     """
 
@@ -46,14 +47,14 @@ class StepFunction:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all traces: the next batch is traced anew."""
+        """Forgets all traces: the next batch is traced again."""
         self._traced: dict[Any, Any] = {}
-        # The iterator of an epoch comes again with each of its batches.
+        # Keras passes the iterator of an epoch again for each of its batches.
         self._iterator: Any = None
         self._of_iterator: Any = None
 
     def __call__(self, batches: Any) -> Structure:
-        """The outputs of the last of some batches.
+        """Runs the next batches of an iterator; returns the outputs of the last one.
 
         Args:
             batches: `tf.data.Iterator`, or another iterator of batches.
@@ -79,14 +80,14 @@ class StepFunction:
         return self._of_iterator(batches)
 
     def on_each(self, batches: Iterable[Structure]) -> Structure:
-        """The outputs of a list of batches, joined along their rows."""
+        """Runs a list of batches; returns their outputs, joined along rows."""
         outputs = [self.on_data(data) for data in batches]
         if len(outputs) == 1:
             return outputs[0]
         return tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *outputs)
 
     def on_data(self, data: Structure) -> Structure:
-        """The outputs of one batch, a structure of arrays, tensors or `None`."""
+        """Runs one batch, a structure of arrays, tensors or `None`; its outputs."""
         data = tf.nest.map_structure(_tensor, data)
         if self._eager():
             return self._run(data)
@@ -102,9 +103,9 @@ class StepFunction:
         kind = repeats, self._variant(), _kind(spec)
         if kind not in self._traced:
             self._prepare(tf.nest.map_structure(_known, spec))
-            # TensorFlow counts traces by the code of a function, and a `partial` has
-            # none: else several models look to it like one that is traced again and
-            # again, and it warns.
+            # TensorFlow counts traces by a function's code object, which a `partial`
+            # does not have. Without it, several models would look like one function
+            # that is retraced too often, and TensorFlow would warn.
             self._traced[kind] = tf.function(
                 functools.partial(function), autograph=False, reduce_retracing=True
             )
@@ -117,7 +118,7 @@ class StepFunction:
 def _several(
     step: Callable[[Structure], Structure], repeats: int, iterator: Any
 ) -> Structure:
-    """The outputs of the last of several steps, fewer where the data end."""
+    """Runs several steps, fewer where the data end; the outputs of the last one."""
     outputs = step(iterator.get_next())
     if repeats == 1:
         return outputs
@@ -146,13 +147,13 @@ def _spec(part: Any) -> Any:
 
 
 def _known(part: Any) -> Any:
-    """`None` for what Keras' generators put in the place of `None`."""
+    """`None` for the `Optional` that Keras' generators put in its place."""
     absent = isinstance(part, tf.experimental.Optional | tf.OptionalSpec)
     return None if absent else part
 
 
 def _kind(spec: Structure) -> str:
-    """What functions differ by: structure, dtypes, ranks, sizes behind the time."""
+    """What functions differ by: structure, dtypes, ranks, sizes after the time axis."""
     leaves = [
         (leaf.dtype.name, leaf.shape.rank, leaf.shape[2:])
         if isinstance(leaf, tf.TensorSpec)

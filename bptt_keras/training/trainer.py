@@ -33,11 +33,11 @@ from bptt_keras.truncation.serialization import from_config, to_config
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class TruncatedBPTT(EngineModel):
-    """Trains a recurrent Keras model in windows that gradients do not leave.
+    """Trains a recurrent Keras model by truncated backpropagation through time.
 
-    A sequence of `T` timesteps is cut into windows. Window by window the model runs
-    forward, backpropagates, clips and updates; the state goes on to the next window
-    as a value without a gradient:
+    A sequence of `T` timesteps is cut into windows. For each window the trainer runs
+    the model forward and backward, clips the gradient and updates the weights. The
+    state is carried into the next window as a value, detached from its gradient:
 
         state_0 = initial
         outputs_j, state_{j+1} = model(x_j, stop_gradient(state_j))
@@ -45,75 +45,77 @@ class TruncatedBPTT(EngineModel):
         weights <- optimizer(weights, d loss_j / d weights)
 
     The loop runs inside `train_step`, so memory depends on `window` and not on `T`.
-    `compile`, `fit`, `evaluate`, `predict`, callbacks, `save` and `load_model` are
-    Keras' own. The trained model is `trainer.model`.
+    `compile`, `fit`, `evaluate`, `predict`, callbacks, `save` and `load_model` work as
+    in Keras. The trained model is `trainer.model`.
 
     A model whose last recurrent layer has `return_sequences=True` has a loss at every
-    timestep. Where it has `return_sequences=False` the loss is at the end: the
-    timesteps before the last window run without a tape and the last window alone is
-    backpropagated, with one update for each batch.
+    timestep. With `return_sequences=False` there is one loss, at the end: the timesteps
+    before the last window run without a gradient tape, and only the last window is
+    backpropagated through, with one update per batch.
 
-    State: a batch without `reset` and `key` starts afresh. A batch
-    `{"inputs": x, "reset": r}` continues the previous one row by row, except for the
-    rows that `r` flags: `(batch,)`, before the batch, or `(batch, time)`, before that
-    timestep. A batch `{"inputs": x, "key": k}` continues the rows whose key, an integer
-    or a string, is the same as in the previous batch. `evaluate` and `predict` have a
-    state of their own and start afresh.
+    State: a batch without `reset` and `key` starts from the initial state. A batch
+    `{"inputs": x, "reset": r}` continues the previous one row by row, except in the
+    rows that `r` flags. `r` has the shape `(batch,)`, to reset before the batch, or
+    `(batch, time)`, to reset before that timestep. A batch `{"inputs": x, "key": k}`
+    continues the rows whose key, an integer or a string, is the same as in the previous
+    batch. `evaluate` and `predict` each keep their own state, and each call starts from
+    the initial one.
 
-    Padding: `"lengths"`, `(batch,)`, or `"mask"`, `(batch, time)`, beside the inputs
-    say which timesteps are valid. At the others the state stays as it is, and nothing
-    counts.
+    Padding: `"lengths"`, `(batch,)`, or `"mask"`, `(batch, time)`, passed with the
+    inputs, says which timesteps are valid. At all others the state does not change and
+    nothing counts.
 
-    Averages: `loss` and metrics weigh timesteps, not rows, so windows, padding, masks
-    and small batches cannot bias them.
+    Averages: `loss` and metrics are averaged over timesteps, not rows, so windows,
+    padding, masks and small batches do not bias them.
 
     The logs of `fit` also contain, averaged over the updates of an epoch:
     `grad_norm`, the gradient's global norm; `clipped_norm`, the same after clipping;
-    `clipped_fraction`, the fraction of the updates that clipping shortened;
-    `update_ratio`, the norm of an update over that of the weights; `state_norm`, the
-    norm of a row's state, all layers together, after the window, averaged over rows.
-    `timesteps_per_second` counts all rows. With a `clipping.ClippedOptimizer` that
-    skips gradients that are not finite, `skipped_windows` is their number.
+    `clipped_fraction`, the fraction of updates that clipping shortened;
+    `update_ratio`, the norm of an update divided by the norm of the weights;
+    `state_norm`, the norm of a row's state after the window, over all layers, averaged
+    over rows. `timesteps_per_second` counts the timesteps of all rows. With a
+    `clipping.ClippedOptimizer` that skips non-finite gradients, `skipped_windows`
+    counts them.
 
     Args:
-        model: A `keras.Model` from `(batch, time, ...)`, built or not. See `PureStep`
-            for what it may hold.
+        model: A `keras.Model` whose inputs are `(batch, time, ...)`, built or not. See
+            `PureStep` for the layers that it may contain.
         window: Timesteps that gradients flow back through: an integer >= 1, `None` for
             all timesteps of a batch (full backpropagation), or a schedule from
             `bptt_keras.truncation`.
-        stride: New timesteps between two windows, an integer from 1 to `window`.
-            Default (`None`): `window`. With less, windows overlap: each starts again
-            from the state `window - stride` timesteps earlier, also across the border
-            of two batches, and has its loss on the new timesteps.
-        update: When weights change: `"window"` (default), after each window;
+        stride: New timesteps in each window, an integer from 1 to `window`. Default
+            (`None`): `window`. With a smaller stride windows overlap, also across two
+            batches: each starts from the state `window - stride` timesteps before the
+            end of the previous one, and its loss covers only the new timesteps.
+        update: When the weights are updated: `"window"` (default), after each window;
             `"sequence"`, after each batch; or an integer >= 1, after that many windows.
             The gradient is that of the loss averaged over the timesteps of all those
-            windows. Gradients that still wait at the end of an epoch are applied then.
-        burn_in: Timesteps at the start of each batch that only warm the state up:
-            they have no loss, and no gradient reaches them. Evaluation leaves them out
-            of the loss as well. Default: 0.
-        recompute: `None` (default): keep what the backward pass of a window needs.
-            `"sqrt"` or a number of segments: keep only the states between segments,
-            and run each segment again. `truncation.Revolve(slots)`: keep at most that
-            many states. The result is the same, random draws included.
-        state_noise: Standard deviation of normal noise that is added to the state
-            between two windows, in training. Default: 0.
+            windows. Gradients still pending at the end of an epoch are applied then.
+        burn_in: Timesteps at the start of each batch that only warm up the state:
+            they have no loss, and no gradient reaches them. Evaluation excludes them
+            from the loss as well. Default: 0.
+        recompute: `None` (default): keep everything that the backward pass of a window
+            needs. `"sqrt"` or a number of segments: keep only the states between
+            segments, and run each segment again. `truncation.Revolve(slots)`: keep at
+            most that many states. The result is the same, random draws included.
+        state_noise: Standard deviation of the Gaussian noise that is added to the state
+            between two windows in training. Default: 0.
         state_dropout: Fraction of the carried state that is dropped between two
-            windows, in training, from 0 to below 1. Default: 0.
-        shards: Parts that the rows of a batch are cut into, whose gradients are
-            computed side by side and summed: an integer >= 1, or `"auto"` (default):
-            two on a CPU. Where a timestep is little work, XLA compiles all windows of a
-            batch as one program instead (8 at a time if its length is not known), if
-            they are `window` apart and each timestep has its loss. The first batch
-            decides, and `summary()` says what runs. The result is the same up to the
-            order of summation; random draws differ.
-        live_metrics: `True` (default): the logs of `fit` include gradients, state and
-            speed, see above. `False`: only losses and metrics, which makes models of a
-            few units noticeably faster.
+            windows in training, at least 0 and below 1. Default: 0.
+        shards: Number of shards into which the rows of a batch are split; their
+            gradients are computed in parallel and summed. An integer >= 1, or `"auto"`
+            (default): two on a CPU. Where a timestep takes little work, XLA instead
+            compiles all windows of a batch into one program (8 at a time if the length
+            is unknown), provided that windows start `window` timesteps apart and every
+            timestep has a loss. The first batch decides; `summary()` shows the choice.
+            The result is the same up to the order of summation; random draws differ.
+        live_metrics: `True` (default): the logs of `fit` include the norms of gradients
+            and state and the speed, see above. `False`: only losses and metrics, which
+            makes models of a few units noticeably faster.
         **kwargs: `name` and `dtype`, as for every `keras.Model`.
 
     Call arguments:
-        inputs: What `model` takes, or `{"inputs": ..., "reset": ...}`.
+        inputs: The inputs of `model`, or `{"inputs": ..., "reset": ...}`.
         training: Boolean, passed on. A plain call runs `model` once, without windows.
 
     Returns:
@@ -122,15 +124,15 @@ class TruncatedBPTT(EngineModel):
     Attributes:
         truncation: The schedule that `window` and `stride` describe.
 
-    The arguments are attributes, too. All but `model` and `live_metrics` may be set
-    later, also by a callback, and take effect at the next batch; the carried state
-    stays.
+    The arguments are also attributes. All except `model` and `live_metrics` can be set
+    later, for example by a callback; a change takes effect at the next batch and leaves
+    the carried state as it is.
 
     Raises:
-        TypeError: If `model` is no `keras.Model`, or an argument has the wrong type.
-        ValueError: If an argument is out of its bounds, two of them contradict each
-            other, a layer cannot be cut in time, or `model` overrides a step of Keras'
-            training, which would not run.
+        TypeError: If `model` is not a `keras.Model`, or an argument has the wrong type.
+        ValueError: If an argument is out of range, two of them contradict each other, a
+            layer cannot be cut along time, or `model` overrides one of Keras' training
+            steps, which would never run.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -145,8 +147,8 @@ class TruncatedBPTT(EngineModel):
         assert {"loss", "grad_norm"} <= set(history.history)
 
     Source: Williams & Peng, "An efficient gradient-based algorithm for on-line
-    training of recurrent network trajectories" (1990). For schedules and recomputation
-    see there.
+    training of recurrent network trajectories" (1990). Schedules and recomputation give
+    their own sources.
     """
 
     def __init__(
@@ -182,7 +184,7 @@ class TruncatedBPTT(EngineModel):
         self.model = model
         self._take_options(options)
         self._live = Live() if live_metrics else None
-        # By this Keras finds and resets them.
+        # Keras finds and resets the metrics through this attribute.
         self._live_metrics = {} if self._live is None else self._live.metrics
         self._engine = self._new_engine("auto", None)
         if all(layer.built for layer in all_layers(model)):
@@ -197,16 +199,16 @@ class TruncatedBPTT(EngineModel):
         super().__setattr__("truncation", options.schedule)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Sets an attribute; an argument of the constructor takes effect at once.
+        """Sets an attribute; constructor arguments take effect at the next batch.
 
         Args:
             name: Name of the attribute.
-            value: What it becomes.
+            value: Its new value.
 
         Raises:
-            AttributeError: If it can only be chosen when a trainer is made.
-            TypeError: As the constructor.
-            ValueError: As the constructor.
+            AttributeError: If the attribute is fixed at construction.
+            TypeError: As in the constructor.
+            ValueError: As in the constructor.
         """
         made = "_engine" in vars(self)
         if made and name in ("model", "truncation", "live_metrics"):
@@ -255,18 +257,18 @@ class TruncatedBPTT(EngineModel):
             loss: As in Keras, with one value for each timestep. It is averaged over
                 valid timesteps.
             loss_weights: As in Keras.
-            metrics: As in Keras. Each sees the timesteps that count and no others; one
-                that looks along time sees whole sequences, or is refused.
+            metrics: As in Keras. Each sees only the timesteps that count; one that
+                looks along time sees whole sequences, or is refused.
             weighted_metrics: As in Keras.
             run_eagerly: As in Keras.
             steps_per_execution: As in Keras.
-            jit_compile: `True`: compile windows with XLA. `False`: don't.
-                `"auto"` (default): with XLA wherever the model compiles; `summary()`
-                says which one runs.
+            jit_compile: `True`: compile windows with XLA. `False`: do not.
+                `"auto"` (default): use XLA if it can compile the model; `summary()`
+                shows the choice.
             auto_scale_loss: As in Keras.
 
         Raises:
-            ValueError: If `jit_compile` is none of these, is `True` beside
+            ValueError: If `jit_compile` is none of these, if it is `True` together with
                 `run_eagerly=True`, or if a loss has the reduction `"sum"` or `"none"`.
         """
         check_jit_compile(jit_compile, run_eagerly)
@@ -293,7 +295,7 @@ class TruncatedBPTT(EngineModel):
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles as `get_compile_config` says, for loading.
+        """Compiles from what `get_compile_config` returned, for loading.
 
         Args:
             config: What it returned.
@@ -321,10 +323,10 @@ class TruncatedBPTT(EngineModel):
         steps_per_epoch: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
-        """Trains; the arguments and the result are those of `keras.Model.fit`.
+        """Trains the model; arguments and result are those of `keras.Model.fit`.
 
-        Each call and each epoch start from the initial state. With `steps_per_epoch`
-        an epoch goes on where the last one stopped, in the data as in the state.
+        Each call and each epoch starts from the initial state. With `steps_per_epoch`,
+        an epoch continues where the last one stopped, in both data and state.
 
         Args:
             x: Array `(rows, time, ...)`; sequences of different lengths, as a list of
@@ -332,10 +334,10 @@ class TruncatedBPTT(EngineModel):
                 `{"inputs": ..., "reset": ...}` and the like; or a `tf.data.Dataset`,
                 `PyDataset` or generator of batches.
             y: Targets, `(rows, time, ...)`, or `(rows, ...)` for one target at the
-                end; beside a list of sequences a list of the same lengths, or one
-                target for each. For several outputs a dict by their names or a list
-                in their order; one without a loss may be left out. `None` if `x`
-                gives them.
+                end. For a list of sequences: a list of arrays of the same lengths, or
+                one target per sequence. For several outputs: a dict keyed by their
+                names or a list in their order; outputs without a loss may be left
+                out. `None` if `x` provides the targets.
             batch_size: As in Keras.
             epochs: As in Keras.
             verbose: As in Keras.
@@ -345,13 +347,13 @@ class TruncatedBPTT(EngineModel):
             shuffle: Whether to shuffle the rows of arrays before each epoch. Default
                 (`None`): yes, unless `x` has `reset`.
             class_weight: As in Keras, for one target at the end. For targets at each
-                timestep give `sample_weight` of shape (rows, time).
-            sample_weight: `(rows,)` or `(rows, 1)`, which holds for each timestep of a
-                row, or `(rows, time)`. For several outputs a dict or list like `y`;
-                an output that is left out weighs 1.
+                timestep, pass `sample_weight` of shape (rows, time).
+            sample_weight: `(rows,)` or `(rows, 1)`, which applies to every timestep of
+                a row, or `(rows, time)`. For several outputs: a dict or list like `y`;
+                outputs that are left out have weight 1.
             initial_epoch: As in Keras.
             steps_per_epoch: As in Keras.
-            **kwargs: The rest of Keras' arguments.
+            **kwargs: Keras' other arguments.
 
         Returns:
             Keras' `History`.
@@ -371,15 +373,15 @@ class TruncatedBPTT(EngineModel):
             class_weight=class_weight,
             steps_per_epoch=steps_per_epoch,
         )
-        goes_on, self._keeps_state = self._keeps_state, False
-        if not goes_on:
+        resumes, self._keeps_state = self._keeps_state, False
+        if not resumes:
             self.reset_state()
         clipped = find_clipped(getattr(self, "optimizer", None))
         callbacks = with_epochs(
             lambda: self._engine,
             callbacks,
             fresh=steps_per_epoch is None,
-            keep_first=goes_on,
+            keep_first=resumes,
             stops=clipped is not None and clipped.stop_after is not None,
         )
         self._expect("fit", data.x, data.batch_size or BATCH_SIZE, class_weight)
@@ -406,7 +408,7 @@ class TruncatedBPTT(EngineModel):
     ) -> Any:
         """Evaluates in windows, from the initial state; arguments as in Keras.
 
-        Training's state is not touched. Memory depends on the window, not on the
+        The state of training is left alone. Memory depends on the window, not on the
         length of the sequences.
 
         Args:
@@ -415,7 +417,7 @@ class TruncatedBPTT(EngineModel):
             batch_size: As in Keras.
             verbose: As in Keras.
             sample_weight: As for `fit`.
-            **kwargs: The rest of Keras' arguments.
+            **kwargs: Keras' other arguments.
 
         Returns:
             As in Keras: the loss, or a list or dict of loss and metrics.
@@ -423,7 +425,7 @@ class TruncatedBPTT(EngineModel):
         Raises:
             ValueError: If the data cannot be evaluated on; the message says why.
         """
-        # Validation in `fit` brings what that has taken and checked.
+        # Validation within `fit` passes data that `fit` has converted and checked.
         if not is_validation(kwargs):
             x, y, sample_weight, batch_size = for_evaluation(
                 self._expected(), x, y, sample_weight, batch_size
@@ -449,18 +451,18 @@ class TruncatedBPTT(EngineModel):
     ) -> Any:
         """Predicts in windows, from the initial state; arguments as in Keras.
 
-        Neither training's nor evaluation's state is touched.
+        The states of training and evaluation are left alone.
 
         Args:
             x: As for `fit`.
             batch_size: As in Keras.
             verbose: As in Keras.
-            **kwargs: The rest of Keras' arguments.
+            **kwargs: Keras' other arguments.
 
         Returns:
             The outputs, `(rows, time, ...)` or `(rows, ...)`, structured like those of
-            the model. For a list of sequences outputs at each timestep come as a list,
-            too, each as long as its sequence.
+            the model. For a list of sequences, outputs at each timestep are also a list
+            of arrays, each as long as its sequence.
 
         Raises:
             ValueError: If the data cannot be predicted on; the message says why.
@@ -480,7 +482,7 @@ class TruncatedBPTT(EngineModel):
     def summary(
         self, *args: Any, print_fn: Callable[[str], Any] | None = None, **kwargs: Any
     ) -> None:
-        """Prints the inner model's summary and then what runs.
+        """Prints the inner model's summary, then how it is trained.
 
         Args:
             *args: As for `keras.Model.summary`.

@@ -1,4 +1,4 @@
-"""A Keras model around another one, in all that is not training."""
+"""A Keras model around another one: everything but training."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from bptt_keras.training.batches.parts import split_inputs
 from bptt_keras.training.building import output_names
 from bptt_keras.types import Structure
 
-# What Keras calls of a model that it trains, and `TruncatedBPTT` has of its own.
+# Methods that Keras calls in training and that `TruncatedBPTT` implements itself.
 _STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 
 
 class ModelWrapper(keras.Model):
-    """A Keras model that is called and built as its `model` is, and shares its weights.
+    """A Keras model that is called and built like its `model` and shares its weights.
 
     Attributes:
         model: The inner model.
@@ -25,11 +25,11 @@ class ModelWrapper(keras.Model):
 
     @property
     def output_names(self) -> list[str] | None:
-        """Names of the model's outputs, where it has some, as in Keras."""
+        """Names of the model's outputs, if they have names, as in Keras."""
         return output_names(self.model)
 
     def build(self, input_shape: Any = None) -> None:
-        """Nothing to make: the weights are those of the inner model.
+        """Creates nothing: the weights are those of the inner model.
 
         Args:
             input_shape: Not used.
@@ -37,7 +37,7 @@ class ModelWrapper(keras.Model):
         self.built = True
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """How the inner model is built; for one without an input, once it is."""
+        """How the inner model is built; for one without an `Input`, after building."""
         return self.model.get_build_config()
 
     def build_from_config(self, config: dict[str, Any] | None) -> None:
@@ -54,8 +54,8 @@ class ModelWrapper(keras.Model):
         """Runs the inner model once over all timesteps.
 
         Args:
-            inputs: What the inner model takes, or `{"inputs": ..., "reset": ...}`.
-            training: Passed on.
+            inputs: The inner model's inputs, or `{"inputs": ..., "reset": ...}`.
+            training: Passed to the inner model.
 
         Returns:
             The outputs of the inner model.
@@ -63,7 +63,7 @@ class ModelWrapper(keras.Model):
         return self.model(split_inputs(inputs).inputs, training=training)
 
     def export(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuses: what is exported is the inner model, by `trainer.model.export`.
+        """Refuses: export the inner model instead, with `trainer.model.export`.
 
         Args:
             *args: As for `keras.Model.export`.
@@ -80,14 +80,14 @@ class ModelWrapper(keras.Model):
 
 
 def check_overrides(trainer: keras.Model, model: keras.Model) -> None:
-    """Raises if a method that was overridden would never be called.
+    """Raises if an overridden method would never be called.
 
     Args:
         trainer: A `TruncatedBPTT`.
         model: The inner model.
 
     Raises:
-        ValueError: Names the methods.
+        ValueError: If so; names the methods.
     """
     own = [
         name

@@ -128,5 +128,5 @@ def test_rows_and_lengths_that_vary_are_traced_three_times_at_most():
     trainer = trainer_of()
     for rows, steps in [(4, 12), (3, 12), (2, 11), (4, 9), (1, 5), (3, 12)]:
         trainer.evaluate(X[:rows, :steps], Y[:rows, :steps], verbose=0)
-    traced = trainer._steps["evaluate"]._traced.values()
+    traced = trainer._step_functions["evaluate"]._traced.values()
     assert sum(each.experimental_get_tracing_count() for each in traced) <= 3

@@ -1,1 +1,1 @@
-"""What a batch holds: taken from the user, checked, and cut along time."""
+"""The contents of a batch: taken from the user, checked and cut along time."""

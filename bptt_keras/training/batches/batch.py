@@ -1,4 +1,4 @@
-"""One batch on its way through the windows: what it holds and how it is cut."""
+"""A batch or a window of one: what it contains and how it is cut."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from bptt_keras.types import Structure, Tensor
 
 
 class Batch(NamedTuple):
-    """Inputs, targets and weights of whole sequences, and what continues them.
+    """Inputs, targets and weights of sequences, and how they continue earlier ones.
 
     Fields:
         inputs: List of tensors `(batch, time, ...)`.
-        targets: As they came; once fitted a flat list with an entry an output, `None`
-            for one without targets. Or `None`: no targets at all.
-        weights: As they came; then `None` or a list like the targets.
+        targets: As passed by the user; once fitted, a flat list with one entry per
+            output, `None` for one without targets. Or `None`: no targets at all.
+        weights: As passed by the user; once fitted, `None` or a list like the targets.
         reset: `None`, or boolean `(batch,)` or `(batch, time)`.
-        position: `None`, or `(batch,)`: the first timestep's place in its stream.
+        position: `None`, or `(batch,)`: the first timestep's position in its stream.
         valid: `None`, or boolean `(batch, time)`: False where a row has no input.
         key: `None`, or integers `(batch,)` or `(batch, time)`: what a row belongs to.
-        fresh: `None`, or boolean `(batch,)`: rows that start from an initial state
-            which is trained, so that it must be made where the tape sees it.
+        fresh: `None`, or boolean `(batch,)`: rows that start from a trainable initial
+            state, which must therefore be computed under the tape.
         constants: List of tensors `(batch, ...)`: inputs without a time axis.
-        counts: `None`, or a list of booleans like the weights: what metrics without
-            weights are shown.
+        counts: `None`, or a list of booleans like the weights: the timesteps that
+            metrics without weights see.
     """
 
     inputs: Any
@@ -48,19 +48,19 @@ class Batch(NamedTuple):
 
     @property
     def known_length(self) -> int | None:
-        """Timesteps, or `None` where only a running step knows them."""
+        """Number of timesteps, or `None` if only known when the step runs."""
         return self.inputs[0].shape[1]
 
     @property
     def length(self) -> int | Tensor:
-        """Timesteps: an integer where it is known, else a scalar tensor."""
+        """Number of timesteps: an integer if known, else a scalar tensor."""
         if self.known_length is not None:
             return self.known_length
         return tf.shape(self.inputs[0])[1]
 
     @property
     def target_length(self) -> int | Tensor:
-        """Timesteps of the targets: an integer where it is known, else a tensor."""
+        """Timesteps of the targets: an integer if known, else a scalar tensor."""
         first = next(target for target in self.targets if target is not None)
         return first.shape[1] or tf.shape(first)[1]
 
@@ -78,14 +78,14 @@ class Batch(NamedTuple):
         lead: int | Tensor = 0,
         cut_targets: bool = True,
     ) -> Batch:
-        """The timesteps from `start` on, `length` of them.
+        """The `length` timesteps from `start` on.
 
         Args:
             start: First timestep, an integer or a scalar tensor.
             length: Number of timesteps, an integer or a scalar tensor.
-            new: Number of those at the end that have targets; default: all.
-            lead: Timesteps of the inputs that come before the first target.
-            cut_targets: False where the targets belong to the whole sequence.
+            new: How many of these, at the end, have targets. Default (`None`): all.
+            lead: Timesteps of the inputs before the first target.
+            cut_targets: False if the targets belong to the whole sequence.
         """
 
         def part(tree: Structure, start: int | Tensor, length: int | Tensor) -> Any:
@@ -96,8 +96,8 @@ class Batch(NamedTuple):
             new = length if new is None else new
             first_new = start + length - new - lead
             beside = [part(t, first_new, new) for t in beside]
-        # Flags of shape (batch,) hold at the start of the batch: `Carry.enter` has
-        # done what they say, and later windows go on.
+        # Flags of shape (batch,) apply to the start of the batch: `Carry.enter` has
+        # reset those rows, and windows continue from there.
         reset = part(self.reset, start, length) if self.resets_inside else None
         if self.fresh is not None:
             fresh = self.fresh & tf.equal(start, 0)
@@ -115,11 +115,11 @@ class Batch(NamedTuple):
         )
 
     def without_targets(self) -> Batch:
-        """The batch with its inputs alone, and what goes on."""
+        """The batch without targets, weights and what metrics count."""
         return self._replace(targets=None, weights=None, counts=None)
 
     def without_places(self) -> Batch:
-        """The batch without what only says how it continues the one before it."""
+        """The batch without the fields that only relate it to the previous one."""
         reset = self.reset if self.resets_inside else None
         return self._replace(reset=reset, position=None, key=None)
 
@@ -128,12 +128,12 @@ class Batch(NamedTuple):
         window = self.without_targets()
         reset = self.reset
         if reset is not None and reset.shape.rank == 1:
-            # The flag still holds before the first timestep.
+            # The flag still applies before the first timestep.
             return window._replace(reset=None).cut(0, length)._replace(reset=reset)
         return window.cut(0, length)
 
     def new_steps(self, tensor: Tensor | None) -> Tensor | None:
-        """The last timesteps of a tensor `(batch, time, ...)`: those with targets."""
+        """The last timesteps of a tensor `(batch, time, ...)`, those with targets."""
         if tensor is None or self.targets is None:
             return tensor
         known, length = tensor.shape[1], self.target_length
@@ -152,15 +152,15 @@ class Batch(NamedTuple):
         timed_targets: bool = True,
         at_front: bool = False,
     ) -> Batch:
-        """The window with padding, which is not valid and weighs nothing.
+        """The window with padding, which is not valid and has weight 0.
 
         Args:
-            length: Timesteps that it then has, an integer or a scalar tensor.
-            new: Timesteps that its targets then have. Default: as many more as the
-                inputs get.
-            rows: Rows that it then has. Default: its own.
-            timed_targets: False where the targets belong to the whole sequence.
-            at_front: Whether padding comes before the timesteps and not after them.
+            length: Padded number of timesteps, an integer or a scalar tensor.
+            new: Padded number of timesteps of the targets. Default (`None`): targets
+                get as much padding as inputs.
+            rows: Padded number of rows. Default (`None`): unchanged.
+            timed_targets: False if the targets belong to the whole sequence.
+            at_front: Whether padding comes before the timesteps instead of after them.
         """
         first, targets = self.inputs[0], self.targets or []
         of_rows = None if rows is None else (rows - self.rows, rows)
@@ -228,7 +228,7 @@ def cut_time(
 
 
 class _Padding(NamedTuple):
-    """What an axis of time gets: how much, how long it then is, and where."""
+    """Padding of a time axis: how much, the padded length, and at which end."""
 
     missing: Any
     length: Any
@@ -263,7 +263,7 @@ def _integer(size: int | Tensor) -> int | None:
 
 
 def _with_first(flags: Tensor, first: Tensor) -> Tensor:
-    """Flags `(batch, time)` with those of the first timestep or-ed with `first`."""
+    """Flags `(batch, time)`, with `first` also flagged at the first timestep."""
     column = flags[:, :1] | first[:, None]
     joined = tf.concat([column, flags[:, 1:]], 1)
     return tf.ensure_shape(joined, flags.shape)
@@ -272,7 +272,7 @@ def _with_first(flags: Tensor, first: Tensor) -> Tensor:
 def make_batch(
     parts: Parts, inputs: Inputs, targets: Structure = None, weights: Structure = None
 ) -> Batch:
-    """A `Batch` of tensors, with the ranks and lengths of its parts checked.
+    """Makes a `Batch` of tensors and checks the ranks and lengths of its parts.
 
     Args:
         parts: `Parts` of the batch.
@@ -316,7 +316,7 @@ def make_batch(
 
 
 def tensors(tree: Structure) -> Structure:
-    """The structure with tensors for whatever can be one; `None` stays `None`."""
+    """The structure with its leaves converted to tensors; `None` stays `None`."""
     return tf.nest.map_structure(
         lambda part: None if part is None else tf.convert_to_tensor(part), tree
     )

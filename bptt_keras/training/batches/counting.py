@@ -1,4 +1,4 @@
-"""Which numbers of a batch count, and whether all of those are finite."""
+"""Which numbers of a batch count, and whether all of these are finite."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bptt_keras.types import Tensor
 
 
 def only_what_counts(batch: Batch, sequence_output: bool) -> Batch:
-    """The batch with zeros wherever nothing counts, and checks of all the rest.
+    """The batch with zeros where nothing counts, and with checks of everything else.
 
-    Inputs count at valid timesteps, targets where they weigh anything besides. What
-    does not count may hold NaN: without zeros there, 0 times NaN would spoil sums and
+    Inputs count at valid timesteps; targets count there if their weight is not 0. What
+    does not count may be NaN: without zeros there, 0 times NaN would spoil sums and
     gradients.
 
     Args:
@@ -23,8 +23,8 @@ def only_what_counts(batch: Batch, sequence_output: bool) -> Batch:
         sequence_output: Whether targets have a time axis.
 
     Returns:
-        The `Batch`, with its field `counts`. Using it fails if inputs, targets or
-        weights that count are not finite.
+        The `Batch`, with its field `counts`. Using it fails in the graph if inputs,
+        targets or weights that count are not finite.
     """
     inputs, constants = _valid_inputs(batch), list(batch.constants)
     targets, counts = batch.targets, None
@@ -62,9 +62,9 @@ def _valid_inputs(batch: Batch) -> list[Tensor]:
 def _counts(
     batch: Batch, finite: list[Tensor | None], sequence_output: bool
 ) -> list[Tensor | None]:
-    """Where metrics without weights count, a tensor an output.
+    """Where metrics without weights count, one tensor per output.
 
-    A target that weighs nothing and is not finite is missing.
+    A target with weight 0 that is not finite is missing.
     """
     valid = batch.valid
     if valid is not None and not sequence_output:
@@ -87,7 +87,7 @@ def _rank(weights: list[Tensor] | None) -> int:
 
 
 def _finite(tensor: Tensor | None, rank: int = 0) -> Tensor | None:
-    """Which numbers of its first axes are finite; `None` if all must be."""
+    """Where, along its first `rank` axes, a tensor is finite; `None`: everywhere."""
     if tensor is None or not tensor.dtype.is_floating:
         return None
     return tf.reduce_all(tf.math.is_finite(tensor), range(rank, tensor.shape.rank))

@@ -1,4 +1,4 @@
-"""Which inputs of a model are cut along time, and how all of them fit together."""
+"""Which inputs of a model are cut along time, and how the others join them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Inputs:
         return timed, [tensor for tensor, is_timed in pairs if not is_timed]
 
     def join(self, timed: Sequence[Tensor], constant: Sequence[Tensor]) -> Structure:
-        """The structure that the model takes, from what `split` returned."""
+        """The structure that the model takes, from the two lists of `split`."""
         sources = {True: iter(timed), False: iter(constant)}
         flat = [next(sources[bool(is_timed)]) for is_timed in self._timed]
         return tf.nest.pack_sequence_as(self._structure, flat)

@@ -1,4 +1,4 @@
-"""What `x` may hold beside the inputs: flags, lengths, masks and keys."""
+"""What `x` may contain besides the inputs: flags, lengths, masks and keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEYS = ("inputs", "reset", "position", "lengths", "mask", "key")
 
 
 class Parts(NamedTuple):
-    """What `x` holds, as the user gave it; `None` where it is absent."""
+    """The entries of `x` as the user passed them; `None` if absent."""
 
     inputs: Any
     reset: Any = None
@@ -24,29 +24,29 @@ class Parts(NamedTuple):
 
     @property
     def continues(self) -> bool:
-        """Whether its rows continue those of the batch before."""
+        """Whether its rows continue those of the previous batch."""
         return self.reset is not None or self.key is not None
 
 
 def split_inputs(x: Any) -> Parts:
-    """Takes `{"inputs": x, "reset": r, ...}` apart.
+    """Splits `{"inputs": x, "reset": r, ...}` into its parts.
 
     Args:
-        x: Anything that `fit` accepts as `x`. A dict with the key `"inputs"` and no
-            others than the fields of `Parts` is taken apart; anything else is the
-            model's input as it is.
+        x: Anything that `fit` accepts as `x`. A dict with the key `"inputs"` and
+            otherwise only fields of `Parts` is split; anything else is the model's
+            input itself.
 
     Returns:
         `Parts`.
 
     Raises:
         ValueError: If `x` has `"reset"`, `"position"` or `"lengths"`, but no
-            `"inputs"`, or unknown keys beside them; or both `"lengths"` and `"mask"`.
+            `"inputs"` or also unknown keys; or both `"lengths"` and `"mask"`.
     """
     if not isinstance(x, dict) or not set(x) & set(_KEYS):
         return Parts(x)
     if "inputs" not in x or set(x) - set(_KEYS):
-        # Inputs of the model may well be called "inputs", "mask" or "key".
+        # A model's own inputs may be called "inputs", "mask" or "key".
         if not {"reset", "position", "lengths"} & set(x):
             return Parts(x)
         raise ValueError(
@@ -64,14 +64,14 @@ def split_inputs(x: Any) -> Parts:
 
 
 def check_flags(parts: Parts, first: Any) -> None:
-    """Raises if a part beside the inputs has other rows or timesteps than they have.
+    """Raises if a part differs from the inputs in its rows or timesteps.
 
     Args:
         parts: `Parts`.
         first: Tensor `(batch, time, ...)`, one of the inputs.
 
     Raises:
-        ValueError: Names the part and both shapes.
+        ValueError: If so; names the part and both shapes.
     """
     grids = {
         "reset": ((1, 2), "(batch,) or (batch, time)"),
@@ -121,7 +121,7 @@ def valid_steps(parts: Parts, first: Tensor) -> Tensor | None:
 
 
 def keys_as_integers(key: Any) -> Tensor | None:
-    """Keys as integers, which a variable holds on any device.
+    """Keys as integers, which a variable can hold on any device.
 
     Args:
         key: Integers or strings, or `None`.

@@ -1,4 +1,4 @@
-"""Whether all that a batch holds has its rows and timesteps."""
+"""Checks that everything in a batch has the same rows and timesteps."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from bptt_keras.training.batches.batch import Batch
 
 
 def require_same_sizes(batch: Batch, sequence_output: bool) -> Batch:
-    """The batch, with checks in the graph where tracing did not know its sizes.
+    """The batch, with checks in the graph for sizes that are unknown while tracing.
 
     Args:
         batch: A `Batch` from `fit_targets`, or one without targets.
         sequence_output: Whether targets have a time axis.
 
     Returns:
-        The same batch; using it fails if targets, weights or flags have another
-        number of rows or timesteps than the inputs.
+        The same batch; using it fails if targets, weights or flags differ from the
+        inputs in their number of rows or timesteps.
     """
     first = batch.inputs[0]
     parts = {
@@ -46,7 +46,7 @@ def require_same_sizes(batch: Batch, sequence_output: bool) -> Batch:
     if not found:
         return batch
     with tf.control_dependencies(found):
-        # What is made of the parts is made from the sizes of the inputs.
+        # Inputs too: what is derived from the batch takes its sizes from them.
         return batch._replace(
             inputs=tf.nest.map_structure(tf.identity, batch.inputs),
             **{

@@ -1,4 +1,4 @@
-"""Targets and weights of a batch, fitted to the model's outputs one by one."""
+"""Targets and weights of a batch, matched with the model's outputs."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ def fit_targets(
     names: Sequence[str] | None,
     partial: Sequence[int] | None,
 ) -> Batch:
-    """The batch with a flat list of targets and one of weights, an entry an output.
+    """The batch with flat lists of targets and of weights, one entry per output.
 
     Args:
-        batch: A `Batch` with targets, and perhaps weights, as the user gave them.
+        batch: A `Batch` with targets, and perhaps weights, as the user passed them.
         traits: `state.ModelTraits` of the model.
-        names: Names of the outputs, flat, or `None` where they have none.
-        partial: Indices of the outputs that have a loss, or `None` where all have:
-            targets that are fewer and have no names are meant for them.
+        names: Names of the outputs, flat, or `None` if they have none.
+        partial: Indices of the outputs that have a loss, or `None` if all have one. If
+            there are fewer targets than outputs, and without names, they belong to
+            these.
 
     Returns:
-        The `Batch`. `targets` has `None` for an output without one, and targets
-        `(batch, time)` of outputs `(batch, time, 1)` got their last axis. `weights` is
-        `None` or such a list.
+        The `Batch`. `targets` has `None` for an output without targets; targets
+        `(batch, time)` for outputs `(batch, time, 1)` have gained a last axis.
+        `weights` is `None` or such a list.
 
     Raises:
-        ValueError: If structure, length or width don't fit; names the shapes.
+        ValueError: If structure, length or width do not fit; names the shapes.
     """
     outputs = traits.outputs
     targets = _by_output("y", batch.targets, outputs, names, partial)
@@ -56,7 +57,7 @@ def _by_output(
     names: Sequence[str] | None,
     partial: Sequence[int] | None,
 ) -> list[Any]:
-    """What the user gave, flat, one entry an output; `None` where there is none."""
+    """What the user passed, flat, one entry per output; `None` where there is none."""
     wanted = tf.nest.flatten(outputs)
     keys = _keys(given, outputs, names)
     if keys is not None:
@@ -86,7 +87,7 @@ def _by_output(
 def _keys(
     given: Structure, outputs: Structure, names: Sequence[str] | None
 ) -> Sequence[str] | None:
-    """By which keys a dict names the outputs, in flat order; `None`: it does not."""
+    """The keys by which a dict names the outputs, in flat order, or `None`."""
     if not isinstance(given, dict):
         return None
     if isinstance(outputs, dict):
@@ -134,18 +135,18 @@ def _check_shapes(
 
 
 def spread_weights(batch: Batch, sequence_output: bool) -> Batch:
-    """The batch with weights by timestep: `(batch,)` becomes `(batch, time)`.
+    """The batch with weights per timestep: `(batch,)` becomes `(batch, time)`.
 
     Args:
         batch: A `Batch` from `fit_targets`; its weights are `(batch,)`, `(batch, 1)`
             or `(batch, time)`.
-        sequence_output: False leaves one weight for each row, `(batch,)`.
+        sequence_output: False: one weight per row, `(batch,)`.
 
     Returns:
-        The `Batch`; steps that are not valid, and rows without any that is, weigh 0.
+        The `Batch`; invalid timesteps, and rows without a valid one, have weight 0.
 
     Raises:
-        ValueError: If the weights have another shape.
+        ValueError: If the weights have a different shape.
     """
     if batch.valid is None:
         valid = None
@@ -176,7 +177,7 @@ def spread_weights(batch: Batch, sequence_output: bool) -> Batch:
         else:
             weights = tf.reshape(weights, [-1])
         if valid is not None:
-            # What is not valid may weigh NaN.
+            # The weight of an invalid timestep may be NaN.
             weights = tf.where(valid, weights, tf.zeros_like(weights))
         weights.set_shape(first.shape[: len(weights.shape)])
         return weights

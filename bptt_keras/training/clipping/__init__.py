@@ -2,14 +2,14 @@
 
 | rule | bound |
 |---|---|
-| `GlobalNorm` | of the norm of all gradients together |
-| `VariableNorm` | of the norm of each variable's gradient |
-| `Value` | of each number |
-| `AGC` | of each unit's norm, in proportion to its weights |
-| `AutoClip` | a percentile of the norms that were seen |
-| `ZClip` | so many standard deviations above the norms before |
+| `GlobalNorm` | on the norm of all gradients together |
+| `VariableNorm` | on the norm of each variable's gradient |
+| `Value` | on each element |
+| `AGC` | on each unit's norm, in proportion to its weights |
+| `AutoClip` | a percentile of the norms seen so far |
+| `ZClip` | a number of standard deviations above the previous norms |
 
-`ClippedOptimizer` applies them before any Keras optimizer, and leaves out updates whose
+`ClippedOptimizer` applies them before any Keras optimizer and skips updates whose
 gradient is not finite.
 """
 

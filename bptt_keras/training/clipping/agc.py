@@ -25,15 +25,15 @@ class AGC(Clipping):
 
     Args:
         clip_factor: Largest ratio of the norms, a number > 0. Default: 0.01.
-        eps: Least norm that weights count with, a number > 0, so that zeros can be
-            left. Default: 1e-3.
-        exclude: Parts of the paths of variables that are left as they are, a string or
-            a sequence of strings. The paper leaves the last layer out. Default: none.
+        eps: Lower bound on the norm of the weights, a number > 0, so that weights can
+            move away from zero. Default: 1e-3.
+        exclude: Substrings of the paths of variables that are not clipped, a string or
+            a sequence of strings. The paper excludes the last layer. Default: none.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
-        ValueError: If one is out of its bounds, or a part of `exclude` is in no
-            path (when the optimizer is built).
+        TypeError: If an argument has the wrong type.
+        ValueError: If one is out of range, or an entry of `exclude` occurs in no path
+            (when the optimizer is built).
 
     Example:
         import keras, bptt_keras as bk
@@ -62,7 +62,7 @@ class AGC(Clipping):
         self.exclude = parts
 
     def build(self, variables: Sequence[Any], add_variable: Callable[..., Any]) -> None:
-        """Checks that what is left out exists."""
+        """Checks that the excluded variables exist."""
         paths = [_path(variable) for variable in variables]
         for part in self.exclude:
             if not any(part in path for path in paths):

@@ -1,4 +1,4 @@
-"""Clipping at a percentile of the norms that were seen."""
+"""Clipping at a percentile of the norms seen so far."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class AutoClip(Clipping):
         bound = the p-th percentile of ||g_1||, ..., ||g_t||
         g_t <- g_t * bound / ||g_t||     if ||g_t|| > bound
 
-    Norms are those before clipping, the present one included, so that the first update
-    is not clipped; between two of them the percentile is interpolated linearly. With
-    the paper's 10 nine updates in ten are clipped: steps have nearly all the same
-    length, as with normalised gradients.
+    Norms are those before clipping, including the current one, so the first update is
+    not clipped; percentiles are interpolated linearly between norms. With the paper's
+    value, 10, nine updates in ten are clipped: nearly all steps have the same length,
+    as with normalised gradients.
 
     Args:
         percentile: From 0 to 100. Default: 10.
-        history: Norms that are remembered, the latest ones, an integer >= 1. The paper
+        history: Number of latest norms that are remembered, an integer >= 1. The paper
             keeps all. Default: 1000.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
-        ValueError: If one is out of its bounds.
+        TypeError: If an argument has the wrong type.
+        ValueError: If one is out of range.
 
     Example:
         import keras, bptt_keras as bk
@@ -48,7 +48,7 @@ class AutoClip(Clipping):
         self.history = whole("history", history, least=1, unit="norms")
 
     def build(self, variables: Sequence[Any], add_variable: Callable[..., Any]) -> None:
-        """Makes the history."""
+        """Creates the history."""
         self._norms = add_variable("norms", (self.history,))
         self._count = add_variable("count", dtype="int64")
 
@@ -73,8 +73,8 @@ class AutoClip(Clipping):
         rank = tf.cast(seen - 1, tf.float32) * (self.percentile / 100)
         low = tf.cast(tf.floor(rank), tf.int64)
         high = tf.minimum(low + 1, seen - 1)
-        part = rank - tf.floor(rank)
-        return (1 - part) * tf.gather(ordered, low) + part * tf.gather(ordered, high)
+        above = rank - tf.floor(rank)
+        return (1 - above) * tf.gather(ordered, low) + above * tf.gather(ordered, high)
 
     def get_config(self) -> dict[str, Any]:
         """Arguments of the constructor."""

@@ -1,4 +1,4 @@
-"""What every rule that bounds gradients has."""
+"""The base class of rules that bound gradients, and what they share."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Clipping:
     """
 
     def build(self, variables: Sequence[Any], add_variable: Callable[..., Any]) -> None:
-        """Makes what the rule remembers; it is saved with the optimizer.
+        """Creates what the rule remembers, which is saved with the optimizer.
 
         Args:
             variables: List of the model's trainable variables.
-            add_variable: Function `(name, shape=(), dtype="float32") -> variable`,
-                zeros at first.
+            add_variable: Function `(name, shape=(), dtype="float32") -> variable` that
+                creates a variable of zeros.
         """
 
     def clip(
@@ -81,6 +81,6 @@ def scale_to(
     gradients: Sequence[Tensor], norm: Tensor, bound: float | Tensor
 ) -> list[Tensor]:
     """The gradients times `bound / norm` where `norm` exceeds the bound."""
-    # Where it does not, the factor is 1 exactly.
+    # Where it does not, the factor is exactly 1.
     factor = bound / tf.maximum(norm, bound)
     return [g * tf.cast(factor, g.dtype) for g in gradients]

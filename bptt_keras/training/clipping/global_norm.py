@@ -16,14 +16,14 @@ class GlobalNorm(Clipping):
 
         g <- g * max_norm / ||g||     if ||g|| > max_norm
 
-    The direction of the step stays. It is what `global_clipnorm` of Keras' optimizers
-    does.
+    The direction of the step is kept. This is what `global_clipnorm` of Keras'
+    optimizers does.
 
     Args:
         max_norm: Number > 0.
 
     Raises:
-        TypeError: If `max_norm` is no number.
+        TypeError: If `max_norm` is not a number.
         ValueError: If it is not above 0.
 
     Example:

@@ -1,4 +1,4 @@
-"""`ClippedOptimizer`: a Keras optimizer behind rules that bound its gradients."""
+"""`ClippedOptimizer`: a Keras optimizer with rules that bound its gradients."""
 
 from __future__ import annotations
 
@@ -15,50 +15,51 @@ from bptt_keras.training.clipping.value import Value
 from bptt_keras.training.clipping.variable_norm import VariableNorm
 from bptt_keras.types import Tensor
 
-# Rounding alone makes a norm that was scaled by 1 differ by less.
+# A norm that was scaled by 1 differs by less than this, through rounding.
 _ROUNDING = 1e-5
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class ClippedOptimizer(keras.optimizers.Optimizer):
-    """Bounds gradients by rules, and leaves out those that are not finite.
+    """Bounds gradients by rules, and skips updates that are not finite.
 
         g <- rule_n(... rule_1(g))              if ||g|| is finite
         weights <- inner_optimizer(weights, g)
         nothing changes                         otherwise
 
-    It takes the place of its inner optimizer everywhere: in `compile` of any Keras
-    model, in `TruncatedBPTT`, in a training loop of one's own. What the rules remember
-    is saved with the optimizer. Clipping of the inner optimizer's own, such as
-    `clipnorm`, comes after the rules.
+    It can replace its inner optimizer anywhere: in `compile` of any Keras model, in
+    `TruncatedBPTT` or in a custom training loop. What the rules remember is saved with
+    the optimizer. The inner optimizer's own clipping, such as `clipnorm`, comes after
+    the rules.
 
-    In `TruncatedBPTT` a window whose gradient is not finite also has its rows looked
-    at: those whose state is not finite start afresh, the others go on.
+    With `skip_nonfinite`, `TruncatedBPTT` also resets the rows whose state is not
+    finite after a window; the others continue.
 
     Args:
         inner_optimizer: `keras.optimizers.Optimizer`.
-        clipping: A `Clipping` rule, a sequence of them that are applied in order, or
-            `None` (default): none.
-        skip_nonfinite: `True` (default): an update whose gradient is not finite is left
-            out. `False`: it is applied, as Keras does, past all rules.
-        stop_after: Updates in a row that are left out before a `fit` ends: an integer
-            >= 1 (default: 10), or `None`: never. `TruncatedBPTT.fit` ends by itself;
-            with another model pass `bptt_keras.callbacks.StopOnSkipped()` to `fit`.
+        clipping: A `Clipping` rule, a sequence of rules that are applied in order, or
+            `None` (default): no rule.
+        skip_nonfinite: `True` (default): skip updates whose gradient is not finite.
+            `False`: apply them, as Keras does.
+        stop_after: Number of skipped updates in a row after which `fit` ends: an
+            integer >= 1 (default: 10), or `None`: never. `TruncatedBPTT.fit` does this
+            itself; for other models pass `bptt_keras.callbacks.StopOnSkipped()` to
+            `fit`.
         name: As for every Keras optimizer.
 
     Attributes:
         updates: Number of updates that were applied.
-        clipped_updates: How many of them a rule, or the inner optimizer's own
-            clipping, has shortened.
-        skipped: Number of updates that were left out.
-        skipped_in_a_row: Those since the last one that was applied.
+        clipped_updates: How many of them were shortened by a rule or by the inner
+            optimizer's own clipping.
+        skipped: Number of updates that were skipped.
+        skipped_in_a_row: Number of skipped updates since the last one applied.
         norm: Global norm of the latest gradient that was applied, before clipping.
         clipped_norm: The same after clipping.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
+        TypeError: If an argument has the wrong type.
         ValueError: If `stop_after` is below 1, a rule is given twice, or the inner
-            optimizer scales its gradients or clips by such rules itself.
+            optimizer scales its gradients or is a `ClippedOptimizer` itself.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -92,7 +93,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             )
         if stop_after is not None:
             stop_after = whole("stop_after", stop_after, unit="updates")
-        # Like Keras' own wrapper, it has a learning rate that nobody reads.
+        # As in Keras' own wrapper, this learning rate is never used.
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = inner_optimizer
         self.clipping = tuple(rules)
@@ -100,7 +101,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         self.stop_after = stop_after if skip_nonfinite else None
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Makes what the rules remember, the counters, and the inner optimizer's state.
+        """Creates the variables of rules, counters and the inner optimizer.
 
         Args:
             variables: List of the model's trainable variables.
@@ -130,8 +131,8 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         """Clips the gradients and lets the inner optimizer apply them.
 
         Args:
-            grads: List of gradients, `None` where there is none. Those of embeddings
-                are made dense.
+            grads: List of gradients, `None` where there is none. Sparse gradients of
+                embeddings are made dense.
             trainable_variables: List of the variables that they belong to. Default
                 (`None`): those that the optimizer was built with.
         """
@@ -152,7 +153,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             if gradient is not None
         ]
         if not pairs:
-            # Keras says what it thinks of that.
+            # Keras warns or raises.
             self.inner_optimizer.apply(grads, variables)
             return
         grads, variables = (list(part) for part in zip(*pairs, strict=True))
@@ -185,13 +186,13 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         self.skipped_in_a_row.assign(0)
 
     def count_skipped(self) -> None:
-        """Counts an update that is left out because its gradient is not finite."""
+        """Counts an update that is skipped because its gradient is not finite."""
         self.skipped.assign_add(1)
         self.skipped_in_a_row.assign_add(1)
 
     @property
     def variables(self) -> list[Any]:
-        """Own variables and those of the inner optimizer."""
+        """The optimizer's own variables and those of the inner optimizer."""
         return super().variables + self.inner_optimizer.variables
 
     @property
@@ -205,7 +206,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
 
     @property
     def iterations(self) -> Any:
-        """The inner optimizer's updates; those that were left out do not count."""
+        """The inner optimizer's number of updates, without those that were skipped."""
         return self.inner_optimizer.iterations
 
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
@@ -266,21 +267,21 @@ def find_clipped(optimizer: Any) -> ClippedOptimizer | None:
 
 
 def innermost(optimizer: Any) -> Any:
-    """The optimizer within all wrappers."""
+    """The optimizer inside all wrappers."""
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     return optimizer
 
 
 def own_clipping(optimizer: Any) -> str | None:
-    """Name of the argument by which a Keras optimizer clips by itself, or `None`."""
+    """Name of the argument that makes a Keras optimizer clip by itself, or `None`."""
     names = ("clipnorm", "clipvalue", "global_clipnorm")
     given = (name for name in names if getattr(optimizer, name, None) is not None)
     return next(given, None)
 
 
 def clipped_norm(optimizer: Any, gradients: Sequence[Tensor], norm: Tensor) -> Tensor:
-    """Global norm of gradients after the clipping of a Keras optimizer's own.
+    """Global norm of gradients after a Keras optimizer's own clipping.
 
     Args:
         optimizer: Keras optimizer without a wrapper.

@@ -13,16 +13,15 @@ from bptt_keras.training.clipping.optimizer import find_clipped
 class StopOnSkipped(keras.callbacks.Callback):
     """Ends a `fit` after too many updates in a row without a finite gradient.
 
-    How many are too many is `stop_after` of the model's `ClippedOptimizer`. It is
-    looked at after each batch. `TruncatedBPTT.fit` has this callback by itself.
+    The limit is `stop_after` of the model's `ClippedOptimizer`, which is checked after
+    each batch. `TruncatedBPTT.fit` adds this callback itself.
 
     Raises:
-        ValueError: If the model's optimizer is no `ClippedOptimizer` with
+        ValueError: If the model's optimizer is not a `ClippedOptimizer` with
             `skip_nonfinite` and `stop_after` (when training begins).
 
     Example:
         import warnings
-    from typing import Any
         import keras, numpy as np, bptt_keras as bk
 
         model = keras.Sequential([keras.layers.Dense(1)])
@@ -47,7 +46,7 @@ class StopOnSkipped(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        """Ends training if it is time."""
+        """Ends training if the limit is reached."""
         optimizer: Any = self._optimizer
         if not optimizer.built or self.model.stop_training:
             return

@@ -1,4 +1,4 @@
-"""Clipping of each number of a gradient."""
+"""Clipping of each element of a gradient."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from bptt_keras.types import Tensor
 
 @register
 class Value(Clipping):
-    """Bounds each number of the gradients.
+    """Bounds each element of the gradients.
 
         g <- max(-bound, min(bound, g))     for each element
 
-    The direction of the step changes. It is what `clipvalue` of Keras' optimizers
+    The direction of the step changes. This is what `clipvalue` of Keras' optimizers
     does.
 
     Args:
         bound: Number > 0.
 
     Raises:
-        TypeError: If `bound` is no number.
+        TypeError: If `bound` is not a number.
         ValueError: If it is not above 0.
 
     Example:

@@ -12,19 +12,19 @@ from bptt_keras.types import Tensor
 
 @register
 class VariableNorm(Clipping):
-    """Bounds the norm of the gradient of each variable on its own.
+    """Bounds the norm of each variable's gradient separately.
 
         g_v <- g_v * max_norm / ||g_v||     if ||g_v|| > max_norm,  for each variable v
 
-    A single variable that explodes does not shorten the steps of the others, so the
-    direction of the step as a whole changes. It is what `clipnorm` of Keras'
-    optimizers does.
+    A single exploding variable does not shorten the steps of the others, so the
+    direction of the whole step changes. This is what `clipnorm` of Keras' optimizers
+    does.
 
     Args:
         max_norm: Number > 0.
 
     Raises:
-        TypeError: If `max_norm` is no number.
+        TypeError: If `max_norm` is not a number.
         ValueError: If it is not above 0.
 
     Example:
@@ -34,7 +34,7 @@ class VariableNorm(Clipping):
         optimizer = bk.clipping.ClippedOptimizer(keras.optimizers.Adam(), rule)
 
     Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural
-    networks" (2013), there for all variables together.
+    networks" (2013), where all variables are clipped together.
     """
 
     def __init__(self, max_norm: float):

@@ -1,4 +1,4 @@
-"""Clipping of norms that stand out from those before."""
+"""Clipping of norms that stand out from the previous ones."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from bptt_keras.types import Tensor
 
 @register
 class ZClip(Clipping):
-    """Bounds the norm of a gradient that stands out from those before it.
+    """Bounds the norm of a gradient that stands out from the previous ones.
 
         z = (||g|| - mu) / (sigma + eps)
         bound = mu + threshold^2 / z * sigma
         g <- g * bound / ||g||     if z > threshold
 
     `mu` and `sigma^2` are moving averages of the norm and of its squared distance from
-    `mu`. They start as mean and variance of the first `warmup` norms, while nothing is
-    clipped, and then take in the norms after clipping, so that a spike hardly moves
-    them:
+    `mu`. They start as the mean and variance of the first `warmup` norms, during which
+    nothing is clipped. Afterwards they average the norms after clipping, so that a
+    spike hardly moves them:
 
         mu <- momentum * mu + (1 - momentum) * n
         sigma^2 <- momentum * sigma^2 + (1 - momentum) * (n - mu)^2
 
     Args:
         threshold: Standard deviations from the mean, a number > 0. Default: 2.5.
-        momentum: From 0 up to, not including, 1. Default: 0.97.
+        momentum: At least 0 and below 1. Default: 0.97.
         warmup: Updates before the first that may be clipped, an integer >= 1.
             Default: 25.
-        max_norm: Bound of the norm that always holds, in the warm-up as well, a number
+        max_norm: Bound on the norm that always applies, even during warm-up, a number
             > 0, or `None` (default).
         eps: Number > 0. Default: 1e-6.
 
     Raises:
-        TypeError: If an argument is of the wrong type.
-        ValueError: If one is out of its bounds.
+        TypeError: If an argument has the wrong type.
+        ValueError: If one is out of range.
 
     Example:
         import keras, bptt_keras as bk
@@ -68,7 +68,7 @@ class ZClip(Clipping):
         self.eps = real("eps", eps, above=0)
 
     def build(self, variables: Sequence[Any], add_variable: Callable[..., Any]) -> None:
-        """Makes the averages."""
+        """Creates the averages."""
         self._count = add_variable("count", dtype="int64")
         self._mean = add_variable("mean")
         self._variance = add_variable("variance")
@@ -96,7 +96,7 @@ class ZClip(Clipping):
     def _remember(
         self, norm: Tensor, count: Tensor, mean: Tensor, variance: Tensor
     ) -> None:
-        # In the warm-up: mean and variance of all norms so far, one by one.
+        # During warm-up: running mean and variance of all norms so far.
         share = 1 / tf.cast(count + 1, tf.float32)
         first_mean = mean + share * (norm - mean)
         first_variance = (1 - share) * (variance + share * (norm - mean) ** 2)

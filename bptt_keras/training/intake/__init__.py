@@ -1,4 +1,4 @@
-"""What users pass as data: read, checked, and made into what Keras takes.
+"""What users pass as data: read, checked and converted to what Keras takes.
 
-`calls` does all of it for one call of the trainer; the other modules are its parts.
+`calls` does all of this for one call of the trainer, using the other modules.
 """

@@ -1,4 +1,4 @@
-"""What one call of `fit` or `evaluate` passes, as Keras gets it."""
+"""The data of one call of `fit` or `evaluate`, as passed on to Keras."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def for_fit(
         steps_per_epoch: As for `fit`; only checked.
 
     Returns:
-        `FitData`. Sequences draw their order themselves.
+        `FitData`. Sequences are shuffled by `RaggedBatches`, not by Keras.
 
     Raises:
         TypeError: If something is not made of numbers.

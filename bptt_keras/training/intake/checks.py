@@ -1,4 +1,4 @@
-"""Whether data can be trained, evaluated or predicted on, before anything runs."""
+"""Checks, before anything runs, that data suit training, evaluation or prediction."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def check_data(
         x: As for `fit`.
         y: As for `fit`.
         sample_weight: As for `fit`.
-        shuffle: As for `fit`; `None` where the user said nothing.
+        shuffle: As for `fit`; `None` if the user did not pass it.
 
     Raises:
         TypeError: If something does not consist of numbers.
         ValueError: For shapes that do not fit the model or one another, NaN or infinity
             in `x`, `y` or weights where they count, ids outside an embedding's
-            vocabulary, or rows whose order matters that would be shuffled.
+            vocabulary, or shuffling of rows whose order matters.
     """
     if isinstance(x, tf.data.Dataset):
         check_order(x)
@@ -73,16 +73,16 @@ def check_data(
 def check_beside_sequences(
     expected: Expected, y: Any, sample_weight: Any, lengths: Sequence[int]
 ) -> None:
-    """Raises if arrays beside sequences would need to know their lengths.
+    """Raises if targets or weights of sequences have to be lists, and are not.
 
     Args:
         expected: What the data must fit.
-        y: Targets beside a list of sequences.
-        sample_weight: Weights beside them.
+        y: Targets of a list of sequences.
+        sample_weight: Their weights.
         lengths: Timesteps of the sequences, which differ.
 
     Raises:
-        ValueError: If targets or weights of each timestep are one array.
+        ValueError: If targets or weights for each timestep are one array.
     """
     if not expected.answers_at_each_step:
         return
@@ -109,7 +109,7 @@ def check_fit(
     class_weight: Any = None,
     steps_per_epoch: int | None = None,
 ) -> None:
-    """Raises if arguments of `fit` contradict what the data are.
+    """Raises if arguments of `fit` do not suit the data.
 
     Args:
         expected: What the data must fit.
@@ -122,7 +122,7 @@ def check_fit(
         ValueError: For `class_weight` with targets that have a time axis, or
             `steps_per_epoch` with arrays whose rows continue one another.
     """
-    # Keras fails on such targets before a batch knows what they are.
+    # Keras would fail on such targets before a batch could tell what they are.
     timed = expected.answers_at_each_step
     if class_weight is not None and (timed or len(getattr(y, "shape", ())) > 2):
         raise ValueError(

@@ -22,7 +22,7 @@ def from_containers(value: Any) -> Any:
 
     Returns:
         The same structure of NumPy arrays and tensors. Numbers and lists of numbers
-        stay what they are.
+        are left unchanged.
 
     Raises:
         ValueError: If a masked array masks anything.
@@ -30,14 +30,15 @@ def from_containers(value: Any) -> Any:
     return _mapped(_array, value)
 
 
-def as_arrays(value: Any, *, parts: int = 1, rows: int | None = None) -> Any:
+def as_arrays(value: Any, *, count: int = 1, rows: int | None = None) -> Any:
     """The value with arrays for lists of numbers, too.
 
     Args:
         value: From `from_containers`: the inputs, targets or weights of a model.
-        parts: Number of arrays that the model has there. A list of so many holds them.
-        rows: Rows of the data, where they are known. A list of so many arrays or lists
-            is one array, if the model has one there.
+        count: Number of arrays that the model expects. A list of that length holds
+            one array each.
+        rows: Rows of the data, if known. If the model expects one array, a list of
+            that length holds its rows.
 
     Returns:
         The structure of arrays that Keras takes.
@@ -46,9 +47,9 @@ def as_arrays(value: Any, *, parts: int = 1, rows: int | None = None) -> Any:
         return {key: as_arrays(part, rows=rows) for key, part in value.items()}
     if not isinstance(value, list | tuple):
         return value
-    if parts > 1 and len(value) == parts:
+    if count > 1 and len(value) == count:
         return type(value)([as_arrays(part, rows=rows) for part in value])
-    if is_table(value) or (parts == 1 and len(value) == rows and rows > 1):
+    if is_table(value) or (count == 1 and len(value) == rows and rows > 1):
         return _joined(value)
     return value
 
@@ -57,7 +58,7 @@ def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _mapped(function, part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        # A long list of numbers is not walked through.
+        # Avoid walking through a long list of numbers.
         if is_table(value):
             return value
         parts = [_mapped(function, part) for part in value]
@@ -75,7 +76,7 @@ def _array(value: Any) -> Any:
         )
     if isinstance(value, tf.Variable):
         return tf.convert_to_tensor(value)
-    # An array has a dimension; a NumPy number is none.
+    # An array has at least one axis; a NumPy scalar is not an array.
     if isinstance(value, _TENSORS) or not hasattr(value, "__array__"):
         return value
     array = value if type(value) is np.memmap else np.asarray(value)
@@ -85,7 +86,7 @@ def _array(value: Any) -> Any:
 
 
 def _of_objects(array: np.ndarray) -> np.ndarray:
-    """An array of numbers, if the objects are numbers, else the array as it was."""
+    """An array of numbers if the objects are numbers, else the array as it was."""
     if array.ndim == 1 and any(hasattr(item, "__len__") for item in array):
         return array
     found = np.asarray(array.tolist())
@@ -93,7 +94,7 @@ def _of_objects(array: np.ndarray) -> np.ndarray:
 
 
 def _joined(value: list[Any] | tuple[Any, ...]) -> Any:
-    """One array of nested lists or of arrays, or the value where they differ."""
+    """One array from nested lists or arrays, or the value itself if shapes differ."""
     try:
         array = np.asarray(value)
     except ValueError:

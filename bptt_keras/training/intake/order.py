@@ -17,15 +17,15 @@ BATCH_SIZE = 32  # Keras' own default
 
 
 def rows_of_batches(x: Any, batch_size: int | None) -> list[int]:
-    """Numbers of rows of the batches that Keras makes of data.
+    """Numbers of rows of the batches that Keras makes from data.
 
     Args:
         x: As for `fit`.
         batch_size: As for `fit`, or `None`: all rows.
 
     Returns:
-        List of integers: of full batches, and of a smaller last one; empty where the
-        data come in batches.
+        List of integers: rows of full batches, then of a smaller last one if there is
+        one; empty if the data already come in batches.
     """
     if isinstance(x, IN_BATCHES):
         return []
@@ -35,11 +35,11 @@ def rows_of_batches(x: Any, batch_size: int | None) -> list[int]:
 
 
 def order_is_fixed(x: Any) -> bool:
-    """Whether the order of data must be kept, or is up to the data themselves.
+    """Whether the order of data must be kept, or is decided by the data themselves.
 
-    Rows continue one another where there is `reset`, `key` or `position`: in the
-    arrays, or in the first batch of a `PyDataset`. Datasets, generators and
-    `RaggedBatches` see to their order themselves.
+    Rows continue one another if there is `reset`, `key` or `position`: in the arrays,
+    or in the first batch of a `PyDataset`. Datasets, generators and `RaggedBatches`
+    decide on their order themselves.
 
     Args:
         x: As for `fit`.

@@ -1,4 +1,4 @@
-"""Input pipelines that end at once."""
+"""Input pipelines that end without delay."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import tensorflow as tf
 
 
 class PromptStrategy:
-    """A distribution strategy whose data have an iterator that ends at once.
+    """A distribution strategy whose data iterators end without delay.
 
-    The thread by which `tf.data` tunes a pipeline waits 10 ms, 20 ms, 40 ms and so on,
-    up to a minute, and misses at times that its iterator is gone (TensorFlow 2.21):
-    then the iterator's end, which is the end of `fit`, takes as long as the rest of the
-    wait, up to as long again as all before. Without tuning, parallel parts of a
-    pipeline take as many threads as there are cores.
+    The thread in which `tf.data` tunes a pipeline waits 10 ms, 20 ms, 40 ms and so on,
+    up to a minute, and sometimes misses that its iterator is gone (TensorFlow 2.21).
+    Then the end of the iterator, and so of `fit`, lasts for the rest of the wait, which
+    can be as long as everything before it. Without tuning, parallel stages of a
+    pipeline use as many threads as there are cores.
 
     Args:
-        strategy: `tf.distribute.Strategy`, which does all the rest.
-        prepared: Function from each dataset to the one that is used in its place.
+        strategy: `tf.distribute.Strategy`, which does everything else.
+        prepared: Function from each dataset to the one that is used instead.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class PromptStrategy:
     def experimental_distribute_dataset(
         self, dataset: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        """As the strategy does it, with tuning off unless the dataset asks for it."""
+        """As in the strategy, with tuning off unless the dataset's options set it."""
         if isinstance(dataset, tf.data.Dataset):
             dataset = untuned(self._prepared(dataset))
         return self._strategy.experimental_distribute_dataset(dataset, *args, **kwargs)
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The dataset without `tf.data`'s tuning, unless its options say something."""
+    """The dataset without `tf.data`'s tuning, unless its options set that."""
     if dataset.options().autotune.enabled is not None:
         return dataset
     options = tf.data.Options()

@@ -1,4 +1,4 @@
-"""Ragged batches of a dataset as padded ones, with the lengths of their rows."""
+"""Pads the ragged batches of a dataset and adds the lengths of their rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bptt_keras.types import Structure, Tensor
 
 
 def holds_ragged(data: Structure) -> bool:
-    """Whether data hold a ragged tensor, or the specification of one."""
+    """Whether data contain a ragged tensor, or the specification of one."""
     return any(_is_ragged(leaf) for leaf in _leaves(data))
 
 
@@ -25,7 +25,8 @@ def pad_dataset(
 ) -> tf.data.Dataset:
     """The dataset with padded tensors and `lengths` for ragged tensors.
 
-    Number and order of the batches stay, and so do batches that have nothing ragged.
+    The number and order of the batches do not change. Datasets without ragged tensors
+    are returned as they are.
 
     Args:
         dataset: `tf.data.Dataset` of `x`, `(x,)`, `(x, y)` or `(x, y, weights)`.
@@ -46,7 +47,7 @@ def pad_dataset(
 def pad_batch(data: Any, model: keras.Model, window: int | None) -> tuple[Any, ...]:
     """A batch with padded tensors and `lengths` for ragged tensors.
 
-    With the longest row of a batch `n` it is padded to
+    If the longest row has `n` timesteps, the batch is padded to
 
         T = ceil(n / window) * window                           if n > window
         T = the first of ceil(window / 4), ceil(window / 2), window that holds n
@@ -60,12 +61,12 @@ def pad_batch(data: Any, model: keras.Model, window: int | None) -> tuple[Any, .
         window: Timesteps of a window, or `None`.
 
     Returns:
-        The same with `x` as `{"inputs": ..., "lengths": ...}`.
+        The same, with `x` as `{"inputs": ..., "lengths": ...}`.
 
     Raises:
-        ValueError: If targets are ragged and inputs are not, if there are lengths or a
-            mask beside ragged inputs, or if rows differ in length; in a graph when it
-            runs.
+        ValueError: If targets are ragged but inputs are not, if lengths or a mask come
+            with ragged inputs, or if ragged tensors differ in the lengths of their rows
+            (in a graph: when it runs).
     """
     x, *beside = data if isinstance(data, tuple) else (data,)
     parts = split_inputs(x)
@@ -117,7 +118,7 @@ def pad_batch(data: Any, model: keras.Model, window: int | None) -> tuple[Any, .
 def _dense(ragged: tf.RaggedTensor, steps: Tensor, name: str) -> Tensor:
     inner = ragged.values
     if isinstance(inner, tf.RaggedTensor):
-        # `tf.ragged.constant` makes every axis ragged unless it is told otherwise.
+        # `tf.ragged.constant` makes every axis ragged by default.
         uniform = inner.to_tensor()
         same = tf.equal(tf.size(uniform), tf.size(inner.flat_values))
         message = (
@@ -136,7 +137,7 @@ def _padded_length(longest: Tensor, window: int | None) -> Tensor:
     if window is None:
         return longest
     whole = -(-longest // window) * window
-    short = [max(-(-window // part), 1) for part in (4, 2, 1)]
+    short = [max(-(-window // divisor), 1) for divisor in (4, 2, 1)]
     for steps in reversed(short):
         whole = tf.where(longest <= steps, tf.cast(steps, whole.dtype), whole)
     return whole

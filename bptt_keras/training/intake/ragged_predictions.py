@@ -16,7 +16,7 @@ from bptt_keras.training.intake.ragged_padding import holds_ragged, pad_batch
 
 
 def has_ragged_batches(x: Any) -> bool:
-    """Whether a dataset or `PyDataset` comes in batches with ragged tensors."""
+    """Whether a dataset or `PyDataset` yields batches with ragged tensors."""
     if isinstance(x, tf.data.Dataset):
         return holds_ragged(_inputs_of(x.element_spec))
     if isinstance(x, keras.utils.PyDataset) and not isinstance(x, RaggedBatches):
@@ -25,13 +25,14 @@ def has_ragged_batches(x: Any) -> bool:
 
 
 def peeked(x: Any) -> tuple[Any, Any]:
-    """A generator with ragged batches as an iterator of them; else `None`, and `x`.
+    """Looks at the first batch to see whether batches are ragged.
 
     Args:
         x: Anything that `predict` takes.
 
     Returns:
-        `(batches, x)`, one of which is to be used.
+        `(batches, x)`: an iterable of ragged batches, or `None` and the data to use
+        instead.
     """
     if not isinstance(x, types.GeneratorType):
         return (x if has_ragged_batches(x) else None), x
@@ -53,7 +54,7 @@ def predicted(
     steps: int | None = None,
     **others: Any,
 ) -> Any:
-    """Outputs for each sequence, in order.
+    """The outputs for each sequence, in order.
 
     Args:
         trainer: A `TruncatedBPTT`.
@@ -61,11 +62,11 @@ def predicted(
             batches with ragged tensors.
         verbose: As for `predict`.
         steps: Number of batches, or `None` for all.
-        **others: What else `predict` got.
+        **others: Other arguments of `predict`, which are refused.
 
     Returns:
-        List of arrays `(time, ...)`; an array `(n, ...)` where the model answers once
-        for a sequence. For several outputs their structure of these.
+        List of arrays `(time, ...)`, or an array `(n, ...)` if the model has one output
+        per sequence. For several outputs, a structure of these.
 
     Raises:
         ValueError: If there are other arguments, or no batches.

@@ -1,4 +1,4 @@
-"""Whether shapes and dtypes of data fit the model, before anything is computed."""
+"""Checks, before anything runs, that shapes and dtypes of data fit the model."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bptt_keras.training.intake.expected import Expected
 from bptt_keras.types import Structure
 
 Shape: TypeAlias = tuple[Any, ...]
-"""Sizes of the axes, `None` for what is not known."""
+"""Sizes of the axes, `None` where unknown."""
 
 
 def check_shapes(
     expected: Expected, x: Any, y: Any = None, sample_weight: Any = None
 ) -> None:
-    """Raises if data cannot be what the model takes.
+    """Raises if the model cannot take the data.
 
     Args:
         expected: What the data must fit.
         x: Inputs or `{"inputs": ..., ...}`: arrays, tensors or their specifications.
-        y: Targets like them, or `None`.
-        sample_weight: Weights like them, or `None`.
+        y: Targets of these types, or `None`.
+        sample_weight: Weights of these types, or `None`.
 
     Raises:
         TypeError: If something does not consist of numbers.
-        ValueError: If a shape does not fit; says what was expected and what came.
+        ValueError: If a shape does not fit; names the expected and the received one.
     """
     model, parts = expected.model, split_inputs(x)
     inputs, targets = named_leaves("x", parts.inputs), named_leaves("y", y)
@@ -56,19 +56,19 @@ def check_shapes(
 
 
 def shape_of(leaf: Any) -> Shape | None:
-    """The shape as a tuple, or `None` where the rank is not known."""
+    """The shape as a tuple, or `None` if the rank is unknown."""
     shape = tf.TensorShape(leaf.shape)
     return None if shape.rank is None else tuple(shape)
 
 
 def named_leaves(name: str, tree: Structure) -> list[tuple[str, Any]]:
-    """List of `(name, leaf)`, for messages, of what is not `None`."""
+    """List of `(name, leaf)`, for messages, of the leaves that are not `None`."""
     if tree is None:
         return []
     pairs = []
     for path, leaf in keras.tree.flatten_with_path(tree):
         keys = "".join(f"[{key!r}]" for key in path)
-        # Datasets hold `None` as a specification that has no shape.
+        # Datasets represent `None` by a specification that has no shape.
         absent = isinstance(leaf, tf.TypeSpec) and not hasattr(leaf, "shape")
         if leaf is not None and not absent:
             pairs.append((name + keys, leaf))
@@ -76,7 +76,7 @@ def named_leaves(name: str, tree: Structure) -> list[tuple[str, Any]]:
 
 
 def timed_leaf(model: keras.Model, inputs: Structure) -> Any:
-    """The first of the inputs, a structure of arrays, that has a time axis."""
+    """The first of the inputs (a structure of arrays) that has a time axis."""
     pairs = zip(
         tf.nest.flatten(inputs),
         tf.nest.flatten(timed_inputs(model, inputs)),
@@ -117,9 +117,9 @@ def _several(shapes: list[Shape]) -> str:
 def _expected_shapes(
     model: keras.Model, inputs: Structure
 ) -> list[tuple[Shape | None, bool]]:
-    """For each input its shape, `None` for what is not known, and whether it is strict.
+    """For each input its shape, `None` if unknown, and whether it is strict.
 
-    A Functional model adds or drops a last axis of size 1, others do not.
+    A Functional model adds or drops a last axis of size 1; others do not.
     """
     flat = tf.nest.flatten(inputs)
     shapes = declared_shapes(model, inputs)
@@ -143,11 +143,11 @@ def _shape_of_one(model: keras.Model, leaf: Any) -> Shape | None:
     if len(came) < 2 or _fits(came, shape, strict=True):
         return None
     try:
-        # Not with a Keras tensor: layers that state their output's shape are not run.
+        # Not a Keras tensor: layers that declare their output's shape would not run.
         with empty_graph("try"):
             model(tf.compat.v1.placeholder(leaf.dtype, (2, 2, *came[2:])))
     except Exception:
-        # Which error it is depends on the layer that finds it.
+        # The type of error depends on the layer that raises it.
         return (None, None, *shape[2:])
     return None
 
@@ -197,7 +197,7 @@ def _check_input(
             f"Received: {name} with shape {shape}.{_hint(shape, wanted)}"
         )
     if not shape or (wanted is None and len(shape) < 2):
-        return  # The batch knows whether it is an input without time.
+        return  # Only the batch shows whether this input has no time axis.
     if steps == 0:
         raise ValueError(
             f"`{name}` must have at least 1 timestep. Received: {name} with shape "

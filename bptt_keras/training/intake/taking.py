@@ -1,4 +1,4 @@
-"""Data as Keras takes them: arrays as they are, sequences in padded batches."""
+"""Converts data to what Keras takes: arrays, or sequences in padded batches."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from bptt_keras.training.intake.shapes import check_shapes
 
 
 class Taken(NamedTuple):
-    """Data in the form that Keras gets.
+    """Data in the form that is passed to Keras.
 
     Fields:
         x: Arrays, or data that come in batches.
         y: Targets or `None`.
         sample_weight: Weights or `None`.
-        sequences: True if `x` was a list of sequences, and is `RaggedBatches` now.
+        sequences: True if `x` was a list of sequences and is now `RaggedBatches`.
     """
 
     x: Any
@@ -45,7 +45,7 @@ def take(
     batch_size: int | None = None,
     shuffle: bool = False,
 ) -> Taken:
-    """Data as Keras takes them.
+    """Converts data to what Keras takes.
 
     Args:
         expected: What the data must fit.
@@ -53,15 +53,15 @@ def take(
         y: As for `fit`.
         sample_weight: As for `fit`.
         batch_size: Sequences in a batch, or `None` for 32.
-        shuffle: Whether sequences are drawn anew for each epoch.
+        shuffle: Whether sequences are shuffled again for each epoch.
 
     Returns:
-        `Taken`. Sequences of one length beside arrays `(rows, time, ...)` become an
-        array like them; other sequences become padded batches.
+        `Taken`. Sequences of equal length with targets or weights `(rows, time, ...)`
+        become one array; other sequences become padded batches.
 
     Raises:
         TypeError: If something is not made of numbers.
-        ValueError: If its shape does not fit.
+        ValueError: If a shape does not fit.
     """
     if isinstance(x, IN_BATCHES):
         return Taken(x, y, sample_weight)
@@ -77,7 +77,7 @@ def take(
         x, y, *weights = _whole(x, y, sample_weight, lengths)
         return _of_arrays(expected, x, y, *weights)
     check_beside_sequences(expected, y, sample_weight, lengths)
-    # A schedule without a window takes whole batches: any multiple of one will do.
+    # A schedule without a window takes whole batches, so any length will do.
     window = expected.window or max(lengths, default=1) or 1
     batches = RaggedBatches(
         x,
@@ -94,7 +94,7 @@ def take(
 def take_batch(
     expected: Expected, x: Any, y: Any = None, sample_weight: Any = None
 ) -> tuple[Any, Any, Any]:
-    """One batch of `train_on_batch` and its like.
+    """Converts one batch, for `train_on_batch` and similar methods.
 
     Args:
         expected: What the batch must fit.
@@ -103,7 +103,7 @@ def take_batch(
         sample_weight: As for `train_on_batch`.
 
     Returns:
-        `(x, y, sample_weight)`, padded where it was ragged.
+        `(x, y, sample_weight)`, padded if ragged.
     """
     taken = take(expected, x, y, sample_weight, batch_size=_count(x))
     if taken.sequences:
@@ -119,10 +119,10 @@ def take_batch(
 
 
 def split_off(fraction: float, *lists: Any) -> tuple[tuple[Any, ...], ...]:
-    """The first and the last sequences of lists that belong together, as Keras does.
+    """Splits lists that belong together into first and last sequences, as Keras does.
 
     Args:
-        fraction: That of the sequences at the end, 0 to 1.
+        fraction: Fraction of the sequences in the last part, 0 to 1.
         *lists: Lists, arrays, ragged tensors, dicts of these, or `None`.
 
     Returns:
@@ -149,7 +149,7 @@ def split_off(fraction: float, *lists: Any) -> tuple[tuple[Any, ...], ...]:
 
 
 def is_sequences(model: keras.Model, x: Any) -> bool:
-    """Whether `x` holds sequences of different lengths, not an array of them.
+    """Whether `x` is a list of sequences or a ragged tensor, and not one array.
 
     Args:
         model: The inner model.
@@ -161,7 +161,7 @@ def is_sequences(model: keras.Model, x: Any) -> bool:
 
 
 def as_sequences(x: Any) -> Any:
-    """The sequences, with an array for each that is nested lists or tuples."""
+    """The sequences, with nested lists and tuples converted to arrays."""
     if isinstance(x, tf.RaggedTensor):
         return x
     return [np.asarray(item) if is_table(item) else item for item in x]
@@ -169,7 +169,7 @@ def as_sequences(x: Any) -> Any:
 
 def _of_arrays(expected: Expected, x: Any, y: Any, sample_weight: Any = None) -> Taken:
     parts = split_inputs(x)
-    given = as_arrays(parts.inputs, parts=expected.number_of_inputs)
+    given = as_arrays(parts.inputs, count=expected.number_of_inputs)
     if parts.inputs is x:
         x = given
     else:
@@ -177,7 +177,7 @@ def _of_arrays(expected: Expected, x: Any, y: Any, sample_weight: Any = None) ->
     first = next((a for a in _leaves(given) if getattr(a, "shape", ())), None)
     rows = None if first is None else first.shape[0]
     y, sample_weight = (
-        as_arrays(part, parts=expected.number_of_outputs, rows=rows)
+        as_arrays(part, count=expected.number_of_outputs, rows=rows)
         for part in (y, sample_weight)
     )
     return Taken(x, y, _completed(sample_weight, y, expected.output_names, rows))
@@ -186,9 +186,9 @@ def _of_arrays(expected: Expected, x: Any, y: Any, sample_weight: Any = None) ->
 def _completed(
     weights: Any, y: Any, names: Sequence[str] | None, rows: int | None
 ) -> Any:
-    """Weights in the structure of the targets, where some outputs have none.
+    """Weights in the structure of the targets, with ones for outputs without any.
 
-    Keras wants them for all or for none.
+    Keras requires weights for all outputs or for none.
     """
     if not isinstance(y, dict | list | tuple):
         return weights
@@ -208,7 +208,7 @@ def _completed(
 
 
 def _whole(x: Any, y: Any, sample_weight: Any, lengths: list[int]) -> tuple[Any, ...]:
-    """Arrays `(n, time, ...)` of sequences of one length and what is beside them."""
+    """Arrays `(n, time, ...)` of equally long sequences, their targets and weights."""
     batches = RaggedBatches(
         x,
         y,
@@ -235,7 +235,7 @@ def _first(item: Any) -> Any:
 
 
 def _count(x: Any) -> int | None:
-    """Number of sequences, or `None` of anything else."""
+    """Number of sequences, or `None` for anything else."""
     if isinstance(x, tf.RaggedTensor):
         return int(x.nrows())
     listed = isinstance(x, list | tuple) or holds_objects(x)

@@ -1,4 +1,4 @@
-"""Whether numbers are what can be computed with: finite, ids of a vocabulary."""
+"""Checks of the numbers in data: finite, valid lengths, ids in a vocabulary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bptt_keras.training.intake.shapes import named_leaves
 def check_finite(
     expected: Expected, parts: Parts, first: Any, y: Any, sample_weight: Any
 ) -> None:
-    """Raises if NaN or infinity is where it counts.
+    """Raises if there is NaN or infinity at a place that counts.
 
     Args:
         expected: What the data must fit.
@@ -29,7 +29,7 @@ def check_finite(
         sample_weight: As for `fit`.
 
     Raises:
-        ValueError: Names the argument.
+        ValueError: If so; names the argument.
     """
     valid = _valid(parts, first)
     weights = named_leaves("sample_weight", sample_weight)
@@ -38,7 +38,7 @@ def check_finite(
     for name, leaf in weights:
         _require_finite(name, leaf, valid)
     if any(_makes_mask(layer) for layer in all_layers(expected.model)):
-        return  # Only the batch knows which of the targets count.
+        return  # Only the batch shows which targets count.
     by_name = dict(weights)
     for name, leaf in named_leaves("y", y):
         weight = by_name.get(name.replace("y", "sample_weight", 1))
@@ -57,7 +57,7 @@ def _makes_mask(layer: keras.Layer) -> bool:
 
 
 def _valid(parts: Parts, first: Any) -> np.ndarray | None:
-    """Booleans `(rows, time)`: what lengths or mask call valid; `None` for all."""
+    """Booleans `(rows, time)`: valid timesteps by lengths or mask; `None` for all."""
     if parts.mask is not None and not isinstance(parts.mask, tf.RaggedTensor):
         return np.asarray(parts.mask).astype(bool)
     if parts.lengths is None:
@@ -96,14 +96,14 @@ def _is_ragged(leaf: Any) -> bool:
 
 
 def check_lengths(lengths: Any, steps: int) -> None:
-    """Raises if a row is said to be longer than the array that holds it.
+    """Raises if a length is negative or exceeds the array.
 
     Args:
         lengths: Integers `(rows,)`, or `None`.
         steps: Timesteps of the array.
 
     Raises:
-        ValueError: Names the shortest and the longest.
+        ValueError: If so; names the smallest and the largest.
     """
     if lengths is None:
         return
@@ -116,15 +116,15 @@ def check_lengths(lengths: Any, steps: int) -> None:
 
 
 def check_vocabulary(arrays: Sequence[Any], model: keras.Model) -> None:
-    """Raises if ids lie outside of the vocabulary of the embedding that takes them.
+    """Raises if ids lie outside the vocabulary of the embedding that takes them.
 
     Args:
-        arrays: The inputs, flat. Only one that a Sequential model starts from is
-            looked at.
+        arrays: The inputs, flat. They are checked only if a Sequential model takes them
+            and starts with an embedding.
         model: The inner model.
 
     Raises:
-        ValueError: Names the layer and the ids.
+        ValueError: If so; names the layer and the ids.
     """
     embedding = _first_embedding(model)
     if embedding is None or len(arrays) != 1:
@@ -140,7 +140,7 @@ def check_vocabulary(arrays: Sequence[Any], model: keras.Model) -> None:
 
 def _first_embedding(model: keras.Model) -> keras.layers.Embedding | None:
     """The embedding that a Sequential model starts with, or `None`."""
-    # `Sequential.layers` leaves its input layer out.
+    # `Sequential.layers` omits the input layer.
     is_sequential = isinstance(model, keras.Sequential) and model.layers
     first = model.layers[0] if is_sequential else None
     return first if isinstance(first, keras.layers.Embedding) else None

@@ -1,1 +1,1 @@
-"""What is minimised and what is reported: losses, metrics, averages."""
+"""What is minimised and what is reported: losses, metrics and averages."""

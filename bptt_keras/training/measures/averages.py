@@ -20,7 +20,7 @@ class Term(NamedTuple):
         total: Sum of weight times loss over the valid `(row, step)` pairs, in the
             unit of the loss.
         weight: Sum of the weights of those pairs.
-        labels_valid: Scalar boolean: all class labels are classes of the model.
+        labels_valid: Scalar boolean: whether all labels are classes of the model.
     """
 
     total: Tensor
@@ -46,21 +46,21 @@ def loss_terms(
 
     over the `(row, step)` pairs of the window. `w` is the sample weight (1 if there
     is none), and 0 where the mask of the output or of the loss (`ignore_class`) says
-    that the step is not valid. `l` is the loss of that pair, averaged over any axes
-    beyond `(batch, time)`.
+    that the step is not valid. `l` is the loss of that pair, averaged over all other
+    axes.
 
     Args:
         losses: List of `losses.OutputLoss`.
-        targets: Flat list of targets `(batch, time, ...)`, an entry an output.
+        targets: Flat list of targets `(batch, time, ...)`, one entry per output.
         outputs: The model's outputs.
-        weights: `None`, or a list of `(batch, time)` tensors, an entry an output.
+        weights: `None`, or a list of `(batch, time)` tensors, one per output.
         sequence_output: False if outputs have no time axis; pairs are then rows.
 
     Returns:
         List of `Term`.
 
     Raises:
-        ValueError: If a loss does not give one value for each pair.
+        ValueError: If a loss does not return one value per pair.
     """
     terms, outputs = [], tf.nest.flatten(outputs)
     for own in losses:
@@ -74,14 +74,14 @@ def loss_terms(
         weight = tf.cast(weight, values.dtype)
         if mask is not None:
             weight *= tf.cast(tf.broadcast_to(mask, tf.shape(values)), values.dtype)
-        # A padded step may hold anything, also what makes its loss NaN.
+        # A padded step may contain anything, even values that make its loss NaN.
         total = tf.reduce_sum(tf.math.multiply_no_nan(values, weight))
         terms.append(Term(total, tf.reduce_sum(weight), labels_valid))
     return terms
 
 
 def weighted_means(losses: Sequence[OutputLoss], terms: Sequence[Term]) -> list[Tensor]:
-    """Means of the terms times their `loss_weights`; their sum is minimised.
+    """The means of terms times their `loss_weights`; their sum is minimised.
 
     Args:
         losses: List of `losses.OutputLoss`.
@@ -143,16 +143,16 @@ def _by_timestep(
 def _checked_labels(
     loss: Any, target: Tensor, output: Tensor, weight: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The class labels, with 0 for those of no class, and whether there are none such.
+    """The labels, with 0 for those that are not classes, and whether all are classes.
 
-    XLA would turn them into NaN, and without XLA they would stop the program with an
-    error of its own.
+    XLA would turn other labels into NaN; without XLA the loss would raise an error of
+    its own.
     """
     function = getattr(loss, "fn", None)
     if function is not keras.losses.sparse_categorical_crossentropy:
         return target, tf.constant(True)
     if target.dtype.is_integer:
-        target = tf.cast(target, tf.int64)  # 256 classes are none in bytes
+        target = tf.cast(target, tf.int64)  # As a uint8, 256 classes would be 0.
     classes = tf.cast(tf.shape(output)[-1], target.dtype)
     valid = (target >= 0) & (target < classes)
     ignored = loss.get_config().get("ignore_class")
@@ -160,7 +160,7 @@ def _checked_labels(
         valid |= tf.equal(target, tf.cast(ignored, target.dtype))
     known = tf.where(valid, target, tf.zeros_like(target))
     if weight is not None:
-        # What weighs nothing may have any label.
+        # A timestep with weight 0 may have any label.
         ones = [1] * (target.shape.rank - weight.shape.rank)
         shape = tf.concat([tf.shape(weight), ones], 0)
         valid |= tf.reshape(weight, shape) == 0

@@ -1,4 +1,4 @@
-"""What every `fit` says of its gradients and its speed, at next to no cost."""
+"""What every `fit` reports about its gradients and speed, at almost no cost."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SKIPPED = "skipped_windows"
 
 
 class Live:
-    """Metrics of training that are not of the model's outputs.
+    """Metrics of the training itself, not of the model's outputs.
 
-    What updates and windows tell is added up in one variable inside the compiled
-    programs: metrics of Keras, each with operations of its own, would cost a small
-    model more than its windows do.
+    Values from updates and windows are summed in a single variable inside the compiled
+    programs: Keras metrics, each with its own operations, would cost a small model more
+    than its windows do.
 
     Attributes:
         metrics: `{name: keras.metrics.Metric}`.
@@ -31,7 +31,7 @@ class Live:
     def __init__(self):
         self._names = [*MEANS, SKIPPED]
         with tf.init_scope():
-            # Sums and their weights.
+            # Row 0: sums; row 1: their weights.
             self._totals = tf.Variable(tf.zeros((2, len(self._names))), trainable=False)
         self.speed = Throughput(name=SPEED)
         self.metrics = {
@@ -44,7 +44,7 @@ class Live:
 
         Args:
             values: `{name: scalar}`.
-            weight: Scalar boolean: whether they count. What does not may be NaN.
+            weight: Scalar boolean: whether they count. If not, they may be NaN.
         """
         zero, weight = tf.constant(0.0), tf.cast(weight, tf.float32)
         known = {
@@ -59,8 +59,8 @@ class Live:
         """`{name: result}` of all metrics, with fewer operations than one by one.
 
         Args:
-            skips: Whether updates are skipped that are not finite; else their number
-                is left out.
+            skips: Whether updates that are not finite are skipped; if not, their
+                number is left out.
         """
         sums, weights = tf.unstack(self._totals)
         means = tf.unstack(tf.math.divide_no_nan(sums, weights))
@@ -81,12 +81,12 @@ class _Place(keras.metrics.Metric):
         self._is_mean = is_mean
 
     def reset_state(self) -> None:
-        """Sets its own column to zero."""
+        """Sets this metric's column to zero."""
         others = 1 - tf.one_hot(self._place, self._totals.shape[1])
         self._totals.assign(self._totals * others)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Not for use: `Live.add` does it."""
+        """Not for use: `Live.add` updates the column."""
         raise RuntimeError(f"`{self.name}` is measured by the trainer itself.")
 
     def result(self) -> Tensor:
@@ -96,10 +96,10 @@ class _Place(keras.metrics.Metric):
 
 
 class Throughput(keras.metrics.Metric):
-    """Timesteps of all rows that were trained on a second, waiting for data included.
+    """Timesteps of all rows trained on per second, including the wait for data.
 
     The clock runs from the end of the first batch, which may have waited for a
-    compiler, unless there is no other.
+    compiler, unless that is the only batch.
 
     Args:
         name: As for every metric.
@@ -107,7 +107,7 @@ class Throughput(keras.metrics.Metric):
 
     def __init__(self, name: str = SPEED):
         super().__init__(name=name, dtype="float64")
-        # Begin, end, timesteps, batches: one variable, since each costs a small model.
+        # Begin, end, timesteps, batches: one variable, because each costs time.
         self._kept = self.add_variable((4,), "zeros", dtype="float64", name="kept")
 
     def update_state(self, timesteps: Tensor, began: Tensor) -> None:
@@ -119,20 +119,20 @@ class Throughput(keras.metrics.Metric):
         """
         begin, end, steps, batches = tf.unstack(self._kept)
         now, timesteps = tf.timestamp(), tf.cast(timesteps, tf.float64)
-        # One batch: from its start. A second one: from the end of the first.
+        # With one batch: from its start. From the second on: from the end of the first.
         first, second = tf.equal(batches, 0), tf.equal(batches, 1)
         begin = tf.where(first, began, tf.where(second, end, begin))
         steps = tf.where(second, timesteps, steps + timesteps)
         self._kept.assign(tf.stack([begin, now, steps, batches + 1]))
 
     def result(self) -> Tensor:
-        """Timesteps a second since the last reset."""
+        """Timesteps per second since the last reset."""
         begin, end, steps, _ = tf.unstack(self._kept)
         return tf.math.divide_no_nan(steps, end - begin)
 
 
 def results_of(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
-    """`{name: result}` of metrics, with the entries of those that have several.
+    """`{name: result}` of metrics, including each entry of those with several.
 
     Args:
         metrics: Keras metrics.
@@ -145,10 +145,10 @@ def results_of(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
 
 
 def state_norm(state: State) -> Tensor:
-    """Mean over rows of the L2 norm of a row's state, all layers together.
+    """Mean over rows of the L2 norm of a row's state, over all layers.
 
     Args:
-        state: Named state: tensors `(batch, ...)`; what is no float is left out.
+        state: Named state: tensors `(batch, ...)`; only floats are included.
 
     Returns:
         A float32 scalar, 0 if there is no state.

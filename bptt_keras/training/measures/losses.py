@@ -1,4 +1,4 @@
-"""The compiled losses and their averages, output by output."""
+"""The compiled losses and their averages, one per output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class OutputLoss(NamedTuple):
     """The loss of one output.
 
     Fields:
-        output: Which output, in flat order.
+        output: Index of the output, in flat order.
         name: Its name, for messages.
         loss: `keras.losses.Loss`.
         factor: Its loss weight.
-        metric: `keras.metrics.Mean` that reports it, `None` where it is the only one.
+        metric: `keras.metrics.Mean` that reports it; `None` if it is the only loss.
     """
 
     output: int
@@ -47,7 +47,7 @@ def build_losses(
     """
     flat = tf.nest.flatten(outputs)
     if not compiled.built:
-        # Keras wants the same paths in both, also where no loss asks for targets.
+        # Keras requires the same paths in both, even where no loss needs targets.
         given = [
             output if target is None else target
             for target, output in zip(targets, flat, strict=True)
@@ -77,14 +77,14 @@ def build_losses(
 
 
 def require_targets(losses: Sequence[OutputLoss], targets: Sequence[Any]) -> None:
-    """Raises if an output has a loss and no targets.
+    """Raises if an output has a loss but no targets.
 
     Args:
         losses: List of `OutputLoss`.
         targets: Flat list, `None` for an output without targets.
 
     Raises:
-        ValueError: Names the output.
+        ValueError: If so; names the output.
     """
     for own in losses:
         if targets[own.output] is None:

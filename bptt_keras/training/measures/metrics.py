@@ -1,8 +1,8 @@
-"""The compiled metrics: what each is shown of a window.
+"""The compiled metrics, and what each of them sees of a window.
 
-Keras' metrics average over rows. Here each sees timesteps for rows, and only those that
-count. Some metrics cannot be shown a window's timesteps one by one, because they look
-along time; a try on made-up data tells.
+Keras' metrics average over rows. Here each sees timesteps as rows, and only those that
+count. Some metrics cannot see the timesteps of a window one by one, because they look
+along time; a trial on made-up data finds them.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import tensorflow as tf
 from bptt_keras.keras_internals import metrics_by_output, names_of_outputs
 from bptt_keras.types import Structure, Tensor
 
-# Made-up rows and timesteps, and where the first of two windows ends.
+# Made-up rows and timesteps, and the timestep where the first of two windows ends.
 _ROWS, _STEPS, _CUT = 3, 5, 2
 
 
 class Shown(NamedTuple):
-    """A metric and what it is shown.
+    """A metric and what it sees.
 
     Fields:
         metric: `keras.metrics.Metric`.
-        output: Which output it is of, in flat order.
-        weighted: Whether sample weights are meant for it.
-        how: "weights": all timesteps, those that don't count with the weight 0;
-            "steps": those that count alone; "mean": those, with their number as
-            weight, since it averages over them itself; "whole": sequences as they
+        output: Index of its output, in flat order.
+        weighted: Whether it uses sample weights.
+        how: "weights": all timesteps, with weight 0 for those that do not count;
+            "steps": only those that count; "mean": the same, weighted with their
+            number, because it averages over them itself; "whole": sequences as they
             are, `(batch, time, ...)`, because it looks along time.
     """
 
@@ -50,11 +50,11 @@ class Metrics:
 
     Attributes:
         whole: Names of the metrics that look along time.
-        selected: Whether a trace had to leave out timesteps of a metric that takes no
+        selected: Whether a trace had to remove timesteps for a metric that takes no
             weights, which XLA cannot do.
 
     Raises:
-        ValueError: If a metric is of an output without targets.
+        ValueError: If a metric belongs to an output without targets.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Metrics:
         self.whole = [s.metric.name for s in self._shown if s.how == "whole"]
 
     def select_from(self, batch: Any) -> bool:
-        """Whether timesteps of a batch must be left out of such a metric.
+        """Whether timesteps of a batch must be removed for a metric without weights.
 
         Args:
             batch: `Batch` with its field `counts`.
@@ -108,11 +108,11 @@ class Metrics:
         Args:
             targets: Flat list of targets at the new timesteps.
             outputs: Flat list of outputs there.
-            masks: Flat list of booleans `(batch, time)`, or `None`: what the model
-                says does not count.
+            masks: Flat list of booleans `(batch, time)`, or `None`: the model's masks,
+                False where an output does not count.
             weights: `None`, or a flat list `(batch, time)`.
             counts: `None`, or a flat list of booleans: `Batch.counts`.
-            whole: True: to those that look along time; False: to the others.
+            whole: True: update the metrics that look along time; False: the others.
         """
         for shown in self._shown:
             if (shown.how == "whole") != whole:
@@ -126,13 +126,13 @@ class Metrics:
                 self._show_steps(shown, targets[i], outputs[i], weight, keep)
 
     def require_unmasked(self, masks: Sequence[Tensor | None]) -> None:
-        """Raises if a metric that looks along time would have to leave steps out.
+        """Raises if timesteps would be left out for a metric that looks along time.
 
         Args:
             masks: As for `update`.
 
         Raises:
-            ValueError: Names the metric.
+            ValueError: If so; names the metric.
         """
         for shown in self._shown:
             if shown.how == "whole" and masks[shown.output] is not None:
@@ -194,7 +194,7 @@ class Metrics:
 
 
 def _flat(compiled: Any, outputs: Structure) -> Iterator[tuple[int, Any, bool]]:
-    """`(index of the output, metric, whether it is weighted)` of all metrics."""
+    """`(index of the output, metric, whether it is weighted)` for all metrics."""
     keys = sorted(outputs) if isinstance(outputs, dict) else None
     names = names_of_outputs(compiled) if keys is not None else None
     for weighted, group in enumerate(metrics_by_output(compiled)):
@@ -207,24 +207,24 @@ def _flat(compiled: Any, outputs: Structure) -> Iterator[tuple[int, Any, bool]]:
 def _how(
     metric: Any, target: tf.TensorSpec, output: tf.TensorSpec, sequence_output: bool
 ) -> str:
-    """What the metric is shown, see `Shown`; it is reset."""
+    """What the metric is to see (`Shown.how`); resets the metric."""
     random = np.random.default_rng(0)
     grid = (_ROWS, _STEPS)
     y, p = _made_up(target, output, random, 2 if sequence_output else 1)
     keep = random.random(grid) > 0.5
     flat = [array.reshape(-1, *array.shape[2:]) for array in (y, p)]
-    parts = [
+    windows = [
         [array[:, cut].reshape(-1, *array.shape[2:]) for array in (y, p)]
         for cut in (slice(_CUT), slice(_CUT, None))
     ]
-    counts = [len(part[0]) for part in parts]
-    by_steps = _result(metric, parts)
+    counts = [len(window[0]) for window in windows]
+    by_steps = _result(metric, windows)
     whole = _result(metric, [(y, p) if sequence_output else flat])
     if by_steps is not None and (whole is None or _same(by_steps, whole)):
         selected = _result(metric, [(y[keep], p[keep])])
         weighted = _result(metric, [flat], [keep.reshape(-1).astype("float32")])
         return "weights" if _same(selected, weighted) else "steps"
-    by_means = _result(metric, parts, [np.float32(count) for count in counts])
+    by_means = _result(metric, windows, [np.float32(count) for count in counts])
     if by_means is not None and _same(by_means, whole):
         return "mean"
     return "weights" if whole is None else "whole"
@@ -236,7 +236,7 @@ def _made_up(
     random: np.random.Generator,
     axes: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Targets that may be labels, numbers or one-hot, and outputs from 0 to 1."""
+    """Targets that can be labels, numbers or one-hot vectors; outputs from 0 to 1."""
     grid = (_ROWS, _STEPS)
     y_shape, p_shape = (
         [*grid, *(2 if size is None else size for size in spec.shape[axes:])]
@@ -251,14 +251,14 @@ def _made_up(
 def _result(
     metric: Any, updates: Iterable[Any], weights: Sequence[Any] = (None, None)
 ) -> list[np.ndarray] | None:
-    """What the metric says after some updates, flat; `None` if it refuses them."""
+    """The metric's result after some updates, flat; `None` if it fails on them."""
     metric.reset_state()
     try:
         for (y, p), weight in zip(updates, weights, strict=False):
             metric.update_state(tf.constant(y), tf.constant(p), **_weights(weight))
         result = metric.result()
         return [np.asarray(part, "float64") for part in tf.nest.flatten(result)]
-    except Exception:  # noqa: BLE001 - a metric is anybody's code
+    except Exception:  # noqa: BLE001 - a metric can raise anything
         return None
     finally:
         metric.reset_state()

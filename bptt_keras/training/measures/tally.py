@@ -1,4 +1,4 @@
-"""What windows add to the averages that Keras reports."""
+"""Adds the results of windows to the averages that Keras reports."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Tally:
         sequence_output: Whether they have a time axis.
         join_inputs: Function `(timed, constants)` from a window's inputs to the
             structure that the model takes.
-        compute_metrics: Keras' function of that name, of the trainer. It calls `show`,
-            unless a subclass overrides it.
+        compute_metrics: The trainer's method of that name, as in Keras. It calls
+            `show`, unless a subclass overrides it.
 
     Attributes:
         losses: As passed in.
@@ -50,7 +50,7 @@ class Tally:
         self._sequence_output = sequence_output
         self._join_inputs = join_inputs
         self._compute_metrics = compute_metrics
-        # Where the window that is being shown to metrics counts.
+        # Where the window that metrics are seeing at the moment counts.
         self._counted: list[Tensor] | None = None
 
     def add(self, window: Any, result: Any) -> None:
@@ -58,7 +58,7 @@ class Tally:
 
         Args:
             window: `Batch` of one window.
-            result: What a program made of it.
+            result: `WindowResult` of that window.
         """
         weight = tf.add_n([term.weight for term in result.terms])
         self._loss_tracker.update_state(result.loss, sample_weight=weight)
@@ -70,7 +70,7 @@ class Tally:
         outputs = tf.nest.flatten(result.outputs)
         for output, mask in zip(outputs, result.masks, strict=True):
             if mask is not None:
-                # A program hands back tensors alone: the mask is attached again.
+                # A program returns bare tensors, so the mask is attached again.
                 attach_mask(output, mask)
         self._counted = window.counts
         self._compute_metrics(
@@ -81,7 +81,7 @@ class Tally:
         )
 
     def show(self, targets: Structure, outputs: Structure, weights: Structure) -> None:
-        """Shows the metrics those timesteps of a window that count.
+        """Shows the timesteps of a window that count to the metrics.
 
         Args:
             targets: Targets at the new timesteps, structured like the outputs.
@@ -107,7 +107,7 @@ class Tally:
 
         Args:
             batch: `Batch`.
-            outputs: The outputs at all its timesteps, or `None` where no metric looks
+            outputs: The outputs at all its timesteps, or `None` if no metric looks
                 along time.
         """
         if outputs is None or self.metrics is None:

@@ -1,1 +1,1 @@
-"""What is compiled: the gradients of a window, its forward pass, a whole batch."""
+"""The compiled programs: gradients of a window, its forward pass, a whole batch."""

@@ -1,11 +1,11 @@
 """Keeps memory that a window frees for the next one, on a CPU.
 
-XLA asks for one large block each time a program runs. By default glibc takes it from
-the system and gives it back each time, and all its pages have to be mapped anew.
-`python -m tests.benchmarks.allocator` measures what that costs.
+XLA allocates one large block each time a program runs. By default glibc requests it
+from the system and returns it each time, so all its pages have to be mapped again.
+`python -m tests.benchmarks.allocator` measures the cost.
 
-Nothing is set without glibc, with a GPU, where the environment variable
-BPTT_KERAS_KEEP_MEMORY is 0, or where the environment has settings of its own
+Nothing is changed without glibc, with a GPU, if the environment variable
+BPTT_KERAS_KEEP_MEMORY is 0, or if the environment already tunes glibc
 (MALLOC_MMAP_MAX_, MALLOC_TOP_PAD_, MALLOC_TRIM_THRESHOLD_, GLIBC_TUNABLES with
 `glibc.malloc`).
 """
@@ -27,10 +27,10 @@ SWITCH = "BPTT_KERAS_KEEP_MEMORY"
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
 _OWN = {"MALLOC_MMAP_MAX_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_"}
 _TWO_GIB = 2**31 - 1
-# glibc gives each thread heaps of 64 MiB at most, and an empty one back to the system
-# whatever the trim threshold is, unless the one before it has less room than this.
+# glibc gives each thread heaps of at most 64 MiB. It returns an empty one to the system
+# whatever the trim threshold, unless the heap before it has less room than this.
 _ABOVE_A_HEAP = 2**27
-# The trim threshold is the last one: setting the others changes it.
+# The trim threshold comes last, because setting the others changes it.
 _KEEP = [(_MMAP_MAX, 0), (_TOP_PAD, _ABOVE_A_HEAP), (_TRIM_THRESHOLD, _TWO_GIB)]
 _DEFAULT = [
     (_MMAP_MAX, 2**16),
@@ -48,13 +48,13 @@ _state = {"kept": False}
 
 
 def keep_freed_memory() -> bool:
-    """Lets this process keep large blocks that it frees, up to 2 GiB of them.
+    """Makes this process keep large blocks that it frees, up to 2 GiB in total.
 
-    Blocks of more than 64 MiB are kept in the main thread alone: the heaps of other
+    Blocks of more than 64 MiB are kept only in the main thread: the heaps of other
     threads have no room for them.
 
     Returns:
-        True if the process keeps what it frees, because of this call.
+        True if this call made the process keep what it frees.
 
     Raises:
         ValueError: If BPTT_KERAS_KEEP_MEMORY is neither 0 nor 1.
@@ -73,14 +73,14 @@ def keep_freed_memory() -> bool:
 
 @contextlib.contextmanager
 def returning_memory() -> Iterator[Callable[[], Any]]:
-    """Within: large blocks go back to the system when they are freed.
+    """Within: large blocks are returned to the system when they are freed.
 
-    For measurements of memory: each block of 64 KiB or more gets pages of its own, so
-    what a process holds is what its program holds. Without glibc, or where the
-    environment has settings of its own, this does nothing.
+    For measurements of memory: each block of 64 KiB or more gets its own pages, so the
+    process holds only what its program holds. Without glibc, or if the environment
+    already tunes it, this does nothing.
 
     Yields:
-        A function that gives back what is free inside of heaps, too.
+        A function that also returns free memory inside heaps.
     """
     if not _is_ours():
         yield gc.collect

@@ -1,4 +1,4 @@
-"""What the programs ask of a batch; `training.batches.Batch` has it."""
+"""What the programs require of a batch; `training.batches.batch.Batch` has it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from bptt_keras.types import Tensor
 
 Size: TypeAlias = int | Tensor
-"""A number of rows or timesteps: an integer where tracing knows it, else a scalar."""
+"""A number of rows or timesteps: an integer if known while tracing, else a scalar."""
 
 Self = TypeVar("Self", bound="BatchLike")
 AnyBatch = TypeVar("AnyBatch", bound="BatchLike")

@@ -1,4 +1,4 @@
-"""What must hold in the graph before a window may change anything."""
+"""Checks in the graph that must hold before a window may change anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LABELS = (
 
 
 def require_valid_window(result: WindowResult) -> list[Any]:
-    """Stops the step where a window's program found something wrong.
+    """Stops the step if a window's program found something wrong.
 
     Args:
         result: What the program returned.
@@ -29,7 +29,7 @@ def require_valid_window(result: WindowResult) -> list[Any]:
 
 
 def window_checks(result: WindowResult) -> dict[str, Tensor]:
-    """What must hold before a window may change anything.
+    """The checks that must hold before a window may change anything.
 
     Args:
         result: What the window's program returned.

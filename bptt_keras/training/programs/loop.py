@@ -1,8 +1,8 @@
 """The loop over the windows of a batch, as plain graph code.
 
 XLA compiles the programs that the loop calls, but not the loop itself, unless it runs
-inside `WholeBatchProgram`. So a batch of any length reuses the program of the full
-window, and only a new length of the last, shorter window compiles a new one.
+inside `WholeBatchProgram`. So batches of any length reuse the program of a full window;
+only a new length of the last, shorter window needs a new one.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def each_window(
 
     Args:
         batch: `Batch` of `(batch, time, ...)` tensors.
-        state: What windows hand on: named state at the start of the batch.
+        state: What windows pass on: named state at the start of the batch.
         size: Timesteps of a window, an integer, or `None`: the whole batch.
         body: Function `(window, state) -> (outputs, state)`, where `window` is a
             `Batch`.
         specs: Structure of `tf.TensorSpec`, `(None, None, ...)`, of the outputs, which
-            are then joined along time. Default (`None`): nobody needs the outputs.
+            are then joined along time. Default (`None`): outputs are not needed.
 
     Returns:
         `(outputs, state)`: outputs `(batch, time, ...)`, or `None`, and what the last
-        window handed on.
+        window passed on.
     """
     flat_specs = [] if specs is None else tf.nest.flatten(specs)
 
@@ -47,7 +47,7 @@ def each_window(
 
     if size is None:
         piece, state = run(0, batch.length, state)
-        return _joint([piece], specs), state
+        return _concatenated([piece], specs), state
     count, rest = batch.length // size, batch.length % size
     pieces = []
     if isinstance(count, int) and count == 1:
@@ -66,11 +66,11 @@ def each_window(
     elif rest:
         piece, state = run(count * size, rest, state)
         pieces.append(piece)
-    return _joint(pieces, specs), state
+    return _concatenated(pieces, specs), state
 
 
-def _joint(pieces: list[list[Tensor]], specs: Structure) -> Structure:
-    """Outputs that are joined along time, structured like their specifications."""
+def _concatenated(pieces: list[list[Tensor]], specs: Structure) -> Structure:
+    """Outputs concatenated along time, structured like their specifications."""
     if specs is None:
         return None
     flat = [t[0] if len(t) == 1 else tf.concat(t, 1) for t in zip(*pieces, strict=True)]
@@ -85,7 +85,7 @@ def _full_windows(
     state: Structure,
     specs: list[tf.TensorSpec],
 ) -> tuple[list[Tensor], Structure]:
-    """The outputs of `count` windows, joined along time, and what they hand on."""
+    """The outputs of `count` windows, joined along time, and what they pass on."""
     arrays = [
         tf.TensorArray(spec.dtype, count, element_shape=[None, size, *spec.shape[2:]])
         for spec in specs
@@ -100,7 +100,7 @@ def _full_windows(
     arrays, state = _loop(count, one, (arrays, state))
     if isinstance(count, int):
         return [joined(array.stack()) for array in arrays], state
-    # An array without elements does not know how many rows they would have.
+    # An array without elements does not know their number of rows.
     outputs = tf.cond(
         count > 0,
         lambda: [joined(array.stack()) for array in arrays],
@@ -110,24 +110,24 @@ def _full_windows(
 
 
 def _without_steps(batch: BatchLike, specs: list[tf.TensorSpec]) -> list[Tensor]:
-    """Outputs of no timesteps."""
+    """Outputs with zero timesteps."""
     return [tf.zeros([batch.rows, 0, *spec.shape[2:]], spec.dtype) for spec in specs]
 
 
 def each_span(
     spans: Tensor, rates: Tensor, state: State, body: Callable[..., State]
 ) -> State:
-    """Runs `body` on windows that only the running step knows.
+    """Runs `body` on windows that are planned while the step runs.
 
     Args:
-        spans: Integers `(windows, 4)`: the fields of `truncation.Span` but for the
+        spans: Integers `(windows, 4)`: the fields of `truncation.Span` except the
             rate.
         rates: Floats `(windows,)`: factors of the learning rate.
         state: Named state at the start of the first window.
         body: Function `(start, first_new, stop, resume, rate, state) -> state`.
 
     Returns:
-        State where the first window after these resumes.
+        The state from which the first window after these starts.
     """
 
     def one(index: Tensor, state: State) -> State:
@@ -137,15 +137,15 @@ def each_span(
 
 
 def before_last(batch: AnyBatch, start: Size) -> tuple[AnyBatch | None, AnyBatch]:
-    """Cuts a batch into what only warms up the state, and its last window.
+    """Cuts a batch into timesteps that only warm up the state, and its last window.
 
     Args:
         batch: `Batch` of `(batch, time, ...)` tensors.
         start: First timestep of the last window, an integer or a scalar tensor.
 
     Returns:
-        `(before, last)`: `Batch` of the timesteps before it, `None` if it is known
-        that there are none, and `Batch` of the others.
+        `(before, last)`: `Batch` of the timesteps before the last window, `None` if
+        there are known to be none, and `Batch` of that window.
     """
     last = batch.cut(start, batch.length - start, cut_targets=False)
     if isinstance(start, int) and start == 0:
@@ -156,8 +156,8 @@ def before_last(batch: AnyBatch, start: Size) -> tuple[AnyBatch | None, AnyBatch
 def align_ends(batch: AnyBatch, mask: Tensor) -> AnyBatch:
     """Moves padding from the end of each row to its start.
 
-    So the last window holds the last timesteps of every row, as if the row were
-    alone. Masked steps hold the state, so it makes no other difference.
+    So the last window contains the last valid timesteps of every row. The state does
+    not change at masked timesteps, so this makes no other difference.
 
     Args:
         batch: `Batch` of `(batch, time, ...)` tensors, without flags inside.
@@ -167,7 +167,7 @@ def align_ends(batch: AnyBatch, mask: Tensor) -> AnyBatch:
         The `Batch` with its inputs rolled along time, row by row.
     """
     length = tf.shape(mask)[1]
-    # Steps after the last valid one; a row without any stays as it is.
+    # Timesteps after the last valid one; a row without a valid one stays as it is.
     trailing = tf.argmax(tf.cast(mask[:, ::-1], tf.int32), 1, tf.int32)
     places = (tf.range(length)[None] - trailing[:, None]) % length
 
@@ -193,8 +193,8 @@ def _loop(count: Size, body: Callable[..., Structure], carried: Structure) -> St
 
 
 def _any_rows(value: Any) -> tf.TensorShape | None:
-    # The number of rows may be known to the tensors that come and not to those that
-    # go, which `tf.while_loop` refuses.
+    # The number of rows may be known for the tensors that enter an iteration but not
+    # for those that leave it, which `tf.while_loop` refuses.
     if isinstance(value, tf.TensorArray):
         return None
     if value.shape.rank == 0:

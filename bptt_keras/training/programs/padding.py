@@ -1,6 +1,6 @@
-"""Windows of odd sizes, padded to a few: XLA compiles a program for each size.
+"""Pads windows to a few sizes, because XLA compiles a program for each size.
 
-Padding is not valid, so the state passes through it and it weighs nothing.
+Padding is not valid: the state does not change there, and its weight is 0.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _POWERS = [1 << power for power in range(31)]
 class Sizes:
     """The few sizes that windows are padded to.
 
-    A shorter window gets the timesteps of one to four quarters of the longest. Where
-    numbers of rows vary, a batch with fewer than one before it gets those of the next
-    power of two, or as many as the largest.
+    A shorter window is padded to one, two, three or four quarters of the longest. If
+    numbers of rows vary, a batch with fewer rows than an earlier one is padded to the
+    next power of two, but to no more rows than the largest batch.
 
     Args:
         usual: Timesteps of a window that is cut from a batch, or `None`: a window is
-            a whole batch, and keeps its length.
-        longest: Timesteps of the longest window, likewise.
-        on: Whether anything is padded. It is not worth it without XLA, and does harm
-            where a model counts padding.
+            a whole batch and keeps its length.
+        longest: Timesteps of the longest window, or `None` in the same case.
+        on: Whether anything is padded. Padding does not pay without XLA, and is wrong
+            if a model counts padding.
 
     Attributes:
-        rows_vary: Whether the current trace is meant for many numbers of rows.
+        rows_vary: Whether the current trace is for many numbers of rows.
     """
 
     def __init__(self, usual: int | None, longest: int | None, on: bool):
@@ -49,7 +49,7 @@ class Sizes:
             self._most_rows.assign(most)
 
     def wanted(self, window: BatchLike) -> tuple[Size | None, Size | None]:
-        """`(timesteps, rows)` that a window is padded to; `None`: it keeps its own."""
+        """`(timesteps, rows)` that a window is padded to; `None`: no padding."""
         if not self.on:
             return None, None
         length = self._padded_length(window.length)
@@ -57,7 +57,7 @@ class Sizes:
         return None if same else length, self.wanted_rows(window)
 
     def wanted_rows(self, window: BatchLike) -> Size | None:
-        """Rows that a window or a batch is padded to; `None`: it keeps its own."""
+        """Rows that a window or a batch is padded to; `None`: no padding."""
         return self._padded_rows(window.rows) if self._pads_rows(window) else None
 
     def _pads_rows(self, batch: BatchLike) -> bool:
@@ -86,7 +86,7 @@ def run_padded(
     timed: bool,
     at_front: bool = False,
 ) -> WindowResult:
-    """What a program makes of a window, padded if need be.
+    """Runs a program on a window, padded if needed.
 
     Args:
         sizes: The sizes that windows are padded to.
@@ -97,7 +97,7 @@ def run_padded(
         at_front: Whether padding comes before the window's timesteps.
 
     Returns:
-        What `run` returns, without what came of the padding.
+        What `run` returns, without the padding.
     """
     length, rows = sizes.wanted(window)
     if length is None and rows is None:
@@ -123,14 +123,14 @@ def run_padded(
 def cut_result(
     result: WindowResult, rows: Size, new: Size, *, timed: bool, at_front: bool = False
 ) -> WindowResult:
-    """The result of a padded window, without what came of the padding.
+    """The result of a padded window, without the padding.
 
     Args:
         result: `WindowResult`.
-        rows: Rows that the window had.
-        new: Timesteps of it that have outputs.
+        rows: Rows of the window before padding.
+        new: How many of its timesteps have outputs.
         timed: Whether outputs have a time axis.
-        at_front: Whether the padding came first.
+        at_front: Whether the padding comes before the window's timesteps.
     """
 
     def cut_rows(tensor: Tensor | None) -> Tensor | None:
@@ -150,7 +150,7 @@ def cut_result(
 
 
 def with_rows(state: State, missing: Tensor) -> State:
-    """A named state with zeros for more rows."""
+    """A named state with `missing` more rows of zeros."""
 
     def longer(leaf: Tensor) -> Tensor:
         around = [[0, missing], *[[0, 0]] * (leaf.shape.rank - 1)]
@@ -161,6 +161,6 @@ def with_rows(state: State, missing: Tensor) -> State:
 
 
 def _next(sizes: list[int], size: Tensor) -> Tensor:
-    """The smallest of some sizes that is at least `size`, or the largest of them."""
+    """The smallest of `sizes` that is at least `size`, else the largest of them."""
     sizes = tf.constant(sizes)
     return tf.reduce_min(tf.where(sizes >= size, sizes, sizes[-1]))

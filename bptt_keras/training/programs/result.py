@@ -10,22 +10,21 @@ from bptt_keras.types import State, Structure, Tensor
 
 
 class WindowResult(NamedTuple):
-    """What a program returns for one window; each fills in what it computes.
+    """What a program returns for one window; each sets the fields that it computes.
 
     Fields:
-        state: State after the window, or where the next one resumes.
+        state: State after the window, or where the next one starts.
         buffers: New values of the model's buffers.
         ids_valid: `{Embedding layer name: scalar boolean}`.
-        outputs: The model's outputs at the new timesteps, or `None` where they are
-            not needed.
-        masks: Flat list of what the model itself masks of the outputs, or `None`
-            likewise.
-        terms: A `Term` for each output that has a loss; without targets, none.
+        outputs: The model's outputs at the new timesteps, or `None` if not needed.
+        masks: Flat list of the masks that the model attaches to the outputs, or `None`
+            if these are not needed.
+        terms: A `Term` for each output that has a loss; empty without targets.
         loss: Scalar: the objective, including regularisation and other `add_loss`
             terms. `None` without targets.
-        gradients: One tensor (or `None`) for each trainable variable. Where outputs
-            are averaged separately: a list of such lists, one for each output and one
-            for the losses that the model adds. `None` after a forward pass.
+        gradients: One tensor (or `None`) for each trainable variable. If outputs are
+            averaged separately: a list of such lists, one for each output and one for
+            the losses that the model adds. `None` after a forward pass.
     """
 
     state: State

@@ -1,8 +1,8 @@
-"""One window as several programs side by side, each with some of the rows.
+"""Runs a window as several parallel calls of a program, each with some of the rows.
 
-XLA runs one program on a CPU step by step, and the small products of a recurrence
-don't fill several cores. Two programs don't wait for each other. Where a step is
-soon done, starting two takes longer than they save.
+On a CPU, XLA runs a program step by step, and the small matrix products of a recurrence
+do not occupy several cores. Two programs do not wait for each other. If a step is very
+short, starting two programs costs more than it saves.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from bptt_keras.training.programs.batch_like import BatchLike
 from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.types import State, Structure, Tensor
 
-# Rows times weights that are multiplied in a timestep: below that many, two programs
-# were not faster than one for a whole batch (`tests.benchmarks.shards`).
+# Rows times weights multiplied in a timestep: below this, two programs were not faster
+# than one for a whole batch (`tests.benchmarks.shards`).
 _SMALL = {"fit": 1_000_000, "evaluate": 400_000, "predict": 400_000}
 
 # Seeds of the shards differ by multiples of this, so they draw different masks.
@@ -33,14 +33,14 @@ _SEED_STRIDE = 1_000_003
 
 
 def choose_shards(requested: int | str, traits: ModelTraits) -> tuple[int, str | None]:
-    """Number of programs that a window is spread over.
+    """Chooses the number of shards of a window.
 
     Args:
         requested: `"auto"` or an integer >= 1.
         traits: `state.ModelTraits` of the model.
 
     Returns:
-        `(shards, reason)`: the reason is `None`, or says why there is only one.
+        `(shards, reason)`: the reason is `None`, or why there is only one shard.
 
     Raises:
         ValueError: If several were asked for, but rows of this model depend on one
@@ -62,7 +62,7 @@ def choose_shards(requested: int | str, traits: ModelTraits) -> tuple[int, str |
 
 
 def cores() -> int:
-    """Cores that this process may use: those it is pinned to, where it is."""
+    """Number of cores that this process may use, considering its CPU affinity."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -73,7 +73,7 @@ def is_small(model: keras.Model, rows: int | None, mode: str) -> bool:
 
     Args:
         model: A built `keras.Model`.
-        rows: Rows of a batch, an integer, or `None` where nobody knows.
+        rows: Rows of a batch, an integer, or `None` if unknown.
         mode: `"fit"`, `"evaluate"` or `"predict"`.
     """
     weights = _multiplied(model)
@@ -83,10 +83,9 @@ def is_small(model: keras.Model, rows: int | None, mode: str) -> bool:
 
 
 def _multiplied(model: keras.Model) -> int | None:
-    """Number of a model's weights that a row is multiplied by in a timestep.
+    """Number of a model's weights that multiply a row in a timestep.
 
-    It is `None` where that is not the number of its weights: convolutions use each of
-    theirs at many places.
+    It is `None` for a model with convolutions, which use each weight at many places.
     """
     tables = {
         id(weight)
@@ -108,7 +107,7 @@ def run_sharded(
     shards: int,
     *extra: Tensor,
 ) -> WindowResult:
-    """Runs a program on the rows of a window, spread over several calls of it.
+    """Runs a program on a window, whose rows are split over several calls.
 
     Args:
         program: Function `(window, state, buffers, *extra) -> WindowResult`.
@@ -116,13 +115,13 @@ def run_sharded(
         state: Named state.
         buffers: Values of the model's buffers, all of them random seeds if there is
             more than one shard.
-        shards: Number of calls; a window with fewer rows is not cut.
+        shards: Number of calls; a window with fewer rows is not split.
         *extra: Further arguments of the program, the same for all shards.
 
     Returns:
         What the program returns, as if it had run once.
     """
-    # Metrics alone need it, and they run outside of the program.
+    # Only metrics need `counts`, and they run outside the program.
     window = window._replace(counts=None)
     known = window.inputs[0].shape[0]
     if shards == 1 or (known is not None and known < shards):
@@ -174,10 +173,11 @@ def _results(
 
 
 def _join(results: list[WindowResult]) -> WindowResult:
-    """The results of the shards of a window, as if it had been one program.
+    """Joins the results of a window's shards, as if one program had run.
 
-    The gradient of the mean over all rows is that of the shards' means, weighted by
-    their shares `W_s / sum(W)`, where `L_s` is the mean of shard `s` over weight `W_s`:
+    The gradient of the mean over all rows is the sum of the gradients of the shards'
+    means, weighted by `W_s / sum(W)`, where `L_s` is the mean of shard `s` and `W_s`
+    its weight:
 
         d/dv (sum_s W_s L_s / sum_s W_s)
     """
@@ -191,7 +191,7 @@ def _join(results: list[WindowResult]) -> WindowResult:
         for of_output in zip(*(result.terms for result in results), strict=True)
     ]
     joined = first._replace(
-        # Of the same type: without terms, `tf.cond` wants the same empty structure.
+        # Of the same type: `tf.cond` requires the same structure, even if empty.
         terms=terms or first.terms,
         outputs=_concat([result.outputs for result in results]),
         masks=_concat([result.masks for result in results]),

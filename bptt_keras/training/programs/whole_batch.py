@@ -1,8 +1,8 @@
-"""Many windows as one program, for models whose windows are little work.
+"""Many windows as one program, for models whose windows take little work.
 
-XLA takes some 0.1 ms to start a program and to hand over what it made, more than a
-window of a few units takes to compute. So the loop over windows is compiled as well,
-with updates and metrics inside: one start for each batch.
+XLA takes about 0.1 ms to start a program and return its results, more than a window of
+a few units takes to compute. So the loop over windows is compiled as well, including
+updates and metrics: one start per batch.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.types import State, Structure, Tensor
 
-# Windows of a program where the length of a batch is not known: as of a stream, whose
-# last batch is shorter.
+# Windows per program if the length of a batch is not known, for example in a stream,
+# whose last batch is shorter.
 SEVERAL = 8
 
 
@@ -29,33 +29,33 @@ class Windows(Protocol):
     """What is done with each window: `Learning`, `Evaluation` or `Prediction`."""
 
     def run(self, window: Any, state: State) -> WindowResult:
-        """What the programs make of a window."""
+        """The result of a window."""
 
     def take(self, window: Any, result: WindowResult) -> State:
-        """Keeps what a window made (weights, buffers, metrics); the state after it."""
+        """Uses a result (weights, buffers, metrics); returns the state after it."""
 
     def window(self, window: Any, state: State) -> tuple[Structure, State]:
-        """Both, and checks between them: `(outputs, state)`."""
+        """Both, with checks in between; returns `(outputs, state)`."""
 
 
 class WholeBatchProgram:
     """Runs the windows of a batch inside one compiled program, or 8 at a time.
 
-    XLA has no assertions. A window that fails a check changes nothing, nor does any
-    that comes after it, and what failed is reported when the program is done.
+    XLA has no assertions. A window that fails a check changes nothing, nor do the
+    windows after it, and the failure is reported when the program has ended.
 
     Args:
         windows: What is done with each window.
         programs: The trainer's `Programs`.
         size: Timesteps of a window, or `None`: all of a batch.
-        specs: `None`, or structure of `tf.TensorSpec`, `(None, None, ...)`: the
-            windows' outputs are joined along time.
+        specs: Structure of `tf.TensorSpec`, `(None, None, ...)`, of the outputs, which
+            are then joined along time. Default (`None`): outputs are not needed.
 
     Attributes:
-        on: Whether it is in use; at first it is not.
+        on: Whether it is in use; initially False.
         serves: Whether it can run the kind of data that is being traced.
         program: The compiled function `(batch, state) -> (outputs, state, failed)`,
-            where `failed` is the number of the first check that failed, or -1.
+            where `failed` is the index of the first check that failed, or -1.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class WholeBatchProgram:
         self.program = programs.compiled(self._all_windows)
 
     def steps(self, length: int | None) -> int | None:
-        """Timesteps that one call of the program runs, `None` where it cannot.
+        """Timesteps that one call of the program runs, or `None` if it cannot.
 
         Args:
-            length: Those of the batch, or `None` where tracing does not know.
+            length: Timesteps of the batch, or `None` if unknown while tracing.
         """
         if length is not None or self._size is None:
             return length
@@ -101,26 +101,26 @@ class WholeBatchProgram:
             after the batch.
         """
         if batch.known_length is not None:
-            return self._at_once(batch, state)
+            return self._in_one_call(batch, state)
         return each_window(
             batch, state, self.steps(None), self._several, specs=self._specs
         )
 
     def _several(self, piece: BatchLike, state: State) -> tuple[Structure, State]:
-        """Eight windows at once, or what is left at the end of a batch."""
+        """Runs eight windows in one call, or those left at the end of a batch."""
         if piece.known_length == self.steps(None):
-            return self._at_once(_as_batch(piece), state)
+            return self._in_one_call(_as_batch(piece), state)
         return each_window(
             _as_batch(piece), state, self._size, self._single, specs=self._specs
         )
 
     def _single(self, window: BatchLike, state: State) -> tuple[Structure, State]:
-        """A full window by this program, too; only a shorter one outside of it."""
+        """Runs a full window with this program too, and only a shorter one outside."""
         if window.known_length == self._size:
-            return self._at_once(_as_batch(window), state)
+            return self._in_one_call(_as_batch(window), state)
         return self._windows.window(window, state)
 
-    def _at_once(self, batch: BatchLike, state: State) -> tuple[Structure, State]:
+    def _in_one_call(self, batch: BatchLike, state: State) -> tuple[Structure, State]:
         outputs, state, failed = self._with_few_rows(batch.without_places(), state)
         checks = [
             require(tf.not_equal(failed, number), message)
@@ -134,7 +134,7 @@ class WholeBatchProgram:
     def _with_few_rows(
         self, batch: BatchLike, state: State
     ) -> tuple[Structure, State, Tensor]:
-        """What the program makes of a batch, which may get more rows first."""
+        """Runs the program on a batch, whose rows are padded to a few numbers."""
         rows = self._sizes.wanted_rows(batch)
         if rows is None:
             return self.program(batch, state)
@@ -185,8 +185,8 @@ class WholeBatchProgram:
 
 
 def _as_batch(windows: AnyBatch) -> AnyBatch:
-    """Windows that `Batch.cut` has cut, as if they were a whole batch."""
+    """Windows cut by `Batch.cut`, as if they were a whole batch."""
     if windows.reset is None or windows.resets_inside:
         return windows
-    # Rows that start afresh there.
+    # In cut windows, these flags are the rows that start afresh.
     return windows._replace(reset=None, fresh=windows.reset)

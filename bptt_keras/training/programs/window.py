@@ -1,8 +1,8 @@
-"""The programs of one window: its gradients, its forward pass.
+"""The programs of one window: its gradients and its forward pass.
 
 The loop over windows calls these. Each is a function of tensors: what a model changes
-by itself (random seeds, moving averages) goes in and comes out as values, so that
-several can run side by side.
+by itself (random seeds, moving averages) is passed in and returned as values, so that
+several programs can run in parallel.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ class Programs:
         traits: What `state.discover` found.
         losses: List of `losses.OutputLoss`, or `None` (prediction only).
         optimizer: Keras optimizer, built, or `None`.
-        needs_outputs: True if compiled metrics read the training outputs.
-        apart: True: gradients of several outputs are kept separate, because their
+        needs_outputs: Whether compiled metrics read the training outputs.
+        apart: Whether gradients of several outputs are kept separate, because their
             averages have different weights.
-        xla: True or False: compile with XLA or not.
-        eagerly: True: no graph at all.
-        shards: Number of programs that the rows of a window are spread over.
-        sizes: `padding.Sizes`: those that windows are padded to.
+        xla: Whether to compile with XLA.
+        eagerly: Whether to run without graphs.
+        shards: Number of parallel calls over which the rows of a window are split.
+        sizes: `padding.Sizes`, the sizes that windows are padded to.
 
     Attributes:
         gradients: Program `(window, state, buffers) -> WindowResult` with gradients;
             `plain_gradients` is the same without XLA.
-        evaluate: Program that gives outputs, terms and loss.
-        predict: Program that gives outputs.
-        advance: Program that gives the state alone, in training mode;
+        evaluate: Program that returns outputs, terms and loss.
+        predict: Program that returns outputs.
+        advance: Program that returns only the state, in training mode;
             `plain_advance` is the same without XLA.
-        mask: Program `(inputs) -> mask` that reaches the recurrent layers.
+        mask: Program `(inputs) -> mask`: the mask that reaches the recurrent layers.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class Programs:
     def compiled(
         self, function: Callable[..., Any], xla: bool | None = None
     ) -> Callable[..., Any]:
-        """The function as a program of its own.
+        """The function as a compiled program.
 
         Args:
             function: Function of structures of tensors.
-            xla: Whether XLA compiles it. Default (`None`): as it does these programs.
+            xla: Whether XLA compiles it. Default (`None`): as for these programs.
         """
         if self._eagerly:
             return function
@@ -110,7 +110,7 @@ class Programs:
         state: State,
         *extra: Tensor,
     ) -> WindowResult:
-        """Runs a program on a window of exactly this size, in shards if need be.
+        """Runs a program on a window of exactly this size, in shards if needed.
 
         Args:
             program: One of these programs, or another function `(window, state,
@@ -125,7 +125,7 @@ class Programs:
     def run_padded(
         self, program: Callable[..., WindowResult], window: BatchLike, state: State
     ) -> WindowResult:
-        """Runs a program on a window, padded to one of few sizes if need be."""
+        """Runs a program on a window, padded to one of a few sizes if needed."""
 
         def run(window: BatchLike, state: State) -> WindowResult:
             return self.run(program, window, state)
@@ -148,7 +148,7 @@ class Programs:
         return self.compiled(gradients)
 
     def buffer_values(self) -> list[Tensor]:
-        """Current values of the buffers, to be passed to a program."""
+        """Current values of the buffers, to pass to a program."""
         return [tf.convert_to_tensor(variable.value) for variable in self.buffers]
 
     def keep_buffers(self, values: list[Tensor]) -> None:
@@ -185,16 +185,16 @@ class Programs:
         start: Size = 0,
         losses_count: bool = True,
     ) -> tuple[WindowResult, list[Tensor]]:
-        """Outputs, loss terms and state of one pass over a window or a piece of it.
+        """Runs forward over a window or a piece of it: outputs, loss terms and state.
 
         Args:
             window: `Batch`; the last timesteps, as many as the targets have, are new.
             state: Named state.
             buffers: Values of the model's buffers.
             training: Boolean.
-            start: Timesteps of the window that come before this piece.
-            losses_count: False where the losses that layers add from their inputs
-                are not used.
+            start: Timesteps of the window before this piece.
+            losses_count: False if the losses that layers add from their inputs are not
+                used.
 
         Returns:
             `(result, penalties)`: a `WindowResult` without gradients and loss, and
@@ -247,7 +247,7 @@ class Programs:
     def _advance(
         self, window: BatchLike, state: State, buffers: list[Tensor]
     ) -> WindowResult:
-        """Training's forward pass without a tape: only the state is wanted."""
+        """The forward pass of training without a tape, for the state alone."""
         result = self._without_targets(window, state, buffers, training=True)
         return result._replace(outputs=None)
 
@@ -280,7 +280,7 @@ class Programs:
     def _new_steps(
         self, window: BatchLike, outputs: Structure
     ) -> tuple[Structure, list[Tensor | None]]:
-        """Outputs at the timesteps that have targets, and the model's masks of them."""
+        """Outputs at the timesteps that have targets, and the model's masks there."""
         flat: list[Any] = tf.nest.flatten(outputs)
         masks: list[Tensor | None] = []
         for index, output in enumerate(flat):
@@ -294,5 +294,5 @@ class Programs:
 
 
 def as_arrays(gradients: list[Any]) -> list[Tensor | None]:
-    """Gradients without sparse ones: those of embeddings, which XLA cannot add."""
+    """Gradients with sparse ones (of embeddings) made dense, because XLA needs that."""
     return [None if g is None else tf.convert_to_tensor(g) for g in gradients]

@@ -1,4 +1,4 @@
-"""Whether a model compiles with XLA, found out without running it."""
+"""Finds out, without running a model, whether XLA can compile it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bptt_keras.training.programs.whole_batch import WholeBatchProgram
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.types import State
 
-# Of a window whose length, or number of rows, nobody knows yet.
+# For a window whose length or number of rows is not known yet.
 _SOME_STEPS, _SOME_ROWS = 8, 2
 
 
@@ -27,7 +27,7 @@ def why_window_refused(
     Args:
         programs: `Programs`, made with `xla=True`.
         step: The model's `PureStep`.
-        batch: `Batch` that the programs are meant for.
+        batch: `Batch` that the programs are for.
         size: Timesteps of a window, or `None`: all of a batch.
         mode: `"fit"`, `"evaluate"` or `"predict"`.
 
@@ -55,11 +55,11 @@ def why_batch_refused(
     Args:
         whole_batch: The program.
         step: The model's `PureStep`.
-        batch: `Batch` that it is meant for.
-        steps: Timesteps of a batch that it runs.
+        batch: `Batch` that it is for.
+        steps: Timesteps that one call of it runs.
 
     Returns:
-        `None` if it compiles and does the same, else the reason in one line.
+        `None` if it compiles without losing an assertion, else the reason in one line.
     """
     arguments = _example(batch, step, batch.inputs[0].shape[0], steps)
     refused = _why_refused(whole_batch.program, *arguments)
@@ -71,9 +71,9 @@ def why_batch_refused(
 def _example(
     batch: AnyBatch, step: PureStep, rows: int | None, steps: int
 ) -> tuple[AnyBatch, State]:
-    """A batch of zeros, like those to come wherever their sizes are known, and a state.
+    """A batch of zeros with the known sizes of those that will come, and a state.
 
-    Its trace serves for them, too.
+    Its trace can be reused for them.
     """
     rows, length = rows or _SOME_ROWS, batch.known_length
 
@@ -92,7 +92,7 @@ def _example(
 
 
 def _asserts(program: Any, *args: Any) -> bool:
-    """Whether the program, or a function that it calls, makes an assertion."""
+    """Whether the program, or a function that it calls, contains an assertion."""
     function = _outside(lambda: program.get_concrete_function(*args))
     graph = function.graph.as_graph_def()
     nodes = [graph.node, *(function.node_def for function in graph.library.function)]
@@ -100,8 +100,8 @@ def _asserts(program: Any, *args: Any) -> bool:
 
 
 def _why_refused(program: Any, *args: Any) -> str | None:
-    """Lowers a program to XLA's language; `None`, or why that is impossible."""
-    # Tracing is outside of the `try`: what fails there fails without XLA, too.
+    """Lowers a program to HLO; returns `None`, or why that is impossible."""
+    # Tracing is outside the `try`: what fails there fails without XLA, too.
     lower = _outside(lambda: program.experimental_get_compiler_ir(*args))
     try:
         lower(stage="hlo")
@@ -113,10 +113,10 @@ def _why_refused(program: Any, *args: Any) -> str | None:
 
 
 def _outside(trace: Callable[[], Any]) -> Any:
-    """Runs a function that traces, outside of any `tf.init_scope`.
+    """Runs a function that traces, outside any `tf.init_scope`.
 
-    That stops tapes: a trace without gradients would be kept and used for a batch of
-    that many rows. A thread of its own has none.
+    An `init_scope` stops tapes, so a trace without gradients would be kept and reused
+    for batches of this size. A separate thread has no such scope.
     """
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(trace).result()

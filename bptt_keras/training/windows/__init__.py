@@ -1,1 +1,1 @@
-"""Window after window: gradients, updates, and the state between them."""
+"""The windows of a batch: gradients, updates and the state between them."""

@@ -17,22 +17,22 @@ from bptt_keras.types import State, Tensor
 class Carry:
     """Keeps the state of each row from one batch to the next.
 
-    Training, evaluation and prediction each have one, so none disturbs another.
-    The variables hold any number of rows.
+    Training, evaluation and prediction each have one, so they do not affect each
+    other. The variables hold any number of rows.
 
     Args:
         step: The `PureStep` whose state is kept.
-        batch: A `Batch` like those to come.
-        reaches_back: True: also keep the timesteps that windows of the next batch
-            still reach.
+        batch: A `Batch` like those that will come.
+        reaches_back: Whether to keep also the timesteps that windows of the next batch
+            reach back to.
     """
 
     def __init__(self, step: PureStep, batch: Batch, *, reaches_back: bool = False):
         self._step = step
         self._timesteps = None
         with tf.init_scope():
-            # Rows are counted separately: the graph optimizer takes the shape that a
-            # variable is assigned for the shape that it always had (TensorFlow 2.21).
+            # The number of rows has a variable of its own: the graph optimizer takes
+            # the shape assigned to a variable for its constant shape (TensorFlow 2.21).
             self._kept = {
                 "state": tf.nest.map_structure(_rows_variable, step.initial_state(0)),
                 "position": _rows_variable(tf.zeros([0], tf.int64)),
@@ -44,17 +44,17 @@ class Carry:
                 self._kept["lead"] = self._timesteps.variables
 
     def clear(self) -> None:
-        """Forgets all rows: the next batch starts afresh, whatever its flags say."""
+        """Discards all rows: the next batch starts afresh, whatever its flags are."""
         for variable in tf.nest.flatten(self._kept):
             shape = [0 if size is None else size for size in variable.shape]
             variable.assign(tf.zeros(shape, variable.dtype))
 
     def snapshot(self) -> dict[str, Any]:
-        """All that is kept, as a structure of NumPy arrays."""
+        """Everything that is kept, as a structure of NumPy arrays."""
         return tf.nest.map_structure(lambda v: v.numpy(), self._kept)
 
     def restore(self, snapshot: dict[str, Any]) -> None:
-        """Keeps what a snapshot holds.
+        """Restores the state from a snapshot.
 
         Args:
             snapshot: What `snapshot` returned.
@@ -80,11 +80,11 @@ class Carry:
             variable.assign(tf.cast(array, variable.dtype))
 
     def adopt(self, snapshot: dict[str, Any]) -> None:
-        """Keeps what the carry of other options held, as far as it fits here.
+        """Takes over the state from a trainer with other options, where it fits.
 
         Args:
             snapshot: What `snapshot` returned, of the same model. Timesteps that later
-                windows reach may be missing from it, or not be needed here.
+                windows reach back to may be missing from it, or not be needed here.
         """
         adopted = {name: snapshot[name] for name in snapshot if name in self._kept}
         if self._timesteps is not None and "lead" not in adopted:
@@ -92,18 +92,18 @@ class Carry:
         self.restore(adopted)
 
     def enter(self, batch: Batch) -> tuple[Batch, State, int | Tensor]:
-        """State in which a batch starts.
+        """The state from which a batch starts.
 
         Args:
             batch: A `Batch`. Without `reset` and `key` all its rows start afresh.
                 With one of them, rows continue the previous batch, except those that
-                are flagged or have another key than they had there.
+                are flagged or have a different key than before.
 
         Returns:
-            `(batch, state, lead)`: the batch, its keys as flags, and longer by `lead`
-            timesteps of the previous one if windows reach back; and the state with
-            the batch's number of rows at its first timestep. Flags for the first
-            timestep are applied to the state, those inside the batch are not.
+            `(batch, state, lead)`: the batch with its keys converted to flags and, if
+            windows reach back, preceded by `lead` timesteps of the previous batch; and
+            the state of its rows at its first timestep. Flags for the first timestep
+            have been applied to the state; those inside the batch have not.
         """
         initial = _with_rows(self._step.initial_state(batch.rows), batch)
         if _continues(batch):
@@ -122,7 +122,9 @@ class Carry:
             same_rows, carried = tf.constant(False), initial
             fresh = tf.fill([batch.rows], True)
         if self._timesteps is not None and _continues(batch):
-            longer, lead = self._timesteps.prepend(_with_plane(batch, fresh), same_rows)
+            longer, lead = self._timesteps.prepend(
+                _with_all_flags(batch, fresh), same_rows
+            )
             return longer, carried, lead
         if self._step.learns_initial_state:
             batch = batch._replace(fresh=fresh | tf.logical_not(same_rows))
@@ -135,7 +137,7 @@ class Carry:
             fresh |= batch.reset[:, 0] if batch.resets_inside else batch.reset
         if batch.key is not None:
             first = batch.key if batch.key.shape.rank == 1 else batch.key[:, 0]
-            # A cond, because there are no earlier keys to compare at the start.
+            # A cond, because at the start there are no earlier keys to compare with.
             fresh |= tf.cond(
                 same_rows,
                 lambda: tf.not_equal(first, self._kept["key"]),
@@ -186,10 +188,10 @@ class Carry:
             state: Named state after `resume` timesteps of the batch.
             batch: `Batch` as `enter` returned it.
             lead: Timesteps of the previous batch that it starts with.
-            resume: Timestep where the next window starts; default: the end.
+            resume: Timestep where the next window starts. Default (`None`): the end.
         """
         values = tf.nest.flatten(state)
-        # A batch that was refused leaves nothing, not its place either.
+        # A batch that fails a check leaves nothing behind, not even its position.
         with tf.control_dependencies(values):
             self._leave(values, batch, lead, resume)
 
@@ -225,7 +227,7 @@ def _continues(batch: Batch) -> bool:
 
 
 def _with_key_flags(batch: Batch) -> Batch:
-    """The batch, with keys that change inside it as reset flags."""
+    """The batch, with changes of keys inside it as reset flags."""
     if batch.key is None or batch.key.shape.rank == 1:
         return batch
     changes = tf.not_equal(batch.key[:, 1:], batch.key[:, :-1])
@@ -235,16 +237,16 @@ def _with_key_flags(batch: Batch) -> Batch:
     return batch._replace(reset=tf.ensure_shape(inside, batch.key.shape))
 
 
-def _with_plane(batch: Batch, fresh: Tensor) -> Batch:
-    """The batch with all its flags as one plane `(batch, time)`."""
+def _with_all_flags(batch: Batch, fresh: Tensor) -> Batch:
+    """The batch with all its flags as one tensor `(batch, time)`."""
     batch = _with_key_flags(batch)
     if batch.resets_inside:
         rest = batch.reset[:, 1:]
     else:
         rest = tf.fill([batch.rows, batch.length - 1], False)
-    plane = tf.concat([fresh[:, None], rest], axis=1)
-    plane.set_shape(batch.inputs[0].shape[:2])
-    return batch._replace(reset=plane)
+    flags = tf.concat([fresh[:, None], rest], axis=1)
+    flags.set_shape(batch.inputs[0].shape[:2])
+    return batch._replace(reset=flags)
 
 
 def _rows_variable(value: Tensor) -> tf.Variable:

@@ -1,4 +1,4 @@
-"""How a batch is evaluated and predicted: its windows, without gradients."""
+"""Evaluation and prediction of a batch: its windows, without gradients."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Evaluation:
         programs: The trainer's `Programs` for evaluation.
         size: Timesteps of a window, or `None`: all of a batch.
         count: Function `(window, result)` that adds a window to what is reported.
-        collected: `None`, or structure of `tf.TensorSpec` of the outputs: they are
-            wanted for whole batches, too.
+        collected: Structure of `tf.TensorSpec` of the outputs if those of whole batches
+            are needed, else `None`.
 
     Attributes:
         in_one: `WholeBatchProgram` of the windows of a batch.
@@ -44,7 +44,7 @@ class Evaluation:
         self.in_one = WholeBatchProgram(self, programs, size, specs=collected)
 
     def __call__(self, batch: Batch, state: State) -> tuple[Structure, State]:
-        """`(outputs, state)` after all windows; outputs are `None` if not wanted."""
+        """`(outputs, state)` after all windows; outputs are `None` if not needed."""
         if self.in_one.runs(batch):
             return self.in_one(batch, state)
         return each_window(batch, state, self._size, self.window, specs=self._specs)
@@ -60,7 +60,7 @@ class Evaluation:
         return self._programs.run(self._programs.evaluate, window, state)
 
     def take(self, window: Batch, result: WindowResult) -> State:
-        """Keeps buffers and counts the window; the state to go on from."""
+        """Keeps buffers and counts the window; returns the state to continue from."""
         self._programs.keep_buffers(result.buffers)
         self._count(window, result)
         return result.state
@@ -99,7 +99,7 @@ class Prediction:
         return self._programs.run(self._programs.predict, window, state)
 
     def take(self, window: Batch, result: WindowResult) -> State:
-        """Keeps buffers; the state to go on from."""
+        """Keeps buffers; returns the state to continue from."""
         self._programs.keep_buffers(result.buffers)
         return result.state
 
@@ -114,12 +114,12 @@ def run_forward(
 
     Args:
         program: One of the programs, such as `programs.predict`.
-        programs: The `Programs` that it is one of.
+        programs: The `Programs` to which it belongs.
         window: `Batch` of one window.
         state: Named state.
 
     Returns:
-        `(outputs, state)`; outputs are `None` if the program gives none.
+        `(outputs, state)`; outputs are `None` if the program returns none.
     """
     result = programs.run_padded(program, window, state)
     outputs = result.outputs

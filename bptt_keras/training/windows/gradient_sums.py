@@ -1,4 +1,4 @@
-"""Gradients of several windows, summed until the time of an update has come."""
+"""Gradients of several windows, summed until an update is due."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class GradientSums:
 
     @property
     def mean_rate(self) -> Tensor:
-        """Mean of their factors of the learning rate."""
+        """Mean of their learning rate factors."""
         return self._rate / self._windows
 
     def add(
@@ -52,13 +52,13 @@ class GradientSums:
         """Adds the gradients of a window.
 
         Args:
-            groups: Lists of gradients, one for each output and one for the losses that
-                the model adds where outputs are averaged separately, else one.
-            weights: Their weights.
+            groups: Lists of gradients. If outputs are averaged separately: one list
+                per output and one for the losses that the model adds; else one list.
+            weights: The weight of each list.
             counts: Scalar boolean: whether the window has any weight.
             rate: Factor of the learning rate.
         """
-        # Known while tracing: what no loss depends on has no gradient.
+        # Known while tracing: variables that no loss depends on have no gradient.
         self._present = [
             any(g is not None for g in of_variable)
             for of_variable in zip(*groups, strict=True)
@@ -89,7 +89,7 @@ class GradientSums:
         ]
 
     def clear(self) -> None:
-        """Forgets all of them."""
+        """Discards all sums."""
         for variable in [
             *sum(self._sums, []),
             *self._weights,
@@ -102,7 +102,7 @@ class GradientSums:
 def _add_weighted(
     sums: list[Tensor], gradients: list[Tensor | None], weight: Tensor
 ) -> list[Tensor]:
-    # What weighs nothing may be NaN.
+    # A gradient with weight 0 may be NaN.
     return [
         s if g is None else tf.where(weight > 0, s + weight * tf.cast(g, s.dtype), s)
         for s, g in zip(sums, gradients, strict=True)

@@ -1,4 +1,4 @@
-"""The last timesteps of a batch, which windows of the next one still reach."""
+"""The last timesteps of a batch, which windows of the next batch reach back to."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from bptt_keras.types import Tensor
 
 
 class KeptTimesteps:
-    """Keeps the timesteps between the next window's start and the end of a batch.
+    """Keeps the timesteps from the start of the next window to the end of a batch.
 
     Args:
-        batch: A `Batch` like those to come.
+        batch: A `Batch` like those that will come.
     """
 
     def __init__(self, batch: Batch):
         flags = tf.TensorSpec([None, None], tf.bool)
         inputs = tf.nest.map_structure(_spec, batch.inputs)
         self._specs = {"inputs": inputs, "reset": flags, "valid": flags}
-        # Counted separately, as in `Carry`. Snapshots have these names.
+        # Timesteps are counted separately, like the rows in `Carry`. The names are
+        # those in snapshots.
         self.variables = {
             "parts": tf.nest.map_structure(_variable, self._specs),
             "steps": tf.Variable(0, trainable=False),
@@ -42,11 +43,11 @@ class KeptTimesteps:
 
         Args:
             batch: `Batch` with reset flags `(batch, time)`.
-            same_rows: Scalar boolean: its rows continue the kept ones.
+            same_rows: Scalar boolean: whether its rows continue the kept ones.
 
         Returns:
-            `(batch, steps)`: inputs and flags are longer by `steps`, a scalar tensor;
-            targets and weights are as they were.
+            `(batch, lead)`: inputs and flags are longer by `lead`, a scalar tensor;
+            targets and weights are unchanged.
         """
 
         def kept() -> dict[str, Any]:
@@ -84,8 +85,8 @@ class KeptTimesteps:
                 name: tf.nest.map_structure(join, before[name], own)
                 for name, own in timed.items()
             }
-        steps = tf.where(same_rows, self.variables["steps"].read_value(), 0)
-        return batch._replace(**timed), steps
+        lead = tf.where(same_rows, self.variables["steps"].read_value(), 0)
+        return batch._replace(**timed), lead
 
     def keep(self, batch: Batch, resume: int | Tensor) -> None:
         """Keeps the timesteps of a batch from `resume` on."""
@@ -98,7 +99,7 @@ class KeptTimesteps:
         self.variables["steps"].assign(batch.length - resume)
 
     def _timed(self, batch: Batch) -> dict[str, Any]:
-        """What belongs to the timesteps of a batch, without targets and weights."""
+        """Everything with a time axis in a batch, except targets and weights."""
         grid = tf.shape(batch.inputs[0])[:2]
         return {
             "inputs": batch.inputs,

@@ -1,4 +1,4 @@
-"""How a batch is learned from: its windows, their gradients, their updates."""
+"""Training on a batch: its windows, their gradients and updates."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Learning:
         schedule: Schedule of windows, from `bptt_keras.truncation`.
         recomputation: `truncation.Segments`, `truncation.Revolve` or `None`.
         updates: `Updates`.
-        perturb: Function of the state that a window hands on.
+        perturb: Function that disturbs the state passed from window to window.
         count: Function `(window, result)` that adds a window to what is reported.
-        collected: `None`, or structure of `tf.TensorSpec` of the outputs: they are
-            wanted for whole batches, too.
+        collected: Structure of `tf.TensorSpec` of the outputs if those of whole batches
+            are needed, else `None`.
 
     Attributes:
         updates: As passed in.
-        in_one: `WholeBatchProgram` of the windows of a batch, or `None` where the
-            schedule draws them or overlaps them.
+        in_one: `WholeBatchProgram` of the windows of a batch, or `None` if windows
+            overlap or have random lengths.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class Learning:
     def train(
         self, batch: Batch, state: State, lead: int | Tensor
     ) -> tuple[State, int | Tensor, Structure]:
-        """Learns from the windows of a batch with a loss at every timestep.
+        """Trains on the windows of a batch with a loss at every timestep.
 
         Args:
             batch: `Batch`.
             state: Named state at its first timestep.
-            lead: Timesteps of its inputs that come before its first target.
+            lead: Timesteps of its inputs before its first target.
 
         Returns:
             `(state, resume, outputs)`: the state for the next batch, the timestep
@@ -98,7 +98,7 @@ class Learning:
         else:
             outputs, state = self._in_order(batch, state)
             resume = batch.length
-        # After the checks in the windows, which the state waits for.
+        # The state depends on the checks in the windows, so this comes after them.
         with tf.control_dependencies(tf.nest.flatten(state)):
             self.updates.end_sequence()
         return state, resume, outputs
@@ -111,16 +111,16 @@ class Learning:
         burn_in: int,
         warm_up: Callable[[Batch, State], State],
     ) -> State:
-        """Learns from the last window of a batch whose loss is at its end.
+        """Trains on the last window of a batch whose loss is at its end.
 
         Args:
             batch: `Batch` whose targets have no time axis.
             state: Named state at its first timestep.
             burn_in: Timesteps that gradients do not reach.
-            warm_up: Function `(batch, state) -> state`, for what comes before.
+            warm_up: Function `(batch, state) -> state` for the timesteps before it.
 
         Returns:
-            State after the batch.
+            The state after the batch.
         """
         with tf.control_dependencies(self._measured(batch, state, warm_up)):
             start, rate = last_start(self._schedule, batch.length, burn_in)
@@ -132,7 +132,7 @@ class Learning:
         return state
 
     def flush(self) -> None:
-        """Applies gradients that wait for more windows until an update."""
+        """Applies gradients that are waiting for an update."""
         if self.updates.wait:
             self._flush()
 
@@ -149,7 +149,7 @@ class Learning:
         self, batch: Batch, state: State, lead: int | Tensor
     ) -> tuple[State, Tensor]:
         """Windows of random length, or windows that overlap."""
-        # Nothing else says that windows are planned after the measurement.
+        # Nothing else makes the plan of the windows depend on the measurement.
         with tf.control_dependencies(self._measured(batch, state)):
             spans_of = functools.partial(checked_spans, self._schedule)
             spans, rates = planned(spans_of, batch.length - lead, lead)
@@ -176,13 +176,13 @@ class Learning:
     def _measured(
         self, batch: Batch, state: State, warm_up: Callable | None = None
     ) -> list[Tensor]:
-        """What is ready when an adaptive schedule has seen how far gradients reach."""
+        """Tensors that are ready once an adaptive schedule has seen gradient norms."""
         return [] if self._reach is None else self._reach.see(batch, state, warm_up)
 
     # --- One window ------------------------------------------------------------
 
     def window(self, window: Batch, state: State) -> tuple[Structure, State]:
-        """One window: gradients, checks, update.
+        """Trains on one window: gradients, checks, update.
 
         Args:
             window: `Batch` of one window.
@@ -190,13 +190,13 @@ class Learning:
 
         Returns:
             `(outputs, state)`: the outputs at its new timesteps, or `None`, and the
-            state that the next window starts from.
+            state from which the next window starts.
         """
         result = self._gradients(window, state)
         return result.outputs, self._learn(window, result)
 
     def _gradients(self, window: Batch, state: State) -> WindowResult:
-        """The result of a window, padded to one of few sizes if need be."""
+        """The result of a window, padded to one of a few sizes if needed."""
         if self._segmented is not None:
             return self._segmented(window, state)
         return self._programs.run_padded(self._programs.gradients, window, state)
@@ -214,7 +214,7 @@ class Learning:
         rate: Tensor | None = None,
         kept: State | None = None,
     ) -> State:
-        """Takes a result that is valid, and stops the step otherwise."""
+        """Uses a result if it is valid, and stops the step otherwise."""
         with tf.control_dependencies(require_valid_window(result)):
             return self.take(window, result, rate, kept)
 
@@ -231,10 +231,10 @@ class Learning:
             window: `Batch` of one window.
             result: Its result.
             rate: Factor of the learning rate. Default (`None`): 1.
-            kept: State to go on from. Default (`None`): that of the result.
+            kept: State to continue from. Default (`None`): that of the result.
 
         Returns:
-            The state that the next window starts from.
+            The state from which the next window starts.
         """
         self.updates.add(result, tf.constant(1.0) if rate is None else rate)
         state, buffers = result.state if kept is None else kept, result.buffers
@@ -244,7 +244,7 @@ class Learning:
             state, buffers = self._clean(state, initial, buffers, old)
         self._programs.keep_buffers(buffers)
         if self.updates.skips:
-            # An average that has taken in one NaN stays NaN.
+            # A single NaN would make the average NaN.
             run_if(tf.math.is_finite(result.loss), lambda: self._count(window, result))
         else:
             self._count(window, result)

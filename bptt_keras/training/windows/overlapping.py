@@ -1,4 +1,4 @@
-"""Windows that start before the window before them ends: `stride < window`."""
+"""Windows that start before the previous one ends: `stride < window`."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from bptt_keras.types import State, Tensor
 
 
 class OverlappingWindows:
-    """Trains on the windows of a batch of which each reaches back into the last.
+    """Trains on the windows of a batch where each reaches back into the previous one.
 
-    A full window has `window` timesteps and `stride` new ones. Windows at the start of
-    a sequence, and the one at the end of a batch, have fewer of either.
+    A full window has `window` timesteps, `stride` of them new. Windows at the start of
+    a sequence and the one at the end of a batch have fewer.
 
     Args:
         programs: The trainer's `Programs` for training.
         schedule: The schedule of windows, with `stride < window`.
         segmented: `SegmentedGradients`, or `None`: all states of a window are kept.
-        learn: Function `(window, result, rate, kept) -> state` that takes the result
-            of a window and goes on from the state `kept`, or from that of the result
-            if it is `None`.
+        learn: Function `(window, result, rate, kept) -> state` that uses the result of
+            a window and continues from the state `kept`, or from that of the result if
+            `kept` is `None`.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class OverlappingWindows:
         rates: Tensor,
         state: State,
     ) -> State:
-        """Learns from the windows of a batch.
+        """Trains on the windows of a batch.
 
         Args:
             batch: `Batch`.
-            lead: Timesteps of its inputs that come before its first target.
+            lead: Timesteps of its inputs before its first target.
             spans: The windows, as `spans.planned` returns them.
-            rates: Factors of the learning rate, likewise.
+            rates: Factors of the learning rate, from the same function.
             state: Named state at the first timestep.
 
         Returns:
@@ -100,7 +100,7 @@ class OverlappingWindows:
         return self._learn(window, result, rate, None)
 
     def _short(self, window: Batch, state: State, rate: Tensor, after: Tensor) -> State:
-        """A window whose next one resumes `after` so many timesteps."""
+        """Trains on a shorter window; the next one starts `after` timesteps into it."""
         programs = self._programs
         if self._segmented is not None:
             result = self._segmented(window, state)
@@ -108,16 +108,17 @@ class OverlappingWindows:
             result = self._at_end_of_full(window, state)
             return self._learn(window, result, rate, None)
         else:
-            # Each has another length, and without padding none is compiled.
+            # Lengths differ: without padding, XLA would compile one program for each.
             result = programs.run_padded(programs.plain_gradients, window, state)
         return self._learn(
             window, result, rate, self._state_after(after, window, state)
         )
 
     def _at_end_of_full(self, window: Batch, state: State) -> WindowResult:
-        """A short window that runs at the end of a full one.
+        """The result of a short window, padded at its front to a full one.
 
-        So the state after the stride is, as in a full window, the one to go on from.
+        So the next window starts, as after a full window, from the state after `stride`
+        timesteps.
         """
         longer = window.padded_to(self._window, new=self._stride, at_front=True)
         result = self._programs.run_padded(self._resuming, longer, state)

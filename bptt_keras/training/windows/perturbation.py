@@ -1,4 +1,4 @@
-"""Noise on the state that one window hands to the next."""
+"""Noise on the state that one window passes to the next."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bptt_keras.types import State, Tensor
 
 
 class Perturbation:
-    """Disturbs the carried state in training, so that a model does not lean on it.
+    """Disturbs the carried state in training, so that a model does not rely on it.
 
         s <- s * keep / (1 - dropout),    keep ~ Bernoulli(1 - dropout)
         s <- s + noise * n,               n ~ N(0, 1)
 
-    for each unit of each state that a window hands on, once at each border between
-    two windows. Initial states stay as they are, and so does all evaluation.
+    for each unit of each state that a window passes on, once between two windows.
+    Initial states and evaluation are not disturbed.
 
     Args:
         noise: Standard deviation of the noise, a number >= 0.
@@ -24,7 +24,7 @@ class Perturbation:
 
     Raises:
         TypeError: If an argument is not a number.
-        ValueError: If an argument is out of bounds.
+        ValueError: If an argument is out of range.
     """
 
     def __init__(self, noise: float, dropout: float):
@@ -33,7 +33,7 @@ class Perturbation:
         self._seeds = keras.random.SeedGenerator()
 
     def __call__(self, state: State) -> State:
-        """The state that the next window starts from."""
+        """The state from which the next window starts."""
         if self.noise == 0 and self.dropout == 0:
             return state
         return tf.nest.map_structure(self._disturbed, state)

@@ -1,4 +1,4 @@
-"""Windows whose numbers are not finite: what of them goes on, and what does not."""
+"""What a window with NaN or infinity may still pass on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def all_finite(tensors: Structure) -> Tensor:
     """Whether all numbers of these tensors are finite, a scalar boolean.
 
     Args:
-        tensors: Nested structure of tensors; `None` and tensors of other types than
-            floats are finite.
+        tensors: Nested structure of tensors; `None` and tensors that are not floats
+            count as finite.
     """
     finite = [
         tf.reduce_all(tf.math.is_finite(x))
@@ -26,14 +26,14 @@ def all_finite(tensors: Structure) -> Tensor:
 def clean(
     state: State, initial: State, buffers: list[Tensor], old_buffers: list[Tensor]
 ) -> tuple[State, list[Tensor]]:
-    """What a window hands on, without what is not finite.
+    """What a window passes on, with everything that is not finite replaced.
 
     Args:
         state: Named state after the window: tensors `(batch, ...)`.
-        initial: The same structure: what a row that holds NaN or infinity goes back to.
+        initial: The same structure: the state of rows that contain NaN or infinity.
         buffers: List of the buffers' new values.
-        old_buffers: List of their values before, which stay where a new one is not
-            finite.
+        old_buffers: List of their previous values, which are kept where a new one is
+            not finite.
 
     Returns:
         `(state, buffers)`.

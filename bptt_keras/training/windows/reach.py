@@ -1,4 +1,4 @@
-"""Lets an adaptive schedule see how far gradients reach."""
+"""Shows an adaptive schedule how far gradients reach."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Reach:
         state: State,
         warm_up: Callable[[Batch, State], State] | None = None,
     ) -> list[Tensor]:
-        """Measures on a batch if the schedule wants to know.
+        """Measures gradients on a batch if the schedule asks for it.
 
         Args:
             batch: `Batch`.
             state: Named state at its first timestep.
-            warm_up: Function `(batch, state) -> state` for what comes before the last
-                window, where the loss is at the end of a batch. Default (`None`): it
-                is at each timestep.
+            warm_up: If the loss is at the end of a batch: function `(batch, state) ->
+                state` for the timesteps before the last window. Default (`None`): the
+                loss is at each timestep.
 
         Returns:
-            List of tensors that are ready when the schedule has seen the measurement.
+            List of tensors that are ready once the schedule has seen the measurement.
         """
 
         def measured() -> Tensor:
@@ -70,7 +70,7 @@ class Reach:
         norms = self._norms(padded, state, self._programs.buffer_values(), length)
 
         def observe(norms: Any, length: Any) -> np.int32:
-            # The last one is the state that the loss's own step starts from.
+            # The last one is the state before the timestep of the loss itself.
             reaching = norms[:length][::-1]
             self._schedule.observe([reaching[0], *reaching])
             return np.int32(0)

@@ -22,21 +22,21 @@ def planned(
     Args:
         spans_of: Function `(length, lead) -> spans` of a schedule.
         length: Timesteps of the batch.
-        lead: Timesteps before it that windows may still reach.
+        lead: Timesteps before it that windows may reach back to.
 
     Returns:
-        `(spans, rates)`: integers `(windows, 4)`, the fields of `truncation.Span` but
-        for the rate, counted from the first timestep of the lead; and the rates,
+        `(spans, rates)`: integers `(windows, 4)`, the fields of `truncation.Span`
+        except the rate, counted from the first timestep of the lead; and the rates,
         floats `(windows,)`.
     """
 
     def plan(length: Any, lead: Any) -> tuple[np.ndarray, np.ndarray]:
         spans = spans_of(int(length), int(lead))
-        # Run eagerly, `lead` is 64 bits wide, and would make the places so.
+        # In eager mode `lead` has 64 bits, which would turn the places into int64.
         places = np.array([span[:4] for span in spans], np.int32) + int(lead)
         return places, np.array([span.rate for span in spans], np.float32)
 
-    # NumPy, because schedules draw and measure with plain numbers.
+    # In NumPy, because schedules draw and measure with plain numbers.
     spans, rates = tf.numpy_function(plan, [length, lead], [tf.int32, tf.float32])
     return tf.ensure_shape(spans, [None, 4]), tf.ensure_shape(rates, [None])
 
@@ -55,7 +55,7 @@ def last_start(
         `(start, rate)`: its first timestep, and the factor of the learning rate.
     """
     if schedule.window is None:
-        # Known while tracing, whatever the length is: nothing comes before it.
+        # Known while tracing, for any length: only the burn-in comes before it.
         return burn_in, tf.constant(1.0)
     if schedule.random or not isinstance(length, int):
         spans, rates = planned(lambda n, _: [schedule.last(n)], length, 0)

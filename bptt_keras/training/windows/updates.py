@@ -1,4 +1,4 @@
-"""When weights change: after each window, each sequence, or every few windows."""
+"""When weights are updated: after each window, each sequence or every few windows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Updates:
         g = sum_j W_j g_j / sum_j W_j
 
     the gradient of the loss averaged over all those timesteps. Several outputs are
-    each averaged with their own weights.
+    averaged separately, each with its own weights.
 
     Args:
         programs: The trainer's `Programs` for training.
@@ -50,7 +50,7 @@ class Updates:
         live: `Live`, which records each update, or `None`.
 
     Attributes:
-        skips: Whether gradients that are not finite are left out.
+        skips: Whether gradients that are not finite are skipped.
     """
 
     def __init__(self, programs: Programs, update: int | str, live: Live | None):
@@ -69,16 +69,16 @@ class Updates:
 
     @property
     def wait(self) -> bool:
-        """Whether gradients may wait for those of more windows."""
+        """Whether gradients may wait for those of other windows."""
         return self._sums is not None
 
     def add(self, result: WindowResult, rate: Tensor) -> None:
-        """Takes the gradient of a window, and updates if the time has come.
+        """Adds the gradient of a window, and updates the weights if that is due.
 
         Args:
             result: `WindowResult` with gradients.
             rate: Factor of the learning rate, scalar tensor. An update after several
-                windows takes the mean of theirs, one after a sequence none.
+                windows uses the mean of their factors, one after a sequence uses none.
         """
         total = tf.add_n([term.weight for term in result.terms])
         if self._sums is None:
@@ -96,7 +96,7 @@ class Updates:
             weights = [*(term.weight for term in result.terms), total]
         counts = total > 0
         if self.skips:
-            # One window must not spoil the sum of the others.
+            # One window must not spoil the sum over the others.
             finite = self._finite(groups)
             run_if(counts & ~finite, self._skip)
             counts &= finite
@@ -108,18 +108,18 @@ class Updates:
             run_if(sums.windows >= self._every, self.flush)
 
     def end_sequence(self) -> None:
-        """Updates if there is one update a sequence."""
+        """Updates the weights if that is done once per sequence."""
         if self._every is None:
             self.flush()
 
     def flush(self) -> None:
-        """Applies what has been summed and not been applied yet, if anything."""
+        """Applies the gradients that have been summed but not applied, if any."""
         sums = self._sums
         if sums is None:
             return
 
         def update() -> None:
-            # A sequence is as long as it is, however it was cut.
+            # The length of a sequence does not depend on how it is cut: no factor.
             rate = sums.mean_rate if self._every else tf.constant(1.0)
             self._apply(sums.mean(), rate, None)
             sums.clear()
@@ -127,7 +127,7 @@ class Updates:
         run_if(sums.windows > 0, update)
 
     def clear(self) -> None:
-        """Forgets what has been summed and not been applied."""
+        """Discards the gradients that have been summed but not applied."""
         if self._sums is not None:
             self._sums.clear()
 
@@ -139,17 +139,17 @@ class Updates:
     def _scale_and_apply(
         self, gradients: list[Tensor | None], rate: Tensor, state: State | None
     ) -> None:
-        """Lets the optimizer clip and apply, and records it in `Live`."""
-        optimizer, tells = self._optimizer, self._live is not None
-        if tells:
-            # As they are now: the optimizer changes weights, and may change its scale.
+        """Lets the optimizer clip and apply gradients; records the update in `Live`."""
+        optimizer, records = self._optimizer, self._live is not None
+        if records:
+            # Read first: the optimizer changes the weights, and may change its scale.
             scale, before = optimizer.scale_loss(tf.constant(1.0)), self._values()
         with learning_rate_times(innermost(optimizer), rate):
             optimizer.apply(gradients, self._variables)
-        if tells:
-            self._tell(gradients, scale, before, state)
+        if records:
+            self._record(gradients, scale, before, state)
 
-    def _tell(
+    def _record(
         self,
         gradients: list[Tensor | None],
         scale: Tensor,
@@ -169,7 +169,7 @@ class Updates:
         }
         if state is not None:
             values["state_norm"] = state_norm(state)
-        # A loss scale skips updates that overflow: those do not count.
+        # A loss-scale optimizer skips updates that overflow: those do not count.
         scales = isinstance(self._optimizer, keras.optimizers.LossScaleOptimizer)
         finite = tf.math.is_finite(norm)
         self._live.add(values, finite if scales or self.skips else True)
@@ -189,7 +189,7 @@ class Updates:
 
 
 def run_if(condition: Tensor, function: Callable[[], Any]) -> None:
-    """Runs a function for what it changes, if a scalar boolean tensor holds."""
+    """Runs a function for its side effects if a scalar boolean tensor is True."""
 
     def and_nothing() -> Tensor:
         function()

@@ -1,4 +1,4 @@
-"""Timesteps that only warm the state up: those before the first loss of a batch."""
+"""Timesteps that only warm up the state: those before the first loss of a batch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bptt_keras.types import State, Structure, Tensor
 
 
 class WarmUp:
-    """Runs timesteps that have no loss, for the state after them.
+    """Runs timesteps that have no loss, to obtain the state after them.
 
     Args:
-        program: The program of a window that is run: with or without dropout.
-        programs: The `Programs` that it is one of.
-        size: Timesteps of a window, or `None`: all that there are.
+        program: The program that runs a window, with or without dropout.
+        programs: The `Programs` to which it belongs.
+        size: Timesteps of a window, or `None`: all of a batch.
         burn_in: Timesteps at the start of a batch that have no loss.
     """
 
@@ -36,20 +36,20 @@ class WarmUp:
         self._program = program
         self._programs = programs
         self._size = size
-        self._steps = burn_in
+        self._burn_in = burn_in
 
-    def __call__(self, lead: Batch, state: State) -> State:
-        """The state after some timesteps.
+    def __call__(self, batch: Batch, state: State) -> State:
+        """The state after all timesteps of a batch.
 
         Args:
-            lead: `Batch` without targets.
+            batch: `Batch` without targets.
             state: Named state at its start.
         """
 
         def one(window: Batch, state: State) -> tuple[Structure, State]:
             return run_forward(self._program, self._programs, window, state)
 
-        return each_window(lead, state, self._size, one)[1]
+        return each_window(batch, state, self._size, one)[1]
 
     def burn_in(self, batch: Batch, state: State) -> tuple[Batch, State]:
         """The batch without the timesteps of the burn-in, and the state after them.
@@ -59,26 +59,26 @@ class WarmUp:
             state: Named state at its start.
 
         Raises:
-            ValueError: If nothing is left of the batch.
+            ValueError: If it leaves no timestep.
         """
-        if self._steps == 0:
+        if self._burn_in == 0:
             return batch, state
         state = self.beyond_burn_in(batch, state)
-        first = batch.without_targets().cut(0, self._steps)
+        first = batch.without_targets().cut(0, self._burn_in)
         state = self(first, state)
-        return batch.cut(self._steps, batch.length - self._steps), state
+        return batch.cut(self._burn_in, batch.length - self._burn_in), state
 
     def beyond_burn_in(self, batch: Batch, state: State) -> State:
-        """The state, with a check that the burn-in leaves timesteps to learn from.
+        """The state, with a check that the burn-in leaves timesteps to train on.
 
         Args:
             batch: `Batch`.
             state: Named state.
 
         Raises:
-            ValueError: If it is known that it leaves none.
+            ValueError: If it is known to leave none.
         """
-        steps = self._steps
+        steps = self._burn_in
         if steps == 0:
             return state
         message = (
@@ -95,18 +95,18 @@ class WarmUp:
         return state
 
     def before_last(self, batch: Batch, state: State) -> tuple[Batch, State]:
-        """The last window of a batch, and the state that it starts in.
+        """The last window of a batch, and the state from which it starts.
 
         Args:
             batch: `Batch` whose targets have no time axis.
             state: Named state at its start.
         """
-        lead, last = before_last(batch, _last_start(batch.length, self._size))
-        return last, state if lead is None else self(lead, state)
+        before, last = before_last(batch, _last_start(batch.length, self._size))
+        return last, state if before is None else self(before, state)
 
 
 def _last_start(length: int | Tensor, size: int | None) -> int | Tensor:
-    """First timestep of the last window of a size, `None` being the whole batch."""
+    """First timestep of the last window of a size (`None`: the whole batch)."""
     if size is None:
         return 0
     known = isinstance(length, int)

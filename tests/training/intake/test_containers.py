@@ -68,7 +68,7 @@ def test_masked_values_are_refused_because_nothing_would_leave_them_out():
 
 def test_a_list_for_several_outputs_stays_a_list():
     pair = [[1, 2, 3], [4, 5, 6]]
-    first, second = as_arrays(pair, parts=2, rows=3)
+    first, second = as_arrays(pair, count=2, rows=3)
     assert first.tolist() == pair[0] and second.tolist() == pair[1]
 
 

@@ -1,1 +1,1 @@
-"""Gradients of a window in segments, whose states are computed once more."""
+"""Gradients of a window in segments, whose states are recomputed."""

@@ -1,4 +1,4 @@
-"""Gradients of windows in segments: which of the algorithms runs."""
+"""Gradients of windows in segments: chooses the algorithm."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ from bptt_keras.types import State, Tensor
 
 
 class SegmentedGradients:
-    """Segment after segment; some states are kept and the rest is computed again.
+    """Gradients segment by segment: some states are kept, the others recomputed.
 
-    The number of segments has to be known when the program is traced. Where the length
-    of a window is not known, it is padded to the full length, with timesteps that are
-    not valid.
+    The number of segments has to be known when the program is traced. A window of
+    unknown length is padded to the full length with invalid timesteps.
 
     Args:
         programs: The trainer's `Programs`.
         method: `truncation.Segments`, `truncation.Revolve`, or a schedule that is
             `stepwise`, such as `truncation.ARTBP`.
-        window: Timesteps of a full window, or `None` where it is the whole batch.
+        window: Timesteps of a full window, or `None`: the whole batch.
     """
 
     def __init__(self, programs: Programs, method: Any, window: int | None):
@@ -73,7 +72,7 @@ class SegmentedGradients:
         segments = -(-steps // length)
         slots = self._method.slots(segments)
         if slots >= segments - 1:
-            # There is room for the state before each segment.
+            # There are enough slots for the state before each segment.
             return segment_gradients(
                 self._programs, window, state, buffers, length=length
             )

@@ -1,4 +1,4 @@
-"""States between segments, in arrays that XLA can hand through loops."""
+"""States between segments, in arrays that XLA can pass through loops."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def sweep(
         last: Number of the segment to stop before.
 
     Returns:
-        `(last, state, kept, weights)`: the number once more, the state before that
-        segment, the states before those that ran, and their summed weights.
+        `(last, state, kept, weights)`: the same number, the state before that segment,
+        the states before the segments that ran, and their summed weights.
     """
     kept = empty(max(window.count - 1, 1), state)
     weights = window.no_weights()
@@ -39,37 +39,37 @@ def sweep(
     ran, state, weights, kept = tf.while_loop(
         lambda segment, *_: segment < last, one, (0, state, weights, kept)
     )
-    # `ran` is the same number, but XLA cannot tell that it is an argument of the
-    # program: it would compile a program for each value.
+    # `ran` equals `last`, but hides from XLA that it is an argument of the program,
+    # for which XLA would compile a program per value.
     return last if isinstance(last, int) else ran, state, kept, weights
 
 
 def empty(size: int, state: State) -> list[tf.TensorArray]:
-    """Room for a number of states like this one."""
+    """Arrays for `size` states like this one."""
     return [array_like(size, leaf) for leaf in tf.nest.flatten(state)]
 
 
 def written(
     kept: list[tf.TensorArray], place: Size, state: State
 ) -> list[tf.TensorArray]:
-    """The arrays with a state at a place."""
+    """The arrays with a state written at a place."""
     leaves = tf.nest.flatten(state)
     return [a.write(place, leaf) for a, leaf in zip(kept, leaves, strict=True)]
 
 
 def read(kept: list[tf.TensorArray], place: Size, like: State) -> State:
-    """The state at a place, with structure and static shapes like another one."""
+    """The state at a place, with the structure and static shapes of another one."""
     leaves = [array.read(place) for array in kept]
     return shaped_like(tf.nest.pack_sequence_as(like, leaves), like)
 
 
 def array_like(size: int, like: Tensor, *, steps: int | None = None) -> tf.TensorArray:
-    """A `TensorArray` of zeros like a tensor, which XLA can hand through loops.
+    """A `TensorArray` of zeros like a tensor, which XLA can pass through loops.
 
     Args:
         size: Number of entries.
-        like: Tensor of the shape of an entry.
-        steps: Size of axis 1, where it is another.
+        like: Tensor with the shape of an entry.
+        steps: Size of axis 1 if different. Default (`None`): that of the tensor.
     """
     shape, known = tf.shape(like), like.shape
     if steps is not None:

@@ -1,4 +1,4 @@
-"""What segments put out, put together as if their window had run at once."""
+"""Combines the results of segments, as if their window had run in one piece."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bptt_keras.types import Tensor
 
 
 class Sums(NamedTuple):
-    """What adds up while the segments run backward.
+    """What is accumulated while the segments run backward.
 
     Fields:
-        gradients: Of the variables.
+        gradients: Summed gradients of the variables.
         totals: Summed losses, one for each output.
-        labels_valid: Scalar booleans, likewise.
+        labels_valid: Scalar booleans, one for each output.
         ids_valid: `{Embedding layer name: scalar boolean}`.
     """
 
@@ -33,15 +33,15 @@ class Sums(NamedTuple):
     ids_valid: dict[str, Tensor]
 
 
-def first_sums(
+def sums_of_last(
     window: SegmentedWindow, result: WindowResult, gradients: list[Tensor | None]
 ) -> Sums:
     """The sums of the last segment alone.
 
     Args:
         window: The window.
-        result: What the segment put out.
-        gradients: Those of its loss, of the variables.
+        result: Result of the segment.
+        gradients: Gradients of its loss with respect to the variables.
     """
     pairs = zip(gradients, window.variables, strict=True)
     return Sums(
@@ -59,13 +59,13 @@ def add(
     *,
     has_loss: bool,
 ) -> Sums:
-    """The sums with those of a segment before the last.
+    """Adds a segment before the last to the sums.
 
     Args:
-        sums: Those of the segments after it.
-        result: What the segment put out.
-        gradients: Those that flow out of it, of the variables.
-        has_loss: Whether its loss is part of the window's.
+        sums: Sums of the segments after it.
+        result: Result of the segment.
+        gradients: Gradients with respect to the variables that flow out of it.
+        has_loss: Whether it has a loss of its own.
     """
     totals, labels_valid = sums.totals, sums.labels_valid
     if has_loss:
@@ -90,13 +90,13 @@ def add(
 def complete(
     window: SegmentedWindow, last: WindowResult, sums: Sums, weights: list[Tensor]
 ) -> WindowResult:
-    """The result of the window but for the outputs, which are those of its end.
+    """The result of the window, except for outputs, which are those of its end.
 
     Args:
         window: The window.
-        last: What its last segment put out.
-        sums: Those of all segments.
-        weights: Those of all segments, one for each output.
+        last: Result of its last segment.
+        sums: Sums of all segments.
+        weights: Summed weights of all segments, one for each output.
     """
     programs = window.programs
     of_penalties, penalties = _penalties(window)
@@ -124,7 +124,7 @@ def complete(
 
 
 def _penalties(window: SegmentedWindow) -> tuple[list[Tensor | None], list[Tensor]]:
-    """Gradients of weight regularisation, and its losses."""
+    """Gradients and losses of weight regularisation."""
     programs = window.programs
     scope = Buffers(programs.buffers, window.buffers, programs.variables)
     with tf.GradientTape() as tape, scope:
@@ -143,15 +143,15 @@ def _penalties(window: SegmentedWindow) -> tuple[list[Tensor | None], list[Tenso
 def output_arrays(
     window: SegmentedWindow, result: WindowResult, size: int
 ) -> list[tf.TensorArray]:
-    """An array of segments for each output, and for each mask that there is.
+    """An array over segments for each output and for each mask that is not `None`.
 
     Args:
         window: The window.
-        result: What one of its segments put out.
+        result: Result of one of its segments.
         size: Number of segments.
 
     Returns:
-        A list, empty where nobody needs the outputs.
+        A list, empty if the outputs are not needed.
     """
     programs = window.programs
     if not (programs.needs_outputs and programs.sequence_output):
@@ -163,7 +163,7 @@ def output_arrays(
 def write_outputs(
     arrays: list[tf.TensorArray], segment: Size, result: WindowResult
 ) -> list[tf.TensorArray]:
-    """The arrays with the outputs of a segment."""
+    """The arrays with the outputs of a segment written to them."""
     if not arrays:
         return arrays
     pairs = zip(arrays, _flat_outputs(result), strict=True)
@@ -183,7 +183,7 @@ def with_outputs(
         window: The window.
         result: Its result.
         arrays: Outputs of its segments.
-        last: What the last segment put out, where the arrays don't hold that.
+        last: Result of the last segment, if the arrays do not contain it.
     """
     if not arrays:
         return result
@@ -203,6 +203,6 @@ def with_outputs(
 
 
 def _flat_outputs(result: WindowResult) -> list[Tensor]:
-    """Outputs and masks, flat, those that there are."""
+    """Outputs and the masks that are not `None`, flat."""
     masks = [mask for mask in result.masks or [] if mask is not None]
     return [*tf.nest.flatten(result.outputs), *masks]

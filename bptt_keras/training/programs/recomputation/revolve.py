@@ -1,8 +1,8 @@
-"""The gradient of a window of which only some of the states between segments are kept.
+"""The gradient of a window, with only some of the states between segments kept.
 
 A plan of integers (`truncation.Revolve`) says which. The window runs forward without a
-tape up to its last segment. Then each segment runs once more, the last one first, with
-a tape of its own, from a state that was kept or is computed again from an earlier one.
+tape up to its last segment. Then each segment runs again, the last one first, with its
+own tape, from a state that was kept or is recomputed from an earlier one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def revolve_gradients(
     slots: int,
     plan: Sequence[Action],
 ) -> WindowResult:
-    """Gradient of a window as `Programs.gradients` gives it, with the least memory.
+    """Gradient of a window, as from `Programs.gradients`, with the least memory.
 
     Args:
         programs: The trainer's `Programs` for training.
@@ -39,17 +39,17 @@ def revolve_gradients(
         state: Named state.
         buffers: Values of the model's buffers, all of them random seeds.
         length: Timesteps of a segment.
-        slots: States that are kept at a time.
-        plan: What is done, row by row.
+        slots: Number of states that are kept at a time.
+        plan: The actions, in order.
     """
     segments, like = SegmentedWindow(programs, window, buffers, length), state
     last = segments.count - 1
     first = next(i for i, row in enumerate(plan) if row.backward)
     state, kept, weights = _forward(segments, state, slots, plan[: first + 1])
-    at_end, weights, found = segments.turn_round(
+    at_end, weights, found = segments.differentiate_last(
         last, state, weights, segments.last_length
     )
-    sums = results.first_sums(segments, at_end, found.of_variables)
+    sums = results.sums_of_last(segments, at_end, found.of_variables)
     arrays = results.output_arrays(segments, at_end, last)
     rows = tf.constant(plan[first + 1 :], tf.int32)
 
@@ -57,7 +57,7 @@ def revolve_gradients(
         restore, begin, end, store, backward = tf.unstack(rows[index], 5)
         state = kept_states.read(kept, restore, like)
         state, _ = _advance(segments, begin, end, state, weights)
-        # What is not kept goes into a place that is never read.
+        # A state that is not kept is written to a place that is never read.
         place = tf.where(store < 0, slots, store)
         kept = kept_states.written(kept, place, state)
 
@@ -83,15 +83,15 @@ def _forward(
     Args:
         window: The window.
         state: Named state at its start.
-        slots: States that are kept at a time.
-        plan: The rows up to the first one that runs backward. Each begins where the
-            one before it ends.
+        slots: Number of states that are kept at a time.
+        plan: The actions up to the first one that runs backward. Each begins where the
+            previous one ends.
 
     Returns:
-        `(state, kept, weights)`: the state before the last segment, the states on the
-        way, and the summed weights of the segments that ran.
+        `(state, kept, weights)`: the state before the last segment, the states kept on
+        the way, and the summed weights of the segments that ran.
     """
-    # One more, for rows of the plan that keep nothing.
+    # One more, for actions that keep nothing.
     kept = kept_states.empty(slots + 1, state)
     rows = tf.constant([row[1:4] for row in plan[:-1]], tf.int32)
 
@@ -138,7 +138,7 @@ def _differentiated(
     sums: results.Sums,
     arrays: list[tf.TensorArray],
 ) -> tuple[list[Tensor], results.Sums, list[tf.TensorArray]]:
-    """What a segment passes on to the one before it."""
+    """Runs a segment backward: state gradient, sums and outputs with its own."""
     result, found = window.differentiate(segment, state, weights, state_gradient)
     timed = window.programs.sequence_output
     sums = results.add(sums, result, found.of_variables, has_loss=timed)

@@ -1,4 +1,4 @@
-"""A window cut into segments, each of which runs forward or with a tape of its own."""
+"""A window cut into segments, each of which runs with or without its own tape."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bptt_keras.types import State, Tensor
 
 
 class Gradients(NamedTuple):
-    """What flows out of a segment.
+    """The gradients that flow out of a segment.
 
     Fields:
         of_variables: One tensor (or `None`) for each trainable variable.
@@ -31,9 +31,9 @@ class Gradients(NamedTuple):
 class SegmentedWindow:
     """Runs the segments of a window.
 
-    Every segment starts from the random seeds of the window and is told where in the
-    window it is, so that what is drawn once a window or once a timestep is drawn as if
-    the window ran at once.
+    Every segment starts from the random seeds of the window and gets its position in
+    the window, so that numbers drawn once per window or timestep are the same as if the
+    window ran in one piece.
 
     Args:
         programs: The trainer's `Programs` for training.
@@ -43,14 +43,14 @@ class SegmentedWindow:
 
     Attributes:
         programs: As passed in.
-        given: The window, its flags for the first timestep as `fresh`.
+        given: The window, with flags for its first timestep moved to `fresh`.
         variables: Values of the trainable variables.
         buffers: As passed in.
         length: As passed in.
         count: Number of segments.
-        last_length: Timesteps of the last one.
-        used: For each variable, whether the loss of any segment depends on it, as
-            tracing finds out.
+        last_length: Timesteps of the last segment.
+        used: For each variable, whether the loss of any segment depends on it, as found
+            while tracing.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SegmentedWindow:
         """Runs a segment.
 
         Args:
-            segment: Its number.
+            segment: Index of the segment.
             state: Named state before it.
             length: Its timesteps. Default (`None`): those of a full segment.
         """
@@ -98,20 +98,20 @@ class SegmentedWindow:
     def advance(
         self, segment: Size, state: State, weights: list[Tensor]
     ) -> tuple[State, list[Tensor]]:
-        """The state after a segment, run without a tape, and weights with its own."""
+        """Runs a segment without a tape; the state after it, and the summed weights."""
         result = self.forward(segment, state)
         weights = [
             a + term.weight for a, term in zip(weights, result.terms, strict=True)
         ]
         return shaped_like(result.state, state), weights
 
-    def turn_round(
+    def differentiate_last(
         self, segment: Size, state: State, weights: list[Tensor], length: int
     ) -> tuple[WindowResult, list[Tensor], Gradients]:
         """Runs the last segment and differentiates its loss.
 
         Args:
-            segment: Its number.
+            segment: Index of the segment.
             state: Named state before it.
             weights: Summed weights of the segments before it, one for each loss.
             length: Its timesteps.
@@ -136,13 +136,13 @@ class SegmentedWindow:
         weights: list[Tensor],
         state_gradient: list[Tensor],
     ) -> tuple[WindowResult, Gradients]:
-        """Runs a segment before the last, backward as well.
+        """Runs a segment before the last forward and backward.
 
         Args:
-            segment: Its number.
+            segment: Index of the segment.
             state: Named state before it.
-            weights: Those of the whole window.
-            state_gradient: What flows out of the segment after it.
+            weights: Summed weights of the whole window.
+            state_gradient: Gradient that flows out of the segment after it.
         """
         timed = self.programs.sequence_output
         with tf.GradientTape() as tape:
@@ -162,7 +162,7 @@ class SegmentedWindow:
         return result, self._gradients(found, state)
 
     def _scaled_loss(self, terms: Sequence[Term], weights: list[Tensor]) -> Tensor:
-        """The share of these terms in the loss, given the weights of the window."""
+        """The contribution of these terms to the loss, given the window's weights."""
         shares = [t._replace(weight=w) for t, w in zip(terms, weights, strict=True)]
         loss = tf.add_n(weighted_means(self.programs.losses, shares))
         return self.programs.optimizer.scale_loss(loss)
@@ -182,14 +182,14 @@ class SegmentedWindow:
 
 
 def known_length(window: BatchLike) -> int:
-    """Timesteps of a window that has been padded where they were not known."""
+    """Timesteps of a window whose length is known, if need be by padding."""
     length = window.known_length
     assert length is not None
     return length
 
 
 def _weighted_everywhere(window: AnyBatch, sequence_output: bool) -> AnyBatch:
-    """The window with targets and weights at all its timesteps; old ones weigh 0."""
+    """The window with targets and weights at all timesteps; old ones have weight 0."""
     if not sequence_output:
         return window
     length, new = known_length(window), window.target_length

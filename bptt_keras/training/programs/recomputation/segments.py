@@ -1,8 +1,8 @@
-"""The gradient of a window of which the state before each segment is kept.
+"""The gradient of a window, with the state before each segment kept.
 
 The window runs forward once without a tape and keeps the states between segments. Then
-the segments run again, the last one first, each with a tape of its own, and the
-gradient that flows out of one flows into the one before it.
+the segments run again, the last one first, each with its own tape, and the gradient
+that flows out of one flows into the one before it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def segment_gradients(
     *,
     length: int,
 ) -> WindowResult:
-    """Gradient of a window as `Programs.gradients` gives it, with less memory.
+    """Gradient of a window, as from `Programs.gradients`, with less memory.
 
     Args:
         programs: The trainer's `Programs` for training.
@@ -37,10 +37,10 @@ def segment_gradients(
     segments, like = SegmentedWindow(programs, window, buffers, length), state
     last = segments.count - 1
     _, state, kept, weights = kept_states.sweep(segments, state, last)
-    at_end, weights, found = segments.turn_round(
+    at_end, weights, found = segments.differentiate_last(
         last, state, weights, segments.last_length
     )
-    sums = results.first_sums(segments, at_end, found.of_variables)
+    sums = results.sums_of_last(segments, at_end, found.of_variables)
     arrays = results.output_arrays(segments, at_end, last)
 
     def one(

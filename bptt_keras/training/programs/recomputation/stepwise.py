@@ -1,7 +1,7 @@
-"""Gradients that flow back timestep by timestep: scaled on the way, or measured.
+"""Gradients that flow back timestep by timestep and are scaled or measured on the way.
 
-The state before each timestep is kept. How many timesteps a window has is a number
-that the running step knows: the rest of it is padding, which does not run.
+The state before each timestep is kept. The number of timesteps of a window is known
+when the step runs: the rest of the window is padding, which does not run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def scaled_gradients(
     *,
     factors: Sequence[float],
 ) -> WindowResult:
-    """Gradient of a window, multiplied by a factor wherever it crosses two timesteps.
+    """Gradient of a window, multiplied by a factor between any two timesteps.
 
     Args:
         programs: The trainer's `Programs` for training.
@@ -36,15 +36,15 @@ def scaled_gradients(
         state: Named state.
         buffers: Values of the model's buffers, all of them random seeds.
         count: Timesteps before the padding, a scalar integer tensor.
-        factors: A number for each timestep of the window: what the gradient that
-            flows out of it to the one before is multiplied by.
+        factors: A number for each timestep of the window, by which the gradient that
+            flows from it to the previous timestep is multiplied.
     """
-    steps, like = SegmentedWindow(programs, window, buffers, 1), state
+    segments, like = SegmentedWindow(programs, window, buffers, 1), state
     factor = tf.constant(factors, tf.float32)
-    last, state, kept, weights = kept_states.sweep(steps, state, count - 1)
-    at_end, weights, found = steps.turn_round(last, state, weights, 1)
-    sums = results.first_sums(steps, at_end, found.of_variables)
-    arrays = results.output_arrays(steps, at_end, steps.count)
+    last, state, kept, weights = kept_states.sweep(segments, state, count - 1)
+    at_end, weights, found = segments.differentiate_last(last, state, weights, 1)
+    sums = results.sums_of_last(segments, at_end, found.of_variables)
+    arrays = results.output_arrays(segments, at_end, segments.count)
     arrays = results.write_outputs(arrays, last, at_end)
 
     def scaled(step: Tensor, gradient: list[Tensor]) -> list[Tensor]:
@@ -58,7 +58,7 @@ def scaled_gradients(
         arrays: list[tf.TensorArray],
     ) -> tuple:
         state = kept_states.read(kept, step, like)
-        result, found = steps.differentiate(step, state, weights, state_gradient)
+        result, found = segments.differentiate(step, state, weights, state_gradient)
         sums = results.add(
             sums, result, found.of_variables, has_loss=programs.sequence_output
         )
@@ -70,8 +70,8 @@ def scaled_gradients(
         one,
         (last - 1, scaled(last, found.of_state), kept, sums, arrays),
     )
-    result = results.complete(steps, at_end, sums, weights)
-    return results.with_outputs(steps, result, arrays)
+    result = results.complete(segments, at_end, sums, weights)
+    return results.with_outputs(segments, result, arrays)
 
 
 def gradient_norms(
@@ -96,12 +96,12 @@ def gradient_norms(
     Returns:
         Tensor `(timesteps,)`, in the order of time.
     """
-    steps, like = SegmentedWindow(programs, window, buffers, 1), state
-    last, state, kept, weights = kept_states.sweep(steps, state, count - 1)
-    _, weights, found = steps.turn_round(last, state, weights, 1)
+    segments, like = SegmentedWindow(programs, window, buffers, 1), state
+    last, state, kept, weights = kept_states.sweep(segments, state, count - 1)
+    _, weights, found = segments.differentiate_last(last, state, weights, 1)
 
     def norm(gradient: list[Tensor]) -> Tensor:
-        # The loss, whose mean over rows this follows, may be scaled.
+        # The loss is a mean over rows and may be scaled.
         scale = programs.optimizer.scale_loss(tf.constant(1.0))
         return tf.reduce_sum(row_norms(gradient)) / scale
 
@@ -112,11 +112,11 @@ def gradient_norms(
         norms: tf.TensorArray,
     ) -> tuple:
         state = kept_states.read(kept, step, like)
-        _, found = steps.differentiate(step, state, weights, state_gradient)
+        _, found = segments.differentiate(step, state, weights, state_gradient)
         norms = norms.write(step, norm(found.of_state))
         return step - 1, found.of_state, kept, norms
 
-    norms = kept_states.array_like(steps.count, norm(found.of_state))
+    norms = kept_states.array_like(segments.count, norm(found.of_state))
     norms = norms.write(last, norm(found.of_state))
     *_, norms = tf.while_loop(
         lambda step, *_: step >= 0, one, (last - 1, found.of_state, kept, norms)
