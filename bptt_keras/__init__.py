@@ -33,7 +33,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    """`tuning`, which needs KerasTuner, once it is asked for."""
+    """Imports `tuning`, which needs KerasTuner, when it is first used."""
     if name != "tuning":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib

@@ -9,12 +9,12 @@ from typing import Any
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is an integer; a boolean is not."""
+    """Whether a value is an integer; booleans are not."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_real(value: Any) -> bool:
-    """Whether it is a number; a boolean is not."""
+    """Whether a value is a real number; booleans are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 

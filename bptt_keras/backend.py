@@ -1,4 +1,4 @@
-"""The backend: TensorFlow, which is asked for by name, and its settings."""
+"""The backend: checks that it is TensorFlow, and makes its settings."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ CACHE_SWITCH = "BPTT_KERAS_COMPILE_CACHE"
 _XLA_FLAGS = "TF_XLA_FLAGS"
 _CACHE_FLAG = "--tf_xla_persistent_cache_directory="
 _READ_ONLY = "--tf_xla_persistent_cache_read_only=true"
-# Bytes that must be free for new programs; one has up to a few million.
+# Bytes that must be free for new programs, each of which has up to a few million.
 _ROOM = 2**26
-# Beside a program of the cache: its checksum.
+# Suffix of the file with the checksum of a cached program.
 _SUM = ".sha256"
 
 
 def require_tensorflow() -> None:
-    """Check that Keras runs on TensorFlow here; the package calls it first of all.
+    """Checks that Keras runs on TensorFlow; the package calls this before all else.
 
     Raises:
-        ImportError: no TensorFlow is installed, or Keras was told to use another
-            backend (environment variable KERAS_BACKEND, or its settings file).
+        ImportError: If TensorFlow is not installed, or Keras is set to another backend
+            (environment variable KERAS_BACKEND, or its settings file).
 
     Example:
 
@@ -42,7 +42,7 @@ def require_tensorflow() -> None:
             "bptt_keras runs on TensorFlow, and none is installed. Install one with "
             '`pip install "bptt_keras[cpu]"` or `pip install "bptt_keras[gpu]"`.'
         )
-    # Not at the top: without TensorFlow this import fails with an error of its own.
+    # Not at the top: without TensorFlow this import fails with a less helpful error.
     import keras
 
     backend = keras.backend.backend()
@@ -55,7 +55,7 @@ def require_tensorflow() -> None:
 
 
 def has_gpu() -> bool:
-    """Whether TensorFlow sees a GPU here."""
+    """Whether TensorFlow sees a GPU."""
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))
@@ -64,23 +64,23 @@ def has_gpu() -> bool:
 def use_compile_cache() -> str | None:
     """Keeps the programs that XLA compiles in a folder, if the environment names one.
 
-    The environment variable BPTT_KERAS_COMPILE_CACHE is the folder; it is made if it
-    is missing. A later process that compiles the same program reads it from there. A
-    folder belongs to one kind of machine, because programs are compiled for its
-    processor. TensorFlow reads such settings once, when its first operation runs; the
-    package calls this when it is imported, and warns if that is too late.
+    The environment variable BPTT_KERAS_COMPILE_CACHE names the folder, which is created
+    if it is missing. A later process that compiles the same program reads it from
+    there. A folder belongs to one kind of machine, because programs are compiled for
+    its processor. TensorFlow reads such settings once, when its first operation runs;
+    the package calls this when it is imported, and warns if that is too late.
 
-    TensorFlow aborts a training that comes across a damaged program, or finds no room
-    for a new one. So incomplete programs are removed here, with a warning, and compiled
-    anew; and from a folder that is read-only, or on a full disk, programs are read and
-    none are added.
+    TensorFlow aborts training if it reads a damaged program or has no room for a new
+    one. So incomplete programs are removed here, with a warning, and compiled again.
+    From a folder that is read-only, or on a full disk, programs are read but none are
+    added.
 
     Returns:
         The folder as a string; `None` if there is none, it is too late, or a damaged
         program cannot be removed.
 
     Raises:
-        ValueError: If the folder cannot be made, or its name has blanks, at which
+        ValueError: If the folder cannot be created, or its name has blanks, at which
             TensorFlow's settings would be split.
     """
     wanted = os.environ.get(CACHE_SWITCH)
@@ -95,7 +95,7 @@ def use_compile_cache() -> str | None:
     flags = os.environ.get(_XLA_FLAGS, "")
     if _CACHE_FLAG + folder in flags.split():
         return folder
-    # Not at the top: this module asks whether there is a TensorFlow at all.
+    # Not at the top: this module checks whether TensorFlow is installed at all.
     from bptt_keras.tensorflow_internals import operations_have_run
 
     if operations_have_run():
@@ -139,7 +139,7 @@ def use_compile_cache() -> str | None:
 
 
 def _remove_damaged(folder: Path) -> list[Path]:
-    """Removes programs that differ from what was written; returns their paths."""
+    """Removes programs that have changed or are incomplete; returns their paths."""
     damaged = []
     for path in folder.glob("*.pb"):
         note = path.with_name(path.name + _SUM)
@@ -147,8 +147,8 @@ def _remove_damaged(folder: Path) -> list[Path]:
             content = path.read_bytes()
             digest = hashlib.sha256(content).hexdigest()
             known = note.read_text() if note.exists() else None
-            # Without a note it was just written by TensorFlow: whole, unless the disk
-            # was full.
+            # Without a note, TensorFlow has written it since: it is whole, unless the
+            # disk was full.
             if known != digest if known is not None else not _is_whole(content):
                 damaged.append(path)
                 note.unlink(missing_ok=True)
@@ -160,7 +160,7 @@ def _remove_damaged(folder: Path) -> list[Path]:
 
 
 def _is_whole(message: bytes) -> bool:
-    """Whether the fields of a message of protocol buffers end where the file ends."""
+    """Whether the fields of a protocol buffer message end where the file ends."""
     place = 0
 
     def number():
@@ -198,12 +198,12 @@ def compile_cache() -> str | None:
 
 @contextlib.contextmanager
 def forgetting_gradients() -> Iterator[None]:
-    """A context at whose end what was traced is freed, with models no longer in use.
+    """A context that frees what was traced within it, and models no longer in use.
 
-    TensorFlow never frees a custom gradient, nor the graph that it belongs to, so a
-    program that trains one model after another would grow with each.
+    TensorFlow never frees a custom gradient or the graph that it belongs to, so a
+    program that trains one model after another would keep growing.
     """
-    # Not at the top: this module asks whether there is a TensorFlow at all.
+    # Not at the top: this module checks whether TensorFlow is installed at all.
     from bptt_keras.tensorflow_internals import custom_gradients, forget_gradients
 
     before = custom_gradients()

@@ -1,4 +1,4 @@
-"""Files and folders that a kill or a full disk leaves whole: the old, or the new."""
+"""Writes files and folders so that a kill or a full disk leaves the old or the new."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block ends well.
+    """A temporary path that replaces `path` if the block ends without an error.
 
     Args:
         path: The file to write. Its folder must exist.
@@ -28,7 +28,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         assert pathlib.Path("loss.txt").read_text() == "0.1"
     """
     path = Path(path)
-    # The suffix stays: Keras chooses the format by it.
+    # The suffix stays, because Keras chooses the format by it.
     new = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield new
@@ -46,11 +46,11 @@ def write_durably(path: str | os.PathLike, text: str) -> None:
 
 
 def write_whole(path: str | os.PathLike, text: str) -> Path:
-    """Replaces a UTF-8 text file: a kill leaves the old one or the new one, whole.
+    """Replaces a UTF-8 text file: a kill leaves the whole old or the whole new one.
 
     Args:
-        path: The file; its folder is made where it is missing.
-        text: The new content, with the line endings it has.
+        path: The file; its folder is created if it is missing.
+        text: The new content; line endings are not changed.
 
     Returns:
         The path.
@@ -64,15 +64,16 @@ def write_whole(path: str | os.PathLike, text: str) -> Path:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `path` when the block ends well.
+    """An empty folder that replaces `path` if the block ends without an error.
 
-    Two renames: after a kill between them `recover_folder` puts the old one back.
+    This takes two renames; after a kill between them `recover_folder` restores the old
+    folder.
 
     Args:
         path: The folder to write; an older one is replaced.
 
     Yields:
-        A path in the same folder, to write to; it is gone if the block fails.
+        A path in the same folder, to write to; it is removed if the block fails.
     """
     new, old = _beside(path, "new"), _beside(path, "old")
     recover_folder(path)
@@ -90,7 +91,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 def recover_folder(path: Path) -> None:
-    """Puts a folder back whose replacement was killed between its two renames."""
+    """Restores a folder whose replacement was killed between its two renames."""
     old = _beside(path, "old")
     if old.exists() and not path.exists():
         os.replace(old, path)

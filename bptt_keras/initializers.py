@@ -17,35 +17,35 @@ _GATES = {"lstm": 4, "gru": 3}
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class Chrono(keras.initializers.Initializer):
-    """Biases of gates for dependencies of up to `longest` timesteps.
+    """Gate biases for dependencies of up to `longest` timesteps.
 
-        LSTM:  b_f = log(u),  b_i = -b_f      u ~ U[1, longest - 1], one a unit
+        LSTM:  b_f = log(u),  b_i = -b_f      u ~ U[1, longest - 1], one per unit
         GRU:   b_z = log(u)                   (Keras' z keeps the past)
 
     and zeros for the other gates. A forget gate sigmoid(log(u)) = u / (u + 1) keeps
     the past for about u + 1 timesteps.
 
-    Pass it as `bias_initializer`. Keras' LSTM overwrites the forget gate's part with
-    ones unless it is told not to: `unit_forget_bias=False`. This package's layers
-    refuse the combination.
+    Pass it as `bias_initializer`, with `unit_forget_bias=False`: otherwise Keras' LSTM
+    would set the forget gate's biases to 1 instead, and this package's layers refuse
+    the combination.
 
     Args:
-        longest: Longest dependency that is expected, a number of timesteps > 2.
+        longest: Longest expected dependency, a number of timesteps > 2.
         cell: `"lstm"` (default; gates i, f, c, o) or `"gru"` (gates z, r, h).
-        seed: Integer for draws that repeat. Default (`None`): drawn anew.
+        seed: Integer that makes draws repeatable. Default (`None`): random.
 
     Call arguments:
         shape: `(4 * units,)` for an LSTM; `(3 * units,)` or, with `reset_after`,
-            `(2, 3 * units)` for a GRU: then the first row has the biases.
-        dtype: Of the biases, default `keras.config.floatx()`.
+            `(2, 3 * units)` for a GRU, whose first row then gets the biases.
+        dtype: Dtype of the biases. Default (`None`): `keras.config.floatx()`.
 
     Returns:
         Tensor of that shape.
 
     Raises:
         TypeError: If `longest` is not a number.
-        ValueError: If an argument is out of bounds, or `shape` is not that of a bias
-            of the cell.
+        ValueError: If an argument is out of range, or `shape` is not that of a bias of
+            the cell.
 
     Example:
         layer = bk.layers.LSTM(
@@ -94,10 +94,10 @@ class Chrono(keras.initializers.Initializer):
         uniform = keras.initializers.RandomUniform(1.0, self.longest - 1, self.seed)
         keeps = tf.math.log(tf.cast(uniform((units,), "float32"), "float64"))
         zeros = tf.zeros_like(keeps)
-        parts = [-keeps, keeps, zeros, zeros]
+        by_gate = [-keeps, keeps, zeros, zeros]
         if self.cell == "gru":
-            parts = [keeps, zeros, zeros]
-        bias = tf.concat(parts, axis=0)
+            by_gate = [keeps, zeros, zeros]
+        bias = tf.concat(by_gate, axis=0)
         if rows:
             bias = tf.stack([bias, tf.zeros_like(bias)])
         return tf.cast(bias, dtype)

@@ -1,9 +1,10 @@
-"""All that the package takes from Keras without a public name for it.
+"""Everything that the package uses of Keras that is not public.
 
 Names with an underscore, names of variables, texts of errors, and functions that hide a
-method for a while: each behind a function that says what it gives. Keras may change any
-of it in any release, some of it without an error, so `tests/test_keras_internals.py`
-has a test for each that says what has gone (written for Keras 3.12 to 3.15).
+method for a while: each behind a function whose name says what it returns or does.
+Keras may change any of this in any release, sometimes without an error, so
+`tests/test_keras_internals.py` has a test for each that says what is gone (written for
+Keras 3.12 to 3.15).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import tensorflow as tf
 
 
 def all_layers(model: keras.Layer) -> list[keras.Layer]:
-    """A layer and all layers within it, those within cells and wrappers included."""
+    """A layer and all layers within it, including those within cells and wrappers."""
     return list(model._flatten_layers())
 
 
@@ -30,21 +31,21 @@ def inner_layers(layer: keras.Layer) -> list[keras.Layer]:
 
 
 def is_seed(variable: keras.Variable) -> bool:
-    """Whether a variable is the state of a `SeedGenerator`: where random draws are.
+    """Whether a variable is the state of a `SeedGenerator`.
 
-    Keras saves it with no weights, and a model's other variables that change in a call
-    are averages. Nothing but the name tells the two apart.
+    The other variables that change when a model is called are moving averages. Only the
+    name distinguishes the two.
     """
     return variable.path.endswith("seed_generator_state")
 
 
 def takes_training(layer: Any) -> bool:
-    """Whether the `call` of a layer takes `training`; False for what is no layer."""
+    """Whether the `call` of a layer takes `training`; False if it is not a layer."""
     return isinstance(layer, keras.Layer) and layer._call_has_training_arg
 
 
 def declared_inputs(model: keras.Model) -> Any:
-    """The structure of `keras.Input`s that a Functional model was made with.
+    """The structure of `keras.Input`s from which a Functional model was made.
 
     Returns:
         The structure; `None` for a model that is not Functional.
@@ -54,16 +55,16 @@ def declared_inputs(model: keras.Model) -> Any:
 
 @contextlib.contextmanager
 def hiding(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Within: `owner.name` is another value; one may be inside another.
+    """Within: `owner.name` is another value; such contexts may be nested.
 
-    An entry of the instance's dictionary hides a method of its class. Keras' attribute
-    tracking is not meant for it: it would take a layer, or a list, for a part of the
-    owner, and `del` would look for a variable.
+    An entry in the instance's dictionary hides a method of its class. This bypasses
+    Keras' attribute tracking, which would take a layer or a list for a part of the
+    owner, and whose `del` would look for a variable.
 
     Args:
         owner: A layer, variable or optimizer.
         name: Name of a method or an attribute.
-        value: What takes its place.
+        value: What replaces it.
     """
     missing = object()
     entries = owner.__dict__
@@ -87,7 +88,7 @@ def mask_of(tensor: Any) -> Any:
 
 
 def attach_mask(tensor: tf.Tensor, mask: tf.Tensor) -> None:
-    """Attaches a mask to a tensor, which layers, losses and metrics then find."""
+    """Attaches a mask to a tensor, where layers, losses and metrics find it."""
     tensor._keras_mask = mask
 
 
@@ -98,10 +99,10 @@ def attach_mask(tensor: tf.Tensor, mask: tf.Tensor) -> None:
 def learning_rate_times(
     optimizer: keras.optimizers.Optimizer, factor: tf.Tensor
 ) -> Iterator[None]:
-    """Within: the optimizer's learning rate, schedules included, times a factor.
+    """Within: the optimizer's learning rate is multiplied by a factor.
 
-    Keras reads the rate by a method whenever it is needed; a value that is assigned
-    would be lost under a schedule.
+    Keras reads the rate through a method, which is replaced here. An assigned value
+    would be lost under a learning rate schedule.
 
     Args:
         optimizer: An optimizer without a wrapper.
@@ -145,42 +146,42 @@ def compiled_metrics(model: keras.Model) -> Any:
 
 
 def loss_tracker(model: keras.Model) -> keras.metrics.Mean:
-    """The metric that a compiled model reports its `loss` by."""
+    """The metric with which a compiled model reports its `loss`."""
     return model._loss_tracker
 
 
 def given_loss(model: keras.Model) -> Any:
-    """The `loss` that a model was compiled with, as it was given, or `None`."""
+    """The `loss` that was passed to `compile`, or `None`."""
     compiled = compiled_loss(model)
     return None if compiled is None else compiled._user_loss
 
 
 def given_metrics(model: keras.Model) -> list[Any]:
-    """The metrics that a model was compiled with, as they were given, flat."""
+    """The metrics that were passed to `compile`, flat."""
     compiled = compiled_metrics(model)
     if compiled is None:
         return []
     return keras.tree.flatten([compiled._user_metrics, compiled._user_weighted_metrics])
 
 
-# What Keras calls all metrics of `compile` together, which no log has.
+# Keras' name for all metrics of `compile` together, which is not in the logs.
 COMPILED_METRICS = "compile_metrics"
 
 
 def compile_arguments(model: keras.Model) -> dict[str, Any]:
-    """The arguments that `compile` was called with, as they were given."""
+    """The arguments that were passed to `compile`."""
     return dict(model._compile_config.config)
 
 
 def flat_losses(compiled: Any) -> list[tuple[Any, Any, Any, str]]:
-    """The losses of a built `CompileLoss`: `(path, loss, loss weight, name)` each."""
+    """The losses of a built `CompileLoss`, each `(path, loss, loss weight, name)`."""
     return compiled._flat_losses
 
 
 def metrics_by_output(compiled: Any) -> tuple[Any, Any]:
-    """The metrics of a built `CompileMetrics`: those without weights, and the others.
+    """The metrics of a built `CompileMetrics`, those without weights and the others.
 
-    Each is a list with an entry an output, whose `metrics` are a list, or `None`.
+    Each is a list with one entry per output, which has a list `metrics` or is `None`.
     """
     return compiled._flat_metrics, compiled._flat_weighted_metrics
 
@@ -194,15 +195,15 @@ def names_of_outputs(compiled: Any) -> list[str] | None:
 
 
 def is_validation(arguments: Mapping[str, Any]) -> bool:
-    """Whether `fit` has called `evaluate` with these keyword arguments, to validate."""
+    """Whether these are keyword arguments with which `fit` calls `evaluate`."""
     return bool(arguments.get("_use_cached_eval_dataset"))
 
 
 def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """What a callback has noticed so far, for JSON: how long it waits, the best value.
+    """The state of a callback, for JSON: how long it has waited, the best value, etc.
 
-    Keras' callbacks keep it in attributes and have no other way to tell it. Texts are
-    left out: they are settings, such as the path of a log.
+    Keras' callbacks have their state in attributes and offer no other access to it.
+    Strings are left out: they are settings, such as the path of a log.
 
     Returns:
         `{name of the attribute: value}`.
@@ -213,8 +214,8 @@ def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
         if isinstance(value, bool | int | float | None) and not name.startswith("__"):
             known[name] = value
         elif function and getattr(keras.ops, function, None) is value:
-            # `monitor_op`: when Keras finds it, it turns the sign of `min_delta`, so
-            # one must not be restored without the other.
+            # `monitor_op`: when Keras sets it, it also changes the sign of `min_delta`,
+            # so neither must be restored without the other.
             known[name] = {"ops": function}
     return known
 
@@ -222,7 +223,7 @@ def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
 def restore_callback(
     callback: keras.callbacks.Callback, state: Mapping[str, Any]
 ) -> None:
-    """Gives a callback back what `callback_state` has told."""
+    """Restores a callback from what `callback_state` returned."""
     for name, value in state.items():
         is_function = isinstance(value, dict)
         vars(callback)[name] = (
@@ -234,7 +235,7 @@ def restore_callback(
 
 
 def in_one_line(error: BaseException) -> str:
-    """The line of an error that says most, without Keras' words around it."""
+    """The most informative line of an error, without what Keras puts around it."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))
     lines = [line for line in text.splitlines() if line.strip()]
     # Keras says first only that there was an error.

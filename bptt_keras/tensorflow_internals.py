@@ -1,8 +1,9 @@
-"""All that the package takes from TensorFlow without a public name for it.
+"""Everything that the package uses of TensorFlow that is not public.
 
-Each behind a function that says what it gives. TensorFlow may change any of it in any
-release, some of it without an error, so `tests/test_tensorflow_internals.py` has a test
-for each that says what has gone (written for TensorFlow 2.21).
+Each is behind a function whose name says what it returns or does. TensorFlow may change
+any of this in any release, sometimes without an error, so
+`tests/test_tensorflow_internals.py` has a test for each that says what is gone (written
+for TensorFlow 2.21).
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from tensorflow.python.ops import control_flow_util
 
 
 def empty_graph(name: str) -> AbstractContextManager[Any]:
-    """Within: a graph like that of a `tf.function`, for a trace that nobody keeps."""
+    """Within: a graph like that of a `tf.function`, for a trace that is not kept."""
     return tf.__internal__.FuncGraph(name).as_default()
 
 
 def compiled_by_xla() -> bool:
-    """Whether the function that is being traced will be compiled by XLA."""
+    """Whether XLA will compile the function that is being traced."""
     if tf.executing_eagerly():
         return False
     graph = tf.compat.v1.get_default_graph()
@@ -35,13 +36,13 @@ def compiled_by_xla() -> bool:
 
 
 def unknown_to_xla(message: str) -> str | None:
-    """The operation that XLA does not know, according to a refusal of its compiler.
+    """The operation that XLA does not support, according to an error of its compiler.
 
     Args:
         message: First line of the error.
 
     Returns:
-        Its name, such as `"Where"`; `None` if the refusal is another.
+        Its name, such as `"Where"`; `None` if it is a different error.
     """
     found = re.search(r"on XLA_\w+: (\w+)", message)
     return found.group(1) if found else None
@@ -50,12 +51,12 @@ def unknown_to_xla(message: str) -> str | None:
 def updated_slice(
     array: tf.Tensor, part: tf.Tensor, start: list[Any] | tf.Tensor
 ) -> tf.Tensor:
-    """An array with a part of it replaced, which XLA does in place.
+    """An array with a part of it replaced; XLA does this in place.
 
     Args:
         array: Tensor of any rank.
         part: Tensor of the same rank, not larger along any axis.
-        start: Where it begins, an index for each axis.
+        start: Where the part begins, an index for each axis.
     """
     return gen_xla_ops.xla_dynamic_update_slice(array, part, start)
 
@@ -64,9 +65,9 @@ def updated_slice(
 
 
 def is_recorded() -> bool:
-    """Whether a tape is there that may ask for gradients of what runs now.
+    """Whether a tape may ask for gradients of what runs now.
 
-    A function that is traced before a tape calls it does not know.
+    This cannot be known in a function that is traced before a tape calls it.
     """
     return record.could_possibly_record()
 
@@ -74,8 +75,8 @@ def is_recorded() -> bool:
 def unrecorded() -> AbstractContextManager[None]:
     """A context within which no tape records anything.
 
-    For what is inside `tf.custom_gradient`: a persistent tape would want gradients of
-    its operations, too, which those of XLA don't have.
+    For the inside of `tf.custom_gradient`: a persistent tape would also need gradients
+    of the operations there, which XLA's operations do not have.
     """
     return record.stop_recording()
 
@@ -87,10 +88,10 @@ def custom_gradients() -> set[str]:
 
 
 def forget_gradients(names: Iterable[str]) -> None:
-    """Takes custom gradients out of the registry, which itself never forgets one.
+    """Removes custom gradients from the registry, which itself never drops one.
 
     Args:
-        names: Of gradients that no graph in use refers to, from `custom_gradients`.
+        names: Names, from `custom_gradients`, of gradients that no graph in use needs.
     """
     for name in names:
         del ops.gradient_registry._registry[name]
@@ -100,7 +101,7 @@ def forget_gradients(names: Iterable[str]) -> None:
 
 
 def operations_have_run() -> bool:
-    """Whether an operation has run in this process, so that settings are read."""
+    """Whether an operation has run in this process, and settings have been read."""
     return context.context_safe() is not None and context.context()._initialized
 
 
@@ -108,7 +109,7 @@ def operations_have_run() -> bool:
 
 
 def sources_of(dataset: tf.data.Dataset) -> list[tf.data.Dataset]:
-    """The datasets that a dataset was made from, by `map`, `batch` and the like."""
+    """The datasets from which `map`, `batch` and the like made a dataset."""
     return list(dataset._inputs())
 
 

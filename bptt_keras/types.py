@@ -1,4 +1,4 @@
-"""Names of types that annotations share; shapes are told by docstrings."""
+"""Type aliases for annotations; docstrings give the shapes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 Tensor: TypeAlias = tf.Tensor
-"""A tensor of TensorFlow, or what it takes for one: a NumPy array, a variable."""
+"""A TensorFlow tensor, or what it accepts as one: a NumPy array, a variable."""
 
 Structure: TypeAlias = Any
-"""Tensors in lists, tuples and dicts, nested, as `tf.nest` takes them."""
+"""Nested lists, tuples and dicts of tensors, as for `tf.nest`."""
 
 State: TypeAlias = dict[str, Any]
 """Named state of a model: `{layer name: structure of tensors (rows, ...)}`."""

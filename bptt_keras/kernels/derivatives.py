@@ -1,4 +1,4 @@
-"""What derivatives a kernel has: first ones, and none of these."""
+"""Limits kernels to first derivatives."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def only_once(
 ) -> tuple[Tensor, ...]:
     """Pass `gradients` on, and refuse to be differentiated again.
 
-    What a custom gradient saved in its forward pass is a constant to an outer tape:
-    without this, second derivatives would be wrong and nobody would know.
+    To an outer tape, what a custom gradient saved in its forward pass is a constant:
+    without this check, second derivatives would silently be wrong.
 
     Args:
-        gradients: those of a kernel.
+        gradients: the gradients of a kernel.
         arguments: the tensors that they depend on.
     """
 

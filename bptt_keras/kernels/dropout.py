@@ -1,4 +1,4 @@
-"""Dropout whose random numbers XLA draws fast on a CPU, each timestep its own."""
+"""Dropout whose random numbers XLA draws fast on a CPU, separately per timestep."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from bptt_keras.types import Tensor
 
-# Draws are 16-bit words: two of them cost one random number, and a rate is met to
-# 1 in 65,536.
+# Draws are 16-bit words: two of them cost one random number, and rates are exact to
+# 1 / 65,536.
 _LEVELS = 1 << 16
-# Philox makes four 32-bit words a block, and a counter says which block is next.
+# Philox generates blocks of four 32-bit words; a counter selects the next block.
 _WORDS_A_BLOCK = 4
 _DRAWS_A_BLOCK = 2 * _WORDS_A_BLOCK
 _place = threading.local()
@@ -21,18 +21,18 @@ _place = threading.local()
 
 @contextlib.contextmanager
 def starting_at(step: int | Tensor) -> Iterator[None]:
-    """Within: draws of this thread begin at a timestep of the sequence.
+    """Within: draws in this thread begin at a timestep of the sequence.
 
         with starting_at(s): dropout(x[:, s:], r, seed)   equals
         dropout(x, r, seed)[:, s:]
 
-    So a sequence that is cut into windows drops what it would drop uncut, if all
-    windows share a seed. The place is read when an operation is made: inside a
-    `tf.function`, that is when the function is traced, and `step` may be a tensor.
+    So a sequence that is cut into windows drops the same as when it is not cut, if all
+    windows share a seed. The place is read when an operation is created: inside a
+    `tf.function` this is when the function is traced, and `step` may be a tensor.
 
     Args:
         step: Integer, or scalar integer tensor, at least 0: the first timestep.
-            Outside of any `starting_at` draws begin at 0; an inner one replaces an
+            Outside any `starting_at`, draws begin at 0; an inner context replaces an
             outer one.
 
     Returns:
@@ -66,16 +66,16 @@ def dropout(
         outputs = inputs * kept / (1 - p)
 
     From rank 3 on, axis 1 is time, and each timestep draws from its own section of the
-    random stream, which depends on its number alone: see `starting_at`.
+    random stream, which depends only on its index: see `starting_at`.
 
     Args:
         inputs: Tensor of any shape, floating-point.
         rate: Fraction to drop, 0 to 1.
         seed: Integer tensor `(2,)`: the same seed draws the same numbers, with XLA
             and without.
-        noise_shape: Shape of the draws, `None` for that of the inputs, an axis of 1
-            or `None` likewise; inputs along an axis of 1 are dropped together. A
-            time axis of 1 has one mask for all timesteps, wherever they start.
+        noise_shape: Shape of the draws; `None`, also for a single axis, is the size of
+            the inputs. Inputs along an axis of size 1 are dropped together. With a time
+            axis of size 1 there is one mask for all timesteps, wherever they start.
 
     Returns:
         Tensor like `inputs`.
@@ -86,9 +86,9 @@ def dropout(
         dropped = dropout(tf.ones([1000]), 0.25, seed=[1, 2])
         assert set(np.unique(dropped)) == {0.0, np.float32(1 / 0.75)}
 
-    Source: Srivastava et al., "Dropout" (2014). TensorFlow's own draws took XLA 86
-    times as long for (64, 100, 256) floats on 2 cores of an AMD EPYC
-    (`python -m tests.benchmarks.dropout` measures it again).
+    Source: Srivastava et al., "Dropout" (2014). With TensorFlow's own draws, XLA took
+    86 times as long for (64, 100, 256) floats on 2 cores of an AMD EPYC
+    (`python -m tests.benchmarks.dropout` repeats the measurement).
     """
     limit = _limit(rate)
     if limit == 0:
@@ -108,11 +108,11 @@ def dropout(
 def keep_by_timestep(
     shape: Sequence[int | Tensor], rate: float, seed: Tensor
 ) -> Tensor:
-    """Random booleans with a time axis, drawn as `dropout` draws.
+    """Random booleans with a time axis, drawn as in `dropout`.
 
     Args:
         shape: `(batch, time, ...)`, integers or scalar integer tensors.
-        rate: Fraction that is False, 0 to 1.
+        rate: Fraction of False, 0 to 1.
         seed: Integer tensor `(2,)`.
 
     Returns:
@@ -135,7 +135,7 @@ def _limit(rate: float) -> int:
 
 
 def _sizes(tensor: Tensor) -> list[int | Tensor]:
-    """Sizes of the axes, integers where they are known."""
+    """Sizes of the axes, integers where known."""
     dynamic = tf.shape(tensor)
     return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]
 
@@ -151,9 +151,9 @@ def _kept(
         count = count * size
     # Whole blocks for each timestep: the counter can only be set to a block.
     blocks = (count + _DRAWS_A_BLOCK - 1) // _DRAWS_A_BLOCK
-    # The seed's own random words are key and upper half of the counter, so the lower
-    # half is free to count from the first timestep's block. (TensorFlow's own op for
-    # this picks an algorithm by device, and made XLA's draws twice as slow.)
+    # Random words from the seed are the key and the upper half of the counter, so the
+    # lower half can count from the first timestep's block. (TensorFlow's own op for
+    # this chooses an algorithm by device, and made XLA's draws twice as slow.)
     key, upper = tf.split(
         _random_bits([2], [0], tf.cast(seed, tf.uint64), tf.uint64), 2
     )

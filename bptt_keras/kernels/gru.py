@@ -34,10 +34,10 @@ def gru(
     step t takes h_{t-1} = 0. A row that `mask` switches off at step t keeps
     h_t = h_{t-1}.
 
-    How it runs: a step is two products, for p and for m; with sigmoid(z) =
-    (1 + tanh(z / 2)) / 2, where the 1/2 is in the weights, one tanh serves z and r.
-    The backward pass makes the gradients of z, r, g and m_g. The gradients of W and U
-    are one product each, over all steps.
+    How it runs: a step is two products, for p and for m. Because sigmoid(z) =
+    (1 + tanh(z / 2)) / 2, and the weights contain the 1/2, one tanh computes z and r.
+    The backward pass computes the gradients of z, r, g and m_g. The gradients of W and
+    U are one product each, over all steps.
 
     Args:
         x: `(time, batch, features)` floats.
@@ -50,7 +50,7 @@ def gru(
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
         save: Whether to save what the backward pass needs. False: the forward pass
-            is faster (on a CPU), and the backward pass runs it once more. Default:
+            is faster (on a CPU), but the backward pass has to repeat it. Default:
             True.
 
     Returns:
@@ -65,8 +65,8 @@ def gru(
             tf.zeros((7, 2, 5)), tf.zeros((2, 3)), tf.zeros((5, 9)), tf.zeros((3, 9))
         )
 
-    Source: Cho et al. 2014, in the variant of cuDNN that applies the reset gate after
-    the product.
+    Source: Cho et al. 2014, in cuDNN's variant, which applies the reset gate after the
+    product.
     """
     weights, biases = (kernel, recurrent_kernel), (bias, recurrent_bias)
     flags = {"mask": mask, "reset": reset}
@@ -84,7 +84,7 @@ class _GRU(Equations):
     def step(
         self, sums: tuple[Tensor, ...], states: tuple[Tensor, ...], *, axis: int
     ) -> tuple[tuple[Tensor, ...], tuple[tuple[Tensor, ...], ...]]:
-        # In a vector z and r follow each other, and one tanh serves both.
+        # In a vector z and r are adjacent, and one tanh computes both.
         pieces = (cut(s, 2, 1) if axis == 0 else tf.split(s, 3, axis) for s in sums)
         (*p_zr, p_g), (*m_zr, m_g) = pieces
         a = [tf.tanh(p + m) for p, m in zip(p_zr, m_zr, strict=True)]

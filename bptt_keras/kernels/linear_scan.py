@@ -10,8 +10,8 @@ import tensorflow as tf
 from bptt_keras.kernels.derivatives import only_once
 from bptt_keras.types import Structure, Tensor
 
-# Steps in one block. Windows up to this length are run through once, step by step;
-# longer ones twice, all blocks side by side.
+# Steps in one block. Windows up to this length are processed once, step by step; longer
+# ones twice, with all blocks in parallel.
 _BLOCK = 128
 
 
@@ -23,20 +23,20 @@ def linear_scan(
     mask: Tensor | None = None,
     reset: Tensor | None = None,
 ) -> Tensor:
-    """Solve a linear recurrence along time, each unit by itself.
+    """Solve a linear recurrence along time, for each unit separately.
 
         h_t = a_t * h_{t-1} + b_t
 
     A row that `reset` flags at step t takes h_{t-1} = 0. A row that `mask` switches
     off at step t keeps h_t = h_{t-1}.
 
-    Long sequences are cut into blocks of equal length. One pass over the steps of
-    all blocks at once finds the map from the first h of each block to its last; a
-    short pass from block to block then finds the first h of each; and the recurrence
-    runs in all blocks at once from there.
+    Long sequences are cut into blocks of equal length. One pass over the steps of all
+    blocks in parallel finds the map from the first h of each block to its last; a short
+    pass from block to block then finds the first h of each block; and from there the
+    recurrence runs in all blocks in parallel.
 
     Args:
-        a: `(batch, time, units)`, floating-point or complex; or `(units,)`: the same
+        a: `(batch, time, units)`, floating-point or complex; or `(units,)`, the same
             at each step.
         b: `(batch, time, units)`, of the same dtype.
         h_0: `(batch, units)`, h before the first step.
@@ -59,14 +59,14 @@ def linear_scan(
     gradient of b is the same recurrence backwards, as in Martin & Cundy,
     "Parallelizing Linear Recurrent Neural Nets Over Sequence Length" (2018).
     """
-    # A variable would ask the gradient function for a second signature.
+    # With a variable, the gradient function would need a second signature.
     a, b, h_0 = (tf.convert_to_tensor(x) for x in (a, b, h_0))
     if mask is not None:
         b = tf.where(mask[..., None], b, tf.zeros_like(b))
     constant = a.shape.rank == 1
     flags = tuple(None if f is None else f[..., None] for f in (mask, reset))
     if not constant:
-        # With a constant it is done at each step: no array of one number is made.
+        # A constant is combined with flags at each step, without an array of copies.
         a, flags = _with_flags(a, *flags), (None, None)
 
     @tf.custom_gradient
@@ -92,7 +92,7 @@ def linear_scan(
 
 
 def _with_flags(a: Tensor, mask: Tensor | None, reset: Tensor | None) -> Tensor:
-    """The factors where masked steps hold h and resets clear it."""
+    """The factors, such that masked steps hold h and resets clear it."""
     if mask is not None:
         a = tf.where(mask, a, tf.ones_like(a))
     if reset is not None:
@@ -101,7 +101,7 @@ def _with_flags(a: Tensor, mask: Tensor | None, reset: Tensor | None) -> Tensor:
 
 
 def _forward(h_prev: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    # A zero, which a reset leaves, clears a state that holds NaN, too.
+    # A factor of 0, from a reset, also clears a state that is NaN.
     h = tf.math.multiply_no_nan(h_prev, a) + b
     return h, h
 
@@ -109,7 +109,7 @@ def _forward(h_prev: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def _backward(d_h: Tensor, a: Tensor, d_h_out: Tensor) -> tuple[Tensor, Tensor]:
     """Takes the gradient of h_t from later steps, and returns that of h_{t-1}.
 
-    The whole gradient of h_t, which is the output, is the gradient of b_t as well.
+    The output is the total gradient of h_t, which is also the gradient of b_t.
     """
     d_b = d_h + d_h_out
     return tf.math.multiply_no_nan(d_b, a), d_b
@@ -136,7 +136,7 @@ def _scan(
     padding = [[0, 0], [0, blocks * size - length], [0, 0]]
 
     def in_blocks(tensor):
-        # Padded steps are the last: no x comes from them, and they are no outputs.
+        # Padded steps come last: their x is 0, and their outputs are cut off.
         shape = tf.stack([batch, blocks, size, tensor.shape[-1]])
         return tf.reshape(tf.pad(tensor, padding), shape)
 
@@ -157,13 +157,13 @@ def _scan(
 
 
 class _Factors(NamedTuple):
-    """The factors of all steps along the last axis but one, or one for all steps."""
+    """Factors of all steps along the second to last axis, or one for all steps."""
 
     values: Any
     flags: Any
 
     def at(self, i: int | Tensor) -> Tensor:
-        """Those of step `i` in each block."""
+        """The factors of step `i` in each block."""
         if self.values.shape.rank > 1:
             return self.values[..., i, :]
         mask, reset = (None if f is None else f[..., i, :] for f in self.flags)
@@ -173,7 +173,7 @@ class _Factors(NamedTuple):
 def _totals(
     step: Callable[..., tuple], a: _Factors, x: Tensor, reverse: bool
 ) -> tuple[Tensor, Tensor]:
-    """What a block does: `carry -> factor * carry + sum`."""
+    """The map of each block, `carry -> factor * carry + sum`: factors and sums."""
 
     def both(totals, a, x):
         factor, carry = totals
@@ -192,7 +192,7 @@ def _run(
     reverse: bool,
     before: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Outputs, or the carries before each step, along the last axis but one."""
+    """Outputs, or the carries before each step, along the second to last axis."""
 
     def put_out(carry, a, x):
         new, out = step(carry, a, x)

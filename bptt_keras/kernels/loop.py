@@ -25,7 +25,7 @@ def cell_loop(
 
         states = where(reset_t, initial_states, states)
         output, new_states = step(inputs_t, states)
-        where mask_t is False: the states hold and the last output is repeated
+        where mask_t is False: states do not change and the last output is repeated
 
     Args:
         step: function `(x_t, states) -> (output, new_states)`; `states` in and out
@@ -34,15 +34,15 @@ def cell_loop(
             one step.
         states: nested structure of `(batch, ...)` tensors.
         mask: `(batch, time)` booleans, False where a row has no input, or None.
-        reset: `(batch, time)` booleans, True where a row goes back to
+        reset: `(batch, time)` booleans, True where a row returns to
             `initial_states` before the step, or None.
         initial_states: same structure as `states`; needed with `reset`.
-        previous_output: `(batch, ...)`, what a masked first step outputs. Default:
+        previous_output: `(batch, ...)`, the output of a masked first step. Default:
             zeros.
-        initial_output: `(batch, ...)`, what a masked step after a reset outputs.
+        initial_output: `(batch, ...)`, the output of a masked step after a reset.
             Default: zeros.
-        unroll: write the steps one after the other instead of a loop; the number of
-            steps must then be known when the function is traced.
+        unroll: unroll the steps instead of using a loop; the number of steps must then
+            be known when the function is traced.
 
     Returns:
         `(last_output, outputs, states)`: the output of the last step `(batch, ...)`,
@@ -86,7 +86,7 @@ def cell_loop(
         )
 
     first = tf.nest.flatten(inputs)[0]
-    # The first step comes before the loop: it shows what shape an output has.
+    # The first step comes before the loop, to find the shape of an output.
     output, states = advance(0, previous_output, states)
     if unroll:
         outputs, output, states = _unrolled(advance, first.shape[0], output, states)
@@ -110,7 +110,7 @@ def _one_step(
     if fresh is not None:
         states = _choose(fresh, initial_states, states)
     output, new_states = step(x, states)
-    # A cell may return a list where it was given a tuple; a loop needs one kind.
+    # A cell may return a list where it got a tuple; a loop needs the same type.
     new_states = tf.nest.pack_sequence_as(states, tf.nest.flatten(new_states))
     if keep is not None:
         zeros = tf.zeros_like(output)
@@ -153,8 +153,8 @@ def _looped(
     states: Structure,
 ) -> tuple[Tensor, Tensor, Structure]:
     outputs = tf.TensorArray(output.dtype, size=length, element_shape=output.shape)
-    # XLA differentiates a loop only if it knows a bound on its number of turns; the
-    # exact one, length - 1, would give it an empty buffer where there is one step.
+    # XLA differentiates a loop only if it knows a bound on its number of iterations;
+    # the exact one, length - 1, would give an empty buffer for a single step.
     _, outputs, output, states = tf.while_loop(
         lambda t, *_: t < length,
         lambda t, outputs, output, states: _write(t, outputs, advance, output, states),

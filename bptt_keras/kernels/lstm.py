@@ -34,14 +34,14 @@ def lstm(
     A row that `reset` flags at step t takes h_{t-1} = c_{t-1} = 0. A row that `mask`
     switches off at step t keeps h_t = h_{t-1} and c_t = c_{t-1}.
 
-    How it runs: with sigmoid(z) = (1 + tanh(z / 2)) / 2, where the 1/2 is in the
-    weights, one product gives the arguments of one tanh over all gates,
+    How it runs: because sigmoid(z) = (1 + tanh(z / 2)) / 2, and the weights contain the
+    1/2, one product gives the arguments of one tanh over all gates,
 
         a = tanh([W U]^T [x_t h_{t-1}]^T + b)
 
-    The backward pass makes the gradients of these arguments, step by step, and passes
-    `[W U]` times them to x_t and h_{t-1}. The gradients of W and U are one product
-    each, over all steps.
+    The backward pass computes the gradients of these arguments, step by step, and
+    multiplies them by `[W U]` for those of x_t and h_{t-1}. The gradients of W and U
+    are one product each, over all steps.
 
     Args:
         x: `(time, batch, features)` floats.
@@ -53,7 +53,7 @@ def lstm(
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
         save: Whether to save what the backward pass needs. False: the forward pass
-            is faster (on a CPU), and the backward pass runs it once more. Default:
+            is faster (on a CPU), but the backward pass has to repeat it. Default:
             True.
 
     Returns:
@@ -94,7 +94,7 @@ class _LSTM(Equations):
         a = tf.tanh(z)
         i, f, g, o = _gates(a, axis)
         c = f * c_prev + i * g
-        # c_prev and not c: the derivative needs it, and c follows from it.
+        # c_prev instead of c: the derivative needs it, and c follows from it.
         return (o * tf.tanh(c), c), ((a,), (c_prev,))
 
     def derivative(
@@ -116,6 +116,6 @@ class _LSTM(Equations):
 
 
 def _gates(a: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gates i, f, g, o from the values of tanh."""
+    """Gates i, f, g, o from the values of the tanh."""
     i, f, g, o = tf.split(a, 4, axis)
     return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5

@@ -1,4 +1,4 @@
-"""The product that precedes a scan, with the gradients of its weights in few passes."""
+"""The product that precedes a scan, with an efficient gradient of its weights."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import tensorflow as tf
 from bptt_keras.kernels.derivatives import only_once
 from bptt_keras.types import Tensor
 
-# Up to this many rows, each row's share of the kernel's gradient is its own product.
+# Up to this many rows, the kernel's gradient is a sum of one product per row.
 _ROWS_APART = 16
 
 
 def project(inputs: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     """`inputs @ kernel + bias` for all steps at once.
 
-    It is a function of its own for its backward pass. The gradient of the kernel is a
-    sum over all rows and steps; few rows of many steps are one product each, side by
-    side, which XLA spreads better over the cores of a CPU than one product with a long
-    sum. The gradient of the bias is a product with ones, because XLA takes several
-    passes for a sum along the first axes.
+    Its backward pass is custom. The gradient of the kernel is a sum over all rows and
+    steps. For few rows with many steps it is one product per row, in parallel, which
+    XLA distributes better over the cores of a CPU than one product with a long sum. The
+    gradient of the bias is a product with ones, because XLA needs several passes for a
+    sum along the first axes.
 
     Args:
         inputs: `(batch, time, features)` floats.
@@ -35,7 +35,7 @@ def project(inputs: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tenso
         x_proj = project(tf.ones((1, 3, 2)), tf.ones((2, 4)), tf.ones((4,)))
         assert x_proj.shape == (1, 3, 4) and float(x_proj[0, 0, 0]) == 3.0
     """
-    # A variable would ask the gradient function for a second signature.
+    # With a variable, the gradient function would need a second signature.
     inputs, kernel = (tf.convert_to_tensor(x) for x in (inputs, kernel))
     biases = () if bias is None else (tf.convert_to_tensor(bias),)
 

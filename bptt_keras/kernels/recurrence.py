@@ -1,4 +1,4 @@
-"""Any gated recurrence, with a backward pass that computes each step again."""
+"""Any gated recurrence, with a backward pass that recomputes each step."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def recurrence(
     mask: Tensor | None = None,
     reset: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
-    """Run a recurrence along time whose step is a function that TensorFlow derives.
+    """Run a recurrence along time whose step TensorFlow differentiates.
 
         m_t = h_{t-1} U
         h_t, ... = step(x_proj_t, m_t, (h_{t-1}, ...), extra_t, *weights)
 
     A row that `reset` flags at step t takes zeros for its states before the step. A
     row that `mask` switches off at step t keeps its states. The states of all steps
-    are kept for the backward pass, what a step computes on its way is not: it is
-    computed again. The gradient of U is one product over all steps.
+    are kept for the backward pass; the intermediate values of a step are recomputed.
+    The gradient of U is one product over all steps.
 
     Args:
         step: the function above; returns a tuple like `states`.
@@ -40,9 +40,9 @@ def recurrence(
         states: tuple of `(batch, units)`, the states before the first step; the first
             one is h.
         recurrent_kernel: `(units, width)`, U, or None: then `step` gets None for m_t.
-        weights: tuple of tensors, what else `step` learns; small ones, since their
-            gradients are added up step by step.
-        extra: `(time, batch, ...)`, what else `step` reads, without a gradient, or
+        weights: tuple of tensors, other weights of `step`; small ones, because their
+            gradients are summed step by step.
+        extra: `(time, batch, ...)`, other inputs of `step`, without a gradient, or
             None.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
@@ -64,13 +64,13 @@ def recurrence(
         )
 
     Source: Chen et al., "Training Deep Nets with Sublinear Memory Cost" (2016), for
-    computing again what the backward pass needs; here within each step.
+    recomputing what the backward pass needs; here within each step.
     """
     count, linked = len(states), recurrent_kernel is not None
     if mask is not None:
-        # A masked step may hold NaN, and 0 * NaN would spoil gradients.
+        # A masked step may contain NaN, and 0 * NaN would spoil gradients.
         x_proj = tf.where(mask[..., None], x_proj, tf.zeros_like(x_proj))
-    # A variable would ask the gradient function for a second signature.
+    # With a variable, the gradient function would need a second signature.
     arguments = [
         tf.convert_to_tensor(a)
         for a in (x_proj, *states, *[recurrent_kernel] * linked, *weights)
@@ -138,7 +138,7 @@ def _backward(
     x_proj, extra, mask, reset = sequences
     d_h_seq, d_last = upstream
     count = len(prev)
-    # All at once, here: inside the loop each step would do it again.
+    # One product for all steps, instead of one per step inside the loop.
     m_seq = None
     if kernel is not None:
         shape = tf.concat([tf.shape(prev[0])[:2], [kernel.shape[-1]]], axis=0)

@@ -39,9 +39,9 @@ def simple_rnn(
     off at step t keeps h_t = h_{t-1}.
 
     How it runs: a step is one product, `[W U]^T [x_t h_{t-1}]^T`. The backward pass
-    makes the gradient of what the activation is applied to, and passes `[W U]` times
-    it to x_t and h_{t-1}. The gradients of W and U are one product each, over all
-    steps.
+    computes the gradient of the argument of the activation, and multiplies it by
+    `[W U]` for those of x_t and h_{t-1}. The gradients of W and U are one product each,
+    over all steps.
 
     Args:
         x: `(time, batch, features)` floats.
@@ -53,7 +53,7 @@ def simple_rnn(
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
         save: Whether to save what the backward pass needs. False: the forward pass
-            is faster (on a CPU), and the backward pass runs it once more. Default:
+            is faster (on a CPU), but the backward pass has to repeat it. Default:
             True.
 
     Returns:
@@ -61,7 +61,7 @@ def simple_rnn(
         dtype of `x`, differentiable with respect to the first five arguments.
 
     Raises:
-        ValueError: `activation` is none of the three.
+        ValueError: `activation` is not one of the three.
 
     Example:
 

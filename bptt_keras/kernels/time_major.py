@@ -1,6 +1,6 @@
-"""The loop over time, time first; what masks and resets do to rows of a state.
+"""The loop over time, with time as the first axis, and masks and resets of rows.
 
-`fused.feature_major` has the same functions, by the same names, for another order of
+`fused.feature_major` has the same functions, with the same names, for another order of
 the axes.
 """
 
@@ -39,7 +39,7 @@ def scan(
 
     Returns:
         `(carry, outputs)`: the last carry, and a tuple of `(time, batch, width)`
-        tensors in the order of time, whichever way the loop ran.
+        tensors in the order of time, in whichever direction the loop ran.
     """
     length = sequences[0].shape[0] or tf.shape(sequences[0])[0]
     first = tf.nest.flatten(carry)[0]
@@ -65,7 +65,7 @@ def scan(
 def clear(reset: Tensor | None, tensor: Tensor) -> Tensor:
     """Set the rows of `tensor` that `reset` flags to zeros; None flags no row.
 
-    `where` and not a product: a row that holds NaN is clean afterwards.
+    `where` instead of a product, so that rows with NaN are clean afterwards.
 
     Args:
         reset: `(..., batch)` booleans, or None.
@@ -88,7 +88,7 @@ def hold(mask: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
 
 
 def previous(sequence: Tensor, first: Tensor, reset: Tensor | None) -> Tensor:
-    """The state before each step: `sequence` one step late, after resets.
+    """The state before each step: `sequence` delayed by one step, after resets.
 
     Args:
         sequence: `(time, batch, units)`.
@@ -102,8 +102,8 @@ def previous(sequence: Tensor, first: Tensor, reset: Tensor | None) -> Tensor:
 def weight_gradient(inputs: Tensor, d_outputs: Tensor) -> Tensor:
     """The sum over steps and rows of `inputs^T d_outputs`, in one product.
 
-    Added up inside the loop it would cost about as much as all the rest of the
-    backward pass.
+    Summed inside the loop, it would cost about as much as the rest of the backward
+    pass.
 
     Args:
         inputs: `(time, batch, m)`.

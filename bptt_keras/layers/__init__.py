@@ -1,4 +1,4 @@
-"""Recurrent layers: Keras' own with a faster loop over time, and some it lacks.
+"""Recurrent layers: Keras' own with a faster loop over time, and some Keras lacks.
 
 `LSTM`, `GRU` and `SimpleRNN` have Keras' names, weights and results.
 """

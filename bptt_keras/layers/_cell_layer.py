@@ -1,4 +1,4 @@
-"""What the layers that loop over a cell of this package have in common."""
+"""The base class of layers that loop over a cell of this package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bptt_keras.layers._fused import FusedRecurrence
 
 
 class CellLayer(FusedRecurrence, keras.layers.RNN):
-    """Recurrent layer around one kind of cell, whose arguments it takes as its own.
+    """Recurrent layer around one kind of cell, which also takes the cell's arguments.
 
     A subclass sets `_cell_class`, a subclass of a Keras cell, and defines
     `_run_kernel`.

@@ -1,4 +1,4 @@
-"""What the layers accept as `mask` and `reset`."""
+"""Checks of the `mask` and `reset` that layers accept."""
 
 from __future__ import annotations
 

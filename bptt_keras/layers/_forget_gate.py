@@ -1,4 +1,4 @@
-"""What sets the bias of a forget gate."""
+"""Which argument sets the bias of a forget gate."""
 
 from __future__ import annotations
 

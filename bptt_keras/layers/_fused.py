@@ -1,4 +1,4 @@
-"""What the drop-in layers share: when the fused kernel is used, and what else runs."""
+"""What the drop-in layers share: when the fused kernel runs, and what runs if not."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from bptt_keras.layers._flags import checked_mask, checked_reset
 from bptt_keras.tensorflow_internals import compiled_by_xla, is_recorded
 from bptt_keras.types import Structure, Tensor
 
-# 0, 1 and 2 are Keras' own: how its loop forms the products of a step.
+# 0, 1 and 2 are Keras' own values: how its loop computes the products of a step.
 IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 0, 1, 2)
 
 
 class RowFlags(NamedTuple):
-    """Mask and reset on their way through Keras' `call`, which knows only a mask."""
+    """Mask and reset, passed together through Keras' `call` in place of a mask."""
 
     mask: Tensor | None
     reset: Tensor | None
 
 
-# A layer of Keras, to whoever checks types: its attributes are used.
+# The mixin uses attributes of the Keras layer, which type checkers cannot know.
 _Layer: Any = object
 
 
 class FusedRecurrence(_Layer):
     """Mixin that replaces the loop over time of a Keras recurrent layer.
 
-    It comes before the Keras class in the list of bases. The layer says which
-    activations its kernel knows (`_activations_are_fused`) and which bias belongs to
+    It comes before the Keras class in the list of bases. The layer defines which
+    activations its kernel supports (`_activations_are_fused`) and which bias belongs to
     the input projection (`_input_bias`), and runs the kernel (`_run_kernel`).
 
     The attribute `implementation` is one of `IMPLEMENTATIONS`.
@@ -43,7 +43,7 @@ class FusedRecurrence(_Layer):
     _states: tuple[str, ...] = ("h",)
     learn_initial_state = False
     implementation: str | int = "auto"
-    # True if cuDNN computes the same as the kernel, and if Keras' cell does.
+    # Whether cuDNN, and Keras' cell, compute the same as the kernel.
     _has_cudnn = False
     _equals_cell = False
 
@@ -72,7 +72,7 @@ class FusedRecurrence(_Layer):
                 "learn_initial_state=True, stateful=True. Carry the state with "
                 "`bk.TruncatedBPTT` or `bk.PureStep` instead."
             )
-        # Keras switches XLA off where cuDNN might run; here it does only on demand.
+        # Keras disables XLA if cuDNN might run; here cuDNN has to be asked for.
         self.supports_jit = not self._wants_cudnn
 
     @property
@@ -83,7 +83,7 @@ class FusedRecurrence(_Layer):
     def _why_not_fused(self):
         """`None`, or why the fused kernel cannot be used, in words."""
         cell = self.cell
-        # Keras' implementation 1 drops inputs with another mask for each gate.
+        # Keras' implementation 1 drops inputs with a separate mask for each gate.
         masks_by_gate = cell.dropout > 0 and getattr(cell, "implementation", 2) == 1
         reasons = {
             "implementation='cell'": self.implementation == "cell",
@@ -96,14 +96,14 @@ class FusedRecurrence(_Layer):
         return next((text for text, found in reasons.items() if found), None)
 
     def kernel_of(self, *, xla: bool) -> str:
-        """What runs a sequence that has neither mask nor resets.
+        """The kernel that runs a sequence without mask and resets.
 
         With `implementation="auto"` it is cuDNN on a GPU without XLA, else the fused
-        kernel, else Keras' loop over the cell. cuDNN runs sequences without mask and
-        resets, the others run as on a CPU.
+        kernel, else Keras' loop over the cell. cuDNN runs only sequences without mask
+        and resets; others run as on a CPU.
 
         Args:
-            xla: True where XLA compiles the layer.
+            xla: Whether XLA compiles the layer.
 
         Returns:
             "fused", "cudnn" or "cell".
@@ -121,13 +121,13 @@ class FusedRecurrence(_Layer):
             and getattr(self, "use_cudnn", False) is not False
             and self.fused
             and self.cell.use_bias
-            # Other precisions were never tried with cuDNN.
+            # Other precisions have not been tested with cuDNN.
             and self.cell.compute_dtype == "float32"
         )
 
     def _chosen(self, implementation, kwargs):
-        """Keras' arguments, with what `implementation` means for them."""
-        # Not `in` alone: False is 0, and True is 1.
+        """Keras' arguments, changed according to `implementation`."""
+        # `in` is not enough: False equals 0, and True equals 1.
         known = implementation in IMPLEMENTATIONS
         known = known and not isinstance(implementation, bool)
         if not known:
@@ -171,7 +171,7 @@ class FusedRecurrence(_Layer):
             rows = tf.broadcast_to(
                 tf.convert_to_tensor(weight), (batch_size, self.units)
             )
-            # After the broadcast, whose gradient is a sum over all rows.
+            # Cast after the broadcast, whose gradient is a sum over all rows.
             states.append(tf.cast(rows, self.compute_dtype))
         return states
 
@@ -188,8 +188,8 @@ class FusedRecurrence(_Layer):
         reset: Any = None,
     ) -> Structure:
         if mask is None:
-            # Keras passes the mask of the inputs by itself only to calls that have no
-            # second tensor, be it `initial_state` or `reset`.
+            # Keras passes the mask of the inputs itself only to calls without a second
+            # tensor, such as `initial_state` or `reset`.
             mask = mask_of(sequences)
         flags = RowFlags(checked_mask(mask), checked_reset(reset, sequences.shape))
         return super().call(
@@ -210,8 +210,8 @@ class FusedRecurrence(_Layer):
         if kernel == "cudnn" and not self._wants_cudnn and flags != (None, None):
             kernel = "fused"
         if kernel == "fused" and self._equals_cell and sequences.shape[1] == 1:
-            # A single step, as of a stream: reordering the weights for the kernel pays
-            # off only over several.
+            # A single step, as in streaming: reordering the weights for the kernel only
+            # pays off over several steps.
             return self._cell_loop(sequences, initial_state, flags, training)
         if kernel == "fused" and not resets_to_weights:
             return self._fused_loop(sequences, initial_state, flags, training)
@@ -233,7 +233,7 @@ class FusedRecurrence(_Layer):
         dtype = self.cell.compute_dtype
         sequences = tf.cast(sequences, dtype)
         if training and self.cell.dropout > 0:
-            # `RNN.call` drew this mask already; one mask serves all steps.
+            # `RNN.call` has already drawn this mask, which is the same for all steps.
             dropped = self.cell.get_dropout_mask(sequences[:, 0, :])
             sequences = sequences * dropped[:, None]
         mask, reset = (self._time_major(flag) for flag in flags)
@@ -255,8 +255,8 @@ class FusedRecurrence(_Layer):
     def _saves(self, training):
         """Whether a kernel saves what its backward pass needs.
 
-        Also in training without a tape: states that are computed ahead, or twice, must
-        equal those of the run that gradients come from, to the last digit.
+        It also does in training without a tape: states that are computed in advance, or
+        recomputed, must equal those of the differentiated run to the last digit.
         """
         return training or is_recorded()
 
@@ -314,15 +314,15 @@ class FusedRecurrence(_Layer):
         return last_output, outputs, states
 
     def get_config(self) -> dict[str, Any]:
-        """Keras' configuration, and the arguments that Keras' own leaves out.
+        """Keras' configuration, and the arguments that it omits.
 
-        `use_cudnn`, `implementation` and SimpleRNN's `seed` are added only where they
+        `use_cudnn`, `implementation` and SimpleRNN's `seed` are added only if they
         differ from the default, so that an ordinary configuration equals Keras'.
         """
         config = super().get_config()
         if getattr(self, "use_cudnn", "auto") != "auto":
             config["use_cudnn"] = self.use_cudnn
-        # Recurrent dropout forces implementation 1: then it was not asked for.
+        # Recurrent dropout forces implementation 1, which the user did not choose.
         chosen = getattr(self.cell, "implementation", 2)
         if chosen != 2 and not self.cell.recurrent_dropout:
             config["implementation"] = chosen

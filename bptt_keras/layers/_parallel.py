@@ -1,4 +1,4 @@
-"""What the layers with a recurrence that is linear in the state have in common."""
+"""Base classes of layers whose recurrence is linear in the state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bptt_keras.types import Structure, Tensor
 
 
 class ParallelRecurrence(keras.layers.Layer):
-    """Layer that follows the state protocol and is solved for all steps at once.
+    """Layer that follows the state protocol and computes all steps in parallel.
 
     A subclass defines `_state_sizes()`, a dict from names to widths, and
     `_solve(inputs, state, mask, reset)`, which returns the outputs of all steps,
@@ -34,15 +34,15 @@ class ParallelRecurrence(keras.layers.Layer):
 
     @property
     def _state_dtype(self):
-        """Dtype of the state: half precision is too coarse to add up a long past."""
+        """Dtype of the state: half precision is too coarse to accumulate over time."""
         return "float64" if self.compute_dtype == "float64" else "float32"
 
     def kernel_of(self, *, xla: bool) -> str:
-        """What runs a sequence: always a scan, parallel in time."""
+        """The kernel that runs a sequence: always a scan, parallel in time."""
         return "scan"
 
     def get_initial_state(self, batch_size: int | Tensor) -> dict[str, Tensor]:
-        """The state in which every row starts: zeros.
+        """The state from which every row starts: zeros.
 
         Args:
             batch_size: number of rows, an integer or a scalar integer tensor.
@@ -76,15 +76,15 @@ class ParallelRecurrence(keras.layers.Layer):
         Args:
             inputs: `(batch, time, features)` floats.
             state: what `get_initial_state` or an earlier call returned.
-            training: boolean; makes no difference here.
+            training: boolean; has no effect here.
             mask: `(batch, time)` booleans, False where a step is skipped: the state
-                holds, the last output is repeated. Default: the mask that the inputs
-                carry.
-            reset: `(batch, time)` booleans, True where a row goes back to the initial
+                does not change and the last output is repeated. Default: the mask
+                attached to the inputs.
+            reset: `(batch, time)` booleans, True where a row is reset to the initial
                 state before the step, or None. A masked step resets too.
 
         Returns:
-            `(outputs, new_state)`: outputs as those of a plain call, and a dict like
+            `(outputs, new_state)`: outputs as from a plain call, and a dict like
             `state`.
 
         Raises:
@@ -139,10 +139,11 @@ class ParallelRecurrence(keras.layers.Layer):
 
 
 class MinimalRecurrence(ParallelRecurrence):
-    """A `ParallelRecurrence` with one kernel, whose gates see the inputs only.
+    """A `ParallelRecurrence` with one kernel, whose gates depend only on the inputs.
 
-    A subclass sets `_parts`, the number of parts of the kernel, and defines
-    `_factors(*parts)`, which returns a_t and b_t of `h_t = a_t h_{t-1} + b_t`.
+    A subclass sets `_gates`, the number of blocks of `units` columns in the kernel, and
+    defines `_factors(*blocks)`, which returns a_t and b_t of
+    `h_t = a_t h_{t-1} + b_t`.
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class MinimalRecurrence(ParallelRecurrence):
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
 
     def build(self, inputs_shape: tuple[int | None, ...]) -> None:
-        width = self._parts * self.units
+        width = self._gates * self.units
         self.kernel = self.add_weight(
             shape=(inputs_shape[-1], width),
             name="kernel",
@@ -186,8 +187,8 @@ class MinimalRecurrence(ParallelRecurrence):
 
     def _solve(self, inputs, state, mask, reset):
         x_proj = self._project(inputs, self.kernel, self.bias)
-        parts = tf.split(tf.cast(x_proj, self._state_dtype), self._parts, axis=-1)
-        h = linear_scan(*self._factors(*parts), state["h"], mask=mask, reset=reset)
+        blocks = tf.split(tf.cast(x_proj, self._state_dtype), self._gates, axis=-1)
+        h = linear_scan(*self._factors(*blocks), state["h"], mask=mask, reset=reset)
         return h, {"h": h[:, -1]}
 
     def get_config(self) -> dict[str, Any]:

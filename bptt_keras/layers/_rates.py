@@ -1,4 +1,4 @@
-"""Checks of the layers that are regularised by random draws."""
+"""Checks of layers with random regularisation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def checked_rate(name: str, rate: float, *, below: bool = False) -> float:
-    """`rate` as a float, if it is a probability; with `below`, not 1 either."""
+    """`rate` as a float, if it is a probability and, with `below`, less than 1."""
     number = isinstance(rate, int | float) and not isinstance(rate, bool)
     if not number or not 0 <= rate <= 1 or (below and rate == 1):
         expected = "from 0 to below 1" if below else "from 0 to 1"
@@ -15,7 +15,7 @@ def checked_rate(name: str, rate: float, *, below: bool = False) -> float:
 
 
 def refuse_unless_fused(layer: Any) -> None:
-    """Raises if an option of the layer asks for a loop without random draws."""
+    """Raises if an option of the layer would run a loop without its random draws."""
     if layer.learn_initial_state:
         raise ValueError(
             f"`{type(layer).__name__}` starts from zeros. Received: "

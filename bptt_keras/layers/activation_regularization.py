@@ -14,16 +14,16 @@ from bptt_keras.types import Tensor
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class ActivationRegularization(keras.layers.Layer):
-    """Passes its inputs on, and in training adds losses on their size and change.
+    """Returns its inputs and, in training, adds losses on their size and change.
 
         AR  = alpha * mean of h_t^2                 over units, rows and valid steps
         TAR = beta * mean of (h_t - h_{t-1})^2      over units, rows and valid pairs
 
-    A pair is valid if both of its steps are, and there is no reset between them. Means
-    over nothing are 0. In truncated backpropagation they are over one window: pairs
-    across the border of two windows do not count, and old timesteps of windows that
-    overlap do. A mean over a part of the rows or timesteps would be a different one: so
-    the model runs in one shard, and `recompute` is refused. Inference adds nothing.
+    A pair is valid if both of its steps are and there is no reset between them. Means
+    over nothing are 0. In truncated backpropagation they are taken over one window:
+    pairs that span two windows do not count, old timesteps of overlapping windows do.
+    A mean over some of the rows or timesteps would have a different value, so the model
+    runs in one shard and `recompute` is refused. Inference adds nothing.
 
     Args:
         alpha: weight of AR, at least 0. Default: 0.
@@ -34,10 +34,10 @@ class ActivationRegularization(keras.layers.Layer):
         inputs: `(batch, time, ...)` floats.
         training: True adds the losses.
         mask: `(batch, time)` booleans, False where a step is not valid. Default: the
-            mask that the inputs carry. `bk.TruncatedBPTT` adds what it knows from
-            lengths and masks of its own.
+            mask attached to the inputs. `bk.TruncatedBPTT` adds the lengths and masks
+            that it gets with the data.
         reset: `(batch, time)` booleans, True where a row starts afresh. Default: None;
-            `bk.TruncatedBPTT` passes its resets on.
+            `bk.TruncatedBPTT` passes its resets.
 
     Returns:
         The inputs.
@@ -55,8 +55,8 @@ class ActivationRegularization(keras.layers.Layer):
         np.testing.assert_allclose(layer.losses, [2 * 10 / 3, (1 + 4) / 2])
 
     Source: Merity, McCann & Socher, "Revisiting Activation Regularization for Language
-    RNNs" (2017). There AR is on the outputs after dropout, TAR before it: put one layer
-    on each side. The norms are taken as mean squares, over valid steps alone.
+    RNNs" (2017). There AR applies to the outputs after dropout and TAR to those before:
+    use one layer on each side. Here norms are mean squares over valid steps only.
     """
 
     def __init__(self, alpha: float = 0.0, beta: float = 0.0, **kwargs: Any):
@@ -81,7 +81,7 @@ class ActivationRegularization(keras.layers.Layer):
         reset: Tensor | None = None,
     ) -> Tensor:
         if mask is None:
-            # Keras passes it by itself only to calls without a second tensor.
+            # Keras passes it itself only to calls without a second tensor.
             mask = mask_of(inputs)
         if training:
             self._add_losses(
@@ -112,10 +112,10 @@ class ActivationRegularization(keras.layers.Layer):
 
 
 def _mean_square(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean of squares over the steps that `valid` `(batch, time)` leaves on, or 0."""
+    """Mean of squares over the steps where `valid` `(batch, time)` is True, or 0."""
     shape = tf.concat([tf.shape(valid), [1] * (values.shape.rank - 2)], axis=0)
     valid = tf.reshape(valid, shape)
-    # Not a product: a step that is not valid may hold NaN.
+    # Not a product: an invalid step may contain NaN.
     values = tf.where(valid, values, tf.zeros_like(values))
     units = tf.size(values[:1, :1])
     count = tf.reduce_sum(tf.cast(valid, values.dtype)) * tf.cast(units, values.dtype)
@@ -126,6 +126,6 @@ def _checked(name: str, weight: float) -> float:
     number = isinstance(weight, int | float) and not isinstance(weight, bool)
     if not number or not 0 <= weight < float("inf"):
         raise ValueError(
-            f"`{name}` must be a number from 0 on. Received: {name}={weight!r}."
+            f"`{name}` must be a number of at least 0. Received: {name}={weight!r}."
         )
     return float(weight)

@@ -15,44 +15,44 @@ class GRU(FusedRecurrence, keras.layers.GRU):
         g = tanh(x_t W + b + r * (h_{t-1} U + b_r))   (the third part)
         h_t = z * h_{t-1} + (1 - z) * g
 
-    Weights, configuration and results are those of Keras; only the loop over time is
-    a different one, with a hand-written backward pass that XLA compiles well. The
-    attribute `fused` says whether it is used: tanh and sigmoid, `reset_after`, no
-    recurrent dropout, no `unroll`, `use_cudnn` not True. Other settings run Keras'
+    Weights, configuration and results are those of Keras; only the loop over time
+    differs, with a hand-written backward pass that XLA compiles well. The attribute
+    `fused` says whether it is used, which requires tanh and sigmoid, `reset_after`, no
+    recurrent dropout, no `unroll` and `use_cudnn` not True. Other settings run Keras'
     own loop.
 
-    Two deliberate differences: see `LSTM`.
+    There are two deliberate differences: see `LSTM`.
 
     Args:
         units: positive integer, the size of h.
-        implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). With "auto"
-            cuDNN runs on a GPU where XLA does not compile the layer, unless a sequence
-            has a mask or resets; else the fused kernel, else Keras' loop; `kernel_of`
-            says which. 0, 1 and 2 are "auto" with Keras' products. Default: "auto".
-        learn_initial_state: True: h starts from weights of the layer, zeros before
-            training, and not from zeros. A reset row goes back to them; sequences with
-            such resets run Keras' loop. Default: False.
+        implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). "auto" is
+            cuDNN on a GPU if XLA does not compile the layer and the sequence has
+            neither mask nor resets, else the fused kernel, else Keras' loop;
+            `kernel_of` says which. 0, 1 and 2 are "auto" with Keras' meaning for its
+            loop. Default: "auto".
+        learn_initial_state: whether h starts from a trainable weight, initially zeros,
+            instead of zeros. Rows are also reset to it; sequences with resets then run
+            Keras' loop. Default: False.
         **kwargs: those of `keras.layers.GRU`.
 
     Call arguments:
         sequences: `(batch, time, features)` floats.
         initial_state: h, `(batch, units)`. Default: zeros.
         mask: `(batch, time)` booleans, False where a step is skipped. Default: the
-            mask that the inputs carry.
+            mask attached to the inputs.
         training: True applies dropout.
         reset: `(batch, time)` booleans, True where a row's h is set to zeros before
             the step (with `go_backwards`, before the step in the order of the loop).
             A masked step resets too. Default: None.
 
     Returns:
-        h of the last step `(batch, units)`, or with `return_sequences` of all steps
-        `(batch, time, units)`; with `return_state` followed by the last h.
+        h of the last step, `(batch, units)`, or with `return_sequences` of all steps,
+        `(batch, time, units)`; with `return_state`, followed by the last h.
 
     Raises:
         TypeError: `reset` is not boolean.
         ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state` and
-            `stateful` are both set; the layer does not support what `implementation`
-            asks for.
+            `stateful` are both set; the layer does not support `implementation`.
 
     Example:
 

@@ -9,7 +9,7 @@ from bptt_keras.layers.ind_rnn_cell import IndRNNCell
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class IndRNN(CellLayer):
-    """Recurrent network whose units see no past but their own.
+    """Recurrent network in which each unit depends only on its own past.
 
         h_t = activation(x_t W + u * h_{t-1} + b)
 
@@ -26,14 +26,14 @@ class IndRNN(CellLayer):
         sequences: `(batch, time, features)` floats.
         initial_state: h, `(batch, units)`. Default: zeros.
         mask: `(batch, time)` booleans, False where a step is skipped. Default: the
-            mask that the inputs carry.
-        training: boolean; makes no difference here.
+            mask attached to the inputs.
+        training: boolean; has no effect here.
         reset: `(batch, time)` booleans, True where a row's h is set to zeros before
             the step. A masked step resets too. Default: None.
 
     Returns:
-        h of the last step `(batch, units)`, or with `return_sequences` of all steps
-        `(batch, time, units)`; with `return_state` followed by the last h.
+        h of the last step, `(batch, units)`, or with `return_sequences` of all steps,
+        `(batch, time, units)`; with `return_state`, followed by the last h.
 
     Raises:
         TypeError: `reset` is not boolean.

@@ -11,7 +11,7 @@ from bptt_keras.types import Tensor
 
 
 class _AbsoluteClip(keras.constraints.Constraint):
-    """Moves weights into [-limit, limit] after each update."""
+    """Clips weights to [-limit, limit] after each update."""
 
     def __init__(self, limit: float):
         self.limit = limit
@@ -42,14 +42,14 @@ class IndRNNCell(keras.layers.SimpleRNNCell):
         kernel_constraint: of W. Default: None.
         bias_constraint: of b. Default: None.
         recurrent_clip: positive float, |u| <= recurrent_clip after each update.
-            Default: None, no bound. The paper takes 2^(1/T) with relu, T the number
-            of timesteps that gradients flow through: the window.
+            Default: None, no bound. The paper uses 2^(1/T) with relu, where T is the
+            number of timesteps that gradients flow through: the window.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Call arguments:
         inputs: `(batch, features)` floats.
         states: list of h, `(batch, units)`.
-        training: boolean; makes no difference here.
+        training: boolean; has no effect here.
 
     Returns:
         `(h', [h'])`, `(batch, units)`.

@@ -33,14 +33,14 @@ class LayerNormLSTM(CellLayer):
         sequences: `(batch, time, features)` floats.
         initial_state: list of h and c, each `(batch, units)`. Default: zeros.
         mask: `(batch, time)` booleans, False where a step is skipped. Default: the
-            mask that the inputs carry.
-        training: boolean; makes no difference here.
+            mask attached to the inputs.
+        training: boolean; has no effect here.
         reset: `(batch, time)` booleans, True where a row's h and c are set to zeros
             before the step. A masked step resets too. Default: None.
 
     Returns:
-        h of the last step `(batch, units)`, or with `return_sequences` of all steps
-        `(batch, time, units)`; with `return_state` followed by the last h and c.
+        h of the last step, `(batch, units)`, or with `return_sequences` of all steps,
+        `(batch, time, units)`; with `return_state`, followed by the last h and c.
 
     Raises:
         TypeError: `reset` is not boolean.
@@ -52,7 +52,7 @@ class LayerNormLSTM(CellLayer):
         h = layer(np.ones((2, 6, 3), "float32"))
 
     Source: Ba, Kiros & Hinton, "Layer Normalization" (2016), equations 20 to 22.
-    There each projection has a bias of its own; only their sum matters, and it is b.
+    There each projection has its own bias; only their sum matters, which is b here.
     """
 
     _cell_class = LayerNormLSTMCell

@@ -12,7 +12,7 @@ from bptt_keras.types import Tensor
 
 
 def normalise(x: Tensor, gain: Tensor, bias: Tensor | None, epsilon: float) -> Tensor:
-    """`LN(x) * gain + bias` along the last axis, in float32 where `x` is half."""
+    """`LN(x) * gain + bias` along the last axis, in float32 if `x` is in 16 bits."""
     wide = x if x.dtype == tf.float64 else tf.cast(x, tf.float32)
     mean, variance = tf.nn.moments(wide, axes=[-1], keepdims=True)
     normal = (wide - mean) * tf.math.rsqrt(variance + epsilon)
@@ -38,7 +38,7 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
         kernel_initializer: of W. Default: "glorot_uniform".
         recurrent_initializer: of U. Default: "orthogonal".
         bias_initializer: of b. Default: "zeros".
-        unit_forget_bias: True (default) starts the forget gate's part of b at 1.
+        unit_forget_bias: True (default) initialises the forget gate's bias to 1.
         kernel_regularizer: of W. Default: None.
         recurrent_regularizer: of U. Default: None.
         bias_regularizer: of b. Default: None.
@@ -51,7 +51,7 @@ class LayerNormLSTMCell(keras.layers.LSTMCell):
     Call arguments:
         inputs: `(batch, features)` floats.
         states: list of h and c, each `(batch, units)`.
-        training: boolean; makes no difference here.
+        training: boolean; has no effect here.
 
     Returns:
         `(h', [h', c'])`, each `(batch, units)`.

@@ -13,34 +13,34 @@ from bptt_keras.layers._parallel import ParallelRecurrence
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class LRU(ParallelRecurrence):
-    """Linear recurrent unit: a complex diagonal recurrence that starts on a ring.
+    """Linear recurrent unit: a complex diagonal recurrence, initialised on a ring.
 
         lambda = exp(-exp(nu_log) + i exp(theta_log))
         h_t = lambda * h_{t-1} + exp(gamma_log) * (x_t B)      (complex)
         y_t = Re(h_t C) + x_t D
 
-    At the start |lambda| lies between `r_min` and `r_max`, uniformly on the ring, the
-    phase between 0 and `max_phase`, and exp(gamma_log) = sqrt(1 - |lambda|^2). The
+    Initially lambda is uniform on the ring between `r_min` and `r_max`, with a phase
+    between 0 and `max_phase`, and exp(gamma_log) = sqrt(1 - |lambda|^2). The
     recurrence runs in float32 (float64 in a float64 layer), whatever the compute
-    dtype. The state holds the parts of h, `h_real` and `h_imag`, and `output`, the y
+    dtype. The state contains the parts of h, `h_real` and `h_imag`, and `output`, the y
     that a masked step repeats.
 
     Args:
         units: positive integer, the size of y.
         state_units: positive integer, the size of h. Default: `units`.
-        return_sequences: True puts out y of all steps, False (default) of the last.
+        return_sequences: True returns y of all steps, False (default) of the last.
         r_min: 0 <= r_min < r_max. Default: 0.
-        r_max: r_max < 1 keeps every h stable at the start. Default: 0.99. For long
-            dependencies the paper takes 0.9 to 0.999.
-        max_phase: largest phase at the start, radians. Default: 2 pi.
-        seed: integer, for the start of lambda, B, C and D. Default: None, drawn anew.
+        r_max: r_max < 1 makes every h stable initially. Default: 0.99. For long
+            dependencies the paper uses 0.9 to 0.999.
+        max_phase: largest initial phase, in radians. Default: 2 pi.
+        seed: integer, for the initial lambda, B, C and D. Default: None, random.
         **kwargs: `name`, `dtype` and `trainable`.
 
     Call arguments:
         inputs: `(batch, time, features)` floats.
-        training: boolean; makes no difference here.
-        mask: `(batch, time)` booleans, False where a step is skipped: h holds and the
-            last y is repeated. Default: the mask that the inputs carry.
+        training: boolean; has no effect here.
+        mask: `(batch, time)` booleans, False where a step is skipped: h does not change
+            and the last y is repeated. Default: the mask attached to the inputs.
 
     Returns:
         `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
@@ -96,7 +96,7 @@ class LRU(ParallelRecurrence):
         self.r_max = r_max
         self.max_phase = max_phase
         self.seed = seed
-        # Each is drawn from more than once, and must give the same numbers again.
+        # Each is drawn from more than once and must repeat its numbers.
         seeds = [None if seed is None else seed + i for i in range(5)]
         # Zero would mean the centre of the ring, or no phase: both are -inf as logs.
         tiny = 1e-6
@@ -173,8 +173,8 @@ class LRU(ParallelRecurrence):
         )
         y = self._read_out(h) + skipped
         if mask is not None:
-            # Without a link from step to step the scan only repeats: masked steps
-            # hold the last y, resets clear it.
+            # With factors of 0 the scan only repeats values: masked steps hold the last
+            # y, and resets clear it.
             none = tf.zeros_like(y)
             y = linear_scan(none, y, state["output"], mask=mask, reset=reset)
         last = h[:, -1]
@@ -186,7 +186,7 @@ class LRU(ParallelRecurrence):
         return y, new_state
 
     def _from_inputs(self, inputs):
-        """B x, real and imaginary part, and D x, in one product."""
+        """B x (real and imaginary part) and D x, in one product."""
         b_real, b_imag = tf.unstack(tf.convert_to_tensor(self.input_kernel))
         skip = tf.convert_to_tensor(self.skip_kernel)
         together = tf.concat([b_real, b_imag, skip], axis=-1)

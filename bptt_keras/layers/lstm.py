@@ -20,47 +20,46 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
         c_t = f * c_{t-1} + i * g
         h_t = o * tanh(c_t)
 
-    Weights, configuration and results are those of Keras; only the loop over time is
-    a different one, with a hand-written backward pass that XLA compiles well. The
-    attribute `fused` says whether it is used: tanh and sigmoid, no recurrent dropout,
-    no `unroll`, `use_cudnn` not True. Other settings run Keras' own loop.
+    Weights, configuration and results are those of Keras; only the loop over time
+    differs, with a hand-written backward pass that XLA compiles well. The attribute
+    `fused` says whether it is used, which requires tanh and sigmoid, no recurrent
+    dropout, no `unroll` and `use_cudnn` not True. Other settings run Keras' own loop.
 
-    Two deliberate differences. A masked first step puts out the initial h, where Keras
-    puts out zeros, so that cutting a sequence in two never changes a result; it shows
-    only where a nonzero initial state meets a masked first step. And the mask that
-    the inputs carry counts also when an `initial_state` is given, where Keras drops
-    it.
+    There are two deliberate differences. A masked first step outputs the initial h,
+    where Keras outputs zeros, so that cutting a sequence in two never changes a result;
+    this matters only if the initial state is not zero. And the mask attached to the
+    inputs also applies when an `initial_state` is given, where Keras drops it.
 
     Args:
         units: positive integer, the size of h and of c.
-        implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). With "auto"
-            cuDNN runs on a GPU where XLA does not compile the layer, unless a sequence
-            has a mask or resets; else the fused kernel, else Keras' loop; `kernel_of`
-            says which. 0, 1 and 2 are "auto" with Keras' products. Default: "auto".
-        learn_initial_state: True: h and c start from weights of the layer, zeros before
-            training, and not from zeros. A reset row goes back to them; sequences with
-            such resets run Keras' loop. Default: False.
+        implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). "auto" is
+            cuDNN on a GPU if XLA does not compile the layer and the sequence has
+            neither mask nor resets, else the fused kernel, else Keras' loop;
+            `kernel_of` says which. 0, 1 and 2 are "auto" with Keras' meaning for its
+            loop. Default: "auto".
+        learn_initial_state: whether h and c start from trainable weights, initially
+            zeros, instead of zeros. Rows are also reset to them; sequences with resets
+            then run Keras' loop. Default: False.
         **kwargs: those of `keras.layers.LSTM`.
 
     Call arguments:
         sequences: `(batch, time, features)` floats.
         initial_state: list of h and c, each `(batch, units)`. Default: zeros.
         mask: `(batch, time)` booleans, False where a step is skipped. Default: the
-            mask that the inputs carry.
+            mask attached to the inputs.
         training: True applies dropout.
         reset: `(batch, time)` booleans, True where a row's h and c are set to zeros
             before the step (with `go_backwards`, before the step in the order of the
             loop). A masked step resets too. Default: None.
 
     Returns:
-        h of the last step `(batch, units)`, or with `return_sequences` of all steps
-        `(batch, time, units)`; with `return_state` followed by the last h and c.
+        h of the last step, `(batch, units)`, or with `return_sequences` of all steps,
+        `(batch, time, units)`; with `return_state`, followed by the last h and c.
 
     Raises:
         TypeError: `reset` is not boolean.
         ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state` and
-            `stateful` are both set; the layer does not support what `implementation`
-            asks for.
+            `stateful` are both set; the layer does not support `implementation`.
 
     Example:
 

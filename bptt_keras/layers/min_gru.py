@@ -8,18 +8,18 @@ from bptt_keras.layers._parallel import MinimalRecurrence
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class MinGRU(MinimalRecurrence):
-    """A GRU whose gate and candidate see the inputs only, solved for all steps at once.
+    """A GRU whose gate and candidate depend only on the inputs, parallel in time.
 
         z_t = sigmoid(x_t W_z + b_z)
         g_t = x_t W_g + b_g
         h_t = (1 - z_t) * h_{t-1} + z_t * g_t
 
-    The kernel holds W_z and W_g, in this order. The state is h in float32 (float64 in
+    The kernel has W_z and W_g, in this order. The state is h in float32 (float64 in
     a float64 layer), whatever the compute dtype.
 
     Args:
         units: positive integer, the size of h.
-        return_sequences: True puts out h of all steps, False (default) of the last.
+        return_sequences: True returns h of all steps, False (default) of the last.
         use_bias: whether there are b_z and b_g. Default: True.
         kernel_initializer: Default: "glorot_uniform".
         bias_initializer: Default: "zeros".
@@ -29,9 +29,9 @@ class MinGRU(MinimalRecurrence):
 
     Call arguments:
         inputs: `(batch, time, features)` floats.
-        training: boolean; makes no difference here.
-        mask: `(batch, time)` booleans, False where a step is skipped: h holds.
-            Default: the mask that the inputs carry.
+        training: boolean; has no effect here.
+        mask: `(batch, time)` booleans, False where a step is skipped: h does not
+            change. Default: the mask attached to the inputs.
 
     Returns:
         `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
@@ -52,7 +52,7 @@ class MinGRU(MinimalRecurrence):
     plain form; the paper also has one in log space, with a positive candidate.
     """
 
-    _parts = 2
+    _gates = 2
 
     def _factors(self, z, g):
         # 1 - sigmoid(z), without the cancellation where z is large.

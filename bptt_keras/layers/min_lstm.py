@@ -11,18 +11,18 @@ from bptt_keras.types import Tensor
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class MinLSTM(MinimalRecurrence):
-    """An LSTM whose gates see the inputs only, solved for all steps at once.
+    """An LSTM whose gates depend only on the inputs, parallel in time.
 
         i_t = sigmoid(x_t W_i + b_i);   f_t = sigmoid(x_t W_f + b_f)
         g_t = x_t W_g + b_g
         h_t = (f_t * h_{t-1} + i_t * g_t) / (f_t + i_t)
 
-    The kernel holds W_i, W_f and W_g, in this order. The state is h in float32
+    The kernel has W_i, W_f and W_g, in this order. The state is h in float32
     (float64 in a float64 layer), whatever the compute dtype.
 
     Args:
         units: positive integer, the size of h.
-        return_sequences: True puts out h of all steps, False (default) of the last.
+        return_sequences: True returns h of all steps, False (default) of the last.
         use_bias: whether there are b_i, b_f and b_g. Default: True.
         kernel_initializer: Default: "glorot_uniform".
         bias_initializer: Default: "zeros".
@@ -32,9 +32,9 @@ class MinLSTM(MinimalRecurrence):
 
     Call arguments:
         inputs: `(batch, time, features)` floats.
-        training: boolean; makes no difference here.
-        mask: `(batch, time)` booleans, False where a step is skipped: h holds.
-            Default: the mask that the inputs carry.
+        training: boolean; has no effect here.
+        mask: `(batch, time)` booleans, False where a step is skipped: h does not
+            change. Default: the mask attached to the inputs.
 
     Returns:
         `(batch, units)`, or with `return_sequences` `(batch, time, units)`.
@@ -56,7 +56,7 @@ class MinLSTM(MinimalRecurrence):
     a positive candidate.
     """
 
-    _parts = 3
+    _gates = 3
 
     def _factors(self, i, f, g):
         kept, new = _shares(f, i)
@@ -67,8 +67,8 @@ class MinLSTM(MinimalRecurrence):
 def _shares(f: Tensor, i: Tensor) -> tuple[Tensor, Tensor]:
     """sigmoid(f) and sigmoid(i), divided by their sum.
 
-    That is `(1 + e^-i) / (2 + e^-i + e^-f)` and vice versa; both fractions are expanded
-    by the smallest exponential, so that nothing overflows and no sum is 0.
+    These are `(1 + e^-i) / (2 + e^-i + e^-f)` and vice versa; both fractions are scaled
+    so that no exponential overflows and no sum is 0.
     """
     smallest = tf.minimum(tf.minimum(f, i), 0)
     one, for_f, for_i = (tf.exp(smallest - z) for z in (tf.zeros_like(f), f, i))

@@ -12,41 +12,41 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
 
         h_t = activation(x_t W + b + h_{t-1} U)
 
-    Weights, configuration and results are those of Keras; only the loop over time is
-    a different one, with a hand-written backward pass that XLA compiles well. The
-    attribute `fused` says whether it is used: tanh, relu or linear, no recurrent
-    dropout, no `unroll`. Other settings run Keras' own loop.
+    Weights, configuration and results are those of Keras; only the loop over time
+    differs, with a hand-written backward pass that XLA compiles well. The attribute
+    `fused` says whether it is used, which requires tanh, relu or linear, no recurrent
+    dropout and no `unroll`. Other settings run Keras' own loop.
 
-    Two deliberate differences: see `LSTM`.
+    There are two deliberate differences: see `LSTM`.
 
     Args:
         units: positive integer, the size of h.
-        implementation: "auto", "fused" or "cell" (Keras' loop). With "auto" the fused
-            kernel runs where it can; `kernel_of` says which one does. Default: "auto".
-        learn_initial_state: True: h starts from weights of the layer, zeros before
-            training, and not from zeros. A reset row goes back to them; sequences with
-            such resets run Keras' loop. Default: False.
+        implementation: "auto", "fused" or "cell" (Keras' loop). "auto" is the fused
+            kernel if it supports the layer, else Keras' loop; `kernel_of` says which.
+            Default: "auto".
+        learn_initial_state: whether h starts from a trainable weight, initially zeros,
+            instead of zeros. Rows are also reset to it; sequences with resets then run
+            Keras' loop. Default: False.
         **kwargs: those of `keras.layers.SimpleRNN`.
 
     Call arguments:
         sequences: `(batch, time, features)` floats.
         initial_state: h, `(batch, units)`. Default: zeros.
         mask: `(batch, time)` booleans, False where a step is skipped. Default: the
-            mask that the inputs carry.
+            mask attached to the inputs.
         training: True applies dropout.
         reset: `(batch, time)` booleans, True where a row's h is set to zeros before
             the step (with `go_backwards`, before the step in the order of the loop).
             A masked step resets too. Default: None.
 
     Returns:
-        h of the last step `(batch, units)`, or with `return_sequences` of all steps
-        `(batch, time, units)`; with `return_state` followed by the last h.
+        h of the last step, `(batch, units)`, or with `return_sequences` of all steps,
+        `(batch, time, units)`; with `return_state`, followed by the last h.
 
     Raises:
         TypeError: `reset` is not boolean.
         ValueError: `reset` or `mask` is not `(batch, time)`; `learn_initial_state` and
-            `stateful` are both set; the layer does not support what `implementation`
-            asks for.
+            `stateful` are both set; the layer does not support `implementation`.
 
     Example:
 

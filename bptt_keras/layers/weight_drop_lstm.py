@@ -13,36 +13,36 @@ from bptt_keras.layers.lstm import LSTM
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class WeightDropLSTM(LSTM):
-    """LSTM that, in training, drops single weights of its recurrent kernel.
+    """LSTM that drops individual weights of its recurrent kernel in training.
 
         U' = U * kept / (1 - weight_dropout),   h_t, c_t = LSTM with U' for U
 
-    One mask is used for all rows and steps of a call: in truncated backpropagation, of
-    a window. Inference uses U. The weights are those of `LSTM`, and so is the kernel
-    that runs.
+    One mask is used for all rows and steps of a call, which in truncated
+    backpropagation is a window. Inference uses U. The weights and the kernel that runs
+    are those of `LSTM`.
 
     Args:
         units: positive integer, the size of h and of c.
-        weight_dropout: fraction of U to drop, from 0 to below 1. Default: 0.
-        weight_dropout_seed: integer, for the draws. Default: None, drawn anew.
-        **kwargs: those of `LSTM` that leave it fused.
+        weight_dropout: fraction of U to drop, at least 0 and below 1. Default: 0.
+        weight_dropout_seed: integer, for the draws. Default: None, random.
+        **kwargs: those of `LSTM`, with values that the fused kernel supports.
 
     Call arguments:
         sequences: `(batch, time, features)` floats.
         initial_state: list of h and c, each `(batch, units)`. Default: zeros.
         mask: `(batch, time)` booleans, False where a step is skipped. Default: the
-            mask that the inputs carry.
-        training: True drops weights, and applies dropout.
+            mask attached to the inputs.
+        training: True drops weights and applies dropout.
         reset: `(batch, time)` booleans, True where a row's h and c are set to zeros
             before the step. A masked step resets too. Default: None.
 
     Returns:
-        h of the last step `(batch, units)`, or with `return_sequences` of all steps
-        `(batch, time, units)`; with `return_state` followed by the last h and c.
+        h of the last step, `(batch, units)`, or with `return_sequences` of all steps,
+        `(batch, time, units)`; with `return_state`, followed by the last h and c.
 
     Raises:
         TypeError: `reset` is not boolean.
-        ValueError: `weight_dropout` is not from 0 to below 1; an option excludes the
+        ValueError: `weight_dropout` is out of range; an option excludes the
             fused kernel; `reset` or `mask` is not `(batch, time)`.
 
     Example:

@@ -1,4 +1,4 @@
-"""LSTM whose units keep their past at random."""
+"""LSTM whose units randomly keep their previous values."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from bptt_keras.layers.lstm import LSTM
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
 class ZoneoutLSTM(LSTM):
-    """LSTM in which, in training, each unit may keep its value for a step.
+    """LSTM whose units randomly keep their previous values in training.
 
         c'_t, h'_t = LSTM(x_t, h_{t-1}, c_{t-1});   h'_t made of c'_t
         c_t = d_c * c_{t-1} + (1 - d_c) * c'_t
         h_t = d_h * h_{t-1} + (1 - d_h) * h'_t
 
     In training d_c and d_h are 1 with probability `zoneout_c` and `zoneout_h`, else 0,
-    anew for each row, step and unit; in inference they are these probabilities. The
+    drawn for each row, step and unit; in inference they are these probabilities. The
     weights are those of `LSTM`. The draws of a call come from one seed, by timestep.
 
     Args:
         units: positive integer, the size of h and of c.
         zoneout_h: probability that a unit keeps h, 0 to 1. Default: 0.
         zoneout_c: probability that a unit keeps c, 0 to 1. Default: 0.
-        zoneout_seed: integer, for the draws. Default: None, drawn anew.
-        **kwargs: those of `LSTM` that leave it fused.
+        zoneout_seed: integer, for the draws. Default: None, random.
+        **kwargs: those of `LSTM`, with values that the fused kernel supports.
 
     Call arguments:
         sequences: `(batch, time, features)` floats.
         initial_state: list of h and c, each `(batch, units)`. Default: zeros.
         mask: `(batch, time)` booleans, False where a step is skipped. Default: the
-            mask that the inputs carry.
-        training: True draws, and applies dropout.
+            mask attached to the inputs.
+        training: True applies zoneout and dropout.
         reset: `(batch, time)` booleans, True where a row's h and c are set to zeros
             before the step. A masked step resets too. Default: None.
 
     Returns:
-        h of the last step `(batch, units)`, or with `return_sequences` of all steps
-        `(batch, time, units)`; with `return_state` followed by the last h and c.
+        h of the last step, `(batch, units)`, or with `return_sequences` of all steps,
+        `(batch, time, units)`; with `return_state`, followed by the last h and c.
 
     Raises:
         TypeError: `reset` is not boolean.
@@ -115,7 +115,7 @@ class ZoneoutLSTM(LSTM):
         keeps = []
         for index, rate in enumerate((self.zoneout_h, self.zoneout_c)):
             own = seed + tf.constant([0, index], tf.int64) * 2**32
-            # What `keep_by_timestep` drops is what keeps its past here.
+            # Units that `keep_by_timestep` would drop keep their past here.
             fresh = keep_by_timestep((batch, time, self.units), rate, own)
             keeps.append(~tf.transpose(fresh, (1, 0, 2)))
         return tf.concat(keeps, axis=-1)

@@ -1,9 +1,9 @@
 """Any Keras model as a pure step: `(inputs, state) -> (outputs, new_state)`.
 
-The only part of the library that reaches into Keras' layers. While a model is called,
-the `call` of some of its layers is replaced: recurrent ones get their state from
-outside and hand the new one back. Nothing is copied, so the step shares the model's
-weights, and everything is put back when the call returns.
+This is the only part of the library that changes how Keras' layers work. While a model
+is called, the `call` of some of its layers is replaced: recurrent ones get their state
+from outside and return the new one. Nothing is copied, so the step shares the model's
+weights, and everything is restored when the call returns.
 """
 
 from bptt_keras.state.buffers import Buffers

@@ -12,13 +12,13 @@ from bptt_keras.types import Tensor
 class Buffers(keras.StatelessScope):
     """A scope in which variables that a model changes by itself are plain values.
 
-    Random seeds, moving averages and the like are read from the values given, and
+    Random seeds, moving averages and the like are read from the given values, and
     their new values are collected, so that a model's forward pass is a pure function.
 
     Args:
-        variables: The variables, as `discover` found them.
+        variables: The variables, as found by `discover`.
         values: Their values, in order.
-        trainable: The model's trainable variables, read as they are.
+        trainable: The model's trainable variables, which are read unchanged.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Buffers(keras.StatelessScope):
         """New values of the variables, in order.
 
         Raises:
-            RuntimeError: If another variable was changed as well.
+            RuntimeError: If any other variable was changed.
         """
         unknown = [
             variable.path

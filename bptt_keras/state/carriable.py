@@ -1,4 +1,4 @@
-"""Which layers can be cut in time, and whose state is carried."""
+"""Which layers can be cut along time, and which have a state that is carried."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def check_carriable(model: keras.Model) -> None:
         model: A `keras.Model`, built or not.
 
     Raises:
-        TypeError: If `model` is no `keras.Model`.
-        ValueError: Names the layer and says what to do.
+        TypeError: If `model` is not a `keras.Model`.
+        ValueError: If so; names the layer and says what to do.
     """
     if not isinstance(model, keras.Model):
         raise TypeError(
@@ -83,7 +83,7 @@ def _problem(layer: keras.Layer) -> str | None:
                 "Leave `stateful=False`: the state is carried for you."
             )
     if isinstance(layer, _ATTENTION):
-        return "attention looks at every timestep, a window holds only its own."
+        return "attention looks at every timestep, but a window holds only its own."
     if isinstance(layer, _TIME_POOLING):
         return (
             "it pools or pads along time, and the result would depend on the "
@@ -106,18 +106,18 @@ def _is_cell(layer: keras.Layer) -> bool:
 
 
 def within_a_step(model: keras.Model) -> set[int]:
-    """Ids of the layers that another one applies to one timestep at a time.
+    """Ids of the layers that another layer applies to one timestep at a time.
 
-    These are the layers in `TimeDistributed` and those of `within_the_carried`.
+    These are the layers inside `TimeDistributed` and those of `within_the_carried`.
     """
     return within_the_carried(model) | within_time_distributed(model)
 
 
 def within_the_carried(model: keras.Model) -> set[int]:
-    """Ids of the cells of recurrent layers, and of the layers inside them.
+    """Ids of the cells of recurrent layers and of the layers inside them.
 
-    Also of the layers inside one that follows the state protocol, which manages their
-    state itself.
+    This includes the layers inside one that follows the state protocol, which manages
+    their state itself.
     """
     return _within(
         model, lambda x: isinstance(x, keras.layers.RNN) or follows_protocol(x)

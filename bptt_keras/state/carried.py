@@ -1,4 +1,4 @@
-"""What all carried layers have in common: their state comes from outside."""
+"""The base class of carried layers, whose state comes from outside."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Pass(NamedTuple):
 
     Fields:
         state: Named state before the first step.
-        new_state: Dict that is filled in with the state after the last step.
+        new_state: Dict that is filled with the state after the last step.
         initial: Named initial state.
         training: Boolean.
         reset: Booleans `(batch, time)`, or `None`.
         valid: Booleans `(batch, time)`, False where a row has no input, or `None`.
-        called: Dict that is filled in: layer name to the `Call` that it received.
+        called: Dict that is filled with the `Call` of each layer, by layer name.
     """
 
     state: State
@@ -35,7 +35,7 @@ class Pass(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What reached a carried layer: `(batch, time, ...)`, and a mask or `None`."""
+    """What reached a carried layer: inputs `(batch, time, ...)`, a mask or `None`."""
 
     inputs: Structure
     mask: Tensor | None
@@ -44,8 +44,8 @@ class Call(NamedTuple):
 class Carried:
     """One layer whose state comes from outside.
 
-    Each kind of layer defines what its states are called (`names`), what they start
-    from (`initial_state`) and which `call` replaces its own (`replaced`).
+    Each kind of layer defines the names of its states (`names`), their initial values
+    (`initial_state`) and the `call` that replaces its own (`replaced`).
 
     Args:
         layer: The Keras layer.
@@ -69,7 +69,7 @@ class Carried:
     def enter(
         self, inputs: Structure, mask: Structure, one_pass: Pass
     ) -> Tensor | None:
-        """Records the call; returns the mask that applies, `valid` included.
+        """Records the call; returns the mask that applies, including `valid`.
 
         Raises:
             ValueError: On a second call, or if flags do not fit the sequence.
@@ -95,7 +95,7 @@ class Carried:
 
 
 def combine_masks(mask: Structure, valid: Tensor | None) -> Tensor | None:
-    """The steps that both a mask and `valid` leave on; either may be `None`.
+    """The steps where both a mask and `valid` are True; either may be `None`.
 
     Args:
         mask: Booleans `(batch, time)` or `(batch, time, 1)`, or a structure of them,

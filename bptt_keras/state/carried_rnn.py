@@ -1,4 +1,4 @@
-"""One of Keras' recurrent layers, or of this package's, as a carried layer."""
+"""A recurrent layer of Keras or of this package, as a carried layer."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class CarriedRNN(Carried):
             template = layer.get_initial_state(1)
         self.template = keras.tree.map_structure(lambda _: None, template)
         names = _state_names(layer, template)
-        # A masked step repeats the previous output. Where that does not belong to the
-        # state, it is carried along with it, or a cut would lose it.
+        # A masked step repeats the previous output. If that is not part of the state,
+        # it is carried along with it; otherwise a cut would lose it.
         self.output_of = _output_position(layer, template)
         super().__init__(
             layer, name, names if self.output_of is not None else [*names, "output"]
@@ -43,7 +43,7 @@ class CarriedRNN(Carried):
 
     def initial_state(self, batch_size: int | Tensor) -> dict[str, Tensor]:
         values = keras.tree.flatten(self.layer.get_initial_state(batch_size))
-        # A weight that a cell hands back has its own dtype under a mixed policy.
+        # A weight that a cell returns has its own dtype under a mixed policy.
         dtype = self.layer.compute_dtype
         values = [
             tf.cast(v, dtype) if tf.as_dtype(v.dtype).is_floating else v for v in values

@@ -1,4 +1,4 @@
-"""Whether the ids that reach an embedding are in its vocabulary."""
+"""Checks that the ids that reach an embedding are in its vocabulary."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def watched_ids(model: keras.Model) -> Iterator[dict[str, Tensor]]:
     """A context in which each `Embedding` of the model checks that ids are in range.
 
     XLA silently clamps ids that are out of range, and without XLA the error names no
-    layer. So they are clamped here, and the finding says whether any was changed.
+    layer. So they are clamped here, and the result says whether all were in range.
 
     Args:
         model: A built `keras.Model`.
 
     Yields:
-        Dict that is filled in as the model is called: layer name to scalar boolean,
-        true where all ids were in range.
+        Dict that is filled as the model is called: layer name to scalar boolean, True
+        if all ids were in range.
     """
     found: dict[str, Tensor] = {}
     with LOCK, contextlib.ExitStack() as replaced:

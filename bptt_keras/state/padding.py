@@ -1,4 +1,4 @@
-"""Tells layers that padding would influence which timesteps count."""
+"""Passes the timesteps that count to layers that padding would influence."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ def is_foreign(layer: keras.Layer) -> bool:
 
 
 def takes_flags(layer: keras.Layer) -> bool:
-    """Whether a layer's `call` takes a mask and reads it as timesteps that count.
+    """Whether a layer's `call` takes a mask that means timesteps that count.
 
-    `BatchNormalization` does, and so does every layer with a `call` of the user's own.
-    Other layers of Keras mean something else by it (`Softmax`), or pass it on.
+    This holds for `BatchNormalization` and for every layer with a user-defined `call`
+    that takes a mask. In Keras' other layers a mask means something else (`Softmax`) or
+    is only passed on.
     """
     if isinstance(layer, keras.layers.BatchNormalization | ActivationRegularization):
         return True
@@ -43,19 +44,19 @@ def takes_flags(layer: keras.Layer) -> bool:
 def knowing_steps(
     layer: keras.Layer, place: Place, reset: Tensor | None
 ) -> AbstractContextManager[None]:
-    """A context in which a layer's mask says all that is known of its timesteps.
+    """A context in which a layer gets the steps that count as its mask, and resets.
 
-    If no step counts, the layer leaves its variables as they are and adds no loss.
+    If no step counts, the layer leaves its variables unchanged and adds no loss.
 
     Args:
-        layer: A layer for which `takes_flags` is true.
+        layer: A layer for which `takes_flags` is True.
         place: `Place` of the pass.
         reset: Booleans `(batch, time)`, or `None`.
     """
     original = layer.call
     signature = inspect.signature(original)
     takes_reset = isinstance(layer, ActivationRegularization)
-    # Where all steps are valid, a user's layer sees the model's own mask as it is.
+    # If all steps are valid, a user's layer sees the model's own mask unchanged.
     knows_masks = takes_reset or isinstance(layer, keras.layers.BatchNormalization)
 
     def call(*args, **kwargs):
@@ -75,17 +76,17 @@ def knowing_steps(
             return _shaped_for(layer, tensor, joined(mask, flags))
 
         if not keras.tree.is_nested(masks):
-            # A single mask, passed explicitly by the model, is that of the first input.
+            # A single mask that the model passes explicitly is that of the first input.
             inputs = keras.tree.flatten(inputs)[0]
         masks = keras.tree.map_structure(counted, inputs, masks)
-        place.handed[id(layer)] += any(fits)
+        place.given_flags[id(layer)] += any(fits)
         if takes_reset:
             given["reset"] = None if place.sizes else reset
         known = [mask for mask in keras.tree.flatten(masks) if mask is not None]
         if not known:
             return original(*bound.args, **bound.kwargs)
         some = tf.reduce_any(known[0])
-        # An average over no step is not a number, nor is its gradient.
+        # An average over no steps is NaN, and so is its gradient.
         given["mask"] = keras.tree.map_structure(
             lambda mask: None if mask is None else mask | ~some, masks
         )
@@ -99,8 +100,7 @@ def knowing_steps(
 def regularized_steps(layer: keras.Layer, place: Place) -> Iterator[None]:
     """A context in which an activity regularizer sees zeros at steps that don't count.
 
-    Those are the steps that are not valid, and those that the model's own mask
-    switches off.
+    These are the steps that are not valid and those that the model itself masks.
 
     Args:
         layer: A layer with an `activity_regularizer`.
@@ -123,7 +123,7 @@ def regularized_steps(layer: keras.Layer, place: Place) -> Iterator[None]:
             mask = expanded(mask, outputs, outputs.shape.rank)
             outputs = tf.where(mask, outputs, tf.zeros_like(outputs))
         loss = original(outputs)
-        # Keras divides by the rows, which within `TimeDistributed` are more.
+        # Keras divides by the number of rows, of which `TimeDistributed` has more.
         return loss * tf.cast(place.steps_a_row, loss.dtype)
 
     with (
@@ -136,12 +136,12 @@ def regularized_steps(layer: keras.Layer, place: Place) -> Iterator[None]:
 def zeros_add_nothing(
     regularizer: Callable[[Tensor], Tensor], outputs: Tensor | Note, *, axis: int
 ) -> bool:
-    """Whether appending zeros to the outputs leaves an activity regularizer the same.
+    """Whether appending zeros to the outputs leaves an activity regularizer unchanged.
 
     Args:
         regularizer: Function from a tensor to a scalar.
-        outputs: Tensor, or `Note`, like what it is called with.
-        axis: The axis of the timesteps, 0 where rows and timesteps are one axis.
+        outputs: Tensor, or `Note`, like its argument.
+        axis: The axis of the timesteps, 0 if rows and timesteps share one axis.
     """
     known = (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)
     if type(regularizer) in known:
@@ -163,7 +163,7 @@ def zeros_add_nothing(
 
 
 def joined(mask: Tensor | None, flags: Tensor | None) -> Tensor | None:
-    """The steps that both a mask and flags leave on; either may be `None`.
+    """The steps where both a mask and flags are True; either may be `None`.
 
     Args:
         mask: Booleans `(batch, ...)`, or `None`.
@@ -192,7 +192,7 @@ def _with_rank(flags: Tensor, rank: int) -> Tensor:
 def _shaped_for(
     layer: keras.Layer, tensor: Tensor, mask: Tensor | None
 ) -> Tensor | None:
-    """The mask in the shape that the layer takes."""
+    """The mask in the shape that the layer expects."""
     if mask is None:
         return None
     if isinstance(layer, ActivationRegularization):
@@ -201,7 +201,7 @@ def _shaped_for(
         rank = tensor.shape.rank - 1
         fitting = mask.shape.is_compatible_with(tensor.shape[: mask.shape.rank])
         if mask.shape.rank > rank or not fitting:
-            # It was made before a layer that changed those axes.
+            # The mask comes from before a layer that changed these axes.
             mask = tf.reduce_any(mask, list(range(1, mask.shape.rank)))
         return expanded(mask, tensor, rank)
     return mask
@@ -224,13 +224,13 @@ def _masks_of_outputs(
 
 @contextlib.contextmanager
 def _only_if(some: Tensor, layer: keras.Layer) -> Iterator[None]:
-    """A context in which variables and losses change only if `some` is true."""
+    """A context in which variables and losses change only if `some` is True."""
 
     def assigning(variable):
         assign = variable.assign
 
         def held(value):
-            # Under a mixed policy either may be in half precision.
+            # Under a mixed policy either may have half precision.
             new, old = (tf.cast(v, variable.dtype) for v in (value, variable.value))
             return assign(tf.where(some, new, old))
 

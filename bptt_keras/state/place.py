@@ -1,4 +1,4 @@
-"""Where in a model a pass is: which leading axes are rows and timesteps."""
+"""Where in a model a pass is: which of the leading axes are rows and timesteps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Note(NamedTuple):
         layer: The layer that it enters or leaves.
         shape: `tf.TensorShape`.
         dtype: `tf.DType`.
-        fits: Whether its first axes are like those of the flags.
+        fits: Whether its first axes match those of the flags.
         axis: The last axis of the flags.
     """
 
@@ -33,29 +33,29 @@ class Note(NamedTuple):
 
 
 class Place:
-    """What a layer has to know of its place in one pass.
+    """What a layer needs to know about its place in one pass.
 
-    Tensors have the axes `(batch, time, ...)`. Within `TimeDistributed` the two are
-    merged into one, `(batch * time, ...)`.
+    Tensors have the axes `(batch, time, ...)`. Within `TimeDistributed` the first two
+    are merged into one, `(batch * time, ...)`.
 
     Args:
         valid: Booleans `(batch, time)`, or `None`.
-        known: What `fits` answers outside of `TimeDistributed`, by key, or `None`.
+        known: Answers of `fits` outside `TimeDistributed`, by key, or `None`.
 
     Attributes:
         flags: The steps that count: booleans `(batch, time)` or, within
             `TimeDistributed`, `(batch * time,)`; `None` if all of them do.
-        sizes: Within `TimeDistributed` the sizes of the merged axes, integers where
-            they are known; else `None`.
-        notes: `{key: Note}` of all tensors that were asked about.
-        handed: How often each layer was handed the flags, by id.
+        sizes: Within `TimeDistributed`, the sizes of the merged axes, integers if
+            known; otherwise `None`.
+        notes: `{key: Note}` of all tensors that `fits` was asked about.
+        given_flags: How often each layer was given the flags, by id.
     """
 
     def __init__(self, valid: Tensor | None, known: dict[tuple, bool] | None = None):
         self.flags = valid
         self.sizes: list[Any] | None = None
         self.notes: dict[tuple, Note] = {}
-        self.handed: collections.Counter[int] = collections.Counter()
+        self.given_flags: collections.Counter[int] = collections.Counter()
         self._known = known
         self._asked: collections.Counter[tuple] = collections.Counter()
 
@@ -65,7 +65,7 @@ class Place:
 
         Args:
             sizes: `[rows, timesteps]` of the axes that are merged.
-            flags: What the attribute becomes.
+            flags: Value of the attribute `flags` within.
         """
         outer = self.flags, self.sizes
         self.flags, self.sizes = flags, [*(self.sizes or sizes[:1]), sizes[1]]
@@ -76,14 +76,14 @@ class Place:
 
     @property
     def steps_a_row(self) -> int | Tensor:
-        """How many rows of the merged axis come from one row of the batch."""
+        """Number of rows of the merged axis that come from one row of the batch."""
         return math.prod(self.sizes[1:]) if self.sizes else 1
 
     def fits(self, layer: keras.Layer, what: str, tensor: Tensor) -> bool:
-        """Whether the first axes of a tensor are those of `flags`.
+        """Whether the first axes of a tensor match those of `flags`.
 
         A feature axis may happen to be as long as the sequence. So what two traces
-        with other lengths have shown takes precedence over the shape.
+        with different lengths have shown takes precedence over the shape.
 
         Args:
             layer: The layer that the tensor enters or leaves.
@@ -101,13 +101,13 @@ class Place:
             return self._known.get(key, fits)
         return fits
 
-    def parted(self, tensor: Tensor) -> Tensor | None:
-        """A tensor of the merged axis as `(batch, time, others merged, ...)`.
+    def unmerged(self, tensor: Tensor) -> Tensor | None:
+        """A tensor with the merged axis as `(batch, time, others merged, ...)`.
 
         Returns:
-            A tensor, or `None` where the first axis is not the merged one.
+            A tensor, or `None` if the first axis is not the merged one.
         """
-        assert self.sizes is not None, "outside of `merged` there is nothing to part"
+        assert self.sizes is not None, "outside `merged` there is no merged axis"
         known = all(isinstance(size, int) for size in self.sizes)
         if tensor.shape[0] != (math.prod(self.sizes) if known else None):
             return None
@@ -116,6 +116,6 @@ class Place:
 
 
 def axes_of(tensor: Tensor) -> list[int | Tensor]:
-    """Sizes of the axes of a tensor, integers where they are known."""
+    """Sizes of the axes of a tensor, integers where known."""
     dynamic = tf.shape(tensor)
     return [dynamic[i] if n is None else n for i, n in enumerate(tensor.shape)]

@@ -1,4 +1,4 @@
-"""How a layer of your own has its state carried: two methods.
+"""The two methods with which a custom layer has its state carried.
 
     get_initial_state(batch_size) -> {name: tensor (batch, ...)}
     call_with_state(inputs, state, *, training=False, mask=None, reset=None)
@@ -7,14 +7,14 @@
 `state` and `new_state` have the names, shapes and dtypes of `get_initial_state`, whose
 `batch_size` is an integer or a scalar tensor. `outputs` are those of `call`, for
 `inputs` that continue where the state left off. `mask` and `reset` are booleans
-`(batch, time)` or `None`: a step that `mask` switches off holds the state and repeats
-the previous output, so that output belongs to the state, too; a row that `reset` flags
-goes back to its initial state before the step. `kernels.cell_loop` does all of that for
-a function of one timestep.
+`(batch, time)` or `None`. Where `mask` is False, the state does not change and the
+previous output is repeated, so that output belongs to the state, too. Where `reset` is
+True, the row returns to its initial state before the step. `kernels.cell_loop` does all
+of this for a function of one timestep.
 
-`PureStep` runs `call_with_state` wherever the model calls the layer, hands it the
-state, and takes the new one. The layer's own `call` serves all other uses of the
-model. Such a layer manages what is inside it: nothing in it is carried separately or
+`PureStep` runs `call_with_state` wherever the model calls the layer, passes it the
+state and takes the new one. The layer's own `call` serves all other uses of the
+model. Such a layer manages the layers inside it: nothing in it is carried separately or
 refused.
 
 Example:
@@ -85,7 +85,7 @@ from bptt_keras.types import Tensor
 
 
 def follows_protocol(layer: Any) -> bool:
-    """Whether a layer has the two methods.
+    """Whether a layer follows the protocol, that is, has the two methods.
 
     Raises:
         ValueError: If it has only `call_with_state`.
@@ -126,7 +126,7 @@ class CarriedLayer(Carried):
             given = self._given(inputs, args, kwargs)
             mask = given.get("mask")
             if mask is None:
-                # Keras hands it over only to a `call` that asks for it.
+                # Keras passes the mask only to a `call` that takes it.
                 mask = mask_of(keras.tree.flatten(inputs)[0])
             training = given.get("training")
             outputs, new_state = self.layer.call_with_state(
@@ -156,7 +156,7 @@ class CarriedLayer(Carried):
         return given
 
     def _checked(self, new_state):
-        """The new state, in the order of the initial one, which it must be like."""
+        """The new state in the order of the initial state, which it must resemble."""
 
         def described(state):
             return {

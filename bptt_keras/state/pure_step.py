@@ -36,26 +36,26 @@ class PureStep:
     """A Keras model as a function from inputs and state to outputs and new state.
 
     `outputs, new_state = step(inputs, state)`. Cutting the time axis of `inputs`
-    anywhere and passing the state on gives the outputs of one uncut call. The
-    state is a value: the model keeps none, so any batch size works and several
-    sequences can be followed side by side.
+    anywhere and passing the state on gives the outputs of one uncut call. The state is
+    a value that the model does not keep, so any batch size works and several sequences
+    can be processed side by side.
 
-    Layers that take part: every `keras.layers.RNN` (`LSTM`, `GRU`, `SimpleRNN`,
-    `RNN(cell)` with any cell, `StackedRNNCells`, `ConvLSTM1D/2D/3D`) and this
-    package's own, in Sequential, Functional, nested and subclassed models. A layer
-    inside `TimeDistributed` works within one timestep: it keeps no state, and is called
+    Layers whose state is carried are every `keras.layers.RNN` (`LSTM`, `GRU`,
+    `SimpleRNN`, `RNN(cell)` with any cell, `StackedRNNCells`, `ConvLSTM1D/2D/3D`) and
+    this package's own, in Sequential, Functional, nested and subclassed models. A layer
+    inside `TimeDistributed` works within one timestep: it keeps no state and is called
     once for all rows and timesteps, `(batch * time, ...)`.
 
-    A layer of your own takes part, instead of being refused as below, if it has two
-    methods, whatever it is derived from:
+    The state of a custom layer is carried, and the layer is not refused as below, if it
+    has two methods, whatever its base class:
 
         get_initial_state(batch_size) -> {name: tensor (batch, ...)}
         call_with_state(inputs, state, *, training=False, mask=None, reset=None)
             -> (outputs, new_state)
 
-    `mask` and `reset` are booleans `(batch, time)` or `None`. A masked step holds the
-    state and repeats the previous output; a reset row goes back to its initial state
-    before the step. `help(bptt_keras.state.protocol)` shows such a layer.
+    `mask` and `reset` are booleans `(batch, time)` or `None`. A masked step does not
+    change the state and repeats the previous output; a reset row returns to its initial
+    state before the step. `help(bptt_keras.state.protocol)` shows such a layer.
 
     Args:
         model: A built `keras.Model` whose inputs are `(batch, time, ...)`; some may
@@ -65,38 +65,38 @@ class PureStep:
         inputs: Tensor `(batch, time, ...)`, or the structure of tensors that the
             model takes, each `(batch, time, ...)`. An input without a time axis is
             the same in every piece of a sequence.
-        state: What `initial_state` or an earlier call returned. `None`: initial.
-        training: Boolean, passed to the model. Default `False`.
-        reset: Boolean tensor `(batch,)`: these rows start from the initial state;
-            or `(batch, time)`: these rows go back to the initial state before that
-            step. Default `None`: no reset.
-        valid: Boolean tensor `(batch, time)`, False where a row has no input: that
-            step holds the state and repeats the output of the previous step, in every
-            carried layer, in addition to the steps that the model's own mask switches
-            off. Such a step counts neither in the averages of `BatchNormalization` nor
-            for an activity regularizer, and a layer of your own whose `call` has an
-            argument `mask` finds it there; where no step counts, that layer changes no
-            variable and adds no loss. The masks of the outputs stay as the model made
-            them. Default `None`: every step is valid.
+        state: What `initial_state` or an earlier call returned. Default (`None`): the
+            initial state.
+        training: Boolean, passed to the model. Default: `False`.
+        reset: Boolean tensor, `(batch,)`: rows that start from the initial state; or
+            `(batch, time)`: rows that return to the initial state before that step.
+            Default (`None`): no reset.
+        valid: Boolean tensor `(batch, time)`, False where a row has no input. Like a
+            step that the model itself masks, such a step does not change the state of a
+            carried layer, which repeats its previous output. It does not count in the
+            averages of `BatchNormalization` or for an activity regularizer. A custom
+            layer whose `call` has an argument `mask` gets it there; if no step counts,
+            that layer changes no variable and adds no loss. The masks of the outputs
+            are those of the model. Default (`None`): every step is valid.
         start: Index of the first timestep within its window, an integer or a scalar
-            tensor. Dropout draws by timestep from it: a window in pieces, with one
-            seed, drops what it drops in one call. Default 0.
+            tensor. Dropout draws by timestep, counted from here: with one seed, a
+            window in pieces drops the same as in one call. Default: 0.
         losses_count: False if neither the losses that layers add nor their moving
-            averages are used: padding that would count there is not refused. Default
-            `True`.
+            averages are used: padding that would count there is then not refused.
+            Default: `True`.
 
     Returns:
         `(outputs, new_state)`: the model's outputs, and a dict
         `{layer name: {"h": (batch, units), ...}}` in the layers' compute dtype.
 
     Raises:
-        TypeError: If `model` is no `keras.Model`.
-        ValueError: If `model` is not built, or has a layer whose state cannot be
-            carried over a cut in time: `Bidirectional`, `go_backwards=True`,
-            `stateful=True`, attention, convolution or pooling over time, or a
-            recurrent layer that is called twice or given an `initial_state`. With
-            `valid`: if a layer adds a loss, or changes a variable, from its timesteps
-            and takes no `mask`, or has an activity regularizer to which zeros count.
+        TypeError: If `model` is not a `keras.Model`.
+        ValueError: If `model` is not built, or has a layer that cannot be cut along
+            time: `Bidirectional`, `go_backwards=True`, `stateful=True`, attention,
+            convolution or pooling over time, or a recurrent layer that is called twice
+            or given an `initial_state`. With `valid`: if a layer without a `mask`
+            computes a loss or the new value of a variable from its timesteps, or an
+            activity regularizer changes when zeros are added.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -111,15 +111,15 @@ class PureStep:
         whole, _ = step(x)
         np.testing.assert_allclose(whole[:, 6:], second, atol=1e-6)
 
-    Source: the state as an argument and a result is how Sonnet's and Haiku's
-    recurrent cores work; here a stateless Keras model is read that way.
+    Source: Sonnet's and Haiku's recurrent cores take the state as an argument and
+    return it; here a Keras model is called in that way.
     """
 
     def __init__(self, model: keras.Model):
         check_carriable(model)
         carried = recurrent_layers(model)
-        # Not every layer of the model: those inside a cell, or one that is never
-        # called, may stay unbuilt.
+        # Not every layer of the model: layers inside a cell, or that are never called,
+        # may be unbuilt.
         unbuilt = [x.name for x in (model, *(x for _, x in carried)) if not x.built]
         if unbuilt:
             raise ValueError(
@@ -138,7 +138,7 @@ class PureStep:
             if type(layer).call is keras.layers.Dropout.call
         ]
         self._merging = [layer for layer in all_layers(model) if merges_time(layer)]
-        # A carried layer manages what is inside it.
+        # A carried layer manages the layers inside it.
         owned = within_the_carried(model)
         self.own_layers = [x for x in all_layers(model) if id(x) not in owned]
         self._averaging = [layer for layer in self.own_layers if takes_flags(layer)]
@@ -154,7 +154,7 @@ class PureStep:
 
     @functools.cached_property
     def learns_initial_state(self) -> bool:
-        """Whether a layer's initial state depends on a weight that is trained."""
+        """Whether a layer's initial state depends on a trainable weight."""
         found = []
 
         def trace():
@@ -165,12 +165,12 @@ class PureStep:
             if floats and variables:
                 found.extend(tape.gradient(floats, variables))
 
-        # Traced and not run. Not in `tf.init_scope`, which stops all tapes.
+        # Only traced, not run. Not in `tf.init_scope`, which stops all tapes.
         tf.function(trace, autograph=False).get_concrete_function()
         return any(gradient is not None for gradient in found)
 
     def initial_state(self, batch_size: int | Tensor) -> State:
-        """State in which every row starts.
+        """The state from which every row starts.
 
         Args:
             batch_size: Number of rows, an integer or a scalar integer tensor.
@@ -218,7 +218,7 @@ class PureStep:
     def observe(
         self, inputs: Structure, state: State | None = None
     ) -> tuple[State, dict[str, Tensor]]:
-        """The new state, and what reaches each carried layer on the way.
+        """The new state, and the inputs that reach each carried layer.
 
         Args:
             inputs: As for a call.
@@ -243,8 +243,8 @@ class PureStep:
         place=None,
         watched=None,
     ):
-        # `place`: takes the role of the `Place` of the pass, `valid` included.
-        # `watched`: the innermost context, around the model's call alone.
+        # `place`: replaces the `Place` of the pass, including `valid`.
+        # `watched`: the innermost context, around only the model's call.
         first = tf.nest.flatten(inputs)[0]
         first = tf.convert_to_tensor(first)
         initial = self.initial_state(tf.shape(first)[0])
@@ -284,7 +284,7 @@ class PureStep:
             training: Boolean.
 
         Returns:
-            `Examination`, or `None` if no layer of the model has to know of padding.
+            `Examination`, or `None` if padding matters to no layer of the model.
         """
         concerned = self._averaging or self._regularized
         if not concerned and not any(map(is_foreign, self.own_layers)):
@@ -294,7 +294,7 @@ class PureStep:
         return self._examined[training]
 
     def _known(self, inputs, valid, training, *, refuse):
-        """What the `Place` of a pass has to know of the model.
+        """What the `Place` of a pass needs to know about the model.
 
         Raises:
             ValueError: If padding would count.
@@ -307,7 +307,7 @@ class PureStep:
             return tf.TensorSpec(x.shape, x.dtype)
 
         found = self.examined(tf.nest.map_structure(spec, inputs), bool(training))
-        # A call that fails will say why, with its own lengths.
+        # If the model fails, the call itself will say why, with its own lengths.
         if found is None or found.fits is None:
             return None
         if refuse and found.why is not None:
@@ -341,7 +341,7 @@ def _flags(name: str, flags: Tensor | None, *, ranks: dict[int, str]) -> Tensor 
 
 
 def where_rows(rows: Tensor, chosen: Structure, otherwise: Structure) -> Structure:
-    """`chosen` where `rows` is true, else `otherwise`, for structures of tensors.
+    """`chosen` where `rows` is True, else `otherwise`, for structures of tensors.
 
     Args:
         rows: Boolean tensor `(batch,)`.
@@ -360,18 +360,19 @@ def where_rows(rows: Tensor, chosen: Structure, otherwise: Structure) -> Structu
 
 
 def _drawing_fast(layer: keras.Layer, place: Place) -> AbstractContextManager[None]:
-    """A context in which `Dropout` draws numbers that XLA makes fast on a CPU."""
+    """A context in which `Dropout` draws numbers in a way that XLA makes fast."""
 
     def call(inputs, training=False):
         if not training or layer.rate == 0:
             return inputs
         seed, noise = layer.seed_generator.next(), layer.noise_shape
-        parted = place.parted(inputs) if place.sizes else None
-        if parted is None:
+        unmerged = place.unmerged(inputs) if place.sizes else None
+        if unmerged is None:
             return dropout(inputs, layer.rate, seed, noise)
         if noise is not None:
             noise = (noise[0], None, None, *noise[1:])
-        dropped = tf.reshape(dropout(parted, layer.rate, seed, noise), tf.shape(inputs))
+        dropped = dropout(unmerged, layer.rate, seed, noise)
+        dropped = tf.reshape(dropped, tf.shape(inputs))
         dropped.set_shape(inputs.shape)
         return dropped
 

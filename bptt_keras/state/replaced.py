@@ -1,4 +1,4 @@
-"""Replaces a method of an object for a while."""
+"""Replaces a method of an object temporarily."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import keras
 
 from bptt_keras.keras_internals import hiding
 
-# One model is traced at a time: what is replaced belongs to the layer object.
+# One model is traced at a time, because methods are replaced in the layer objects.
 LOCK = threading.RLock()
 
 
@@ -35,7 +35,7 @@ def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[No
     original, thread = getattr(owner, name), threading.get_ident()
 
     def function_of_owner(*args, **kwargs):
-        # Another thread may call the same model meanwhile: it runs the layer's own.
+        # Another thread may call the same model meanwhile: it runs the original.
         mine = threading.get_ident() == thread
         return (function if mine else original)(*args, **kwargs)
 

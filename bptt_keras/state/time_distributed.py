@@ -1,7 +1,7 @@
 """`TimeDistributed` in one call of the inner layer, for any number of timesteps.
 
-Keras calls the inner layer step by step, for as many steps (or rows) as there were
-when it was traced. Here rows and timesteps become one axis, `(batch * time, ...)`.
+Keras calls the inner layer step by step, with the number of steps (or rows) fixed by
+the trace. Here rows and timesteps become one axis, `(batch * time, ...)`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def merges_time(layer: keras.Layer) -> bool:
 def merging(layer: keras.Layer, place: Place) -> AbstractContextManager[None]:
     """A context in which the inner layer of a `TimeDistributed` is called once.
 
-    The inner layer gets no mask: a flag for each row of the merged axis means nothing
-    to a recurrent layer, for instance. Layers that can use it find it in `place`.
+    The inner layer gets no mask: for a recurrent layer, for example, a flag per row of
+    the merged axis makes no sense. Layers that can use the flags find them in `place`.
 
     Args:
         layer: A `keras.layers.TimeDistributed`.
@@ -48,7 +48,7 @@ def merging(layer: keras.Layer, place: Place) -> AbstractContextManager[None]:
         with place.merged(sizes, None if flags is None else _merged(flags)):
             outputs = inner.call(keras.tree.map_structure(_merged, inputs), **options)
         return keras.tree.map_structure(
-            lambda tensor: _apart(tensor, sizes, first.shape[:2]), outputs
+            lambda tensor: _unmerged(tensor, sizes, first.shape[:2]), outputs
         )
 
     return replaced_call(layer, call)
@@ -64,8 +64,10 @@ def _merged(tensor: Tensor) -> Tensor:
     return merged
 
 
-def _apart(tensor: Tensor, sizes: list[int | Tensor], known: tf.TensorShape) -> Tensor:
+def _unmerged(
+    tensor: Tensor, sizes: list[int | Tensor], known: tf.TensorShape
+) -> Tensor:
     """`(batch * time, ...)` as `(batch, time, ...)`."""
-    parted = tf.reshape(tensor, tf.stack([*sizes, *axes_of(tensor)[1:]]))
-    parted.set_shape([*known, *tensor.shape[1:]])
-    return parted
+    unmerged = tf.reshape(tensor, tf.stack([*sizes, *axes_of(tensor)[1:]]))
+    unmerged.set_shape([*known, *tensor.shape[1:]])
+    return unmerged

@@ -19,7 +19,7 @@ def row_norms(tensors: list[Tensor]) -> Tensor:
         tensors: List of tensors `(batch, ...)`.
 
     Returns:
-        `(batch,)` in float32; one 0 if there are no tensors.
+        `(batch,)` in float32; a single 0 if there are no tensors.
     """
     squares = [
         tf.reduce_sum(tf.square(tf.cast(t, tf.float32)), list(range(1, t.shape.rank)))

@@ -43,7 +43,7 @@ def describe(engine: Engine) -> str:
         *_unchecked(engine),
         ("reset", "a batch without `reset` starts afresh; one with `reset` continues"),
         ("", "the batch before it, but for the rows that are flagged; each epoch"),
-        ("", "starts afresh, but with `steps_per_epoch` it goes on;"),
+        ("", "starts afresh, but with `steps_per_epoch` it continues;"),
         ("", "evaluate and predict have a state of their own and start afresh"),
     ]
     lines = [f"  {name:<8}{text}" for name, text in rows]
@@ -164,7 +164,7 @@ def _memory(engine: Engine) -> list[tuple[str, str]]:
     mode = _known_mode(engine)
     if mode is None or not mode.keeps_memory:
         return []
-    return [("heap", f"freed memory is kept for the next window; {SWITCH}=0: not")]
+    return [("heap", f"freed memory is kept for the next window, unless {SWITCH}=0")]
 
 
 def _state(engine: Engine) -> list[str]:

@@ -213,7 +213,7 @@ class TruncatedBPTT(EngineModel):
         made = "_engine" in vars(self)
         if made and name in ("model", "truncation", "live_metrics"):
             raise AttributeError(
-                f"`{name}` is settled when a trainer is made. Make another "
+                f"`{name}` is fixed when a trainer is made. Make another "
                 f"`TruncatedBPTT`"
                 + (", or set `window` and `stride`." * (name == "truncation") or ".")
             )

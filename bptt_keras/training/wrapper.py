@@ -73,7 +73,7 @@ class ModelWrapper(keras.Model):
             NotImplementedError: Always.
         """
         raise NotImplementedError(
-            "A trainer is not exported, for it trains and holds no weights of its own. "
+            "A trainer cannot be exported: it trains and has no weights of its own. "
             "Export its model: `trainer.model.export(...)`. That one starts each call "
             "from the initial state, since no state is carried from call to call."
         )

@@ -1,7 +1,7 @@
-"""Gated recurrences whose backward pass is written by hand, not derived.
+"""Gated recurrences with a hand-written backward pass.
 
-`equations` says what a recurrence is: its step, and the derivative of its step.
-`recurrence` runs one, and is where the implementation that computes it is chosen.
-`loops` is the one that is always there: loops over time that XLA compiles, made of the
-operations in `feature_major`, and of the `products` with the weights.
+`equations` defines a recurrence: its step and the derivative of its step.
+`recurrence` runs one and chooses its implementation. `loops` is the implementation that
+is always available: loops over time that XLA compiles, made of the operations in
+`feature_major` and the `products` with the weights.
 """

@@ -1,4 +1,4 @@
-"""What a fused recurrence is: the equations of a step, and their derivative."""
+"""The definition of a fused recurrence: the equations of a step and its derivative."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from bptt_keras.types import Tensor
 
 
 class Slopes(NamedTuple):
-    """Gradients that a step passes back, each of `features * batch` numbers.
+    """Gradients that a step passes back, each with `features * batch` numbers.
 
     Fields:
-        sums: those of the gates where p and m are only added.
-        p: those of the other gates, with respect to p.
-        m: those of the other gates, with respect to m.
-        states: what reaches each state before the step other than through the
-            product m; None for nothing.
+        sums: gradients of the gates where p and m are only added.
+        p: gradients of the other gates, with respect to p.
+        m: gradients of the other gates, with respect to m.
+        states: gradients of the states before the step, except through the product m;
+            None for none.
     """
 
     sums: tuple[Tensor, ...]
@@ -33,12 +33,12 @@ class Equations(abc.ABC):
         h_t, ... = step((p_t + m_t,), (h_{t-1}, ...))       if `joined`
         h_t, ... = step((p_t, m_t), (h_{t-1}, ...))         else
 
-    Masks and resets are not part of it: what runs the steps takes care of them.
+    Masks and resets are not part of it: the implementation handles them.
 
     Attributes:
-        scales: for each gate, the factor that its weights are multiplied by first,
-            so that one tanh serves gates with a sigmoid as well.
-        joined: whether p and m are only ever added, in all gates.
+        scales: for each gate, the factor by which its weights are multiplied first, so
+            that one tanh also computes gates with a sigmoid.
+        joined: whether p and m are only added, in all gates.
     """
 
     scales: ClassVar[tuple[float, ...]] = (1.0,)
@@ -51,29 +51,29 @@ class Equations(abc.ABC):
         """One step.
 
         Args:
-            sums: `(p + m,)`, or `(p, m)`, all gates along `axis`, in float32 at least.
-            states: those before the step.
-            axis: the one along which features lie: 0 for vectors of `features *
-                batch` numbers, -1 for `(batch, features)`.
+            sums: `(p + m,)`, or `(p, m)`, all gates along `axis`, in at least float32.
+            states: the states before the step.
+            axis: the axis of the features: 0 for vectors of `features * batch`
+                numbers, -1 for `(batch, features)`.
 
         Returns:
-            `(states, kept)`: the new states; and what the derivative needs of this
-            step beside h, a tuple of parts for each sequence that is saved.
+            `(states, kept)`: the new states, and what the derivative needs from this
+            step besides h: for each saved sequence, a tuple of its parts.
         """
 
     def widths(self, units: int) -> tuple[int, ...]:
-        """Numbers of features of the sequences that are saved beside h."""
+        """Numbers of features of the sequences that are saved besides h."""
         return ()
 
     def read(
         self, h: Tensor, h_prev: Tensor, kept: Sequence[Tensor]
     ) -> tuple[Tensor, ...]:
-        """The sequences that the derivative reads, of those that were saved.
+        """Selects the saved sequences that the derivative reads.
 
         Args:
             h: `(units, time, batch)`, h after each step.
             h_prev: `(units, time, batch)`, h before each step, after resets.
-            kept: what `step` has kept.
+            kept: the sequences of what `step` returned as `kept`.
         """
         return tuple(kept)
 
@@ -84,8 +84,8 @@ class Equations(abc.ABC):
         """The gradients of a step.
 
         Args:
-            read: a step of each sequence of `read`, as vectors, in the dtype of the
-                inputs.
-            d_states: gradients of the states after the step, vectors, in float32 at
-                least.
+            read: the step's values in each sequence of `read`, as vectors, in the dtype
+                of the inputs.
+            d_states: gradients of the states after the step, vectors, in at least
+                float32.
         """

@@ -1,11 +1,11 @@
 """The loop over time of a fused recurrence, with the batch as the last axis.
 
-A step is one product `weights (m, n) @ values (n, batch)` and arithmetic on what comes
-out. In this order XLA's products run faster on a CPU than as `values @ weights`, and
-the arithmetic runs along flat vectors of `features * batch` numbers, feature by
-feature, which it turns into vector instructions.
+A step is one product `weights (m, n) @ values (n, batch)` and arithmetic on the result.
+In this order XLA's products run faster on a CPU than as `values @ weights`, and the
+arithmetic runs along flat vectors of `features * batch` numbers, feature by feature,
+which XLA turns into vector instructions.
 
-`time_major` has the same functions, by the same names, for rows of features.
+`time_major` has the same functions, with the same names, for rows of features.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bptt_keras.types import Structure, Tensor
 def swap_to_front(x: Tensor, mask: Tensor | None = None) -> Tensor:
     """`(time, batch, features)` as `(features, time, batch)`, zeros where masked."""
     if mask is not None:
-        # A masked step may hold NaN, and 0 * NaN would spoil gradients.
+        # A masked step may contain NaN, and 0 * NaN would spoil gradients.
         x = tf.where(mask[..., None], x, tf.zeros([], x.dtype))
     return tf.transpose(x, (2, 0, 1))
 
@@ -43,21 +43,21 @@ def rows(vector: Tensor, features: int) -> Tensor:
 
 
 def wide(x: Tensor) -> Tensor:
-    """In float32 at least: what a step adds up loses too much in 16 bits."""
+    """The tensor in at least float32: sums over steps lose too much in 16 bits."""
     return tf.cast(x, tf.float32) if x.dtype.size < 4 else x
 
 
 def spread(bias: Tensor, batch: Tensor) -> Tensor:
     """A bias `(n,)` as a vector for a whole batch, feature by feature.
 
-    It is not a column of the weights beside a row of ones: products whose inner size
-    is odd take up to a quarter longer.
+    The bias is not a column of the weights for a row of ones, because products with an
+    odd inner size take up to a quarter longer.
     """
     return tf.repeat(bias, batch)
 
 
 def previous(sequence: Tensor, first: Tensor, reset: Tensor | None) -> Tensor:
-    """The state before each step: `sequence` one step late, after resets.
+    """The state before each step: `sequence` delayed by one step, after resets.
 
     Args:
         sequence: `(units, time, batch)`.
@@ -71,8 +71,8 @@ def previous(sequence: Tensor, first: Tensor, reset: Tensor | None) -> Tensor:
 def weight_gradient(inputs: Tensor, d_outputs: Tensor) -> Tensor:
     """The sum over steps and rows of `inputs d_outputs^T`, in one product.
 
-    Added up inside the loop it would cost about as much as all the rest of the
-    backward pass.
+    Summed inside the loop, it would cost about as much as the rest of the backward
+    pass.
 
     Args:
         inputs: `(m, time, batch)`.
@@ -86,13 +86,13 @@ def weight_gradient(inputs: Tensor, d_outputs: Tensor) -> Tensor:
 
 
 def product(weights: Tensor, vector: Tensor) -> Tensor:
-    """`weights @ values` for values and result as vectors, feature by feature."""
+    """`weights @ values`, with values and result as vectors, feature by feature."""
     values = tf.reshape(vector, (weights.shape[1], -1))
     return tf.reshape(tf.matmul(weights, values), [-1])
 
 
 def cut(vector: Tensor, *features: int) -> list[Tensor]:
-    """Pieces of a vector, in the proportions of some numbers of features."""
+    """Splits a vector into pieces with the given proportions of features."""
     length = _size(vector) // sum(features)
     return tf.split(vector, [n * length for n in features], num=len(features))
 
@@ -100,7 +100,7 @@ def cut(vector: Tensor, *features: int) -> list[Tensor]:
 def clear(reset: Tensor | None, vector: Tensor) -> Tensor:
     """Set the rows that `reset` `(batch,)` flags to zeros; None flags no row.
 
-    `where` and not a product: a row that holds NaN is clean afterwards.
+    `where` instead of a product, so that rows with NaN are clean afterwards.
     """
     if reset is None:
         return vector
@@ -119,18 +119,18 @@ def hold(mask: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
 
 
 def join(parts: Sequence[Tensor], place: Tensor) -> Tensor:
-    """One vector of several, each element computed once.
+    """Joins vectors into one, computing each element only once.
 
     Args:
         parts: vectors.
-        place: vector as long as all of them: a loop variable that XLA may overwrite.
+        place: vector of their total length: a loop variable that XLA may overwrite.
 
     Returns:
-        The vector, which is the next turn's `place`.
+        The vector, which is `place` in the next iteration.
     """
     if not compiled_by_xla():
         return tf.concat(parts, axis=0)
-    # A concatenation would be computed again, branch by branch, by all that read it.
+    # Every reader of a concatenation would recompute it, branch by branch.
     start = tf.constant(0)
     for part in parts:
         place = updated_slice(place, part, [start])
@@ -154,9 +154,9 @@ def scan(
     `tf.custom_gradient`.
 
     Args:
-        step: the function above. Of a sequence `(features, time, batch)` or
-            `(time, features * batch)` it gets a vector, of one `(time, batch)` of
-            booleans the flags of the step.
+        step: the function above. From a sequence `(features, time, batch)` or
+            `(time, features * batch)` it gets a vector; from booleans `(time, batch)`,
+            the flags of the step.
         sequences: tuple of such tensors; an entry may be None and then reaches `step`
             as None. The first one is `(features, time, batch)`.
         carry: structure of tensors that one step passes to the next.
@@ -165,8 +165,8 @@ def scan(
 
     Returns:
         `(carry, outputs)`: the last carry, and a tuple of sequences `(features, time,
-        batch)`, or, for a number given as `Kept(features)`, `(time, features *
-        batch)`; all in the order of time, whichever way the loop ran.
+        batch)`, or `(time, features * batch)` for a width given as `Kept(features)`;
+        all in the order of time, in whichever direction the loop ran.
     """
     sequences = [None if s is None else tf.convert_to_tensor(s) for s in sequences]
     first = sequences[0]
@@ -183,7 +183,7 @@ def scan(
         present = iter(slices)
         at_t = tuple(None if s is None else next(present) for s in sequences)
         new, values = step(carry, at_t)
-        # The number of rows may be known to one tensor and not to another.
+        # The number of rows may be known for one tensor and not for another.
         new = tf.nest.map_structure(
             lambda n, o: tf.ensure_shape(n, o.shape), new, carry
         )
@@ -206,11 +206,11 @@ def scan(
 
 
 class Kept(int):
-    """Number of features of an output that only the backward pass reads, by steps."""
+    """Number of features of an output that only the backward pass reads, per step."""
 
 
 class _Store:
-    """Where the vectors of all steps go."""
+    """Stores the vectors of all steps."""
 
     def __init__(
         self,
@@ -222,7 +222,7 @@ class _Store:
         self._kept = isinstance(features, Kept)
         self._shape = (features, length, batch)
         self._dtype = dtype
-        # Laid out for the products over all steps. Only XLA writes into the middle of
+        # In the layout for products over all steps. Only XLA writes into the middle of
         # an array without copying it.
         self._in_place = not self._kept and compiled_by_xla()
 
@@ -269,5 +269,5 @@ def _along(flags: Tensor, vector: Tensor) -> Tensor:
 
 
 def _size(vector: Tensor) -> int | Tensor:
-    """Its number of elements, an integer where it is known."""
+    """The number of elements, an integer if known."""
     return vector.shape[0] or tf.size(vector)

@@ -1,4 +1,4 @@
-"""A recurrence run forward alone: nothing is kept for a backward pass."""
+"""The forward pass of a recurrence, without saving anything for a backward pass."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def forward(
         p_t = x_t W + b;   m_t = h_{t-1} U
         h_t, ... = step(p_t, m_t, (h_{t-1}, ...))
 
-    All p are one product, before the loop. A row that `reset` flags at step t takes
-    zeros for its states before the step. A row that `mask` switches off at step t keeps
-    its states.
+    All p are computed in one product, before the loop. A row that `reset` flags at
+    step t takes zeros for its states before the step. A row that `mask` switches off at
+    step t keeps its states.
 
     Args:
-        step: The function above; it gets float32 at least, and returns a tuple.
+        step: The function above; it gets at least float32 and returns a tuple.
         x: `(time, batch, features)` floats.
         states: Tuple of `(batch, units)`, the states before the first step; the first
             one is h.
@@ -49,7 +49,7 @@ def forward(
     """
     dtype = x.dtype
     if mask is not None:
-        # A masked step may hold NaN, which would not stay in its row.
+        # A masked step may contain NaN, which would not stay in its row.
         x = tf.where(mask[..., None], x, tf.zeros([], dtype))
     p = tf.tensordot(x, kernel, 1) + bias
 
@@ -61,13 +61,13 @@ def forward(
         m = tf.matmul(h, recurrent_kernel)
         new, *rest = step(wide(p), wide(m), (wide(h), *others))
         pairs = zip((tf.cast(new, dtype), *rest), (h, *others), strict=True)
-        # The number of rows may be known to one tensor and not to another.
+        # The number of rows may be known for one tensor and not for another.
         after = tuple(
             tf.ensure_shape(hold(keep, new, old), old.shape) for new, old in pairs
         )
         return after, (after[0],)
 
-    # h is what the next product reads; what else is carried adds up over the steps.
+    # The next product reads h; other states add up over the steps and stay wide.
     h, *others = states
     carry = h, *map(wide, others)
     with unrecorded():

@@ -1,4 +1,4 @@
-"""What a fused recurrence is computed from, and what computes it."""
+"""The arguments of a fused recurrence, and the interface of what computes it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from bptt_keras.types import Tensor
 
 
 class Arguments(NamedTuple):
-    """What a recurrence is computed from.
+    """The arguments of a recurrence.
 
     Fields:
         x: `(time, batch, features)` floats.
-        states: those before the first step, each `(batch, units)`; the first one is h.
+        states: the states before the first step, each `(batch, units)`; the first one
+            is h.
         kernel: `(features, gates * units)`, W.
         recurrent_kernel: `(units, gates * units)`, U.
-        biases: b, and b_r where the equations have one, each `(gates * units,)`.
+        biases: b and, if the equations have one, b_r, each `(gates * units,)`.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
     """
@@ -31,7 +32,7 @@ class Arguments(NamedTuple):
 
 
 class Implementation(Protocol):
-    """What computes a recurrence. Outputs are `(h_seq, *states)`, of the last step."""
+    """Computes a recurrence. Outputs are `(h_seq, *states)`, the states at the end."""
 
     def forward(self, given: Arguments) -> tuple[Tensor, ...]:
         """The outputs; nothing is saved for a backward pass."""
@@ -46,6 +47,6 @@ class Implementation(Protocol):
 
         Args:
             given: the arguments of the forward pass.
-            saved: what `forward_saving` has returned.
+            saved: what `forward_saving` returned besides the outputs.
             upstream: gradients of the outputs.
         """

@@ -1,4 +1,4 @@
-"""A fused recurrence as loops over time of TensorFlow's operations, for XLA."""
+"""A fused recurrence as loops over time of TensorFlow operations, for XLA."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from bptt_keras.types import Structure, Tensor
 
 
 class Loops:
-    """An `Implementation` that serves on any device, compiled by XLA and without.
+    """An `Implementation` for any device, with or without XLA.
 
     The gradients of W and U are one product each, over all steps.
 
     Args:
-        equations: those of the recurrence.
+        equations: the equations of the recurrence.
     """
 
     def __init__(self, equations: Equations):
@@ -72,7 +72,7 @@ class Loops:
             states = tuple(clear(fresh, s) for s in states)
             sums, places = sums_of(x, states[0], places)
             (h, *others), kept = self._equations.step(sums, states, axis=0)
-            # What else is carried adds up over the steps, and stays wide.
+            # Other states add up over the steps and stay wide.
             new = zip((tf.cast(h, dtype), *others), states, strict=True)
             states = tuple(hold(keep, n, old) for n, old in new)
             return (states, places), (
@@ -169,7 +169,7 @@ class Loops:
         return kind(kernel, recurrent_kernel, biases)
 
     def _scale(self, given: Arguments) -> Tensor | None:
-        """The factor of each column of the weights; None: all are 1."""
+        """The factor of each column of the weights; None if all are 1."""
         scales = self._equations.scales
         if all(scale == 1 for scale in scales):
             return None
@@ -189,11 +189,11 @@ class Loops:
 def _past_mask(
     keep: Tensor | None, d_prev: Tensor | None, d_state: Tensor
 ) -> Tensor | None:
-    """Gradient of the state before a step, given that masked steps keep theirs.
+    """Gradient of the state before a step; masked steps pass it on unchanged.
 
     Args:
         keep: `(batch,)` booleans, or None.
-        d_prev: what the equations of the step pass back, or None for nothing.
+        d_prev: the gradient that the equations of the step pass back, or None.
         d_state: gradient of the state after the step.
     """
     if d_prev is not None:

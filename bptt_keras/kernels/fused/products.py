@@ -1,4 +1,4 @@
-"""The products of a step with the weights: one for both, or one each."""
+"""The products of a step with the weights: one for W and U together, or one each."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Places = tuple[Tensor, ...]
 """Vectors that a loop carries, for `join` to write to."""
 
 Sums = Callable[[Tensor, Tensor, Places], tuple[tuple[Tensor, ...], Places]]
-"""`(x, h_prev, places) -> (sums, places)`: what the equations take, as vectors."""
+"""`(x, h_prev, places) -> (sums, places)`: the arguments of a step, as vectors."""
 
 
 class Products(Protocol):
-    """What of a step are products with W and U."""
+    """The products of a step with W and U."""
 
     def added(self, p: Tensor, m: Tensor) -> tuple[Tensor, ...]:
-        """What the equations take, from products of rows; m is without its bias."""
+        """The arguments of a step, from products of rows; m is without its bias."""
 
     def forward(self, batch: Tensor, dtype: tf.DType) -> tuple[Sums, Places]:
         """The function that a step calls, and the first places."""
@@ -36,8 +36,8 @@ class Products(Protocol):
         """Passes a step's gradients through the products.
 
         Returns:
-            `(d_h_prev, outputs, places)`: outputs are what is kept of each step,
-            vectors.
+            `(d_h_prev, outputs, places)`: outputs are vectors that are kept for each
+            step.
         """
 
     def widths(self) -> tuple[int, ...]:
@@ -46,11 +46,11 @@ class Products(Protocol):
     def collect(
         self, outputs: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
-        """From the outputs of all steps: gradients of x, p, m and each bias' sum."""
+        """Gradients of x, p, m and the biases (not summed), from all steps' outputs."""
 
 
 class Joined:
-    """One product, where p and m are only added: `[W U]^T [x_t h_{t-1}]^T + b`.
+    """One product, if p and m are only added: `[W U]^T [x_t h_{t-1}]^T + b`.
 
     Args:
         kernel: `(features, width)`, W.
@@ -105,7 +105,7 @@ class Joined:
 
 
 class Apart:
-    """A product for p and one for m, of which the last gate is not just a sum.
+    """A product for p and one for m, if the last gate does not only add them.
 
     Args:
         kernel: `(features, width)`, W.
@@ -145,7 +145,7 @@ class Apart:
         d_p = join([*slopes.sums, *slopes.p], places[0])
         d_m = join([*slopes.sums, *slopes.m], places[1])
         d_x = product(self._of_inputs, d_p)
-        # Of m only what p has not got.
+        # Of m, only the gradients that differ from those of p.
         return product(self._of_state, d_m), (d_p, *slopes.m, d_x), (d_p, d_m)
 
     def widths(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The one way in which a fused recurrence runs, whatever computes it."""
+"""Runs a fused recurrence, with any implementation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bptt_keras.types import Tensor
 
 
 def implementation_of(equations: Equations) -> Implementation:
-    """Chooses what computes a recurrence."""
+    """Chooses the implementation of a recurrence."""
     return Loops(equations)
 
 
@@ -33,15 +33,16 @@ def run(
     """Run a recurrence along time, differentiably.
 
     Args:
-        equations: its step.
+        equations: the equations of its step.
         x: `(time, batch, features)` floats.
-        states: those before the first step, each `(batch, units)`; the first one is h.
+        states: the states before the first step, each `(batch, units)`; the first one
+            is h.
         weights: W and U, as in `Arguments`.
-        biases: b, and b_r where the equations have one; None for zeros.
+        biases: b and, if the equations have one, b_r; None for zeros.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
         save: whether to save what the backward pass needs. False: the forward pass
-            is faster (on a CPU), and the backward pass runs it once more.
+            is faster (on a CPU), but the backward pass has to repeat it.
 
     Returns:
         `(h_seq, *states)` of shapes `(time, batch, units)` and `(batch, units)`, in
@@ -50,7 +51,7 @@ def run(
     """
     zeros = tf.zeros(weights[1].shape[-1:], x.dtype)
     biases = [zeros if bias is None else bias for bias in biases]
-    # A variable would ask the gradient function for a second signature.
+    # With a variable, the gradient function would need a second signature.
     arguments = [tf.convert_to_tensor(a) for a in (x, *states, *weights, *biases)]
     count, implementation = len(states), implementation_of(equations)
 

@@ -1,1 +1,1 @@
-"""What a model does with time and padding, found out before it is trained."""
+"""Finds out, before training, what a model does with time and padding."""

@@ -1,4 +1,4 @@
-"""Finds out by running a model whether cutting time changes what it computes."""
+"""Finds out, by running a model, whether cutting time changes what it computes."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from bptt_keras.types import Structure
 
 ROWS, LENGTH, CUT = 2, 7, 3
 
-# Rounding in other orders is far below, a real mixture of timesteps far above. Half
-# floats round at every step.
+# Rounding errors are far below, the effect of mixed timesteps is far above. Half
+# precision rounds at every step.
 _TOLERANCES = {"float64": 1e-6, "float32": 1e-3, "float16": 0.1, "bfloat16": 0.1}
 
 
 def check_by_running(step: PureStep, specs: Structure) -> str | None:
-    """Refuses a model that mixes timesteps where no carried state follows.
+    """Refuses a model that mixes timesteps in ways that no carried state covers.
 
         outputs(x[:, :7])  must equal  outputs(x[:, :3]), outputs(x[:, 3:7], state)
 
-    The layers that Keras has are known by their type (`check_carriable`). This finds
+    Keras' own layers are recognised by their type (`check_carriable`). This finds
     the others: a mean over time in a subclassed `call`, a `Lambda` that shifts, a
-    layer of the user's own that pools. The model runs eagerly on 2 made-up rows of 7
-    timesteps, once whole and once in two pieces; outputs without a time axis are
-    compared at the end. Nothing in the model changes.
+    custom layer that pools. The model runs eagerly on 2 made-up rows of 7 timesteps,
+    once as a whole and once in two pieces; outputs without a time axis are compared at
+    the end. Nothing in the model changes.
 
     Args:
         step: A `PureStep`.
         specs: As for `discover`.
 
     Returns:
-        `None` if the model passed; otherwise the reason why it could not be checked, a
-        string: it does not run on made-up data, or draws random numbers.
+        `None` if the model passed, or a string with the reason why it could not be
+        checked: it does not run on made-up data, or draws random numbers.
 
     Raises:
-        ValueError: Names the first layer whose inputs are the same in one piece and in
-            two, and whose outputs are not.
+        ValueError: If the outputs differ; names the first layer whose inputs are the
+            same in one piece and in two, but whose outputs are not.
 
     Example:
         from bptt_keras.state import check_by_running
@@ -66,7 +66,7 @@ def check_by_running(step: PureStep, specs: Structure) -> str | None:
         try:
             inputs = _made_up(step.model, specs)
             whole, pieces, seeds = _whole_and_pieces(step, inputs)
-        except Exception as error:  # noqa: BLE001 - the model is anybody's code
+        except Exception as error:  # noqa: BLE001 - a model can raise anything
             return f"it does not run on made-up data: {in_one_line(error)}"
         tolerance = _tolerance(step.model)
         if all(map(lambda *t: _agree(*t, tolerance=tolerance), whole, *pieces)):
@@ -77,7 +77,7 @@ def check_by_running(step: PureStep, specs: Structure) -> str | None:
 
 
 def _made_up(model: keras.Model, specs: Structure) -> Structure:
-    """Inputs like the specifications: normal floats, ids that every table holds."""
+    """Inputs like the specifications: normal floats, ids in every embedding's range."""
     limits = [
         layer.input_dim
         for layer in all_layers(model)
@@ -86,7 +86,7 @@ def _made_up(model: keras.Model, specs: Structure) -> Structure:
     random = np.random.default_rng(0)
 
     def make(spec):
-        # `Embedding` takes floats, too: ids without a features axis.
+        # `Embedding` also takes floats: ids without a features axis.
         is_id = spec.dtype.is_integer or (limits and spec.shape.rank == 2)
         if spec.dtype.is_bool or is_id:
             values = random.integers(0, min(limits, default=2), spec.shape)
@@ -106,9 +106,9 @@ def _whole_and_pieces(
     inputs: Structure,
     watch: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
 ) -> tuple[Any, tuple[Any, Any], list[keras.Variable]]:
-    """Flat outputs of one call, of the two pieces, and the seeds that were used.
+    """Flat outputs of one call and of two pieces, and the seeds that were used.
 
-    `watch` makes a context for each of the three calls.
+    `watch` creates a context for each of the three calls.
     """
     timed = timed_inputs(step.model, inputs)
 
@@ -136,7 +136,7 @@ def _is_random(
     seeds: list[keras.Variable],
     tolerance: float,
 ) -> bool:
-    """Whether the same call has other outputs a second time or with other seeds."""
+    """Whether the same call gives different outputs again, with other seeds."""
     others = [variable.value + 1 for variable in seeds]
     with Buffers(seeds, others, step.model.trainable_variables):
         again = _arrays(step._run(inputs)[0])
@@ -144,7 +144,7 @@ def _is_random(
 
 
 def _first_to_blame(step: PureStep, inputs: Structure, tolerance: float) -> Any:
-    """The layer, or operation of a Functional model, that mixes timesteps."""
+    """The layer, or operation in a Functional model, that mixes timesteps."""
     runs = []
 
     @contextlib.contextmanager
@@ -158,7 +158,7 @@ def _first_to_blame(step: PureStep, inputs: Structure, tolerance: float) -> Any:
 
     _whole_and_pieces(step, inputs, noting)
     doubtful = []
-    # In the order in which calls end, so that a layer comes before its model.
+    # In the order in which calls return, so that a layer comes before its model.
     for key, (layer, *whole) in runs[0].items():
         if not all(key in run for run in runs):
             continue
@@ -224,7 +224,7 @@ def _tolerance(model: keras.Model) -> float:
 def _agree(
     whole: np.ndarray, first: np.ndarray, second: np.ndarray, *, tolerance: float
 ) -> bool | None:
-    """Whether a tensor of one call equals those of two; `None` if nothing fits."""
+    """Whether a tensor of one call equals those of two; `None` if shapes do not fit."""
     joined = _joined(whole, first, second)
     return None if joined is None else _equal(whole, joined, tolerance)
 
@@ -233,7 +233,7 @@ def _joined(
     whole: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> np.ndarray | None:
     if whole.shape == second.shape:
-        return second  # no time axis: the last one counts
+        return second  # Without a time axis, the output at the end counts.
     if not whole.ndim == first.ndim == second.ndim:
         return None
     for axis, sizes in enumerate(

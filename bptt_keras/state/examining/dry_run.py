@@ -1,4 +1,4 @@
-"""Finds out what a model does by tracing it, without computing anything."""
+"""Finds out, by tracing a model without running it, what it does."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class ModelTraits(NamedTuple):
     Fields:
         buffers: Variables that the model changes by itself when it is called.
         sequence_output: True if the outputs have one step for each input step.
-        outputs: `tf.TensorSpec` of the outputs, structured like them; rows, and
-            timesteps where there are any, are `None`.
+        outputs: `tf.TensorSpec` of the outputs, structured like them; the numbers of
+            rows and, if there are any, timesteps are `None`.
         why_rows_depend: Why the rows of a batch cannot be run separately, or `None`:
             moving averages over the batch, losses added by layers, several outputs.
         why_not_in_parts: Why a window cannot be run in parts with the same result, or
             `None`: moving averages, losses added by layers, random draws that the
             parts would repeat.
-        why_padding_counts: Why padding that is added to a window, told by `valid`,
-            would change the result, or `None`: random draws for a whole window,
-            losses or moving averages of layers that cannot be told of it.
+        why_padding_counts: Why padding that is added to a window, and flagged in
+            `valid`, would change the result, or `None`: random draws for a whole
+            window, losses or moving averages of layers that cannot get the flags.
         all_masked: True if a mask reaches every recurrent layer.
     """
 
@@ -52,12 +52,12 @@ class ModelTraits(NamedTuple):
 
 
 def discover(step: PureStep, specs: Structure) -> ModelTraits:
-    """Traces a model with two lengths, without computing anything.
+    """Traces a model with two lengths, without running it.
 
     Args:
         step: A `PureStep`.
         specs: Structure of `tf.TensorSpec` like the model's inputs, each
-            `(batch, time, ...)`, or `(batch, ...)` where `timed_inputs` says so.
+            `(batch, time, ...)`, or `(batch, ...)` if `timed_inputs` says so.
 
     Returns:
         `ModelTraits`.
@@ -120,8 +120,8 @@ def _why_parts_repeat(model: keras.Model, buffers: list[keras.Variable]) -> str 
     """Names a layer that would draw the same numbers in each part of a window.
 
     Here `Dropout` draws by timestep; recurrent layers and `SpatialDropout1D` draw one
-    mask for all timesteps, which parts are meant to share. Within `TimeDistributed`
-    they see timesteps as rows, each with a mask of its own.
+    mask for all timesteps, which the parts should share. Within `TimeDistributed` they
+    see timesteps as rows, each with its own mask.
     """
     rows = within_time_distributed(model)
     seeds = {id(v) for v in buffers if is_seed(v)}

@@ -1,4 +1,4 @@
-"""Finds out by tracing a model with two lengths what padding would do to it."""
+"""Finds out, by tracing a model with two lengths, what padding would do to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Examination(NamedTuple):
     Fields:
         fits: `{key: boolean}`, what `Place.fits` should answer; `None` if the model
             does not run with those lengths.
-        why: A sentence without a full stop, why padding would count, or `None`.
+        why: Why padding would count, a sentence without a full stop, or `None`.
         remedy: What to do about it, a sentence.
     """
 
@@ -42,22 +42,22 @@ class _Made(NamedTuple):
     Fields:
         layer: The layer.
         what: What it made, in words.
-        inputs: `(shape, boolean)` of each tensor that the call got: whether what was
-            made depends on it.
-        handed: Whether the layer was told which steps count.
+        inputs: `(shape, boolean)` of each tensor passed to the call: whether the result
+            depends on it.
+        given_flags: Whether the layer was given the steps that count.
     """
 
     layer: keras.Layer
     what: str
     inputs: list[tuple[tf.TensorShape, bool]]
-    handed: bool
+    given_flags: bool
 
 
 def examine(step: Any, specs: Structure, training: bool) -> Examination:
-    """Traces a model with two lengths, all steps valid, without computing anything.
+    """Traces a model with two lengths, with all steps valid, without running it.
 
     An axis that is as long as the sequence both times is time. A loss or a moving
-    average that a layer makes from inputs which change with the length would count
+    average that a layer computes from inputs that change with the length would count
     padding, unless the layer takes a mask.
 
     Args:
@@ -70,7 +70,7 @@ def examine(step: Any, specs: Structure, training: bool) -> Examination:
     """
     try:
         traces = [_trace(step, specs, length, training) for length in LENGTHS]
-    except Exception:  # noqa: BLE001 - the model is anybody's code
+    except Exception:  # noqa: BLE001 - a model can raise anything
         why = f"it does not run on {LENGTHS} timesteps of which some are padding"
         return Examination(None, why, "")
     (notes, made), (other_notes, other_made) = traces
@@ -115,7 +115,7 @@ def _own_problem(made: _Made, other: _Made) -> tuple[str, str] | None:
             made.inputs, other.inputs, strict=False
         )
     )
-    if not counts or (made.handed and other.handed):
+    if not counts or (made.given_flags and other.given_flags):
         return None
     why = (
         f"layer {layer.name!r} ({type(layer).__name__}) {made.what} from all timesteps "
@@ -134,7 +134,7 @@ def _own_problem(made: _Made, other: _Made) -> tuple[str, str] | None:
 
 
 def _varies(shape: tf.TensorShape, other: tf.TensorShape) -> bool:
-    """Whether a shape depends on the number of timesteps, as far as is known."""
+    """Whether a shape depends, or may depend, on the number of timesteps."""
     if shape.rank is None or None in shape.as_list():
         return True
     return shape != other
@@ -143,7 +143,7 @@ def _varies(shape: tf.TensorShape, other: tf.TensorShape) -> bool:
 def _trace(
     step: Any, specs: Structure, length: int, training: bool
 ) -> tuple[dict[tuple, Note], list[_Made]]:
-    """Notes of tensors, and what layers made by themselves."""
+    """Notes on tensors, and the losses and new values that layers made."""
     found: dict[tuple, Note] = {}
     made: list[_Made] = []
 
@@ -163,7 +163,7 @@ def _trace(
 def _noting_all(
     step: Any, place: Place, scope: Buffers, made: list[_Made]
 ) -> Iterator[None]:
-    """A context in which what layers make by themselves is noted."""
+    """A context in which the losses and new values that layers make are recorded."""
     with contextlib.ExitStack() as stack:
         for layer in step.own_layers:
             if isinstance(layer, keras.layers.BatchNormalization) or is_foreign(layer):
@@ -180,7 +180,7 @@ def _noting(
 
     def call(*args, **kwargs):
         losses, before = [], [scope.get_current_value(v) for v in own]
-        handed = place.handed[id(layer)]
+        given_flags = place.given_flags[id(layer)]
 
         def adding(loss):
             losses.extend(keras.tree.flatten(loss))
@@ -189,7 +189,7 @@ def _noting(
         with replaced(layer, "add_loss", adding):
             outputs = original(*args, **kwargs)
         inputs = [t for t in keras.tree.flatten([args, kwargs]) if tf.is_tensor(t)]
-        handed = place.handed[id(layer)] > handed
+        given_flags = place.given_flags[id(layer)] > given_flags
         for what, result in [
             *(("adds a loss of its own", loss) for loss in losses),
             *(
@@ -200,14 +200,14 @@ def _noting(
         ]:
             reached = _reached(result, inputs)
             pairs = [(t.shape, id(t) in reached) for t in inputs]
-            made.append(_Made(layer, what, pairs, handed))
+            made.append(_Made(layer, what, pairs, given_flags))
         return outputs
 
     return replaced_call(layer, call)
 
 
 def _reached(result: Tensor, tensors: list[Tensor]) -> set[int]:
-    """Ids of the tensors that a result of the same graph is made from."""
+    """Ids of the tensors on which a result in the same graph depends."""
     wanted: dict[int, list[int]] = {id(t.op): [] for t in tensors if _is_symbolic(t)}
     for tensor in tensors:
         if _is_symbolic(tensor):

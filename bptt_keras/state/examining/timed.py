@@ -10,13 +10,13 @@ from bptt_keras.types import Structure
 
 
 def timed_inputs(model: keras.Model, inputs: Structure) -> Structure:
-    """Tells the inputs that are cut along time from those that are not.
+    """Distinguishes the inputs that are cut along time from those that are not.
 
-    A Functional model says it itself. Where one `keras.Input` leaves axis 1 open, as
+    A Functional model declares this itself. If any `keras.Input` leaves axis 1 open, as
     `keras.Input((None, 3))` does, that axis is time, and an input with a fixed axis 1,
-    as `keras.Input((8,))`, has no time axis: it is the same at every step. Where no
+    such as `keras.Input((8,))`, has no time axis: it is the same at every step. If no
     input leaves it open, and in Sequential and subclassed models, axis 1 of every
-    input is time. An input of rank 1, `(batch,)`, never has one.
+    input is time. An input of rank 1, `(batch,)`, never has a time axis.
 
     Args:
         model: A `keras.Model`.
@@ -57,7 +57,7 @@ def timed_inputs(model: keras.Model, inputs: Structure) -> Structure:
 def with_sizes(
     model: keras.Model, specs: Structure, *, rows: int, length: int
 ) -> Structure:
-    """`tf.TensorSpec` of a model's inputs, with numbers of rows and timesteps."""
+    """`tf.TensorSpec` of a model's inputs with given numbers of rows and timesteps."""
 
     def sized(spec, timed):
         shape = [rows, *spec.shape[1:]]
@@ -75,7 +75,7 @@ def declared_shapes(
     flat = tf.nest.flatten(inputs)
     declared = getattr(model, "inputs", None) or []
     if isinstance(inputs, dict) and not isinstance(declared_inputs(model), dict):
-        # Keras finds them by the name of the `keras.Input` and passes over others.
+        # Keras finds them by the name of the `keras.Input` and ignores the others.
         named = {tensor.name: tensor.shape for tensor in declared}
         return [named.get(key) for key in sorted(inputs)]
     if len(flat) != len(declared):

@@ -69,7 +69,7 @@ def _mapped(function: Callable[[Any], Any], value: Any) -> Any:
 def _array(value: Any) -> Any:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(
-            f"Masked values are not left out by themselves. Received: a masked array "
+            f"Masked values are not left out automatically. Received: a masked array "
             f"with {np.ma.count_masked(value)} masked values. Fill them, "
             f"`array.filled(0)`, and pass the valid timesteps as "
             f"{{'inputs': ..., 'mask': ...}} or `sample_weight`."

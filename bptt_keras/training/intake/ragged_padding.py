@@ -79,7 +79,7 @@ def pad_batch(data: Any, model: keras.Model, window: int | None) -> tuple[Any, .
         )
     if parts.lengths is not None or parts.mask is not None:
         raise ValueError(
-            "Ragged inputs say themselves how long their rows are. Received: `lengths` "
+            "Ragged inputs already say how long their rows are. Received: `lengths` "
             "or `mask` beside them. Leave it out."
         )
     lengths = tf.cast(ragged[0].row_lengths(), tf.int64)
@@ -91,7 +91,7 @@ def pad_batch(data: Any, model: keras.Model, window: int | None) -> tuple[Any, .
             return leaf
         same = tf.reduce_all(tf.equal(tf.cast(leaf.row_lengths(), tf.int64), lengths))
         message = (
-            f"All that is ragged in a batch must have rows of the same lengths. "
+            f"All ragged tensors of a batch must have rows of the same lengths. "
             f"Received: `{name}` with other lengths than the inputs."
         )
         with tf.control_dependencies([require(same, message)]):

@@ -185,7 +185,7 @@ def _check_input(
 ) -> None:
     if shape is None:
         raise ValueError(
-            f"The shape of `{name}` must be known but for rows and timesteps. "
+            f"The shape of `{name}` must be known except for rows and timesteps. "
             f"Received: {name} of unknown rank. Give the dataset an `output_signature`."
         )
     rows, steps = (*shape, None, None)[:2]

@@ -1,8 +1,8 @@
 """The programs of one window: its gradients and its forward pass.
 
-The loop over windows calls these. Each is a function of tensors: what a model changes
-by itself (random seeds, moving averages) is passed in and returned as values, so that
-several programs can run in parallel.
+The loop over windows calls these. Each is a function of tensors: the variables that a
+model itself changes (random seeds, moving averages) are passed in and returned as
+values, so that several programs can run in parallel.
 """
 
 from __future__ import annotations
