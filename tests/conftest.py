@@ -21,8 +21,8 @@ from bptt_keras.tensorflow_internals import custom_gradients, forget_gradients
 ROOT = Path(__file__).resolve().parent.parent
 
 # Programs of a few units run once or twice: most of their time goes into LLVM's
-# optimisations, fusions that MLIR emits and threads that share the work. XLA's own passes
-# stay as they are.
+# optimisations, fusions that MLIR emits and threads that share the work. XLA's own
+# passes stay as they are.
 HASTY_XLA = (
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
     "--xla_cpu_parallel_codegen_split_count=1"
