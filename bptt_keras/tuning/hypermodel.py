@@ -240,28 +240,28 @@ def _check_stride(stride: Any, window: Any) -> None:
                 "`stride` is a fraction of the window, so `window` must be given. "
                 f"Received: stride={stride!r}, window=None."
             )
-        if _most(stride) > 1:
+        if _highest(stride) > 1:
             raise ValueError(
                 "`stride` must be fractions of the window, in (0, 1], or integers. "
-                f"Received: {_most(stride)}."
+                f"Received: {_highest(stride)}."
             )
         return
     check_numbers("stride", stride, least=1)
-    if window is not None and _most(stride) > _least(window):
+    if window is not None and _highest(stride) > _lowest(window):
         raise ValueError(
             f"`stride` must not exceed the window. Received: stride up to "
-            f"{_most(stride)}, window from {_least(window)}. Fractions of the window, "
-            "such as 0.5, always fit."
+            f"{_highest(stride)}, window from {_lowest(window)}. Fractions of the "
+            "window, such as 0.5, always fit."
         )
 
 
-def _most(allowed: Any) -> float:
+def _highest(allowed: Any) -> float:
     if isinstance(allowed, Range):
         return allowed.high
     return max(allowed) if isinstance(allowed, tuple | list) else allowed
 
 
-def _least(allowed: Any) -> float:
+def _lowest(allowed: Any) -> float:
     if isinstance(allowed, Range):
         return allowed.low
     return min(allowed) if isinstance(allowed, tuple | list) else allowed

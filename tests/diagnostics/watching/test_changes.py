@@ -10,7 +10,7 @@ from bptt_keras.diagnostics import (
     TruncationBias,
     read_looks,
 )
-from bptt_keras.diagnostics.watching.changes import news, spans
+from bptt_keras.diagnostics.watching.changes import news, periods
 
 SHORT = GradientFlow([0.5**k for k in range(40)])
 LONG = GradientFlow([1.0] * 40)
@@ -36,7 +36,9 @@ def told(seen):
 
 
 def times(seen):
-    return [(span.finding.kind, span.time, span.holds) for span in spans(seen)]
+    return [
+        (period.finding.kind, period.time, period.holds) for period in periods(seen)
+    ]
 
 
 def test_a_kind_is_told_once_and_taken_back_when_it_is_gone():
@@ -101,14 +103,14 @@ def test_a_finding_that_turns_into_its_opposite_says_so(before, after):
         f'after epoch 2, note ({after}): The opposite of what was found before, "'
         f'{before}". {after} at 2.'
     ]
-    assert spans(seen)[1].after == f'No longer after epoch 2: Then "{after}".'
+    assert periods(seen)[1].after == f'No longer after epoch 2: Then "{after}".'
 
 
 def test_what_happened_once_is_not_taken_back():
     seen = looks([], ["growing"], [])
     assert told(seen) == ["after epoch 1, note (growing): growing at 1."]
     assert times(seen) == [("growing", "after epoch 1", False)]
-    assert spans(seen)[0].after == ""
+    assert periods(seen)[0].after == ""
 
 
 def test_overflow_takes_nothing_back():
@@ -132,7 +134,7 @@ def test_each_finding_has_its_time_and_what_holds_at_the_end_is_first():
         ("dead", "from the start to epoch 1", False),
     ]
     # In its last words.
-    assert [span.finding.words for span in spans(seen)] == [
+    assert [period.finding.words for period in periods(seen)] == [
         "biased at 3.",
         "clips never at 3.",
         "dead at 1.",
