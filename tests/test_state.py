@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from bptt_keras.state import discover
+from tests.training.references import series
 
 
 def sequential(*layers, features=3):
@@ -346,3 +347,17 @@ def test_a_dry_run_tells_outputs_with_time_from_those_without():
         )
         traits = discover(bk.PureStep(model), spec)
         assert traits.sequence_output is return_sequences
+
+
+def test_layers_of_one_name_run_side_by_side():
+    def part(features):
+        return keras.Sequential(
+            [
+                keras.Input((None, features)),
+                keras.layers.LSTM(3, return_sequences=True, name="rnn"),
+            ]
+        )
+
+    model = keras.Sequential([keras.Input((None, 2)), part(2), part(3)])
+    x = series(2, 5, features=2)[0]
+    np.testing.assert_allclose(bk.PureStep(model)(x)[0], model(x), atol=1e-6)

@@ -291,3 +291,62 @@ def test_several_outputs_have_their_own_losses():
     np.testing.assert_allclose(results["a_loss"], a, rtol=1e-4)
     np.testing.assert_allclose(results["b_loss"], b, rtol=1e-4)
     np.testing.assert_allclose(results["loss"], a + 0.5 * b, rtol=1e-4)
+
+
+def test_two_outputs_take_lists_and_tuples():
+    inputs = keras.Input((None, 3))
+    hidden = keras.layers.GRU(4, return_sequences=True)(inputs)
+    outputs = [keras.layers.Dense(2)(hidden), keras.layers.Dense(1)(hidden)]
+    model = keras.Model(inputs, outputs)
+    x, y = series(3, 10)
+    results = [
+        trainer_of(model, 4, optimizer=keras.optimizers.SGD(0.0))
+        .fit(x, targets, verbose=0)
+        .history["loss"]
+        for targets in ([y, y[..., :1]], (y, y[..., :1]))
+    ]
+    assert results[0] == results[1]
+    with pytest.raises(ValueError, match="structure of the model's outputs"):
+        trainer_of(model, 4).fit(x, y, verbose=0)
+
+
+def test_bytes_serve_as_ids_and_labels():
+    text = np.random.default_rng(0).integers(0, 256, 400).astype("uint8")
+    model = keras.Sequential(
+        [
+            keras.layers.Embedding(256, 4),
+            bk.layers.GRU(4, return_sequences=True),
+            keras.layers.Dense(256),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trainer = trainer_of(model, 10, loss=loss)
+    history = trainer.fit(bk.data.streams(text, batch_size=4, window=10), verbose=0)
+    np.testing.assert_allclose(history.history["loss"], np.log(256), rtol=0.05)
+
+
+def test_targets_may_leave_out_an_axis_of_one():
+    x, y = series(4, 10, outputs=1)
+    models = [model_of(bk.layers.LSTM, outputs=1)]
+    models.append(clone(models[0]))
+    for model, targets in zip(models, (y, y[..., 0]), strict=True):
+        trainer_of(model, 4, metrics=["mae"]).fit(x, targets, shuffle=False, verbose=0)
+    assert_same_weights(*models)
+
+
+def test_a_trainer_around_a_built_model_is_built(tmp_path):
+    x, y = series(4, 8)
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4)
+    assert trainer.built
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    trainer.fit(x, y, callbacks=[backup], verbose=0)
+
+
+def test_updates_that_the_loss_scale_skips_leave_the_gradient_norm_a_number():
+    x, y = series(4, 8)
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.1), initial_scale=3e38
+    )
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4, optimizer=optimizer)
+    history = trainer.fit(x, 1e3 * y, epochs=2, verbose=0).history
+    assert np.isfinite(history["grad_norm"]).all()

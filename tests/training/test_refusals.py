@@ -521,3 +521,59 @@ def test_class_weights_stay_refused_after_a_fit_with_sample_weights():
 def test_exporting_a_trainer_says_what_to_export():
     with pytest.raises(NotImplementedError, match="`trainer.model.export"):
         trainer_of(weighted_model(), 4).export("folder")
+
+
+@pytest.mark.slow
+def test_a_trainer_that_refused_its_first_batch_trains_on_the_next():
+    x, y = series(4, 9)
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4)
+    with pytest.raises(ValueError):
+        trainer.fit(x, y[:, :8], verbose=0)
+    trainer.fit(x, y, verbose=0)
+    unbuilt = keras.Sequential([keras.layers.GRU(2, return_sequences=True)])
+    trainer = trainer_of(unbuilt, 4)
+    with pytest.raises(ValueError):
+        trainer.train_on_batch(x, y[:, :8])
+    trainer.train_on_batch(x, y)
+    shards = bk.TruncatedBPTT(
+        keras.Sequential([keras.Input((None, 3)), keras.layers.BatchNormalization()]),
+        window=4,
+        shards=2,
+    )
+    shards.compile("sgd", "mse", jit_compile=False)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cannot be cut into shards"):
+            shards.fit(x, x, verbose=0)
+
+
+def test_class_weights_over_time_are_refused_everywhere():
+    ids = np.zeros((2, 8), "int32")
+    model = keras.Sequential(
+        [keras.layers.Embedding(9, 4), keras.layers.GRU(9, return_sequences=True)]
+    )
+    trainer = trainer_of(model, 4, loss="sparse_categorical_crossentropy")
+    weights = {label: 1.0 for label in range(9)}
+    with pytest.raises(ValueError, match="`sample_weight` of shape"):
+        trainer.train_on_batch(ids, ids, class_weight=weights)
+    with pytest.raises(ValueError, match="`sample_weight` of shape"):
+        trainer.fit(Batches([(ids, ids)]), class_weight=weights, verbose=0)
+    dataset = tf.data.Dataset.from_tensors((ids, ids))
+    with pytest.raises(ValueError, match="`sample_weight` of shape"):
+        trainer.fit(dataset, class_weight=weights, verbose=0)
+
+
+@pytest.mark.parametrize(("x_steps", "y_steps"), [(12, 14), (12, 10)])
+def test_lengths_are_compared_where_tracing_does_not_know_them(x_steps, y_steps):
+    x, y = series(2, x_steps)[0], series(2, y_steps)[1]
+    spec = tuple(tf.TensorSpec((None, None, n), tf.float32) for n in (3, 2))
+    dataset = tf.data.Dataset.from_generator(lambda: [(x, y)], output_signature=spec)
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4)
+    with pytest.raises(ValueError, match="`y` must have the rows and timesteps"):
+        trainer.fit(dataset, verbose=0)
+
+
+def test_a_loss_is_needed():
+    trainer = bk.TruncatedBPTT(model_of(bk.layers.LSTM), window=4)
+    trainer.compile("sgd")
+    with pytest.raises(ValueError, match="Give `compile` a `loss`"):
+        trainer.fit(*series(2, 8), verbose=0)

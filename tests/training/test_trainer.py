@@ -586,3 +586,47 @@ def test_auto_runs_without_xla_what_does_not_compile():
     assert "off (auto: the model does not compile: XLA has no PyFunc)" in "\n".join(
         lines
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "both_masked", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
+def test_ends_are_aligned_only_where_all_layers_are_masked(both_masked):
+    a, b = keras.Input((None,), dtype="int32"), keras.Input((None, 1))
+    words = keras.layers.Embedding(9, 3, mask_zero=True)(a)
+    other = keras.layers.Masking(0.0)(b) if both_masked else b
+    merged = keras.layers.Concatenate()(
+        [keras.layers.GRU(3)(words), keras.layers.GRU(3)(other)]
+    )
+    model = keras.Model([a, b], keras.layers.Dense(1)(merged))
+    random = np.random.default_rng(0)
+    ids = random.integers(1, 9, (6, 10))
+    ids[:3, 7:] = 0
+    x = (random.normal(size=(6, 10, 1)) * (ids > 0)[..., None]).astype("float32")
+    y = random.normal(size=(6, 1)).astype("float32")
+    trainer = trainer_of(model, 4, optimizer=keras.optimizers.SGD(0.0))
+    loss = trainer.fit((ids, x), y, verbose=0).history["loss"][0]
+    expected = np.mean((model([ids, x]) - y) ** 2)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(trainer.evaluate((ids, x), y, verbose=0), expected, 1e-5)
+
+
+def test_each_use_decides_on_xla_for_itself():
+    class InTraining(keras.layers.Layer):
+        def call(self, inputs, training=False):
+            if training:
+                noise = tf.numpy_function(lambda a: 0 * a, [inputs], tf.float32)
+                inputs = inputs + tf.ensure_shape(noise, inputs.shape)
+            return inputs
+
+    model = keras.Sequential(
+        [keras.Input((None, 3)), InTraining(), keras.layers.Dense(2)]
+    )
+    trainer = trainer_of(model, 4, jit_compile="auto")
+    x, y = series(2, 8)
+    trainer.evaluate(x, y, verbose=0)
+    trainer.fit(x, y, verbose=0)
+    lines = []
+    trainer.summary(print_fn=lambda line, **_: lines.append(line))
+    assert "does not compile: XLA has no PyFunc" in "\n".join(lines)

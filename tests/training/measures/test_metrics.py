@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
+from tests.training.references import model_of, series
+from tests.training.test_trainer import trainer_of as windowed_trainer
 
 ROWS, STEPS, WINDOW = 4, 12, 5
 RANDOM = np.random.default_rng(0)
@@ -212,3 +214,23 @@ def test_padding_after_data_without_any_is_left_out_of_a_metric_of_ones_own(mode
     assert results(trainer)["counted"] == Y.size
     assert results(trainer, PADDED)["counted"] == VALID.sum()
     assert results(trainer)["counted"] == Y.size
+
+
+def test_metrics_that_want_rows_and_classes_get_them():
+    x, _ = series(4, 10)
+    labels = np.eye(3, dtype="float32")[
+        np.random.default_rng(0).integers(0, 3, (4, 10))
+    ]
+    model = model_of(bk.layers.LSTM, outputs=3)
+    model.add(keras.layers.Softmax())
+    trainer = windowed_trainer(
+        model,
+        4,
+        optimizer=keras.optimizers.SGD(0.0),
+        loss="categorical_crossentropy",
+        metrics=[keras.metrics.F1Score(average="macro"), keras.metrics.AUC()],
+    )
+    results = trainer.evaluate(x, labels, verbose=0, return_dict=True)
+    f1 = keras.metrics.F1Score(average="macro")
+    f1.update_state(labels.reshape(-1, 3), model(x).numpy().reshape(-1, 3))
+    np.testing.assert_allclose(results["f1_score"], f1.result(), rtol=1e-5)
