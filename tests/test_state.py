@@ -204,7 +204,7 @@ def test_the_state_is_named():
     }
 
 
-def test_layers_of_one_name_in_nested_models_keep_apart():
+def test_layers_of_one_name_in_nested_models_stay_separate():
     inner = sequential(keras.layers.GRU(4, return_sequences=True, name="same"))
     outer = keras.Sequential(
         [
@@ -329,7 +329,7 @@ def test_return_state_gives_the_model_its_own_outputs():
 
 
 @pytest.mark.parametrize("both", [True, False])
-def test_a_dry_run_tells_whether_a_mask_reaches_all_recurrent_layers(both):
+def test_a_dry_run_shows_whether_a_mask_reaches_all_recurrent_layers(both):
     a, b = keras.Input((None, 2)), keras.Input((None, 2))
     branches = [keras.layers.Masking()(a), keras.layers.Masking()(b) if both else b]
     hidden = [keras.layers.SimpleRNN(2)(branch) for branch in branches]
@@ -338,7 +338,7 @@ def test_a_dry_run_tells_whether_a_mask_reaches_all_recurrent_layers(both):
     assert discover(bk.PureStep(model), [spec, spec]).all_masked is both
 
 
-def test_a_dry_run_tells_outputs_with_time_from_those_without():
+def test_a_dry_run_distinguishes_outputs_with_time_from_those_without():
     spec = tf.TensorSpec([None, None, 5], tf.float32)
     for return_sequences in (True, False):
         # As many units and features as the dry run has timesteps.
@@ -349,7 +349,7 @@ def test_a_dry_run_tells_outputs_with_time_from_those_without():
         assert traits.sequence_output is return_sequences
 
 
-def test_layers_of_one_name_run_side_by_side():
+def test_layers_of_one_name_in_two_inner_models_run():
     def part(features):
         return keras.Sequential(
             [

@@ -34,7 +34,7 @@ def test_peer_runs_in_its_own_python():
 
 
 @pytest.mark.parametrize("features", [0, 5])
-def test_windows_go_on_where_the_last_one_ended(features):
+def test_windows_continue_where_the_last_one_ended(features):
     shape = Shape(rows=2, window=3, units=4, windows=4, features=features)
     series, targets = data.series(shape)
     x, y = data.windows(shape)

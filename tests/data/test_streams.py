@@ -182,7 +182,7 @@ def test_an_epoch_boundary_resets():
     assert losses == pytest.approx([6.5] * 3)  # counts 1 to 12
 
 
-def test_steps_per_epoch_carries_on():
+def test_steps_per_epoch_continues_the_stream():
     trainer = counting_trainer()
     stream = bk.data.streams(np.ones((25, 1)), batch_size=2, window=4).repeat()
     history = trainer.fit(stream, epochs=4, steps_per_epoch=2, verbose=0).history
@@ -200,7 +200,7 @@ def test_validation_on_a_stream_does_not_disturb_training():
 
 
 @pytest.mark.parametrize("window", [8, 12])
-def test_windows_of_a_batch_may_be_several(window):
+def test_a_batch_may_have_several_windows(window):
     # The trainer's window is 4. Flags of rows hold at the start of a batch only.
     trainer = counting_trainer()
     stream = bk.data.streams(np.ones((25, 1)), batch_size=2, window=window)

@@ -295,7 +295,7 @@ def test_cutting_time_changes_nothing(kernel):
     assert_close([tf.concat(pieces, 0), *states], expected, 1e-12)
 
 
-def test_nan_in_a_masked_step_goes_nowhere(kernel):
+def test_nan_in_a_masked_step_does_not_spread(kernel):
     x, *rest = arguments_of(kernel)
     mask = flags_of("mask")["mask"]
     spoiled = np.where(mask[..., None], x, np.nan)

@@ -253,7 +253,7 @@ def trained(recompute, jit, seed=3):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_recomputing_in_segments_repeats_what_chance_did(jit):
+def test_recomputing_in_segments_repeats_the_random_draws(jit):
     model = trained("sqrt", jit)
     whole = trained(None, jit)
     # XLA sums in another order.

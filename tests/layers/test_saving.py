@@ -18,7 +18,7 @@ def loops(function):
 
 @pytest.mark.parametrize("layer_class", LAYERS)
 @pytest.mark.parametrize("training", [False, True])
-def test_the_way_there_runs_once(layer_class, training):
+def test_the_forward_pass_runs_once(layer_class, training):
     layer = layer_class(3, return_sequences=True)
     x = tf.ones((2, 5, 4))
     layer(x)
@@ -36,7 +36,7 @@ def test_the_way_there_runs_once(layer_class, training):
 
 
 @pytest.mark.parametrize("layer_class", LAYERS)
-def test_without_a_way_back_outputs_alone_are_stored(layer_class):
+def test_without_a_backward_pass_only_outputs_are_stored(layer_class):
     layer = layer_class(3, return_sequences=True)
     x = tf.ones((2, 5, 4))
     layer(x)
@@ -51,7 +51,7 @@ def test_without_a_way_back_outputs_alone_are_stored(layer_class):
 
 
 @pytest.mark.parametrize("layer_class", LAYERS)
-def test_a_tape_that_could_not_be_seen_gets_the_same_gradients(layer_class):
+def test_a_tape_that_was_not_detected_gets_the_same_gradients(layer_class):
     """A function that was traced without a tape is differentiated all the same."""
     x = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 4)), tf.float32)
     layer = layer_class(3, return_sequences=True)

@@ -43,7 +43,7 @@ def test_a_row_that_ends_early_has_the_state_of_its_end(name):
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_an_invalid_step_repeats_the_output_before(name):
+def test_an_invalid_step_repeats_the_previous_output(name):
     model = MODELS[name]()
     step, x = bk.PureStep(model), data_for(model)
     outputs = step(x, valid=valid_flags())[0].numpy()

@@ -219,7 +219,7 @@ def test_a_padded_batch_equals_its_rows_one_by_one(layer):
         np.testing.assert_allclose(new - old, change, atol=1e-6)
 
 
-def test_a_wholly_masked_window_makes_no_update_and_moves_no_slot():
+def test_a_fully_masked_window_makes_no_update_and_changes_no_optimizer_slot():
     model = masked_model()
     x, y = series(2, 8)
     x[:, 4:] = -1
@@ -294,7 +294,7 @@ def test_reset_touches_only_flagged_rows(layer):
     np.testing.assert_allclose(second[1], fresh[1], atol=1e-6)
 
 
-def test_a_batch_without_reset_starts_afresh_and_one_with_reset_continues():
+def test_a_batch_without_reset_starts_anew_and_one_with_reset_continues():
     x, y = series(2, 12)
     by_hand = model_of(keras.layers.LSTM)
     twin = clone(by_hand)
@@ -326,7 +326,7 @@ def test_validation_and_prediction_never_touch_the_training_state():
     assert_same_weights(*models, atol=0, rtol=0)
 
 
-def test_evaluation_is_windowed_and_starts_afresh_each_time():
+def test_evaluation_is_windowed_and_starts_from_the_initial_state_each_time():
     x, y = series(5, 13)
     model = model_of(bk.layers.LSTM)
     trainer = trainer_of(model, 4)
@@ -398,7 +398,7 @@ def test_dropout_draws_anew_in_every_window_and_batch():
         assert len(set(np.round(np.ravel(losses), 5))) > 3
 
 
-def test_the_global_random_seed_moves_on_too():
+def test_the_global_random_seed_advances_too():
     class Noise(keras.layers.Layer):
         def call(self, inputs):
             return inputs + keras.random.normal(keras.ops.shape(inputs))
@@ -483,7 +483,7 @@ def test_the_update_equals_finite_differences_with_the_state_frozen():
         np.testing.assert_allclose(old - variable.numpy(), slope, atol=1e-7)
 
 
-def test_each_epoch_and_each_fit_start_afresh():
+def test_each_epoch_and_each_fit_start_from_the_initial_state():
     x, y = series(4, 6)
     flagged = {"inputs": x, "reset": np.zeros(4, bool)}
     trained = []
@@ -612,7 +612,7 @@ def test_ends_are_aligned_only_where_all_layers_are_masked(both_masked):
     np.testing.assert_allclose(trainer.evaluate((ids, x), y, verbose=0), expected, 1e-5)
 
 
-def test_each_use_decides_on_xla_for_itself():
+def test_training_and_evaluation_each_decide_on_xla():
     class InTraining(keras.layers.Layer):
         def call(self, inputs, training=False):
             if training:

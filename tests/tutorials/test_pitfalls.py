@@ -42,7 +42,7 @@ WORDS = {
 }
 
 
-def test_each_script_has_its_words():
+def test_each_script_has_expected_output():
     assert {path.stem for path in FOLDER.glob("*.py")} == set(WORDS)
 
 

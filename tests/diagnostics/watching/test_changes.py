@@ -41,7 +41,7 @@ def times(seen):
     ]
 
 
-def test_a_kind_is_told_once_and_taken_back_when_it_is_gone():
+def test_a_kind_is_reported_once_and_retracted_when_it_is_gone():
     assert told(looks([], ["dead"], ["dead"], [], ["dead"])) == [
         "after epoch 1, note (dead): dead at 1.",
         "after epoch 3, no longer (dead): All states change, and no gate is saturated.",
@@ -74,7 +74,7 @@ def test_a_kind_is_told_once_and_taken_back_when_it_is_gone():
         ("of another version", LONG, None, {}, "It was not found any more."),
     ],
 )
-def test_what_is_taken_back_says_what_was_measured(kind, flow, bias, logs, words):
+def test_a_retraction_says_what_was_measured(kind, flow, bias, logs, words):
     bias = bias and TruncationBias([10, 40], [bias, 1], [1, 1])
     ((time, finding),) = news(looks([kind], [], flow=flow, bias=bias, logs=logs))[1:]
     assert time == "after epoch 1" and finding.severity == "no longer"
@@ -106,14 +106,14 @@ def test_a_finding_that_turns_into_its_opposite_says_so(before, after):
     assert periods(seen)[1].after == f'No longer after epoch 2: Then "{after}".'
 
 
-def test_what_happened_once_is_not_taken_back():
+def test_a_single_event_is_not_retracted():
     seen = looks([], ["growing"], [])
     assert told(seen) == ["after epoch 1, note (growing): growing at 1."]
     assert times(seen) == [("growing", "after epoch 1", False)]
     assert periods(seen)[0].after == ""
 
 
-def test_overflow_takes_nothing_back():
+def test_overflow_retracts_nothing():
     seen = looks(["wrong way"], ["not finite"], ["not finite"])
     assert [finding.kind for _, finding in news(seen)] == ["wrong way", "not finite"]
     assert times(seen) == [
@@ -141,7 +141,7 @@ def test_each_finding_has_its_time_and_what_holds_at_the_end_is_first():
     ]
 
 
-def test_of_what_holds_warnings_are_first():
+def test_among_current_findings_warnings_are_first():
     (look,) = looks(["biased"])
     look.findings.append(Finding("dead", "warning", "Dead."))
     assert [kind for kind, *_ in times([look])] == ["dead", "biased"]
@@ -162,7 +162,7 @@ OLD = """[{"epoch": 0, "logs": {}, "findings": [{"kind": "vanishing",
 "layers": {}, "jacobian": []}, "bias": null, "activity": {}}]"""
 
 
-def test_files_of_earlier_versions_are_read_and_told(tmp_path):
+def test_files_of_earlier_versions_are_read_and_reported(tmp_path):
     path = tmp_path / "looks.json"
     path.write_text(OLD)
     seen = read_looks(path)

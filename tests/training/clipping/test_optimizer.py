@@ -58,7 +58,7 @@ def test_rules_are_applied_in_their_order():
     np.testing.assert_allclose(optimizer.clipped_norm, 1.0, rtol=1e-6)
 
 
-def test_counters_tell_what_clipping_did():
+def test_counters_record_what_clipping_did():
     inner = keras.optimizers.SGD(1.0, clipnorm=2.0)
     optimizer = ClippedOptimizer(inner, clipping.GlobalNorm(3.0))
     variable = keras.Variable([0.0])
@@ -101,7 +101,7 @@ def test_without_skipping_the_gradient_is_applied_as_it_is():
     assert optimizer.stop_after is None
 
 
-def test_fit_ends_after_so_many_skipped_updates_in_a_row():
+def test_fit_ends_after_a_number_of_skipped_updates_in_a_row():
     x, y = data(64)
     y[8:] = np.nan
     optimizer = ClippedOptimizer(keras.optimizers.SGD(0.01), stop_after=3)
@@ -150,7 +150,7 @@ def test_the_learning_rate_is_that_of_the_inner_optimizer():
     assert float(model.optimizer.inner_optimizer.learning_rate) == 0.25
 
 
-def test_averaged_weights_of_the_inner_optimizer_are_taken_at_the_end():
+def test_averaged_weights_of_the_inner_optimizer_are_used_at_the_end():
     x, y = data()
     weights = []
     for wrap in (lambda o: o, ClippedOptimizer):
@@ -251,7 +251,7 @@ def test_the_configuration_makes_an_equal_optimizer():
         ),
     ],
 )
-def test_what_cannot_work_is_refused(make, error, message):
+def test_impossible_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
 

@@ -195,7 +195,7 @@ def test_with_windows_in_pieces_it_is_refused_by_name(model):
 
 
 @pytest.mark.slow
-def test_what_weighs_nothing_is_in_metrics_without_weights_unless_it_is_missing(model):
+def test_steps_of_weight_zero_are_in_unweighted_metrics_unless_they_are_missing(model):
     weights = VALID.astype("float32")
     p = model.predict(X, verbose=0)
     trainer = trainer_of(model, metrics=["mae", Counted()])
@@ -209,14 +209,14 @@ def test_what_weighs_nothing_is_in_metrics_without_weights_unless_it_is_missing(
     assert received["counted"] == VALID.sum()
 
 
-def test_padding_after_data_without_any_is_left_out_of_a_metric_of_ones_own(model):
+def test_padding_after_data_without_any_is_left_out_of_a_custom_metric(model):
     trainer = trainer_of(model, metrics=[Counted()])
     assert results(trainer)["counted"] == Y.size
     assert results(trainer, PADDED)["counted"] == VALID.sum()
     assert results(trainer)["counted"] == Y.size
 
 
-def test_metrics_that_want_rows_and_classes_get_them():
+def test_metrics_that_need_rows_and_classes_get_them():
     x, _ = series(4, 10)
     labels = np.eye(3, dtype="float32")[
         np.random.default_rng(0).integers(0, 3, (4, 10))

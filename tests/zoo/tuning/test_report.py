@@ -40,7 +40,7 @@ def test_the_page_has_all_parts(text):
     assert text.count("<img") == 4
 
 
-def test_it_needs_nothing_from_elsewhere_and_runs_nothing(text):
+def test_it_needs_no_other_files_and_runs_no_scripts(text):
     assert "<script" not in text and "<link" not in text
     assert set(re.findall(r'(?:src|href)="([^",]{0,26})', text)) == {
         "data:image/svg+xml;base64"
