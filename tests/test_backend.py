@@ -1,4 +1,4 @@
-"""The import says what to install or set, and sets what the environment asks for."""
+"""The import says what to install or set, and applies environment variables."""
 
 import os
 import subprocess

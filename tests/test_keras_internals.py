@@ -1,4 +1,4 @@
-"""Each private part of Keras that the package relies on is still there."""
+"""Each private feature of Keras that the package relies on still exists."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Each private part of TensorFlow that the package relies on is still there."""
+"""Each private feature of TensorFlow that the package relies on still exists."""
 
 import os
 import subprocess

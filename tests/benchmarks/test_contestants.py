@@ -1,4 +1,4 @@
-"""Who is chosen, what they are told, and the work they are told to do."""
+"""Which contestants are chosen, and the options and work that they are given."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Rounds in turn on contestants that compute nothing."""
+"""Rounds of contestants that compute nothing."""
 
 import sys
 

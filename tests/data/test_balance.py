@@ -1,4 +1,4 @@
-"""Streams come out equally long, and a new order keeps their lengths."""
+"""Streams have nearly equal lengths, which a new order keeps."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Packed sequences: every step once, resets at the starts, nothing crosses over."""
+"""Packed sequences: every timestep once, resets at starts, nothing leaks across."""
 
 import collections
 import json

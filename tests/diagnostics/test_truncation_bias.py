@@ -1,4 +1,4 @@
-"""`truncation_bias` against a loop by hand, the trainer, and influence balancing."""
+"""`truncation_bias` against a manual loop, the trainer, and influence balancing."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Dropout drops the share that it should, the same with XLA and without."""
+"""Dropout drops the right fraction, the same with and without XLA."""
 
 import threading
 

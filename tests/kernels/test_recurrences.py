@@ -1,4 +1,4 @@
-"""One battery for all fused recurrences; a row in `KERNELS` is enough to join it."""
+"""One battery for all fused recurrences; to join it, add a row to `KERNELS`."""
 
 import functools
 from typing import Any, NamedTuple

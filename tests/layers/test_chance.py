@@ -1,4 +1,4 @@
-"""What layers do that draw: in training, in inference, and cut into windows."""
+"""Layers with random draws: in training, in inference, and cut into windows."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""One battery for all drop-in layers; a row in `LAYERS` is enough to join it."""
+"""One battery for all drop-in layers; to join it, add a row to `LAYERS`."""
 
 import keras
 import numpy as np

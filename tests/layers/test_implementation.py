@@ -1,4 +1,4 @@
-"""`implementation`: which kernel a layer runs on, who chooses it, and who says so."""
+"""`implementation`: which kernel a layer runs, how it is chosen and shown."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The initial state as a weight of a layer: what starts and resets go back to."""
+"""The initial state as a weight of a layer, from which starts and resets begin."""
 
 import keras
 import numpy as np

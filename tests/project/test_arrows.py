@@ -1,4 +1,4 @@
-"""Imports point one way only; CONTRIBUTING.md draws the arrows."""
+"""Imports point one way only, as CONTRIBUTING.md shows."""
 
 import ast
 import functools

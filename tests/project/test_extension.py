@@ -1,6 +1,6 @@
-"""One of each kind is added in a module of its own, as a stranger would, and trained.
+"""One extension of each kind is added in its own module, as a user would, and trained.
 
-What such a module holds is what CONTRIBUTING ("To add") says, and no more.
+Such a module contains what CONTRIBUTING ("To add") says, and no more.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What is private to Keras, TensorFlow and others is used in a few modules alone."""
+"""Private names of Keras, TensorFlow and others are used in only a few modules."""
 
 import ast
 import importlib

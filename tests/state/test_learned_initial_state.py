@@ -1,4 +1,4 @@
-"""Carried layers whose initial state is a weight: in `PureStep` and over windows."""
+"""Carried layers whose initial state is a weight, in `PureStep` and over windows."""
 
 import keras
 import numpy as np

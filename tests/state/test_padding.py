@@ -1,4 +1,4 @@
-"""Steps that are not valid count for nothing in averages and losses of layers."""
+"""Invalid timesteps do not count in moving averages and losses of layers."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""A layer of a user's own takes part through two methods."""
+"""A custom layer is carried by implementing two methods."""
 
 import keras
 import numpy as np

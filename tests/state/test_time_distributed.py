@@ -1,4 +1,4 @@
-"""`TimeDistributed` equals its layer on each timestep, for every number of them."""
+"""`TimeDistributed` equals its layer on each timestep, for any number of timesteps."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""`valid` tells which steps have an input, with masks in the model or without."""
+"""`valid` says which timesteps have an input, with or without masks in the model."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Options that are set after a trainer was made, and methods that are overridden."""
+"""Options that are set after a trainer was created, and methods that are overridden."""
 
 import keras
 import numpy as np

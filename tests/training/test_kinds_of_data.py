@@ -1,4 +1,4 @@
-"""One trainer on one kind of data after another: ranks of flags, weights, targets."""
+"""One trainer on several kinds of data in turn: ranks of flags, weights, targets."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""An initial state that is trained: where its gradient comes from, where it goes."""
+"""An initial state that is trained, and where its gradient comes from."""
 
 import itertools
 

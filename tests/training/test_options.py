@@ -1,4 +1,4 @@
-"""Every option of the trainer changes the result, or what runs, or raises."""
+"""Every option of the trainer changes the result or what runs, or raises an error."""
 
 import inspect
 

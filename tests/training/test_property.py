@@ -1,4 +1,4 @@
-"""However time is cut, the forward result is one, and gradients are as defined."""
+"""However time is cut, the forward result is the same, and gradients are as defined."""
 
 import keras
 import numpy as np

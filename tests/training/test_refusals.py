@@ -1,4 +1,4 @@
-"""Bad input is refused before training, in words that say what to do."""
+"""Bad input is refused before training, with a message that says what to do."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Plans of recomputation: the right states, the fewest steps, no slot too many."""
+"""Plans of recomputation: the right states, the fewest steps, no extra slots."""
 
 import functools
 

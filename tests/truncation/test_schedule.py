@@ -1,4 +1,4 @@
-"""What a schedule of windows has by default, and what it may not return."""
+"""The defaults of a schedule of windows, and windows that it must not return."""
 
 import pytest
 

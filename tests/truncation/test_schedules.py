@@ -1,4 +1,4 @@
-"""Where schedules cut, by their definitions."""
+"""Schedules cut where their definitions say."""
 
 import random
 

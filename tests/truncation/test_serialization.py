@@ -1,4 +1,4 @@
-"""From what the user writes to schedules, and to plain data and back."""
+"""From the user's arguments to schedules, and to plain data and back."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Each private part of KerasTuner that tuning relies on is still there."""
+"""Each private feature of KerasTuner that tuning relies on still exists."""
 
 import concurrent.futures
 import threading

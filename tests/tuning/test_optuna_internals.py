@@ -1,4 +1,4 @@
-"""Each private part of Optuna that tuning relies on is still there."""
+"""Each private feature of Optuna that tuning relies on still exists."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each pitfall is made by its script, and the library names it in words."""
+"""Each script falls into a pitfall, and the library names it in words."""
 
 import os
 import subprocess

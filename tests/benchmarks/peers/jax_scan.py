@@ -1,4 +1,4 @@
-"""JAX: cells in `lax.scan`, one compiled update a window, Optax's Adam and clipping."""
+"""JAX: cells in `lax.scan`, one compiled update per window, Optax for Adam, clipping."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""`activity` against dead units and saturated gates that were made."""
+"""`activity` on units and gates that are made dead and saturated."""
 
 import keras
 import numpy as np

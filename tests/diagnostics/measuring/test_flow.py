@@ -1,4 +1,4 @@
-"""What a measured flow says: numbers, words, pictures."""
+"""A measured flow in numbers, words and pictures."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`memory`: what is measured, the law that predicts it, and that nothing is changed."""
+"""`memory`: its measurements, the laws that predict them, and that nothing changes."""
 
 import keras
 import numpy as np

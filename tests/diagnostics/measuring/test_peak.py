@@ -1,4 +1,4 @@
-"""`peak_memory` and `memory_growth` against memory that is known."""
+"""`peak_memory` and `memory_growth` against known amounts of memory."""
 
 import numpy as np
 import pytest

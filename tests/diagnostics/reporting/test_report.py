@@ -1,4 +1,4 @@
-"""`write_report`: what the page holds, and what a browser shows of it."""
+"""`write_report`: the content of the page, and how a browser shows it."""
 
 import html
 import json

@@ -1,4 +1,4 @@
-"""What is new between looks, what is taken back, and from when to when it held."""
+"""Findings that are new between looks or retracted, and the time that they held."""
 
 import pytest
 

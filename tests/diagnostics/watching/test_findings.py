@@ -1,4 +1,4 @@
-"""What is found in measurements and logs."""
+"""Findings from measurements and logs."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""`TrainingWatch` in `fit`: what it sees, when, and in which words."""
+"""`TrainingWatch` in `fit`: what it finds, when, and how it says so."""
 
 import json
 import math

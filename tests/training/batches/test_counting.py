@@ -1,4 +1,4 @@
-"""NaN where nothing counts is harmless; where something counts it is refused."""
+"""NaN is harmless where it does not count, and refused where it does."""
 
 import keras
 import numpy as np

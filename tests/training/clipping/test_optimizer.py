@@ -1,4 +1,4 @@
-"""`ClippedOptimizer` in the place of any Keras optimizer."""
+"""`ClippedOptimizer` in place of any Keras optimizer."""
 
 import keras
 import numpy as np

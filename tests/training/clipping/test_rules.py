@@ -1,4 +1,4 @@
-"""Every rule: its definition, what it remembers, and a series that explodes without."""
+"""Every rule: its definition, its memory, and a series that diverges without it."""
 
 import keras
 import numpy as np

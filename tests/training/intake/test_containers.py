@@ -1,4 +1,4 @@
-"""Whatever holds the numbers, the result is that of plain arrays."""
+"""Every container of numbers gives the same result as plain arrays."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Metrics of training in the logs of `fit`: what they say, and that they are right."""
+"""Metrics of training in the logs of `fit`: their names and their values."""
 
 import keras
 import numpy as np

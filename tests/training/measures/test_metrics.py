@@ -1,4 +1,4 @@
-"""What metrics are shown: timesteps that count, or whole sequences, or a refusal."""
+"""What metrics receive: timesteps that count, or whole sequences, or a refusal."""
 
 import keras
 import numpy as np

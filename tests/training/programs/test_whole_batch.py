@@ -1,4 +1,4 @@
-"""Small models: all windows of a batch in one program, with the same result."""
+"""Small models run all windows of a batch in one program, with the same result."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""What a batch hands to the next: by flag, by key, by snapshot, with noise."""
+"""The state that a batch passes to the next: by flag, key or snapshot, with noise."""
 
 import keras
 import numpy as np

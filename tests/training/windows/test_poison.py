@@ -1,4 +1,4 @@
-"""Windows that are not finite: what is left out, what starts afresh, what goes on."""
+"""Windows that are not finite: what is left out, what is reset, what continues."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Updates over several windows: what waits is not lost."""
+"""Updates over several windows: pending gradients are not lost."""
 
 import keras
 import numpy as np
