@@ -216,7 +216,7 @@ def test_layers_of_one_name_in_nested_models_stay_separate():
     assert list(bk.PureStep(outer).layers) == ["same", "same_1"]
 
 
-def test_a_layer_within_a_timestep_is_left_alone():
+def test_a_layer_within_a_timestep_is_not_carried():
     words = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(2)])
     model = keras.Sequential(
         [keras.Input((None, 4, 3)), keras.layers.TimeDistributed(words)]

@@ -21,7 +21,7 @@ def test_unknown_contestant_is_refused():
         choose(["torch", "tensorflow"])
 
 
-def test_contestant_is_told_shape_and_options():
+def test_contestant_receives_shape_and_options():
     (one,) = contestants(["keras-xla-16"], TINY, {})
     shape, options = (json.loads(text) for text in one.command[-2:])
     assert Shape(**shape) == TINY

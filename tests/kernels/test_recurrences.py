@@ -260,7 +260,7 @@ def test_a_persistent_tape_gets_the_same_gradients(kernel, jit):
     )
 
 
-def test_rows_may_be_known_to_the_state_alone(kernel):
+def test_rows_may_be_known_only_from_the_state(kernel):
     arguments = [tf.constant(a) for a in arguments_of(kernel, batch=2)]
     x = tf.TensorSpec((None, None, arguments[0].shape[-1]), tf.float64)
     function = tf.function(lambda x: kernel.run(x, *arguments[1:])[0], [x])

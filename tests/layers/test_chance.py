@@ -203,7 +203,7 @@ def test_weight_drop_gives_no_gradient_to_what_it_drops():
     np.testing.assert_array_equal(slope == 0, dropped)
 
 
-def test_weight_drop_drops_its_share_anew_in_each_call():
+def test_weight_drop_draws_its_fraction_anew_in_each_call():
     layer = weight_drop(100, "float32")
     kernel = tf.ones((100, 400))
     first, second = (layer._dropped_kernel(kernel, True).numpy() for _ in range(2))

@@ -136,7 +136,7 @@ def test_one_kind_of_clipping_needs_no_choice():
     assert set(space(made)) == {"clip_value"}
 
 
-def test_a_fixed_threshold_is_no_hyperparameter():
+def test_a_fixed_threshold_is_not_a_hyperparameter():
     kinds = {"value": 0.5, "global_norm": [1.0, 2.0], "none": None}
     made = TruncatedHyperModel(build, window=4, clipping=kinds, compile=MSE)
     found = space(made)
@@ -177,7 +177,7 @@ def test_each_kind_of_clipping_is_its_rule(kind, rule, name):
     assert getattr(found, name) == 2.0
 
 
-def test_no_clipping_is_no_rule():
+def test_without_clipping_there_is_no_rule():
     made = TruncatedHyperModel(build, window=4, clipping="all", compile=MSE)
     found = trainer(made, clipping="none").optimizer
     assert not isinstance(found, bk.clipping.ClippedOptimizer)

@@ -95,7 +95,7 @@ class Workers:
             return (
                 f"Each worker has died {_SILENT} times before it asked for a trial "
                 f"(the last: {_exit(next(filter(None, codes), 1))}). Each runs this "
-                "program again, up to `search`; its error is told above."
+                "program again, up to `search`; its error is shown above."
             )
         return None
 

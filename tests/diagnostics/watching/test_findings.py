@@ -117,7 +117,7 @@ def test_the_trainers_window_is_judged_and_not_a_shorter_one_beside_it():
     assert findings.of_bias(bias_of([32, 140, 400], [-0.5, 0.999])) == []
 
 
-def test_an_untrained_network_is_not_told_about_windows():
+def test_nothing_is_reported_about_windows_of_an_untrained_network():
     every = [
         *findings.of_flow(LONG, 10),
         *findings.of_flow(SHORT, 200),
@@ -153,7 +153,7 @@ def test_half_of_the_units_make_a_finding(dead, open_, expected):
     ("gate", "side", "severity"),
     [("f", 1, "note"), ("f", 0, "warning"), ("z", 1, "note"), ("i", 1, "warning")],
 )
-def test_open_gates_that_keep_the_state_are_no_fault(gate, side, severity):
+def test_open_gates_that_keep_the_state_are_not_a_warning(gate, side, severity):
     ends = np.zeros((4, 3), bool)
     ends[:, [side, 2]] = True
     layer = LayerActivity(np.zeros(4, bool), {gate: ends})

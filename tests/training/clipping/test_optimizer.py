@@ -120,7 +120,7 @@ def test_fit_ends_after_a_number_of_skipped_updates_in_a_row():
     assert np.isfinite(model.get_weights()[0]).all()
 
 
-def test_a_finite_update_starts_the_count_afresh():
+def test_a_finite_update_restarts_the_count():
     optimizer = ClippedOptimizer(keras.optimizers.SGD(1.0))
     variable = keras.Variable([0.0])
     for gradient in (np.nan, np.nan, 1.0, np.nan):
@@ -173,7 +173,7 @@ def test_gradients_of_embeddings_count_repeated_ids_together():
     np.testing.assert_allclose(table, [[0], [-1], [0]], rtol=1e-6)
 
 
-def test_variables_without_a_gradient_are_left_alone():
+def test_variables_without_a_gradient_do_not_change():
     optimizer = ClippedOptimizer(keras.optimizers.SGD(1.0), clipping.GlobalNorm(1.0))
     a, b = keras.Variable([0.0]), keras.Variable([0.0])
     optimizer.apply([None, tf.constant([4.0])], [a, b])

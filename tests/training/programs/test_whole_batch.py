@@ -290,7 +290,7 @@ def test_a_metric_that_picks_timesteps_is_the_same(window_by_window):
     ],
     ids=str,
 )
-def test_batches_of_unknown_length_run_several_windows_at_once(
+def test_batches_of_unknown_length_run_several_windows_in_one_program(
     options, window_by_window
 ):
     """One trace serves every length, so one trainer does."""

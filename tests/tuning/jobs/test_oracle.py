@@ -76,7 +76,7 @@ def test_a_job_killed_at_every_event_equals_one_that_was_not_killed(
     assert all(t.status == oracles.COMPLETED for t in cut.trials.values())
 
 
-def test_values_depend_on_the_seed_alone(tmp_path):
+def test_values_depend_only_on_the_seed(tmp_path):
     one = table(run(tmp_path / "a", "random", reopen=False))
     same = table(run(tmp_path / "b", "random", reopen=False))
     other = table(run(tmp_path / "c", "random", reopen=False, seed=2))
