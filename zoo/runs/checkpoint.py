@@ -132,6 +132,6 @@ class Checkpoint(keras.callbacks.Callback):
         )
 
 
-def _seeds(model):
+def _seeds(model: keras.Model) -> list[Any]:
     """Where dropout's random numbers stand; Keras saves them with no weights."""
     return [v for v in model.variables if is_seed(v)]
