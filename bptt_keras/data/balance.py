@@ -119,10 +119,11 @@ def _relieve(
 def _exchange(
     ours: np.ndarray, theirs: np.ndarray, gap: int
 ) -> tuple[int, int | None, int] | None:
-    """What to give, what to take for it (`None`: nothing), and the difference.
+    """Finds the sequence to give, the one to take in return, and the difference.
 
-    The difference is as close to half the gap as possible, and strictly between 0 and
-    the gap: otherwise one of the two would be as long as the longest was.
+    The sequence to take is `None` if none is taken. The difference is as close to half
+    the gap as possible, and strictly between 0 and the gap: otherwise one of the two
+    streams would be as long as the longest was.
     """
     order = np.argsort(theirs, kind="stable")
     prices = np.concatenate([[0], theirs[order]])

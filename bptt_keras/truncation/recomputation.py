@@ -1,4 +1,4 @@
-"""Which states of a window are kept, and which are recomputed."""
+"""Plans of which states of a window are kept and which are recomputed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Action(NamedTuple):
 
 
 class Recomputation:
-    """Which states of a window are kept; the base class of all recomputations.
+    """Decides which states of a window are kept; base class of all recomputations.
 
     Attributes:
         stepwise: False: a window runs in segments, not timestep by timestep as a

@@ -67,7 +67,7 @@ def map_timed(
 
 
 def plain(x: Structure) -> Structure:
-    """What the model takes, without flags.
+    """The inputs of the model, without flags.
 
     Args:
         x: As for `fit`.

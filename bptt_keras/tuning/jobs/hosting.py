@@ -32,7 +32,7 @@ def serve(own: DurableOracle, role: Role, look: Callable[[], None]) -> None:
                 print(f"{worker} is silent; its trial is given to another.")
             look()
             time.sleep(0.5)
-        # The workers ask once more, and are told that nothing is left.
+        # The workers ask once more, and learn that nothing is left.
         end = time.monotonic() + 2 * BEAT
         while own.working and time.monotonic() < end:
             time.sleep(0.2)

@@ -292,7 +292,7 @@ class DurableOracle(OpenOracle):
         return False
 
     def end_trial(self, trial: trials.Trial) -> None:
-        """Ends a trial with its status; one that has ended stays as it is."""
+        """Ends a trial with its status; a trial that has ended is not changed."""
         with self._mutex:
             worker = self._worker_of(trial.trial_id)
             if worker is None:

@@ -59,7 +59,7 @@ class Workers:
             if code is None:
                 continue
             if code == 0:
-                # It was told that nothing is left.
+                # It learned that nothing is left.
                 continue
             if not place.reported:
                 place.reported = True
