@@ -1,4 +1,4 @@
-"""What every test shares: quiet TensorFlow, fixed seeds, the shared data folder."""
+"""Shared by all tests: quiet TensorFlow, fixed seeds, the folder of shared data."""
 
 import gc
 import os

@@ -1,7 +1,7 @@
-"""The recurrences once more, in NumPy with plain loops: what the kernels must equal.
+"""Reference recurrences in NumPy with plain loops, which the kernels must equal.
 
-Written for reading, one row and one step at a time, from the formulas in the
-docstrings and not from the kernels.
+They are written to be read, one row and one timestep at a time, from the formulas in
+the docstrings and not from the kernels.
 """
 
 import numpy as np

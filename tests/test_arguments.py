@@ -10,25 +10,25 @@ def test_integers_of_any_kind_are_whole(value):
 
 
 @pytest.mark.parametrize("value", [True, np.bool_(True), "1", None, [1]])
-def test_booleans_and_other_things_are_no_numbers(value):
+def test_booleans_and_other_objects_are_not_numbers(value):
     assert not is_whole(value) and not is_real(value)
 
 
-def test_what_is_no_integer_is_refused_with_its_type():
+def test_noninteger_values_are_refused_with_their_type():
     with pytest.raises(TypeError, match="an integer number of timesteps. .*type float"):
         whole("window", 2.0)
     with pytest.raises(TypeError, match="`rows` must be an integer. Received: rows=Tr"):
         whole("rows", True, unit=None)
 
 
-def test_a_bound_is_told_with_its_unit():
+def test_a_bound_is_named_with_its_unit():
     with pytest.raises(ValueError, match="at least 2 epochs. Received: every=1"):
         whole("every", 1, least=2, unit="epochs")
     with pytest.raises(ValueError, match="must be at least 1. Received: rows=0"):
         whole("rows", 0, unit=None)
 
 
-def test_integers_come_back_as_those_of_python():
+def test_integers_are_returned_as_python_integers():
     assert type(whole("window", np.int64(5))) is int
 
 
@@ -38,7 +38,7 @@ def test_what_is_not_finite_is_refused(value):
         real("rate", value)
 
 
-def test_all_bounds_that_are_broken_are_told():
+def test_all_violated_bounds_are_named():
     with pytest.raises(ValueError, match="above 0 and at least 1. Received: rate=0"):
         real("rate", 0, above=0, least=1, below=5, most=5)
     assert real("rate", 1, above=0, least=1, most=1) == 1.0

@@ -1,4 +1,4 @@
-"""The import says what to install or set, and sets what the environment asks for."""
+"""The import says what to install or set, and applies environment variables."""
 
 import os
 import subprocess
@@ -72,7 +72,7 @@ def test_a_compile_cache_that_comes_too_late_warns(monkeypatch, tmp_path):
     assert compile_cache() is None
 
 
-def test_a_compile_cache_that_cannot_be_is_refused(early, monkeypatch, tmp_path):
+def test_an_impossible_compile_cache_is_refused(early, monkeypatch, tmp_path):
     monkeypatch.setenv("BPTT_KERAS_COMPILE_CACHE", str(tmp_path / "two words"))
     with pytest.raises(ValueError, match="no blanks in its name.*two words"):
         use_compile_cache()
@@ -96,13 +96,13 @@ def cache(early, monkeypatch, tmp_path):
     return tmp_path
 
 
-def test_a_whole_program_stays_in_the_compile_cache(cache):
+def test_a_complete_program_stays_in_the_compile_cache(cache):
     use_compile_cache()
     assert (cache / "a.pb").read_bytes() == PROGRAM
     assert "read_only" not in os.environ["TF_XLA_FLAGS"]
 
 
-def test_a_program_with_another_bit_is_compiled_anew(cache):
+def test_a_program_with_a_flipped_bit_is_compiled_again(cache):
     (cache / "a.pb").write_bytes(PROGRAM[:-1] + b"\x01")
     with pytest.warns(UserWarning, match="damaged programs: 1. They are compiled anew"):
         assert use_compile_cache() == str(cache)
@@ -112,7 +112,7 @@ def test_a_program_with_another_bit_is_compiled_anew(cache):
 @pytest.mark.parametrize(
     "content", [b"", PROGRAM[:-1], PROGRAM[:6], PROGRAM + b"\xff", b"\x0b" * 9]
 )
-def test_a_program_that_a_full_disk_cut_is_compiled_anew(cache, content):
+def test_a_program_truncated_by_a_full_disk_is_compiled_again(cache, content):
     (cache / "a.pb").write_bytes(content)
     (cache / "a.pb.sha256").unlink()
     with pytest.warns(UserWarning, match="damaged programs"):

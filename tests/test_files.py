@@ -5,7 +5,7 @@ import pytest
 from bptt_keras.files import new_folder, recover_folder, write_durably, write_whole
 
 
-def test_a_text_is_replaced_whole(tmp_path):
+def test_a_text_is_replaced_atomically(tmp_path):
     path = tmp_path / "best.json"
     write_whole(path, "ä\n")
     write_whole(path, "b\n")

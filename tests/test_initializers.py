@@ -26,13 +26,13 @@ def test_a_gru_keeps_the_past_by_its_update_gate(shape):
     assert not bias[1:].any()
 
 
-def test_a_seed_repeats_and_none_draws_anew():
+def test_a_seed_repeats_the_draws_and_none_does_not():
     one, other = (Chrono(9, seed=3)((8,)).numpy() for _ in range(2))
     np.testing.assert_array_equal(one, other)
     assert (Chrono(9)((8,)).numpy() != Chrono(9)((8,)).numpy()).any()
 
 
-def test_layers_take_it():
+def test_layers_accept_it():
     layer = bk.layers.LSTM(4, bias_initializer=Chrono(20), unit_forget_bias=False)
     layer.build((None, None, 3))
     assert (np.split(layer.cell.bias.numpy(), 4)[1] >= 0).all()

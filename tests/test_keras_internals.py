@@ -1,4 +1,4 @@
-"""Each private part of Keras that the package relies on is still there."""
+"""Each private feature of Keras that the package relies on still exists."""
 
 import json
 
@@ -71,7 +71,7 @@ def test_a_layer_says_whether_its_call_takes_training():
     )
 
 
-def test_a_functional_model_tells_the_structure_of_its_inputs():
+def test_a_functional_model_gives_the_structure_of_its_inputs():
     declared = {"a": keras.Input((2,), name="a"), "b": keras.Input((3,), name="b")}
     outputs = keras.layers.Concatenate()(list(declared.values()))
     structure = internals.declared_inputs(keras.Model(declared, outputs))
@@ -110,7 +110,7 @@ def test_nothing_stays_hidden_after_an_error():
     assert "call" not in vars(layer)
 
 
-def test_a_layer_is_hidden_in_without_being_tracked():
+def test_a_hidden_method_may_hold_a_layer_without_tracking_it():
     layer, other = keras.layers.Dense(3), keras.layers.Dense(4)
     with hidden(layer, "helper", other):
         assert internals.all_layers(layer) == [layer], (
@@ -237,7 +237,7 @@ def test_weight_decay_sees_the_factor_too():
     assert decayed(0.5) == pytest.approx(decayed(1.0) / 2, rel=1e-3), GONE
 
 
-def test_a_schedule_is_told_from_a_rate():
+def test_a_schedule_is_distinguished_from_a_rate():
     schedule = keras.optimizers.schedules.CosineDecay(0.5, 10)
     found = internals.schedule_of(keras.optimizers.SGD(schedule))
     assert found is schedule, "Keras no longer keeps a schedule in `_learning_rate`"
@@ -286,7 +286,7 @@ def test_the_losses_of_a_compiled_model_are_found():
     assert internals.compiled_loss(keras.Sequential()) is None
 
 
-def test_the_loss_is_there_as_it_was_given():
+def test_the_loss_is_available_as_given():
     model, _ = two_outputs()
     assert internals.given_loss(model) == {"a": "mse", "b": "mae"}, (
         "Keras no longer keeps the `loss` that was given in `CompileLoss._user_loss`"
@@ -318,7 +318,7 @@ def test_the_metrics_of_a_compiled_model_are_found():
     assert internals.compiled_metrics(keras.Sequential()) is None
 
 
-def test_the_metrics_are_there_as_they_were_given():
+def test_the_metrics_are_available_as_given():
     model, _ = two_outputs()
     assert internals.given_metrics(model) == ["mae", "mse"], (
         "Keras' `CompileMetrics` no longer keeps `_user_metrics` and "
@@ -339,7 +339,7 @@ def test_a_compiled_model_reports_its_loss_by_a_metric():
     ), "Keras no longer reports the loss by `_loss_tracker`"
 
 
-def test_the_arguments_of_compile_are_there_as_they_were_given():
+def test_the_arguments_of_compile_are_available_as_given():
     def own(y, outputs):
         return keras.ops.mean(outputs, -1)
 
@@ -372,7 +372,7 @@ def test_fit_says_when_it_validates():
     )
 
 
-def test_a_callback_goes_on_where_another_one_stopped():
+def test_a_callback_continues_where_another_one_stopped():
     def told(epoch, loss):
         callback.on_epoch_end(epoch, {"val_loss": loss})
 
@@ -395,7 +395,7 @@ def test_a_callback_goes_on_where_another_one_stopped():
     assert model.stop_training, "Keras' `EarlyStopping` cannot be restored any more"
 
 
-def test_a_scope_is_told_of_assignments():
+def test_a_scope_is_notified_of_assignments():
     told = []
 
     class Scope(keras.StatelessScope):
@@ -417,7 +417,7 @@ def test_a_scope_is_told_of_assignments():
 # --- Texts -------------------------------------------------------------------------
 
 
-def test_the_line_of_an_error_that_says_most_is_not_keras_own():
+def test_the_most_informative_line_of_an_error_is_not_keras_own():
     class Fails(keras.layers.Layer):
         def call(self, inputs):
             raise ValueError("no such thing\nand more of it")
@@ -430,5 +430,5 @@ def test_the_line_of_an_error_that_says_most_is_not_keras_own():
     )
 
 
-def test_an_error_without_words_is_named():
+def test_an_error_without_a_message_is_named():
     assert internals.in_one_line(ZeroDivisionError()) == "ZeroDivisionError"

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from bptt_keras.state import discover
+from tests.training.references import series
 
 
 def sequential(*layers, features=3):
@@ -203,7 +204,7 @@ def test_the_state_is_named():
     }
 
 
-def test_layers_of_one_name_in_nested_models_keep_apart():
+def test_layers_of_one_name_in_nested_models_stay_separate():
     inner = sequential(keras.layers.GRU(4, return_sequences=True, name="same"))
     outer = keras.Sequential(
         [
@@ -215,7 +216,7 @@ def test_layers_of_one_name_in_nested_models_keep_apart():
     assert list(bk.PureStep(outer).layers) == ["same", "same_1"]
 
 
-def test_a_layer_within_a_timestep_is_left_alone():
+def test_a_layer_within_a_timestep_is_not_carried():
     words = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(2)])
     model = keras.Sequential(
         [keras.Input((None, 4, 3)), keras.layers.TimeDistributed(words)]
@@ -328,7 +329,7 @@ def test_return_state_gives_the_model_its_own_outputs():
 
 
 @pytest.mark.parametrize("both", [True, False])
-def test_a_dry_run_tells_whether_a_mask_reaches_all_recurrent_layers(both):
+def test_a_dry_run_shows_whether_a_mask_reaches_all_recurrent_layers(both):
     a, b = keras.Input((None, 2)), keras.Input((None, 2))
     branches = [keras.layers.Masking()(a), keras.layers.Masking()(b) if both else b]
     hidden = [keras.layers.SimpleRNN(2)(branch) for branch in branches]
@@ -337,7 +338,7 @@ def test_a_dry_run_tells_whether_a_mask_reaches_all_recurrent_layers(both):
     assert discover(bk.PureStep(model), [spec, spec]).all_masked is both
 
 
-def test_a_dry_run_tells_outputs_with_time_from_those_without():
+def test_a_dry_run_distinguishes_outputs_with_time_from_those_without():
     spec = tf.TensorSpec([None, None, 5], tf.float32)
     for return_sequences in (True, False):
         # As many units and features as the dry run has timesteps.
@@ -346,3 +347,17 @@ def test_a_dry_run_tells_outputs_with_time_from_those_without():
         )
         traits = discover(bk.PureStep(model), spec)
         assert traits.sequence_output is return_sequences
+
+
+def test_layers_of_one_name_in_two_inner_models_run():
+    def part(features):
+        return keras.Sequential(
+            [
+                keras.Input((None, features)),
+                keras.layers.LSTM(3, return_sequences=True, name="rnn"),
+            ]
+        )
+
+    model = keras.Sequential([keras.Input((None, 2)), part(2), part(3)])
+    x = series(2, 5, features=2)[0]
+    np.testing.assert_allclose(bk.PureStep(model)(x)[0], model(x), atol=1e-6)

@@ -1,4 +1,4 @@
-"""Each private part of TensorFlow that the package relies on is still there."""
+"""Each private feature of TensorFlow that the package relies on still exists."""
 
 import os
 import subprocess
@@ -102,7 +102,7 @@ def test_a_tape_is_seen_from_within():
             assert not internals.is_recorded(), GONE
 
 
-def test_what_is_unrecorded_has_no_gradient():
+def test_unrecorded_operations_have_no_gradient():
     x = tf.constant(3.0)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
@@ -172,7 +172,7 @@ def test_operations_are_known_not_to_have_run(root):
 # --- Input pipelines ---------------------------------------------------------------
 
 
-def test_a_dataset_tells_what_it_was_made_from():
+def test_a_dataset_knows_what_it_was_made_from():
     first = tf.data.Dataset.range(3)
     (source,) = internals.sources_of(first.batch(2))
     assert source is first, "TensorFlow's datasets have no more `_inputs()`"

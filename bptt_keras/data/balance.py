@@ -1,4 +1,4 @@
-"""Sequences spread over streams that come out equally long: integers only."""
+"""Spreads sequences over streams of nearly equal length: integers only."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import heapq
 
 import numpy as np
 
-# Exchanges of sequences after the first assignment. Some hundred are enough where a
-# stream has few sequences; where it has many, none is needed.
+# Most exchanges of sequences after the first assignment. A few hundred are enough for
+# streams of few sequences; streams of many need none.
 _EXCHANGES = 2000
 
 
 def balanced(steps: np.ndarray, count: int, window: int) -> list[np.ndarray]:
     """Spreads sequences over streams so that the longest stream needs few windows.
 
-    The longest sequence goes first, each to the stream that is shortest so far. Then,
-    as long as the longest stream needs more windows than the average,
+    Sequences are assigned from longest to shortest, each to the stream that is
+    shortest so far. Then, as long as the longest stream needs more windows than the
+    average,
 
         windows = ceil(max(ceil(sum(steps) / count), max(steps)) / window)
 
-    it gives a shorter stream a sequence, or exchanges one with it, so that both become
-    as equal as they can be.
+    it gives a sequence to a shorter stream, or exchanges one with it, so that the two
+    lengths become as equal as possible.
 
     Args:
         steps: Timesteps of each sequence, a positive integer array `(n,)`.
@@ -28,7 +29,8 @@ def balanced(steps: np.ndarray, count: int, window: int) -> list[np.ndarray]:
         window: Timesteps in a window.
 
     Returns:
-        A list of `count` integer arrays: the sequences of each stream, in rising order.
+        A list of `count` integer arrays: the sequences of each stream, in ascending
+        order.
 
     Example:
         import numpy as np
@@ -37,8 +39,9 @@ def balanced(steps: np.ndarray, count: int, window: int) -> list[np.ndarray]:
         streams = balanced(np.array([3, 3, 2, 2, 2]), count=2, window=1)
         assert [s.tolist() for s in streams] == [[2, 3, 4], [0, 1]]
 
-    Source: the first part is Graham, "Bounds on multiprocessing timing anomalies"
-    (1969), by which the longest stream is at most 4/3 of what it must be.
+    Source: the first assignment is that of Graham, "Bounds on multiprocessing timing
+    anomalies" (1969), which shows that the longest stream is at most 4/3 of the
+    shortest possible.
     """
     streams = _longest_first(steps, count)
     loads = np.array([steps[stream].sum() for stream in streams])
@@ -54,10 +57,10 @@ def balanced(steps: np.ndarray, count: int, window: int) -> list[np.ndarray]:
 def redrawn(
     streams: list[np.ndarray], steps: np.ndarray, generator: np.random.Generator
 ) -> list[np.ndarray]:
-    """The same streams in another order, with the same lengths.
+    """Reorders streams at random without changing their lengths.
 
-    Sequences of one length change places at random, each stream is shuffled, and so are
-    the streams.
+    Sequences of equal length trade places at random; then the sequences of each stream
+    are shuffled, and the streams themselves.
 
     Args:
         streams: As from `balanced`.
@@ -70,7 +73,7 @@ def redrawn(
     permutation = generator.permutation(len(steps))
     by_length = np.argsort(steps, kind="stable")
     partner = np.empty(len(steps), np.int64)
-    # Position by position the two sides have the same length.
+    # At each position the two sides have sequences of the same length.
     partner[by_length] = permutation[np.argsort(steps[permutation], kind="stable")]
     return [
         generator.permutation(partner[streams[index]])
@@ -92,7 +95,7 @@ def _longest_first(steps: np.ndarray, count: int) -> list[np.ndarray]:
 def _relieve(
     streams: list[np.ndarray], loads: np.ndarray, steps: np.ndarray, longest: int
 ) -> bool:
-    """Shortens the longest stream by one exchange; False if there is none."""
+    """Shortens the longest stream by one exchange; False if none shortens it."""
     for other in np.argsort(loads, kind="stable"):
         gap = int(loads[longest] - loads[other])
         if gap < 2:
@@ -116,10 +119,11 @@ def _relieve(
 def _exchange(
     ours: np.ndarray, theirs: np.ndarray, gap: int
 ) -> tuple[int, int | None, int] | None:
-    """What to give, what to take for it (`None`: nothing), and the difference.
+    """Finds the sequence to give, the one to take in return, and the difference.
 
-    The difference is as near to half the gap as it can be, and strictly between 0 and
-    the gap: else one of the two would be as long as the longest was.
+    The sequence to take is `None` if none is taken. The difference is as close to half
+    the gap as possible, and strictly between 0 and the gap: otherwise one of the two
+    streams would be as long as the longest was.
     """
     order = np.argsort(theirs, kind="stable")
     prices = np.concatenate([[0], theirs[order]])

@@ -1,4 +1,4 @@
-"""Whether numbers are finite where they count."""
+"""Checks that numbers are finite where they count."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from bptt_keras.types import Tensor
 
-# Values checked in one go: a large array is checked without a copy of its size.
+# Values checked at a time, so that a large array is not copied as a whole.
 _CHUNK = 1 << 22
 
 
 def is_finite(array: np.ndarray | Tensor, counts: np.ndarray | None = None) -> bool:
-    """Whether an array has neither NaN nor infinity where it counts.
+    """Whether an array holds neither NaN nor infinity where it counts.
 
     Args:
-        array: Array or tensor `(rows, ...)` of any numbers; a memory map, too.
+        array: Array or tensor `(rows, ...)` of any numbers; may be a memory map.
         counts: Booleans `(rows,)` or `(rows, time)`, or `None` (default): all count.
-            With `(rows, time)` an array `(rows, time, ...)` is checked timestep by
-            timestep, and of any other the rows in which some timestep counts.
+            With `(rows, time)`, an array `(rows, time, ...)` is checked timestep by
+            timestep; in any other array, the rows that have a timestep that counts.
     """
     if "float" not in keras.backend.standardize_dtype(array.dtype):
         return True
@@ -41,7 +41,7 @@ def is_finite(array: np.ndarray | Tensor, counts: np.ndarray | None = None) -> b
 
 
 def chunks(array: np.ndarray | Tensor) -> Iterator[np.ndarray]:
-    """The rows of an array or tensor, some at a time, as NumPy arrays."""
+    """Yields the rows of an array or tensor as NumPy arrays, some rows at a time."""
     rows = max(1, _CHUNK // max(1, int(np.prod(array.shape[1:]))))
     for start in range(0, array.shape[0], rows):
         yield np.asarray(array[start : start + rows])

@@ -1,4 +1,4 @@
-"""Sequences of different lengths packed back to back into streams."""
+"""Packs sequences of different lengths back to back into streams."""
 
 from __future__ import annotations
 
@@ -24,59 +24,60 @@ def pack(
     shuffle: bool = True,
     seed: int | None = None,
 ) -> tf.data.Dataset:
-    """Batches of windows of `batch_size` streams in which sequence follows sequence.
+    """Batches of windows cut from `batch_size` streams of sequences back to back.
 
-    Padding each sequence to the longest wastes much of the work where lengths differ.
+    Padding each sequence to the longest wastes much computation when lengths differ.
     Here sequences are packed back to back, and a flag at the first timestep of each
-    resets the state, inside a window as well:
+    resets the state, even within a window:
 
         row 0    a a a a b | b b c c c | ...        reset  1 0 0 0 1 | 0 0 1 0 0 | ...
         row 1    d d e e e | e e e e f | ...               1 0 1 0 0 | 0 0 0 0 1 | ...
 
-    The sequences are spread so that the streams come out equally long, or nearly; then
-    the order is drawn. Only the ends of the streams are padded, up to the end of the
-    longest one's last window, and padding is marked invalid. So all batches have one
-    shape, which XLA compiles once, and padding costs less than one batch per pass,
-    apart from what the streams differ by:
+    The sequences are spread so that the streams have equal or nearly equal lengths;
+    then the order is drawn. Only the ends of the streams are padded, up to the end of
+    the last window of the longest one, and padding is marked invalid. So all batches
+    have one shape, which XLA compiles once, and padding costs less than one batch per
+    pass, apart from the differences in length between the streams:
 
         fill_rate = valid timesteps / (batches * batch_size * window)
 
-    A pass over the dataset is one epoch; the number of batches is the same in each. For
-    predictions in the order of the sequences use `RaggedBatches`.
+    One pass over the dataset is one epoch, and every pass has the same number of
+    batches. For predictions in the order of the sequences, use `RaggedBatches`.
 
     Args:
         sequences: The sequences, of any lengths: a `tf.RaggedTensor` `(n, None, ...)`,
             or an iterable of arrays `(time,)` or `(time, ...)`, of lists of numbers, or
-            of dicts or tuples of arrays with one length. They are kept as they came,
-            memory maps too, and copied window by window.
+            of dicts or tuples of arrays of equal length. They are kept as given,
+            memory maps included, and copied window by window.
         batch_size: Number of streams, an integer from 1 to the number of sequences.
         window: Timesteps in a batch, an integer >= 1: the `window` of the trainer, or a
             multiple of it.
         targets: `"next"` (default): the timestep that follows in the same sequence, so
-            that `n` timesteps make `n - 1` steps of input and target; `None`: no
-            targets; or an iterable like `sequences` of one target for each timestep.
-        shuffle: Whether each pass draws an order of its own (default). If not, each
-            pass has the same, in which sequences of a stream come as they were given.
-        seed: Integer >= 0 that fixes the orders of the first, second, ... pass, or
-            `None` (default): `keras.utils.set_random_seed` does.
+            that `n` timesteps make `n - 1` pairs of input and target; `None`: no
+            targets; or an iterable like `sequences` with one target per timestep.
+        shuffle: Whether each pass draws a new order (default). Otherwise every pass
+            has the same order, and each stream keeps its sequences in the order given.
+        seed: Integer >= 0 that fixes the orders of the first, second, ... pass. Default
+            (`None`): `keras.utils.set_random_seed` fixes them.
 
     Returns:
         `tf.data.Dataset`, prefetched and of known length, of `(x, y)`, or of `(x,)`
         without targets. `x` is a dict of `inputs` `(batch_size, window, ...)`, `reset`
-        `(batch_size, window)` booleans, `position` `(batch_size,)`, the place of the
-        first timestep in its stream, and, where there is padding, `mask` `(batch_size,
-        window)` booleans, False there. `y` is `(batch_size, window, ...)`. Structures
-        are those of one sequence, floats are `keras.config.floatx()`, padding is 0.
+        `(batch_size, window)` booleans, `position` `(batch_size,)`, the position of the
+        first timestep in its stream, and, if there is any padding, `mask` `(batch_size,
+        window)` booleans, False where padded. `y` is `(batch_size, window, ...)`. `x`
+        and `y` have the structure of one sequence, floats are `keras.config.floatx()`,
+        padding is 0.
 
         Its attribute `fill_rate`, between 0 and 1, is the same for every pass. A
-        dataset made from it, by `.map` for instance, has no such attribute.
+        dataset derived from it, with `.map` for instance, lacks this attribute.
 
     Raises:
         TypeError: If an argument has the wrong type.
         ValueError: If a number is less than 1, there are fewer sequences than streams,
             a sequence is empty, or has a single timestep with `targets="next"` (there
             is nothing to learn from it), or holds NaN; or if dtypes, widths,
-            structures or targets don't fit. The message names the sequence.
+            structures or targets do not match. The message names the sequence.
 
     Example:
         import numpy as np, bptt_keras as bk
@@ -120,7 +121,7 @@ def pack(
     )
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
     options = tf.data.Options()
-    # For the reason that `streams` gives: the tuner would hold up the end of an epoch.
+    # As in `streams`: TensorFlow's tuner would hold up the end of an epoch.
     options.autotune.enabled = False
     dataset = dataset.prefetch(2).with_options(options)
     dataset.fill_rate = valid / places

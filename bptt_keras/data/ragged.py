@@ -1,11 +1,11 @@
-"""Sequences of different lengths as padded batches of rows of similar length.
+"""Batches sequences of different lengths, padding those of similar length together.
 
-Padded arrays need none of this: the rows' lengths, or a mask, beside them are enough,
+Arrays that are already padded need only the rows' lengths, or a mask, beside them,
 
     trainer.fit({"inputs": x, "lengths": lengths}, y)      # (rows,) integers
     trainer.fit({"inputs": x, "mask": mask}, y)            # (rows, time) booleans
 
-and so are batches `{"inputs": x, "lengths": lengths}` of your own dataset.
+and so do the batches of your own dataset: `{"inputs": x, "lengths": lengths}`.
 """
 
 from __future__ import annotations
@@ -26,32 +26,34 @@ from bptt_keras.data.targets import Targets, require_finite
 class RaggedBatches(keras.utils.PyDataset):
     """Batches of whole sequences, padded only as far as the batch needs.
 
-    Batch `i` is `({"inputs": x, "lengths": l}, y, w)`, without `y` and `w` where there
-    are none. With the longest sequence of a batch `n` and of all `m`, it is padded to
+    Batch `i` is `({"inputs": x, "lengths": l}, y, w)`, without `y` or `w` if none were
+    given. If the longest sequence of the batch has `n` timesteps and the longest of all
+    has `m`, the batch is padded to
 
         T = ceil(n / window) * window                            if n > window
         T = the first of ceil(c / 4), ceil(c / 2), c that holds n, c = min(window, m)
 
-    so that there are few lengths, and XLA compiles few programs. With shuffling, rows
-    that are padded alike share a batch: rows and batches are drawn anew for each epoch
-    of `fit`. Without, the order is kept exactly, as `predict` needs it.
+    so that there are few lengths and XLA compiles few programs. With shuffling, rows
+    that are padded to the same length share a batch, and rows and batches are drawn
+    anew for each epoch of `fit`. Without it, the order is kept exactly, as `predict`
+    requires.
 
     Args:
         sequences: The sequences, of any lengths: a `tf.RaggedTensor` `(n, None, ...)`,
             or an iterable of arrays `(time,)` or `(time, ...)`, of lists of numbers, or
-            of dicts or tuples of arrays with one length. They are kept as they came and
+            of dicts or tuples of arrays of equal length. They are kept as given and
             copied batch by batch.
         targets: `None`; one for each timestep: an iterable or `tf.RaggedTensor` like
             `sequences`, of the same lengths; or one for each sequence: an array
             `(n, ...)` or a list of numbers. For several outputs a dict of these.
-        batch_size: Sequences in a batch, an integer >= 1; the last ones may be a
-            smaller batch.
+        batch_size: Sequences in a batch, an integer >= 1; the last batch may be
+            smaller.
         window: The `window` of the trainer, an integer >= 1.
         shuffle: Whether to group rows by length and draw an order for each epoch.
-        seed: Integer >= 0 that fixes the orders, or `None` (default):
-            `keras.utils.set_random_seed` does.
+        seed: Integer >= 0 that fixes the orders. Default (`None`):
+            `keras.utils.set_random_seed` fixes them.
         sample_weight: Weights like `targets`, one for each timestep or sequence.
-        **kwargs: Those of `keras.utils.PyDataset`.
+        **kwargs: Arguments of `keras.utils.PyDataset`.
 
     Call arguments:
         index: Number of the batch: `batches[index]`.
@@ -67,9 +69,9 @@ class RaggedBatches(keras.utils.PyDataset):
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a number is less than 1, a sequence is empty or holds NaN, as do
-            targets whose weight is not 0, or widths, structures or targets don't fit;
-            names the sequence.
+        ValueError: If a number is less than 1, a sequence is empty, sequences or
+            targets of nonzero weight hold NaN, or widths, structures or targets do not
+            match. The message names the sequence.
 
     Example:
         import numpy as np, bptt_keras as bk
@@ -162,7 +164,7 @@ class RaggedBatches(keras.utils.PyDataset):
             generator = self._generator_of(next(self._epochs))
             generator.shuffle(order)
             order = order[np.argsort(alike[order], kind="stable")]
-            # The smaller rest may come anywhere, not always among the longest rows.
+            # The smaller batch may come anywhere, not always among the longest rows.
             rest = len(order) % size
             before = int(generator.integers(len(cuts) + 1))
             cuts[before:] -= (size - rest) % size
@@ -170,14 +172,14 @@ class RaggedBatches(keras.utils.PyDataset):
         if generator is not None:
             batches = [batches[i] for i in generator.permutation(len(batches))]
         if len(batches) > 1 and len(set(alike.tolist())) > 1:
-            self._vary_at_once(batches)
+            self._vary_first_batches(batches)
         self._batches = batches
 
-    def _vary_at_once(self, batches: list[tuple[np.ndarray, int]]) -> None:
+    def _vary_first_batches(self, batches: list[tuple[np.ndarray, int]]) -> None:
         """Makes the first two batches differ in length, where any rows do.
 
-        Keras 3.15 takes from the first two batches which axes vary, and refuses a later
-        batch that differs in another.
+        Keras 3.15 infers from the first two batches which axes vary, and refuses a
+        later batch that varies in another.
         """
         first = batches[0][1]
         if self._generator_of is not None:
@@ -190,29 +192,29 @@ class RaggedBatches(keras.utils.PyDataset):
 
 
 def is_ragged(x: Any, inputs: int = 1, *, rank: int | None = None) -> bool:
-    """Whether `x` is a list of sequences, and not what Keras would take it for.
+    """Whether `x` is a list of sequences rather than inputs as Keras takes them.
 
-    A `tf.RaggedTensor` is, and an array of arrays (dtype `object`). Keras reads a list
-    of arrays as the inputs of a model with several, one array for each. So a list or
-    tuple can only be sequences if
+    A `tf.RaggedTensor` is one, and so is an array of arrays (dtype `object`). Keras
+    reads a list of arrays as the inputs of a model, one array for each input. So a list
+    or tuple holds sequences only if
 
         each item has as many arrays as the model has inputs, and
-        there are two or more items, or lists of numbers, which Keras does not take.
+        there are two or more items, or lists of numbers, which Keras does not accept.
 
-    For a model with one input an item is thus an array, or a list or tuple of numbers
-    or of lists or tuples of them; for one with several it is a dict or tuple of arrays.
-    The lengths of the items may differ or not. A single array in a
-    list, `[x]`, is ambiguous. It is read as Keras reads it, unless its rank shows that
-    it lacks the batch axis. To have it read otherwise use `RaggedBatches`.
+    For a model with one input, an item is thus an array, or a list or tuple of numbers
+    or of lists or tuples of numbers; for a model with several, it is a dict or tuple of
+    arrays. The items may have equal or different lengths. A single array in a list,
+    `[x]`, is ambiguous: it is read as Keras reads it, unless its rank shows that it
+    lacks the batch axis. To have it read as a sequence, use `RaggedBatches`.
 
     Args:
         x: Anything that `fit` takes as `x`.
         inputs: Number of inputs of the model.
         rank: Rank of the model's input `(batch, time, ...)`, or `None` (default) if it
-            is not known; then only an array of rank 1 surely lacks the batch axis.
+            is not known; then only an array of rank 1 certainly lacks the batch axis.
 
     Returns:
-        Boolean. Arrays of numbers, datasets and dicts are no such lists.
+        Boolean; False for arrays of numbers, datasets and dicts.
 
     Example:
         import numpy as np
@@ -244,7 +246,7 @@ def _arrays_in(item: Any, inputs: int) -> list[Any]:
 
 
 def _rank(value: Any) -> int:
-    """Number of axes of an array, or of lists in lists; 0 for all else."""
+    """Number of axes of an array or of nested lists; 0 for anything else."""
     if isinstance(value, list | tuple):
         return 1 + (_rank(value[0]) if value else 0)
     return len(getattr(value, "shape", ()))

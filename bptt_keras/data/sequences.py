@@ -1,4 +1,4 @@
-"""Sequences of different lengths, read once, checked, and never padded as a whole."""
+"""Sequences of different lengths: read once, checked, and never padded as a whole."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from bptt_keras.data.finite import is_finite
 
 
 class Sequences:
-    """A list of sequences, each an array or several arrays of one length.
+    """A list of sequences, each an array or several arrays of equal length.
 
-    Arrays are kept as they are, without a copy: arrays in memory, memory maps, or
-    views of a `tf.RaggedTensor`'s values. Lists of numbers become arrays.
+    Arrays are kept without a copy, whether in memory, memory maps, or views of the
+    values of a `tf.RaggedTensor`. Lists of numbers become arrays.
 
     Args:
         sequences: `tf.RaggedTensor` `(n, None, ...)`, or an iterable of sequences: an
             array `(time,)` or `(time, ...)`, a list of numbers or of lists, a tuple of
-            numbers, or a dict or tuple of arrays or lists with one length.
+            numbers, or a dict or tuple of arrays or lists of equal length.
         name: Name of the argument, for messages.
         finite: Whether NaN and infinity are refused. Default: yes.
 
     Attributes:
         lengths: Timesteps of each sequence, `(n,)` int64.
-        columns: For each array of the structure a list: that array of every sequence.
+        columns: For each array of the structure, the list of that array in every
+            sequence.
         dtypes: Data type of each column; `keras.config.floatx()` for floats.
         shapes: Shape of one timestep in each column.
 
     Raises:
-        TypeError: If there is no iterable of sequences, or text or objects in it.
-        ValueError: If there is none, one is empty or holds NaN or infinity, or dtypes,
-            widths or structures differ. The message names the sequence.
+        TypeError: If `sequences` is not an iterable of sequences, or holds text or
+            objects.
+        ValueError: If there are no sequences, one is empty or holds NaN or infinity, or
+            dtypes, widths or structures differ. The message names the sequence.
     """
 
     def __init__(self, sequences: Any, name: str = "sequences", *, finite: bool = True):
@@ -45,9 +47,9 @@ class Sequences:
         if not items:
             raise ValueError(f"`{name}` must hold at least one sequence. Received: 0.")
         self._template = items[0]
-        parts = [self._parts(index, item) for index, item in enumerate(items)]
-        self.columns = [list(column) for column in zip(*parts, strict=True)]
-        self.lengths = np.array([len(first[0]) for first in parts], np.int64)
+        leaves = [self._leaves(index, item) for index, item in enumerate(items)]
+        self.columns = [list(column) for column in zip(*leaves, strict=True)]
+        self.lengths = np.array([len(first[0]) for first in leaves], np.int64)
         self._check_lengths()
         self.dtypes = [_dtype_out(column[0].dtype) for column in self.columns]
         self.shapes = [column[0].shape[1:] for column in self.columns]
@@ -60,7 +62,7 @@ class Sequences:
         return len(self.lengths)
 
     def packed(self, leaves: Sequence[Any]) -> Any:
-        """One value for each column, in the structure of a sequence."""
+        """Arranges one value for each column in the structure of a sequence."""
         template = self._template
         if isinstance(template, dict):
             return dict(zip(sorted(template), leaves, strict=True))
@@ -77,7 +79,7 @@ class Sequences:
         ]
 
     def padded(self, rows: Sequence[int] | np.ndarray, steps: int) -> Any:
-        """The sequences `rows`, followed by zeros: `(len(rows), steps, ...)`."""
+        """The sequences `rows`, padded with zeros: `(len(rows), steps, ...)`."""
         leaves = self.zeros(len(rows), steps)
         for column, leaf in zip(self.columns, leaves, strict=True):
             for place, row in enumerate(rows):
@@ -94,10 +96,10 @@ class Sequences:
         )
 
     def require_lengths_of(self, others: Sequences) -> None:
-        """Raises unless number and lengths are those of `others`.
+        """Raises unless the number and lengths of sequences equal those of `others`.
 
         Raises:
-            ValueError: Names the sequence.
+            ValueError: If they differ. The message names the sequence.
         """
         if len(self) != len(others):
             raise ValueError(
@@ -113,7 +115,7 @@ class Sequences:
                 f"{others.lengths[index]} timesteps."
             )
 
-    def _parts(self, index: int, item: Any) -> list[np.ndarray]:
+    def _leaves(self, index: int, item: Any) -> list[np.ndarray]:
         template = self._template
         same = type(item) is type(template) or not (
             isinstance(item, dict | tuple) or isinstance(template, dict | tuple)
@@ -215,7 +217,7 @@ def _listed(sequences: Any, name: str) -> list[Any]:
         raise ValueError(
             f"`{name}` must be a list of sequences. Received: a single value."
         )
-    # A tuple of numbers is no tuple of arrays side by side.
+    # A tuple of numbers is not a tuple of arrays side by side.
     return [
         list(item) if isinstance(item, tuple) and all(map(np.isscalar, item)) else item
         for item in sequences
@@ -223,7 +225,7 @@ def _listed(sequences: Any, name: str) -> list[Any]:
 
 
 def is_table(value: Any) -> bool:
-    """Whether a list or tuple holds numbers, or lists or tuples of them."""
+    """Whether a list or tuple holds numbers, or lists or tuples of numbers."""
     if not isinstance(value, list | tuple):
         return False
     while isinstance(value, list | tuple) and value:
@@ -235,7 +237,7 @@ def _rows_of(ragged: tf.RaggedTensor, name: str) -> list[np.ndarray]:
     """Views of the rows of a ragged tensor."""
     values = ragged.values
     if isinstance(values, tf.RaggedTensor):
-        # `tf.ragged.constant` makes every axis ragged unless it is told otherwise.
+        # `tf.ragged.constant` makes every axis ragged by default.
         uniform = values.to_tensor()
         if int(tf.size(uniform)) != int(tf.size(values.flat_values)):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The order of an epoch: whether, and by which seed, data are shuffled."""
+"""The order of an epoch: whether data are shuffled, and with which seed."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from bptt_keras.arguments import is_whole
 
 
 def shuffling(shuffle: Any, seed: Any) -> Callable[[int], np.random.Generator] | None:
-    """The source of an epoch's order: a function of the epoch, or `None`.
+    """Returns the random generators that determine the order of each epoch.
 
     Args:
         shuffle: Boolean.
         seed: Integer >= 0, or `None` for one that `keras.utils.set_random_seed` fixes.
 
     Returns:
-        `None` without shuffling, else a function from the epoch, an integer, to a
-        `numpy.random.Generator` of its own.
+        `None` without shuffling, otherwise a function from the epoch, an integer, to
+        the `numpy.random.Generator` of that epoch.
 
     Raises:
-        TypeError: If `shuffle` is no boolean or `seed` no integer.
-        ValueError: If `seed` is negative, or given although nothing is shuffled.
+        TypeError: If `shuffle` is not a boolean or `seed` not an integer.
+        ValueError: If `seed` is negative, or given without shuffling.
     """
     if not isinstance(shuffle, bool | np.bool_):
         raise TypeError(

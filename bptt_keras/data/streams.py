@@ -1,4 +1,4 @@
-"""One long series as contiguous streams, cut into consecutive windows."""
+"""Cuts one long series into contiguous streams, and those into consecutive windows."""
 
 from __future__ import annotations
 
@@ -27,41 +27,40 @@ def streams(
 
         length = (n - 1) // batch_size        (n // batch_size with other targets)
 
-    stream `b` holding the timesteps from `b * length` on. Batch `i` holds, row by
-    row, the timesteps `[i * window, (i + 1) * window)` of each stream, so batch
-    `i + 1` continues batch `i`. The last batch of a pass may be shorter. Up to
-    `batch_size` timesteps at the end of the series, which don't fill a row, are left
-    out.
+    and stream `b` starts at timestep `b * length`. Batch `i` holds, row by row, the
+    timesteps `[i * window, (i + 1) * window)` of each stream, so batch `i + 1`
+    continues batch `i`. The last batch of a pass may be shorter. Up to `batch_size`
+    timesteps at the end of the series that do not fill a row are left out.
 
     A pass over the dataset starts with `reset` flags, so each epoch of `fit` starts
-    afresh. With `streams(...).repeat()` and `steps_per_epoch` an epoch goes on where
-    the last one stopped, and only the start of the series is flagged.
+    from the initial state. With `streams(...).repeat()` and `steps_per_epoch`, an epoch
+    continues where the last one stopped, and only the start of the series is flagged.
 
     Args:
         series: The timesteps, in order: an array `(n,)` or `(n, features)`, a memory
-            map, the path of a `.npy` file (it is mapped, not read), or an iterator of
-            such arrays, one chunk after the other. An iterator is first copied to a
-            temporary file on disk, which is gone when the program ends. Or a dict or
-            tuple of these with one length, for a model with several inputs.
+            map, the path of a `.npy` file (it is mapped, not read), or an iterator over
+            such arrays, the successive chunks. An iterator is first copied to a
+            temporary file on disk, which is gone when the program ends. For a model
+            with several inputs, a dict or tuple of these of equal length.
         batch_size: Number of streams, an integer >= 1.
         window: Timesteps in a batch, an integer >= 1: the `window` of the trainer, or
             a multiple of it.
         targets: `"next"` (default): the timestep that follows; `None`: no targets; or
-            an array `(n, ...)` of one target for each timestep, or a dict or tuple of
-            such arrays.
+            an array `(n, ...)` with one target per timestep, or a dict or tuple of such
+            arrays.
 
     Returns:
         `tf.data.Dataset`, prefetched, of `(x, y)`, or of `(x,)` without targets. `x` is
         a dict of `inputs` `(batch_size, window, ...)`, `reset` `(batch_size,)` booleans
-        and `position` `(batch_size,)`, the place of the first timestep in its stream,
-        by which the trainer notices a shuffled stream. `y` is `(batch_size, window,
-        ...)`. Both have the structure of what was given. Floating-point series come in
-        `keras.config.floatx()`.
+        and `position` `(batch_size,)`, the position of the first timestep in its
+        stream, from which the trainer notices a shuffled stream. `y` is `(batch_size,
+        window, ...)`. `x` and `y` have the structure of `series` and `targets`.
+        Floating-point series are returned in `keras.config.floatx()`.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If a number is less than 1, `targets` doesn't fit, or the series is
-            shorter than one window for each stream.
+        ValueError: If a number is less than 1, `targets` does not match `series`, or
+            the series is shorter than one window per stream.
 
     Example:
         import numpy as np, bptt_keras as bk
@@ -104,8 +103,8 @@ def streams(
     count = tf.constant(-(-length // window), tf.int64)
     dataset = tf.data.Dataset.range(count).map(batch)
     options = tf.data.Options()
-    # Nothing here can be tuned, and TensorFlow's tuner holds up the end of an epoch
-    # until its next round, which may be minutes away (TensorFlow 2.21).
+    # Nothing here can be tuned, and TensorFlow's tuner delays the end of an epoch until
+    # its next round, which may be minutes away (TensorFlow 2.21).
     options.autotune.enabled = False
     return dataset.prefetch(2).with_options(options)
 
@@ -173,7 +172,7 @@ def _as_targets(targets: Any, series: Any, total: int) -> Any:
 
 
 def _spooled(chunks: Iterator[Any]) -> np.ndarray:
-    """The chunks of an iterator, one after the other, as a memory-mapped file."""
+    """The chunks of an iterator, concatenated in a memory-mapped file."""
     handle, path = tempfile.mkstemp(suffix=".series")
     shape: tuple[int, ...] | None = None
     dtype: np.dtype | None = None
@@ -199,7 +198,7 @@ def _spooled(chunks: Iterator[Any]) -> np.ndarray:
         os.unlink(path)
         raise
     try:
-        # What is mapped stays readable without a name, and nothing is left behind.
+        # A mapped file stays readable without a name, and nothing is left behind.
         os.unlink(path)
     except PermissionError:  # Windows keeps the name as long as the file is mapped.
         weakref.finalize(mapped, os.unlink, path)
@@ -207,16 +206,16 @@ def _spooled(chunks: Iterator[Any]) -> np.ndarray:
 
 
 def _readers(arrays: Any) -> Callable[..., Any]:
-    """A function from places to the timesteps of all arrays there."""
+    """A function from positions to the timesteps of all arrays there."""
     readers = None if arrays is None else tf.nest.map_structure(_reader, arrays)
     return lambda *places: tf.nest.map_structure(lambda read: read(*places), readers)
 
 
 def _reader(array: np.ndarray) -> Callable[..., Tensor]:
-    """A function from places `(batch, time)` to the timesteps there.
+    """A function from positions `(batch, time)` to the timesteps there.
 
-    An array in memory is read by the graph itself. A memory map is read window by
-    window, by NumPy, so that it is never in memory as a whole.
+    An array in memory is read in the graph itself. A memory map is read window by
+    window, in NumPy, so that it is never in memory as a whole.
     """
     dtype = keras.config.floatx() if array.dtype.kind == "f" else array.dtype
     rest = array.shape[1:]

@@ -12,7 +12,7 @@ import tensorflow as tf
 from bptt_keras.data.finite import is_finite
 from bptt_keras.data.sequences import Sequences, holds_objects, is_number
 
-Part: TypeAlias = np.ndarray | Sequences
+Values: TypeAlias = np.ndarray | Sequences
 """Of one output: an array `(n, ...)`, or sequences with a value per timestep."""
 
 
@@ -20,65 +20,63 @@ class Targets:
     """Targets or weights of a list of sequences.
 
     Args:
-        values: For each timestep a `tf.RaggedTensor` or an iterable of arrays, of the
-            sequences' lengths; for each sequence an array `(n, ...)` or a list of
-            numbers; for several outputs a dict of these.
+        values: One per timestep: a `tf.RaggedTensor` or an iterable of arrays with the
+            lengths of the sequences; or one per sequence: an array `(n, ...)` or a list
+            of numbers; for several outputs, a dict of these.
         name: Name of the argument, for messages.
         sequences: The `Sequences` that they belong to.
 
     Raises:
-        TypeError: If they are no numbers.
+        TypeError: If they are not numbers.
         ValueError: If their number or lengths differ from those of the sequences.
     """
 
     def __init__(self, values: Any, name: str, sequences: Sequences):
         self._name = name
         self._keyed = isinstance(values, dict)
-        parts = values if self._keyed else {name: values}
-        self._parts: dict[Any, Part] = {
-            key: _read(part, f"{name}[{key!r}]" if self._keyed else name, sequences)
-            for key, part in parts.items()
+        by_output = values if self._keyed else {name: values}
+        self._by_output: dict[Any, Values] = {
+            key: _read(one, f"{name}[{key!r}]" if self._keyed else name, sequences)
+            for key, one in by_output.items()
         }
 
     def padded(self, rows: Sequence[int] | np.ndarray, steps: int) -> Any:
-        """Those of some sequences, `(len(rows), steps, ...)` or `(len(rows), ...)`."""
-        parts = {
-            key: part[rows]
-            if isinstance(part, np.ndarray)
-            else part.padded(rows, steps)
-            for key, part in self._parts.items()
+        """Values of some sequences, `(len(rows), steps, ...)` or `(len(rows), ...)`."""
+        by_output = {
+            key: one[rows] if isinstance(one, np.ndarray) else one.padded(rows, steps)
+            for key, one in self._by_output.items()
         }
-        return parts if self._keyed else next(iter(parts.values()))
+        return by_output if self._keyed else next(iter(by_output.values()))
 
     def with_weights(
         self, weights: Targets | None
-    ) -> Iterator[tuple[str, Part, Part | None]]:
-        """The name, the targets and the weights, if any, of each output."""
-        for key, part in self._parts.items():
+    ) -> Iterator[tuple[str, Values, Values | None]]:
+        """Yields the name, the targets and the weights, if any, of each output."""
+        for key, one in self._by_output.items():
             name = f"{self._name}[{key!r}]" if self._keyed else self._name
-            yield name, part, None if weights is None else weights.of(key)
+            yield name, one, None if weights is None else weights.of(key)
 
-    def of(self, key: Any) -> Part | None:
-        """Those of an output, or the ones for all outputs, or `None`."""
+    def of(self, key: Any) -> Values | None:
+        """The values of an output, or the values for all outputs, or `None`."""
         if not self._keyed:
-            return next(iter(self._parts.values()))
-        return self._parts.get(key)
+            return next(iter(self._by_output.values()))
+        return self._by_output.get(key)
 
 
 def require_finite(targets: Targets, weights: Targets | None = None) -> None:
-    """Raises if targets whose weight is not 0, or weights, hold NaN or infinity.
+    """Raises if weights, or targets of nonzero weight, hold NaN or infinity.
 
     Args:
-        targets: `Targets`.
-        weights: `Targets` with their weights, or `None`.
+        targets: The targets.
+        weights: Their weights, or `None`.
 
     Raises:
-        ValueError: Names the argument, and the sequence.
+        ValueError: If any do. The message names the argument and the sequence.
     """
     if weights is not None:
         require_finite(weights)
-    for name, part, weight in targets.with_weights(weights):
-        where = _not_finite(part, weight, name)
+    for name, one, weight in targets.with_weights(weights):
+        where = _not_finite(one, weight, name)
         if where is not None:
             raise ValueError(
                 f"`{name}` must be finite. Received: NaN or infinity in {where}. Fill "
@@ -86,11 +84,11 @@ def require_finite(targets: Targets, weights: Targets | None = None) -> None:
             )
 
 
-def _not_finite(part: Part, weight: Part | None, name: str) -> str | None:
-    """Where NaN or infinity counts, in words, or `None`."""
-    if isinstance(part, np.ndarray):
-        return None if is_finite(part, _counts(weight)) else name
-    for column in part.columns:
+def _not_finite(one: Values, weight: Values | None, name: str) -> str | None:
+    """Says where NaN or infinity counts, or returns `None` if it does nowhere."""
+    if isinstance(one, np.ndarray):
+        return None if is_finite(one, _counts(weight)) else name
+    for column in one.columns:
         for index, array in enumerate(column):
             if not is_finite(array, _counts(weight, index, len(array))):
                 return f"number {index}"
@@ -98,7 +96,7 @@ def _not_finite(part: Part, weight: Part | None, name: str) -> str | None:
 
 
 def _counts(
-    weight: Part | None, index: int | None = None, steps: int | None = None
+    weight: Values | None, index: int | None = None, steps: int | None = None
 ) -> np.ndarray | None:
     """Booleans: where the weight of all sequences, or of number `index`, is not 0."""
     if weight is None:
@@ -113,7 +111,7 @@ def _counts(
     return (weight.columns[0][index] != 0).reshape(steps, -1).any(axis=1)
 
 
-def _read(values: Any, name: str, sequences: Sequences) -> Part:
+def _read(values: Any, name: str, sequences: Sequences) -> Values:
     """`Sequences` if there is a value for each timestep, else an array."""
     if not isinstance(values, tf.RaggedTensor | str | np.ndarray | tf.Tensor):
         values = list(values) if hasattr(values, "__iter__") else values

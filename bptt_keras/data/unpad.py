@@ -1,4 +1,4 @@
-"""Padded outputs cut back into sequences."""
+"""Cuts padded outputs back into sequences."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ def unpad(outputs: Any, lengths: Any) -> Any:
     """Cuts padded outputs back into a list of sequences.
 
     Args:
-        outputs: Array or tensor `(n, time, ...)`, or what `predict` gives for batches
-            of several lengths, a `tf.RaggedTensor`; or a dict, list or tuple of these.
+        outputs: Array or tensor `(n, time, ...)`, or the `tf.RaggedTensor` that
+            `predict` returns for batches of different lengths; or a dict, list or tuple
+            of these.
         lengths: Valid timesteps of each row, `(n,)` integers, such as
             `RaggedBatches.lengths`.
 
     Returns:
-        A list of `n` arrays `(lengths[i], ...)`, in order; for a structure of outputs
-        the structure of such lists.
+        A list of `n` arrays `(lengths[i], ...)`, in order; for a structure of outputs,
+        the same structure of such lists.
 
     Raises:
         ValueError: If there are not as many rows as lengths, or a row is shorter than

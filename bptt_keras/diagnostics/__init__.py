@@ -14,7 +14,7 @@ from bptt_keras.diagnostics.measuring.peak import (
 )
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 
-# The zoo builds its own pages of these pieces.
+# The zoo builds its own pages from these pieces.
 from bptt_keras.diagnostics.reporting import page as page
 from bptt_keras.diagnostics.reporting.report import write_report
 from bptt_keras.diagnostics.watching.findings import Finding

@@ -1,4 +1,4 @@
-"""Pictures by Matplotlib, which is loaded where one is drawn."""
+"""Pictures drawn with Matplotlib, which is imported only when one is drawn."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 
 
 def panels(title: str, count: int, columns: int = 3) -> tuple[Any, list]:
-    """A figure with several pairs of axes, row by row.
+    """Creates a figure with several pairs of axes, row by row.
 
     Args:
-        title: Title of the figure, may be empty.
+        title: Title of the figure; may be empty.
         count: Number of pairs of axes.
-        columns: Pairs of axes in a row, at most.
+        columns: Most pairs of axes in a row.
 
     Returns:
-        `(figure, axes)`: a figure without a window, and the axes as a list.
+        `(figure, axes)`: a figure that opens no window, and the axes as a list.
 
     Raises:
         ImportError: If Matplotlib is not installed.
@@ -41,19 +41,19 @@ def panels(title: str, count: int, columns: int = 3) -> tuple[Any, list]:
 
 
 def legend(axes: Any, **options: Any) -> None:
-    """A legend whose names are shown as they are: "$" begins no formula."""
+    """Adds a legend that shows names literally: "$" does not begin a formula."""
     for text in axes.legend(**options).get_texts():
         text.set_parse_math(False)
 
 
 def saved(figure: Any, path: str | os.PathLike | None) -> Any:
-    """The figure, written to a file unless `path` is `None`."""
+    """Writes a figure to a file, unless `path` is `None`, and returns it."""
     if path is not None:
         figure.savefig(path, dpi=120)
     return figure
 
 
 def positive(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """NaN for what has no place on a logarithmic scale."""
+    """Replaces values that a logarithmic scale cannot show with NaN."""
     values = np.asarray(values, float)
     return np.where(values > 0, values, np.nan)

@@ -1,8 +1,8 @@
-"""Where a sequence is cut, and what is kept: integers only, no TensorFlow.
+"""Where a sequence is cut, and which states are kept: integers only, no TensorFlow.
 
-A *schedule* says how a sequence becomes windows (`FixedWindow`, `VariableWindow`,
-`ARTBP`, `AdaptiveWindow`, or one of your own: see `Schedule`), a *recomputation* which
-states of a window are kept (`Segments`, `Revolve`). `TruncatedBPTT` takes both.
+A *schedule* says how a sequence is cut into windows (`FixedWindow`, `VariableWindow`,
+`ARTBP`, `AdaptiveWindow`, or one of your own: see `Schedule`). A *recomputation* says
+which states of a window are kept (`Segments`, `Revolve`). `TruncatedBPTT` takes both.
 """
 
 from bptt_keras.truncation.adaptive import AdaptiveWindow

@@ -1,4 +1,4 @@
-"""A window as long as the gradients that were measured reach."""
+"""A window as long as the measured gradients reach."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ class AdaptiveWindow(Schedule):
 
         phi_k = E || d loss_s / d state_{s-k} ||,    k = 0 ... longest
 
-    on that batch. From the lag tau = `tail_from` on, phi is taken to fall
+    on that batch. From the lag tau = `tail_from` on, phi is assumed to decay
     geometrically: beta is fitted to log phi by least squares, and then
 
         tail(K) = phi_tau * beta^(K - tau) / (1 - beta)
         bias(K) = tail(K) / (phi_0 + ... + phi_{K-1} - tail(K))
 
-    bounds what a window of K leaves out of the gradient, relative to the rest.
-    (Before tau the tail is what was measured up to there, plus tail(tau).) The
-    window becomes the smallest K with `bias(K) <= tolerance`, rounded up to a
-    multiple of `multiple`, and `longest` if there is none: with beta >= 1 gradients
-    do not vanish within the measured lags.
+    bounds the gradient that a window of K leaves out, relative to the rest. (For K
+    below tau the tail is the sum of the phi measured from K up to tau, plus tail(tau).)
+    The window becomes the smallest K with `bias(K) <= tolerance`, rounded up to a
+    multiple of `multiple`, or `longest` if there is none: with beta >= 1 gradients do
+    not vanish within the measured lags.
 
-    The trainer reads phi from lag 1 on, at the states between timesteps, and takes
-    phi_0 to be equal to phi_1.
+    The trainer measures phi from lag 1 on, at the states between timesteps, and sets
+    phi_0 to phi_1.
 
     Args:
         window: Timesteps of a window before the first measurement, an integer >= 1.
         tolerance: Relative bias that is tolerated, a number > 0.
-        longest: Longest window, and the lags that are measured, an integer >= 2.
+        longest: Longest window, and largest lag that is measured, an integer >= 2.
         every: Epochs between two measurements, an integer >= 1.
-        tail_from: Lag from which the decay counts as geometric, from 0 to
+        tail_from: Lag from which the decay is assumed to be geometric, from 0 to
             `longest - 2`. Default (`None`): a quarter of `longest`.
-        multiple: Windows are multiples of this, an integer >= 1: XLA compiles each
-            length once.
+        multiple: Windows are multiples of this, an integer >= 1, because XLA compiles
+            a program for each length.
 
     Attributes:
-        window: Timesteps of a window as of now.
-        decay: beta of the last measurement, `None` before.
-        norms: phi of the last measurement, a list, `None` before.
+        window: Timesteps of the current window.
+        decay: beta of the last measurement; `None` before the first.
+        norms: phi of the last measurement, a list; `None` before the first.
 
     Raises:
         TypeError: If an argument has the wrong type.
@@ -60,8 +60,8 @@ class AdaptiveWindow(Schedule):
         assert schedule.window == 4      # 1/8 of the 2 is left out, 7.1 % of the rest
 
     Source: Aicher, Foti & Fox, "Adaptively truncating backpropagation through time to
-    control gradient bias" (2019). They bound the gradient by M * sum(phi) with a
-    constant M of the model, which cancels in the ratio.
+    control gradient bias" (2019). They bound the gradient by M * sum(phi), where M is a
+    constant of the model that cancels in the ratio.
     """
 
     longest: int
@@ -101,15 +101,15 @@ class AdaptiveWindow(Schedule):
         self.wants_norms = False
 
     def begin_epoch(self, epoch: int) -> None:
-        """Notes that an epoch starts, counted from 0 in each call of `fit`."""
+        """Called at the start of each epoch, counted from 0 in each call of `fit`."""
         self.wants_norms = epoch % self.every == 0
 
     def observe(self, norms: Sequence[float]) -> None:
-        """Takes a measurement and chooses the window.
+        """Chooses the window from a measurement.
 
         Args:
             norms: phi_0, phi_1, ...: at least `tail_from + 2` numbers >= 0, not all
-                of them 0. Otherwise the measurement is dropped.
+                of them 0. Otherwise the measurement is ignored.
         """
         self.wants_norms = False
         norms = [float(norm) for norm in norms]
@@ -131,8 +131,8 @@ class AdaptiveWindow(Schedule):
             if decay >= 1:
                 break
             if window < start:
-                # Before the tail begins, what is left out has been measured. (A power
-                # with a negative exponent would overflow here, or divide by 0.)
+                # Before the tail begins, the norms that are left out were measured. (A
+                # power with a negative exponent would overflow here, or divide by 0.)
                 tail = anchor / (1 - decay) + sum(norms[window:start])
             else:
                 tail = anchor * decay ** (window - start) / (1 - decay)
@@ -153,7 +153,7 @@ class AdaptiveWindow(Schedule):
 
 
 def _decay(norms: list[float]) -> float:
-    """Growth per lag: exp of the least-squares slope of log(norms), 0 for zeros."""
+    """Factor per lag: exp of the least-squares slope of log(norms); 0 for zeros."""
     logs = [math.log(norm) for norm in norms if norm > 0]
     if len(logs) < 2:
         return 0.0

@@ -16,11 +16,12 @@ class FixedWindow(Schedule):
         [max(0, (j + 1) * stride - window), min((j + 1) * stride, T))
 
     and its loss is taken over the last `stride` of them, the new ones. It starts from
-    the detached state that the window before it left at its first step. With
-    `stride=window`, the default, windows follow one another, and step `i` of a window
-    (from 1) reaches back `i` steps: `(window + 1) / 2` on average. With
-    `stride=1` every step but the first ones reaches back exactly `window` steps, at
-    the cost of running each step `window` times.
+    the detached state that the previous window reached at that point. With
+    `stride=window`, the default, windows do not overlap, and the gradient from timestep
+    `i` of a window (from 1) reaches back `i` timesteps: `(window + 1) / 2` on average.
+    With `stride=1` the gradient from every timestep, except the first ones, reaches
+    back exactly `window` timesteps, at the cost of running each timestep `window`
+    times.
 
     Args:
         window: Timesteps that gradients flow back through, an integer >= 1, or
@@ -29,7 +30,7 @@ class FixedWindow(Schedule):
             Default (`None`): `window`.
 
     Raises:
-        TypeError: If an argument is no integer.
+        TypeError: If an argument is not an integer.
         ValueError: If an argument is less than 1, `stride` exceeds `window`, or there
             is a `stride` without a `window`.
 

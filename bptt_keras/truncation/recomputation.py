@@ -1,4 +1,4 @@
-"""Which states of a window are kept, and which are computed once more."""
+"""Plans of which states of a window are kept and which are recomputed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from bptt_keras.arguments import whole
 
 
 class Action(NamedTuple):
-    """One row of a recomputation's plan, done from left to right.
+    """One row of a recomputation plan, whose fields are carried out in order.
 
     Fields:
-        restore: Slot whose state becomes the current one, or -1.
-        begin: Segment that the current state then comes before.
-        end: The current state is advanced to before this segment.
-        store: Slot that keeps the current state, or -1.
-        backward: Whether the segment `end` is then run backward.
+        restore: Slot whose state becomes the current state, or -1.
+        begin: Segment that starts from the current state.
+        end: Segment up to whose start the current state is then advanced.
+        store: Slot in which the current state is then kept, or -1.
+        backward: Whether the backward pass then runs through the segment `end`.
     """
 
     restore: int
@@ -27,11 +27,11 @@ class Action(NamedTuple):
 
 
 class Recomputation:
-    """Which states of a window are kept; the base class of all recomputations.
+    """Decides which states of a window are kept; base class of all recomputations.
 
     Attributes:
-        stepwise: False: a window runs in segments, and not timestep by timestep as a
-            `Schedule` may ask for.
+        stepwise: False: a window runs in segments, not timestep by timestep as a
+            `Schedule` may require.
     """
 
     stepwise = False
@@ -45,11 +45,11 @@ class Recomputation:
         raise NotImplementedError
 
     def slots(self, segments: int) -> int:
-        """States that are kept at a time, for a window of so many segments."""
+        """States kept at a time for a window of this many segments."""
         raise NotImplementedError
 
     def plan(self, segments: int) -> list[Action]:
-        """What is done to a window of so many segments, in order."""
+        """The actions, in order, for a window of this many segments."""
         raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
@@ -65,19 +65,19 @@ class Recomputation:
 class Segments(Recomputation):
     """Keeps the state before each of `count` segments of a window.
 
-    The window is run forward once, keeping one state a segment. Then, from the last
-    to the first, each segment is run again, now with a tape, and differentiated. At
-    any time the memory holds `count` states and the tape of one segment: with
-    `count` = sqrt(window) that is of the order sqrt(window), at the cost of one more
-    forward pass.
+    The window is run forward once, keeping one state per segment. Then each segment,
+    from the last to the first, is run again, now with a tape, and differentiated.
+    Memory holds at most `count` states and the tape of one segment at any time: with
+    `count` = sqrt(window) it is of order sqrt(window), at the cost of one more forward
+    pass.
 
     Args:
         count: Number of segments, an integer >= 1, or `"sqrt"`: the square root of
             the window's timesteps, rounded up.
 
     Raises:
-        TypeError: If `count` is no integer.
-        ValueError: If `count` is less than 1 or another word than `"sqrt"`.
+        TypeError: If `count` is not an integer.
+        ValueError: If `count` is less than 1 or a string other than `"sqrt"`.
 
     Example:
         from bptt_keras.truncation import Segments
@@ -106,11 +106,11 @@ class Segments(Recomputation):
         return -(-window // min(count, window))
 
     def slots(self, segments: int) -> int:
-        """States that are kept at a time."""
+        """States kept at a time."""
         return max(segments - 1, 1)
 
     def plan(self, segments: int) -> list[Action]:
-        """What is done to a window of so many segments, in order."""
+        """The actions, in order, for a window of this many segments."""
         forward = [Action(-1, max(i - 1, 0), i, i, False) for i in range(segments - 1)]
         last = Action(-1, max(segments - 2, 0), segments - 1, -1, True)
         return (
@@ -128,21 +128,21 @@ class Revolve(Recomputation):
     """Keeps at most `slots` states at a time, with the fewest forward steps.
 
     The window is cut into segments of `segment` timesteps. For `l` segments and `m`
-    slots, the state before the first one included, the number of segments that are
-    run forward without a tape is the least possible,
+    slots, including that of the state before the first segment, the number of segments
+    that are run forward without a tape is the smallest possible,
 
         r * l - C(m + r, r - 1),    r the least with C(m + r, m) >= l
 
-    (C: binomial coefficient); each is run once more, with a tape, to be
-    differentiated. For l = 1000 and m = 10 that is 3636.
+    (C: binomial coefficient). Each segment is run once more, with a tape, to be
+    differentiated. For l = 1000 and m = 10 the number is 3636.
 
     Args:
         slots: States kept at a time, an integer >= 1.
-        segment: Timesteps of a segment, an integer >= 1. Longer ones run faster and
+        segment: Timesteps of a segment, an integer >= 1. Longer segments run faster and
             need more memory for their tape.
 
     Raises:
-        TypeError: If an argument is no integer.
+        TypeError: If an argument is not an integer.
         ValueError: If an argument is less than 1.
 
     Example:
@@ -164,7 +164,7 @@ class Revolve(Recomputation):
         return min(self.segment, window)
 
     def slots(self, segments: int) -> int:
-        """States that are kept at a time."""
+        """States kept at a time."""
         return min(self.count, segments)
 
     def forward_steps(self, segments: int) -> int:
@@ -175,14 +175,15 @@ class Revolve(Recomputation):
         return repeats * segments - math.comb(self.count + repeats, repeats - 1)
 
     def plan(self, segments: int) -> list[Action]:
-        """What is done to a window of so many segments, in order."""
+        """The actions, in order, for a window of this many segments."""
         plan = [Action(-1, 0, 0, 0, False)]
-        # (first segment, one past the last, free slots, slot of the first's state)
+        # (first segment, one past the last, free slots, slot of the state before the
+        # first)
         tasks = [(0, segments, self.count - 1, 0)]
         while tasks:
             begin, end, free, slot = tasks.pop()
             if end - begin > 1 and free:
-                middle = begin + _first_part(end - begin, free + 1)
+                middle = begin + _segments_to_advance(end - begin, free + 1)
                 plan.append(Action(slot, begin, middle, slot + 1, False))
                 tasks.append((begin, middle, free, slot))
                 tasks.append((middle, end, free - 1, slot + 1))
@@ -199,17 +200,18 @@ class Revolve(Recomputation):
 
 
 def _repeats(segments: int, slots: int) -> int:
-    """The least `r` with C(slots + r, slots) >= segments."""
+    """The smallest `r` with C(slots + r, slots) >= segments."""
     repeats = 0
     while math.comb(slots + repeats, slots) < segments:
         repeats += 1
     return repeats
 
 
-def _first_part(segments: int, slots: int) -> int:
+def _segments_to_advance(segments: int, slots: int) -> int:
     """Segments to advance before the next state is kept.
 
-    Both parts can then be done with their slots in the fewest repeats.
+    The segments before and after it can then both be done, each with the slots left to
+    it, in the fewest repeats.
     """
     repeats = _repeats(segments, slots)
     second = math.comb(slots - 1 + repeats, repeats)

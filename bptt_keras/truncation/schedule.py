@@ -1,4 +1,4 @@
-"""What every schedule of windows has, with defaults: `Schedule`."""
+"""`Schedule`, the base class of schedules of windows, with its defaults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class default(Generic[T]):
-    """A property that a subclass or an instance may replace by a plain attribute."""
+    """A property that a subclass or an instance may replace with a plain attribute."""
 
     def __init__(self, compute: Callable[[Any], T]):
         self._compute = compute
@@ -24,16 +24,16 @@ class default(Generic[T]):
     def __get__(self, schedule: object, owner: type) -> T: ...
 
     def __get__(self, schedule: object | None, owner: type) -> default[T] | T:
-        # Without `__set__`, an instance's own attribute comes first.
+        # Without `__set__`, an instance attribute takes precedence.
         return self if schedule is None else self._compute(schedule)
 
 
 class Schedule:
     """How sequences are cut into windows; the base class of all schedules.
 
-    `TruncatedBPTT` asks its schedule for the windows of each batch, and never which
-    class it is. To write one, set `window` and override what differs from windows of
-    that length, one after the other:
+    `TruncatedBPTT` asks its schedule for the windows of each batch, and never tests its
+    class. To write a schedule, set `window` and override what differs from consecutive
+    windows of that length:
 
     | override | to |
     |---|---|
@@ -45,26 +45,27 @@ class Schedule:
     | `factors` | scale gradients between timesteps; set `stepwise = True` |
     | `get_config` | save a trainer: the arguments of the constructor |
 
-    A schedule whose windows become longer than `window` is at first says how long in
-    `longest`. With a `stride` below `window`, windows overlap; both then stay as they
-    are. Register the class with `keras.saving.register_keras_serializable`, or name it
-    in `custom_objects`, to load a trainer that was saved with it.
+    A schedule whose windows may become longer than the initial `window` gives their
+    greatest length in `longest`. With a `stride` below `window`, windows overlap; both
+    must then stay constant. To load a trainer that was saved with the schedule,
+    register its class with `keras.saving.register_keras_serializable` or name it in
+    `custom_objects`.
 
     Attributes:
-        window: Timesteps that gradients flow back through as of now, an integer >= 1,
+        window: Timesteps that gradients currently flow back through, an integer >= 1,
             or `None` (default): all timesteps of a batch.
         stride: New timesteps of a window, an integer from 1 to `window`, or `None`
             (default): `window`.
         random: True (default): windows may differ from batch to batch, so each batch
-            asks for its own. False: they all have `window` timesteps and are
-            `stride` apart, forever, as those of `FixedWindow`. That can be compiled
-            as one program; `spans` is then not asked.
+            asks for its own. False: all windows have `window` timesteps, `stride`
+            apart, and never change, like those of `FixedWindow`. They can then be
+            compiled as one program, and `spans` is not called.
         uniform: True (default): all windows of a batch are `window` timesteps long,
-            but for those at its ends. False: lengths differ within a batch.
-        observes: True if it may ever want to `observe`. Default: False.
-        wants_norms: True if it wants to before the next batch. Default: False.
+            except those at its ends. False: lengths differ within a batch.
+        observes: True if `observe` may ever be needed. Default: False.
+        wants_norms: True if it is needed before the next batch. Default: False.
         stepwise: True if gradients are scaled by `factors` between timesteps, for
-            which the model runs step by step. Default: False.
+            which the model runs timestep by timestep. Default: False.
 
     Example:
         import keras, bptt_keras as bk
@@ -122,46 +123,47 @@ class Schedule:
         return self.longest
 
     def begin_epoch(self, epoch: int) -> None:
-        """Notes that an epoch starts, counted from 0 in each call of `fit`."""
+        """Called at the start of each epoch, counted from 0 in each call of `fit`."""
 
     def observe(self, norms: Sequence[float]) -> None:
-        """Takes a measurement of how far gradients reach.
+        """Called with a measurement of how far gradients reach.
 
         Args:
             norms: Norms of the gradient of a loss with respect to the state 0, 1, ...
-                timesteps before, up to `longest`; see `AdaptiveWindow`.
+                timesteps earlier, up to `longest`; see `AdaptiveWindow`.
         """
 
     def factors(self) -> list[float]:
-        """What gradients are multiplied by between the steps of a window.
+        """Factors by which gradients are multiplied between the timesteps of a window.
 
         Returns:
-            List of `longest` numbers: entry `i` belongs to the border before step `i`
-            of a window, and entry 0, where every window starts, is 0.
+            List of `longest` numbers: entry `i` applies at the boundary before timestep
+            `i` of a window, and entry 0, where every window starts, is 0.
         """
         return [0.0] + [1.0] * ((self.longest or 1) - 1)
 
     def reseed(self, seed: int | str) -> None:
-        """Goes on with the draws of a schedule that was made with this seed."""
+        """Continues with the draws of a schedule created with this seed."""
 
     def draw(self) -> int | None:
-        """New timesteps of the next window; `None`: all that are left."""
+        """Draws the new timesteps of the next window; `None`: all that are left."""
         return self.stride or self.window
 
     def rate(self, steps: int) -> float:
-        """Factor of the learning rate after a window of so many new timesteps."""
+        """Factor of the learning rate after a window of `steps` new timesteps."""
         return 1.0
 
     def spans(self, length: int, lead: int = 0) -> list[Span]:
         """The windows of a sequence, in order.
 
         Args:
-            length: Timesteps of the sequence, or of a batch that goes on with it.
+            length: Timesteps of the sequence, or of a batch that continues it.
             lead: Timesteps before it that windows may still reach.
 
         Returns:
             List of `Span`. Together their new timesteps are those of the sequence, and
-            each starts `self.lead` timesteps before them, as far as there are some.
+            each span starts `self.lead` timesteps before its first new one, or as many
+            as there are.
         """
         spans, first_new = [], 0
         while first_new < length:
@@ -179,7 +181,7 @@ class Schedule:
         return spans
 
     def last(self, length: int) -> Span:
-        """The window of a loss that is at the end of a sequence only."""
+        """The window of a loss at the end of a sequence only."""
         start = 0 if self.window is None else max(0, length - self.window)
         return Span(start, start, length, length)
 
@@ -194,11 +196,11 @@ class Schedule:
 
 
 def checked_spans(schedule: Schedule, length: int, lead: int = 0) -> list[Span]:
-    """The windows of a sequence, of any schedule; see `Schedule.spans`.
+    """The windows of a sequence, checked; see `Schedule.spans`.
 
     Raises:
-        ValueError: If they leave out timesteps, repeat some, do not start where the
-            one before them resumes, or are longer than the schedule's `longest`.
+        ValueError: If windows leave out timesteps, repeat some, do not start where the
+            previous one resumes, or are longer than the schedule's `longest`.
     """
     spans, longest, done = schedule.spans(length, lead), schedule.longest, 0
     for span in spans:

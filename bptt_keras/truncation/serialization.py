@@ -1,4 +1,4 @@
-"""Schedules from what the user gave, and to and from plain data."""
+"""Makes schedules from users' arguments, and converts them to and from plain data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bptt_keras.truncation.recomputation import Recomputation, Revolve, Segments
 from bptt_keras.truncation.schedule import Schedule
 from bptt_keras.truncation.variable import VariableWindow
 
-# Those of this package, which are saved by their names alone.
+# The classes of this package, which are saved by name alone.
 _OURS: dict[str, type[Schedule] | type[Recomputation]] = {
     cls.__name__: cls
     for cls in (
@@ -24,7 +24,7 @@ _OURS: dict[str, type[Schedule] | type[Recomputation]] = {
         Revolve,
     )
 }
-# What Keras writes of an object.
+# The keys that Keras writes for an object.
 _KERAS = {"module", "class_name", "config", "registered_name"}
 
 
@@ -38,7 +38,7 @@ def as_schedule(window: Schedule | int | None, stride: int | None = None) -> Sch
 
     Raises:
         TypeError: If `window` is none of these.
-        ValueError: If `stride` is given beside a schedule, or a number is wrong.
+        ValueError: If `stride` is given with a schedule, or a number is out of range.
 
     Example:
         from bptt_keras.truncation.serialization import as_schedule
@@ -66,7 +66,7 @@ def as_recomputation(
 
     Raises:
         TypeError: If it is none of these.
-        ValueError: If a number or a word is wrong.
+        ValueError: If a number is out of range or a string is not `"sqrt"`.
     """
     if recompute is None or isinstance(recompute, Recomputation):
         return recompute
@@ -76,7 +76,7 @@ def as_recomputation(
 def check_recomputation(
     recomputation: Recomputation | None, schedule: Schedule
 ) -> None:
-    """Raises if a recomputation does not go with a schedule.
+    """Raises if a recomputation does not work with a schedule.
 
     Args:
         recomputation: What `as_recomputation` returned.
@@ -93,12 +93,12 @@ def check_recomputation(
 
 
 def to_config(value: Any, *, others: Callable[[Any], Any] | None = None) -> Any:
-    """Plain data from which `from_config` makes a schedule or recomputation again.
+    """Plain data from which `from_config` restores a schedule or recomputation.
 
     Args:
-        value: A schedule or recomputation; anything else is handed back.
-        others: Function that describes those of classes of the user's own, as
-            `keras.saving.serialize_keras_object` does.
+        value: A schedule or recomputation; anything else is returned unchanged.
+        others: Function that serializes objects of the user's own classes, such as
+            `keras.saving.serialize_keras_object`.
 
     Raises:
         TypeError: If the class is the user's own, and there is no `others`.
@@ -123,15 +123,15 @@ def to_config(value: Any, *, others: Callable[[Any], Any] | None = None) -> Any:
 
 
 def from_config(value: Any, *, others: Callable[[Any], Any] | None = None) -> Any:
-    """What `to_config` described.
+    """The object that `to_config` described.
 
     Args:
         value: What `to_config` returned.
-        others: Function that undoes that of `to_config`, as
-            `keras.saving.deserialize_keras_object` does.
+        others: The inverse of the function given to `to_config`, such as
+            `keras.saving.deserialize_keras_object`.
 
     Raises:
-        ValueError: If it names no schedule or recomputation of this package.
+        ValueError: If `value` names no schedule or recomputation of this package.
     """
     if not isinstance(value, dict):
         return value

@@ -14,7 +14,7 @@ class Span(NamedTuple):
 
     Fields:
         start: First timestep that gradients reach.
-        first_new: First timestep that has its loss in no window before.
+        first_new: First timestep whose loss is in no earlier window.
         stop: One past the last timestep.
         resume: First timestep of the next window.
         rate: Factor of the learning rate in the update after this window.

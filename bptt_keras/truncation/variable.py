@@ -1,4 +1,4 @@
-"""Windows whose length is drawn anew each time."""
+"""Windows of random length."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from bptt_keras.truncation.span import Span
 
 
 class VariableWindow(Schedule):
-    """Windows of random length, one after the other, with a matching learning rate.
+    """Consecutive windows of random length, with a matching learning rate.
 
         base    = window  with probability `full`, else window / 2
         length  ~ N(base, deviation), not below `shortest`, in multiples of `multiple`,
                   not above `longest`
         rate    = length / window              (factor of the learning rate)
 
-    So no timestep is always the first of its window, which would learn least. A
-    window at the end of a batch is as long as what is left.
+    So no timestep is always the first of its window, where least is learned. The last
+    window of a batch has the timesteps that are left.
 
-    Evaluation and prediction use windows of the length `window`.
+    Evaluation and prediction use windows of `window` timesteps.
 
     Args:
         window: Usual length, an integer number of timesteps >= 1.
-        full: Probability that `window` and not half of it is the base, 0 to 1.
+        full: Probability that `window`, not half of it, is the base, 0 to 1.
         deviation: Standard deviation of the length, timesteps >= 0.
         shortest: Shortest length that is drawn, timesteps >= 1.
         longest: Longest length; long draws are rare and cost memory. Default
             (`None`): `window + 10`.
         multiple: Lengths are rounded to multiples of this, an integer from 1 to
             `window`. Default (`None`): a seventh of `window`, 10 for 70.
-        seed: Integer for draws that repeat. Default (`None`): from Python's `random`,
-            which `keras.utils.set_random_seed` seeds.
+        seed: Integer that makes the draws reproducible. Default (`None`): drawn from
+            Python's `random`, which `keras.utils.set_random_seed` seeds.
 
     Raises:
         TypeError: If an argument has the wrong type.
-        ValueError: If an argument is out of its bounds, or `longest` is less than
+        ValueError: If an argument is out of range, or `longest` is less than
             `shortest` or `multiple`, or no multiple lies between them.
 
     Example:
@@ -83,7 +83,7 @@ class VariableWindow(Schedule):
                 f"`multiple` must not exceed `window`, which would never be drawn. "
                 f"Received: multiple={self.multiple}, window={self.window}."
             )
-        if self.longest < self.multiple or self._most < self.shortest:
+        if self.longest < self.multiple or self._longest_multiple < self.shortest:
             raise ValueError(
                 f"`longest` must be at least `shortest` and `multiple`, with a "
                 f"multiple between them. Received: longest={self.longest}, "
@@ -93,16 +93,16 @@ class VariableWindow(Schedule):
 
     @default
     def mean_horizon(self) -> float:
-        """Timesteps that the gradient of a loss reaches back, roughly."""
+        """Timesteps that the gradient of a loss reaches back, on average, roughly."""
         base = self.window * (self.full + (1 - self.full) / 2)
         return (base + 1) / 2
 
     def reseed(self, seed: int | str) -> None:
-        """Goes on with the draws of a schedule that was made with this seed."""
+        """Continues with the draws of a schedule created with this seed."""
         self._random.seed(seed)
 
     def draw(self) -> int:
-        """A length, in timesteps."""
+        """Draws a length, in timesteps."""
         base: float = self.window
         if self._random.random() >= self.full:
             base /= 2
@@ -110,18 +110,18 @@ class VariableWindow(Schedule):
         steps = max(1, round(length / self.multiple)) * self.multiple
         if steps < self.shortest:
             steps += self.multiple
-        return min(steps, self._most)
+        return min(steps, self._longest_multiple)
 
     @property
-    def _most(self) -> int:
+    def _longest_multiple(self) -> int:
         return self.longest // self.multiple * self.multiple
 
     def rate(self, steps: int) -> float:
-        """Factor of the learning rate, by the length of a window."""
+        """Factor of the learning rate, proportional to the length of a window."""
         return steps / self.window
 
     def last(self, length: int) -> Span:
-        """The window of a loss that is at the end of a sequence only."""
+        """The window of a loss at the end of a sequence only."""
         steps = min(self.draw(), length)
         start = length - steps
         return Span(start, start, length, length, self.rate(steps))

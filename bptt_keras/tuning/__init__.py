@@ -1,6 +1,6 @@
-"""Hyperparameter tuning of truncated BPTT: KerasTuner, in jobs that no kill damages.
+"""Hyperparameter tuning of truncated BPTT with KerasTuner, in jobs that survive kills.
 
-Needs the extra `tuner`: `pip install 'bptt_keras[tuner]'`.
+Requires the extra `tuner`: `pip install 'bptt_keras[tuner]'`.
 """
 
 try:

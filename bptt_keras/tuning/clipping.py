@@ -1,4 +1,4 @@
-"""How gradients are clipped, as a hyperparameter: rules and their thresholds."""
+"""Gradient clipping as a hyperparameter: rules and their thresholds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bptt_keras.training import clipping as rules
 from bptt_keras.training.clipping.optimizer import own_clipping
 from bptt_keras.tuning.ranges import Range, check_numbers, declared, is_tuned
 
-# The kinds, and thresholds that are worth trying: low, high, log.
+# The kinds, and the thresholds that are worth trying: low, high, log.
 CLIPPINGS: dict[str, tuple[float, float, bool] | None] = {
     "none": None,
     "global_norm": (0.03, 10.0, True),
@@ -33,15 +33,15 @@ _RULES = {
 
 
 def kinds_of(clipping: Any) -> dict[str, Any] | None:
-    """Kinds and thresholds that are tried, from the argument `clipping`.
+    """The kinds and thresholds to try, from the argument `clipping`.
 
     Returns:
-        `{kind: Range, list or value}`, `None` for the kind "none"; or `None` alone: the
-        optimizer is left as it is.
+        `{kind: Range, list or value}`, `None` for the kind "none"; or just `None` if
+        the optimizer is to be left unchanged.
 
     Raises:
         TypeError: If the argument is of the wrong type.
-        ValueError: If a kind is unknown, or a threshold out of its bounds.
+        ValueError: If a kind is unknown, or a threshold out of range.
     """
     if clipping is None:
         return None
@@ -82,17 +82,17 @@ def kinds_of(clipping: Any) -> dict[str, Any] | None:
 def tuned_rule(
     hp: keras_tuner.HyperParameters, kinds: dict[str, Any] | None
 ) -> rules.Clipping | None:
-    """The rule of a trial, `None` for none.
+    """The clipping rule of a trial, `None` for none.
 
     Args:
-        hp: Of the trial.
-        kinds: What `kinds_of` has returned; `None`: nothing of it is tuned.
+        hp: Hyperparameters of the trial.
+        kinds: The result of `kinds_of`; `None` if clipping is not tuned.
     """
     if kinds is None:
         return None
     kind = declared(hp, "clipping", list(kinds))
     thresholds = {}
-    # All are declared, so that the space is known from the start.
+    # All thresholds are declared, so that the space is known from the start.
     for other, allowed in kinds.items():
         if not is_tuned(allowed) or len(kinds) == 1:
             thresholds[other] = declared(hp, f"clip_{other}", allowed)
@@ -105,15 +105,16 @@ def tuned_rule(
 def optimizer_with(
     optimizer: Any, rate: float | None, rule: rules.Clipping | None
 ) -> keras.optimizers.Optimizer:
-    """An optimizer with a trial's learning rate, behind its rule.
+    """An optimizer with the learning rate and the clipping rule of a trial.
 
     Args:
-        optimizer: What `compile` takes; `None` is Adam.
-        rate: The learning rate, or `None`: the optimizer's own.
-        rule: The rule, or `None`.
+        optimizer: An optimizer as for `compile`; `None` is Adam.
+        rate: The learning rate, or `None` for that of the optimizer.
+        rule: The clipping rule, or `None`.
 
     Raises:
-        FatalValueError: If the optimizer has a schedule, or clips by itself as well.
+        FatalValueError: If the optimizer has a learning rate schedule, or also clips by
+            itself.
     """
     optimizer = keras.optimizers.get("adam" if optimizer is None else optimizer)
     if rate is not None:

@@ -1,4 +1,4 @@
-"""A job: a tuner whose search goes on after a kill, with a time limit and workers."""
+"""A job: a tuner whose search resumes after a kill, with a time limit and workers."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _LOCK = "job.lock"
 
 
 class DurableTuner(TrialTuner):
-    """What the tuners here share. See `RandomSearch` for the arguments.
+    """The base class of the tuners. See `RandomSearch` for the arguments.
 
-    `search(*args, **kwargs)` takes what `fit` takes, as KerasTuner's does. A
-    `kill -9` of any process, at any time, loses nothing: make the same tuner and call
+    `search(*args, **kwargs)` takes the arguments of `fit`, as in KerasTuner. A
+    `kill -9` of any process at any time loses nothing: create the same tuner and call
     `search` again.
     """
 
@@ -65,7 +65,7 @@ class DurableTuner(TrialTuner):
         self._supervised = self.role.kind == "worker" and end_with_parent()
         if self.role.kind == "worker":
             overwrite = False
-        # KerasTuner takes a seed of 0 for none.
+        # KerasTuner treats a seed of 0 as no seed.
         made = self._ORACLE(
             objective=objective,
             seed=seed + 1,
@@ -91,18 +91,18 @@ class DurableTuner(TrialTuner):
         )
         self.folder = Path(self.project_dir)
         self.tuner_id = self.role.name
-        # Asking a chief begins with `search`.
+        # Only `search` asks a chief.
         self.oracle = made
 
-    # --- What KerasTuner's base class would keep in files of its own ----------------
+    # --- What KerasTuner's base class would keep in its own files -------------------
 
     def tuner_file(self) -> str:
-        """A path without a file."""
-        # No file, so that the space is always made, and then compared.
+        """A path where there is no file."""
+        # Without a file the space is always created anew, and then compared.
         return os.path.join(self.project_dir, "tuner.json")
 
     def save(self) -> None:
-        """Writes the state of the job, if it is this process that has it."""
+        """Writes the state of the job, if this process holds it."""
         self.own_oracle.save()
 
     def reload(self) -> None:
@@ -116,14 +116,14 @@ class DurableTuner(TrialTuner):
 
         Args:
             *args: As for `fit` of the model.
-            **kwargs: As for `fit` of the model. `verbose`: 0 is silent about trials,
-                too.
+            **kwargs: As for `fit` of the model. `verbose=0` also silences the lines
+                about trials.
 
         Raises:
             ChangedError: If the folder holds a job with another space, objective,
                 data or setting.
             DamagedError: If its state cannot be read.
-            TuningError: If all trials failed, or another process runs this job.
+            TuningError: If all trials failed, or another process is running this job.
             ValueError: If `fit` could not log the objective.
         """
         args, kwargs = _named(self.hypermodel, args, kwargs)
@@ -145,7 +145,7 @@ class DurableTuner(TrialTuner):
         self.results.conclude()
 
     def _describe(self, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """What the job is, for JSON: a change of it is refused."""
+        """Describes the job, for JSON: a change in the description is refused."""
         objective = self.own_oracle.objective
         unlimited = {k: v for k, v in self._options.items() if k != "max_trials"}
         given = {k: v for k, v in kwargs.items() if k not in ("verbose", "callbacks")}
@@ -166,7 +166,7 @@ class DurableTuner(TrialTuner):
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(self.folder / _LOCK)
         try:
-            # Workers of a process that was killed end within seconds.
+            # The workers of a killed process end within seconds.
             self._lock.acquire(timeout=1)
         except filelock.Timeout:
             raise TuningError(
@@ -210,26 +210,26 @@ class DurableTuner(TrialTuner):
         kwargs = {**kwargs, "verbose": 0} if self._supervised else kwargs
         self._train(args, kwargs)
         if self._supervised:
-            # What the program does after the search, one process does.
+            # Only one process does what the program does after the search.
             sys.exit(0)
 
     # --- Models and results ---------------------------------------------------------
 
     def describe_best(self, row: dict[str, Any]) -> dict[str, Any]:
-        """What `best.json` says about the best trial, a row of `results.rows()`."""
+        """Content of `best.json` for the best trial, a row of `results.rows()`."""
         shown = ("value", "trial", "epoch", "seeds", "values")
         objective = self.own_oracle.objective.name
         return {"objective": objective, **{name: row[name] for name in shown}}
 
     def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
-        """The best trials' models, with the weights of their best epochs."""
+        """The models of the best trials, with the weights of their best epochs."""
         self._open_to_read()
         return super().get_best_models(num_models)
 
     def get_best_hyperparameters(
         self, num_trials: int = 1
     ) -> list[keras_tuner.HyperParameters]:
-        """The best trials' hyperparameters, best first."""
+        """The hyperparameters of the best trials, best first."""
         self._open_to_read()
         return super().get_best_hyperparameters(num_trials)
 
@@ -265,13 +265,13 @@ def _check(
 def _named(
     hypermodel: Any, args: tuple, kwargs: dict[str, Any]
 ) -> tuple[tuple, dict[str, Any]]:
-    """Arguments of `fit` beyond data and targets by their names."""
+    """The arguments of `fit` other than data and targets, by name."""
     fit = getattr(hypermodel, "fit", None)
     if len(args) < 3 or fit is None:
         return args, kwargs
     kinds = [p.kind for p in inspect.signature(fit).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL not in kinds:
-        # Of its own.
+        # A `fit` of its own.
         return args, kwargs
     names = [*inspect.signature(keras.Model.fit).parameters][3:]
     if len(args) - 2 > len(names):

@@ -1,4 +1,4 @@
-"""`TruncatedHyperModel`: any Keras model, and what truncated BPTT is tuned by."""
+"""`TruncatedHyperModel`: a Keras model with the hyperparameters of truncated BPTT."""
 
 from __future__ import annotations
 
@@ -17,36 +17,37 @@ from bptt_keras.tuning.ranges import Range, check_numbers, declared
 
 
 class TruncatedHyperModel(keras_tuner.HyperModel):
-    """A model function of your own, trained by `TruncatedBPTT` with tuned values.
+    """Your own function that builds a model, trained by `TruncatedBPTT` and tuned.
 
     Each of `window`, `stride`, `burn_in`, `rows` and `learning_rate` is one value, a
-    list of values, or a `Range`; the last two make it a hyperparameter of that name,
-    beside those that `build` asks for itself.
+    list of values, or a `Range`. A list or `Range` makes it a hyperparameter of that
+    name, in addition to those that `build` declares.
 
     Args:
         build: Function of `keras_tuner.HyperParameters` that returns a `keras.Model`
-            from `(batch, time, ...)`. It may be compiled; `compile` is not given then.
+            with inputs `(batch, time, ...)`. The model may be compiled; then leave
+            `compile` out.
         window: As for `TruncatedBPTT`, timesteps.
         stride: As for `TruncatedBPTT`, timesteps; floats in `(0, 1]` are fractions of
             the window.
         burn_in: As for `TruncatedBPTT`, timesteps.
-        rows: Batch rows: the `batch_size` of `fit`, or what `data` makes of it.
-        learning_rate: Of the optimizer, above 0.
-        clipping: Kinds of clipping that are tried, with their thresholds: a sequence
-            of `"none"`, `"global_norm"`, `"variable_norm"`, `"value"`, `"agc"`,
+        rows: Rows of a batch: the `batch_size` of `fit`, or as `data` uses it.
+        learning_rate: Learning rate of the optimizer, above 0.
+        clipping: Kinds of clipping to try, with their thresholds: a sequence of
+            `"none"`, `"global_norm"`, `"variable_norm"`, `"value"`, `"agc"`,
             `"autoclip"` and `"zclip"`; a dict `{kind: Range, list or value}` for other
-            thresholds; `"all"`; or `None` (default): the optimizer is left alone.
+            thresholds; `"all"`; or `None` (default): the optimizer is left unchanged.
             The hyperparameters are `clipping` and `clip_<kind>`.
         compile: Arguments of `compile`, or a function of `HyperParameters` that returns
-            them, fresh for each trial; an optimizer is then made for each, too.
+            them for each trial, with a new optimizer each time.
         data: Function of `HyperParameters` that returns arguments of `fit`, called for
-            each trial: streams of the trial's `rows` and `window`, for instance.
-            `hp.get("window")` is what the trial has, also where it is fixed.
+            each trial, for example to make streams with the trial's `rows` and
+            `window`. `hp.get("window")` is the trial's value, even if it is fixed.
         **options: More arguments of `TruncatedBPTT`, such as `update`.
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If a value is out of its bounds, or a stride exceeds a window.
+        ValueError: If a value is out of range, or a stride exceeds a window.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -113,14 +114,14 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         super().__init__(name=name)
 
     def build(self, hp: keras_tuner.HyperParameters) -> TruncatedBPTT:
-        """The trial's trainer, compiled."""
+        """Builds the compiled trainer of a trial."""
         values = {k: declared(hp, k, v) for k, v in self._timing.items()}
         if isinstance(values["stride"], float):
             values["stride"] = max(1, round(values["stride"] * values["window"]))
         rows = declared(hp, "rows", self.rows)
         rate = declared(hp, "learning_rate", self.learning_rate)
         rule = tuned_rule(hp, self.clipping)
-        # What is fixed can be asked for by `hp.get`, too, and is not part of the space.
+        # `hp.get` gives fixed values too, which are not part of the space.
         for name, value in {**values, "rows": rows}.items():
             if value is not None:
                 hp.values.setdefault(name, value)
@@ -145,7 +146,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
     def _set(self, trainer: TruncatedBPTT, values: dict[str, Any]) -> TruncatedBPTT:
         names = [name for name in values if self._timing[name] not in (None, 0)]
         if {"window", "stride"} <= {*names} and values["window"] < trainer.stride:
-            # Each alone must go with what the trainer has of the other.
+            # Each must be valid with the trainer's current value of the other.
             names.sort(key=lambda name: name != "stride")
         for name in names:
             setattr(trainer, name, values[name])
@@ -156,13 +157,13 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
     def _arguments(
         self, hp: keras_tuner.HyperParameters, model: keras.Model
     ) -> dict[str, Any] | None:
-        """What to compile with; `None`: the model is a trainer that is compiled."""
+        """Arguments of `compile`; `None` if the model is a compiled trainer."""
         given = self._compile(hp) if callable(self._compile) else self._compile
         if given is not None:
             arguments = dict(given)
             optimizer = arguments.get("optimizer")
             if isinstance(optimizer, keras.optimizers.Optimizer):
-                # Each trial needs one of its own.
+                # Each trial needs its own optimizer.
                 config = keras.optimizers.serialize(optimizer)
                 arguments["optimizer"] = keras.optimizers.deserialize(config)
             return arguments
@@ -173,7 +174,7 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
             )
         if isinstance(model, TruncatedBPTT):
             return None
-        # As they were given: functions of the user cannot be read from a config.
+        # As given, because the user's functions cannot be restored from a config.
         given = compile_arguments(model)
         return {**given, "optimizer": model.optimizer, "loss": model.loss}
 
@@ -184,17 +185,17 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
         *args: Any,
         **kwargs: Any,
     ) -> Any:
-        """Trains the trial's trainer on its data."""
+        """Trains the trainer of a trial on its data."""
         if self._data is not None:
             kwargs |= self._data(hp)
         elif self.rows is not None:
             kwargs["batch_size"] = hp.get("rows")
         return model.fit(*args, **kwargs)
 
-    # --- What a durable job asks ------------------------------------------------------
+    # --- For durable jobs -------------------------------------------------------------
 
     def validates(self, args: tuple, kwargs: dict[str, Any]) -> bool:
-        """Whether trials validate; looks once at what `data` returns."""
+        """Whether trials validate, according to one call of `data`."""
         given = kwargs
         if self._data is not None:
             hp = keras_tuner.HyperParameters()
@@ -205,10 +206,10 @@ class TruncatedHyperModel(keras_tuner.HyperModel):
     def check_search(
         self, space: keras_tuner.HyperParameters, args: tuple, kwargs: dict[str, Any]
     ) -> None:
-        """Refuses arguments of `search` that do not go with what is tuned.
+        """Refuses arguments of `search` that conflict with tuned values.
 
         Raises:
-            ValueError: If they could have no effect.
+            ValueError: If some would have no effect.
         """
         if self._data is not None:
             if args or kwargs.get("x") is not None:
@@ -240,28 +241,28 @@ def _check_stride(stride: Any, window: Any) -> None:
                 "`stride` is a fraction of the window, so `window` must be given. "
                 f"Received: stride={stride!r}, window=None."
             )
-        if _most(stride) > 1:
+        if _highest(stride) > 1:
             raise ValueError(
                 "`stride` must be fractions of the window, in (0, 1], or integers. "
-                f"Received: {_most(stride)}."
+                f"Received: {_highest(stride)}."
             )
         return
     check_numbers("stride", stride, least=1)
-    if window is not None and _most(stride) > _least(window):
+    if window is not None and _highest(stride) > _lowest(window):
         raise ValueError(
             f"`stride` must not exceed the window. Received: stride up to "
-            f"{_most(stride)}, window from {_least(window)}. Fractions of the window, "
-            "such as 0.5, always fit."
+            f"{_highest(stride)}, window from {_lowest(window)}. Fractions of the "
+            "window, such as 0.5, always fit."
         )
 
 
-def _most(allowed: Any) -> float:
+def _highest(allowed: Any) -> float:
     if isinstance(allowed, Range):
         return allowed.high
     return max(allowed) if isinstance(allowed, tuple | list) else allowed
 
 
-def _least(allowed: Any) -> float:
+def _lowest(allowed: Any) -> float:
     if isinstance(allowed, Range):
         return allowed.low
     return min(allowed) if isinstance(allowed, tuple | list) else allowed

@@ -1,9 +1,9 @@
-"""All that tuning takes from KerasTuner without a public name for it.
+"""Everything that tuning uses of KerasTuner's private interface.
 
-Names with an underscore, modules below `keras_tuner.src` and hooks that have no
-documentation: each behind a name that says what it gives. KerasTuner may change any of
-it in any release, so `tests/tuning/test_keras_tuner_internals.py` has a test for each
-that says what has gone (written for KerasTuner 1.4.8).
+It covers names with an underscore, modules in `keras_tuner.src` and undocumented hooks,
+each behind a name that says what it provides. Any release of KerasTuner may change
+them, so `tests/tuning/test_keras_tuner_internals.py` has a test for each that says what
+is gone (written for KerasTuner 1.4.8).
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from keras_tuner.src.engine import oracle as oracle_module
 
 
 class OpenTuner(keras_tuner.Tuner):
-    """KerasTuner's tuner, with names of ours for the methods that jobs run or replace.
+    """KerasTuner's tuner, with public names for the methods that jobs call or override.
 
     A subclass overrides `tuner_file`, `weights_file` and `made_model`, and calls the
     others.
     """
 
     def tuner_file(self) -> str:
-        """Path where KerasTuner keeps the tuner's own state, if it keeps one."""
+        """Path where KerasTuner keeps the state of the tuner, if it keeps one."""
         return super()._get_tuner_fname()
 
     def weights_file(self, trial_id: str) -> str:
-        """Path of the weights of a trial's best epoch."""
+        """Path of the weights of the best epoch of a trial."""
         return super()._get_checkpoint_fname(trial_id)
 
     def made_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """What the hypermodel builds, in a session that has just been cleared."""
+        """The model that the hypermodel builds, in a session that was just cleared."""
         return super()._build_hypermodel(hp)
 
     def checked_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """`made_model` in a new session, refused if it is no model or too large."""
+        """`made_model` in a new session; refused if it is not a model or too large."""
         return self._try_build(hp)
 
     def copied_callbacks(self, callbacks: list) -> list:
-        """Callbacks for one training; the ones that were given serve all of them."""
+        """Copies of the given callbacks for one training run."""
         return self._deepcopy_callbacks(callbacks)
 
     def direct_tensorboard(
         self, callbacks: list, trial: Any, *, execution: str
     ) -> None:
-        """Gives a `TensorBoard` among the callbacks a folder of its trial."""
+        """Gives a `TensorBoard` among the callbacks a folder for its trial."""
         self._configure_tensorboard_dir(callbacks, trial, execution)
 
     def _get_tuner_fname(self) -> str:
@@ -68,18 +68,18 @@ class OpenTuner(keras_tuner.Tuner):
 def metrics_from(
     results: Any, objective: keras_tuner.Objective, source: str
 ) -> dict[str, Any]:
-    """Metrics from whatever a hypermodel or a trial has returned.
+    """Metrics from the result of a hypermodel or a trial.
 
     Args:
         results: A number, a dict, a `History`, or a list of one of these.
-        objective: What must be among them.
+        objective: The objective, which must be among them.
         source: The function that returned them, for the message.
 
     Returns:
-        `{name: value}`, of the best epoch, as mean where there are several.
+        `{name: value}` of the best epoch, averaged if there are several results.
 
     Raises:
-        keras_tuner.errors.FatalError: If they are none.
+        keras_tuner.errors.FatalError: If the results are of another kind.
     """
     tuner_utils.validate_trial_results(results, objective, source)
     return tuner_utils.convert_to_metrics_dict(results, objective)
@@ -88,7 +88,7 @@ def metrics_from(
 # --- Oracles -----------------------------------------------------------------------
 
 
-# For a type checker what is mixed into an oracle has all that an oracle has.
+# To a type checker, a mixin for oracles has all attributes of an oracle.
 if TYPE_CHECKING:
     from keras_tuner import Oracle as _Mixed
 else:
@@ -96,11 +96,11 @@ else:
 
 
 class OpenOracle(_Mixed):
-    """Mixed into an oracle of KerasTuner: it keeps no files and holds no lock.
+    """Mixin for KerasTuner's oracles: they keep no files and hold no lock.
 
-    KerasTuner writes a file a trial, raises after some failures in a row, and locks
-    with a lock that an error leaves locked for all other threads. Who mixes this in
-    does all of that in another way.
+    KerasTuner writes a file for each trial, raises after some failures in a row, and
+    uses a lock that an error leaves locked for all other threads. Classes with this
+    mixin handle all of that differently.
     """
 
     def __init__(self, **options: Any):
@@ -125,7 +125,7 @@ class _NoLock:
 def waiting_trials(oracle: keras_tuner.Oracle) -> list[str]:
     """Names of the trials that are to be run again, the next one last.
 
-    It is the oracle's own list: what is put in there is given out again.
+    This is the oracle's own list: trials that are added to it are assigned again.
     """
     return oracle._retry_queue
 
@@ -138,45 +138,45 @@ def was_tried(oracle: keras_tuner.Oracle, values: Mapping[str, Any]) -> bool:
 def next_combination(
     oracle: keras_tuner.oracles.GridSearchOracle, values: Mapping[str, Any]
 ) -> dict[str, Any] | None:
-    """The point of a grid after another, `None` after the last."""
+    """The point of a grid that follows another; `None` after the last."""
     return oracle._get_next_combination(values)
 
 
 def draw_from_seed(
     oracle: keras_tuner.oracles.BayesianOptimizationOracle, seed: int
 ) -> None:
-    """Lets the next proposal depend on a seed, and not on the draws before."""
+    """Makes the next proposal depend on a seed and not on earlier draws."""
     oracle._random_state = np.random.RandomState(seed)
 
 
 # --- Chief and workers -------------------------------------------------------------
 
-# A condition prints its first value when it is sent, left there from debugging.
+# KerasTuner prints the first value of a condition when it is sent, a debugging relic.
 conditions.print = lambda *_: None
 
-# Prefix of the methods that KerasTuner's service has.
+# Prefix of the methods of KerasTuner's service.
 SERVICE = "/keras_tuner.Oracle/"
 
 
 def add_service(server: Any, oracle: keras_tuner.Oracle) -> None:
-    """Lets a gRPC server answer for an oracle, as KerasTuner's chief does."""
+    """Makes a gRPC server answer for an oracle, as KerasTuner's chief does."""
     servicer = oracle_chief.OracleServicer(oracle)
     protos.get_service_grpc().add_OracleServicer_to_server(servicer, server)
 
 
 def stub_of(channel: Any) -> Any:
-    """KerasTuner's methods of the oracle at the other end of a gRPC channel."""
+    """KerasTuner's stub of the oracle at the other end of a gRPC channel."""
     return protos.get_service_grpc().OracleStub(channel)
 
 
 class RemoteOracle(oracle_client.OracleClient):
-    """An oracle whose methods are calls of another process.
+    """An oracle whose methods call another process.
 
-    KerasTuner's own connects by itself, to what the environment names.
+    KerasTuner's own client connects by itself, to the address in the environment.
 
     Args:
         oracle: An oracle of this process, for the objective.
-        stub: What has the methods of `stub_of`.
+        stub: An object with the methods of `stub_of`.
         worker: Name of this worker.
     """
 

@@ -1,4 +1,4 @@
-"""What tuning takes from Optuna without a public name for it (written for 4 and 5)."""
+"""Everything that tuning uses of Optuna's private interface (written for 4 and 5)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 
 def id_of(frozen: Any) -> int:
-    """What a `FrozenTrial` is called in its study's storage.
+    """The id of a `FrozenTrial` in the storage of its study.
 
-    A `Trial` that goes on with it is made from that.
+    A `Trial` that continues it is created from this id.
     """
     return frozen._trial_id

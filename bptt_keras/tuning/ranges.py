@@ -1,4 +1,4 @@
-"""Values between which a hyperparameter is searched."""
+"""Ranges of values in which a hyperparameter is searched."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ class Range:
     """Numbers from `low` to `high`, both included.
 
     Args:
-        low: The smallest. Integers on both sides: integers between them.
-        high: The largest, above `low`.
-        log: Whether they are drawn evenly by their logarithm; `low` is above 0 then.
-        default: Value of the first trial of `defaults_first`; default: `low`.
+        low: The smallest number. If `low` and `high` are integers, so are all numbers.
+        high: The largest number, above `low`.
+        log: Whether numbers are drawn uniformly in their logarithm; `low` must then be
+            above 0.
+        default: Value of the first trial with `defaults_first`. Default: `low`.
 
     Raises:
         TypeError: If a bound is not a number.
@@ -43,7 +44,7 @@ class Range:
                 raise TypeError(
                     f"`{name}` must be a number. Received: {name}={value!r}."
                 )
-        # Those of NumPy are none to KerasTuner, and not to JSON.
+        # KerasTuner and JSON do not accept the numbers of NumPy.
         low, high = _plain(low), _plain(high)
         if not low < high:
             raise ValueError(
@@ -61,11 +62,11 @@ class Range:
 
 
 def declared(hp: keras_tuner.HyperParameters, name: str, allowed: Any) -> Any:
-    """The value of a hyperparameter in a trial.
+    """Declares a hyperparameter and returns its value in a trial.
 
     Args:
         hp: `keras_tuner.HyperParameters`.
-        name: Its name.
+        name: Name of the hyperparameter.
         allowed: `Range`, a list or tuple of values, or one value, which is fixed and
             not part of the space.
     """
@@ -80,14 +81,14 @@ def declared(hp: keras_tuner.HyperParameters, name: str, allowed: Any) -> Any:
             return _plain(allowed[0])
         values = [_plain(value) for value in allowed]
         if any(isinstance(value, float) for value in values):
-            # A choice must be of one type.
+            # The values of a choice must have one type.
             values = [float(value) for value in values]
         return hp.Choice(name, values, ordered=False)
     return allowed
 
 
 def is_tuned(allowed: Any) -> bool:
-    """Whether these are several values, and so a hyperparameter."""
+    """Whether several values are allowed, which makes it a hyperparameter."""
     return isinstance(allowed, Range) or (
         isinstance(allowed, tuple | list) and len(allowed) > 1
     )
@@ -111,8 +112,7 @@ def check_numbers(
 
     Raises:
         TypeError: If a value is of the wrong type.
-        ValueError: If a value is out of its bounds, or a list is empty or has one
-            twice.
+        ValueError: If a value is out of range, or a list is empty or has a value twice.
     """
     if allowed is None:
         return

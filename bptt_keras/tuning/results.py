@@ -1,4 +1,4 @@
-"""What a job has found so far: lines while it runs, the best values on disk."""
+"""The results of a job so far: lines while it runs, the best values on disk."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class TuningError(RuntimeError):
 
 
 class Results:
-    """Follows a job: prints lines, keeps `best.json`.
+    """Follows a job: prints lines and keeps `best.json` up to date.
 
     Args:
         tuner: One of the tuners of `bptt_keras.tuning`.
 
     Attributes:
-        FILE: Name of the file that has the best values so far.
+        FILE: Name of the file with the best values so far.
 
     Example:
         import json
@@ -83,7 +83,7 @@ class Results:
         return self._tuner.own_oracle
 
     def begin(self) -> None:
-        """Says how far a job has got that goes on."""
+        """Prints the progress of a job that resumes."""
         self._told = {name: row["status"] for name, row in self._by_name().items()}
         self.began_with = sum(map(_ended, self.rows()))
         if self.verbose and self._told:
@@ -91,14 +91,14 @@ class Results:
         self.write()
 
     def rows(self) -> list[Row]:
-        """The trials for a table, in the order in which they were begun.
+        """The trials for a table, in the order in which they began.
 
         Returns:
             List of dicts: `trial`, `status` ("waiting", "running", "completed",
             "failed", "pruned", or "cut" by the budget), `value` (the objective, or
-            None), `seeds` (that of each execution), `values` (of the hyperparameters),
-            `curve` (the objective after each epoch), `epoch` (the best one),
-            `seconds`, `worker`, `cause`, `attempts`.
+            None), `seeds` (the objective of each execution), `values` (of the
+            hyperparameters), `curve` (the objective after each epoch), `epoch` (the
+            best one), `seconds`, `worker`, `cause`, `attempts`.
         """
         with self._oracle.looking():
             return self._rows()
@@ -121,7 +121,7 @@ class Results:
                 value = facts["curve"][best]
             finite = value is not None and math.isfinite(value)
             known = trial.hyperparameters.values
-            # In the order of the space, which is lost on the way to a worker and back.
+            # In the order of the space, which is lost between chief and worker.
             names = dict.fromkeys(entry.name for entry in oracle.hyperparameters.space)
             values = {
                 key: known[key]
@@ -147,7 +147,7 @@ class Results:
 
     @property
     def higher(self) -> bool:
-        """Whether more of the objective is better."""
+        """Whether a higher objective is better."""
         return self._oracle.objective.direction == "max"
 
     @property
@@ -156,7 +156,7 @@ class Results:
         return best_row(self.rows(), self.higher, self._tuner.executions_per_trial)
 
     def look(self) -> None:
-        """Tells what has changed since the last look."""
+        """Prints what has changed since the last look."""
         rows = self._by_name()
         changed = [
             r for r in rows.values() if self._told.get(r["trial"]) != r["status"]
@@ -187,7 +187,7 @@ class Results:
         return text
 
     def write(self) -> None:
-        """Writes `best.json`, if there is something better than it says."""
+        """Writes `best.json`, if there is a better trial than the one in it."""
         best = self.best
         if best is None or best == self._best:
             return
@@ -196,7 +196,7 @@ class Results:
         write_whole(self._tuner.folder / self.FILE, content + "\n")
 
     def conclude(self) -> None:
-        """Says how the job ended.
+        """Prints how the job ended.
 
         Raises:
             TuningError: If no trial had a result.
@@ -232,7 +232,7 @@ _STATUS = {"COMPLETED": "completed", "FAILED": "failed", "STOPPED": "pruned"}
 
 
 def best_row(rows: Sequence[Row], higher: bool, executions: int = 1) -> Row | None:
-    """The row with the best objective among those that can be compared, or `None`."""
+    """The row with the best objective among comparable rows, or `None`."""
     whole = [
         row
         for row in rows
@@ -245,7 +245,7 @@ def best_row(rows: Sequence[Row], higher: bool, executions: int = 1) -> Row | No
 
 
 def causes(rows: Iterable[Row]) -> str:
-    """A table of why trials failed, the most frequent cause first."""
+    """A table of the causes of failed trials, the most frequent first."""
     counts = collections.Counter(row["cause"] for row in rows)
     return "\n".join(f"{count:5} x {cause}" for cause, count in counts.most_common())
 
@@ -259,7 +259,7 @@ def _best_of(curve: Sequence[float], higher: bool) -> int | None:
     known = [pair for pair in known if math.isfinite(pair[0])]
     if not known:
         return None
-    # The first of equals, as for the weights that are kept.
+    # The first if several are equal, as for the weights that are kept.
     best = (max if higher else min)(value for value, _ in known)
     return next(number for value, number in known if value == best)
 

@@ -1,4 +1,4 @@
-"""How a tuner runs trials: attempts, executions, and what becomes of them."""
+"""How a tuner runs trials: attempts, executions, and their results."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _BEST = "checkpoint.weights.h5"
 
 
 class TrialTuner(OpenTuner):
-    """A tuner as one process that trains: it asks for trials and runs them.
+    """The part of a tuner that trains: it asks for trials and runs them.
 
     Attributes:
-        own_oracle: `DurableOracle` of this process; `oracle` is the one that is asked,
-            the same or a `Client` of the chief's.
-        seed: Of the first execution of a trial.
-        progress: `Progress` of the trial that runs.
+        own_oracle: `DurableOracle` of this process. `oracle` is the one that is asked:
+            either the same or a `Client` of the chief.
+        seed: Seed of the first execution of a trial.
+        progress: `Progress` of the running trial.
     """
 
     own_oracle: oracles.DurableOracle
@@ -60,13 +60,13 @@ class TrialTuner(OpenTuner):
                 time.sleep(1.0)
                 continue
             with forgetting_gradients():
-                goes_on = self._attempt(trial, args, kwargs)
+                proceed = self._attempt(trial, args, kwargs)
                 keras.backend.clear_session()
-            if not goes_on:
+            if not proceed:
                 return
 
     def _attempt(self, trial: Trial, args: tuple, kwargs: dict[str, Any]) -> bool:
-        """Runs a trial and ends it; False: nothing more is to be run."""
+        """Runs a trial and ends it. Returns False if no more trials should run."""
         self.on_trial_begin(trial)
         self._look()
         with Progress(self.oracle, self.tuner_id, trial.trial_id) as progress:
@@ -84,7 +84,7 @@ class TrialTuner(OpenTuner):
                     self._look()
                     return False
             except (ChiefGoneError, PermissionError):
-                # Nothing that the trial has done.
+                # The trial did not cause this.
                 raise
             except keras_tuner.errors.FatalError as error:
                 self._write_error(trial)
@@ -107,7 +107,7 @@ class TrialTuner(OpenTuner):
     def _metrics(
         self, trial: Trial, args: tuple, kwargs: dict[str, Any]
     ) -> dict[str, float]:
-        """Means over the executions, of their best epochs."""
+        """Means over the executions of the metrics of their best epochs."""
         objective = self.own_oracle.objective
         results = self.run_trial(trial, *args, **kwargs)
         metrics = metrics_from(results, objective, "Tuner.run_trial()")
@@ -122,7 +122,7 @@ class TrialTuner(OpenTuner):
     def run_trial(
         self, trial: Trial, *args: Any, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """Trains a trial's model as often as `executions_per_trial` says.
+        """Trains the model of a trial `executions_per_trial` times.
 
         Returns:
             Metrics of the best epoch of each execution.
@@ -150,7 +150,7 @@ class TrialTuner(OpenTuner):
     def execute(
         self, trial: Trial, execution: Execution, *args: Any, **kwargs: Any
     ) -> dict[str, Any]:
-        """Trains once, from the execution's checkpoint if there is one.
+        """Trains once, from the checkpoint of the execution if there is one.
 
         Args:
             trial: `keras_tuner.engine.trial.Trial`.
@@ -169,11 +169,11 @@ class TrialTuner(OpenTuner):
         callbacks = self.copied_callbacks(kwargs.pop("callbacks", None) or [])
         self.direct_tensorboard(callbacks, trial, execution=execution.folder.name)
         best = Path(self.weights_file(trial.trial_id))
-        logged = not self.says_itself
+        logged = not self.has_own_fit
         checkpoint = Checkpoint(execution, best, callbacks, logged=logged)
         done = checkpoint.restore(model)
         if done and execution.reports:
-            # Of which a kill may have lost the last.
+            # A kill may have lost the last value.
             self.progress.epoch(checkpoint.values)
         results = None
         if done < epochs and not checkpoint.stopped:
@@ -184,28 +184,28 @@ class TrialTuner(OpenTuner):
         return self._best_of(checkpoint, results)
 
     @property
-    def says_itself(self) -> bool:
-        """Whether the model's `fit` is one of its own, and may return the objective."""
+    def has_own_fit(self) -> bool:
+        """Whether the hypermodel overrides `fit`, which may return the objective."""
         fit = getattr(type(self.hypermodel), "fit", None)
         return fit not in (keras_tuner.HyperModel.fit, TruncatedHyperModel.fit)
 
     def _begin_from_earlier(self, trial: Trial, execution: Execution) -> None:
-        """Hyperband: begins where the trial of the round before ended."""
+        """Continues where the trial of the previous round of Hyperband ended."""
         earlier = trial.hyperparameters.values.get("tuner/trial_id")
         if not earlier or execution.checkpoint.is_dir():
             return
         best = Path(self.weights_file(trial.trial_id))
         kept = Path(self.weights_file(earlier))
         if kept.is_file() and not best.is_file():
-            # No epoch of this round may be better.
+            # It may be that no epoch of this round is better.
             copy_weights(kept, best)
         folder = Path(self.get_trial_dir(earlier)) / execution.folder.name
         objective, progress = execution.objective, execution.progress
         execution.begin_from(Execution(folder, objective, progress, 0, reports=False))
 
     def made_model(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """What the hypermodel builds, from the seed of the execution that runs."""
-        # Here, since KerasTuner has cleared the session, and the seed with it, before.
+        """The model that the hypermodel builds, with the seed of this execution."""
+        # The seed is set here since KerasTuner has just cleared the session and seed.
         if self._building_seed is not None:
             keras.utils.set_random_seed(self._building_seed)
         return super().made_model(hp)
@@ -219,7 +219,7 @@ class TrialTuner(OpenTuner):
                 value = objective.get_value(logs)
                 if objective.better_than(value, objective.get_value(best)):
                     best = logs
-            # Several objectives together have a name that is not in the logs.
+            # The joint name of several objectives is not in the logs.
             return {objective.name: objective.get_value(best), **best}
         returned = results is not None and not isinstance(
             results, keras.callbacks.History
@@ -229,14 +229,14 @@ class TrialTuner(OpenTuner):
         return metrics_from(results, objective, "HyperModel.fit()")
 
     def load_model(self, trial: Trial) -> keras.Model:
-        """A trial's model, with the weights of its best epoch."""
+        """The model of a trial, with the weights of its best epoch."""
         model = self.checked_model(trial.hyperparameters)
         weights = Path(self.weights_file(trial.trial_id))
         restore_model(model, weights, weights.with_name("build_config.json"))
         return model
 
     def weights_file(self, trial_id: str) -> str:
-        """Path of the weights of a trial's best epoch."""
+        """Path of the weights of the best epoch of a trial."""
         return os.path.join(self.get_trial_dir(trial_id), _BEST)
 
     def _write_error(self, trial: Trial) -> None:

@@ -1,4 +1,4 @@
-"""Tuners of KerasTuner whose jobs go on after a kill, with a time limit and workers."""
+"""KerasTuner's tuners with jobs that resume after a kill, a time limit and workers."""
 
 from bptt_keras.tuning.durable import DurableTuner
 from bptt_keras.tuning.jobs.searches import (
@@ -10,45 +10,48 @@ from bptt_keras.tuning.jobs.searches import (
 
 
 class RandomSearch(DurableTuner):
-    """Random search of KerasTuner, in a job that goes on after a kill.
+    """KerasTuner's random search, in a job that resumes after a kill.
 
     The values of the n-th trial, and its training on a CPU, depend on the seed alone,
-    whatever was killed and however many workers there are.
+    no matter what was killed and how many workers there are.
 
     Args:
         hypermodel: Function of `keras_tuner.HyperParameters` that returns a compiled
             `keras.Model`; `keras_tuner.HyperModel`; or `TruncatedHyperModel`.
         objective: As in KerasTuner: the name of a metric, `"val_loss"` by default, or
             `keras_tuner.Objective`.
-        max_trials: Trials at most.
-        directory: Folder above the job's.
+        max_trials: Most trials to run.
+        directory: Parent folder of the job's folder.
         project_name: Name of the job's folder.
-        overwrite: `True`: what the folder holds is removed first. `False` (default):
-            the job there goes on.
-        extend: Whether it may go on in a space that has changed; its trials stay.
-        executions_per_trial: Trainings of a trial, with the seeds `seed`, `seed + 1`
-            and so on; the objective is their mean.
-        seed: Integer >= 0, of the search and of the trainings.
+        overwrite: `True`: delete the contents of the folder first. `False` (default):
+            resume the job in it.
+        extend: Whether the job may resume if the space has changed; its trials are
+            kept.
+        executions_per_trial: Training runs of a trial, with the seeds `seed`,
+            `seed + 1` and so on; the objective is their mean.
+        seed: Integer >= 0, the seed of the search and of the training runs.
         budget: Minutes that the job may take, over all calls of `search`, or `None`.
-            What is in work then is cut, within a batch, and goes on with a larger one.
-        workers: Processes on this machine that train side by side: this program runs
-            again in each, up to `search`, with a share of the cores. `None` (default):
-            this process trains. Without effect where the environment names a chief
+            Running trials are then cut, within a batch, and resume with a larger
+            budget.
+        workers: Processes on this machine that train in parallel: each runs this
+            program again up to `search`, on a share of the cores. `None` (default):
+            this process trains. It has no effect if the environment names a chief
             (`KERASTUNER_ORACLE_IP` and so on, as in KerasTuner).
         defaults_first: Whether the first trial has the default values.
-        secret: What chief and workers share, if others can reach the chief; default:
-            $BPTT_KERAS_TUNING_SECRET.
-        patience: Seconds after which a worker without its chief ends.
+        secret: Shared secret of chief and workers, if other machines can reach the
+            chief. Default: $BPTT_KERAS_TUNING_SECRET.
+        patience: Seconds without its chief after which a worker ends.
         hyperparameters: As in KerasTuner.
         max_model_size: As in KerasTuner.
-        **options: More of KerasTuner's oracle, such as `max_retries_per_trial`.
+        **options: More arguments of KerasTuner's oracle, such as
+            `max_retries_per_trial`.
 
     Attributes:
         results: `Results`: rows for a table, the best so far.
         folder: `pathlib.Path` of the job.
 
     Raises:
-        ValueError: If a value is out of its bounds.
+        ValueError: If a value is out of range.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -83,8 +86,8 @@ class RandomSearch(DurableTuner):
 class GridSearch(DurableTuner):
     """All points of a grid, in KerasTuner's order; see `RandomSearch`.
 
-    Ranges without a step are cut into ten, as in KerasTuner. No point waits for
-    another, so all workers have work.
+    Ranges without a step are divided into ten, as in KerasTuner. No point waits for
+    another, so all workers stay busy.
 
     Example:
         import keras, keras_tuner, bptt_keras as bk
@@ -110,10 +113,10 @@ class GridSearch(DurableTuner):
 
 
 class BayesianOptimization(DurableTuner):
-    """Gaussian processes of KerasTuner; see `RandomSearch`.
+    """KerasTuner's Bayesian optimization with Gaussian processes; see `RandomSearch`.
 
-    What is proposed depends on the results that are there, so with several workers on
-    their order.
+    Proposals depend on the results so far, and so, with several workers, on the order
+    in which trials end.
 
     Example:
         import keras, keras_tuner, bptt_keras as bk
@@ -141,10 +144,10 @@ class BayesianOptimization(DurableTuner):
 
 
 class Hyperband(DurableTuner):
-    """Hyperband of KerasTuner; see `RandomSearch`.
+    """KerasTuner's Hyperband; see `RandomSearch`.
 
-    Many trials train for a few epochs, the better ones go on. They go on from the
-    checkpoint of the round before, optimizer included, and not only from its weights.
+    Many trials train for a few epochs, and the better ones continue. They continue from
+    the checkpoint of the previous round, optimizer included, not only from its weights.
 
     Example:
         import keras, keras_tuner, bptt_keras as bk

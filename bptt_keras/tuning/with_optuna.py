@@ -1,7 +1,8 @@
-"""Optuna as the engine of a job: what it proposes, and which trials it ends early.
+"""Optuna as the engine of a job: it proposes values and prunes trials.
 
-The job stays ours: its state file is the truth, and the study follows it. So a kill
-loses nothing here either, and a study in a database shows what the file says.
+The job is the same as with KerasTuner: its state file is authoritative, and the study
+is made to agree with it. So a kill loses nothing here either, and a study in a database
+shows the content of the file.
 """
 
 from __future__ import annotations
@@ -24,21 +25,21 @@ from bptt_keras.tuning.optuna_internals import id_of
 
 SAMPLERS = ("random", "tpe")
 PRUNERS = ("none", "median", "asha")
-# Proposals that were tried before, in a row, after which a space counts as exhausted.
+# After this many repeated proposals in a row a space is considered exhausted.
 _COLLISIONS = 20
 # Attributes of studies and trials in a database.
 _DEFINITION, _FOLDER, _TRIAL = "definition", "folder", "trial"
 
 
 class OptunaOracle(DurableOracle, keras_tuner.Oracle):
-    """Asks an Optuna study for values, and tells it what became of them.
+    """Asks an Optuna study for values, and tells it their results.
 
     Args:
         sampler: `"tpe"` or `"random"`.
         pruner: `"none"`, `"median"` or `"asha"`.
-        storage: URL of a database, or `None`: the study lives in memory, and is made
-            again from the job's state.
-        **options: Those of `keras_tuner.Oracle`.
+        storage: URL of a database, or `None`: the study is kept in memory, and is
+            rebuilt from the state of the job.
+        **options: Arguments of `keras_tuner.Oracle`.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         check: Callable[[dict[str, Any]], None],
         **options: Any,
     ) -> str | None:
-        """Goes on with what the folder holds, or begins; the study is made to fit."""
+        """Resumes or starts a job, and makes the study agree with its state."""
         optuna = _optuna()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         damaged = super().open(folder, definition, check, **options)
@@ -94,7 +95,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         return damaged
 
     def _refuse_other_study(self, folder: Path, definition: dict[str, Any]) -> None:
-        """Refuses a study of the same name that is another's."""
+        """Refuses a study of the same name that belongs to another job."""
         known = self._study.user_attrs
         if not known and not self._study.trials:
             return
@@ -106,11 +107,11 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
                 "name, or another database."
             )
         old = json.loads(known[_DEFINITION])
-        # That the space may differ was settled by the job's own state.
+        # Whether the space may differ was checked against the state of the job.
         refuse_changes(old, definition, extend=True, folder=where)
 
     def _follow(self) -> None:
-        """Makes the study say what the job's state says."""
+        """Makes the study agree with the state of the job."""
         states = _optuna().trial.TrialState
         there = {}
         for trial in self._study.get_trials(deepcopy=False):
@@ -118,7 +119,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
             if name in self.trials and name not in there:
                 there[name] = trial
             elif not trial.state.is_finished():
-                # It was asked for in a moment before a kill, and not begun.
+                # It was asked for just before a kill, and never began.
                 self._study.tell(trial.number, state=states.FAIL)
         for name, trial in sorted(self.trials.items()):
             if name in there:
@@ -132,10 +133,10 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         return _optuna().trial.Trial(self._study, id_of(frozen))
 
     def _ask(self, name: str, values: Mapping[str, Any] | None = None) -> Any:
-        """A trial of the study, with given values or such as the sampler proposes."""
+        """A trial of the study, with the given values or those of the sampler."""
         if values is not None:
             self._study.enqueue_trial(dict(values), skip_if_exists=False)
-        # By the number alone, so that a kill changes nothing of what is proposed.
+        # Seeded with the number alone, so that a kill does not change proposals.
         self._study.sampler = _sampler(self._sampler, self.seed + len(self.trials))
         made = self._study.ask()
         made.set_user_attr(_TRIAL, name)
@@ -150,7 +151,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         return space.values
 
     def _tell(self, trial: Trial, made: Any) -> None:
-        """Tells the study how a trial has ended, once."""
+        """Tells the study, once, how a trial ended."""
         states = _optuna().trial.TrialState
         known = self._study.trials[made.number]
         if known.state.is_finished():
@@ -171,7 +172,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
             if step not in known and math.isfinite(value):
                 made.report(value, step)
 
-    # --- What KerasTuner asks -------------------------------------------------------
+    # --- Called by KerasTuner -------------------------------------------------------
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Values that the study proposes."""
@@ -184,7 +185,7 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         return {"status": oracles.STOPPED}
 
     def _propose(self, trial_id: str, values: Mapping[str, Any] | None = None) -> Any:
-        """An answer for `populate_space`; `None`: the values were tried before."""
+        """An answer for `populate_space`, or `None` if the values were tried before."""
         try:
             made = self._ask(trial_id, values)
             proposed = self._suggest(made)
@@ -200,11 +201,11 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
         return {"status": oracles.RUNNING, "values": proposed}
 
     def _seed_offset(self) -> None:
-        # Another draw: the number of trials, which it depends on, is still the same.
+        # For another draw: the number of trials, on which it depends, is unchanged.
         self.seed += 10_000
 
     def end_trial(self, trial: Trial) -> None:
-        """Ends a trial with its status, first in the job's state, then in the study."""
+        """Ends a trial with its status, first in the state, then in the study."""
         with self._mutex:
             super().end_trial(trial)
             known = self.trials[trial.trial_id]
@@ -219,16 +220,16 @@ class OptunaOracle(DurableOracle, keras_tuner.Oracle):
 
 
 class OptunaSearch(DurableTuner):
-    """A job whose trials Optuna proposes, and ends early where they are worse.
+    """A job whose trials Optuna proposes, and prunes if they do worse.
 
-    Needs the extra `optuna`. `Args` are those of `RandomSearch`, and:
+    Requires the extra `optuna`. Takes the arguments of `RandomSearch`, and:
 
     Args:
         sampler: `"tpe"` (default) or `"random"`.
-        pruner: `"none"` (default), `"median"`: ends a trial whose objective is worse
-            than the median of the trials before at the same epoch, or `"asha"`:
+        pruner: `"none"` (default); `"median"`, which ends a trial whose objective is
+            worse than the median of earlier trials at the same epoch; or `"asha"`,
             successive halving.
-        storage: URL of a database that the study is also kept in, such as
+        storage: URL of a database in which the study is kept as well, such as
             `"sqlite:///study.db"`, for Optuna's dashboard.
 
     Raises:
@@ -290,7 +291,7 @@ def _pruner(name: str) -> Any:
 
 
 def _suggested(made: Any, entry: Any) -> Any:
-    """The value of one hyperparameter of KerasTuner from a trial of Optuna."""
+    """Asks an Optuna trial for the value of a KerasTuner hyperparameter."""
     config = entry.get_config()
     name, kind = entry.name, type(entry).__name__
     if kind == "Choice":

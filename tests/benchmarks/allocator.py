@@ -1,10 +1,10 @@
-"""Time of a window with and without memory that is kept between windows.
+"""Time of a window with and without keeping freed memory for the next window.
 
 python -m tests.benchmarks.allocator [--rows 64 --window 100 --units 256 --rounds 5]
 
 The work: ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96) -> cross-entropy, one
-window a batch, Adam, clipping by global norm. Each way trains in a process of its own;
-they take turns.
+window per batch, Adam, clipping by global norm. Each variant trains in its own process,
+and they take turns.
 """
 
 import argparse

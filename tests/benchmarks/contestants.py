@@ -1,4 +1,4 @@
-"""Who takes part in the benchmark: a program, its options and its environment."""
+"""The contestants of the benchmark: a program, its options and its environment."""
 
 import dataclasses
 import fnmatch

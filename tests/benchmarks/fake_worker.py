@@ -1,4 +1,4 @@
-"""A contestant that computes nothing: for tests of the rounds.
+"""A contestant that computes nothing, for tests of the rounds.
 
 python -m tests.benchmarks.fake_worker HOW SECONDS
 

@@ -1,12 +1,12 @@
-"""Evaluation, prediction and single steps, beside Keras and beside a bare function.
+"""Evaluation, prediction and single steps, compared with Keras and a bare function.
 
 python -m tests.benchmarks.inference [--rows 8 --length 10000 --units 128 --rounds 5]
 
 Long sequences: ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96), one batch,
-`evaluate` and `predict` of `TruncatedBPTT` in windows of 100 and of Keras' own model in
-one call, without XLA and with it. Single steps: LSTM(256), one row and one timestep a
+`evaluate` and `predict` of `TruncatedBPTT` in windows of 100 and of the Keras model in
+one call, with and without XLA. Single steps: LSTM(256), one row and one timestep per
 call, `PureStep` in a compiled function against the same arithmetic written by hand in a
-compiled function; the state goes from call to call.
+compiled function; the state is passed from call to call.
 """
 
 import argparse

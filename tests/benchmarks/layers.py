@@ -3,9 +3,9 @@
 python -m tests.benchmarks.layers [--rows 64 --window 100 --units 256 --rounds 7]
 
 The work: ids -> Embedding(96, 64) -> layer(units) -> Dense(96) -> cross-entropy, one
-window a batch, Adam, clipping by global norm. Every contestant is trained by the same
-trainer on the same data; Keras' layers run with XLA and without, and the faster of the
-two is what a user would choose.
+window per batch, Adam, clipping by global norm. Every contestant is trained by the same
+trainer on the same data; Keras' layers run with and without XLA, and a user would
+choose the faster of the two.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The machine that a measurement was made on, and rounds that take turns."""
+"""The machine that a measurement was made on, and rounds of contestants in turn."""
 
 import os
 import platform

@@ -1,11 +1,11 @@
-"""Peak memory of a training step over the length of the sequence.
+"""Peak memory of a training step by the length of the sequence.
 
 python -m tests.benchmarks.memory
 
-Each length is trained and evaluated in a process of its own: one batch of 4 rows of one
+Each length is trained and evaluated in its own process: one batch of 4 rows of one
 feature through LSTM(256) with windows of 100. The peak is that of the whole process,
-the data included; backpropagation through all 100,000 steps would keep 3 GB of states
-and gates.
+including the data; backpropagation through all 100,000 timesteps would keep 3 GB of
+states and gates.
 """
 
 import subprocess

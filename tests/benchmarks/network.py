@@ -1,4 +1,4 @@
-"""The model that the benchmarks of one process train and run."""
+"""The model that the single-process benchmarks train and run."""
 
 import keras
 

@@ -6,10 +6,10 @@ python -m tests.benchmarks.overhead [--rows 32 --window 64 --units 128 --rounds 
 The work: ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96) -> cross-entropy, Adam.
 The bare loop is Python: for each window, one call of a graph that runs the same
 compiled gradients and one compiled update, on tensors that were cut before the clock
-started, without metrics, checks, clipping or the gradient's norm. The others are `fit`
-on a stream: without live metrics, with them (the default), and besides with clipping by
-global norm, by a rule that adapts, and with an accuracy and a callback. All take turns
-in one process.
+started, without metrics, checks, clipping or gradient norms. The others are `fit` on a
+stream: without live metrics, with them (the default), and in addition with clipping by
+global norm, with an adaptive clipping rule, and with an accuracy and a callback. All
+take turns in one process.
 """
 
 import argparse

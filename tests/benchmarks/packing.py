@@ -1,10 +1,10 @@
-"""How much of the work on sequences of different lengths is padding.
+"""The fraction of the work on sequences of different lengths that is padding.
 
 python -m tests.benchmarks.packing DATA
 
 DATA is a folder with `jsb_chorales/Jsb16thSeparated.json` (229 training pieces of 100
-to 516 steps) and `ptb/ptb.valid.txt` (3,370 lines). The figure is the part of all
-timesteps that holds data, in percent.
+to 516 steps) and `ptb/ptb.valid.txt` (3,370 lines). The figure is the percentage of
+timesteps that hold data.
 """
 
 import argparse

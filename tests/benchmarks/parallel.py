@@ -1,4 +1,4 @@
-"""Layers that are parallel in time against one that is not: tokens per second.
+"""Layers that are parallel in time against one that is not, in tokens per second.
 
 python -m tests.benchmarks.parallel [--rows 4 --length 4096 --units 128 --rounds 7]
 

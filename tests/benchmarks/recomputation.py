@@ -1,13 +1,13 @@
-"""Memory and time of full backpropagation, with states recomputed and without.
+"""Memory and time of full backpropagation, with and without recomputing states.
 
 python -m tests.benchmarks.recomputation [--rounds 5]
 
 One batch of 16 rows of ids through Embedding(64, 64), LSTM(128), Dense(64) and
-cross-entropy, backpropagated through all its timesteps (`window=None`). Memory: how
-far one update, not the first, raises the memory of a process; the slope is that of
-log(memory) over log(timesteps), by least squares; memory that one update would keep for
-the next is given back here, or it would hide what the next one needs. Time: one update,
-contestants in turn in one process.
+cross-entropy, backpropagated through all timesteps (`window=None`). Memory: how much
+one update, not the first, raises the memory of a process. The slope is that of
+log(memory) over log(timesteps), by least squares. Memory that one update would keep for
+the next is returned to the system here; otherwise it would hide what the next one
+needs. Time: one update, contestants in turn in one process.
 """
 
 import argparse

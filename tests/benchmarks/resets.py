@@ -2,9 +2,9 @@
 
 python -m tests.benchmarks.resets [--rounds 41]
 
-Forward and backward pass of one layer under XLA, random inputs; the reset plane is
-`(batch, time)` with about 1 % of its flags set. The figure is the median over rounds
-of the ratio of two calls that follow one another.
+Forward and backward pass of one layer under XLA, random inputs; the reset flags are
+`(batch, time)`, about 1 % of them set. The figure is the median over rounds of the
+ratio of two consecutive calls.
 """
 
 import argparse

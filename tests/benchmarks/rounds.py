@@ -1,7 +1,7 @@
-"""Contestants as processes of their own that train in turn, round by round.
+"""Contestants in their own processes, which train in turn, round by round.
 
-Only one of them works at a time; the others wait for a line. What they say is described
-in `tests/benchmarks/peers/protocol.py`.
+Only one of them works at a time; the others wait for a line. Their protocol is
+described in `tests/benchmarks/peers/protocol.py`.
 """
 
 import contextlib

@@ -3,11 +3,11 @@
 python -m tests.benchmarks.scaling [--rounds 3] [--quick] [--out runs/scaling]
 
 `TruncatedBPTT.fit` over streams of ids, windows of 64: Embedding(96, 64), LSTM layers,
-Dense(96), cross-entropy, Adam, clipping. One size grows at a time, the others stay: 8
-rows, 64 units, 1 layer, as many shards as the trainer chooses, 2,048 timesteps a row.
-The time is that of one epoch, sizes in turn, after one epoch that is not counted. The
-exponent `e` of `time ~ size^e` is the slope of log(median seconds) over log(size), by
-least squares: 1 is linear growth, 0 none. Memory over timesteps is that of
+Dense(96), cross-entropy, Adam, clipping. One size grows at a time, the others are
+fixed: 8 rows, 64 units, 1 layer, as many shards as the trainer chooses, 2,048 timesteps
+per row. The time is that of one epoch, sizes in turn, after an epoch that is not
+counted. The exponent `e` of `time ~ size^e` is the slope of log(median seconds) over
+log(size), by least squares: 1 is linear growth, 0 none. Memory by timesteps is that of
 `tests.benchmarks.recomputation`: windows, recomputed states, and full backpropagation.
 """
 

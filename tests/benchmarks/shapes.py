@@ -1,4 +1,4 @@
-"""The work that contestants are measured on: sizes of model and data, floats counted.
+"""The work that contestants are measured on: model and data sizes, operation counts.
 
 Plain Python, because every contestant's environment imports it.
 """

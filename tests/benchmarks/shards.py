@@ -1,11 +1,11 @@
-"""Where two programs side by side begin to be faster than one for a whole batch.
+"""The size from which two parallel programs are faster than one for a whole batch.
 
 python -m tests.benchmarks.shards [--rounds 7] [--use fit evaluate predict]
 
 ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96) in batches of 8 windows. The table
-says rows times weights that are multiplied in a timestep, by which `shards="auto"`
-chooses, and how much faster one program for the 8 windows is than two for each of them,
-side by side. Here it is so by force, whatever the size.
+shows rows times weights that are multiplied per timestep, by which `shards="auto"`
+chooses, and how much faster one program for the 8 windows is than two parallel programs
+for each of them. Each variant is forced, whatever the size.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Whole trainings of one model on the same data: this library, Keras, PyTorch, JAX.
+"""Complete training of one model on the same data: this library, Keras, PyTorch, JAX.
 
 python -m tests.benchmarks.suite [--shapes lstm tiny] [--contestants 'keras*' torch]
     [--rounds 5] [--quick] [--torch PYTHON] [--jax PYTHON] [--out runs/bench]
@@ -6,16 +6,16 @@ python -m tests.benchmarks.suite [--shapes lstm tiny] [--contestants 'keras*' to
 `make bench` sets up the environments of the others and runs this. The work: ids or
 float features, recurrent layers, logits of 96 ids, cross-entropy, windows whose state
 is carried and detached, clipping by the global norm 1, Adam. Every contestant is a
-process that goes through its library's usual entry. This library and Keras run `fit`
-with accuracy as a metric and a callback; the loops of PyTorch and JAX add up the loss
-alone.
+process that uses the usual interface of its library. This library and Keras run `fit`
+with accuracy as a metric and a callback; the loops of PyTorch and JAX only add up the
+loss.
 
-Contestants take turns, one works at a time. A table shows the milliseconds of a window,
-how many times faster a contestant is than each peer (`x`, median over rounds, each
-round compared with itself), `limit`, the part of that time that the matrix products
-alone would take at the speed of one big float32 product measured in the same rounds,
-the seconds of the first update with building and compiling, the peak of the process's
-memory and the loss of the last round. It holds for the machine it was made on.
+Contestants take turns, one at a time. A table shows the milliseconds per window; how
+many times faster a contestant is than each peer (`x`, median over rounds, compared
+within each round); `limit`, the fraction of that time that the matrix products alone
+would take at the speed of one big float32 product measured in the same rounds; the
+seconds of the first update, with building and compiling; the peak memory of the
+process; and the loss of the last round. It holds for the machine it was made on.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What the rounds of a benchmark say: medians, ratios round by round, and a table."""
+"""Results of the rounds of a benchmark: medians, ratios by round, and a table."""
 
 import statistics
 

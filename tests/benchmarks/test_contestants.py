@@ -1,4 +1,4 @@
-"""Who is chosen, what they are told, and the work they are told to do."""
+"""Which contestants are chosen, and the options and work that they are given."""
 
 import json
 
@@ -21,7 +21,7 @@ def test_unknown_contestant_is_refused():
         choose(["torch", "tensorflow"])
 
 
-def test_contestant_is_told_shape_and_options():
+def test_contestant_receives_shape_and_options():
     (one,) = contestants(["keras-xla-16"], TINY, {})
     shape, options = (json.loads(text) for text in one.command[-2:])
     assert Shape(**shape) == TINY
@@ -34,7 +34,7 @@ def test_peer_runs_in_its_own_python():
 
 
 @pytest.mark.parametrize("features", [0, 5])
-def test_windows_go_on_where_the_last_one_ended(features):
+def test_windows_continue_where_the_last_one_ended(features):
     shape = Shape(rows=2, window=3, units=4, windows=4, features=features)
     series, targets = data.series(shape)
     x, y = data.windows(shape)

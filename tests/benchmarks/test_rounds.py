@@ -1,4 +1,4 @@
-"""Rounds in turn on contestants that compute nothing."""
+"""Rounds of contestants that compute nothing."""
 
 import sys
 
@@ -60,6 +60,6 @@ def test_seconds_are_those_of_a_window(results):
         ("missing", "FileNotFoundError"),
     ],
 )
-def test_failure_is_one_line_and_others_go_on(results, name, error):
+def test_failure_is_one_line_and_others_continue(results, name, error):
     assert results[name]["error"].startswith(error)
     assert "\n" not in results[name]["error"]

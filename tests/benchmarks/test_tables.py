@@ -39,7 +39,7 @@ def test_speed_is_the_median_of_ratios_in_the_same_round(rows):
     assert rows["keras-16"]["speed"]["Keras' best"] == 1.0
 
 
-def test_limit_is_the_part_that_products_alone_would_take(rows):
+def test_limit_is_the_fraction_that_products_alone_would_take(rows):
     # 4 GFLOP at 800 GFLOP/s take 5 ms, half of 10.
     assert rows["bptt_keras"]["limit_share"] == pytest.approx(0.5)
 

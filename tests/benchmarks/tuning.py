@@ -1,8 +1,8 @@
-"""What workers of a search are worth: `python -m tests.benchmarks.tuning`.
+"""The speedup from workers in a search: `python -m tests.benchmarks.tuning`.
 
-The same trials by one worker on one core and by several on as many cores, in turn. The
-figure is trials per hour in relation to the one worker's, by the time that trials take:
-the start of Python and TensorFlow comes once for each worker, and side by side.
+The same trials are run by one worker on one core and by several on as many cores, in
+turn. The figure is trials per hour relative to one worker, counting only the time of
+the trials: Python and TensorFlow start once per worker, in parallel.
 """
 
 import argparse

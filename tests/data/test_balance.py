@@ -1,4 +1,4 @@
-"""Streams come out equally long, and a new order keeps their lengths."""
+"""Streams have nearly equal lengths, which a new order keeps."""
 
 import json
 
@@ -18,7 +18,7 @@ def loads(streams, steps):
 
 @settings(max_examples=200, deadline=None)
 @given(lengths=LENGTHS, data=st.data(), window=st.integers(1, 20))
-def test_each_sequence_has_one_place_and_no_stream_is_empty(lengths, data, window):
+def test_each_sequence_is_in_one_stream_and_no_stream_is_empty(lengths, data, window):
     steps = np.array(lengths)
     count = data.draw(st.integers(1, len(steps)))
     streams = balanced(steps, count, window)
@@ -28,7 +28,7 @@ def test_each_sequence_has_one_place_and_no_stream_is_empty(lengths, data, windo
 
 @settings(max_examples=200, deadline=None)
 @given(lengths=LENGTHS, data=st.data())
-def test_the_longest_stream_keeps_grahams_bound(lengths, data):
+def test_the_longest_stream_stays_within_grahams_bound(lengths, data):
     steps = np.array(lengths)
     count = data.draw(st.integers(1, len(steps)))
     longest = max(loads(balanced(steps, count, 1), steps))
@@ -47,7 +47,7 @@ def test_a_new_order_keeps_the_lengths_of_the_streams(lengths, data, seed):
     assert sorted(sorted(steps[stream].tolist()) for stream in drawn) == before
 
 
-def test_exchanges_mend_what_the_longest_first_leaves_uneven():
+def test_exchanges_even_out_the_first_assignment():
     # The classic worst case of "longest first": 11 instead of 9.
     steps = np.array([5, 5, 4, 4, 3, 3, 3])
     assert loads(balanced(steps, 3, 1), steps) == [9, 9, 9]

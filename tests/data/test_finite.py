@@ -10,7 +10,7 @@ NAN = np.nan
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_is_found_in_rows_and_timesteps(value):
+def test_nonfinite_values_are_found_in_rows_and_timesteps(value):
     array = np.zeros((3, 4, 2))
     assert is_finite(array)
     array[1, 2, 0] = value

@@ -1,4 +1,4 @@
-"""Packed sequences: every step once, resets at the starts, nothing crosses over."""
+"""Packed sequences: every timestep once, resets at starts, nothing leaks across."""
 
 import collections
 import json
@@ -76,9 +76,7 @@ def drawn(lengths, data, window, shuffle, **more):
 
 @settings(max_examples=20, deadline=None)
 @given(**CASES)
-def test_every_step_comes_once_with_the_one_that_follows(
-    lengths, data, window, shuffle
-):
+def test_every_timestep_occurs_once_with_its_successor(lengths, data, window, shuffle):
     dataset = drawn(lengths, data, window, shuffle)
     expected = collections.Counter(
         (tuple(s[:-1].tolist()), tuple(s[1:].tolist())) for s in numbered(lengths)
@@ -89,7 +87,7 @@ def test_every_step_comes_once_with_the_one_that_follows(
 
 @settings(max_examples=20, deadline=None)
 @given(**CASES)
-def test_targets_of_its_own_stay_with_each_step(lengths, data, window, shuffle):
+def test_explicit_targets_stay_with_their_timesteps(lengths, data, window, shuffle):
     targets = [s * 1000 for s in numbered(lengths)]
     dataset = drawn(lengths, data, window, shuffle, targets=targets)
     expected = collections.Counter(
@@ -100,7 +98,7 @@ def test_targets_of_its_own_stay_with_each_step(lengths, data, window, shuffle):
 
 @settings(max_examples=20, deadline=None)
 @given(**CASES)
-def test_padding_stands_at_the_end_of_streams_only(lengths, data, window, shuffle):
+def test_padding_is_only_at_the_end_of_streams(lengths, data, window, shuffle):
     inputs, reset, valid, y = rows_of(collect(drawn(lengths, data, window, shuffle)))
     assert not (valid[:, 1:] & ~valid[:, :-1]).any()
     assert not reset[~valid].any()
@@ -117,7 +115,7 @@ def test_the_fill_rate_is_the_counted_one(lengths, data, window, shuffle):
 
 @settings(max_examples=20, deadline=None)
 @given(**CASES)
-def test_positions_go_on_and_the_length_is_known(lengths, data, window, shuffle):
+def test_positions_continue_and_the_length_is_known(lengths, data, window, shuffle):
     dataset = drawn(lengths, data, window, shuffle)
     batches = collect(dataset)
     assert len(batches) == len(dataset)
@@ -211,7 +209,7 @@ def test_structures_are_kept():
         assert more.dtype == keras.config.floatx()
 
 
-def test_steps_follow_in_every_array_of_a_structure():
+def test_targets_follow_in_every_array_of_a_structure():
     sequences = [(np.arange(4), np.arange(4) + 10)]
     ((x, y),) = collect(bk.data.pack(sequences, batch_size=1, window=3))
     assert [a.tolist() for a in x["inputs"]] == [[[0, 1, 2]], [[10, 11, 12]]]

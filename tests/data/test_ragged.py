@@ -40,7 +40,7 @@ def items(batches):
 
 @settings(max_examples=100, deadline=None)
 @given(**OPTIONS)
-def test_every_sequence_comes_once_with_its_target(
+def test_every_sequence_occurs_once_with_its_target(
     lengths, batch_size, window, shuffle
 ):
     sequences, targets = numbered(lengths), np.arange(len(lengths))
@@ -123,7 +123,7 @@ def test_rows_of_similar_length_share_a_batch():
     assert np.mean(spans) < 16
 
 
-def test_the_smaller_rest_stands_anywhere():
+def test_the_smaller_batch_may_come_anywhere():
     batches = bk.data.RaggedBatches(
         numbered(range(1, 12)), batch_size=2, window=1, shuffle=True
     )
@@ -257,7 +257,7 @@ READ_AS = {
 
 
 @pytest.mark.parametrize("case", READ_AS)
-def test_lists_are_told_from_inputs(case):
+def test_lists_of_sequences_are_distinguished_from_inputs(case):
     x, inputs, rank, expected = READ_AS[case]
     assert is_ragged(x, inputs, rank=rank) is expected
 

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from tests.test_state import SummingCell
+from tests.training.references import model_of
+from tests.training.test_trainer import trainer_of
 
 
 def collect(dataset):
@@ -180,7 +182,7 @@ def test_an_epoch_boundary_resets():
     assert losses == pytest.approx([6.5] * 3)  # counts 1 to 12
 
 
-def test_steps_per_epoch_carries_on():
+def test_steps_per_epoch_continues_the_stream():
     trainer = counting_trainer()
     stream = bk.data.streams(np.ones((25, 1)), batch_size=2, window=4).repeat()
     history = trainer.fit(stream, epochs=4, steps_per_epoch=2, verbose=0).history
@@ -198,7 +200,7 @@ def test_validation_on_a_stream_does_not_disturb_training():
 
 
 @pytest.mark.parametrize("window", [8, 12])
-def test_windows_of_a_batch_may_be_several(window):
+def test_a_batch_may_have_several_windows(window):
     # The trainer's window is 4. Flags of rows hold at the start of a batch only.
     trainer = counting_trainer()
     stream = bk.data.streams(np.ones((25, 1)), batch_size=2, window=window)
@@ -206,3 +208,10 @@ def test_windows_of_a_batch_may_be_several(window):
     assert trainer.evaluate(stream, verbose=0) == pytest.approx(6.5)
     counts = [trainer.predict_on_batch(x)[0, :, 1] for x, _ in stream]
     assert np.concatenate(counts).tolist() == list(range(1, 13))
+
+
+def test_a_stream_of_shorter_windows_than_the_trainers_warns():
+    stream = bk.data.streams(np.zeros((41, 3)), batch_size=2, window=5)
+    trainer = trainer_of(model_of(bk.layers.LSTM, outputs=3), 8)
+    with pytest.warns(UserWarning, match="gradients never reach the 8"):
+        trainer.fit(stream, verbose=0)

@@ -38,7 +38,7 @@ def test_structures_of_outputs_are_kept():
 
 
 @pytest.mark.parametrize("lengths", [[1], [1, 2, 3], [1, 4], [-1, 2], 3])
-def test_lengths_that_do_not_fit_are_refused(lengths):
+def test_mismatched_lengths_are_refused(lengths):
     with pytest.raises(ValueError, match="one number for each row"):
         bk.data.unpad(np.zeros((2, 3)), lengths)
 

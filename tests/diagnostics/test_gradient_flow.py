@@ -51,7 +51,7 @@ def test_the_norm_is_that_of_the_loss_of_one_timestep():
     np.testing.assert_allclose(flow.norms, error * 0.9**flow.lags, rtol=1e-4)
 
 
-def test_layers_are_told_apart_and_agree_with_finite_differences():
+def test_layers_are_separate_and_agree_with_finite_differences():
     keras.utils.set_random_seed(7)
     model = keras.Sequential(
         [
@@ -143,7 +143,7 @@ def test_keras_layers_and_ours_flow_alike():
     np.testing.assert_allclose(flows[0].jacobian, flows[1].jacobian, rtol=1e-4)
 
 
-def test_an_input_without_time_stands_beside_those_with_it():
+def test_an_input_without_time_may_accompany_those_with_it():
     keras.utils.set_random_seed(0)
     sequence, speaker = keras.layers.Input((None, 2)), keras.layers.Input((8,))
     hidden = bk.layers.GRU(3, return_sequences=True)(sequence)
@@ -183,7 +183,7 @@ def test_a_stream_ends_where_another_sequence_begins():
         gradient_flow(linear(0.9), batches, loss="mse", longest=20)
 
 
-def test_two_timesteps_are_enough_to_see_that_there_are_outputs_at_each():
+def test_two_timesteps_suffice_to_detect_outputs_at_each_timestep():
     x, y = data(steps=2)
     with pytest.raises(ValueError, match="longer than `longest`"):
         gradient_flow(linear(0.9), (x, y), loss="mse")

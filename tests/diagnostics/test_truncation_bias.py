@@ -1,4 +1,4 @@
-"""`truncation_bias` against a loop by hand, the trainer, and influence balancing."""
+"""`truncation_bias` against a manual loop, the trainer, and influence balancing."""
 
 import keras
 import numpy as np
@@ -119,7 +119,7 @@ def test_short_windows_of_influence_balancing_point_the_wrong_way():
     assert "raises the loss" in bias.verdict()
 
 
-def test_time_and_memory_stand_beside_it():
+def test_time_and_memory_are_measured_too():
     bias = truncation_bias(linear(0.9, units=64), data(64, 800), [50], loss="mse")
     # 800 timesteps are longer than `longest`.
     assert bias.windows.tolist() == [50, 400]
@@ -138,12 +138,12 @@ def test_each_variable_has_its_cosines():
     np.testing.assert_allclose(bias.variables[readout], 1, rtol=1e-5)
 
 
-def test_windows_by_default_are_halves_of_halves():
+def test_default_windows_are_repeated_halves_of_the_data():
     bias = truncation_bias(linear(0.9), data(), loss="mse", cost=False)
     assert bias.windows.tolist() == [1, 2, 5, 10, 20, 40]
 
 
-def test_dropout_plays_no_part_and_nothing_changes():
+def test_dropout_is_off_and_nothing_changes():
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
@@ -163,7 +163,7 @@ def test_dropout_plays_no_part_and_nothing_changes():
         np.testing.assert_array_equal(a, b.numpy())
 
 
-def test_a_model_that_xla_refuses_is_measured_all_the_same():
+def test_a_model_that_xla_refuses_is_still_measured():
     def on_the_host(x):
         return tf.ensure_shape(tf.numpy_function(lambda a: a, [x], tf.float32), x.shape)
 
@@ -196,7 +196,7 @@ def test_what_cannot_be_measured_is_refused(change, error, message):
         truncation_bias(linear(0.9), **arguments)
 
 
-def test_nan_is_said():
+def test_nan_is_reported():
     x, y = data()
     bias = truncation_bias(linear(0.9), (x * np.nan, y), [5], loss="mse", cost=False)
     assert "zero or not finite" in bias.verdict()
@@ -222,7 +222,7 @@ def test_windows_that_point_the_wrong_way_are_named_one_by_one_between_others():
     assert words.startswith("Windows of 10 and 20 timesteps point the wrong way")
 
 
-def test_a_single_window_is_told_however_far_off_it_is():
+def test_a_single_window_is_reported_however_inaccurate_it_is():
     words = TruncationBias([10, 40], [0.1, 1], [1, 1]).verdict()
     assert words == (
         "A window of 10 is off by 134 % from the gradient over 40 timesteps of these "
@@ -230,12 +230,12 @@ def test_a_single_window_is_told_however_far_off_it_is():
     )
 
 
-def test_a_window_must_be_enough_with_all_longer_ones():
+def test_a_window_must_suffice_together_with_all_longer_ones():
     bias = TruncationBias([1, 2, 4, 8], [1, 0.5, 1, 1], [1, 1, 1, 1])
     assert bias.window(0.1) == 4
 
 
-def test_the_plot_shows_worth_and_cost(tmp_path):
+def test_the_plot_shows_accuracy_and_cost(tmp_path):
     bias = TruncationBias(
         [1, 2, 4], [-0.2, 0.9, 1], [2, 1, 1], seconds=[3, 2, 1], memory=[1, 2, 4]
     )

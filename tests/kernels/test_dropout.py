@@ -1,4 +1,4 @@
-"""Dropout drops the share that it should, the same with XLA and without."""
+"""Dropout drops the right fraction, the same with and without XLA."""
 
 import threading
 
@@ -58,7 +58,7 @@ def test_a_window_drops_what_the_whole_sequence_drops(shape, noise_shape):
 
 
 @pytest.mark.parametrize(("shape", "noise_shape"), CASES)
-def test_the_place_in_time_may_be_a_tensor_also_under_xla(shape, noise_shape):
+def test_the_position_in_time_may_be_a_tensor_even_under_xla(shape, noise_shape):
     @tf.function(jit_compile=True)
     def window(x, start):
         with starting_at(start):
@@ -71,7 +71,7 @@ def test_the_place_in_time_may_be_a_tensor_also_under_xla(shape, noise_shape):
         )
 
 
-def test_a_late_place_in_time_is_a_place_of_its_own():
+def test_a_late_position_in_time_is_distinct():
     """Beyond what a 32-bit counter of draws would hold."""
     x = tf.ones([64, 2, 256])
     late = at(2**31 - 2, x)
@@ -86,7 +86,7 @@ def test_timesteps_are_independent():
     assert abs(agree - 0.58) < 4 * 0.5 / np.sqrt(200 * 49 * 30)
 
 
-def test_without_a_time_axis_the_place_in_time_is_nothing():
+def test_without_a_time_axis_the_position_in_time_has_no_effect():
     for x, noise in [
         (tf.ones([20, 30]), None),
         (tf.ones([20, 3, 30]), (None, 1, None)),
@@ -94,7 +94,7 @@ def test_without_a_time_axis_the_place_in_time_is_nothing():
         np.testing.assert_array_equal(at(5, x, noise), at(0, x, noise))
 
 
-def test_the_place_in_time_belongs_to_its_thread_and_ends_with_its_block():
+def test_the_position_in_time_is_local_to_its_thread_and_block():
     x = tf.ones([3, 4, 5])
     other = []
     with starting_at(3):
@@ -132,13 +132,13 @@ def test_the_ends_of_the_range_drop_nothing_and_everything():
     np.testing.assert_array_equal(dropout(x, 1.0, [1, 2]), 0 * x)
 
 
-def test_an_axis_of_one_is_dropped_together():
+def test_an_axis_of_size_one_is_dropped_together():
     dropped = dropout(tf.ones([20, 9, 5]), 0.5, [1, 2], (None, 1, None)).numpy()
     assert (dropped == dropped[:, :1]).all()
     assert 0 < dropped.mean() < 2
 
 
-def test_a_model_with_keras_dropout_draws_at_its_rate():
+def test_a_model_with_keras_dropout_drops_at_its_rate():
     model = keras.Sequential([keras.Input((None, 50)), keras.layers.Dropout(0.4)])
     outputs, _ = bk.PureStep(model)(np.ones((20, 30, 50), "float32"), training=True)
     assert abs(np.mean(outputs.numpy() == 0) - 0.4) < 0.01

@@ -162,7 +162,7 @@ def test_cutting_time_changes_nothing():
     np.testing.assert_allclose(tf.concat([start, end], axis=1), whole, rtol=1e-12)
 
 
-def test_nan_in_a_masked_step_goes_nowhere():
+def test_nan_in_a_masked_step_does_not_spread():
     (a, b, h_0), mask = arguments(), flags_of("mask")["mask"]
     spoiled = [np.where(mask[..., None], x, np.nan) for x in (a, b)]
     for slope, wanted in zip(

@@ -57,7 +57,7 @@ def test_masked_steps_hold_state_and_output(loop):
     assert rows(states[0]) == [2, 3]
 
 
-def test_a_masked_first_step_puts_out_the_previous_output(loop):
+def test_a_masked_first_step_outputs_the_previous_output(loop):
     seven = np.full((2, 1), 7, "float32")
     _, outputs, _ = loop(mask=~flag((0, 0), (0, 1)), previous_output=seven)
     assert rows(outputs) == [[7, 7, 10, 20], [10, 20, 30, 40]]

@@ -1,4 +1,4 @@
-"""What `recurrence` has beyond the battery in test_recurrences.py."""
+"""Features of `recurrence` that the battery in test_recurrences.py does not cover."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One battery for all fused recurrences; a row in `KERNELS` is enough to join it."""
+"""One battery for all fused recurrences; to join it, add a row to `KERNELS`."""
 
 import functools
 from typing import Any, NamedTuple
@@ -260,7 +260,7 @@ def test_a_persistent_tape_gets_the_same_gradients(kernel, jit):
     )
 
 
-def test_rows_may_be_known_to_the_state_alone(kernel):
+def test_rows_may_be_known_only_from_the_state(kernel):
     arguments = [tf.constant(a) for a in arguments_of(kernel, batch=2)]
     x = tf.TensorSpec((None, None, arguments[0].shape[-1]), tf.float64)
     function = tf.function(lambda x: kernel.run(x, *arguments[1:])[0], [x])
@@ -295,7 +295,7 @@ def test_cutting_time_changes_nothing(kernel):
     assert_close([tf.concat(pieces, 0), *states], expected, 1e-12)
 
 
-def test_nan_in_a_masked_step_goes_nowhere(kernel):
+def test_nan_in_a_masked_step_does_not_spread(kernel):
     x, *rest = arguments_of(kernel)
     mask = flags_of("mask")["mask"]
     spoiled = np.where(mask[..., None], x, np.nan)

@@ -74,14 +74,14 @@ def test_gradients_equal_finite_differences(flags):
     np.testing.assert_allclose(tape.gradient(total, h), expected, atol=1e-8)
 
 
-def test_more_axes_than_three_are_averaged_over():
+def test_more_than_three_axes_are_averaged_over():
     h = np.random.default_rng(0).normal(size=(ROWS, TIME, 2, 3))
     expected = plain(h, 1.0, 1.0, **flags_of("mask"))
     received = losses_of(h, 1.0, 1.0, **flags_of("mask"))
     np.testing.assert_allclose(received, expected, rtol=1e-12)
 
 
-def test_nan_in_a_masked_step_goes_nowhere():
+def test_nan_in_a_masked_step_does_not_spread():
     mask = flags_of("mask")["mask"]
     h = tf.constant(np.where(mask[..., None], inputs(), np.nan))
     with tf.GradientTape() as tape:
@@ -232,7 +232,7 @@ def test_configuration_round_trip(tmp_path):
 
 @pytest.mark.parametrize("weight", [-1.0, float("inf"), float("nan"), "1", None, True])
 @pytest.mark.parametrize("name", ["alpha", "beta"])
-def test_weights_of_the_losses_must_be_numbers_from_zero_on(name, weight):
+def test_weights_of_the_losses_must_be_nonnegative_numbers(name, weight):
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         ActivationRegularization(**{name: weight})
 

@@ -1,4 +1,4 @@
-"""One battery for the layers that Keras lacks; a row in `CELLS` is enough to join."""
+"""One battery for the layers that Keras lacks; to join it, add a row to `CELLS`."""
 
 import functools
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What layers do that draw: in training, in inference, and cut into windows."""
+"""Layers with random draws: in training, in inference, and cut into windows."""
 
 import keras
 import numpy as np
@@ -203,7 +203,7 @@ def test_weight_drop_gives_no_gradient_to_what_it_drops():
     np.testing.assert_array_equal(slope == 0, dropped)
 
 
-def test_weight_drop_drops_its_share_anew_in_each_call():
+def test_weight_drop_draws_its_fraction_anew_in_each_call():
     layer = weight_drop(100, "float32")
     kernel = tf.ones((100, 400))
     first, second = (layer._dropped_kernel(kernel, True).numpy() for _ in range(2))
@@ -253,7 +253,7 @@ def trained(recompute, jit, seed=3):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jit", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_recomputing_in_segments_repeats_what_chance_did(jit):
+def test_recomputing_in_segments_repeats_the_random_draws(jit):
     model = trained("sqrt", jit)
     whole = trained(None, jit)
     # XLA sums in another order.

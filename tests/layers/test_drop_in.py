@@ -1,4 +1,4 @@
-"""One battery for all drop-in layers; a row in `LAYERS` is enough to join it."""
+"""One battery for all drop-in layers; to join it, add a row to `LAYERS`."""
 
 import keras
 import numpy as np
@@ -211,7 +211,7 @@ def test_initial_state_equals_keras(name):
     )
 
 
-def test_a_masked_first_step_puts_out_the_initial_h(name):
+def test_a_masked_first_step_outputs_the_initial_h(name):
     """The documented difference: Keras puts out zeros."""
     for unroll in (False, True):
         ours, theirs = pair(name, unroll=unroll, **WIDE)
@@ -403,7 +403,7 @@ def test_a_wrong_mask_is_refused(name):
 
 
 @pytest.mark.parametrize("name", ["LSTM", "GRU"])
-def test_cudnn_on_demand_is_refused_like_keras_without_one(name):
+def test_explicit_cudnn_is_refused_as_in_keras_where_there_is_none(name):
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("cuDNN serves here")
     ours, _ = pair(name, use_cudnn=True)
@@ -455,7 +455,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
-def test_what_keras_takes_is_taken_with_the_same_result(name, argument):
+def test_arguments_that_keras_accepts_give_the_same_result(name, argument):
     ours, theirs = LAYERS[name]
     for value in ARGUMENTS[argument]:
         found = [outcome(kind, (4,), {argument: value}) for kind in (ours, theirs)]

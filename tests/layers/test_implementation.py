@@ -1,4 +1,4 @@
-"""`implementation`: which kernel a layer runs on, who chooses it, and who says so."""
+"""`implementation`: which kernel a layer runs, how it is chosen and shown."""
 
 import keras
 import numpy as np
@@ -59,7 +59,7 @@ def test_the_choice_is_in_the_configuration(choice):
 
 
 @pytest.mark.parametrize("kind", WITH_CUDNN)
-def test_cudnn_is_asked_for_in_keras_words(kind):
+def test_cudnn_is_requested_as_in_keras(kind):
     layer = kind(4, implementation="cudnn")
     assert layer.use_cudnn is True
     assert not layer.supports_jit
@@ -99,7 +99,7 @@ def test_auto_takes_cudnn_on_a_gpu_without_xla(kind, gpu):
         (bk.layers.LayerNormLSTM, {}),
     ],
 )
-def test_auto_leaves_to_the_cpu_kernels_what_cudnn_does_not_do(kind, options, gpu):
+def test_auto_does_not_use_cudnn_for_what_it_cannot_do(kind, options, gpu):
     layer = kind(4, **options)
     assert layer.kernel_of(xla=False) != "cudnn"
     layer(X, training=True)
@@ -130,7 +130,7 @@ def test_auto_leaves_to_the_cpu_kernels_what_cudnn_does_not_do(kind, options, gp
         ),
     ],
 )
-def test_what_cannot_be_is_refused(kind, options, message):
+def test_impossible_choices_are_refused(kind, options, message):
     with pytest.raises(ValueError, match=message):
         kind(4, **options)
 

@@ -1,4 +1,4 @@
-"""The initial state as a weight of a layer: what starts and resets go back to."""
+"""The initial state as a weight of a layer, from which starts and resets begin."""
 
 import keras
 import numpy as np
@@ -214,7 +214,7 @@ def test_the_configuration_keeps_it(name):
     assert again.get_config() == layer.get_config()
 
 
-def test_both_directions_have_one_of_their_own(name):
+def test_each_direction_has_its_own(name):
     layer = keras.layers.Bidirectional(learning(name, return_state=False))
     layer.build((BATCH, TIME, FEATURES))
     names = [v.name for v in layer.trainable_variables]

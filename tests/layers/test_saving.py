@@ -1,4 +1,4 @@
-"""What the way back needs is saved for training and for tapes, and else is not."""
+"""Residuals of the backward pass are saved for training and tapes, and only then."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import bptt_keras as bk
 
-# And how many sequences each has for the way back: h, and what its gates were.
+# The number of sequences that each saves for the backward pass: h, and its gates.
 LAYERS = {bk.layers.LSTM: 3, bk.layers.GRU: 2, bk.layers.SimpleRNN: 1}
 
 
@@ -18,7 +18,7 @@ def loops(function):
 
 @pytest.mark.parametrize("layer_class", LAYERS)
 @pytest.mark.parametrize("training", [False, True])
-def test_the_way_there_runs_once(layer_class, training):
+def test_the_forward_pass_runs_once(layer_class, training):
     layer = layer_class(3, return_sequences=True)
     x = tf.ones((2, 5, 4))
     layer(x)
@@ -36,7 +36,7 @@ def test_the_way_there_runs_once(layer_class, training):
 
 
 @pytest.mark.parametrize("layer_class", LAYERS)
-def test_without_a_way_back_outputs_alone_are_stored(layer_class):
+def test_without_a_backward_pass_only_outputs_are_stored(layer_class):
     layer = layer_class(3, return_sequences=True)
     x = tf.ones((2, 5, 4))
     layer(x)
@@ -51,8 +51,8 @@ def test_without_a_way_back_outputs_alone_are_stored(layer_class):
 
 
 @pytest.mark.parametrize("layer_class", LAYERS)
-def test_a_tape_that_could_not_be_seen_gets_the_same_gradients(layer_class):
-    """A function that was traced without a tape is differentiated all the same."""
+def test_a_tape_that_was_not_detected_gets_the_same_gradients(layer_class):
+    """A function that was traced without a tape can still be differentiated."""
     x = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 4)), tf.float32)
     layer = layer_class(3, return_sequences=True)
     layer(x)

@@ -1,4 +1,4 @@
-"""The project's own files, as its tests see them."""
+"""The files of the project, for its tests."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Imports point one way only; CONTRIBUTING.md draws the arrows."""
+"""Imports point one way only, as CONTRIBUTING.md shows."""
 
 import ast
 import functools
@@ -282,7 +282,7 @@ def is_heavy(module):
 
 
 @pytest.mark.parametrize("path", ZOO, ids=module_name)
-def test_what_is_imported_inside_functions_is_put_off_for_a_reason(path):
+def test_imports_inside_functions_are_deferred_for_a_reason(path):
     for above, run in imports_inside(path):
         assert above.startswith("#") and "put off" in above.lower(), run[0].lineno
         # The command line puts off more: it answers `--help` at once.

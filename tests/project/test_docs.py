@@ -1,4 +1,4 @@
-"""Every example that a reader can copy runs as written."""
+"""Every example in the documentation runs as written."""
 
 import ast
 import doctest

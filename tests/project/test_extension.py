@@ -1,6 +1,6 @@
-"""One of each kind is added in a module of its own, as a stranger would, and trained.
+"""One extension of each kind is added in its own module, as a user would, and trained.
 
-What such a module holds is what CONTRIBUTING ("To add") says, and no more.
+Such a module contains what CONTRIBUTING ("To add") says, and no more.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def test_a_schedule_is_saved_with_its_trainer(module, tmp_path):
     assert again.truncation.asked == [3] * 4
 
 
-def test_a_schedule_that_is_not_registered_is_named_when_it_is_loaded(module, tmp_path):
+def test_an_unregistered_schedule_is_named_when_it_is_loaded(module, tmp_path):
     source = GROWING.replace("@keras.saving.register_keras_serializable", "#")
     made = module(source)
     trainer = trained(made.Growing(3, longest=8))
@@ -215,7 +215,7 @@ def test_a_schedule_observes_the_decay_of_gradients(module):
         ("[Span(0, 0, length, length)]", "must not exceed its `longest`"),
     ],
 )
-def test_windows_that_do_not_fit_together_are_refused(module, spans, message):
+def test_windows_that_do_not_follow_one_another_are_refused(module, spans, message):
     made = module(
         f"""
         from bptt_keras.truncation import Schedule, Span
@@ -231,7 +231,7 @@ def test_windows_that_do_not_fit_together_are_refused(module, spans, message):
         trained(made.Broken())
 
 
-def test_a_schedule_whose_windows_vary_goes_with_no_recomputation(module):
+def test_a_schedule_of_varying_windows_refuses_recomputation(module):
     with pytest.raises(ValueError, match="needs windows of one length.*window=Growing"):
         bk.TruncatedBPTT(
             model_of(bk.layers.GRU),

@@ -1,4 +1,4 @@
-"""What is private to Keras, TensorFlow and others is used in a few modules alone."""
+"""Private names of Keras, TensorFlow and others are used in only a few modules."""
 
 import ast
 import importlib
@@ -109,7 +109,7 @@ def beginning(node):
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_private_names_of_others_are_used_in_their_modules_alone(path):
+def test_private_names_of_others_are_used_only_in_their_modules(path):
     found = [f"{path.name}:{line}: {what}" for line, what in uses(parse(path))]
     assert not found, "put it into one of INTERNALS, behind a name that says what it is"
 

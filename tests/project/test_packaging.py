@@ -1,4 +1,4 @@
-"""What is installed is what setup.cfg says, and it works outside the checkout."""
+"""The installed package is what setup.cfg says, and works outside the checkout."""
 
 import configparser
 import importlib

@@ -1,4 +1,4 @@
-"""The files for continuous integration agree with the project's own."""
+"""The files for continuous integration agree with the rest of the project."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Layers of a user's own that several tests share."""
+"""Custom layers that several tests share."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Models of every shape: a row in `MODELS` is enough to join the batteries."""
+"""Models of every shape; to join the batteries, add a row to `MODELS`."""
 
 import keras
 import numpy as np

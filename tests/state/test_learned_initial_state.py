@@ -1,4 +1,4 @@
-"""Carried layers whose initial state is a weight: in `PureStep` and over windows."""
+"""Carried layers whose initial state is a weight, in `PureStep` and over windows."""
 
 import keras
 import numpy as np
@@ -155,7 +155,7 @@ def test_a_frozen_initial_state_is_not_learned():
 
 
 @pytest.mark.parametrize("traced", [False, True], ids=["eager", "traced"])
-def test_it_is_found_wherever_it_is_first_asked_for(traced):
+def test_it_is_found_wherever_it_is_first_used(traced):
     step, found = bk.PureStep(model_of()), []
 
     def ask():

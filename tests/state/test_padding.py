@@ -1,4 +1,4 @@
-"""Steps that are not valid count for nothing in averages and losses of layers."""
+"""Invalid timesteps do not count in moving averages and losses of layers."""
 
 import keras
 import numpy as np
@@ -49,7 +49,7 @@ NORMALISED = {
 
 @pytest.mark.parametrize("name", NORMALISED)
 @pytest.mark.parametrize("inside", [False, True], ids=["bare", "TimeDistributed"])
-def test_batch_normalization_takes_valid_steps_alone(name, inside):
+def test_batch_normalization_uses_only_valid_steps(name, inside):
     options, frame = NORMALISED[name]
     if inside and "axis" in options:
         options = {"axis": 1}
@@ -83,7 +83,7 @@ def test_more_padding_changes_neither_outputs_nor_averages(jit):
 
 
 @pytest.mark.parametrize("renorm", [False, True])
-def test_a_window_of_padding_alone_leaves_moving_averages(renorm):
+def test_a_window_of_padding_leaves_moving_averages_unchanged(renorm):
     layer = keras.layers.BatchNormalization(momentum=0.5, renorm=renorm)
     step = step_of(layer)
     step(data(), training=True)
@@ -93,7 +93,7 @@ def test_a_window_of_padding_alone_leaves_moving_averages(renorm):
         np.testing.assert_array_equal(old, new)
 
 
-def test_a_window_that_the_model_masks_wholly_leaves_moving_averages():
+def test_a_window_that_the_model_masks_entirely_leaves_moving_averages_unchanged():
     layer = keras.layers.BatchNormalization(momentum=0.5)
     step = step_of(keras.layers.Masking(), layer)
     step(data(), training=True)
@@ -146,7 +146,7 @@ class MaskedAverage(Average):
         return inputs
 
 
-def test_a_layer_of_ones_own_gets_the_mask_that_counts():
+def test_a_custom_layer_gets_the_mask_of_valid_steps():
     layer = MaskedAverage()
     step = step_of(layer)
     step(data(), valid=flags(), training=True)
@@ -207,7 +207,7 @@ def kept(outputs):
         lambda r: bk.layers.LSTM(3, return_sequences=True, activity_regularizer=r),
     ],
 )
-def test_an_activity_regularizer_counts_valid_outputs_alone(layer):
+def test_an_activity_regularizer_counts_only_valid_outputs(layer):
     layer = layer(keras.regularizers.L1L2(0.1, 0.2))
     step = step_of(layer)
     outputs, _ = step(data(), valid=flags())
@@ -216,7 +216,7 @@ def test_an_activity_regularizer_counts_valid_outputs_alone(layer):
     np.testing.assert_allclose(step.model.losses, [expected / ROWS], rtol=1e-5)
 
 
-def test_keras_activity_regularization_counts_valid_steps_alone():
+def test_keras_activity_regularization_counts_only_valid_steps():
     step = step_of(keras.layers.ActivityRegularization(l2=0.5))
     step(data(), valid=flags())
     expected = 0.5 * np.square(kept(data())).sum() / ROWS
@@ -231,7 +231,7 @@ def test_an_activity_regularizer_leaves_out_what_the_model_masks():
     np.testing.assert_allclose(step.model.losses, [expected], rtol=1e-5)
 
 
-def test_a_regularizer_of_ones_own_that_sums_is_taken():
+def test_a_custom_regularizer_that_sums_is_accepted():
     def log_cosh(x):
         return tf.reduce_sum(tf.math.log(tf.cosh(x)))
 
@@ -294,14 +294,14 @@ def test_a_loss_that_knows_no_mask_is_refused(inside):
     assert "'extra'" in traits(step).why_padding_counts
 
 
-def test_a_loss_that_nobody_uses_is_not_refused():
+def test_an_unused_loss_is_not_refused():
     step = step_of(Loss())
     expected = step(data())[0]
     received, _ = step(data(), valid=flags(), losses_count=False)
     np.testing.assert_array_equal(received, expected)
 
 
-def test_a_loss_of_a_subclassed_model_is_refused_likewise():
+def test_a_loss_of_a_subclassed_model_is_refused_too():
     class Own(keras.Model):
         def call(self, inputs):
             self.add_loss(tf.reduce_mean(inputs * 2))
@@ -321,7 +321,7 @@ def test_a_loss_that_takes_a_mask_gets_it():
     assert traits(step).why_padding_counts is None
 
 
-def test_a_window_of_padding_alone_adds_no_loss_and_no_gradient():
+def test_a_window_of_padding_adds_no_loss_and_no_gradient():
     dense = keras.layers.Dense(2)
     step = step_of(dense, MaskedLoss())
     with tf.GradientTape() as tape:

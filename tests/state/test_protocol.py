@@ -1,4 +1,4 @@
-"""A layer of a user's own takes part through two methods."""
+"""A custom layer is carried by implementing two methods."""
 
 import keras
 import numpy as np
@@ -72,7 +72,7 @@ def test_invalid_steps_reach_the_layer_as_its_mask():
     np.testing.assert_allclose(outputs, expected, atol=1e-6)
 
 
-def test_the_layers_own_call_serves_all_other_uses():
+def test_the_layers_own_call_is_used_everywhere_else():
     model = convolution(masked=True)
     x = data()
     np.testing.assert_allclose(model(x), bk.PureStep(model)(x)[0], atol=1e-6)
@@ -153,7 +153,7 @@ class Owner(keras.layers.Layer):
         return inputs
 
 
-def test_what_stands_inside_such_a_layer_is_its_own_affair():
+def test_the_content_of_such_a_layer_is_not_examined():
     model = sequential(Owner())
     check_carriable(model)
     model(np.zeros((1, 2, 3), "float32"))

@@ -1,4 +1,4 @@
-"""`TimeDistributed` equals its layer on each timestep, for every number of them."""
+"""`TimeDistributed` equals its layer on each timestep, for any number of timesteps."""
 
 import keras
 import numpy as np
@@ -89,7 +89,7 @@ def test_gradients_equal_those_without_it():
         np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-def test_a_mask_goes_on_behind_it_as_in_keras():
+def test_a_mask_continues_after_it_as_in_keras():
     masking = keras.layers.Masking()
     after = keras.layers.GRU(2, return_sequences=True)
     wrapper = keras.layers.TimeDistributed(keras.layers.Dense(2))
@@ -180,14 +180,14 @@ def test_dropout_inside_two_of_them_draws_in_pieces_what_it_draws_uncut():
         (lambda: keras.layers.GaussianNoise(0.5, name="n"), "'n' (GaussianNoise"),
     ],
 )
-def test_other_draws_inside_are_known_to_repeat_in_parts(layer, name):
+def test_other_random_draws_inside_are_known_to_repeat_in_parts(layer, name):
     step = bk.PureStep(wrapped(layer(), (4, 2)))
     traits = discover(step, tf.TensorSpec((None, None, 4, 2)))
     assert name in traits.why_not_in_parts
     assert name in traits.why_padding_counts
 
 
-def test_dropout_inside_does_not_keep_a_window_from_running_in_parts():
+def test_dropout_inside_does_not_prevent_a_window_from_running_in_parts():
     step = bk.PureStep(wrapped(keras.layers.Dropout(0.5), (4, 2)))
     traits = discover(step, tf.TensorSpec((None, None, 4, 2)))
     assert traits.why_not_in_parts is None
@@ -198,7 +198,7 @@ def test_dropout_inside_does_not_keep_a_window_from_running_in_parts():
 
 
 @pytest.mark.parametrize("name", INNER)
-def test_the_examinations_take_it(name):
+def test_the_examinations_accept_it(name):
     make, frame = INNER[name]
     step = bk.PureStep(wrapped(make(), frame))
     spec = tf.TensorSpec((None, None, *frame))

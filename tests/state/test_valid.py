@@ -1,4 +1,4 @@
-"""`valid` tells which steps have an input, with masks in the model or without."""
+"""`valid` says which timesteps have an input, with or without masks in the model."""
 
 import keras
 import numpy as np
@@ -43,7 +43,7 @@ def test_a_row_that_ends_early_has_the_state_of_its_end(name):
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_an_invalid_step_repeats_the_output_before(name):
+def test_an_invalid_step_repeats_the_previous_output(name):
     model = MODELS[name]()
     step, x = bk.PureStep(model), data_for(model)
     outputs = step(x, valid=valid_flags())[0].numpy()

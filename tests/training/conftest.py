@@ -1,4 +1,4 @@
-"""Both ways a trainer runs: the one that users have by default, and the plain one."""
+"""The two ways in which a trainer runs: the default one, and the plain one."""
 
 import pytest
 

@@ -1,9 +1,9 @@
-"""Influence balancing: a task that tells apart what truncation schemes really do.
+"""Influence balancing: a task that shows what truncation schemes really do.
 
     s_{t+1} = A s_t + theta v,    loss_t = 0.5 (s^1_t - 1)^2,    s_0 = 1
 
 with 23 units, A = 0.5 I + 0.5 (superdiagonal), v = +1 for 10 units and -1 for 13. The
-short-term influence of theta has another sign than its long-term influence, so that a
+short-term influence of theta has the opposite sign of its long-term influence, so a
 window that is too short drives theta away from its optimum, -1/6.
 
 Source: Tallec & Ollivier, "Unbiasing truncated backpropagation through time" (2017).

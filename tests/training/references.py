@@ -1,4 +1,4 @@
-"""Truncated backpropagation through time written out by hand, with Keras alone."""
+"""Truncated backpropagation through time written out by hand, using only Keras."""
 
 import keras
 import numpy as np

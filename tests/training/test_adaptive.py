@@ -1,4 +1,4 @@
-"""The adaptive window inside `fit`: it measures the decay that there is."""
+"""The adaptive window inside `fit` measures the actual decay of gradients."""
 
 import functools
 

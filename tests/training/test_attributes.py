@@ -1,4 +1,4 @@
-"""Options that are set after a trainer was made, and methods that are overridden."""
+"""Options that are set after a trainer was created, and methods that are overridden."""
 
 import keras
 import numpy as np
@@ -98,7 +98,7 @@ def test_the_carried_state_survives_a_change():
 
 
 @pytest.mark.slow
-def test_gradients_that_wait_are_applied_before_a_change():
+def test_pending_gradients_are_applied_before_a_change():
     trainer = trainer_of(update=5)
     before = trainer.get_weights()
     trainer.train_on_batch(X, Y)
@@ -140,7 +140,7 @@ def test_a_bad_value_is_refused_and_changes_nothing(name, value, error):
 
 
 @pytest.mark.parametrize("name", ["model", "truncation", "live_metrics"])
-def test_what_is_settled_at_the_start_is_refused(name):
+def test_options_fixed_at_the_start_are_refused(name):
     trainer = trainer_of()
     with pytest.raises(AttributeError, match=name):
         setattr(trainer, name, getattr(trainer, name))

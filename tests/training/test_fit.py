@@ -52,7 +52,7 @@ def test_the_last_batch_may_hold_one_row():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "shards"), [(2, 1), (4, 2)])
-def test_batches_train_that_have_the_rows_of_the_probe(rows, shards):
+def test_batches_as_large_as_the_probe_train(rows, shards):
     """Whether XLA compiles the model is tried with two rows."""
     model = keras.Sequential(
         [
@@ -190,7 +190,7 @@ def test_mixed_precision_trains(policy, jit_compile):
     assert losses[-1] < 0.6 * losses[0]
 
 
-def test_frozen_layers_stay():
+def test_frozen_layers_do_not_change():
     model = model_of(bk.layers.LSTM)
     model.layers[0].trainable = False
     before = model.layers[0].get_weights()
@@ -221,7 +221,7 @@ def test_callbacks_see_the_inner_model_train(tmp_path):
 @pytest.mark.parametrize(
     "built_by_fit", [pytest.param(True, marks=pytest.mark.slow), False]
 )
-def test_a_saved_trainer_goes_on_as_if_it_had_not_stopped(tmp_path, built_by_fit):
+def test_a_saved_trainer_continues_as_if_it_had_not_stopped(tmp_path, built_by_fit):
     x, y = series(4, 9)
     layers = [bk.layers.LSTM(5, return_sequences=True), keras.layers.Dense(2)]
     if not built_by_fit:
@@ -291,3 +291,62 @@ def test_several_outputs_have_their_own_losses():
     np.testing.assert_allclose(results["a_loss"], a, rtol=1e-4)
     np.testing.assert_allclose(results["b_loss"], b, rtol=1e-4)
     np.testing.assert_allclose(results["loss"], a + 0.5 * b, rtol=1e-4)
+
+
+def test_two_outputs_accept_lists_and_tuples():
+    inputs = keras.Input((None, 3))
+    hidden = keras.layers.GRU(4, return_sequences=True)(inputs)
+    outputs = [keras.layers.Dense(2)(hidden), keras.layers.Dense(1)(hidden)]
+    model = keras.Model(inputs, outputs)
+    x, y = series(3, 10)
+    results = [
+        trainer_of(model, 4, optimizer=keras.optimizers.SGD(0.0))
+        .fit(x, targets, verbose=0)
+        .history["loss"]
+        for targets in ([y, y[..., :1]], (y, y[..., :1]))
+    ]
+    assert results[0] == results[1]
+    with pytest.raises(ValueError, match="structure of the model's outputs"):
+        trainer_of(model, 4).fit(x, y, verbose=0)
+
+
+def test_bytes_serve_as_ids_and_labels():
+    text = np.random.default_rng(0).integers(0, 256, 400).astype("uint8")
+    model = keras.Sequential(
+        [
+            keras.layers.Embedding(256, 4),
+            bk.layers.GRU(4, return_sequences=True),
+            keras.layers.Dense(256),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    trainer = trainer_of(model, 10, loss=loss)
+    history = trainer.fit(bk.data.streams(text, batch_size=4, window=10), verbose=0)
+    np.testing.assert_allclose(history.history["loss"], np.log(256), rtol=0.05)
+
+
+def test_targets_may_omit_an_axis_of_size_one():
+    x, y = series(4, 10, outputs=1)
+    models = [model_of(bk.layers.LSTM, outputs=1)]
+    models.append(clone(models[0]))
+    for model, targets in zip(models, (y, y[..., 0]), strict=True):
+        trainer_of(model, 4, metrics=["mae"]).fit(x, targets, shuffle=False, verbose=0)
+    assert_same_weights(*models)
+
+
+def test_a_trainer_around_a_built_model_is_built(tmp_path):
+    x, y = series(4, 8)
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4)
+    assert trainer.built
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    trainer.fit(x, y, callbacks=[backup], verbose=0)
+
+
+def test_updates_that_the_loss_scale_skips_leave_the_gradient_norm_a_number():
+    x, y = series(4, 8)
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(0.1), initial_scale=3e38
+    )
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4, optimizer=optimizer)
+    history = trainer.fit(x, 1e3 * y, epochs=2, verbose=0).history
+    assert np.isfinite(history["grad_norm"]).all()

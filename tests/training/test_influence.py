@@ -1,4 +1,4 @@
-"""The influence-balancing table: which truncation finds the optimum, which does not."""
+"""The influence-balancing table: which truncations find the optimum."""
 
 import numpy as np
 import pytest

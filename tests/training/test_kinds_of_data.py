@@ -1,4 +1,4 @@
-"""One trainer on one kind of data after another: ranks of flags, weights, targets."""
+"""One trainer on several kinds of data in turn: ranks of flags, weights, targets."""
 
 import logging
 
@@ -60,7 +60,7 @@ FEW = ["weights of rows", "weights of steps", "resets of rows", "resets of steps
     ],
     ids=["few", "all", "all with a stride"],
 )
-def test_a_trainer_takes_each_kind_after_each_other(kinds, options):
+def test_a_trainer_accepts_each_kind_after_every_other(kinds, options):
     """Each answers as a fresh trainer does that has seen nothing else."""
     trainer = trainer_of(**options)
     weights = trainer.get_weights()
@@ -96,7 +96,7 @@ def test_streams_and_packed_sequences_follow_one_another():
 
 
 @pytest.mark.slow
-def test_steps_per_execution_and_eager_steps_take_them_too():
+def test_steps_per_execution_and_eager_steps_accept_them_too():
     data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(1)
     weighted = tf.data.Dataset.from_tensor_slices((X, Y, BY_ROW + 1)).batch(1)
     losses = []
@@ -112,7 +112,7 @@ def test_steps_per_execution_and_eager_steps_take_them_too():
 
 
 @pytest.mark.slow
-def test_several_trainers_are_not_taken_for_one_that_is_traced_again(caplog):
+def test_several_trainers_are_not_mistaken_for_one_that_is_retraced(caplog):
     with caplog.at_level(logging.WARNING):
         for _ in range(6):
             trainer = trainer_of(keras.layers.SimpleRNN)

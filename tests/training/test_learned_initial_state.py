@@ -1,4 +1,4 @@
-"""An initial state that is trained: where its gradient comes from, where it goes."""
+"""An initial state that is trained, and where its gradient comes from."""
 
 import itertools
 
@@ -139,7 +139,7 @@ def test_recomputation_has_its_gradient_too(recompute):
     ).max()
 
 
-def test_rows_that_go_on_have_no_gradient_for_it():
+def test_rows_that_continue_have_no_gradient_for_it():
     x, y = series(3, 4)
     model = model_of(bk.layers.GRU)
     trainer = bk.TruncatedBPTT(model, 4, shards=1)

@@ -1,4 +1,4 @@
-"""Memory depends on the window alone, and on its root where states are recomputed."""
+"""Memory depends only on the window, or on its root if states are recomputed."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Layers and windows on a GPU give what they give on the processor."""
+"""Layers and windows give the same results on a GPU as on the CPU."""
 
 import inspect
 

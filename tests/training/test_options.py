@@ -1,4 +1,4 @@
-"""Every option of the trainer changes the result, or what runs, or raises."""
+"""Every option of the trainer changes the result or what runs, or raises an error."""
 
 import inspect
 
@@ -148,7 +148,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_is_refused_by_name_at_construction(name):
+def test_impossible_options_are_refused_by_name_at_construction(name):
     options, message = REFUSED[name]
     with pytest.raises((ValueError, TypeError), match=message):
         bk.TruncatedBPTT(model_of(bk.layers.LSTM), **{"window": 4} | options)
@@ -214,7 +214,7 @@ REFUSED_LATER = {
 
 
 @pytest.mark.parametrize("name", REFUSED_LATER)
-def test_what_contradicts_the_model_or_data_is_refused_at_the_first_batch(name):
+def test_options_that_contradict_the_model_or_data_are_refused_at_the_first_batch(name):
     make, options, message = REFUSED_LATER[name]
     trainer = bk.TruncatedBPTT(make(), **{"window": 4} | options)
     trainer.compile("sgd", "mse", jit_compile=False)

@@ -1,4 +1,4 @@
-"""Models with several outputs: losses, metrics, targets and weights by their names."""
+"""Models with several outputs: losses, metrics, targets and weights by name."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""However time is cut, the forward result is one, and gradients are as defined."""
+"""However time is cut, the forward result is the same, and gradients are as defined."""
 
 import keras
 import numpy as np
@@ -69,7 +69,7 @@ TRAINERS = {c: trainer_of(MODEL, *c) for c in CONFIGURATIONS}
 @pytest.mark.parametrize("configuration", CASES)
 @EXAMPLES
 @given(lengths=cuts(), reset=planes(0.2), invalid=planes(0.3))
-def test_the_forward_result_never_depends_on_how_time_was_cut(
+def test_the_forward_result_does_not_depend_on_how_time_is_cut(
     configuration, lengths, reset, invalid
 ):
     reset[:, 0] = True

@@ -1,4 +1,4 @@
-"""Bad input is refused before training, in words that say what to do."""
+"""Bad input is refused before training, with a message that says what to do."""
 
 import keras
 import numpy as np
@@ -34,12 +34,12 @@ def test_a_window_below_one_is_refused(window):
 
 
 @pytest.mark.parametrize("window", [2.0, "8", True])
-def test_a_window_that_is_no_integer_is_refused(window):
+def test_a_noninteger_window_is_refused(window):
     with pytest.raises(TypeError, match="`window` must be an integer"):
         bk.TruncatedBPTT(model_of(bk.layers.LSTM), window=window)
 
 
-def test_what_is_no_keras_model_is_refused():
+def test_an_object_that_is_not_a_keras_model_is_refused():
     with pytest.raises(TypeError, match="must be a `keras.Model`"):
         bk.TruncatedBPTT(bk.layers.LSTM(3), window=4)
 
@@ -111,7 +111,7 @@ def test_ids_outside_the_vocabulary_are_refused(bad, jit_compile):
         trainer.fit(ids, wrong, verbose=0)
 
 
-def test_an_ignored_class_is_no_label_outside():
+def test_an_ignored_class_is_not_a_label_out_of_range():
     ids = np.zeros((2, 8), "int32")
     labels = ids.copy()
     labels[:, 4:] = -1
@@ -306,7 +306,7 @@ def harmless():
 
 
 @pytest.mark.parametrize("case", harmless())
-def test_nan_that_does_not_count_passes(case):
+def test_nan_that_does_not_count_is_accepted(case):
     early(trainer_of(weighted_model(), 4), *harmless()[case])
 
 
@@ -342,7 +342,7 @@ def test_nan_that_counts_is_refused_everywhere(case):
             call()
 
 
-def test_nan_of_a_row_that_weighs_nothing_passes_with_one_target_a_row():
+def test_nan_in_a_row_of_weight_zero_is_accepted_with_one_target_per_row():
     x, y = series(3, 6)
     trainer = trainer_of(weighted_model(False), 4)
     once = with_nan(y[:, 0], 1)
@@ -351,7 +351,7 @@ def test_nan_of_a_row_that_weighs_nothing_passes_with_one_target_a_row():
         early(trainer, x, once, np.array([0, 1, 0]))
 
 
-def test_nan_in_burn_in_counts_in_x_alone():
+def test_nan_in_burn_in_counts_only_in_x():
     x, y = series(3, 6)
     trainer = bk.TruncatedBPTT(weighted_model(), 4, burn_in=2)
     early(trainer, x, with_nan(y, 0, 1))
@@ -424,7 +424,7 @@ def test_data_that_do_not_fit_are_refused_by_every_method(case):
 
 
 @pytest.mark.parametrize("length", [-1, 10])
-def test_lengths_outside_are_refused_in_datasets(length):
+def test_lengths_out_of_range_are_refused_in_datasets(length):
     x, y = series(2, 9)
     dataset = tf.data.Dataset.from_tensors(({"inputs": x, "lengths": [9, length]}, y))
     with pytest.raises(ValueError, match="`lengths` must lie between 0"):
@@ -463,7 +463,7 @@ def test_a_subclassed_model_refuses_other_features_than_it_was_built_with():
         trainer_of(model, 4).fit(x[..., :2], y)
 
 
-def test_each_of_several_inputs_is_looked_at():
+def test_each_of_several_inputs_is_checked():
     sequence, speaker = keras.Input((None, 3), name="a"), keras.Input((8,), name="b")
     hidden = bk.layers.GRU(2, return_sequences=True)(sequence)
     trainer = trainer_of(keras.Model([sequence, speaker], hidden), 4)
@@ -489,7 +489,7 @@ def test_weights_of_timesteps_are_refused_where_there_is_one_target():
 
 
 @pytest.mark.parametrize("kind", ["labels", "column", "one-hot", "list", "dataset"])
-def test_class_weights_are_the_sample_weights_that_they_stand_for(kind):
+def test_class_weights_equal_the_corresponding_sample_weights(kind):
     x, _ = series(4, 9)
     labels, by_class = np.array([0, 1, 1, 0]), {0: 1.0, 1: 3.0}
     weights = np.array([by_class[label] for label in labels])
@@ -510,7 +510,7 @@ def test_class_weights_are_the_sample_weights_that_they_stand_for(kind):
     assert_same_weights(first.model, second.model)
 
 
-def test_class_weights_stay_refused_after_a_fit_with_sample_weights():
+def test_class_weights_are_still_refused_after_a_fit_with_sample_weights():
     x, y = series(4, 9)
     trainer = trainer_of(weighted_model(), 4)
     trainer.fit(x, y, sample_weight=np.ones(4), verbose=0)
@@ -521,3 +521,59 @@ def test_class_weights_stay_refused_after_a_fit_with_sample_weights():
 def test_exporting_a_trainer_says_what_to_export():
     with pytest.raises(NotImplementedError, match="`trainer.model.export"):
         trainer_of(weighted_model(), 4).export("folder")
+
+
+@pytest.mark.slow
+def test_a_trainer_that_refused_its_first_batch_trains_on_the_next():
+    x, y = series(4, 9)
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4)
+    with pytest.raises(ValueError):
+        trainer.fit(x, y[:, :8], verbose=0)
+    trainer.fit(x, y, verbose=0)
+    unbuilt = keras.Sequential([keras.layers.GRU(2, return_sequences=True)])
+    trainer = trainer_of(unbuilt, 4)
+    with pytest.raises(ValueError):
+        trainer.train_on_batch(x, y[:, :8])
+    trainer.train_on_batch(x, y)
+    shards = bk.TruncatedBPTT(
+        keras.Sequential([keras.Input((None, 3)), keras.layers.BatchNormalization()]),
+        window=4,
+        shards=2,
+    )
+    shards.compile("sgd", "mse", jit_compile=False)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="cannot be cut into shards"):
+            shards.fit(x, x, verbose=0)
+
+
+def test_class_weights_over_time_are_refused_everywhere():
+    ids = np.zeros((2, 8), "int32")
+    model = keras.Sequential(
+        [keras.layers.Embedding(9, 4), keras.layers.GRU(9, return_sequences=True)]
+    )
+    trainer = trainer_of(model, 4, loss="sparse_categorical_crossentropy")
+    weights = {label: 1.0 for label in range(9)}
+    with pytest.raises(ValueError, match="`sample_weight` of shape"):
+        trainer.train_on_batch(ids, ids, class_weight=weights)
+    with pytest.raises(ValueError, match="`sample_weight` of shape"):
+        trainer.fit(Batches([(ids, ids)]), class_weight=weights, verbose=0)
+    dataset = tf.data.Dataset.from_tensors((ids, ids))
+    with pytest.raises(ValueError, match="`sample_weight` of shape"):
+        trainer.fit(dataset, class_weight=weights, verbose=0)
+
+
+@pytest.mark.parametrize(("x_steps", "y_steps"), [(12, 14), (12, 10)])
+def test_lengths_are_compared_where_tracing_does_not_know_them(x_steps, y_steps):
+    x, y = series(2, x_steps)[0], series(2, y_steps)[1]
+    spec = tuple(tf.TensorSpec((None, None, n), tf.float32) for n in (3, 2))
+    dataset = tf.data.Dataset.from_generator(lambda: [(x, y)], output_signature=spec)
+    trainer = trainer_of(model_of(bk.layers.LSTM), 4)
+    with pytest.raises(ValueError, match="`y` must have the rows and timesteps"):
+        trainer.fit(dataset, verbose=0)
+
+
+def test_a_loss_is_needed():
+    trainer = bk.TruncatedBPTT(model_of(bk.layers.LSTM), window=4)
+    trainer.compile("sgd")
+    with pytest.raises(ValueError, match="Give `compile` a `loss`"):
+        trainer.fit(*series(2, 8), verbose=0)

@@ -86,7 +86,7 @@ def test_strides_equal_explicit_cuts_with_xla(recompute):
         pytest.param((6, 8), marks=pytest.mark.slow),
     ],
 )
-def test_windows_reach_back_over_the_border_of_two_batches(pieces):
+def test_windows_reach_back_across_the_border_between_two_batches(pieces):
     model = model_of(keras.layers.LSTM)
     twin = clone(model)
     x, y = series(3, 14)
@@ -215,7 +215,7 @@ def test_variable_windows_scale_the_learning_rate_by_their_length():
     assert_same_weights(model, twin)
 
 
-def test_artbp_weighs_the_gradient_between_its_cuts_and_each_window():
+def test_artbp_scales_the_gradient_between_its_cuts_and_each_window():
     model = model_of(keras.layers.LSTM)
     twin = clone(model)
     x, y = series(3, 30)

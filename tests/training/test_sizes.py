@@ -1,4 +1,4 @@
-"""Windows and batches of odd sizes: few programs serve them, with the same result."""
+"""Windows and batches of odd sizes are served by few programs, with the same result."""
 
 import keras
 import numpy as np

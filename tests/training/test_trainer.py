@@ -219,7 +219,7 @@ def test_a_padded_batch_equals_its_rows_one_by_one(layer):
         np.testing.assert_allclose(new - old, change, atol=1e-6)
 
 
-def test_a_wholly_masked_window_makes_no_update_and_moves_no_slot():
+def test_a_fully_masked_window_makes_no_update_and_changes_no_optimizer_slot():
     model = masked_model()
     x, y = series(2, 8)
     x[:, 4:] = -1
@@ -294,7 +294,7 @@ def test_reset_touches_only_flagged_rows(layer):
     np.testing.assert_allclose(second[1], fresh[1], atol=1e-6)
 
 
-def test_a_batch_without_reset_starts_afresh_and_one_with_reset_continues():
+def test_a_batch_without_reset_starts_anew_and_one_with_reset_continues():
     x, y = series(2, 12)
     by_hand = model_of(keras.layers.LSTM)
     twin = clone(by_hand)
@@ -326,7 +326,7 @@ def test_validation_and_prediction_never_touch_the_training_state():
     assert_same_weights(*models, atol=0, rtol=0)
 
 
-def test_evaluation_is_windowed_and_starts_afresh_each_time():
+def test_evaluation_is_windowed_and_starts_from_the_initial_state_each_time():
     x, y = series(5, 13)
     model = model_of(bk.layers.LSTM)
     trainer = trainer_of(model, 4)
@@ -398,7 +398,7 @@ def test_dropout_draws_anew_in_every_window_and_batch():
         assert len(set(np.round(np.ravel(losses), 5))) > 3
 
 
-def test_the_global_random_seed_moves_on_too():
+def test_the_global_random_seed_advances_too():
     class Noise(keras.layers.Layer):
         def call(self, inputs):
             return inputs + keras.random.normal(keras.ops.shape(inputs))
@@ -483,7 +483,7 @@ def test_the_update_equals_finite_differences_with_the_state_frozen():
         np.testing.assert_allclose(old - variable.numpy(), slope, atol=1e-7)
 
 
-def test_each_epoch_and_each_fit_start_afresh():
+def test_each_epoch_and_each_fit_start_from_the_initial_state():
     x, y = series(4, 6)
     flagged = {"inputs": x, "reset": np.zeros(4, bool)}
     trained = []
@@ -586,3 +586,47 @@ def test_auto_runs_without_xla_what_does_not_compile():
     assert "off (auto: the model does not compile: XLA has no PyFunc)" in "\n".join(
         lines
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "both_masked", [True, pytest.param(False, marks=pytest.mark.slow)]
+)
+def test_ends_are_aligned_only_where_all_layers_are_masked(both_masked):
+    a, b = keras.Input((None,), dtype="int32"), keras.Input((None, 1))
+    words = keras.layers.Embedding(9, 3, mask_zero=True)(a)
+    other = keras.layers.Masking(0.0)(b) if both_masked else b
+    merged = keras.layers.Concatenate()(
+        [keras.layers.GRU(3)(words), keras.layers.GRU(3)(other)]
+    )
+    model = keras.Model([a, b], keras.layers.Dense(1)(merged))
+    random = np.random.default_rng(0)
+    ids = random.integers(1, 9, (6, 10))
+    ids[:3, 7:] = 0
+    x = (random.normal(size=(6, 10, 1)) * (ids > 0)[..., None]).astype("float32")
+    y = random.normal(size=(6, 1)).astype("float32")
+    trainer = trainer_of(model, 4, optimizer=keras.optimizers.SGD(0.0))
+    loss = trainer.fit((ids, x), y, verbose=0).history["loss"][0]
+    expected = np.mean((model([ids, x]) - y) ** 2)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(trainer.evaluate((ids, x), y, verbose=0), expected, 1e-5)
+
+
+def test_training_and_evaluation_each_decide_on_xla():
+    class InTraining(keras.layers.Layer):
+        def call(self, inputs, training=False):
+            if training:
+                noise = tf.numpy_function(lambda a: 0 * a, [inputs], tf.float32)
+                inputs = inputs + tf.ensure_shape(noise, inputs.shape)
+            return inputs
+
+    model = keras.Sequential(
+        [keras.Input((None, 3)), InTraining(), keras.layers.Dense(2)]
+    )
+    trainer = trainer_of(model, 4, jit_compile="auto")
+    x, y = series(2, 8)
+    trainer.evaluate(x, y, verbose=0)
+    trainer.fit(x, y, verbose=0)
+    lines = []
+    trainer.summary(print_fn=lambda line, **_: lines.append(line))
+    assert "does not compile: XLA has no PyFunc" in "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Plans of recomputation: the right states, the fewest steps, no slot too many."""
+"""Plans of recomputation: the right states, the fewest steps, no extra slots."""
 
 import functools
 
@@ -56,7 +56,7 @@ def test_segments_run_forward_once(segments):
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 10, 99, 100, 101])
-def test_the_root_of_a_window_many_segments(window):
+def test_sqrt_makes_about_as_many_segments_as_the_root_of_the_window(window):
     steps = Segments("sqrt").segment_length(window)
     count = -(-window // steps)
     assert abs(count - window**0.5) <= 1 and abs(steps - window**0.5) <= 1

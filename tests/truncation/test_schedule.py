@@ -1,4 +1,4 @@
-"""What a schedule of windows has by default, and what it may not return."""
+"""The defaults of a schedule of windows, and windows that it must not return."""
 
 import pytest
 
@@ -30,14 +30,14 @@ class Own(Schedule):
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("length", [1, 2, 6, 40])
-def test_the_windows_of_each_schedule_go_on_from_one_another(schedule, length):
+def test_the_windows_of_each_schedule_follow_one_another(schedule, length):
     for lead in {0, schedule.lead}:
         spans = checked_spans(schedule, length, lead)
         assert spans[-1].stop == length
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda s: type(s).__name__)
-def test_a_schedule_is_what_its_configuration_says(schedule):
+def test_a_schedule_equals_the_one_from_its_configuration(schedule):
     again = type(schedule).from_config(schedule.get_config())
     assert type(again) is type(schedule)
     assert again.get_config() == schedule.get_config()
@@ -53,13 +53,13 @@ def test_the_defaults_are_those_of_fixed_windows(window, stride):
         assert own.last(length) == fixed.last(length)
 
 
-def test_what_is_computed_by_default_follows_the_window():
+def test_computed_defaults_follow_the_window():
     own = Own(window=4)
     own.window = 8
     assert (own.longest, own.evaluation_window, own.mean_horizon) == (8, 8, 4.5)
 
 
-def test_an_attribute_comes_before_what_is_computed():
+def test_an_attribute_takes_precedence_over_a_computed_default():
     own = Own(window=4, longest=9)
     assert (own.longest, own.evaluation_window) == (9, 9)
 
@@ -97,7 +97,7 @@ def test_windows_may_have_lengths_and_rates_of_their_own():
         ([Span(0, 0, 9, 9)], "must not exceed its `longest`.*longest=8"),
     ],
 )
-def test_windows_that_do_not_fit_together_are_refused(spans, message):
+def test_windows_that_do_not_follow_one_another_are_refused(spans, message):
     class Given(Own):
         def spans(self, length, lead=0):
             return spans

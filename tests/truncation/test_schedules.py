@@ -1,4 +1,4 @@
-"""Where schedules cut, by their definitions."""
+"""Schedules cut where their definitions say."""
 
 import random
 
@@ -53,7 +53,7 @@ def test_the_mean_horizon_is_that_of_the_steps_of_a_window():
         assert schedule.mean_horizon == sum(reach) / len(reach)
 
 
-def test_no_window_is_the_whole_batch():
+def test_a_window_of_none_is_the_whole_batch():
     assert [span[:4] for span in FixedWindow(None).spans(9)] == [(0, 0, 9, 9)]
     assert FixedWindow(None).mean_horizon is None
 
@@ -96,7 +96,7 @@ def test_variable_windows_cover_the_batch_and_scale_the_rate():
 
 
 @pytest.mark.parametrize("kind", [VariableWindow, ARTBP])
-def test_a_seed_repeats_the_draws_and_none_takes_pythons(kind):
+def test_a_seed_repeats_the_draws_and_none_uses_pythons(kind):
     assert kind(20, seed=1).spans(500) == kind(20, seed=1).spans(500)
     assert kind(20, seed=1).spans(500) != kind(20, seed=2).spans(500)
     random.seed(5)

@@ -1,4 +1,4 @@
-"""From what the user writes to schedules, and to plain data and back."""
+"""From the user's arguments to schedules, and to plain data and back."""
 
 import json
 
@@ -33,7 +33,7 @@ def test_plain_data_and_back(value):
 
 
 @pytest.mark.parametrize("value", [None, 7, "sqrt"])
-def test_other_values_are_their_own_data(value):
+def test_other_values_are_returned_unchanged(value):
     assert to_config(value) == value == from_config(value)
 
 
@@ -54,7 +54,7 @@ def test_a_stride_beside_a_schedule_is_refused():
         as_schedule(truncation.FixedWindow(8), 2)
 
 
-def test_words_and_numbers_become_recomputations():
+def test_strings_and_numbers_become_recomputations():
     assert as_recomputation(None) is None
     assert as_recomputation("sqrt").count == "sqrt"
     assert as_recomputation(4).count == 4
@@ -75,7 +75,7 @@ def test_schedules_of_other_classes_are_left_to_others():
     assert from_config(data, others=lambda value: schedule) is schedule
 
 
-def test_subclasses_are_not_taken_for_what_they_come_from():
+def test_subclasses_are_not_mistaken_for_their_base_class():
     class Wider(truncation.FixedWindow):
         pass
 

@@ -1,4 +1,4 @@
-"""What the tests of tuning share."""
+"""Shared by the tests of tuning."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Jobs without training: oracles that tests drive by hand, as workers do."""
+"""Jobs without training: oracles that tests drive by hand, as workers would."""
 
 import keras_tuner
 

@@ -86,7 +86,7 @@ def elsewhere(tmp_path, monkeypatch):
         ({"window": 4, "windows": 3}, TypeError, "has no argument 'windows'"),
     ],
 )
-def test_a_wrong_argument_is_refused_at_once(options, error, words):
+def test_a_wrong_argument_is_refused_immediately(options, error, words):
     with pytest.raises(error, match=words):
         TruncatedHyperModel(build, **options)
 
@@ -136,7 +136,7 @@ def test_one_kind_of_clipping_needs_no_choice():
     assert set(space(made)) == {"clip_value"}
 
 
-def test_a_fixed_threshold_is_no_hyperparameter():
+def test_a_fixed_threshold_is_not_a_hyperparameter():
     kinds = {"value": 0.5, "global_norm": [1.0, 2.0], "none": None}
     made = TruncatedHyperModel(build, window=4, clipping=kinds, compile=MSE)
     found = space(made)
@@ -145,7 +145,7 @@ def test_a_fixed_threshold_is_no_hyperparameter():
     assert rule_of(trainer(made, clipping="value")).bound == 0.5
 
 
-def test_what_is_fixed_can_be_asked_for_too():
+def test_fixed_values_can_be_queried_too():
     seen = {}
 
     def asks(hp):
@@ -177,13 +177,13 @@ def test_each_kind_of_clipping_is_its_rule(kind, rule, name):
     assert getattr(found, name) == 2.0
 
 
-def test_no_clipping_is_no_rule():
+def test_without_clipping_there_is_no_rule():
     made = TruncatedHyperModel(build, window=4, clipping="all", compile=MSE)
     found = trainer(made, clipping="none").optimizer
     assert not isinstance(found, bk.clipping.ClippedOptimizer)
 
 
-def test_the_learning_rate_is_the_inner_optimizer_s():
+def test_the_learning_rate_is_that_of_the_inner_optimizer():
     made = TruncatedHyperModel(
         build,
         window=4,
@@ -198,7 +198,7 @@ def test_the_learning_rate_is_the_inner_optimizer_s():
     assert inner.momentum == 0.5
 
 
-def test_each_trial_has_an_optimizer_of_its_own():
+def test_each_trial_has_its_own_optimizer():
     given = keras.optimizers.SGD(9.0)
     made = TruncatedHyperModel(
         build, window=4, compile={"loss": "mse", "optimizer": given}
@@ -217,7 +217,7 @@ def test_a_stride_may_be_a_fraction_of_the_window(stride, window, expected):
     assert (found.window, found.stride or found.window) == (window, expected)
 
 
-def test_fractions_go_with_every_window():
+def test_fractions_work_with_every_window():
     made = TruncatedHyperModel(build, window=[4, 6], stride=[1, 0.5], compile=MSE)
     assert trainer(made, window=6, stride=0.5).stride == 3
     assert trainer(made, window=4, stride=1.0).stride == 4
@@ -243,7 +243,7 @@ def off(y_true, y_pred):
     return keras.ops.mean(keras.ops.abs(y_true - y_pred))
 
 
-def test_a_compiled_model_is_taken_as_it_is():
+def test_a_compiled_model_is_used_as_it_is():
     model = compiled(keras.optimizers.SGD(0.5), loss=off, metrics=[off, "mae"])
     made = TruncatedHyperModel(model, window=4, clipping={"value": 0.5})
     found = trainer(made)
@@ -252,7 +252,7 @@ def test_a_compiled_model_is_taken_as_it_is():
     assert float(found.optimizer.learning_rate) == 0.5
 
 
-def test_a_trainer_is_taken_as_it_is():
+def test_a_trainer_is_used_as_it_is():
     def model(hp):
         made = bk.TruncatedBPTT(build(hp), window=6, stride=5, update="sequence")
         made.compile("sgd", "mse")
@@ -413,7 +413,7 @@ OPTIONS = {
     ],
 )
 @pytest.mark.parametrize("library", [keras_tuner, tuning])
-def test_every_tuner_takes_it_and_gives_its_best_model_back(tmp_path, library, kind):
+def test_every_tuner_accepts_it_and_returns_its_best_model(tmp_path, library, kind):
     made = searched(getattr(library, kind), tmp_path, **OPTIONS[kind])
     found = made.get_best_models()[0]
     assert isinstance(found, bk.TruncatedBPTT)
@@ -424,7 +424,7 @@ def test_every_tuner_takes_it_and_gives_its_best_model_back(tmp_path, library, k
 
 
 @pytest.mark.slow
-def test_a_killed_search_ends_as_one_that_is_not(tmp_path):
+def test_a_killed_search_ends_like_one_without_kills(tmp_path):
     from tests.tuning.trained import Kill, Killer, assert_same
 
     def search(folder, callbacks=()):

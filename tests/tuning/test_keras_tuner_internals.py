@@ -1,4 +1,4 @@
-"""Each private part of KerasTuner that tuning relies on is still there."""
+"""Each private feature of KerasTuner that tuning relies on still exists."""
 
 import concurrent.futures
 import threading
@@ -105,7 +105,7 @@ def test_callbacks_are_copied(tmp_path):
     )
 
 
-def test_tensorboard_is_given_a_folder_of_its_trial(tmp_path):
+def test_tensorboard_gets_a_folder_for_its_trial(tmp_path):
     tuner = Tuner(tmp_path)
     trial = tuner.oracle.create_trial("w")
     callbacks = [keras.callbacks.TensorBoard(str(tmp_path / "logs"))]
@@ -125,7 +125,7 @@ def test_results_become_metrics(results):
     assert found["loss"] == 0.5, "KerasTuner's `convert_to_metrics_dict` has changed"
 
 
-def test_what_is_no_result_is_refused():
+def test_an_invalid_result_is_refused():
     objective = keras_tuner.Objective("loss", "min")
     with pytest.raises(keras_tuner.errors.FatalError) as raised:
         internals.metrics_from({"accuracy": 1.0}, objective, "HyperModel.fit()")
@@ -172,7 +172,7 @@ def test_an_error_leaves_no_lock_behind(tmp_path):
     assert not thread.is_alive(), "KerasTuner no longer locks with `oracle.LOCKS`"
 
 
-def test_what_is_put_among_the_waiting_is_given_out_again(tmp_path):
+def test_a_trial_added_to_the_waiting_ones_is_assigned_again(tmp_path):
     oracle = oracle_of(tmp_path, max_trials=9)
     trial = oracle.create_trial("a")
     del oracle.ongoing_trials["a"]
@@ -275,7 +275,7 @@ def test_the_service_has_the_name_that_calls_are_signed_with(served):
     )
 
 
-def test_conditions_are_sent_without_a_word(capsys):
+def test_conditions_are_sent_without_printing(capsys):
     hp = space()
     with hp.conditional_scope("units", [2]):
         hp.Int("more", 1, 2)

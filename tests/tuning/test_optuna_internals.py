@@ -1,4 +1,4 @@
-"""Each private part of Optuna that tuning relies on is still there."""
+"""Each private feature of Optuna that tuning relies on still exists."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from bptt_keras.tuning.optuna_internals import id_of
 optuna = pytest.importorskip("optuna")
 
 
-def test_a_trial_is_made_again_from_its_id():
+def test_a_trial_is_restored_from_its_id():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study()
     study.ask()

@@ -32,7 +32,7 @@ def test_a_default_must_be_in_the_range(default):
         Range(1, 2, default=default)
 
 
-def test_integers_on_both_sides_make_integers():
+def test_integer_bounds_make_integers():
     assert Range(1, 2).whole
     assert not Range(1, 2.0).whole
     assert not Range(0.5, 2).whole
@@ -70,18 +70,18 @@ def test_a_list_of_integers_and_floats_is_one_of_floats():
     assert list(hp.space[0].values) == [1.0, 0.5]
 
 
-def test_what_is_tuned_is_told_from_what_is_fixed():
+def test_tuned_values_are_distinguished_from_fixed_ones():
     assert is_tuned(Range(1, 2)) and is_tuned([1, 2]) and is_tuned(("a", "b"))
     assert not any(map(is_tuned, (None, 1, 0.5, [1], "ab")))
 
 
 @pytest.mark.parametrize("allowed", ["a", True, [1, "b"], [1, None], 0.5, [1, 0.5]])
-def test_what_is_no_integer_is_refused(allowed):
+def test_noninteger_values_are_refused(allowed):
     with pytest.raises(TypeError, match="`window` must be integers"):
         check_numbers("window", allowed)
 
 
-def test_a_range_of_floats_is_none_of_integers():
+def test_a_range_of_floats_is_not_one_of_integers():
     with pytest.raises(TypeError, match="`window` must be integers"):
         check_numbers("window", Range(1, 2.5))
     check_numbers("rate", Range(1, 2.5), whole=False)
@@ -101,5 +101,5 @@ def test_bounds_hold_for_values_lists_and_ranges(allowed):
         check_numbers("rate", allowed, above=0, whole=False)
 
 
-def test_nothing_is_always_fine():
+def test_none_is_always_accepted():
     check_numbers("window", None, least=1)

@@ -54,7 +54,7 @@ def test_each_status_has_its_word(job):
     assert found == words
 
 
-def test_the_best_epoch_is_the_first_of_equals(job):
+def test_the_best_epoch_is_the_first_of_equal_ones(job):
     oracle, results = job
     trial, attempt = begin(oracle)
     epochs(oracle, trial, attempt, [0.5, 0.25, 0.25, 0.75])
@@ -62,7 +62,7 @@ def test_the_best_epoch_is_the_first_of_equals(job):
     assert (row["epoch"], row["value"]) == (2, 0.25)
 
 
-def test_epochs_without_a_number_are_none_of_the_best(job):
+def test_an_epoch_with_nan_is_never_the_best(job):
     oracle, results = job
     trial, attempt = begin(oracle)
     epochs(oracle, trial, attempt, [float("nan"), 0.5])
@@ -81,7 +81,7 @@ def test_a_trial_that_failed_has_no_value(job):
     assert results.best is None
 
 
-def test_of_several_executions_the_first_alone_says_nothing(job):
+def test_the_first_of_several_executions_alone_is_not_compared(job):
     oracle, results = job
     results._tuner.executions_per_trial = 2
     trial, attempt = begin(oracle)
@@ -92,7 +92,7 @@ def test_of_several_executions_the_first_alone_says_nothing(job):
     assert results.best["value"] == 0.75
 
 
-def test_values_stand_in_the_order_of_the_space(job):
+def test_values_are_in_the_order_of_the_space(job):
     oracle, results = job
     trial, _ = begin(oracle)
     values = trial.hyperparameters.values
@@ -129,7 +129,7 @@ def test_the_best_is_written_when_it_changes(job):
         assert json.loads(path.read_text())["value"] == best
 
 
-def test_each_change_is_told_once(job, capsys):
+def test_each_change_is_reported_once(job, capsys):
     oracle, results = job
     results.begin()
     trial, _ = begin(oracle)
@@ -147,7 +147,7 @@ def test_each_change_is_told_once(job, capsys):
     assert lines[2] == "trial 1 failed: ValueError: why"
 
 
-def test_a_job_that_goes_on_says_so_and_repeats_nothing(job, capsys):
+def test_a_job_that_resumes_says_so_and_repeats_nothing(job, capsys):
     oracle, results = job
     finish(oracle, begin(oracle)[0], 0.5)
     results.begin()
@@ -167,7 +167,7 @@ def test_a_job_of_failures_ends_with_a_table_of_causes(job):
     assert "3 x ValueError: 0" in text and "3 x ValueError: 1" in text
 
 
-def test_an_error_of_the_search_is_told(job):
+def test_an_error_of_the_search_is_reported(job):
     oracle, results = job
     oracle.error = ValueError("of the search")
     with pytest.raises(TuningError, match="cannot go on: .*of the search") as caught:
@@ -175,7 +175,7 @@ def test_an_error_of_the_search_is_told(job):
     assert caught.value.__cause__ is oracle.error
 
 
-def test_the_end_of_the_budget_says_what_would_go_on(job, capsys):
+def test_the_end_of_the_budget_says_what_would_resume(job, capsys):
     oracle, results = job
     finish(oracle, begin(oracle)[0], 0.5)
     begin(oracle)
@@ -184,7 +184,7 @@ def test_the_end_of_the_budget_says_what_would_go_on(job, capsys):
     assert "1 trials have ended; the budget is used up, 1 would go on" in told
 
 
-def test_the_time_that_is_left_is_told(job):
+def test_the_time_that_is_left_is_reported(job):
     oracle, results = job
     oracle.budget = oracle.spent + 120
     finish(oracle, begin(oracle)[0], 0.5)

@@ -56,7 +56,7 @@ def grid(values, do):
         ("patience", -1),
     ],
 )
-def test_a_wrong_argument_is_named_at_once(tmp_path, name, value):
+def test_a_wrong_argument_is_named_immediately(tmp_path, name, value):
     with pytest.raises(ValueError, match=f"`{name}` must be"):
         tuner(tmp_path / "job", **{name: value})
 
@@ -87,7 +87,7 @@ def test_more_trials_are_added_to_a_job_that_had_ended(tmp_path):
     assert [int(row["trial"]) for row in rows(more)] == list(range(12))
 
 
-def test_overwrite_begins_anew(tmp_path):
+def test_overwrite_starts_over(tmp_path):
     search(tuner(tmp_path / "job"), epochs=1)
     made = tuner(tmp_path / "job", overwrite=True)
     assert not (tmp_path / "job" / "job.json").exists()
@@ -113,14 +113,14 @@ def no_trials(folder):
     return not list(folder.glob("trial_*"))
 
 
-def test_an_objective_of_the_validation_needs_data(tmp_path):
+def test_a_validation_objective_needs_validation_data(tmp_path):
     made = tuner(tmp_path / "job")
     with pytest.raises(ValueError, match="val_loss.*no validation data"):
         search(made, validation_data=None)
     assert no_trials(tmp_path / "job")
 
 
-def test_a_fraction_of_the_data_is_enough_to_validate(tmp_path):
+def test_a_validation_split_is_enough_to_validate(tmp_path):
     made = tuner(tmp_path / "job", max_trials=1)
     search(made, validation_data=None, validation_split=0.5)
     assert made.results.best is not None
@@ -146,7 +146,7 @@ def test_an_argument_by_position_and_by_name_is_refused(tmp_path):
     assert no_trials(tmp_path / "job")
 
 
-def test_no_callbacks_may_be_given_as_none(tmp_path):
+def test_callbacks_may_be_none(tmp_path):
     made = search(tuner(tmp_path / "job", max_trials=1), callbacks=None)
     assert rows(made)[0]["status"] == "completed"
 
@@ -157,7 +157,7 @@ def changed(folder, model=quick, options=None, **arguments):
     return str(caught.value)
 
 
-def test_what_a_job_is_cannot_be_changed(tmp_path):
+def test_the_definition_of_a_job_cannot_change(tmp_path):
     folder = tmp_path / "job"
     search(tuner(folder, max_trials=1))
     assert "units was not there, is 4 to 16" in changed(folder, wide)
@@ -196,7 +196,7 @@ def test_a_space_is_extended_on_purpose(tmp_path):
     assert "units" in rows(made)[1]["values"]
 
 
-def test_a_damaged_state_is_told_and_the_copy_before_it_used(tmp_path, capsys):
+def test_a_damaged_state_is_reported_and_the_previous_copy_used(tmp_path, capsys):
     before = rows(search(tuner(tmp_path / "job")))
     state = tmp_path / "job" / "job.json"
     state.write_bytes(state.read_bytes()[:-100])
@@ -208,7 +208,7 @@ def test_a_damaged_state_is_told_and_the_copy_before_it_used(tmp_path, capsys):
 # --- Objectives ----------------------------------------------------------------------
 
 
-def test_an_objective_that_no_log_has_ends_the_job_at_once(tmp_path):
+def test_an_objective_that_no_log_has_ends_the_job_immediately(tmp_path):
     made = tuner(tmp_path / "job", objective="val_accuracy")
     with pytest.raises(ValueError, match="val_accuracy is not in the logs.*val_loss"):
         search(made)
@@ -235,7 +235,7 @@ def test_an_objective_that_a_model_does_not_measure_is_refused_before_any_trial(
         (["mae"], "loss"),
     ],
 )
-def test_an_objective_that_a_model_measures_is_taken(tmp_path, metrics, objective):
+def test_an_objective_that_a_model_measures_is_accepted(tmp_path, metrics, objective):
     def measured(hp):
         return build(hp, metrics=metrics)
 
@@ -260,7 +260,7 @@ def test_what_a_callback_logs_can_be_the_objective(tmp_path):
     assert rows(made)[0]["value"] == 5.0
 
 
-def test_several_objectives_count_together(tmp_path):
+def test_several_objectives_are_combined(tmp_path):
     made = tuner(tmp_path / "job", objective=["loss", "val_loss"], max_trials=1)
     search(made, epochs=1)
     (row,) = rows(made)
@@ -315,7 +315,7 @@ def test_a_job_whose_trials_all_fail_says_why(tmp_path):
     assert len(list((tmp_path / "job").glob("trial_*"))) == 7
 
 
-def test_a_job_of_which_half_fails_ends_well(tmp_path, capsys):
+def test_a_job_half_of_whose_trials_fail_ends_normally(tmp_path, capsys):
     searching = []
 
     def fail(number):
@@ -396,7 +396,7 @@ class Slow(keras.callbacks.Callback):
             time.sleep(0.4)
 
 
-def test_a_budget_ends_within_a_batch_and_a_larger_one_goes_on(tmp_path, capsys):
+def test_a_budget_ends_within_a_batch_and_a_larger_one_resumes(tmp_path, capsys):
     whole = rows(search(tuner(tmp_path / "a")))
     began = time.monotonic()
     made = tuner(tmp_path / "b", budget=0.4 / 60)
@@ -465,7 +465,7 @@ def hyperband(folder, **options):
     return tuner(folder, tuning.Hyperband, **options)
 
 
-def test_a_round_of_hyperband_begins_where_the_one_before_ended(tmp_path):
+def test_a_round_of_hyperband_begins_where_the_previous_one_ended(tmp_path):
     trained = []
 
     class Count(keras.callbacks.Callback):
@@ -541,7 +541,7 @@ def test_a_silent_search_prints_nothing(tmp_path, capsys):
     assert told.out == "" and told.err == ""
 
 
-def test_a_search_tells_of_each_trial(tmp_path, capsys):
+def test_a_search_reports_each_trial(tmp_path, capsys):
     search(tuner(tmp_path / "job"), epochs=1, verbose=1)
     told = capsys.readouterr().out
     assert "trial 0 running: rate" in told

@@ -71,7 +71,7 @@ def told(folder):
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_a_job_that_is_killed_at_every_event_is_the_job_that_is_not(tmp_path, sampler):
+def test_a_job_killed_at_every_event_equals_one_that_was_not_killed(tmp_path, sampler):
     for folder in "ab":
         (tmp_path / folder).mkdir()
     # More than the random trials with which TPE begins.
@@ -105,7 +105,7 @@ def test_a_study_in_a_database_follows_the_job_over_kills(tmp_path):
     assert sorted(steps) == [0, 1]
 
 
-def test_a_database_changes_nothing_of_what_is_proposed(tmp_path):
+def test_a_database_does_not_change_the_proposals(tmp_path):
     for folder in "ab":
         (tmp_path / folder).mkdir()
     memory = run(tmp_path / "a", reopen=False)
@@ -113,7 +113,7 @@ def test_a_database_changes_nothing_of_what_is_proposed(tmp_path):
     assert table(memory) == table(stored)
 
 
-def test_a_study_that_is_behind_is_brought_up_to_the_job(tmp_path):
+def test_a_study_that_is_behind_catches_up_with_the_job(tmp_path):
     # A kill between the job's file and the study.
     oracle = job(tmp_path, storage=storage(tmp_path))
     trial, _ = begin(oracle)
@@ -140,7 +140,7 @@ def test_a_changed_space_is_refused(tmp_path):
         job(tmp_path, wider, storage=storage(tmp_path))
 
 
-def test_an_extended_space_goes_on_in_the_same_study(tmp_path):
+def test_an_extended_space_continues_in_the_same_study(tmp_path):
     oracle = job(tmp_path, storage=storage(tmp_path))
     finish(oracle, begin(oracle)[0])
     wider = space()
@@ -167,7 +167,7 @@ def test_a_study_that_no_job_made_is_refused(tmp_path):
         job(tmp_path, storage=storage(tmp_path))
 
 
-def test_the_direction_of_the_objective_is_the_study_s(tmp_path):
+def test_the_study_has_the_direction_of_the_objective(tmp_path):
     job(
         tmp_path,
         objective=keras_tuner.Objective("score", "max"),
@@ -218,7 +218,7 @@ def test_without_a_pruner_nothing_is_pruned(tmp_path):
     assert answer["stop"] is None
 
 
-def test_an_epoch_without_a_value_is_no_step(tmp_path):
+def test_an_epoch_without_a_value_is_not_reported(tmp_path):
     oracle = job(tmp_path, pruner="median")
     trial, attempt = begin(oracle)
     curve = [float("nan"), 1.0]
@@ -228,7 +228,7 @@ def test_an_epoch_without_a_value_is_no_step(tmp_path):
     assert made.intermediate_values == {1: 1.0}
 
 
-def test_a_space_whose_points_are_all_tried_is_at_its_end(tmp_path):
+def test_a_space_whose_points_are_all_tried_is_exhausted(tmp_path):
     hp = keras_tuner.HyperParameters()
     hp.Choice("kind", ["a", "b"])
     hp.Boolean("deep")
@@ -276,13 +276,13 @@ def test_several_objectives_are_refused():
         OptunaOracle(objective=["val_loss", "loss"])
 
 
-def test_without_optuna_the_way_to_install_it_is_told(tmp_path, monkeypatch):
+def test_without_optuna_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ModuleNotFoundError, match=r"bptt_keras\[optuna\]"):
         tuner(tmp_path / "job", tuning.OptunaSearch, max_trials=1)
 
 
-def test_a_search_prunes_and_goes_on(tmp_path):
+def test_a_search_prunes_and_continues(tmp_path):
     made = tuner(tmp_path / "job", tuning.OptunaSearch, max_trials=3)
     made.own_oracle.should_prune = lambda name, curve: name == "1" and len(curve) == 2
     search(made)

@@ -1,4 +1,4 @@
-"""Tiny trainings: a dense model with dropout, data that are shuffled, and kills."""
+"""Tiny training runs: a dense model with dropout, shuffled data, and kills."""
 
 import random
 

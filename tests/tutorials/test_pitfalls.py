@@ -1,4 +1,4 @@
-"""Each pitfall is made by its script, and the library names it in words."""
+"""Each script falls into a pitfall, and the library names it in words."""
 
 import os
 import subprocess
@@ -42,7 +42,7 @@ WORDS = {
 }
 
 
-def test_each_script_has_its_words():
+def test_each_script_has_expected_output():
     assert {path.stem for path in FOLDER.glob("*.py")} == set(WORDS)
 
 

@@ -1,4 +1,4 @@
-"""A web server on this machine that serves a folder, and fails as it is told."""
+"""A local web server that serves a folder, and fails in ways that tests choose."""
 
 import http.server
 import threading

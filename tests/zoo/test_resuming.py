@@ -1,4 +1,4 @@
-"""Trainings that go on: after their end, from a preset, with what has changed."""
+"""Training that resumes: after its end, from a preset, with changes."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ def history(run):
     return json.loads((run / "history.json").read_text())
 
 
-def test_a_training_that_has_ended_says_how_it_can_go_on(mine, refused):
+def test_finished_training_says_how_to_continue(mine, refused):
     assert "ended, after 2 of 2 epochs. With --epochs N" in refused("resume", mine)
     assert "above 2, which are done" in refused("resume", mine, "--epochs", 2)
     assert "extends it" in refused("resume", mine, "--epochs", 3, "--stop")
@@ -107,7 +107,9 @@ def test_a_training_begins_with_the_weights_of_a_preset(trained, tmp_path, run):
     assert code == 0, err
 
 
-def test_a_preset_of_another_model_or_task_is_no_beginning(trained, tmp_path, refused):
+def test_a_preset_of_another_model_or_task_is_refused_as_a_start(
+    trained, tmp_path, refused
+):
     data = ["--data", trained / "my.txt", "--out", tmp_path / "out", *OPTIONS]
     start = ["--from", trained / "out"]
     assert "a preset of another model" in refused(
@@ -128,7 +130,7 @@ def test_patience_ends_a_training_early(trained, tmp_path, run, monkeypatch):
     assert zoo.from_preset(tmp_path / "out").metadata["stopped_after"] == 2
 
 
-def test_a_column_is_no_file_of_that_name(tmp_path, monkeypatch):
+def test_a_column_is_not_taken_for_a_file_of_that_name(tmp_path, monkeypatch):
     from zoo.cli.commands.train import COMMAND, origin_of
     from zoo.cli.main import build_parser
 

@@ -1,8 +1,9 @@
-"""Training that diverges, and is flagged before it does.
+"""Training that diverges, and a warning before it does.
 
-Influence balancing (Tallec & Ollivier 2017): a weight pushes a state one way at once,
-and the other way, more strongly, after some tens of steps. A window of 10 sees only the
-first, so its gradient points the wrong way, however small the learning rate is.
+Influence balancing (Tallec & Ollivier 2017): a weight pushes the state one way
+immediately, and the other way, more strongly, some tens of timesteps later. A window of
+10 sees only the first effect, so its gradient points the wrong way, however small the
+learning rate.
 """
 
 import keras
@@ -35,7 +36,7 @@ class Influence(keras.layers.Layer):
 
 
 def train(window, steps):
-    """Trains towards an output of 1, with a watch."""
+    """Trains towards an output of 1, with a `TrainingWatch`."""
     model = keras.Sequential(
         [
             keras.layers.Input((None, 1)),

@@ -1,8 +1,9 @@
-""" "An LSTM has no vanishing gradients": it has, unless its gates are open.
+"""Gradients do vanish in an LSTM, unless its forget gates are open.
 
-The gradient through an LSTM's cell shrinks by its forget gate each step. With the usual
-bias of 1 that gate is at about 0.73, and half of the gradient is gone after a few
-steps. Biases for the time scale of the task (`bk.initializers.Chrono`) change that.
+At each timestep the gradient through the cell state of an LSTM is multiplied by the
+forget gate. With the usual bias of 1 the gate is at about 0.73, and half of the
+gradient is gone after a few timesteps. Biases that match the time scale of the task
+(`bk.initializers.Chrono`) change that.
 """
 
 import keras
@@ -13,7 +14,7 @@ import bptt_keras as bk
 STEPS = 200
 rng = np.random.default_rng(0)
 x = rng.normal(size=(16, STEPS, 2)).astype("float32")
-y = x[:, 0, :1]  # what the first timestep held, asked for at the end
+y = x[:, 0, :1]  # the target at the end is the first timestep
 
 flows = {}
 for name, bias in (

@@ -1,8 +1,8 @@
 """Sequences that start without `reset`: each inherits the state of another.
 
 The target is the running mean of a sequence since its start. Every batch holds new
-sequences; where their starts are not flagged, the network adds up what does not belong
-together.
+sequences; if their starts are not flagged, the network averages over different
+sequences.
 """
 
 import keras

@@ -1,7 +1,8 @@
-"""A loop over windows that forgets to detach the state, found by its memory.
+"""A loop over windows that forgets to detach the state, detected by its memory use.
 
-The loss of each window is taken from one tape that is open for the whole sequence, so
-every window keeps what it computed, and gradients reach back to the start.
+The loss of each window is recorded on a single tape that is open for the whole
+sequence, so the activations of every window are kept, and gradients reach back to the
+start.
 """
 
 import keras

@@ -1,7 +1,7 @@
-"""A window far longer than gradients reach: memory and time for nothing.
+"""A window far longer than gradients reach: memory and time are wasted.
 
-The target depends on the last three inputs, and the network's gradients are gone after
-a few steps, but the window is 400.
+The target depends on the last three inputs, and the gradients of the network vanish
+after a few timesteps, but the window has 400.
 """
 
 import keras

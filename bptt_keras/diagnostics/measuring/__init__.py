@@ -1,1 +1,1 @@
-"""Measurements of a model and its data, each with its result."""
+"""Measurements of a model on its data, and their results."""

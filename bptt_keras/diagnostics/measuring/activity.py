@@ -1,4 +1,4 @@
-"""`activity`: units that never change, and gates that are always open or shut."""
+"""`activity`: units that never change, and gates that are always open or closed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.state import floats
 from bptt_keras.types import State, Tensor
 
-# A logistic gate beyond these passes less than a fifth of the gradient it passes at
-# its best: 0.05 * 0.95 / 0.25.
+# Beyond these a logistic gate passes less than a fifth of the largest gradient that it
+# can pass: 0.05 * 0.95 / 0.25.
 _SHUT, _OPEN = 0.05, 0.95
 # The same for tanh: 1 - 0.9^2.
 _FLAT = 0.9
@@ -24,30 +24,32 @@ _STILL = 1e-4
 
 
 def activity(model: keras.Model, data: Any, *, steps: int = 100) -> Activity:
-    """What the units of recurrent layers do, on real data.
+    """Measures the activity of the units of recurrent layers on real data.
 
     A unit of the state is *dead* if it never changes: its standard deviation over rows
-    and timesteps is below 1e-4. A gate of a unit is *saturated* if at 95 % of the rows
-    and timesteps it is below 0.05 or above 0.95, and so passes next to no gradient. So
-    is a unit of a SimpleRNN with `tanh` that is beyond 0.9 on either side as often.
+    and timesteps is below 1e-4. A gate of a unit is *saturated* if it is below 0.05 or
+    above 0.95 at 95 % of the rows and timesteps, and so passes almost no gradient. A
+    unit of a SimpleRNN with `tanh` is saturated if it is below -0.9 or above 0.9 as
+    often.
 
-    The model runs as in inference from the initial state on; nothing of it changes.
+    The model runs in inference mode from the initial state, and is not changed.
 
     Args:
         model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes,
             with one output.
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
-            batches, the first of which is taken. Batches of `bptt_keras.data.streams`
+            batches, of which the first is used. Batches of `bptt_keras.data.streams`
             are joined along time as far as needed.
-        steps: Timesteps to look at, an integer >= 2; fewer if the data have fewer.
+        steps: Timesteps to examine, an integer >= 2; fewer if the data have fewer.
 
     Returns:
         `Activity`. Gates are known for layers whose cell is Keras' LSTMCell,
-        GRUCell or SimpleRNNCell with its usual activations.
+        GRUCell or SimpleRNNCell with its default activations.
 
     Raises:
         TypeError: If `model` or an argument is of the wrong type.
-        ValueError: If data are padded, or the model has several outputs or no state.
+        ValueError: If the data are padded, or the model has several outputs or no
+            state.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -70,7 +72,7 @@ def activity(model: keras.Model, data: Any, *, steps: int = 100) -> Activity:
 def prepare_activity(
     model: keras.Model, data: Any, *, steps: int = 100
 ) -> Callable[[], Activity]:
-    """Like `activity`, to be repeated: returns a function that looks again."""
+    """Like `activity`, but returns a function that measures anew at each call."""
     steps = whole("steps", steps, least=2)
     problem = Problem(model, data, False, steps=steps, asked_by="activity")
     step, length = problem.step, min(steps, problem.length)
@@ -108,12 +110,12 @@ def prepare_activity(
 
 
 class LayerActivity(NamedTuple):
-    """What the units of a layer do.
+    """The activity of the units of one layer.
 
     Fields:
-        dead: Booleans, one a unit of the state, all its tensors side by side.
-        saturated: `{gate: (units, 3)}`, booleans: nearly always shut, nearly always
-            open, and nearly always one of both. For tanh: at -1, at 1, either.
+        dead: Booleans, one per unit of the state, with all state tensors concatenated.
+        saturated: `{gate: (units, 3)}`, booleans: nearly always closed, nearly always
+            open, and nearly always one of the two. For tanh: at -1, at 1, either.
         finite: Whether all states are finite.
 
     Example:
@@ -129,7 +131,7 @@ class LayerActivity(NamedTuple):
 
 
 class Activity:
-    """What the units of all recurrent layers do.
+    """The activity of the units of all recurrent layers.
 
     Args:
         layers: `{layer name: LayerActivity}`.
@@ -161,7 +163,7 @@ class Activity:
         }
 
     def verdict(self) -> str:
-        """What it means, in words: a few sentences."""
+        """Says what the activity means, in a few sentences."""
         words = []
         for name, layer in self.layers.items():
             if not layer.finite:
@@ -188,13 +190,13 @@ class Activity:
 
 
 def _spread(states: Sequence[np.ndarray]) -> np.ndarray:
-    # What overflows is not dead.
+    # A unit that overflows is not dead.
     with np.errstate(all="ignore"):
         return np.stack(states).std(axis=(0, 1))
 
 
 def _flat(state: Any) -> np.ndarray:
-    """The floats of a state side by side: `(rows, units)`."""
+    """The floating-point tensors of a state, concatenated: `(rows, units)`."""
     parts = floats(state)
     rows = parts[0].shape[0] if parts else 0
     return np.concatenate(
@@ -205,7 +207,7 @@ def _flat(state: Any) -> np.ndarray:
 
 
 def _saturated(gates: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Which units are at either end nearly always, by gate: `(units, 3)`."""
+    """For each gate, which units are nearly always at an end: `(units, 3)`."""
     found = {}
     for name in gates[0]:
         ends = np.stack([g[name] for g in gates]).mean(axis=(0, 1))
@@ -217,7 +219,7 @@ def _saturated(gates: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarra
 def _saturation(
     layer: keras.Layer, x: Tensor, state: State, new: State
 ) -> dict[str, Tensor]:
-    """`{gate: floats (rows, units, 2)}`: 1 where it is below its bound, and above."""
+    """`{gate: floats (rows, units, 2)}`: 1 if below its low, above its high bound."""
     cell: Any = getattr(layer, "cell", None)
     kind = type(cell)
     if kind is keras.layers.SimpleRNNCell:

@@ -1,4 +1,4 @@
-"""`truncation_bias`: what a window costs in direction, and saves in time and memory."""
+"""`truncation_bias`: the error that windows make, and the time and memory they save."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ def truncation_bias(
     longest: int = 400,
     cost: bool = True,
 ) -> TruncationBias:
-    """How far truncated gradients are from the full one, on real data.
+    """Measures how far truncated gradients are from the full one, on real data.
 
-    With g the gradient of the mean loss over all timesteps of the data, and g_w the
-    same with the state cut from its past every w timesteps:
+    Let g be the gradient of the mean loss over all timesteps of the data, and g_w the
+    same gradient with the state detached every w timesteps:
 
         cosine = <g_w, g> / (|g_w| |g|),    norm ratio = |g_w| / |g|
         bias = |g_w - g| / |g|
 
-    The model runs as in inference, without dropout, from the initial state at the
-    start of the data on; its weights do not change. For a model whose loss is at
-    the end, g_w goes back through the last w timesteps.
+    The model runs in inference mode, without dropout, from the initial state at the
+    start of the data; its weights do not change. For a model with its loss at the end,
+    g_w flows back through the last w timesteps.
 
     Args:
         model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes,
             with one output.
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
-            batches, the first of which is taken. Batches of `bptt_keras.data.streams`
+            batches, of which the first is used. Batches of `bptt_keras.data.streams`
             are joined along time, up to `longest`.
-        windows: Timesteps, one or more integers from 1 to below those of the data.
-            Default (`None`): the data's length divided by 2, 4, ... 64.
+        windows: Timesteps, one or more integers >= 1 and less than the length of the
+            data. Default (`None`): the length of the data divided by 2, 4, ... 64.
         loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
             `model` was compiled with.
-        longest: Timesteps of the data that are used at most, an integer >= 2: the
-            reach of the "full" gradient.
-        cost: Whether to measure time and memory: of the gradients alone, window by
-            window, without an optimizer.
+        longest: Most timesteps of the data that are used, an integer >= 2: the reach of
+            the "full" gradient.
+        cost: Whether to measure time and memory too: those of the gradients alone, for
+            each window, without an optimizer.
 
     Returns:
-        `TruncationBias`. Its memory is NaN where none can be measured (a CPU under
-        another system than Linux).
+        `TruncationBias`. Its memory is NaN where it cannot be measured (on a CPU under
+        a system other than Linux).
 
     Raises:
         TypeError: If `model` or an argument is of the wrong type.
-        ValueError: If a window is out of its bounds, data are padded, there is no
-            loss, or the model has several outputs or no state.
+        ValueError: If a window is out of range, the data are padded, there is no loss,
+            or the model has several outputs or no state.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -95,15 +95,15 @@ def prepare_bias(
     longest: int = 400,
     cost: bool = True,
 ) -> Callable[..., TruncationBias]:
-    """Like `truncation_bias`, to be repeated: returns a function that measures again.
+    """Like `truncation_bias`, but returns a function that measures anew at each call.
 
-    It takes other windows, or none.
+    The function takes other windows, or none.
     """
     longest = whole("longest", longest, least=2)
     problem = Problem(model, data, loss, steps=longest, asked_by="truncation_bias")
     length = min(problem.length, longest)
     first = _checked(windows, length)
-    # As a trainer runs, if it matters; else without waiting for a compiler.
+    # To measure costs, compile as a trainer does; otherwise don't wait for XLA.
     gradients = _Gradients(problem, length, xla=cost)
 
     def measure(windows=None):
@@ -146,7 +146,7 @@ def _checked(windows: int | Iterable[int] | None, length: int) -> list[int]:
 
 
 def _cost(gradients: _Gradients, window: int) -> tuple[float, float]:
-    """Seconds and MiB of one more run."""
+    """Seconds and MiB of another run."""
     start = time.perf_counter()
     gradients.of(window)
     seconds = time.perf_counter() - start
@@ -170,7 +170,7 @@ def _compare(
 
 
 class _Gradients:
-    """Gradients of the mean loss with the state cut at regular distances."""
+    """Gradients of the mean loss with the state detached at regular intervals."""
 
     def __init__(self, problem: Problem, length: int, *, xla: bool):
         self._problem = problem
@@ -204,12 +204,12 @@ class _Gradients:
         except (ValueError, NotImplementedError, tf.errors.OpError):
             if not self._xla:
                 raise
-            # If something else than XLA fails, the plain program raises it again.
+            # If anything but XLA failed, the plain program raises the error again.
             self._programs, self._xla = {}, False
             return self._program(length)(*arguments)
 
     def _program(self, length: int) -> Callable:
-        # One for each length: TensorFlow warns of a function that is traced for many.
+        # One per length: TensorFlow warns about a function that is traced for many.
         if length not in self._programs:
             self._programs[length] = tf.function(
                 self._add, autograph=False, jit_compile=self._xla

@@ -1,4 +1,4 @@
-"""`carried_state`: what the state that a batch inherits is worth."""
+"""`carried_state`: how much the state that a batch inherits improves the loss."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bptt_keras.diagnostics.measuring.problem import Problem
 from bptt_keras.training.batches.parts import split_inputs
 from bptt_keras.types import Structure, Tensor
 
-# Samples below which nothing is certain.
+# With fewer samples nothing is certain.
 _ENOUGH = 8
 
 
@@ -28,32 +28,32 @@ def carried_state(
     steps: int = 20,
     borders: int = 20,
 ) -> CarriedState:
-    """Whether the state that is carried from batch to batch helps, on real data.
+    """Measures whether the state carried from batch to batch helps, on real data.
 
-    At each border of two batches the model runs over the first timesteps of the second
-    one twice: from the state that the first one ends in, and from the initial state.
-    Rows that a batch flags with `reset` at the border inherit nothing and are left
-    out. The model runs as in inference; nothing of it changes.
+    At each border between two batches the model runs over the first timesteps of the
+    second batch twice: from the final state of the first batch, and from the initial
+    state. Rows that a batch flags with `reset` at the border inherit nothing and are
+    left out. The model runs in inference mode and is not changed.
 
     Args:
         model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes,
             with one output at each timestep.
-        batches: `tf.data.Dataset` or list of `(x, y)`, in the order of training, with
-            as many rows each; x is what the model takes, or `{"inputs": ..., "reset":
-            (rows,)}`.
+        batches: `tf.data.Dataset` or list of `(x, y)`, in the order of training, all
+            with the same number of rows; x is what the model takes, or `{"inputs": ...,
+            "reset": (rows,)}`.
         loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
             `model` was compiled with.
-        steps: Timesteps to look at after a border, an integer >= 1.
-        borders: Borders to look at, at most, an integer >= 1.
+        steps: Timesteps to examine after a border, an integer >= 1.
+        borders: Most borders to examine, an integer >= 1.
 
     Returns:
         `CarriedState`.
 
     Raises:
         TypeError: If `model` or an argument is of the wrong type.
-        ValueError: If there are fewer than two batches, rows differ in number, every
-            row is reset at every border, rows continue by `key`, data are padded, or
-            the model has no output at each timestep.
+        ValueError: If there are fewer than two batches, their numbers of rows differ,
+            every row is reset at every border, batches have a `key`, the data are
+            padded, or the model does not have an output at each timestep.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -95,14 +95,14 @@ def carried_state(
 
 
 class CarriedState:
-    """Losses after a border of two batches, with the state carried and without.
+    """Losses after a border between two batches, with and without the carried state.
 
     Args:
         carried: Losses from the carried state, `(samples, timesteps)`: a sample is a
             row at a border.
         fresh: The same from the initial state.
-        continues: Whether the trainer carries the state over these borders: batches
-            with `reset` or `key`. Default: True.
+        continues: Whether the trainer carries the state over these borders, as it does
+            for batches with `reset` or `key`. Default: True.
 
     Attributes:
         carried: Array.
@@ -130,15 +130,15 @@ class CarriedState:
 
     @property
     def gain(self) -> float:
-        """Loss from the initial state less that from the carried one: the mean."""
+        """Mean loss from the initial state minus mean loss from the carried state."""
         return float((self.fresh - self.carried).mean())
 
     @property
     def certain(self) -> bool:
-        """Whether the gain is beyond chance.
+        """Whether the gain is statistically significant.
 
-        It must be more than three standard errors of its mean, over eight samples or
-        more.
+        Its absolute value must exceed three standard errors of the mean, over at least
+        eight samples.
         """
         gains = (self.fresh - self.carried).mean(axis=1)
         if len(gains) < _ENOUGH:
@@ -147,7 +147,7 @@ class CarriedState:
         return bool(abs(gains.mean()) > 3 * error)
 
     def verdict(self) -> str:
-        """What it means, in words: a few sentences."""
+        """Says what the losses mean, in a few sentences."""
         steps = self.carried.shape[1]
         losses = (
             f"over the first {steps} timesteps of a batch the loss is "
@@ -182,10 +182,10 @@ class CarriedState:
 
 
 class _Borders:
-    """Goes from batch to batch and compares what follows their borders.
+    """Goes from batch to batch and compares the losses after each border.
 
     Attributes:
-        carried: List of losses `(rows that inherit, steps)`, one a border.
+        carried: List of losses `(rows that inherit, steps)`, one per border.
         fresh: The same from the initial state.
     """
 
@@ -204,10 +204,10 @@ class _Borders:
 
     def begin(self, x: Structure, reset: Tensor | None) -> None:
         """Adds the first batch."""
-        self._go_on(x, self._flags(reset))
+        self._advance(x, self._flags(reset))
 
     def add(self, x: Structure, y: Tensor, reset: Tensor | None) -> None:
-        """Adds a batch that comes after another."""
+        """Adds a batch that follows another."""
         problem, steps = self._problem, self._steps
         rows, length = timed_shape(problem.step.model, x)
         if rows != problem.rows:
@@ -228,14 +228,14 @@ class _Borders:
                 outputs, _ = self._run(start, state, reset=_cut(reset, steps))
                 found = problem.losses(y[:, :steps], outputs).numpy()
                 losses.append(found[inherits])
-        self._go_on(x, reset)
+        self._advance(x, reset)
 
-    def _go_on(self, x: Structure, reset: Tensor) -> None:
+    def _advance(self, x: Structure, reset: Tensor) -> None:
         _, length = timed_shape(self._problem.step.model, x)
         _, self._state = self._run(x, self._state, reset=_cut(reset, length))
 
     def _flags(self, reset: Tensor | None) -> Tensor:
-        """`reset` as booleans `(rows, time)`, or `(rows, 1)` at the border alone."""
+        """`reset` as booleans `(rows, time)`, or `(rows, 1)` for the border alone."""
         if reset is None:
             return tf.zeros((self._problem.rows, 1), tf.bool)
         reset = tf.cast(reset, tf.bool)
@@ -243,12 +243,12 @@ class _Borders:
 
 
 def _cut(reset: Tensor, length: int) -> Tensor:
-    """Flags of the first timesteps: `(rows, length)`, or `(rows,)` at the border."""
+    """Flags of the first timesteps: `(rows, length)`, or `(rows,)` for the border."""
     return reset[:, 0] if reset.shape[1] == 1 < length else reset[:, :length]
 
 
 def _taken_apart(batch: Any) -> tuple[Any, Structure]:
-    """`Parts` of the inputs, and the targets, of a batch."""
+    """The `Parts` of the inputs of a batch, and its targets."""
     if not isinstance(batch, tuple | list) or len(batch) < 2 or batch[1] is None:
         raise ValueError("`batches` must yield `(x, y)`. Received: x without y.")
     parts = split_inputs(batch[0])

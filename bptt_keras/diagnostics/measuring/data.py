@@ -1,4 +1,4 @@
-"""Data that a diagnosis looks at, as plain arrays."""
+"""Data for a diagnosis, as plain arrays."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from bptt_keras.types import Structure, Tensor
 
 
 def load(model: keras.Model, data: Any, steps: int) -> tuple[Structure, Structure]:
-    """Inputs and targets of one batch.
+    """Loads the inputs and targets of one batch.
 
     Args:
         model: The inner `keras.Model`.
         data: `(x, y)` of arrays, or a `tf.data.Dataset` of such batches.
-        steps: Timesteps that are wanted: batches of a stream are joined along time
-            until there are that many, or the stream ends.
+        steps: Timesteps wanted: batches of a stream are joined along time until there
+            are this many, or the stream ends.
 
     Returns:
         `(x, y)`: structures of tensors.
 
     Raises:
         TypeError: If `data` is neither.
-        ValueError: If there is no batch or no row, there are no targets, or data have
-            padding, resets or weights.
+        ValueError: If there are no batches, rows or targets, or the data have padding,
+            resets or weights.
     """
     if isinstance(data, tf.data.Dataset):
         return _from_dataset(model, data, steps)
@@ -67,7 +67,7 @@ def map_timed(
 
 
 def plain(x: Structure) -> Structure:
-    """What the model takes, without flags.
+    """The inputs of the model, without flags.
 
     Args:
         x: As for `fit`.
@@ -81,7 +81,7 @@ def plain(x: Structure) -> Structure:
             "Diagnoses take timesteps that are all valid. Received: data with `mask` "
             "or `lengths`. Cut the sequences to a common length."
         )
-    # `(rows,)`, and the first column of `(rows, time)`, come before the first step.
+    # `(rows,)`, and the first column of `(rows, time)`, come before the first timestep.
     if np.ndim(parts.reset) > 1 and np.any(np.asarray(parts.reset)[:, 1:]):
         raise ValueError(
             "Diagnoses take sequences that are not interrupted. Received: data with "
@@ -91,7 +91,7 @@ def plain(x: Structure) -> Structure:
 
 
 def tensors(tree: Structure) -> Structure:
-    """A structure of arrays as tensors, Python's floats in 32 bits."""
+    """Converts a structure of arrays to tensors, Python floats to 32 bits."""
 
     def tensor(value):
         value = np.asarray(value)
@@ -101,7 +101,7 @@ def tensors(tree: Structure) -> Structure:
 
 
 def _timed(model: keras.Model, x: Structure) -> list[Tensor]:
-    """The inputs that have a time axis, flat."""
+    """The inputs that have a time axis, as a flat list."""
     timed = tf.nest.flatten(timed_inputs(model, x))
     return [a for a, has in zip(tf.nest.flatten(x), timed, strict=True) if has]
 
@@ -124,7 +124,7 @@ def _from_dataset(
             break  # Another sequence begins.
         parts.append((plain(x), y))
         length += _timed(model, parts[-1][0])[0].shape[1]
-        # Others start afresh with each batch.
+        # Other data start from the initial state in each batch.
         if length >= steps or not (isinstance(x, dict) and "position" in x):
             break
     if not parts:

@@ -1,4 +1,4 @@
-"""`GradientFlow`: how a gradient flows back through time, as measured."""
+"""`GradientFlow`: the measured flow of a gradient back through time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from bptt_keras.arguments import real
 from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.truncation import AdaptiveWindow
 
-# Fractions of phi_1 that are left at the last lags: below it vanishes, above explodes.
+# Fractions of phi_1 that are left at the last lags: below the first the gradient
+# vanishes, above the second it explodes.
 GONE = 0.01
 _GROWN = 10.0
 
@@ -27,14 +28,14 @@ class GradientFlow:
 
         jacobian_k = sqrt(E || (d state_t / d state_{t-k})^T u ||^2),    ||u|| = 1
 
-    for random directions `u`: how much of a change of the state is passed on, whatever
-    the loss depends on. It is 1 for a state that is kept as it is; the k-th root is the
-    growth or decay per timestep.
+    for random directions `u`: how much of a change in the state is passed on,
+    regardless of the loss. It is 1 for a state that is kept unchanged; its k-th root is
+    the growth or decay per timestep.
 
     Args:
-        norms: phi_1, phi_2, ...: at least two numbers, of all layers together.
-        layers: `{layer name: phi of that layer's state}`.
-        jacobian: jacobian_1, jacobian_2, ...: as many as `norms` or one less.
+        norms: phi_1, phi_2, ...: at least two numbers, for all layers together.
+        layers: `{layer name: phi of the state of that layer}`.
+        jacobian: jacobian_1, jacobian_2, ...: as many as `norms` or one fewer.
 
     Attributes:
         lags: The integers 1 ... longest.
@@ -81,27 +82,27 @@ class GradientFlow:
     def decay(self) -> float:
         """Factor of the norm per timestep, fitted to the last three quarters of lags.
 
-        NaN if the gradient is not finite, or nothing depends on the state.
+        It is NaN if the gradient is not finite, or nothing depends on the state.
         """
         return self._schedule(0.1).decay if self._usable() else math.nan
 
     @property
     def half_life(self) -> int | None:
-        """Timesteps after which half of phi_1 or less is left, or `None`."""
+        """Timesteps after which at most half of phi_1 is left, or `None`."""
         below = np.flatnonzero(self.norms <= 0.5 * self.norms[0])
         return int(below[0]) if len(below) else None
 
     def horizon(self, share: float = 0.01) -> int:
-        """Lag beyond which less than a share of the measured gradient lies.
+        """Lag beyond which less than a given share of the measured gradient lies.
 
             smallest K with  sum of phi_k over k > K  <  share * sum of phi_k
 
         Args:
-            share: From above 0 to below 1. Default: 0.01.
+            share: A number between 0 and 1, exclusive. Default: 0.01.
 
         Returns:
-            An integer from 1 to `longest`. At `longest` the gradient may reach further
-            than was measured.
+            An integer from 1 to `longest`. If it is `longest`, the gradient may reach
+            further than was measured.
         """
         share = real("share", share, above=0, below=1)
         rest = self.norms.sum() - self.norms.cumsum()
@@ -110,10 +111,11 @@ class GradientFlow:
     def window(self, tolerance: float = 0.1) -> int | None:
         """Smallest reach whose gradient is biased by no more than a tolerance.
 
-        Beyond the measured lags the norms are taken to fall as `decay` says; see
-        `bptt_keras.truncation.AdaptiveWindow` for the bound. It holds for timesteps
-        that all reach so far back, and where what the lags contribute does not cancel
-        out: `truncation_bias` measures what windows are worth without either.
+        Beyond the measured lags the norms are assumed to decay by `decay` per timestep;
+        see `bptt_keras.truncation.AdaptiveWindow` for the bound. It assumes that the
+        gradients of all timesteps reach this far back, and that the contributions of
+        the lags do not cancel; `truncation_bias` measures the bias of windows without
+        these assumptions.
 
         Args:
             tolerance: Relative bias, a number > 0. Default: 0.1.
@@ -131,8 +133,8 @@ class GradientFlow:
         """`"vanishing"`, `"exploding"`, `"lasting"`, `"none"` or `"not finite"`.
 
         A gradient vanishes if less than a hundredth of phi_1 is left at the last lags,
-        or if a window below them is within 10 % of the full gradient; it explodes if
-        it is ten times phi_1 there. Otherwise it lasts.
+        or if a shorter window gets within 10 % of the full gradient; it explodes if it
+        is more than ten times phi_1 there. Otherwise it lasts.
         """
         if not np.isfinite(self.norms).all():
             return "not finite"
@@ -145,7 +147,7 @@ class GradientFlow:
         return "vanishing" if gone else "lasting"
 
     def verdict(self) -> str:
-        """What it means, in words: a few sentences."""
+        """Says what the flow means, in a few sentences."""
         longest, kind = len(self.norms), self.kind()
         if kind == "not finite":
             return (
@@ -157,7 +159,7 @@ class GradientFlow:
                 "No gradient reaches back, not even one step: on these data the loss "
                 "does not depend on the state."
             )
-        # What is left at the last lag, of the gradient one step back.
+        # The fraction of the gradient one timestep back that is left at the last lag.
         left = self.norms[-1] / self.norms[0]
         if kind == "exploding":
             return (
@@ -175,7 +177,7 @@ class GradientFlow:
         return f"Gradients vanish: {self._shares()}."
 
     def _shares(self) -> str:
-        """How much of a vanishing gradient lies within how many timesteps."""
+        """Says what share of a vanishing gradient lies within how many timesteps."""
         window, horizon, longest = self.window(), self.horizon(), len(self.norms)
         parts = []
         if self.half_life is not None:
@@ -190,10 +192,10 @@ class GradientFlow:
     def plot(
         self, path: str | os.PathLike | None = None, title: str = "Gradient flow"
     ) -> Any:
-        """The norms by lag, layer by layer, on a logarithmic scale.
+        """Plots the norms by lag, for each layer, on a logarithmic scale.
 
         Args:
-            path: File that is written, or `None`: none.
+            path: File to write, or `None` for none.
             title: Title of the picture.
 
         Returns:
@@ -217,7 +219,7 @@ class GradientFlow:
         """An `AdaptiveWindow` that has seen the norms."""
         longest = len(self.norms)
         schedule = AdaptiveWindow(1, tolerance=tolerance, longest=longest, multiple=1)
-        # phi_0 is not measured and taken to be phi_1.
+        # phi_0 is not measured, and is assumed to equal phi_1.
         schedule.observe([self.norms[0], *self.norms])
         return schedule
 
@@ -229,13 +231,13 @@ def plot_flows(
     *,
     layers: bool = False,
 ) -> Any:
-    """Several flows side by side: norms of gradients, and how states are passed on.
+    """Plots several flows side by side: norms of gradients, and Jacobians of states.
 
     Args:
         flows: `{name: GradientFlow}`.
-        path: File that is written, or `None`: none.
+        path: File to write, or `None` for none.
         title: Title of the picture.
-        layers: Whether to draw each layer as well, where there are several.
+        layers: Whether to draw each layer as well, if there are several.
 
     Returns:
         The Matplotlib figure.
@@ -276,7 +278,7 @@ def plot_flows(
 
 
 def percent(fraction: float) -> str:
-    """A fraction as percentage: `12 %`.
+    """Writes a fraction as a percentage: `12 %`.
 
     Args:
         fraction: A number >= 0.

@@ -26,31 +26,30 @@ def gradient_flow(
     samples: int = 4,
     seed: int = 0,
 ) -> GradientFlow:
-    """How far the gradient of a loss reaches back, on real data.
+    """Measures how far the gradient of a loss reaches back, on real data.
 
-    At several timesteps t of the data the loss of that timestep alone is
-    backpropagated, step by step, with every state before it:
+    At several timesteps t of the data, the loss of that timestep alone is
+    backpropagated, timestep by timestep, to every earlier state:
 
         phi_k = E || d loss_t / d state_{t-k} ||,    k = 1 ... longest
 
-    as a mean over rows and timesteps t. The model runs as in inference, without
-    dropout, from the initial state at the start of the data on; its weights do not
-    change.
+    as a mean over rows and timesteps t. The model runs in inference mode, without
+    dropout, from the initial state at the start of the data; its weights do not change.
 
     Args:
         model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes,
             with one output.
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
-            batches, the first of which is taken. Batches of `bptt_keras.data.streams`
-            are joined along time as far as needed. For a model whose loss is at
-            the end of a sequence `y` is `(rows, ...)`.
+            batches, of which the first is used. Batches of `bptt_keras.data.streams`
+            are joined along time as far as needed. For a model with its loss at the end
+            of a sequence, `y` is `(rows, ...)`.
         loss: Loss of one timestep, as for `compile`. Default (`None`): the one that
             `model` was compiled with.
-        longest: Largest lag, in timesteps, from 2 to one less than there are. Default
+        longest: Largest lag, from 2 to one less than the timesteps of the data. Default
             (`None`): 100, or as many as there are.
-        samples: Timesteps t, spread evenly over the data, an integer >= 1. With a
-            loss at the end there is one.
-        seed: Of the random directions of `jacobian`, an integer.
+        samples: Number of timesteps t, spread evenly over the data, an integer >= 1.
+            With a loss at the end there is one.
+        seed: Seed of the random directions of `jacobian`, an integer.
 
     Returns:
         `GradientFlow`.
@@ -89,9 +88,9 @@ def prepare_flow(
     samples: int = 4,
     seed: int = 0,
 ) -> PreparedFlow:
-    """Like `gradient_flow`, to be repeated: returns a function that measures again.
+    """Like `gradient_flow`, but returns a function that measures anew at each call.
 
-    Its attribute `ends` says whether the only loss is at the end.
+    Its attribute `ends` says whether the only loss is at the end of a sequence.
     """
     samples = whole("samples", samples, unit="timesteps")
     if longest is not None:
@@ -122,7 +121,7 @@ def prepare_flow(
 
 
 class PreparedFlow:
-    """Measures a gradient flow, again at each call.
+    """Measures a gradient flow, anew at each call.
 
     Attributes:
         ends: Whether the only loss is at the end of a sequence.
@@ -133,12 +132,12 @@ class PreparedFlow:
         self.ends = ends
 
     def __call__(self) -> GradientFlow:
-        """Measures."""
+        """Measures the gradient flow."""
         return self._measure()
 
 
 class _Measurement:
-    """Averages over the losses of single timesteps."""
+    """Averages measurements over the losses of single timesteps."""
 
     def __init__(self, problem: Problem, program: _Program, *, longest: int, seed: int):
         self._problem = problem
@@ -150,9 +149,9 @@ class _Measurement:
         self._at, self._state = 0, problem.step.initial_state(problem.rows)
 
     def add(self, last: int) -> None:
-        """Adds the loss at timestep `last`, later than those before."""
+        """Adds the loss at timestep `last`, which is later than those added before."""
         problem, first = self._problem, last - self._longest
-        # From the sample before it on.
+        # From the previous sample on.
         self._state = state = problem.advance(self._at, first, self._state)
         self._at = first
         norms, squares = self._program.run(
@@ -165,7 +164,7 @@ class _Measurement:
         self._squares.append(squares.numpy())
 
     def result(self) -> GradientFlow:
-        """`GradientFlow` of all that was added."""
+        """`GradientFlow` of all losses that were added."""
         norms = np.mean(self._norms, axis=0)
         gains = np.sqrt(np.mean(self._squares, axis=0))
         names = list(self._problem.step.initial_state(1))
@@ -173,7 +172,7 @@ class _Measurement:
         return GradientFlow(norms[0], layers, gains)
 
     def _directions(self, state: State) -> list[Tensor]:
-        """Random directions, of length 1 for each row, like the states' floats."""
+        """Random directions, of length 1 in each row, for the floats of the state."""
         parts = [self._random.normal(size=v.shape) for v in floats(state)]
         squares = [(p**2).sum(axis=tuple(range(1, p.ndim))) for p in parts]
         lengths = np.sqrt(sum(squares))
@@ -184,7 +183,7 @@ class _Measurement:
 
 
 class _Program:
-    """Backpropagates a single loss step by step, as a graph that is traced once."""
+    """Backpropagates a single loss timestep by timestep, in a graph traced once."""
 
     def __init__(self, problem: Problem, longest: int):
         self._problem = problem
@@ -255,7 +254,7 @@ class _Program:
         return tf.transpose(kept.stack()), gains.stack()
 
     def _means(self, gradient: Sequence[Tensor], structure: State) -> Tensor:
-        """Mean over rows of the norm: of all layers together, and of each."""
+        """Mean over rows of the norm, for all layers together and for each."""
         by_layer, rest = [], list(gradient)
         for state in structure.values():
             count = len(floats(state))

@@ -1,4 +1,4 @@
-"""`memory`: what training on sequences of several lengths takes."""
+"""`memory`: the memory that training takes on sequences of several lengths."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def memory(
     window: int | None = None,
     loss: Any = None,
 ) -> MemoryUse:
-    """Peak memory of one update over the length of sequences, by method.
+    """Measures the peak memory of one update by length of sequences and by method.
 
         "full":     TruncatedBPTT(model, window=None)
         "sqrt":     TruncatedBPTT(model, window=None, recompute="sqrt")
         "windows":  TruncatedBPTT(model, window=window)
 
-    Each runs `train_on_batch` on the rows of the data with SGD, a learning rate of 0,
-    all rows in one shard. What the batch itself takes is not counted. Each length and
-    method compiles a program of its own, which takes seconds.
+    Each method runs `train_on_batch` on the rows of the data with SGD and a learning
+    rate of 0, all rows in one shard. The memory of the batch itself is not counted.
+    Each length and method compiles its own program, which takes seconds.
 
     Args:
         model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes,
-            with one output. Its weights are the same afterwards.
+            with one output. Its weights do not change.
         data: `(x, y)`, arrays `(rows, time, ...)`; or a `tf.data.Dataset` of such
-            batches, the first of which is taken. They are repeated along time as far
-            as needed.
+            batches, of which the first is used. They are repeated along time as far as
+            needed.
         lengths: Timesteps, at least three integers >= 1.
-        methods: Which of the three to measure, one name or several.
+        methods: The methods to measure, one name or several.
         window: Timesteps of the windows. Default (`None`): that of the trainer, or 64.
         loss: As for `compile`. Default (`None`): the one that `model` was compiled
             with.
@@ -55,9 +55,9 @@ def memory(
         `MemoryUse`.
 
     Raises:
-        RuntimeError: On a CPU under another system than Linux.
+        RuntimeError: On a CPU under a system other than Linux.
         TypeError: If `model` or an argument is of the wrong type.
-        ValueError: If an argument is out of its bounds, or the data do not fit.
+        ValueError: If an argument is out of range, or the data are unsuitable.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -98,7 +98,7 @@ def memory(
         for method in methods:
             measured[method] = []
             for length in lengths:
-                # The same windows serve all lengths; the others are made for one.
+                # One trainer of windows serves all lengths; the others serve one each.
                 if method != "windows" or length == lengths[0]:
                     trainer = _trainer(method, trained, window, chosen)
                 measured[method].append(_peak(trainer, problem, length))
@@ -128,5 +128,5 @@ def _peak(trainer: TruncatedBPTT, problem: Problem, length: int) -> float:
 
 
 def _repeated(tensor: Tensor, length: int) -> Tensor:
-    """`(rows, length, ...)`: the timesteps again and again."""
+    """Repeats the timesteps up to a length: `(rows, length, ...)`."""
     return tf.gather(tensor, tf.range(length) % tensor.shape[1], axis=1)

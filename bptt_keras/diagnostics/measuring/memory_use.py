@@ -1,4 +1,4 @@
-"""`MemoryUse`: the memory of training against the length of sequences."""
+"""`MemoryUse`: the memory that training takes, by the length of sequences."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import numpy as np
 from bptt_keras.diagnostics.figures import legend, panels, positive, saved
 from bptt_keras.diagnostics.measuring.peak import MemoryGrowth
 
-# What a length T adds to the memory of a method, up to two factors.
+# How the memory of a method grows with the length T, up to two factors.
 _LAWS: dict[str, Callable] = {
     "full": lambda t: t,
     "sqrt": np.sqrt,
     "windows": lambda t: t,
 }
 _GIB = 1024
-# MiB below which chance rules what is measured.
+# MiB below which measurements are mostly noise.
 _SEEN = 1
 
 
 class MemoryUse:
     """Peak memory of one update by length and method, measured and predicted.
 
-    Predicted is `a + b f(T)`, with the method's law f and the factors a, b >= 0 that
-    fit what was measured:
+    The prediction is `a + b f(T)`, with the law f of the method and the factors
+    a, b >= 0 that best fit the measurements:
 
-        full:     f(T) = T          every timestep's intermediates are kept
+        full:     f(T) = T          the activations of all timesteps are kept
         sqrt:     f(T) = sqrt(T)    recomputation in segments
-        windows:  f(T) = T          with b near 0: only a window's are kept
+        windows:  f(T) = T          with b near 0: only those of a window are kept
 
     Args:
         lengths: Timesteps T, at least three, ascending.
@@ -80,38 +80,37 @@ class MemoryUse:
             )
 
     def exponent(self, method: str) -> float:
-        """The p of the power law T^p that fits what was measured best."""
+        """The p of the power law T^p that best fits the measurements."""
         return MemoryGrowth(self.lengths, self.measured[method]).exponent
 
     def predict(self, method: str, length: float | np.ndarray) -> Any:
-        """MiB that the method's law says, fitted to all measured lengths.
+        """MiB that the law of a method predicts, fitted to all measured lengths.
 
         Args:
-            method: One of the measured ones.
+            method: One of the measured methods.
             length: Timesteps, a number or an array.
         """
         return self._law(method, len(self.lengths))(length)
 
     def error(self, method: str) -> float:
-        """Of the longest length: prediction from the others over what was measured.
+        """Relative error of the longest length, predicted from the others.
 
         Returns:
-            0 for a prediction that holds, 0.1 for one that is 10 % too high.
+            0 for an exact prediction, 0.1 for one that is 10 % too high.
         """
         law = self._law(method, len(self.lengths) - 1)
         mib = self.measured[method][-1]
         return float(law(self.lengths[-1]) / mib - 1) if mib else math.nan
 
     def longest(self, method: str, mib: float) -> float:
-        """Longest sequence that the law allows for so much memory.
+        """Longest sequence that fits into a given memory, according to the law.
 
         Args:
-            method: One of the measured ones.
+            method: One of the measured methods.
             mib: Memory, MiB.
 
         Returns:
-            Timesteps, 0 if there is no room for one; infinity if memory does not
-            grow.
+            Timesteps; 0 if not even one fits, infinity if memory does not grow.
         """
         rest, factor = self._factors(method, len(self.lengths))
         if factor <= 0:
@@ -120,7 +119,7 @@ class MemoryUse:
         return int(room**2 if method == "sqrt" else room + 1e-9)
 
     def verdict(self) -> str:
-        """What it means, in words: a few sentences."""
+        """Says what the measurements mean, in a few sentences."""
         words, last = [], int(self.lengths[-1])
         if max(mib[-1] for mib in self.measured.values()) < _SEEN:
             return (
@@ -150,10 +149,10 @@ class MemoryUse:
     def plot(
         self, path: str | os.PathLike | None = None, title: str = "Memory of one update"
     ) -> Any:
-        """Measured memory as points and the fitted laws as lines, by length.
+        """Plots measured memory as points and the fitted laws as lines, by length.
 
         Args:
-            path: File that is written, or `None`: none.
+            path: File to write, or `None` for none.
             title: Title of the picture.
 
         Returns:
@@ -186,10 +185,10 @@ class MemoryUse:
         return lambda length: rest + factor * _LAWS[method](np.asarray(length, float))
 
     def _factors(self, method: str, count: int) -> tuple[float, float]:
-        """A and b of the law, fitted to the first lengths, none negative."""
+        """The factors a and b of the law, nonnegative, fitted to the first lengths."""
         grown = _LAWS[method](self.lengths[:count].astype(float))
         mib = self.measured[method][:count]
-        # Relative errors count, or the longest length would settle it alone.
+        # Relative errors are fitted; otherwise the longest length would dominate.
         weight = 1 / np.maximum(mib, 1e-3)
         columns = np.stack([weight, grown * weight], axis=1)
         both = np.linalg.lstsq(columns, mib * weight, rcond=None)[0]

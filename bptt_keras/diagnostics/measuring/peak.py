@@ -20,25 +20,25 @@ _CLEAR, _STATUS = "/proc/self/clear_refs", "/proc/self/status"
 
 
 def peak_memory(function: Callable[[], Any], *, repeats: int = 3) -> float:
-    """By how much a function raises the memory of this process while it runs.
+    """Measures how much a function raises the memory of this process while it runs.
 
-    On a CPU that is the highest resident memory during a call less what the process
-    holds before it; freed memory goes back to the system meanwhile, which makes calls
-    slower. Where TensorFlow runs oneDNN, whose allocator keeps what is freed, it is
-    that or what tensors take, whichever is more, and tensors count with their blocks,
-    which may be twice as large: TF_ENABLE_ONEDNN_OPTS=0 in the environment measures
-    closer. On a GPU it is what TensorFlow allocates there. Run the function once
-    before, so that nothing is traced or compiled.
+    On a CPU this is the highest resident memory during a call minus the memory before
+    it; meanwhile freed memory is returned to the system, which makes calls slower.
+    Where TensorFlow uses oneDNN, whose allocator keeps freed memory, it is the larger
+    of that and the memory of the tensors, each counted with its block, which may be
+    twice as large; TF_ENABLE_ONEDNN_OPTS=0 in the environment gives closer figures. On
+    a GPU it is the memory that TensorFlow allocates there. Run the function once
+    beforehand, so that tracing and compiling are not measured.
 
     Args:
         function: A function without arguments.
-        repeats: Calls, an integer >= 1; the median counts.
+        repeats: Number of calls, an integer >= 1, of which the median is taken.
 
     Returns:
         MiB, a float.
 
     Raises:
-        RuntimeError: On a CPU under another system than Linux.
+        RuntimeError: On a CPU under a system other than Linux.
 
     Example:
         import numpy as np, bptt_keras as bk
@@ -66,19 +66,19 @@ def peak_memory(function: Callable[[], Any], *, repeats: int = 3) -> float:
 def memory_growth(
     function: Callable[[int], Any], lengths: Iterable[int], *, repeats: int = 3
 ) -> MemoryGrowth:
-    """How the memory of a function grows with the length of what it is given.
+    """Measures how the memory of a function grows with the length of its input.
 
     Args:
         function: Function of a length T, such as a training loop over T timesteps.
-        lengths: At least two integers >= 1, some powers of two apart. The function
-            runs once more with each before it is measured.
+        lengths: At least two integers >= 1, several powers of two apart. The function
+            runs once with each before it is measured.
         repeats: As for `peak_memory`.
 
     Returns:
         `MemoryGrowth`.
 
     Raises:
-        RuntimeError: On a CPU under another system than Linux.
+        RuntimeError: On a CPU under a system other than Linux.
         ValueError: If there are fewer than two lengths.
 
     Example:
@@ -108,7 +108,7 @@ class MemoryGrowth:
 
     Args:
         lengths: Integers, ascending.
-        mib: Memory of each, MiB.
+        mib: Memory for each length, MiB.
 
     Attributes:
         lengths: Array.
@@ -130,12 +130,12 @@ class MemoryGrowth:
     @property
     def exponent(self) -> float:
         """The p of the power law T^p that fits best."""
-        # Less than a page is not seen.
+        # Less than a page cannot be measured.
         mib = np.log(np.maximum(self.mib, 0.01))
         return float(np.polyfit(np.log(self.lengths), mib, 1)[0])
 
     def verdict(self) -> str:
-        """What it means, in words."""
+        """Says what the growth means, in words."""
         first, last = self.lengths[[0, -1]]
         numbers = (
             f"(T^{self.exponent:.2f}: {self.mib[0]:.3g} MiB at {first:,} timesteps, "
@@ -163,7 +163,7 @@ def can_measure() -> bool:
 def _peak(function: Callable[[], Any], give_back: Callable[[], Any]) -> float:
     give_back()
     with open(_CLEAR, "w") as file:
-        # Resets the highest use so far to the current one.
+        # Resets the peak memory to the current memory.
         file.write("5")
     before, tensors = _status("VmRSS"), 0.0
     if _counts_tensors():
@@ -174,10 +174,10 @@ def _peak(function: Callable[[], Any], give_back: Callable[[], Any]) -> float:
 
 
 def _counts_tensors() -> bool:
-    """Whether TensorFlow counts what its tensors take on the processor.
+    """Whether TensorFlow counts the memory of tensors on the CPU.
 
-    It does where it runs oneDNN, whose allocator keeps what is freed: memory that a
-    function takes from there is not seen by the system.
+    It does where it uses oneDNN, whose allocator keeps freed memory: the system does
+    not see what a function takes from this memory.
     """
     try:
         tf.config.experimental.reset_memory_stats("CPU:0")

@@ -1,4 +1,4 @@
-"""What a diagnosis looks at: a model, its loss and data, timestep by timestep."""
+"""The subject of a diagnosis: a model, its loss and data, timestep by timestep."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bptt_keras.types import State, Structure, Tensor
 
 
 class Problem:
-    """A model with the losses of single timesteps on data.
+    """A model and data, with the losses of single timesteps.
 
-    The model runs as in inference: without dropout, and nothing of it changes.
+    The model runs in inference mode, without dropout, and is not changed.
 
     Args:
         model: A `TruncatedBPTT` or another built `keras.Model` that `PureStep` takes.
         data: `(x, y)`, or a `tf.data.Dataset` of such batches.
         loss: Loss of one timestep; `None`: the one that `model` was compiled with;
             False: none is needed.
-        steps: Timesteps that are wanted of a stream.
-        asked_by: Name of the public function, for messages.
+        steps: Timesteps wanted of a stream.
+        asked_by: Name of the public function that asks, for messages.
 
     Attributes:
         step: `PureStep` of the model.
@@ -38,8 +38,8 @@ class Problem:
 
     Raises:
         TypeError: If `model` or `data` is of the wrong type.
-        ValueError: If there is no loss, no state, more than one output, or the data do
-            not fit.
+        ValueError: If there is no loss, no state or more than one output, or the data
+            are unsuitable.
     """
 
     def __init__(
@@ -56,10 +56,10 @@ class Problem:
         self.rows, self.length = timed_shape(self.step.model, self.x)
         self.timed = self._has_time()
         self._check_targets()
-        # Traced: run as it is, it would run the whole model for a mask.
+        # Traced, because run eagerly it would run the whole model to get a mask.
         self._mask = tf.function(self.step.mask, autograph=False)
         self.check_valid(self.x)
-        # Run as they are, layers loop over time step by step.
+        # Run eagerly, layers would loop over time one timestep after the other.
         self._run = tf.function(self.step, autograph=False, reduce_retracing=True)
 
     def inputs(self, start: int, stop: int) -> Structure:
@@ -71,10 +71,13 @@ class Problem:
         return self._run(self.inputs(start, stop), state)[1] if stop > start else state
 
     def check_valid(self, x: Structure) -> None:
-        """Raises `ValueError` if a mask of the model's own switches timesteps off.
+        """Checks that the model itself masks no timesteps.
 
         Args:
             x: Inputs, structure of tensors.
+
+        Raises:
+            ValueError: If it masks some.
         """
         mask = self._mask(x)
         if mask is not None and not bool(tf.reduce_all(mask)):
@@ -85,7 +88,7 @@ class Problem:
             )
 
     def targets(self, start: int, stop: int) -> Tensor:
-        """Their targets: all there are where targets have no time axis."""
+        """The targets of some timesteps; all targets if they have no time axis."""
         return self.y[:, start:stop] if self.timed else self.y
 
     def losses(self, y: Tensor, outputs: Tensor) -> Tensor:
@@ -93,7 +96,7 @@ class Problem:
 
         Args:
             y: Targets `(rows, time, ...)`, or `(rows, ...)` without a time axis.
-            outputs: What the model made of their inputs.
+            outputs: Outputs of the model for their inputs.
         """
         if not self.timed:
             return self._values(y, outputs)
@@ -164,7 +167,7 @@ class Problem:
 
 
 def inner(model: keras.Model) -> keras.Model:
-    """The model that a trainer trains, or the model itself."""
+    """The model inside a trainer, or the model itself."""
     return model.model if isinstance(model, TruncatedBPTT) else model
 
 
@@ -173,7 +176,7 @@ def _no_loss(y: Tensor, outputs: Tensor) -> Tensor:
 
 
 def _merged(tensor: Tensor) -> Tensor:
-    """Rows and timesteps as one axis."""
+    """Merges rows and timesteps into one axis."""
     shape = tf.shape(tensor)
     merged = tf.reshape(tensor, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
     merged.set_shape([None, *tensor.shape[2:]])

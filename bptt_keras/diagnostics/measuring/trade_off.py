@@ -1,4 +1,4 @@
-"""`TruncationBias`: what windows of several lengths are worth, and what they cost."""
+"""`TruncationBias`: the accuracy and the cost of windows of several lengths."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from bptt_keras.diagnostics.measuring.flow import percent
 
 
 class TruncationBias:
-    """Truncated gradients beside the full one, window by window.
+    """Truncated gradients compared with the full gradient, window by window.
 
     Args:
-        windows: Timesteps, ascending; the last one is the full gradient's.
+        windows: Timesteps, ascending; the last one is that of the full gradient.
         cosine: Cosine between the truncated and the full gradient.
         norm_ratio: Norm of the truncated gradient over that of the full one.
         variables: `{path of a variable: cosines of its gradient}`.
-        seconds: Time of one pass over the data; NaN if unknown. Default: unknown.
-        memory: Memory that a pass adds, MiB; NaN if unknown. Default: unknown.
+        seconds: Time of one pass over the data, or NaN if unknown (default).
+        memory: Memory that a pass adds, MiB, or NaN if unknown (default).
 
     Attributes:
         windows: Array of integers.
@@ -69,22 +69,22 @@ class TruncationBias:
 
     @property
     def bias(self) -> np.ndarray:
-        """Norm of the difference to the full gradient, over that of the full one."""
+        """Norm of the difference from the full gradient, relative to its norm."""
         ratio, cosine = self.norm_ratio, self.cosine
         cross = np.where(ratio > 0, 2 * ratio * cosine, 0.0)
         return np.sqrt(np.maximum(1 + ratio**2 - cross, 0))
 
     def window(self, tolerance: float = 0.1) -> int:
-        """Smallest measured window from which on the bias is within a tolerance.
+        """Smallest measured window such that it and all longer ones are in tolerance.
 
         Args:
             tolerance: Relative bias, a number > 0. Default: 0.1.
 
         Returns:
-            Timesteps: those of the full gradient if no other is enough.
+            Timesteps: those of the full gradient if no shorter window suffices.
         """
         within = self.bias <= real("tolerance", tolerance, above=0)
-        # The full gradient has no bias, but of its rounding.
+        # The full gradient has no bias apart from rounding.
         outside = np.flatnonzero(~within[:-1])
         return int(self.windows[outside[-1] + 1 if len(outside) else 0])
 
@@ -94,7 +94,7 @@ class TruncationBias:
         return [int(w) for w, c in zip(self.windows, self.cosine, strict=True) if c < 0]
 
     def verdict(self) -> str:
-        """What it means, in words: a few sentences."""
+        """Says what the comparison means, in a few sentences."""
         full = int(self.windows[-1])
         if not np.isfinite(self.norm_ratio).all():
             return (
@@ -119,7 +119,7 @@ class TruncationBias:
         return " ".join(words)
 
     def _astray(self) -> str:
-        """Which windows point the wrong way, and how far."""
+        """Says which windows point the wrong way, and how far."""
         wrong, worst = self.wrong_way, int(np.nanargmin(self.cosine))
         first = [int(w) for w in self.windows[: len(wrong)]]
         which = (
@@ -134,9 +134,9 @@ class TruncationBias:
         )
 
     def _advised(self) -> int | None:
-        """Place of the shortest window within 10 %, or else within 50 %.
+        """Index of the shortest window within 10 %, or else within 50 %.
 
-        Where one alone was measured there is nothing to choose.
+        It is `None` if there is only one window, since there is nothing to choose.
         """
         if len(self.windows) == 2:
             return 0
@@ -152,7 +152,7 @@ class TruncationBias:
             parts.append(
                 f"{self.seconds[chosen] / self.seconds[-1]:.2g} times its time"
             )
-        # A few pages more or less are chance.
+        # A few pages more or less are noise.
         if np.isfinite(self.memory).all() and self.memory[-1] > 4:
             parts.append(
                 f"{self.memory[chosen] / self.memory[-1]:.2g} times its memory "
@@ -165,10 +165,10 @@ class TruncationBias:
         path: str | os.PathLike | None = None,
         title: str = "Truncation: what windows are worth",
     ) -> Any:
-        """Direction and size of the gradient, time and memory, by window.
+        """Plots direction and norm of the gradient, time and memory, by window.
 
         Args:
-            path: File that is written, or `None`: none.
+            path: File to write, or `None` for none.
             title: Title of the picture.
 
         Returns:

@@ -1,1 +1,1 @@
-"""A training as an HTML page."""
+"""Reports of a training run as HTML pages."""

@@ -1,4 +1,4 @@
-"""Pieces of a self-contained HTML page: no other file, no network, no scripts."""
+"""Pieces of a self-contained HTML page: no other files, no network, no scripts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_page(path: str | os.PathLike, title: str, parts: Iterable[str]) -> Pat
     """Writes a page from pieces of HTML; empty ones are left out.
 
     Args:
-        path: File that is written; an older one is replaced once the page is complete.
+        path: File to write; an existing one is replaced once the page is complete.
         title: Title of the page, as text.
         parts: The pieces.
 
@@ -58,17 +58,17 @@ def write_page(path: str | os.PathLike, title: str, parts: Iterable[str]) -> Pat
 
 
 def image(figure: Any, alternative: str) -> str:
-    """A Matplotlib figure as an image within the page.
+    """A Matplotlib figure as an image embedded in the page.
 
     Args:
         figure: The figure.
-        alternative: What it shows, in words.
+        alternative: Alternative text: what the figure shows, in words.
     """
-    # Each picture is a document of its own: their ids would clash in one page.
+    # Each picture is a document of its own, because ids would clash on one page.
     import matplotlib
 
     svg = io.BytesIO()
-    # The same run makes the same page.
+    # The same run must give the same page.
     with matplotlib.rc_context({"svg.hashsalt": alternative}):
         figure.savefig(svg, format="svg", metadata={"Date": None})
     data = base64.b64encode(svg.getvalue()).decode("ascii")
@@ -77,7 +77,7 @@ def image(figure: Any, alternative: str) -> str:
 
 
 def table(heading: str, rows: Sequence[tuple[str, Any]]) -> str:
-    """A heading and rows `(name, value)`; nothing if there are none."""
+    """A heading and a table of rows `(name, value)`; empty if there are no rows."""
     if not rows:
         return ""
     body = "".join(
@@ -88,14 +88,14 @@ def table(heading: str, rows: Sequence[tuple[str, Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A cell of a table, numbers in four digits."""
+    """A cell of a table, numbers with four digits."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
     return f"<td>{html.escape(str(value))}</td>"
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Rows of a nested dict: names of the levels with dots between them."""
+    """Rows of a nested dict: the names of the levels are joined with dots."""
     rows = []
     for name, value in config.items():
         if isinstance(value, dict):

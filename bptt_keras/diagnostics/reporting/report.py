@@ -1,4 +1,4 @@
-"""`write_report`: a training as one self-contained HTML page."""
+"""`write_report`: a report of a training run as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from bptt_keras.diagnostics.reporting import page
 from bptt_keras.diagnostics.reporting import report_figures as figures
-from bptt_keras.diagnostics.watching.changes import Span, spans, when
+from bptt_keras.diagnostics.watching.changes import Period, periods, when
 from bptt_keras.diagnostics.watching.findings import of_window
 from bptt_keras.diagnostics.watching.looks import Look
 
@@ -31,21 +31,21 @@ def write_report(
     config: Mapping[str, Any] | None = None,
     results: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Writes what happened in a training as one HTML page.
+    """Writes a report of a training run as one HTML page.
 
-    The page needs no other file, no network and no scripts: curves of the losses and
-    metrics, gradient norms and clipping, the gradient's flow over the epochs as a
-    heat map, what a `TrainingWatch` found, sample outputs and the configuration. What
-    was not recorded is left out.
+    The page needs no other files, no network and no scripts. It shows curves of losses
+    and metrics, gradient norms and clipping, the gradient flow over the epochs as a
+    heat map, the findings of a `TrainingWatch`, sample outputs and the configuration.
+    Anything that was not recorded is left out.
 
     Args:
-        path: File that is written; an older one is replaced once the page is complete.
+        path: File to write; an existing one is replaced once the page is complete.
         title: Heading of the page.
-        history: `{name: list of numbers}`, one an epoch, such as
-            `trainer.fit(...).history`. A list `epoch` counts from 1 by default. Values
-            that are not finite or `None` are gaps, and so are epochs without
-            validation.
-        looks: `TrainingWatch.looks`, or what `read_looks` returns.
+        history: `{name: list of numbers}`, one number per epoch, such as
+            `trainer.fit(...).history`. A list `epoch` may number the epochs; by default
+            they count from 1. Values that are `None` or not finite, and epochs without
+            validation, are gaps.
+        looks: `TrainingWatch.looks`, or the result of `read_looks`.
         samples: `{name: text}`, list of texts, or one text: outputs of the model.
         config: The configuration of the training, a dict, which may be nested.
         results: `{name: number or text}`, for the table at the top.
@@ -55,7 +55,7 @@ def write_report(
 
     Raises:
         ImportError: If Matplotlib is not installed.
-        ValueError: If `history` has no epoch, or lists of different lengths.
+        ValueError: If `history` has no epochs, or lists of different lengths.
 
     Example:
         import pathlib, tempfile
@@ -75,7 +75,7 @@ def write_report(
     parts = [
         _heading(title, history, looks),
         page.table("Results", _results(history, results)),
-        _found(looks),
+        _findings(looks),
         _curves(history),
         _gradients(history),
         _clipping(history, config),
@@ -88,7 +88,7 @@ def write_report(
 
 
 def _checked(history: Mapping[str, Sequence[Any]]) -> _History:
-    """Lists of floats with NaN for gaps, and `epoch`."""
+    """The history as lists of floats, with NaN for gaps and with `epoch`."""
     count = max((len(values) for values in history.values()), default=0)
     lists: _History = {"epoch": [*map(float, range(1, count + 1))]}
     for name, values in history.items():
@@ -111,7 +111,7 @@ def _checked(history: Mapping[str, Sequence[Any]]) -> _History:
 
 
 def _spread(name: str, values: Sequence[Any], count: int) -> list:
-    """Values of every n-th epoch (`validation_freq`), with gaps between them."""
+    """Spreads values of every n-th epoch (`validation_freq`), with gaps between."""
     steps = [n for n in range(1, count + 1) if count // n == len(values)]
     if len(steps) != 1:
         raise ValueError(
@@ -147,10 +147,10 @@ def _results(
     return rows
 
 
-def _found(looks: Sequence[Look]) -> str:
+def _findings(looks: Sequence[Look]) -> str:
     if not looks:
         return ""
-    held = spans(looks)
+    held = periods(looks)
     now, past = (
         _listed(s for s in held if s.holds is holds) for holds in (True, False)
     )
@@ -162,13 +162,13 @@ def _found(looks: Sequence[Look]) -> str:
     return f"<h2>What was found</h2>\n{now}{past}"
 
 
-def _listed(held: Iterable[Span]) -> str:
+def _listed(held: Iterable[Period]) -> str:
     items = []
-    for span in held:
-        kind, severity, words = map(html.escape, span.finding)
-        after = f" <i>{html.escape(span.after)}</i>" if span.after else ""
+    for period in held:
+        kind, severity, words = map(html.escape, period.finding)
+        after = f" <i>{html.escape(period.after)}</i>" if period.after else ""
         items.append(
-            f'<li class="{severity}"><span class="epoch">{span.time}:</span> '
+            f'<li class="{severity}"><span class="epoch">{period.time}:</span> '
             f"<b>{kind}</b>. {words}{after}</li>"
         )
     return f"<ul>{''.join(items)}</ul>" if items else ""
@@ -227,7 +227,7 @@ def _window(looks: Sequence[Look]) -> str:
 
 
 def _last(look: Look, words: str) -> str:
-    """What the last look measured; the first one says little about what follows."""
+    """What the last look measured; the first look says little about later epochs."""
     if not look.epoch:
         words += " This was before training, which changes it."
     return f"<p>Measured {when(look)}: {html.escape(words)}</p>"
@@ -245,7 +245,7 @@ def _samples(samples: Mapping[str, str] | Iterable[str] | str) -> str:
 
 
 def _section(heading: str, figure: Any, alternative: str, words: str = "") -> str:
-    """A heading and a picture; nothing if there is no picture."""
+    """A heading and a picture; empty if there is no picture."""
     if figure is None:
         return ""
     return f"<h2>{heading}</h2>\n{words}\n{page.image(figure, alternative)}"

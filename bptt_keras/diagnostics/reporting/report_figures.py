@@ -17,7 +17,7 @@ _NORMS = {
     "state_norm": "state",
     "update_ratio": "update / weights",
 }
-# Not curves of what is learned.
+# Entries of the history that are not learning curves.
 _APART = {*_NORMS, "epoch", "clipped_fraction", "skipped_windows"}
 
 
@@ -26,7 +26,7 @@ def curves(history: Mapping[str, Sequence[float]]) -> Any:
     names = [n for n in history if n not in _APART]
     losses = [n for n in names if n.endswith("loss")]
     others = [n for n in names if n not in losses]
-    # How fast it went comes last.
+    # The speed comes last.
     others.sort(key=lambda name: "second" in name or name.endswith("/s"))
     groups = [group for group in (losses, *_alike(others)) if group]
     if not groups:
@@ -63,7 +63,7 @@ def gradients(history: Mapping[str, Sequence[float]]) -> Any:
 
 
 def heatmap(looks: Sequence[Look]) -> Any:
-    """The gradient's norm over lags and looks, each look relative to its phi_1."""
+    """Norm of the gradient over lags and looks, each look relative to its phi_1."""
     shortest = min(len(look.flow.norms) for look in looks)
     norms = np.stack([look.flow.norms[:shortest] for look in looks])
     first = norms[:, :1]
@@ -98,7 +98,7 @@ def heatmap(looks: Sequence[Look]) -> Any:
 
 
 def direction(looks: Sequence[Look]) -> Any:
-    """Cosine and norm of the window's gradient beside the full one, by epoch."""
+    """Cosine and norm of the truncated gradient relative to the full one, by epoch."""
     seen = [look for look in looks if look.bias]
     if not seen:
         return None
@@ -116,7 +116,7 @@ def direction(looks: Sequence[Look]) -> Any:
 
 
 def _alike(names: Sequence[str]) -> list[list[str]]:
-    """Names grouped by metric, `val_` ones beside those of training."""
+    """Names grouped by metric: `val_` ones with those of training."""
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(name.removeprefix("val_"), []).append(name)

@@ -1,1 +1,1 @@
-"""A training as it goes: looks at it, and what they mean in words."""
+"""Looks at a training run while it is in progress, and findings from them in words."""

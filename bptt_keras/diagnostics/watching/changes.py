@@ -1,4 +1,4 @@
-"""What comes and goes between the looks at a training."""
+"""Findings that appear and disappear between the looks at a training run."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _OPPOSITES = (
     {"vanishing", "exploding"},
     {"clips always", "clips never"},
 )
-# What happened between two looks: the next one has nothing to take back.
+# Findings about the time between two looks, which the next look cannot retract.
 _EVENTS = {"growing"}
 
 
-class Span(NamedTuple):
-    """A finding over the looks that had it, one after the other.
+class Period(NamedTuple):
+    """A finding over the consecutive looks that had it.
 
     Fields:
-        finding: `Finding`, as the last of these looks put it.
-        time: From when to when, in words.
-        holds: Whether it still holds at the last look of all.
-        after: What was measured when it was gone, in words; empty if nothing was.
+        finding: `Finding`, as stated by the last of these looks.
+        time: When it began and ended, in words.
+        holds: Whether it still holds at the very last look.
+        after: What was measured once it was gone, in words; empty if nothing was.
     """
 
     finding: Finding
@@ -43,15 +43,15 @@ class Span(NamedTuple):
 
 
 def news(looks: Sequence[Look]) -> list[tuple[str, Finding]]:
-    """What each look found that the one before it had not, and what was gone.
+    """What each look found that the previous one had not, and what was gone.
 
     Args:
         looks: List of `Look`.
 
     Returns:
-        List of `(when, finding)`: "at the start", or "after epoch n". What a look does
-        not find any more has the severity "no longer" and says what was measured then,
-        unless a finding took its place that says the opposite: that one names it.
+        List of `(when, finding)`: "at the start", or "after epoch n". A finding that is
+        gone has the severity "no longer" and says what was measured instead, unless the
+        opposite finding took its place: then that one mentions it.
     """
     reported = []
     for look, fresh, gone in _changes(looks):
@@ -69,18 +69,19 @@ def news(looks: Sequence[Look]) -> list[tuple[str, Finding]]:
     return reported
 
 
-def spans(looks: Sequence[Look]) -> list[Span]:
-    """Each finding of a training with its time.
+def periods(looks: Sequence[Look]) -> list[Period]:
+    """Each finding of a training run, with its time.
 
     Args:
         looks: List of `Look`.
 
     Returns:
-        List of `Span`: what holds at the last look is first, and warnings before notes.
+        List of `Period`: those that hold at the last look first, and warnings before
+        notes.
     """
     if not looks:
         return []
-    found: list[Span] = []
+    found: list[Period] = []
     begun: dict[str, tuple[Look, Finding]] = {}
     last = looks[0]
     for look, fresh, gone in _changes(looks):
@@ -101,12 +102,12 @@ def when(look: Look) -> str:
 
 
 def _changes(looks: Sequence[Look]) -> Iterator[tuple[Look, list[Finding], list[str]]]:
-    """`(look, findings that it has first, kinds that are gone)`, look by look."""
+    """Yields `(look, findings that are new, kinds that are gone)` for each look."""
     before: dict[str, Finding] = {}
     for look in looks:
         now = {finding.kind: finding for finding in look.findings}
         if "not finite" in now:
-            # Nothing else can be measured then, and so nothing is refuted.
+            # Nothing else can be measured then, so nothing is refuted.
             now = before | now
         fresh = [finding for kind, finding in now.items() if kind not in before]
         yield look, fresh, [kind for kind in before if kind not in now]
@@ -117,20 +118,20 @@ def _opposite(kind: str, others: Iterable[str]) -> str | None:
     return next((k for k in others if {kind, k} in _OPPOSITES), None)
 
 
-def _lasting(first: Look, finding: Finding, last: Look) -> Span:
+def _lasting(first: Look, finding: Finding, last: Look) -> Period:
     if first is last:
-        return Span(finding, when(first), True, "")
-    return Span(finding, f"since {_point(first)}", True, "")
+        return Period(finding, when(first), True, "")
+    return Period(finding, f"since {_point(first)}", True, "")
 
 
-def _ended(first: Look, finding: Finding, last: Look, look: Look) -> Span:
+def _ended(first: Look, finding: Finding, last: Look, look: Look) -> Period:
     if finding.kind in _EVENTS:
-        return Span(finding, when(first), False, "")
+        return Period(finding, when(first), False, "")
     lasted = first is not last
     time = f"from {_point(first)} to {_point(last)}" if lasted else when(first)
     other = _opposite(finding.kind, [f.kind for f in look.findings])
     after = _now(finding.kind, look) if other is None else f'Then "{other}".'
-    return Span(finding, time, False, f"No longer {when(look)}: {after}")
+    return Period(finding, time, False, f"No longer {when(look)}: {after}")
 
 
 def _point(look: Look) -> str:
@@ -138,7 +139,7 @@ def _point(look: Look) -> str:
 
 
 def _now(kind: str, look: Look) -> str:
-    """What a look measured of that which a finding was about before."""
+    """What a look measured on the subject of an earlier finding."""
     flow, bias = look.flow, look.bias
     fraction = look.logs.get("clipped_fraction")
     if kind in ("wrong way", "biased", "not judged"):

@@ -1,4 +1,4 @@
-"""What measurements and logs say about a training, in words."""
+"""What measurements and logs say about a training run, in words."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from bptt_keras.diagnostics.measuring.activity import Activity
 from bptt_keras.diagnostics.measuring.flow import GONE, GradientFlow, percent
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 
-# In a window of this many horizons three quarters of the timesteps reach that far back;
-# one of twice that length is far beyond it.
+# In a window of this many horizons, three quarters of the timesteps reach a horizon
+# back; twice that length is far beyond it.
 _ENOUGH = 4
-# Relative bias up to which a window is near the full gradient, as for `truncation_bias`
-# and `AdaptiveWindow`.
+# Relative bias up to which a window is close to the full gradient, as for
+# `truncation_bias` and `AdaptiveWindow`.
 NEAR = 0.1
-# Relative bias from which it is reported: three times what is near. Measured on a few
-# rows it changes by a factor of two from epoch to epoch: one at 0.1 would come and go.
+# Relative bias from which it is reported: three times the bias that is close. Measured
+# on a few rows it varies by a factor of two from epoch to epoch, so a finding at 0.1
+# would come and go.
 _BIASED = 0.3
-# From here on a step may raise the loss: with b = |g_w - g| / |g| all that is sure is
-# <g_w, g> >= (1 - b) |g|^2.
+# From this bias on an update may raise the loss: with b = |g_w - g| / |g| it is only
+# certain that <g_w, g> >= (1 - b) |g|^2.
 _UNSAFE = 1.0
 # Growth of the gradient norm between two looks.
 _GROWN = 10
 _HALF = 0.5
-# Fraction of the updates that clipping shortens.
+# Fraction of updates that are clipped.
 _NEARLY_ALWAYS = 0.95
-# What is broken before the first update: that update suffers from it. How far gradients
-# reach and what windows are worth is another matter in a network that has learned, and
-# nothing is said about it before.
+# Problems that already harm the first update. How far gradients reach, and how accurate
+# windows are, changes as a network learns, and is not reported before training.
 _AT_ONCE = {
     "not finite",
     "exploding",
@@ -41,15 +41,15 @@ _AT_ONCE = {
 
 
 class Finding(NamedTuple):
-    """Something that a user should know about a training.
+    """Something that a user should know about a training run.
 
     Fields:
         kind: "not finite", "exploding", "wrong way", "biased", "growing", "vanishing",
             "window too long", "window too short", "not judged", "saturated", "dead",
             "clips always" or "clips never".
         severity: "warning", or "note": worth knowing, and often as it should be. In
-            what a `TrainingWatch` prints also "no longer": it held before.
-        words: Sentences.
+            the output of a `TrainingWatch` also "no longer": it held before.
+        words: The finding, in full sentences.
 
     Example:
         import bptt_keras as bk
@@ -67,7 +67,7 @@ class Finding(NamedTuple):
 
 
 def before_training(found: Sequence[Finding]) -> list[Finding]:
-    """Those findings that matter in an untrained network.
+    """The findings that matter in an untrained network.
 
     Args:
         found: List of `Finding`.
@@ -78,7 +78,7 @@ def before_training(found: Sequence[Finding]) -> list[Finding]:
 def shorter(
     flow: GradientFlow, window: int | None, *, ends: bool = False
 ) -> int | None:
-    """A window that may do in place of one far beyond the horizon, or `None`.
+    """A window that may replace one far beyond the horizon, or `None`.
 
     Args:
         flow: `GradientFlow`.
@@ -86,7 +86,7 @@ def shorter(
         ends: As for `of_flow`.
 
     Returns:
-        Timesteps, a power of two: any other length is traced again.
+        Timesteps, a power of two, so that few lengths are traced.
     """
     if window is None or flow.kind() != "vanishing":
         return None
@@ -103,18 +103,18 @@ def of_flow(
 ) -> list[Finding]:
     """Findings of a gradient flow.
 
-    How much of a single loss's gradient is left where a window ends does not say what
-    the window is worth, since the gradients of many losses are summed and may cancel
-    out. Where that was measured, it decides.
+    How much of the gradient of a single loss is left where a window ends does not say
+    how accurate the window is, since the gradients of many losses are summed and may
+    cancel. If `bias` was measured, it decides.
 
     Args:
         flow: `GradientFlow`.
         window: Timesteps of the trainer's windows, or `None`: no truncation.
-        ends: Whether the only loss is at the end of a sequence, and so reaches
-            back the whole window; else a window's timesteps reach half of it on
-            average.
+        ends: Whether the only loss is at the end of a sequence, and so its gradient
+            reaches back over the whole window; otherwise the timesteps of a window
+            reach back half of it on average.
         bias: `TruncationBias` of the window, and of `shorter(flow, window)` if there
-            is one, as far as it was measured.
+            is one; `None` if not measured.
     """
     kind = flow.kind()
     if kind in ("not finite", "exploding"):
@@ -155,11 +155,11 @@ def _too_long(
 
 
 def of_lag(flow: GradientFlow, lag: int) -> str:
-    """How much of a gradient is left at a lag, in words.
+    """Says how much of a gradient is left at a lag, in words.
 
     Args:
         flow: `GradientFlow`.
-        lag: Timesteps that were measured.
+        lag: A measured lag, in timesteps.
     """
     left = percent(flow.norms[lag - 1] / flow.norms[0])
     return (
@@ -168,10 +168,11 @@ def of_lag(flow: GradientFlow, lag: int) -> str:
 
 
 def of_bias(bias: TruncationBias) -> list[Finding]:
-    """Findings of a truncation bias: gradients that are far off, or point elsewhere.
+    """Findings of a truncation bias: inaccurate gradients, or a wrong direction.
 
     Args:
-        bias: `TruncationBias` whose longest window below the full one is the trainer's.
+        bias: `TruncationBias` whose longest window, apart from the full one, is that of
+            the trainer.
     """
     if bias.cosine[-2] < 0:
         return [Finding("wrong way", "warning", bias.verdict())]
@@ -185,7 +186,7 @@ def of_bias(bias: TruncationBias) -> list[Finding]:
 
 
 def of_window(bias: TruncationBias) -> str:
-    """What the trainer's window is worth, in words.
+    """Says how accurate the trainer's window is, in words.
 
     Args:
         bias: As for `of_bias`.
@@ -201,7 +202,7 @@ def of_window(bias: TruncationBias) -> str:
 
 
 def of_shorter(bias: TruncationBias) -> str:
-    """What a shorter window is worth beside the trainer's, in words.
+    """Says how accurate a shorter window is beside the trainer's, in words.
 
     Args:
         bias: As for `of_bias`, of two windows.
@@ -220,7 +221,7 @@ def _off(bias: TruncationBias) -> float:
 
 
 def of_activity(activity: Activity) -> list[Finding]:
-    """Findings of what units do: half of them dead, or half of a gate saturated."""
+    """Findings of the activity of units: half of them dead, or of a gate saturated."""
     found = []
     if not all(layer.finite for layer in activity.layers.values()):
         return [Finding("not finite", "warning", activity.verdict())]
@@ -240,9 +241,9 @@ def of_activity(activity: Activity) -> list[Finding]:
 
 
 def _keeps(activity: Activity, layer: str, gate: str) -> bool:
-    """Whether a gate is open in most units, and so makes long memory.
+    """Whether a gate is open in most units, and so makes the memory long.
 
-    That is the LSTM's f and the GRU's z, which biases for long memory open.
+    Such gates are f of the LSTM and z of the GRU, which biases for long memory open.
     """
     opened = activity.layers[layer].saturated[gate][:, 1]
     return gate in ("f", "z") and opened.mean() >= _HALF
@@ -255,7 +256,7 @@ def of_logs(
 
     Args:
         logs: `{name: number}` of `TruncatedBPTT.fit`.
-        before: Those of the look before, or `{}`.
+        before: The logs of the previous look, or `{}`.
         clips: Whether the optimizer clips gradients.
     """
     found = []

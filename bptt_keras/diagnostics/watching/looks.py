@@ -1,4 +1,4 @@
-"""What a `TrainingWatch` saw, kept in a JSON file."""
+"""The looks of a `TrainingWatch`, kept in a JSON file."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 from bptt_keras.diagnostics.watching.findings import Finding
 from bptt_keras.files import write_whole
 
-# Of a layer in a file; a damaged one may name any number.
+# Most units of a layer in a file; a damaged file may contain any number.
 MOST_UNITS = 1_000_000
 
 
 class Look(NamedTuple):
-    """One look at a training.
+    """One look at a training run.
 
     Fields:
         epoch: Epochs that were done.
         flow: `GradientFlow`.
-        bias: `TruncationBias` of the trainer's window, or `None`; of a shorter one
-            beside it where that may do.
+        bias: `TruncationBias` of the trainer's window, and of a shorter window if one
+            may do; or `None`.
         activity: `Activity`.
-        logs: `{name: number}` of the epoch before, empty before training.
+        logs: `{name: number}` of the previous epoch, empty before training.
         findings: List of `Finding`.
 
     Example:
@@ -50,19 +50,19 @@ class Look(NamedTuple):
 
 
 def write_looks(path: str | os.PathLike, looks: Iterable[Look]) -> None:
-    """Writes a JSON file; it is complete, or as it was before.
+    """Writes a JSON file, either completely or not at all.
 
     Args:
-        path: File that is written.
+        path: File to write.
         looks: List of `Look`.
     """
-    # A look a line: indented, each of the many numbers would have a line.
+    # One look per line: indented, each of the many numbers would take a line.
     lines = [json.dumps(_plain(look), allow_nan=False) for look in looks]
     write_whole(path, "[" + ",\n".join(lines) + "]\n")
 
 
 def read_looks(path: str | os.PathLike) -> list[Look]:
-    """Reads what a `TrainingWatch(path=)` wrote.
+    """Reads a file that a `TrainingWatch(path=)` wrote.
 
     Args:
         path: The JSON file.
@@ -180,7 +180,7 @@ def _flags(count: int, places: Sequence[int]) -> np.ndarray:
 
 
 def _number(value: float) -> float | None:
-    """A plain number of six digits; null in JSON for what is not finite."""
+    """A plain number with six digits, or `None`, null in JSON, if it is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 

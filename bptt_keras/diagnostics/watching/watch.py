@@ -1,4 +1,4 @@
-"""`TrainingWatch`: looks at a training every few epochs and says what it sees."""
+"""`TrainingWatch`: looks at a training run every few epochs and reports findings."""
 
 from __future__ import annotations
 
@@ -26,37 +26,38 @@ from bptt_keras.training.clipping.optimizer import (
     own_clipping,
 )
 
-# Windows that the full gradient is taken over; and timesteps, where data are longer.
+# The full gradient is taken over this many windows, or over this many timesteps if that
+# is more and the data have them.
 _WINDOWS, _LONGEST = 3, 400
 
 
 class TrainingWatch(keras.callbacks.Callback):
-    """Diagnoses a training every few epochs and warns in words.
+    """Diagnoses a training run every few epochs and warns in words.
 
     It looks before the first update (or, if the model has no weights yet, after the
-    first batch), then after every `every` epochs, and at the end: how gradients flow
-    (`gradient_flow`), whether the gradient of a window points the wrong way
-    (`truncation_bias` of the trainer's window, unless windows overlap or have random
-    lengths), what units and gates do (`activity`), and what the logs say about
-    gradient norms and clipping. What it finds is printed when it is new, each kind
-    once, and taken back when a later look does not find it any more.
+    first batch), then every `every` epochs, and at the end. Each look examines how
+    gradients flow (`gradient_flow`), whether the gradient of a window points the wrong
+    way (`truncation_bias` of the trainer's window, unless windows overlap or have
+    random lengths), the activity of units and gates (`activity`), and the gradient
+    norms and clipping in the logs. A finding is printed when it is new, once per kind,
+    and retracted when a later look no longer finds it.
 
-    Before training it reports what is broken already: gradients that explode, are not
-    finite or point the wrong way, units that are dead or saturated. How far gradients
-    reach, and so whether a window is too long or too short, changes as a network
-    learns: that is reported after the first epoch (at once in a `fit` with
-    `initial_epoch`). It calls a window too long if a shorter one, measured beside it,
-    is within 10 % of the full gradient, and "biased" if it is off by 30 % or more.
+    Before training it reports problems that exist already: gradients that explode, are
+    not finite or point the wrong way, and units that are dead or saturated. How far
+    gradients reach, and so whether a window is too long or too short, changes as a
+    network learns; it is reported after the first epoch (immediately in a `fit` with
+    `initial_epoch`). A window is too long if a shorter one, measured beside it, is
+    within 10 % of the full gradient, and "biased" if it is off by 30 % or more.
 
     Args:
         data: `(x, y)`, arrays `(rows, time, ...)`, or a `tf.data.Dataset` of such
-            batches, as for `gradient_flow`. A few rows are enough; they must be
-            longer than the window if its direction is to be judged, at best three
-            times as long. Batches of a stream are joined so far.
+            batches, as for `gradient_flow`. A few rows are enough. To judge the
+            direction of a window they must be longer than the window, preferably three
+            times as long; batches of a stream are joined to that length.
         every: Epochs between two looks, an integer >= 1. Default: 1.
         longest: Largest lag that is measured, as for `gradient_flow`.
-        path: JSON file that is written again after each look, with its folder, or
-            `None`.
+        path: JSON file that is rewritten after each look, or `None`. Its folder is
+            created if necessary.
         print_fn: Function of a string. Default: `print`.
 
     Attributes:
@@ -66,7 +67,7 @@ class TrainingWatch(keras.callbacks.Callback):
         ValueError: If the data or the model cannot be diagnosed (when training
             begins).
 
-    A `fit` that goes on (`initial_epoch`) with the same callback adds to its looks.
+    A `fit` that resumes (`initial_epoch`) with the same callback adds to its looks.
 
     Example:
         import keras, numpy as np, bptt_keras as bk
@@ -101,18 +102,18 @@ class TrainingWatch(keras.callbacks.Callback):
         self.path = None if path is None else Path(path)
         self.print_fn = print_fn
         self.looks: list[Look] = []
-        # What `_prepared` gives, once training has begun.
+        # The result of `_prepared`, once training has begun.
         self._measures: Any = None
         self._ended: tuple[int, dict[str, float]] = (0, {})
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Prepares for a training."""
+        """Prepares for a training run."""
         self._measures, self._ended = None, (0, {})
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """The first look, if there are weights."""
+        """Takes the first look, if there are weights."""
         if self._measures is None:
-            # A training that goes on keeps what was seen before.
+            # A training run that resumes keeps its earlier looks.
             self.looks = [look for look in self.looks if epoch and look.epoch <= epoch]
             self._ended = (epoch, {})
             if inner(self.model).built:
@@ -121,19 +122,19 @@ class TrainingWatch(keras.callbacks.Callback):
     def on_train_batch_end(
         self, batch: int, logs: Mapping[str, Any] | None = None
     ) -> None:
-        """The first look at a model that had no weights before."""
+        """Takes the first look at a model that had no weights before."""
         if self._measures is None:
             self._begin()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """A look, if it is time."""
+        """Takes a look, if one is due."""
         scalars = {k: float(v) for k, v in (logs or {}).items() if np.ndim(v) == 0}
         self._ended = (epoch + 1, scalars)
         if (epoch + 1) % self.every == 0:
             self._look()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
-        """The last look, unless it has been taken after that epoch."""
+        """Takes the last look, unless the last epoch already ended with one."""
         if self._measures is not None and self._ended[0] != self.looks[-1].epoch:
             self._look()
 
@@ -171,9 +172,9 @@ class TrainingWatch(keras.callbacks.Callback):
             write_looks(self.path, self.looks)
 
     def _window(self) -> int | None:
-        """Timesteps of a window as they are now; `None` if gradients reach all.
+        """Timesteps of the current window; `None` if gradients reach all timesteps.
 
-        Windows of random lengths have no length to judge.
+        Windows of random length have no length to judge.
         """
         schedule: Any = getattr(self.model, "truncation", None)
         known = schedule is not None and schedule.uniform
@@ -185,7 +186,7 @@ class TrainingWatch(keras.callbacks.Callback):
         window: int | None,
         shorter: int | None,
     ) -> TruncationBias | None:
-        """`TruncationBias` of windows that do not overlap, else `None`."""
+        """`TruncationBias` of the window if windows do not overlap, else `None`."""
         overlaps = window is not None and self.model.truncation.lead > 0
         if window is None or overlaps or window >= self._length:
             return None
@@ -201,7 +202,7 @@ class TrainingWatch(keras.callbacks.Callback):
         return [findings.Finding("not judged", "note", words)]
 
     def _prepared(self) -> tuple[PreparedFlow, Callable, Callable]:
-        """Functions that measure, all on the same timesteps."""
+        """Functions that measure flow, bias and activity, all on the same timesteps."""
         window = self._window() or 0
         steps = max((self.longest or 100) + 4, _WINDOWS * window)
         data = load(inner(self.model), self.data, steps)

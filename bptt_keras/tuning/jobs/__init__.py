@@ -1,1 +1,1 @@
-"""Jobs that no kill damages: their state, their executions, chief and workers."""
+"""Jobs that survive kills: their state, their executions, chief and workers."""

@@ -1,4 +1,4 @@
-"""What a job is: a changed one is refused, and the change is named."""
+"""The definition of a job: if it has changed, an error names the changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class ChangedError(ValueError):
-    """A job's folder was begun with another space, objective, data or setting.
+    """A folder holds a job with a different space, objective, data or setting.
 
     Example:
         import keras, keras_tuner, bptt_keras as bk
@@ -38,11 +38,11 @@ class ChangedError(ValueError):
 
 
 def describe_space(hyperparameters: keras_tuner.HyperParameters) -> dict[str, str]:
-    """The ranges of a `keras_tuner.HyperParameters`, for JSON.
+    """Describes the ranges of a `keras_tuner.HyperParameters`, for JSON.
 
     Returns:
-        `{name: text}`, in the order of the space. A name that is in the space more
-        than once, under several conditions, has all its ranges.
+        `{name: text}`, in the order of the space. A name that occurs more than once,
+        under different conditions, has all its ranges.
     """
     described: dict[str, str] = {}
     for entry in hyperparameters.space:
@@ -59,7 +59,7 @@ def _range(config: dict[str, Any]) -> str:
         text = f"{config['value']}"
     elif "min_value" in config:
         text = f"{config['min_value']} to {config['max_value']}"
-        # A step of 1 is what integers have anyway.
+        # Integers have a step of 1 by default.
         if config.get("step") not in (None, 1):
             text += f", step {config['step']}"
         if config.get("sampling") not in (None, "linear"):
@@ -74,9 +74,9 @@ def _range(config: dict[str, Any]) -> str:
 
 
 def describe_data(value: Any) -> Any:
-    """What represents data or an argument of `fit` in a definition, for JSON.
+    """Describes data or an argument of `fit` in a definition, for JSON.
 
-    Numbers and texts represent themselves; arrays are represented by shape, type and
+    Numbers and strings describe themselves; arrays are described by shape, dtype and
     checksum, anything else by its type.
     """
     if value is None or isinstance(value, bool | int | float | str):
@@ -88,7 +88,7 @@ def describe_data(value: Any) -> Any:
     if isinstance(value, np.ndarray | tuple | list) or hasattr(value, "__array__"):
         array = np.ascontiguousarray(value)
         if array.dtype.hasobject:
-            # Its bytes are addresses, others in every process.
+            # Its bytes are addresses, which differ in every process.
             return describe_data(array.tolist())
         content = hashlib.sha256(array.tobytes()).hexdigest()[:12]
         return f"array {array.shape} {array.dtype} {content}"
@@ -102,16 +102,16 @@ def _is_numbers(value: tuple | list) -> bool:
 def refuse_changes(
     old: dict[str, Any], new: dict[str, Any], *, extend: bool, folder: str | os.PathLike
 ) -> None:
-    """Refuses a job that is not the one that its folder was begun with.
+    """Refuses a job that differs from the one that its folder was created for.
 
     Args:
-        old: Definition that was stored: `{"space": {name: range}, ...: value}`.
-        new: Definition now.
+        old: The stored definition: `{"space": {name: range}, ...: value}`.
+        new: The definition now.
         extend: Whether the space may differ.
-        folder: Of the job, for the error.
+        folder: Folder of the job, for the error.
 
     Raises:
-        ChangedError: Names what differs, with the old and the new value.
+        ChangedError: If they differ. It names the differences, with old and new values.
     """
     fixed = _differences(_without_space(old), _without_space(new))
     space = _differences(old.get("space", {}), new.get("space", {}))

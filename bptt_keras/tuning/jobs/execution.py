@@ -1,4 +1,4 @@
-"""One training of a trial: it goes on after a kill, and its result is kept."""
+"""One training run of a trial: it resumes after a kill, and its result is kept."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _WEIGHTS, _STATE, _BUILD = "trainer.weights.h5", "state.json", "build.json"
 
 
 class Execution:
-    """One training of a trial, from its checkpoint if there is one.
+    """One training run of a trial, from its checkpoint if there is one.
 
     Args:
-        folder: Its own; created.
+        folder: Folder of the execution; it is created.
         objective: `keras_tuner.Objective`.
         progress: `Progress` of the trial.
-        seed: Of weights, dropout and order.
-        reports: Whether its epochs are the trial's curve.
-        earlier: Objective of each execution of the trial that is done. The weights
-            of the best of all are kept.
+        seed: Seed of weights, dropout and order.
+        reports: Whether its epochs make the curve of the trial.
+        earlier: Objective of each finished execution of the trial. The weights of the
+            best of all are kept.
     """
 
     def __init__(
@@ -56,19 +56,19 @@ class Execution:
         recover_folder(self.checkpoint)
 
     def result(self) -> dict[str, float] | None:
-        """The metrics of an execution that is done, or `None`."""
+        """The metrics of a finished execution, or `None`."""
         try:
             result = json.loads((self.folder / "result.json").read_text("utf-8"))
             metrics, curve = result["metrics"], result["curve"]
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         if self.reports and curve:
-            # It may be longer than what the job has kept.
+            # It may be longer than the curve in the state of the job.
             self.progress.tell(curve)
         return metrics
 
     def done(self, metrics: dict[str, Any]) -> None:
-        """Keeps the metrics, and the trial's curve."""
+        """Stores the metrics, and the curve of the trial."""
         plain = {name: float(value) for name, value in metrics.items()}
         result = {"metrics": plain, "curve": self.progress.curve}
         write_whole(self.folder / "result.json", json.dumps(result))
@@ -79,23 +79,23 @@ class Execution:
         return self.folder / "checkpoint"
 
     def begin_from(self, other: Execution) -> None:
-        """Begins where another execution has got to, if this one has not begun."""
+        """Continues from the checkpoint of another execution, if this one has none."""
         if other.checkpoint.is_dir() and not self.checkpoint.is_dir():
             with new_folder(self.checkpoint) as new:
                 shutil.copytree(other.checkpoint, new, dirs_exist_ok=True)
                 known = new / _STATE
                 if known.is_file():
                     state = json.loads(known.read_text("utf-8"))
-                    # That it ended early there does not say how long it is now.
+                    # The other execution may have stopped early; this one is longer.
                     known.write_text(json.dumps({**state, "stopped": False}), "utf-8")
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes the state of a training after each epoch, and reports the objective.
+    """Writes the state of training after each epoch, and reports the objective.
 
-    With the weights: the optimizer, the seeds of dropout, Python's and NumPy's random
-    numbers, the history, and the plain numbers of the other callbacks, such as the
-    patience that is left. It is the last of the callbacks.
+    The state consists of the weights, the optimizer, the random states of dropout, of
+    Python and of NumPy, the history, and the plain numbers of the other callbacks, such
+    as the remaining patience. This must be the last of the callbacks.
 
     Args:
         execution: `Execution`.
@@ -104,7 +104,7 @@ class Checkpoint(keras.callbacks.Callback):
         logged: Whether the objective must be in the logs.
 
     Attributes:
-        stopped: Whether the training that is restored had ended before its last epoch.
+        stopped: Whether the restored training run had stopped before its last epoch.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Restores a model from the checkpoint.
 
         Returns:
-            Epochs that are done; 0 without a checkpoint.
+            Number of finished epochs; 0 without a checkpoint.
         """
         folder = self._execution.checkpoint
         if not (folder / _STATE).is_file():
@@ -148,7 +148,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     @property
     def values(self) -> list[float]:
-        """The objective after each epoch, not a number where none was logged."""
+        """The objective after each epoch, NaN where it was not logged."""
         objective = self._execution.objective
         return [
             objective.get_value(logs) if objective.has_value(logs) else math.nan
@@ -175,10 +175,10 @@ class Checkpoint(keras.callbacks.Callback):
         else:
             if self._logged:
                 refuse_unlogged(objective, logs)
-            # What it is, `fit` says at its end, or a later epoch.
+            # The return value of `fit`, or a later epoch, has the objective.
             best = not self._logged
         if best:
-            # First, so that a kill finds no checkpoint whose best weights are missing.
+            # First, so that no kill leaves a checkpoint without its best weights.
             keep_weights(self.model, self._best)
         self._write(epoch, logs)
         if self._execution.reports:
@@ -211,14 +211,14 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def save_model(model: keras.Model, folder: Path) -> None:
-    """Writes weights, optimizer, and how to build a model that has no input."""
+    """Writes weights, optimizer, and how to build a model without an `Input`."""
     model.save_weights(folder / _WEIGHTS)
     build = json.dumps(model.get_build_config())
     (folder / _BUILD).write_text(build, "utf-8")
 
 
 def restore_model(model: keras.Model, weights: Path, build: Path) -> None:
-    """Reads weights and optimizer into a model that is built first if needed.
+    """Reads weights and optimizer into a model, which is built first if necessary.
 
     Args:
         model: `keras.Model`.
@@ -234,7 +234,7 @@ def restore_model(model: keras.Model, weights: Path, build: Path) -> None:
 
 
 def keep_weights(model: keras.Model, path: Path) -> None:
-    """Writes the weights of the best epoch, and how to build the model, whole."""
+    """Writes the weights of the best epoch, and how to build the model, atomically."""
     with replacing(path) as new:
         model.save_weights(new)
     build = path.with_name("build_config.json")
@@ -242,7 +242,7 @@ def keep_weights(model: keras.Model, path: Path) -> None:
 
 
 def copy_weights(path: Path, to: Path) -> None:
-    """Keeps the weights of another trial's best epoch as this one's."""
+    """Copies the weights of the best epoch of another trial to this one."""
     to.parent.mkdir(parents=True, exist_ok=True)
     for name in ("build_config.json", path.name):
         with replacing(to.with_name(name)) as new:
@@ -250,5 +250,5 @@ def copy_weights(path: Path, to: Path) -> None:
 
 
 def _seeds(model: keras.Model) -> list[keras.Variable]:
-    """The states of dropout's random numbers, which Keras saves with no weights."""
+    """The random states of dropout, which Keras does not save with the weights."""
     return [v for v in model.variables if is_seed(v)]

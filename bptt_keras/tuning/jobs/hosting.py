@@ -1,4 +1,4 @@
-"""The process that has a job, while workers train for it."""
+"""The process that holds a job while workers train for it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from bptt_keras.tuning.jobs.service import Chief
 from bptt_keras.tuning.jobs.workers import Workers
 from bptt_keras.tuning.results import TuningError
 
-# Seconds that a trial has to end by itself when the time of its job is up.
+# Seconds that a trial has to end by itself once the time of its job is up.
 GRACE = 5.0
 
 
 def serve(own: DurableOracle, role: Role, look: Callable[[], None]) -> None:
-    """Serves workers that others start, until all is done.
+    """Serves workers that are started elsewhere, until the job is finished.
 
     Args:
-        own: The job's oracle.
-        role: That of this process: a chief's.
-        look: Called again and again.
+        own: Oracle of the job.
+        role: Role of this process, that of a chief.
+        look: Called repeatedly.
     """
     chief = Chief(own, role.address, role.port, role.secret)
     try:
@@ -32,7 +32,7 @@ def serve(own: DurableOracle, role: Role, look: Callable[[], None]) -> None:
                 print(f"{worker} is silent; its trial is given to another.")
             look()
             time.sleep(0.5)
-        # The workers ask once more, and are told that there is nothing left.
+        # The workers ask once more, and learn that nothing is left.
         end = time.monotonic() + 2 * BEAT
         while own.working and time.monotonic() < end:
             time.sleep(0.2)
@@ -42,15 +42,15 @@ def serve(own: DurableOracle, role: Role, look: Callable[[], None]) -> None:
 
 
 def supervise(own: DurableOracle, count: int, look: Callable[[], None]) -> None:
-    """Runs a chief here, and as many workers as processes of their own.
+    """Runs a chief in this process, and workers in processes of their own.
 
     Args:
-        own: The job's oracle.
+        own: Oracle of the job.
         count: Number of workers.
-        look: Called again and again.
+        look: Called repeatedly.
 
     Raises:
-        TuningError: If no worker will ever end the job.
+        TuningError: If no worker will ever finish the job.
     """
     secret = secrets.token_hex(16)
     chief = Chief(own, secret=secret)

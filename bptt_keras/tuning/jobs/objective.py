@@ -1,4 +1,4 @@
-"""Which objective a search may have: one that its trials log."""
+"""Checks the objective of a search, which its trials must log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bptt_keras.training.trainer import TruncatedBPTT
 
 
 def check_search(tuner: Any, args: tuple, kwargs: dict[str, Any]) -> None:
-    """Refuses what no trial could do, before the first.
+    """Refuses an objective that no trial could log, before the first trial.
 
     Args:
         tuner: `TrialTuner`.
@@ -34,14 +34,14 @@ def check_search(tuner: Any, args: tuple, kwargs: dict[str, Any]) -> None:
                 f"The objective is {name}, but there are no validation data. Pass "
                 "`validation_data` to `search`, or choose another objective."
             )
-    if not tuner.says_itself and not kwargs.get("callbacks"):
+    if not tuner.has_own_fit and not kwargs.get("callbacks"):
         _check_measured(tuner)
 
 
 def _check_measured(tuner: Any) -> None:
     """Refuses an objective that the model is not compiled with.
 
-    What a model does not say about its logs, the first epoch shows.
+    If a model does not say what it logs, the first epoch will show it.
     """
     names = names_of(tuner.own_oracle.objective)
     if all(name.removeprefix("val_").endswith("loss") for name in names):
@@ -58,7 +58,7 @@ def _check_measured(tuner: Any) -> None:
         own = name.removeprefix("val_")
         if own.endswith("loss"):
             continue
-        # With several outputs their names come before.
+        # With several outputs, names start with that of the output.
         if not any(own == one or own.endswith(f"_{one}") for one in known):
             raise ValueError(
                 f"The objective is {name}, which the model does not measure: its "
@@ -80,11 +80,11 @@ def refuse_unlogged(objective: keras_tuner.Objective, logs: dict[str, Any]) -> N
 
     Args:
         objective: `keras_tuner.Objective`.
-        logs: Of an epoch.
+        logs: Logs of an epoch.
 
     Raises:
-        FatalValueError: Names it, and what is logged. Not if it is of the validation,
-            and this epoch has none.
+        FatalValueError: If the objective is missing, unless it is a validation metric
+            and this epoch had no validation. It names the objective and the logs.
     """
     validated = any(name.startswith("val_") for name in logs)
     missing = [
@@ -102,18 +102,18 @@ def refuse_unlogged(objective: keras_tuner.Objective, logs: dict[str, Any]) -> N
 
 
 def names_of(objective: keras_tuner.Objective) -> list[str]:
-    """The names that an objective, or several, have in logs."""
+    """The names of an objective, or of several, in the logs."""
     known = getattr(objective, "name_to_direction", None)
     return list(known) if known else [objective.name]
 
 
 def _measured(model: keras.Model) -> set[str] | None:
-    """Names of the metrics that a model logs; `None`: it does not tell."""
+    """Names of the metrics that a model logs; `None` if it does not say."""
     kind = type(model)
     plain = (kind.fit, kind.train_step) == (keras.Model.fit, keras.Model.train_step)
     if not (plain or isinstance(model, TruncatedBPTT)) or not model.compiled:
         return None
-    # Keras has them under names only once it has seen targets.
+    # Keras knows their names only once it has seen targets.
     known = {metric.name for metric in model.metrics}
     for metric in given_metrics(model):
         if metric is None:

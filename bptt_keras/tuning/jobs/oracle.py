@@ -1,4 +1,4 @@
-"""KerasTuner's oracles with a state that no kill damages, and limits that hold."""
+"""KerasTuner's oracles with a state that survives kills, and with strict limits."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ from bptt_keras.tuning.keras_tuner_internals import (
 )
 
 STATE = "job.json"
-# A trial whose process dies this often without getting further has failed.
+# A trial whose process dies this many times without progress has failed.
 DEATHS = 5
-# Seconds without a word after which a worker's trial is given to another.
+# Seconds of silence after which the trial of a worker is given to another.
 SILENCE = 60.0
 RUNNING, IDLE, STOPPED = "RUNNING", "IDLE", "STOPPED"
 COMPLETED, FAILED = "COMPLETED", "FAILED"
 
 
 class DurableOracle(OpenOracle):
-    """Mixed into an oracle of KerasTuner: one state file, every trial ends once.
+    """Mixin for KerasTuner's oracles: one state file, and every trial ends once.
 
-    The search is the oracle's own. What is ours: the whole state (trials, random
-    state, who works on what) is one file that is replaced after every event; a trial
-    whose worker is gone is given out again, under the same name, to go on from its
-    checkpoint; a result that comes twice, or from a worker that lost its trial, counts
-    once; the time of the job has a limit; a trial that fails ends itself alone.
+    The search is that of the oracle. This class adds the following: the whole state
+    (trials, random state, who works on what) is one file that is replaced after every
+    event; a trial whose worker is gone is assigned again, under the same name, to
+    resume from its checkpoint; a result that arrives twice, or from a worker that lost
+    its trial, counts once; the job has a time limit; and a trial that fails does not
+    end the job.
 
     Attributes:
         facts: `{trial: what happened to it}`, for tables: `worker`, `attempts`,
             `deaths`, `seconds`, `cause`, `curve` and `seeds`.
         defaults_first: Whether the first trial has the default values.
         budget: Seconds that the job may take, or `None`.
-        clients: `{worker: when it was last heard of}`.
+        clients: `{worker: time when it was last heard from}`.
     """
 
     hyperparameters: keras_tuner.HyperParameters
@@ -73,14 +74,14 @@ class DurableOracle(OpenOracle):
         *,
         local: bool = True,
     ) -> str | None:
-        """Goes on with what the folder holds, or begins.
+        """Resumes the job in a folder, or starts a new one.
 
         Args:
-            folder: The job's folder.
-            definition: What the job is, for JSON.
-            check: Called with the stored definition; raises if it may not go on.
-            local: Whether all workers of an earlier run are gone: their trials are
-                given out again at once.
+            folder: Folder of the job.
+            definition: Definition of the job, for JSON.
+            check: Called with the stored definition; raises if the job may not resume.
+            local: Whether all workers of an earlier run are gone, so that their trials
+                are assigned again immediately.
 
         Returns:
             A sentence about a damaged file, or `None`.
@@ -94,13 +95,13 @@ class DurableOracle(OpenOracle):
             space = self.hyperparameters
             self.set_state(state)
             if state["definition"]["space"] != definition["space"]:
-                # Extended. Otherwise the stored one has what trials have added.
+                # Extended. Otherwise the stored space has what trials added to it.
                 self.hyperparameters = space
             for worker in list(self.ongoing_trials):
                 if local:
                     self._release(worker)
                 else:
-                    # Its silence begins now.
+                    # Its silence is counted from now.
                     self._heard(worker)
         self.error, self._exhausted = None, False
         self._store = store
@@ -109,13 +110,13 @@ class DurableOracle(OpenOracle):
         return damaged
 
     def read(self, folder: Path) -> None:
-        """Reads what the folder holds, only to look at it."""
+        """Reads the job in a folder without resuming it."""
         state, _ = Store(folder / STATE).read()
         self._definition = state["definition"]
         self.set_state(state)
 
     def get_state(self) -> dict[str, Any]:
-        """Everything that the job is, for JSON."""
+        """The whole state of the job, for JSON."""
         return {
             **super().get_state(),
             "definition": self._definition,
@@ -125,19 +126,19 @@ class DurableOracle(OpenOracle):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes what `get_state` gave."""
+        """Restores a state that `get_state` returned."""
         self.trials = {
             entry["trial_id"]: trials.Trial.from_state(entry)
             for entry in state["trials"]
         }
-        # KerasTuner has saved a trial in the moment before it had any.
+        # KerasTuner may have saved a trial just before it had any.
         known = state["facts"]
         self.facts = {n: _no_facts() | known.get(n, {}) for n in self.trials}
         self._spent = state["spent"]
         super().set_state(state)
 
     def save(self) -> None:
-        """Writes the state; KerasTuner calls it in the middle of an event, too."""
+        """Writes the state; KerasTuner also calls it in the middle of an event."""
         if self._store is not None:
             self._store.write(self.get_state())
             self._written = time.monotonic()
@@ -146,17 +147,17 @@ class DurableOracle(OpenOracle):
 
     @property
     def spent(self) -> float:
-        """Seconds that the job has taken, those before a kill included."""
+        """Seconds that the job has taken, including those before a kill."""
         since = 0.0 if self._began is None else time.monotonic() - self._began
         return self._spent + since
 
     @property
     def seconds_left(self) -> float:
-        """Of the budget; infinite without one."""
+        """Seconds left of the budget; infinite without one."""
         return math.inf if self.budget is None else self.budget - self.spent
 
     def looking(self) -> AbstractContextManager:
-        """A block in which no worker changes anything: `with oracle.looking(): ...`."""
+        """Blocks changes by workers: `with oracle.looking(): ...`."""
         return self._mutex
 
     @property
@@ -166,7 +167,7 @@ class DurableOracle(OpenOracle):
 
     @property
     def finished(self) -> bool:
-        """Whether no trial is left: none to begin, to go on with, or in work."""
+        """Whether no trial is left to begin or resume, and none is running."""
         full = self.max_trials and len(self.trials) >= self.max_trials
         with self._mutex:
             waiting = self.ongoing_trials or waiting_trials(self)
@@ -175,13 +176,13 @@ class DurableOracle(OpenOracle):
     # --- Trials -------------------------------------------------------------------
 
     def create_trial(self, tuner_id: str) -> trials.Trial:
-        """A trial for a worker: its own that was interrupted, a waiting one, or new."""
+        """A trial for a worker: its own, interrupted; a waiting one; or a new one."""
         with self._mutex:
             self._heard(tuner_id)
             if self.seconds_left <= 0 or self.error is not None:
                 return self._stopped()
             mine = self.ongoing_trials.get(tuner_id)
-            # A worker that asks twice because the answer took long has not died.
+            # A worker that asks twice because the answer was slow has not died.
             again = mine is not None and self.facts[mine.trial_id]["begun"]
             trial = super().create_trial(tuner_id)
             if trial.status == STOPPED:
@@ -201,7 +202,7 @@ class DurableOracle(OpenOracle):
             return trial
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """Values of a new trial.
+        """Proposes the values of a new trial.
 
         An error of the oracle ends the job, and is kept.
         """
@@ -216,14 +217,14 @@ class DurableOracle(OpenOracle):
     def default_values(
         self, given: Mapping[str, Any] | Iterable = ()
     ) -> dict[str, Any]:
-        """The defaults of those hyperparameters that are active then.
+        """The default values of the hyperparameters that these values make active.
 
         Args:
-            given: Values that take the place of defaults, `{name: value}`.
+            given: Values that replace defaults, `{name: value}`.
         """
         given = dict(given)
         space = keras_tuner.HyperParameters()
-        # One after another: a condition depends on the values before.
+        # One after another, because a condition depends on earlier values.
         for entry in self.hyperparameters.space:
             space.merge([entry])
             if space.is_active(entry):
@@ -239,14 +240,14 @@ class DurableOracle(OpenOracle):
         kind: str = "beat",
         **news: Any,
     ) -> dict[str, Any]:
-        """Takes a worker's report on its trial, and says what it should do.
+        """Receives a worker's report on its trial, and answers what it should do.
 
         Args:
-            worker: Its name.
-            trial_id: The trial, or `None`: only that it is there.
-            attempt: Number of the attempt that it works on; `None` when it begins.
-            kind: `"begin"`, `"beat"`, `"epoch"`, `"cut"`, `"end"`, or `"fatal"`: what
-                happened would happen to every trial, and ends the job.
+            worker: Name of the worker.
+            trial_id: The trial, or `None` if the worker only reports that it is alive.
+            attempt: Number of the attempt in progress; `None` when it begins.
+            kind: `"begin"`, `"beat"`, `"epoch"`, `"cut"`, `"end"`, or `"fatal"` for an
+                error that would occur in every trial and ends the job.
             **news: `curve`, `seeds`, `seconds` or `cause`, which are kept.
 
         Returns:
@@ -291,7 +292,7 @@ class DurableOracle(OpenOracle):
         return False
 
     def end_trial(self, trial: trials.Trial) -> None:
-        """Ends a trial with its status; one that has ended stays as it is."""
+        """Ends a trial with its status; a trial that has ended is not changed."""
         with self._mutex:
             worker = self._worker_of(trial.trial_id)
             if worker is None:
@@ -301,7 +302,7 @@ class DurableOracle(OpenOracle):
             if trial.status == COMPLETED and not known.metrics.exists(
                 self.objective.name
             ):
-                # The result was lost: the trial is run again, from its checkpoint.
+                # The result was lost: the trial resumes from its checkpoint.
                 self._release(worker)
                 self.save()
                 return
@@ -309,13 +310,13 @@ class DurableOracle(OpenOracle):
             if not set(trial.hyperparameters.values) - set(
                 known.hyperparameters.values
             ):
-                # On the way here the order of the space is lost.
+                # The order of the space was lost on the way here.
                 trial.hyperparameters = known.hyperparameters
             if trial.status != COMPLETED and cause:
                 facts["cause"] = cause.strip().splitlines()[-1]
             trial.message = cause
             super().end_trial(trial)
-            # KerasTuner takes it out, unless the trial came again.
+            # KerasTuner removes it, unless the trial was assigned again.
             self.ongoing_trials.pop(worker, None)
             if known.status == FAILED and not facts["cause"]:
                 facts["cause"] = "the objective is not a number"
@@ -324,7 +325,7 @@ class DurableOracle(OpenOracle):
     def update_trial(
         self, trial_id: str, metrics: dict[str, float], step: int = 0
     ) -> trials.Trial:
-        """Takes the metrics of a trial, instead of those that came before."""
+        """Replaces the metrics of a trial."""
         with self._mutex:
             trial = self.trials[trial_id]
             if self._worker_of(trial_id) is None:
@@ -335,23 +336,23 @@ class DurableOracle(OpenOracle):
             except BaseException:
                 trial.metrics = before
                 raise
-            # A chief that is killed before the trial's end still has them.
+            # So a chief that is killed before the end of the trial still has them.
             self.save()
             return trial
 
     def get_best_trials(self, num_trials: int = 1) -> list[trials.Trial]:
-        """The best of the trials that were completed, best first.
+        """The best completed trials, best first.
 
-        KerasTuner fills them up with others, which may have no weights.
+        KerasTuner would add others, which may have no weights.
         """
         best = super().get_best_trials(num_trials)
         return [trial for trial in best if trial.status == COMPLETED]
 
     def release_silent(self, silence: float = SILENCE) -> list[str]:
-        """Takes their trials away from workers that have been silent for too long.
+        """Takes the trials away from workers that have been silent for too long.
 
         Returns:
-            Their names.
+            The names of these workers.
         """
         with self._mutex:
             late = time.monotonic() - silence
@@ -361,7 +362,7 @@ class DurableOracle(OpenOracle):
             return lost
 
     def died(self, worker: str) -> None:
-        """Gives a worker's trial, if it has one, out again."""
+        """Makes the trial of a dead worker, if it had one, available again."""
         with self._mutex:
             trial = self.ongoing_trials.get(worker)
             if trial is not None:
@@ -371,7 +372,7 @@ class DurableOracle(OpenOracle):
 
     def _release(self, worker: str) -> None:
         trial = self.ongoing_trials.pop(worker)
-        # The first of the queue is its last.
+        # The list is taken from its end, so this trial comes last.
         waiting_trials(self).insert(0, trial.trial_id)
 
     def _worker_of(self, trial_id: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a worker reports about its trial while it runs, and what it is told."""
+"""Reports of a worker about its running trial, and the answers to them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BEAT = 5.0
 
 
 class Interruption(BaseException):
-    """A trial ends here for no fault of its own. No `except Exception` stops it.
+    """Ends a trial through no fault of its own. `except Exception` does not catch it.
 
     Attributes:
         reason: `"budget"`, `"pruned"` or `"lost"`.
@@ -25,17 +25,17 @@ class Interruption(BaseException):
 
 
 class Progress:
-    """Reports of one attempt at a trial; a thread reports that the worker is alive.
+    """Reports one attempt at a trial; a thread reports that the worker is alive.
 
     Args:
         oracle: `DurableOracle`, or the `Client` of one.
-        worker: The worker's name.
+        worker: Name of the worker.
         trial_id: The trial.
 
     Attributes:
         seconds: Time that the trial has taken, over all attempts.
-        seeds: Objective of each execution that is done.
-        curve: The objective after each epoch that was reported.
+        seeds: Objective of each finished execution.
+        curve: The objective after each reported epoch.
     """
 
     def __init__(self, oracle: Any, worker: str, trial_id: str):
@@ -49,7 +49,7 @@ class Progress:
         self._over = threading.Event()
         self.curve: list[float] = []
         self.seeds: list[float] = []
-        self._take(oracle.report(worker, trial_id, kind="begin"))
+        self._accept(oracle.report(worker, trial_id, kind="begin"))
         self._attempt = self._answer["attempt"]
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -66,14 +66,14 @@ class Progress:
         return self._before + time.monotonic() - self._began
 
     def goes_on_after(self, seconds: float) -> None:
-        """Says how long the trial took before this attempt."""
+        """Sets how long the trial took before this attempt."""
         self._before = seconds
 
     def check(self) -> None:
-        """Ends the trial if it is to end: to be called often.
+        """Ends the trial if it should end; call it often.
 
         Raises:
-            Interruption: With the reason.
+            Interruption: If the trial should end, with the reason.
         """
         if self._error is not None:
             raise self._error
@@ -87,7 +87,7 @@ class Progress:
         """Reports the objective after each epoch of the first execution so far.
 
         Args:
-            curve: All of them, those before a kill included.
+            curve: The objective after every epoch, including those before a kill.
 
         Raises:
             Interruption: If the trial should end here.
@@ -96,34 +96,34 @@ class Progress:
         self.check()
 
     def tell(self, curve: Sequence[float]) -> None:
-        """Reports a curve, of a trial that does not end for it."""
+        """Reports a curve without ending the trial."""
         self.curve = list(curve)
-        self._say("epoch", curve=self.curve)
+        self._send("epoch", curve=self.curve)
 
     def end(self, kind: str = "end", **news: Any) -> bool:
         """Reports how the attempt ended.
 
         Args:
             kind: `"end"`, `"cut"` or `"fatal"`.
-            **news: What to keep, such as `cause`.
+            **news: Values to keep, such as `cause`.
 
         Returns:
-            Whether the trial is still this worker's.
+            Whether the trial still belongs to this worker.
         """
-        self._say(kind, seeds=list(self.seeds), **news)
+        self._send(kind, seeds=list(self.seeds), **news)
         return self._answer["stop"] != "lost"
 
-    def _say(self, kind: str, **news: Any) -> None:
-        # One call at a time: an answer must not overtake a later one.
+    def _send(self, kind: str, **news: Any) -> None:
+        # One call at a time, so that answers arrive in order.
         with self._lock:
             news |= {"seconds": round(self.seconds, 2)}
-            self._take(
+            self._accept(
                 self._oracle.report(
                     self._worker, self._trial, self._attempt, kind=kind, **news
                 )
             )
 
-    def _take(self, answer: dict[str, Any]) -> None:
+    def _accept(self, answer: dict[str, Any]) -> None:
         self._answer = answer
         left = answer["left"]
         self._deadline = None if left is None else time.monotonic() + left
@@ -131,16 +131,16 @@ class Progress:
     def _beat(self) -> None:
         while not self._over.wait(BEAT):
             try:
-                self._say("beat")
+                self._send("beat")
             except Exception as error:  # raised where the trial runs, by `check`
                 self._error = error
                 return
 
 
 class WatchedTrial(keras.callbacks.Callback):
-    """Lets a trial end at its next batch when its time is up.
+    """Ends a trial at its next batch when its time is up.
 
-    The tuners add it to every `fit`. It is for those who write `execute` themselves.
+    The tuners add it to every `fit`. You only need it if you write your own `execute`.
 
     Args:
         progress: The tuner's `progress`.

@@ -1,4 +1,4 @@
-"""Which role a process has in a job, by the environment variables of KerasTuner."""
+"""The role of a process in a job, from KerasTuner's environment variables."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Role(NamedTuple):
     Fields:
         kind: `"alone"`, `"chief"` or `"worker"`.
         name: Its name in the job.
-        address: IP address of the chief; empty: there is none.
-        port: Its port; 0: there is none.
-        secret: What chief and workers share, or `None`.
+        address: IP address of the chief; empty if there is none.
+        port: Port of the chief; 0 if there is none.
+        secret: Shared secret of chief and workers, or `None`.
     """
 
     kind: str
@@ -32,18 +32,19 @@ class Role(NamedTuple):
 
     @classmethod
     def of_this_process(cls, secret: str | None = None) -> Role:
-        """The role that the environment gives.
+        """The role that the environment variables give.
 
-        `KERASTUNER_ORACLE_IP`, `KERASTUNER_ORACLE_PORT` and `KERASTUNER_TUNER_ID`, as
-        in KerasTuner, all three or none. The chief is the one that is named `chief`,
-        and no other.
+        The variables are those of KerasTuner: `KERASTUNER_ORACLE_IP`,
+        `KERASTUNER_ORACLE_PORT` and `KERASTUNER_TUNER_ID`, all three or none. The
+        process named `chief`, and no other, is the chief.
 
         Args:
-            secret: What chief and workers share; `None`: $BPTT_KERAS_TUNING_SECRET.
+            secret: Shared secret of chief and workers. `None`:
+                $BPTT_KERAS_TUNING_SECRET.
 
         Raises:
-            ValueError: If a variable is missing or no port, or the chief would listen
-                beyond this machine without a secret.
+            ValueError: If a variable is missing, the port is invalid, or the chief
+                would listen beyond this machine without a secret.
         """
         secret = secret or os.environ.get(SECRET) or None
         given = {name: os.environ.get(name, "") for name in (ADDRESS, PORT, NAME)}

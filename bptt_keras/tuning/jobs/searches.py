@@ -1,4 +1,4 @@
-"""KerasTuner's searches as oracles of durable jobs."""
+"""KerasTuner's search algorithms as oracles of durable jobs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class BayesianOptimizationOracle(
     """KerasTuner's Bayesian optimization."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """What the model of the objective proposes."""
-        # By the number alone: KerasTuner's state has no place of a generator.
+        """Values that the model of the objective proposes."""
+        # Seeded with the number alone: KerasTuner does not store generator states.
         seed = (self.seed + len(self.trials)) % 2**32
         draw_from_seed(self, seed)
         return super().populate_space(trial_id)
@@ -36,9 +36,9 @@ class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
 
 
 class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
-    """KerasTuner's grid in its order, with a place in it that is kept.
+    """KerasTuner's grid search in its order, whose position in the grid is stored.
 
-    The next point does not wait for a trial to end, so all workers have work.
+    The next point does not wait for a trial to end, so all workers stay busy.
     """
 
     def __init__(self, **options: Any):
@@ -46,7 +46,7 @@ class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
         self._last: dict[str, Any] | None = None
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The next point of the grid that was not tried."""
+        """The next point of the grid that has not been tried."""
         try:
             values = self._next_point()
         except Exception as error:
@@ -62,20 +62,20 @@ class GridSearchOracle(DurableOracle, keras_tuner.oracles.GridSearchOracle):
         if self._last is None:
             values = self.default_values()
         else:
-            # With what trials have added to the space since.
+            # Including what trials have added to the space since.
             values = next_combination(self, self.default_values(self._last))
         while values is not None and was_tried(self, values):
             values = next_combination(self, values)
         return values
 
     def get_state(self) -> dict[str, Any]:
-        """Everything that the job is, for JSON."""
+        """The whole state of the job, for JSON."""
         return {**super().get_state(), "last": self._last}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes what `get_state` gave."""
+        """Restores a state that `get_state` returned."""
         super().set_state(state)
         self._last = state["last"]
         if state["definition"]["space"] != self._definition["space"]:
-            # Of another grid: begin with its first point, and pass those tried.
+            # The grid has changed: start at its first point, and skip tried ones.
             self._last = None

@@ -1,8 +1,8 @@
-"""Chief and workers of a job: KerasTuner's gRPC service, guarded, and one more call.
+"""Chief and workers of a job: KerasTuner's gRPC service, secured, plus one more call.
 
-KerasTuner's own client and server wait for an hour, trust whoever connects and lose
-why a trial failed. These speak the same protocol, sign each call with a shared secret,
-and have one more method, `Report`: see `DurableOracle.report`.
+KerasTuner's client and server wait for an hour, trust anyone who connects and lose the
+reason why a trial failed. These use the same protocol, sign each call with a shared
+secret, and have one additional method, `Report`: see `DurableOracle.report`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _REPORT = "bptt_keras.Tuning"
 _SIGNATURE = "bptt-keras-signature"
 # Seconds by which the clocks of two machines may differ.
 _CLOCKS = 300
-# Seconds of one attempt to reach the chief.
+# Duration of one attempt to reach the chief, in seconds.
 _ATTEMPT = 5.0
-# Seconds after which a worker without its chief ends.
+# Seconds without its chief after which a worker ends.
 PATIENCE = 300.0
 
 
@@ -64,14 +64,14 @@ class ChiefGoneError(RuntimeError):
 
 
 def check_address(address: str, secret: str | None) -> None:
-    """Refuses an address that others can reach, unless there is a secret.
+    """Refuses an address that other machines can reach, unless there is a secret.
 
     Args:
         address: IP address or name that the chief listens on, without the port.
         secret: The shared secret, or `None`.
 
     Raises:
-        ValueError: If there is none and the address is not this machine's alone.
+        ValueError: If there is no secret and the address is not local to this machine.
     """
     if not secret and not _is_local(address):
         raise ValueError(
@@ -96,11 +96,11 @@ class Chief:
     Args:
         oracle: A `DurableOracle`.
         address: IP address to listen on.
-        port: Port; 0: a free one.
-        secret: Shared secret, or `None` on this machine alone.
+        port: Port, or 0 for a free one.
+        secret: Shared secret; may be `None` if only this machine can connect.
 
     Attributes:
-        port: That it listens on.
+        port: The port that it listens on.
 
     Raises:
         ValueError: If the address needs a secret.
@@ -146,21 +146,21 @@ class Chief:
 
 
 class Client(RemoteOracle):
-    """A worker's oracle: each call goes to the chief.
+    """The oracle of a worker: each call goes to the chief.
 
-    A chief that does not answer is asked again, and the user is told; calls can be
-    repeated without harm.
+    A chief that does not answer is asked again, and the user is informed; repeating a
+    call does no harm.
 
     Args:
         oracle: The worker's own oracle, for the objective.
-        address: Of the chief.
-        port: Of the chief.
-        worker: This worker's name.
+        address: Address of the chief.
+        port: Port of the chief.
+        worker: Name of this worker.
         secret: Shared secret, or `None`.
         patience: Seconds without an answer after which the worker ends.
 
     Raises:
-        ChiefGoneError: From any call, after that time.
+        ChiefGoneError: From any call, once the patience has run out.
     """
 
     def __init__(
@@ -174,7 +174,7 @@ class Client(RemoteOracle):
     ):
         channel = grpc.insecure_channel(
             _joined(address, port),
-            # By itself gRPC tries ever more rarely, up to every two minutes.
+            # By default gRPC retries less and less often, down to every two minutes.
             options=[("grpc.max_reconnect_backoff_ms", 1000)],
         )
         self._caller = _Caller(_joined(address, port), secret, patience)
@@ -194,7 +194,7 @@ class Client(RemoteOracle):
 
 
 class _Stub:
-    """KerasTuner's stub, each call through a `_Caller`."""
+    """KerasTuner's stub, with each call made by a `_Caller`."""
 
     def __init__(self, stub: Any, caller: _Caller):
         self._stub, self._caller = stub, caller
@@ -209,7 +209,7 @@ class _Stub:
 
 
 class _Caller:
-    """Calls until there is an answer, or patience ends."""
+    """Repeats a call until there is an answer, or patience runs out."""
 
     def __init__(self, chief: str, secret: str | None, patience: float):
         self._chief, self._secret, self._patience = chief, secret, patience
@@ -225,7 +225,7 @@ class _Caller:
                     grpc.StatusCode.UNAVAILABLE,
                     grpc.StatusCode.DEADLINE_EXCEEDED,
                 ):
-                    raise _worded(error, self._chief) from None
+                    raise _as_exception(error, self._chief) from None
             waited = time.monotonic() - began
             if waited > self._patience:
                 raise ChiefGoneError(
@@ -244,7 +244,7 @@ class _Caller:
             time.sleep(min(1.0, max(0.1, self._patience - waited)))
 
 
-def _worded(error: grpc.RpcError, chief: str) -> Exception:
+def _as_exception(error: grpc.RpcError, chief: str) -> Exception:
     if error.code() == grpc.StatusCode.UNAUTHENTICATED:
         return PermissionError(
             f"The chief at {chief} has another shared secret "
@@ -254,7 +254,7 @@ def _worded(error: grpc.RpcError, chief: str) -> Exception:
 
 
 class _Guard(grpc.ServerInterceptor):
-    """Answers only calls that are signed with the secret, each signature once."""
+    """Accepts only calls that are signed with the secret, and each signature once."""
 
     def __init__(self, secret: str):
         self._secret = secret

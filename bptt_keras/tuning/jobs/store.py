@@ -1,4 +1,4 @@
-"""The state of a job on disk: written whole, checked when read, the last one kept."""
+"""The state of a job on disk: written atomically, checked when read, with a backup."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from bptt_keras.files import write_durably
 
-# What reading content that nobody wrote can raise.
+# The errors that reading corrupt content can raise.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 class DamagedError(Exception):
-    """A state file and the copy before it are not what was written.
+    """A state file and its previous version are both damaged.
 
     Example:
         import pathlib
@@ -48,10 +48,10 @@ class DamagedError(Exception):
 
 
 class Store:
-    """One JSON value in a file, with the value before it beside it.
+    """One JSON value in a file, with the previous value in a second file.
 
-    A kill at any moment leaves the old value or the new one. Each file has a checksum:
-    one that was cut or changed is not used, the one before it is.
+    A kill at any moment leaves either the old value or the new one. Each file has a
+    checksum: if a file was truncated or changed, the previous one is used.
 
     Args:
         path: The file. Its folder must exist.
@@ -70,20 +70,20 @@ class Store:
         """Replaces the value."""
         text = json.dumps(value)
         write_durably(self._new, json.dumps({"sha256": _hash(text), "value": text}))
-        # Between the two renames the new file is whole under its first name, and
-        # `read` looks there.
+        # Between the two renames the new file is complete under its temporary name,
+        # where `read` looks as well.
         if self.path.exists():
             os.replace(self.path, self.previous)
         os.replace(self._new, self.path)
 
     def read(self) -> tuple[Any, str | None]:
-        """The value.
+        """Reads the value.
 
         Returns:
             The value, and a sentence that says what was damaged, or `None`.
 
         Raises:
-            DamagedError: If no file is as it was written.
+            DamagedError: If no file is intact.
         """
         damaged: list[Path] = []
         for path in (self.path, self._new, self.previous):

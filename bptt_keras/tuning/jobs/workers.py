@@ -1,4 +1,4 @@
-"""Worker processes of this machine: started, restarted, ended, never left behind."""
+"""Worker processes on this machine: started, restarted, ended, never left behind."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from typing import Any
 from bptt_keras.tuning.jobs.roles import ADDRESS, NAME, PORT, SECRET
 
 _PARENT = "BPTT_KERAS_TUNING_PARENT"
-# Seconds before a worker that died at once is started again; doubled each time.
+# Seconds before a worker that died early is restarted; doubled each time.
 _PAUSE, _LONGEST = 0.5, 30.0
-# Workers that die this often before they ask for a trial never will ask.
+# A worker that dies this many times before it asks for a trial never will.
 _SILENT = 3
 
 
 class Workers:
-    """As many processes that run this process' own command, as workers of its chief.
+    """Processes that run the command of this process again, as workers of its chief.
 
-    Each has its share of the cores, and the same name when it is started again, so
-    that it takes its trial up. When this process dies they end.
+    Each gets a share of the cores, and keeps its name when it is restarted, so that it
+    resumes its trial. The workers end when this process dies.
 
     Args:
-        count: How many.
-        port: Of the chief, on 127.0.0.1.
-        secret: What chief and workers share.
+        count: Number of workers.
+        port: Port of the chief, on 127.0.0.1.
+        secret: Shared secret of chief and workers.
         died: Called with the name of a worker that died.
 
     Raises:
@@ -48,21 +48,21 @@ class Workers:
 
     @property
     def alive(self) -> int:
-        """How many run."""
+        """Number of running workers."""
         return sum(p.process.poll() is None for p in self._places)
 
     def tend(self, *, restart: bool = True) -> None:
-        """Looks after the workers: starts those again that died."""
+        """Looks after the workers: restarts those that died."""
         now = time.monotonic()
         for place in self._places:
             code = place.process.poll()
             if code is None:
                 continue
             if code == 0:
-                # It was told that there is nothing left.
+                # It learned that nothing is left.
                 continue
-            if not place.told:
-                place.told = True
+            if not place.reported:
+                place.reported = True
                 self._died(place.name)
                 lasted = now - place.started
                 place.pause = _PAUSE if lasted > 60 else min(place.pause * 2, _LONGEST)
@@ -72,10 +72,10 @@ class Workers:
                 self._start(place)
 
     def useless(self, heard: Mapping[str, float]) -> str | None:
-        """Why no worker will ever end this job, if that is so.
+        """Says why no worker will ever finish this job, if none will.
 
         Args:
-            heard: `{worker: when it last asked for something}`, by `time.monotonic`.
+            heard: `{worker: time when it last called}`, from `time.monotonic`.
 
         Returns:
             A sentence, or `None`.
@@ -89,13 +89,13 @@ class Workers:
         for place, code in zip(self._places, codes, strict=True):
             if heard.get(place.name, 0.0) > place.started:
                 place.silent = 0
-            elif code and place.told and not place.counted:
+            elif code and place.reported and not place.counted:
                 place.silent, place.counted = place.silent + 1, True
         if all(place.silent >= _SILENT for place in self._places):
             return (
                 f"Each worker has died {_SILENT} times before it asked for a trial "
                 f"(the last: {_exit(next(filter(None, codes), 1))}). Each runs this "
-                "program again, up to `search`; its error is told above."
+                "program again, up to `search`; its error is shown above."
             )
         return None
 
@@ -106,7 +106,7 @@ class Workers:
             time.sleep(0.05)
 
     def end(self) -> None:
-        """Kills those that run."""
+        """Kills the running workers."""
         for place in self._places:
             place.process.kill()
             place.process.wait()
@@ -128,9 +128,9 @@ class Workers:
         )
         if place.cores and hasattr(os, "sched_setaffinity"):
             with contextlib.suppress(ProcessLookupError):
-                # Before it has threads: those that it starts inherit this.
+                # Before it has threads, which then inherit the setting.
                 os.sched_setaffinity(place.process.pid, place.cores)
-        place.started, place.told = time.monotonic(), False
+        place.started, place.reported = time.monotonic(), False
         place.counted = False
 
 
@@ -138,23 +138,24 @@ class _Place:
     def __init__(self, name: str, cores: set[int]):
         self.name, self.cores = name, cores
         self.process: Any = None
-        self.started, self.told = 0.0, False
+        self.started, self.reported = 0.0, False
         self.pause, self.due = _PAUSE / 2, 0.0
-        # How often in a row it died before it said a word, and whether this time was.
+        # How many times in a row it died before it called, and whether this death is
+        # already counted.
         self.silent, self.counted = 0, False
 
 
 def end_with_parent() -> bool:
-    """Ends this process when the one that started it as a worker ends.
+    """Makes this process end when the one that started it as a worker ends.
 
     Returns:
-        Whether one did.
+        Whether a process started this one as a worker.
     """
     if os.environ.pop(_PARENT, None) is None:
         return False
 
     def watch():
-        # Its end of the pipe closes when it dies, however it does.
+        # Its end of the pipe closes when it dies, for whatever reason.
         while os.read(0, 1):
             pass
         os._exit(1)
@@ -167,7 +168,7 @@ def own_command() -> list[str]:
     """The command that started this process.
 
     Raises:
-        ValueError: If it was not started by one that can be run again.
+        ValueError: If it was not started by a command that can be run again.
     """
     main = sys.modules.get("__main__")
     if getattr(main, "__file__", None) is None:
@@ -179,11 +180,11 @@ def own_command() -> list[str]:
 
 
 def shares(count: int) -> list[set[int]]:
-    """The cores that this process may use, divided among so many workers.
+    """Divides the cores that this process may use among `count` workers.
 
     Returns:
-        A list of sets, disjoint if there are enough cores; empty sets where cores
-        cannot be chosen.
+        A list of sets, disjoint if there are enough cores; empty sets if cores cannot
+        be assigned.
     """
     if not hasattr(os, "sched_getaffinity"):
         return [set() for _ in range(count)]

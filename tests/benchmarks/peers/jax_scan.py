@@ -1,4 +1,4 @@
-"""JAX: cells in `lax.scan`, one compiled update a window, Optax's Adam and clipping."""
+"""JAX: cells in `lax.scan`, one compiled update per window, Adam, clipping (Optax)."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The yardstick: how long one big float32 matrix product takes on this machine.
+"""The yardstick: the time of one big float32 matrix product on this machine.
 
 A "window" is one product of two square matrices.
 """

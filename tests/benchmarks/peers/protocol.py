@@ -1,10 +1,10 @@
-"""What a contestant says to the program that runs the benchmark, and when it works.
+"""The protocol between a contestant and the program that runs the benchmark.
 
 A contestant is a process. It builds its model, makes one update, and then works only
-when it is told to, by lines on its standard input; it answers in lines of JSON:
+on command, given by lines on its standard input; it answers with lines of JSON:
 
     (start)    {"first": seconds, "imports_mib": MiB, "versions": {name: version}}
-    go         {"seconds": seconds a window, "cpu": the same of all cores, "loss": nats}
+    go         {"seconds": per window, "cpu": the same over all cores, "loss": nats}
     stop       {"peak_mib": MiB}, and it ends
 
 or, at any time, `{"error": "Type: message"}`.

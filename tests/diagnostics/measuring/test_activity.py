@@ -1,4 +1,4 @@
-"""`activity` against dead units and saturated gates that were made."""
+"""`activity` on units and gates that are made dead and saturated."""
 
 import keras
 import numpy as np
@@ -105,14 +105,14 @@ def test_a_gate_that_jumps_from_end_to_end_is_saturated():
     assert not seen.layers["memory"].saturated["i"][:, :2].any()
 
 
-def test_states_that_are_not_finite_are_told():
+def test_states_that_are_not_finite_are_reported():
     x, y = data()
     seen = activity(linear(0.5), (x * np.nan, y))
     assert seen.verdict() == "States of layer memory are not finite."
     assert kinds(findings.of_activity(seen)) == ["not finite"]
 
 
-def test_only_so_many_timesteps_are_looked_at():
+def test_only_the_given_number_of_timesteps_is_examined():
     x, y = data()
     x[:, 10:] = 1e3
     model = linear(0.5)
@@ -122,11 +122,11 @@ def test_only_so_many_timesteps_are_looked_at():
     assert activity(model, (x, y)).dead == 0
 
 
-def test_more_timesteps_than_there_are_are_all():
+def test_more_timesteps_than_available_means_all():
     assert activity(linear(0.5), data(steps=5), steps=100).dead == 0
 
 
-def test_half_precision_is_read_as_well():
+def test_half_precision_is_supported():
     with_policy = bk.layers.LSTM(
         2, return_sequences=True, dtype="mixed_bfloat16", name="memory"
     )

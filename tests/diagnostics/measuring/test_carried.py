@@ -94,12 +94,12 @@ def test_few_samples_make_nothing_certain():
     assert worth.verdict().startswith("Too few rows and borders to tell (7)")
 
 
-def test_so_many_borders_are_looked_at():
+def test_only_the_given_number_of_borders_is_examined():
     worth = carried_state(running_sum(), sums(continue_=True), loss="mse", borders=2)
     assert len(worth.carried) == 2 * 8
 
 
-def test_batches_that_start_afresh_are_told_apart():
+def test_batches_that_start_from_the_initial_state_are_distinguished():
     batches = [(x["inputs"], y) for x, y in sums(continue_=True)]
     worth = carried_state(running_sum(), batches, loss="mse")
     assert not worth.continues
@@ -164,6 +164,6 @@ TWO = sums(continue_=True, batches=2)
         ),
     ],
 )
-def test_what_has_no_borders_is_refused(model, batches, error, message):
+def test_data_without_borders_is_refused(model, batches, error, message):
     with pytest.raises(error, match=message):
         carried_state(model(), batches, loss="mse")

@@ -1,4 +1,4 @@
-"""What a measured flow says: numbers, words, pictures."""
+"""A measured flow in numbers, words and pictures."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_words_say_up_to_which_lag_was_measured_and_on_which_data():
     assert "buys nothing" not in words
 
 
-def test_nothing_is_said_of_lags_beyond_those_measured():
+def test_nothing_is_said_about_lags_beyond_those_measured():
     # The last lag measured holds more than 1 % of all.
     flow = GradientFlow([1.0, 0.1, 0.02])
     assert flow.kind() == "vanishing" and flow.horizon() == 3

@@ -1,4 +1,4 @@
-"""`memory`: what is measured, the law that predicts it, and that nothing is changed."""
+"""`memory`: its measurements, the laws that predict them, and that nothing changes."""
 
 import keras
 import numpy as np
@@ -46,7 +46,7 @@ def test_each_method_grows_as_its_law_says():
 
 @NEEDS_MEASURE
 @pytest.mark.slow
-def test_training_goes_on_as_if_nothing_had_been_measured():
+def test_training_continues_as_if_nothing_had_been_measured():
     x, y = data()
     weights = []
     for measures in (False, True):
@@ -81,7 +81,7 @@ def test_what_cannot_be_measured_is_refused(change, error, message):
 LENGTHS = [256, 1024, 4096]
 
 
-def test_laws_are_fitted_and_invert():
+def test_laws_are_fitted_and_inverted():
     use = MemoryUse(
         LENGTHS,
         {
@@ -103,7 +103,7 @@ def test_laws_are_fitted_and_invert():
     assert use.exponent("windows") == pytest.approx(0)
 
 
-def test_a_falling_memory_is_taken_for_a_constant():
+def test_decreasing_memory_is_taken_as_constant():
     use = MemoryUse(LENGTHS, {"windows": [8.0, 7.5, 7.0]}, window=32)
     assert 7 <= use.predict("windows", 10**6) <= 8
 
@@ -115,12 +115,12 @@ def test_a_constant_is_fitted_by_relative_errors():
     assert use.predict("windows", 1) == pytest.approx((1 / mib).sum() / (mib**-2).sum())
 
 
-def test_too_little_to_measure_is_said():
+def test_memory_too_small_to_measure_is_reported():
     use = MemoryUse(LENGTHS, {"full": [0.01, 0.02, 0.04]}, window=32)
     assert "take less than 1 MiB" in use.verdict()
 
 
-def test_what_does_not_fit_is_said():
+def test_a_poor_fit_has_a_large_error():
     use = MemoryUse(LENGTHS, {"full": [10.0, 20.0, 400.0]}, window=32)
     assert use.error("full") < -0.5
 
@@ -143,6 +143,6 @@ def test_the_plot_has_points_and_laws(tmp_path):
         ([1, 2, 3], {}, "methods of"),
     ],
 )
-def test_what_makes_no_table_is_refused(lengths, measured, message):
+def test_inconsistent_measurements_are_refused(lengths, measured, message):
     with pytest.raises(ValueError, match=message):
         MemoryUse(lengths, measured, 10)

@@ -1,4 +1,4 @@
-"""`peak_memory` and `memory_growth` against memory that is known."""
+"""`peak_memory` and `memory_growth` against known amounts of memory."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not can_measure(), reason="Linux or a GPU")
 
 
 @pytest.mark.parametrize("mib", [8, 64])
-def test_an_array_is_as_large_as_it_is(mib):
+def test_an_array_is_measured_at_its_size(mib):
     found = peak_memory(lambda: np.ones(mib * 2**17))
     assert abs(found - mib) < 1
 
@@ -31,14 +31,14 @@ def test_what_was_freed_before_does_not_hide_what_is_needed():
     assert peak_memory(lambda: np.ones(2**22)) > 30
 
 
-def test_what_lies_free_in_the_heap_does_not_hide_what_is_needed():
+def test_free_memory_in_the_heap_does_not_hide_what_is_needed():
     # Blocks between others stay in the heap when they are freed.
     blocks = [np.ones(2**12) for _ in range(2000)]
     del blocks[::2]
     assert peak_memory(lambda: [np.ones(2**12) for _ in range(900)], repeats=3) > 20
 
 
-def test_growth_tells_what_is_kept_from_what_is_not():
+def test_growth_distinguishes_what_is_kept_from_what_is_not():
     def keeps(steps):
         return [np.ones(2**15) for _ in range(steps)]
 

@@ -1,4 +1,4 @@
-"""`write_report`: what the page holds, and what a browser shows of it."""
+"""`write_report`: the content of the page, and how a browser shows it."""
 
 import html
 import json
@@ -87,7 +87,7 @@ def test_the_page_has_all_parts(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_it_needs_nothing_from_elsewhere_and_runs_nothing(tmp_path):
+def test_it_needs_no_other_files_and_runs_no_scripts(tmp_path):
     text = page(tmp_path)
     assert "<script" not in text and "<link" not in text
     assert set(re.findall(r'(?:src|href)="([^",]{0,26})', text)) == {
@@ -95,14 +95,14 @@ def test_it_needs_nothing_from_elsewhere_and_runs_nothing(tmp_path):
     }
 
 
-def test_what_users_write_is_text(tmp_path):
+def test_text_from_users_is_escaped(tmp_path):
     text = page(tmp_path)
     assert "or &lt;b&gt;not&lt;/b&gt;" in text
     assert "<h1>A run &amp; its &lt;end&gt;</h1>" in text
     assert "Half is gone &lt;soon&gt;." in text
 
 
-def test_numbers_stand_in_the_tables(tmp_path):
+def test_numbers_are_in_the_tables(tmp_path):
     text = page(tmp_path)
     for name, value in (
         ("parameters", "<td>12,345</td>"),
@@ -116,7 +116,7 @@ def test_numbers_stand_in_the_tables(tmp_path):
         assert f'<th scope="row">{name}</th>{value}' in text
 
 
-def test_each_finding_is_told_with_its_time(tmp_path):
+def test_each_finding_is_reported_with_its_time(tmp_path):
     text = page(tmp_path)
     assert text.count("<b>vanishing</b>") == 1
     for item in (

@@ -1,4 +1,4 @@
-"""What is new between looks, what is taken back, and from when to when it held."""
+"""Findings that are new between looks or retracted, and the time that they held."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from bptt_keras.diagnostics import (
     TruncationBias,
     read_looks,
 )
-from bptt_keras.diagnostics.watching.changes import news, spans
+from bptt_keras.diagnostics.watching.changes import news, periods
 
 SHORT = GradientFlow([0.5**k for k in range(40)])
 LONG = GradientFlow([1.0] * 40)
@@ -36,10 +36,12 @@ def told(seen):
 
 
 def times(seen):
-    return [(span.finding.kind, span.time, span.holds) for span in spans(seen)]
+    return [
+        (period.finding.kind, period.time, period.holds) for period in periods(seen)
+    ]
 
 
-def test_a_kind_is_told_once_and_taken_back_when_it_is_gone():
+def test_a_kind_is_reported_once_and_retracted_when_it_is_gone():
     assert told(looks([], ["dead"], ["dead"], [], ["dead"])) == [
         "after epoch 1, note (dead): dead at 1.",
         "after epoch 3, no longer (dead): All states change, and no gate is saturated.",
@@ -72,7 +74,7 @@ def test_a_kind_is_told_once_and_taken_back_when_it_is_gone():
         ("of another version", LONG, None, {}, "It was not found any more."),
     ],
 )
-def test_what_is_taken_back_says_what_was_measured(kind, flow, bias, logs, words):
+def test_a_retraction_says_what_was_measured(kind, flow, bias, logs, words):
     bias = bias and TruncationBias([10, 40], [bias, 1], [1, 1])
     ((time, finding),) = news(looks([kind], [], flow=flow, bias=bias, logs=logs))[1:]
     assert time == "after epoch 1" and finding.severity == "no longer"
@@ -101,17 +103,17 @@ def test_a_finding_that_turns_into_its_opposite_says_so(before, after):
         f'after epoch 2, note ({after}): The opposite of what was found before, "'
         f'{before}". {after} at 2.'
     ]
-    assert spans(seen)[1].after == f'No longer after epoch 2: Then "{after}".'
+    assert periods(seen)[1].after == f'No longer after epoch 2: Then "{after}".'
 
 
-def test_what_happened_once_is_not_taken_back():
+def test_a_single_event_is_not_retracted():
     seen = looks([], ["growing"], [])
     assert told(seen) == ["after epoch 1, note (growing): growing at 1."]
     assert times(seen) == [("growing", "after epoch 1", False)]
-    assert spans(seen)[0].after == ""
+    assert periods(seen)[0].after == ""
 
 
-def test_overflow_takes_nothing_back():
+def test_overflow_retracts_nothing():
     seen = looks(["wrong way"], ["not finite"], ["not finite"])
     assert [finding.kind for _, finding in news(seen)] == ["wrong way", "not finite"]
     assert times(seen) == [
@@ -132,14 +134,14 @@ def test_each_finding_has_its_time_and_what_holds_at_the_end_is_first():
         ("dead", "from the start to epoch 1", False),
     ]
     # In its last words.
-    assert [span.finding.words for span in spans(seen)] == [
+    assert [period.finding.words for period in periods(seen)] == [
         "biased at 3.",
         "clips never at 3.",
         "dead at 1.",
     ]
 
 
-def test_of_what_holds_warnings_are_first():
+def test_among_current_findings_warnings_are_first():
     (look,) = looks(["biased"])
     look.findings.append(Finding("dead", "warning", "Dead."))
     assert [kind for kind, *_ in times([look])] == ["dead", "biased"]
@@ -160,7 +162,7 @@ OLD = """[{"epoch": 0, "logs": {}, "findings": [{"kind": "vanishing",
 "layers": {}, "jacobian": []}, "bias": null, "activity": {}}]"""
 
 
-def test_files_of_earlier_versions_are_read_and_told(tmp_path):
+def test_files_of_earlier_versions_are_read_and_reported(tmp_path):
     path = tmp_path / "looks.json"
     path.write_text(OLD)
     seen = read_looks(path)

@@ -1,4 +1,4 @@
-"""What is found in measurements and logs."""
+"""Findings from measurements and logs."""
 
 import math
 
@@ -40,7 +40,7 @@ def bias_of(windows, cosines):
     return TruncationBias(windows, [*cosines, 1], [1] * len(windows))
 
 
-def test_a_shorter_window_is_worth_what_was_measured_of_it():
+def test_a_shorter_window_is_judged_by_its_measurement():
     assert findings.shorter(SHORT, 140) == 32
     bias = bias_of([32, 140, 400], [0.999, 0.9999])
     words = findings.of_flow(SHORT, 140, bias=bias)[1].words
@@ -51,12 +51,12 @@ def test_a_shorter_window_is_worth_what_was_measured_of_it():
     assert "keeps 32 timesteps for the backward pass in place of 140" in words
 
 
-def test_a_shorter_window_that_was_measured_to_be_far_off_is_not_advised():
+def test_a_shorter_window_measured_to_be_inaccurate_is_not_advised():
     bias = bias_of([32, 140, 400], [0.95, 0.9999])
     assert kinds(findings.of_flow(SHORT, 140, bias=bias)) == ["vanishing"]
 
 
-def test_without_a_measurement_nothing_is_said_of_what_a_shorter_window_is_worth():
+def test_without_a_measurement_a_shorter_window_is_not_judged():
     words = findings.of_flow(SHORT, 140)[1].words
     assert "What a shorter window would change was not measured" in words
     assert "same" not in words and "memory" not in words
@@ -99,13 +99,13 @@ def test_a_gradient_that_points_the_wrong_way_is_a_warning():
         (math.nan, 0, "warning"),
     ],
 )
-def test_a_gradient_that_is_far_off_is_told(cosine, ratio, severity):
+def test_an_inaccurate_gradient_is_reported(cosine, ratio, severity):
     found = findings.of_bias(TruncationBias([96, 400], [cosine, 1], [ratio, 1]))
     told = [(finding.kind, finding.severity) for finding in found]
     assert told == ([] if severity is None else [("biased", severity)])
 
 
-def test_how_far_off_a_window_is_stands_in_the_words():
+def test_the_words_say_how_inaccurate_a_window_is():
     (found,) = findings.of_bias(TruncationBias([96, 400], [0.9, 1], [0.9, 1]))
     assert found.words.startswith(
         "A window of 96 is off by 44 % from the full gradient over 400 timesteps of "
@@ -117,7 +117,7 @@ def test_the_trainers_window_is_judged_and_not_a_shorter_one_beside_it():
     assert findings.of_bias(bias_of([32, 140, 400], [-0.5, 0.999])) == []
 
 
-def test_an_untrained_network_is_not_told_about_windows():
+def test_nothing_is_reported_about_windows_of_an_untrained_network():
     every = [
         *findings.of_flow(LONG, 10),
         *findings.of_flow(SHORT, 200),
@@ -153,7 +153,7 @@ def test_half_of_the_units_make_a_finding(dead, open_, expected):
     ("gate", "side", "severity"),
     [("f", 1, "note"), ("f", 0, "warning"), ("z", 1, "note"), ("i", 1, "warning")],
 )
-def test_open_gates_that_keep_the_state_are_no_fault(gate, side, severity):
+def test_open_gates_that_keep_the_state_are_not_a_warning(gate, side, severity):
     ends = np.zeros((4, 3), bool)
     ends[:, [side, 2]] = True
     layer = LayerActivity(np.zeros(4, bool), {gate: ends})
@@ -179,10 +179,10 @@ LOGS = {"loss": 1.0, "grad_norm": 2.0, "clipped_norm": 1.0, "clipped_fraction": 
         ({"grad_norm": math.inf}, {"grad_norm": 1.0}, False, ["not finite"]),
     ],
 )
-def test_logs_tell_of_growth_and_clipping(change, before, clips, expected):
+def test_logs_show_growth_and_clipping(change, before, clips, expected):
     assert kinds(findings.of_logs(LOGS | change, before, clips)) == expected
 
 
-def test_logs_without_live_metrics_tell_nothing():
+def test_logs_without_live_metrics_show_nothing():
     assert findings.of_logs({"loss": 1.0}, {}, True) == []
     assert findings.of_logs({}, {}, True) == []

@@ -1,4 +1,4 @@
-"""`TrainingWatch` in `fit`: what it sees, when, and in which words."""
+"""`TrainingWatch` in `fit`: what it finds, when, and how it says so."""
 
 import json
 import math
@@ -86,12 +86,12 @@ def exploding():
     )
 
 
-def test_exploding_gradients_are_told_before_training():
+def test_exploding_gradients_are_reported_before_training():
     said, _ = watched(trainer_for(exploding(), optimizer=keras.optimizers.SGD(1e-12)))
     assert "\nat the start, warning (exploding): Gradients explode" in said
 
 
-def test_saturated_gates_and_dead_states_are_told():
+def test_saturated_gates_and_dead_states_are_reported():
     stuck = bk.layers.LSTM(
         3, return_sequences=True, bias_initializer=keras.initializers.Constant(-9)
     )
@@ -101,7 +101,7 @@ def test_saturated_gates_and_dead_states_are_told():
 
 
 @pytest.mark.slow
-def test_clipping_that_always_fires_and_that_never_does_are_told():
+def test_clipping_that_always_or_never_happens_is_reported():
     often = keras.optimizers.SGD(1e-3, global_clipnorm=1e-6)
     seldom = bk.clipping.ClippedOptimizer(
         keras.optimizers.SGD(1e-3), bk.clipping.GlobalNorm(1e6)
@@ -112,7 +112,7 @@ def test_clipping_that_always_fires_and_that_never_does_are_told():
         assert f"after epoch 1, note ({kind})" in said
 
 
-def test_a_window_far_beyond_the_horizon_is_told():
+def test_a_window_far_beyond_the_horizon_is_reported():
     short = bk.layers.SimpleRNN(
         3,
         recurrent_initializer=keras.initializers.Identity(0.1),
@@ -135,7 +135,7 @@ def test_nothing_is_said_about_windows_before_training():
     assert {"vanishing", "window too short"} <= set(kinds(watch.looks[1]))
 
 
-def test_a_fit_that_goes_on_may_speak_about_windows_at_once():
+def test_a_fit_that_resumes_may_report_on_windows_immediately():
     x, y = data()
     said = []
     watch = bk.callbacks.TrainingWatch((x, y), print_fn=said.append)
@@ -147,7 +147,7 @@ def test_a_fit_that_goes_on_may_speak_about_windows_at_once():
     assert "at the start" not in "".join(said)
 
 
-def test_a_window_that_is_far_off_is_told_with_its_number(monkeypatch):
+def test_an_inaccurate_window_is_reported_with_its_bias(monkeypatch):
     bias = TruncationBias([10, 40], [0.9, 1], [0.9, 1])
     monkeypatch.setattr(bk.callbacks.TrainingWatch, "_bias", lambda *args: bias)
     said, watch = watched(trainer_for())
@@ -155,7 +155,7 @@ def test_a_window_that_is_far_off_is_told_with_its_number(monkeypatch):
     assert "biased" not in kinds(watch.looks[0])
 
 
-def test_what_no_longer_holds_is_taken_back(monkeypatch):
+def test_a_finding_that_no_longer_holds_is_retracted(monkeypatch):
     flows = iter([[1.0] * 40, [1.0] * 40, [0.5**k for k in range(40)]])
 
     def prepared(*args, **kwargs):
@@ -186,7 +186,7 @@ def test_it_looks_before_training_and_every_few_epochs():
 
 
 @pytest.mark.slow
-def test_what_it_sees_is_what_the_functions_measure():
+def test_its_looks_equal_what_the_functions_measure():
     trainer = trainer_for()
     _, watch = watched(trainer, longest=12)
     x, y = data()
@@ -197,13 +197,13 @@ def test_what_it_sees_is_what_the_functions_measure():
     np.testing.assert_allclose(look.bias.cosine, bias.cosine, rtol=1e-5)
 
 
-def test_a_kind_is_told_once_as_long_as_it_lasts():
+def test_a_kind_is_reported_once_while_it_lasts():
     said, watch = watched(trainer_for(window=40), epochs=3)
     assert all("vanishing" in kinds(look) for look in watch.looks[1:])
     assert said.count("(vanishing)") == 1
 
 
-def test_a_kind_that_comes_back_is_told_again(monkeypatch):
+def test_a_kind_that_comes_back_is_reported_again(monkeypatch):
     flows = iter([[1.0] * 40, [0.5**k for k in range(40)], [1.0] * 40] * 2)
 
     def prepared(*args, **kwargs):
@@ -275,13 +275,13 @@ def test_a_stream_is_joined_until_the_window_can_be_judged():
     assert watch.looks[0].bias.windows.tolist() == [128, 384]
 
 
-def test_data_no_longer_than_the_window_are_told():
+def test_data_no_longer_than_the_window_is_reported():
     said, watch = watched(trainer_for(window=40))
     assert "(not judged): The data are 40 timesteps long and the window is 40" in said
 
 
 @pytest.mark.slow
-def test_a_training_that_goes_on_keeps_its_looks():
+def test_a_training_run_that_resumes_keeps_its_looks():
     x, y = data()
     trainer = trainer_for()
     watch = bk.callbacks.TrainingWatch((x, y), print_fn=lambda words: None)
@@ -330,7 +330,7 @@ def test_looks_are_kept_in_a_file_and_read_again(tmp_path):
         assert read.activity.verdict() == seen.activity.verdict()
 
 
-def test_what_overflows_is_null_in_the_file(tmp_path):
+def test_overflow_is_null_in_the_file(tmp_path):
     flow = GradientFlow([1.0, math.inf, math.nan])
     look = Look(1, flow, None, Activity({}), {"loss": math.nan}, [])
     write_looks(tmp_path / "looks.json", [look])

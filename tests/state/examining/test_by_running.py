@@ -109,7 +109,7 @@ def test_a_layer_that_mixes_timesteps_is_refused_by_name(case):
         check(between(MIXING[case]()))
 
 
-def test_a_mixture_that_only_the_end_shows_is_found():
+def test_mixing_that_only_the_last_timestep_shows_is_found():
     model = sequential(MIXING["mean"](), keras.layers.GRU(2), keras.layers.Dense(1))
     with pytest.raises(ValueError, match="Layer 'culprit'"):
         check(model)
@@ -125,7 +125,7 @@ class Mixing(keras.Model):
         return self.second(hidden - ops.mean(hidden, axis=1, keepdims=True))
 
 
-def test_a_mixture_in_the_models_own_call_names_the_model():
+def test_mixing_in_the_models_own_call_names_the_model():
     model = Mixing(name="mixer")
     model(floats(STEPS, 3))
     with pytest.raises(ValueError, match="The `call` of model 'mixer' .Mixing."):

@@ -1,4 +1,4 @@
-"""NaN where nothing counts is harmless; where something counts it is refused."""
+"""NaN is harmless where it does not count, and refused where it does."""
 
 import keras
 import numpy as np
@@ -90,7 +90,7 @@ def bad(array, value=np.nan):
         ("sample_weight", X, Y, bad(ONES)),
     ],
 )
-def test_where_it_counts_it_is_refused_and_nothing_changes(part, x, y, weights):
+def test_where_it_counts_nan_is_refused_and_nothing_changes(part, x, y, weights):
     trainer = trainer_of()
     before = trainer.get_weights()
     data = (x, y) if weights is None else (x, y, weights)
@@ -130,7 +130,7 @@ def test_ids_and_labels_beyond_the_lengths_may_be_anything():
     np.testing.assert_allclose(result(ids, ids), result(outside, outside), rtol=1e-6)
 
 
-def test_a_training_that_goes_wrong_says_so():
+def test_diverging_training_is_reported():
     trainer = trainer_of(keras.optimizers.SGD(1e30))
     with pytest.warns(UserWarning, match="Not finite in epoch 1: loss"):
         trainer.fit(X, Y, epochs=2, verbose=0)

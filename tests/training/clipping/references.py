@@ -1,4 +1,4 @@
-"""The rules of clipping in NumPy, written from their papers with plain loops."""
+"""The clipping rules in NumPy, written from their papers with plain loops."""
 
 import numpy as np
 

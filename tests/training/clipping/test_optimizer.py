@@ -1,4 +1,4 @@
-"""`ClippedOptimizer` in the place of any Keras optimizer."""
+"""`ClippedOptimizer` in place of any Keras optimizer."""
 
 import keras
 import numpy as np
@@ -58,7 +58,7 @@ def test_rules_are_applied_in_their_order():
     np.testing.assert_allclose(optimizer.clipped_norm, 1.0, rtol=1e-6)
 
 
-def test_counters_tell_what_clipping_did():
+def test_counters_record_what_clipping_did():
     inner = keras.optimizers.SGD(1.0, clipnorm=2.0)
     optimizer = ClippedOptimizer(inner, clipping.GlobalNorm(3.0))
     variable = keras.Variable([0.0])
@@ -101,7 +101,7 @@ def test_without_skipping_the_gradient_is_applied_as_it_is():
     assert optimizer.stop_after is None
 
 
-def test_fit_ends_after_so_many_skipped_updates_in_a_row():
+def test_fit_ends_after_a_number_of_skipped_updates_in_a_row():
     x, y = data(64)
     y[8:] = np.nan
     optimizer = ClippedOptimizer(keras.optimizers.SGD(0.01), stop_after=3)
@@ -120,7 +120,7 @@ def test_fit_ends_after_so_many_skipped_updates_in_a_row():
     assert np.isfinite(model.get_weights()[0]).all()
 
 
-def test_a_finite_update_starts_the_count_afresh():
+def test_a_finite_update_restarts_the_count():
     optimizer = ClippedOptimizer(keras.optimizers.SGD(1.0))
     variable = keras.Variable([0.0])
     for gradient in (np.nan, np.nan, 1.0, np.nan):
@@ -150,7 +150,7 @@ def test_the_learning_rate_is_that_of_the_inner_optimizer():
     assert float(model.optimizer.inner_optimizer.learning_rate) == 0.25
 
 
-def test_averaged_weights_of_the_inner_optimizer_are_taken_at_the_end():
+def test_averaged_weights_of_the_inner_optimizer_are_used_at_the_end():
     x, y = data()
     weights = []
     for wrap in (lambda o: o, ClippedOptimizer):
@@ -173,7 +173,7 @@ def test_gradients_of_embeddings_count_repeated_ids_together():
     np.testing.assert_allclose(table, [[0], [-1], [0]], rtol=1e-6)
 
 
-def test_variables_without_a_gradient_are_left_alone():
+def test_variables_without_a_gradient_do_not_change():
     optimizer = ClippedOptimizer(keras.optimizers.SGD(1.0), clipping.GlobalNorm(1.0))
     a, b = keras.Variable([0.0]), keras.Variable([0.0])
     optimizer.apply([None, tf.constant([4.0])], [a, b])
@@ -251,7 +251,7 @@ def test_the_configuration_makes_an_equal_optimizer():
         ),
     ],
 )
-def test_what_cannot_work_is_refused(make, error, message):
+def test_impossible_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
 

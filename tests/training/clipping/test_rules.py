@@ -1,4 +1,4 @@
-"""Every rule: its definition, what it remembers, and a series that explodes without."""
+"""Every rule: its definition, its memory, and a series that diverges without it."""
 
 import keras
 import numpy as np
@@ -81,7 +81,7 @@ def test_a_gradient_within_bounds_stays_as_it_is(case):
         np.testing.assert_array_equal(got, given)
 
 
-def test_dtypes_of_gradients_stay(case):
+def test_dtypes_of_gradients_are_kept(case):
     rule, _ = case
     variables = make_variables(np.random.default_rng(0))
     build(rule, variables)
@@ -194,7 +194,7 @@ def test_arguments_out_of_bounds_are_refused(make, error, message):
         make()
 
 
-def test_what_agc_leaves_out_stays_as_it_is():
+def test_variables_that_agc_leaves_out_are_not_clipped():
     kernel = keras.Variable(np.ones((2, 2)), dtype="float32", name="kernel")
     bias = keras.Variable(np.ones(2), dtype="float32", name="bias")
     rule = clipping.AGC(0.1, exclude="bias")
@@ -205,7 +205,7 @@ def test_what_agc_leaves_out_stays_as_it_is():
     np.testing.assert_array_equal(left, gradients[1])
 
 
-def test_agc_refuses_to_leave_out_what_there_is_not():
+def test_agc_refuses_to_leave_out_variables_that_do_not_exist():
     kernel = keras.Variable(np.ones((2, 2)), name="kernel")
     with pytest.raises(ValueError, match="no variable.*'dense'.*kernel"):
         clipping.AGC(exclude="dense").build([kernel], None)

@@ -1,4 +1,4 @@
-"""Whatever holds the numbers, the result is that of plain arrays."""
+"""Every container of numbers gives the same result as plain arrays."""
 
 import keras
 import numpy as np
@@ -60,7 +60,7 @@ def test_each_container_becomes_the_array_that_it_holds(kind):
     np.testing.assert_array_equal(found, GRID)
 
 
-def test_masked_values_are_refused_because_nothing_would_leave_them_out():
+def test_masked_arrays_are_refused_because_masked_values_would_count():
     masked = np.ma.MaskedArray(GRID, GRID > 5)
     with pytest.raises(ValueError, match="6 masked values"):
         from_containers(masked)

@@ -1,4 +1,4 @@
-"""Data pipelines are not tuned by a thread that would hold up the end of `fit`."""
+"""Data pipelines are not tuned by a thread that would delay the end of `fit`."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Metrics of training in the logs of `fit`: what they say, and that they are right."""
+"""Metrics of training in the logs of `fit`: their names and their values."""
 
 import keras
 import numpy as np
@@ -112,7 +112,7 @@ def test_the_means_are_those_of_a_plain_loop(jit_compile, shards):
         slow({"global_clipnorm": 0.5}, bk.clipping.GlobalNorm(0.5)),
     ],
 )
-def test_clipping_of_keras_and_of_a_rule_are_seen_alike(own, rule):
+def test_clipping_by_keras_and_by_a_rule_is_logged_alike(own, rule):
     x, y = data()
     histories = [
         trainer_of(optimizer).fit(x, y, shuffle=False, verbose=0).history
@@ -141,7 +141,7 @@ def test_updates_over_several_windows_are_counted_as_one(update):
     np.testing.assert_allclose(history["clipped_norm"], [1e-3], rtol=1e-5)
 
 
-def test_a_loss_scale_that_grows_is_taken_out_of_the_norm():
+def test_a_growing_loss_scale_is_removed_from_the_norm():
     x, y = data()
     norms = [
         trainer_of(optimizer).fit(x, y, shuffle=False, verbose=0).history["grad_norm"]
@@ -155,7 +155,7 @@ def test_a_loss_scale_that_grows_is_taken_out_of_the_norm():
     np.testing.assert_allclose(norms[0], norms[1], rtol=1e-5)
 
 
-def test_an_epoch_forgets_the_one_before():
+def test_an_epoch_forgets_the_previous_one():
     x, y = data()
     trainer = trainer_of(keras.optimizers.SGD(0.0))
     history = trainer.fit(x, y, epochs=3, shuffle=False, verbose=0).history
@@ -163,7 +163,7 @@ def test_an_epoch_forgets_the_one_before():
         np.testing.assert_allclose(history[name], history[name][0], rtol=1e-6)
 
 
-def test_evaluation_does_not_speak_of_training(tmp_path):
+def test_evaluation_does_not_report_training_metrics(tmp_path):
     x, y = data()
     trainer = trainer_of("sgd")
     history = trainer.fit(
@@ -191,7 +191,7 @@ def test_tensorboard_and_the_progress_bar_show_them(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "clipped"])
-def test_switched_off_the_logs_have_losses_and_metrics_alone(optimizer):
+def test_switched_off_the_logs_have_only_losses_and_metrics(optimizer):
     if optimizer == "clipped":
         optimizer = bk.clipping.ClippedOptimizer(keras.optimizers.SGD())
     x, y = data()
@@ -202,7 +202,7 @@ def test_switched_off_the_logs_have_losses_and_metrics_alone(optimizer):
     assert again.live_metrics is False
 
 
-def test_a_switch_that_is_neither_on_nor_off_is_refused():
+def test_a_switch_must_be_on_or_off():
     with pytest.raises(TypeError, match="True or False.*live_metrics=1"):
         trainer_of("sgd", live_metrics=1)
 

@@ -1,4 +1,4 @@
-"""What metrics are shown: timesteps that count, or whole sequences, or a refusal."""
+"""What metrics receive: timesteps that count, or whole sequences, or a refusal."""
 
 import keras
 import numpy as np
@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
+from tests.training.references import model_of, series
+from tests.training.test_trainer import trainer_of as windowed_trainer
 
 ROWS, STEPS, WINDOW = 4, 12, 5
 RANDOM = np.random.default_rng(0)
@@ -193,7 +195,7 @@ def test_with_windows_in_pieces_it_is_refused_by_name(model):
 
 
 @pytest.mark.slow
-def test_what_weighs_nothing_is_in_metrics_without_weights_unless_it_is_missing(model):
+def test_steps_of_weight_zero_are_in_unweighted_metrics_unless_they_are_missing(model):
     weights = VALID.astype("float32")
     p = model.predict(X, verbose=0)
     trainer = trainer_of(model, metrics=["mae", Counted()])
@@ -207,8 +209,28 @@ def test_what_weighs_nothing_is_in_metrics_without_weights_unless_it_is_missing(
     assert received["counted"] == VALID.sum()
 
 
-def test_padding_after_data_without_any_is_left_out_of_a_metric_of_ones_own(model):
+def test_padding_after_data_without_any_is_left_out_of_a_custom_metric(model):
     trainer = trainer_of(model, metrics=[Counted()])
     assert results(trainer)["counted"] == Y.size
     assert results(trainer, PADDED)["counted"] == VALID.sum()
     assert results(trainer)["counted"] == Y.size
+
+
+def test_metrics_that_need_rows_and_classes_get_them():
+    x, _ = series(4, 10)
+    labels = np.eye(3, dtype="float32")[
+        np.random.default_rng(0).integers(0, 3, (4, 10))
+    ]
+    model = model_of(bk.layers.LSTM, outputs=3)
+    model.add(keras.layers.Softmax())
+    trainer = windowed_trainer(
+        model,
+        4,
+        optimizer=keras.optimizers.SGD(0.0),
+        loss="categorical_crossentropy",
+        metrics=[keras.metrics.F1Score(average="macro"), keras.metrics.AUC()],
+    )
+    results = trainer.evaluate(x, labels, verbose=0, return_dict=True)
+    f1 = keras.metrics.F1Score(average="macro")
+    f1.update_state(labels.reshape(-1, 3), model(x).numpy().reshape(-1, 3))
+    np.testing.assert_allclose(results["f1_score"], f1.result(), rtol=1e-5)

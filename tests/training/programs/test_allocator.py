@@ -70,12 +70,12 @@ def test_a_block_that_was_freed_is_used_again(size, in_a_thread):
         (SWITCH, "0"),
     ],
 )
-def test_settings_of_the_environment_stand(monkeypatch, name, value):
+def test_settings_of_the_environment_are_kept(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     assert not keep_freed_memory()
 
 
-def test_a_switch_that_is_neither_on_nor_off_is_refused(monkeypatch):
+def test_a_switch_must_be_on_or_off(monkeypatch):
     monkeypatch.setenv(SWITCH, "yes")
     with pytest.raises(ValueError, match="must be 0 or 1. Received: 'yes'"):
         keep_freed_memory()

@@ -80,7 +80,7 @@ def test_more_padding_changes_neither_loss_nor_weights(jit_compile):
 
 
 @pytest.mark.slow
-def test_more_steps_that_the_model_masks_change_nothing_either():
+def test_more_steps_that_the_model_masks_also_change_nothing():
     found = [trained(lambda: concerned()[:2], n, masking=True) for n in (0, 15)]
     assert_same(*found)
 

@@ -73,7 +73,7 @@ def test_shards_draw_different_dropout_masks():
     assert len(set(differences)) > 1
 
 
-def test_rows_that_depend_on_one_another_are_not_cut():
+def test_rows_that_depend_on_one_another_are_not_sharded():
     model = keras.Sequential(
         [keras.Input((None, 3)), keras.layers.BatchNormalization()]
     )
@@ -91,6 +91,6 @@ def test_rows_that_depend_on_one_another_are_not_cut():
 
 
 @pytest.mark.parametrize("shards", [0, -1, 1.5, True, "two"])
-def test_a_number_of_shards_that_is_none_is_refused(shards):
+def test_an_invalid_number_of_shards_is_refused(shards):
     with pytest.raises(ValueError, match="`shards` must be 'auto' or an integer"):
         bk.TruncatedBPTT(model_of(bk.layers.LSTM), window=4, shards=shards)

@@ -1,4 +1,4 @@
-"""Small models: all windows of a batch in one program, with the same result."""
+"""Small models run all windows of a batch in one program, with the same result."""
 
 import functools
 
@@ -134,7 +134,7 @@ def test_it_trains_as_window_by_window(name, options, window_by_window):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_its_state_goes_from_batch_to_batch(window_by_window):
+def test_its_state_is_carried_from_batch_to_batch(window_by_window):
     x, y = ids(steps=16)
 
     def train():
@@ -183,7 +183,7 @@ def test_a_bad_window_changes_nothing_nor_does_any_after_it(
 
 
 @pytest.mark.parametrize("in_one", [True, False])
-def test_a_refused_batch_leaves_state_and_place_as_they_were(in_one, window_by_window):
+def test_a_refused_batch_leaves_state_and_position_unchanged(in_one, window_by_window):
     def check():
         x, y = ids(steps=16)
         trainer = trainer_of(update="sequence")
@@ -237,7 +237,7 @@ class Counted(keras.metrics.Metric):
         return self.total
 
 
-def test_a_metric_that_does_not_compile_stands_outside():
+def test_a_metric_that_does_not_compile_runs_outside():
     x, y = ids()
     trainer = trainer_of(metrics=[Counted()])
     history = trainer.fit(x, y, verbose=0).history
@@ -290,7 +290,7 @@ def test_a_metric_that_picks_timesteps_is_the_same(window_by_window):
     ],
     ids=str,
 )
-def test_batches_of_unknown_length_run_several_windows_at_once(
+def test_batches_of_unknown_length_run_several_windows_in_one_program(
     options, window_by_window
 ):
     """One trace serves every length, so one trainer does."""
@@ -383,7 +383,7 @@ def test_a_convolution_is_not_small():
 
 
 @pytest.mark.parametrize(("size", "in_one"), [(1024, False), (64, True)])
-def test_the_batch_size_stands_for_rows_that_no_trace_knows(size, in_one):
+def test_the_batch_size_replaces_rows_unknown_to_the_trace(size, in_one):
     x, y = series(2048, 1)
     trainer = bk.TruncatedBPTT(network(20), window=4)
     trainer.compile("sgd", "mse")

@@ -1,4 +1,4 @@
-"""What a batch hands to the next: by flag, by key, by snapshot, with noise."""
+"""The state that a batch passes to the next: by flag, key or snapshot, with noise."""
 
 import keras
 import numpy as np
@@ -55,7 +55,7 @@ def counts(trainer, **parts):
 
 
 @pytest.mark.parametrize("kind", [int, str])
-def test_a_row_starts_afresh_when_its_key_changes(kind):
+def test_a_row_starts_from_the_initial_state_when_its_key_changes(kind):
     trainer = counter()
 
     def ends(*keys):
@@ -76,7 +76,7 @@ def test_a_key_may_change_inside_a_batch():
     assert counts(trainer, key=key).tolist() == [[4, 5, 6, 7, 8], [1, 1, 2, 3, 4]]
 
 
-def test_key_and_reset_both_start_a_row_afresh():
+def test_key_and_reset_both_reset_a_row():
     trainer = counter()
     key = np.array([1, 2, 3])
     counts(trainer, key=key, reset=np.array([True, True, True]))
@@ -86,13 +86,13 @@ def test_key_and_reset_both_start_a_row_afresh():
     assert after[:, -1].tolist() == [10, 5, 5]
 
 
-def test_keys_that_are_no_integers_or_strings_are_refused():
+def test_keys_that_are_neither_integers_nor_strings_are_refused():
     with pytest.raises(TypeError, match="`key` must hold integers or strings"):
         counts(counter(), key=np.array([0.5, 1.0]))
 
 
 @pytest.mark.parametrize("name", ["lengths", "mask"])
-def test_steps_without_input_hold_the_state(name):
+def test_steps_without_input_keep_the_state(name):
     trainer = counter()
     lengths = np.array([5, 2, 0])
     mask = np.arange(5)[None] < lengths[:, None]
@@ -170,7 +170,7 @@ def batches_of(x, y, size=4):
 
 
 @pytest.mark.parametrize("stride", [None, pytest.param(2, marks=pytest.mark.slow)])
-def test_training_goes_on_from_a_snapshot(stride):
+def test_training_resumes_from_a_snapshot(stride):
     x, y = series(3, 16)
     whole, second = (stream_trainer(seed, stride=stride) for seed in (1, 5))
     batches = list(batches_of(x, y))
@@ -185,7 +185,7 @@ def test_training_goes_on_from_a_snapshot(stride):
     assert_same_weights(whole.model, second.model)
 
 
-def test_fit_goes_on_from_a_snapshot():
+def test_fit_resumes_from_a_snapshot():
     x, y = series(3, 16)
     whole, cut = stream_trainer(), stream_trainer()
     batches = list(batches_of(x, y))
@@ -209,7 +209,7 @@ def test_a_snapshot_of_another_model_is_refused():
         other.restore_state(small.snapshot_state())
 
 
-def test_state_dropout_zeroes_carried_units_between_windows_alone():
+def test_state_dropout_zeroes_carried_units_only_between_windows():
     keras.utils.set_random_seed(3)
     trainer = counter(window=2, state_dropout=0.5)
     x = np.ones((200, 4, 1), "float32")

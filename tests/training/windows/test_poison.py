@@ -1,4 +1,4 @@
-"""Windows that are not finite: what is left out, what starts afresh, what goes on."""
+"""Windows that are not finite: what is left out, what is reset, what continues."""
 
 import keras
 import numpy as np
@@ -48,7 +48,7 @@ def state_of(trainer):
     ids=str,
 )
 @pytest.mark.parametrize("jit_compile", [True, False])
-def test_a_poisoned_window_is_left_out_and_its_row_starts_afresh(options, jit_compile):
+def test_a_nonfinite_window_is_left_out_and_its_row_is_reset(options, jit_compile):
     trainer = trainer_of(**options)
     trainer.compile(
         trainer.optimizer, loss="mse", metrics=["mae"], jit_compile=jit_compile
@@ -67,7 +67,7 @@ def test_a_poisoned_window_is_left_out_and_its_row_starts_afresh(options, jit_co
     np.testing.assert_allclose(state[0], state[2], rtol=1e-6)
 
 
-def test_without_the_guard_one_row_spoils_all():
+def test_without_the_guard_one_row_spoils_all_rows():
     trainer = trainer_of(keras.optimizers.SGD(1e-3))
     x, y = batch()
     logs = trainer.train_on_batch(x, y, return_dict=True)
@@ -75,7 +75,7 @@ def test_without_the_guard_one_row_spoils_all():
     assert not np.isfinite(trainer.get_weights()[0]).all()
 
 
-def test_the_other_windows_are_learnt_as_if_there_were_no_poison():
+def test_the_other_windows_are_learned_as_if_all_were_finite():
     """The weights are those of windows 1 and 3 alone."""
     x, y = batch()
     poisoned = trainer_of()
@@ -99,7 +99,7 @@ def test_the_other_windows_are_learnt_as_if_there_were_no_poison():
         np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
-def test_fit_ends_when_nothing_but_poison_comes():
+def test_fit_ends_when_all_windows_are_nonfinite():
     x, y = batch()
     x["inputs"][:] = 3e38
     trainer = trainer_of(ClippedOptimizer(keras.optimizers.SGD(1e-3), stop_after=4))

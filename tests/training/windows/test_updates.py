@@ -1,4 +1,4 @@
-"""Updates over several windows: what waits is not lost."""
+"""Updates over several windows: pending gradients are not lost."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def trainer_of(model, window, **options):
     return trainer
 
 
-def test_what_waits_at_the_end_of_an_epoch_is_applied():
+def test_pending_gradients_are_applied_at_the_end_of_an_epoch():
     model = model_of(keras.layers.LSTM)
     twin = clone(model)
     x, y = series(3, 14)
@@ -36,7 +36,7 @@ def test_what_waits_at_the_end_of_an_epoch_is_applied():
 
 
 @pytest.mark.slow
-def test_validation_sees_the_weights_after_what_waited():
+def test_validation_uses_the_weights_after_pending_gradients_are_applied():
     x, y = series(3, 8)
     trainer = trainer_of(model_of(bk.layers.GRU), 4, update=100)
     history = trainer.fit(x, y, validation_data=(x, y), verbose=0).history
@@ -62,7 +62,7 @@ def test_windows_are_counted_across_batches():
     assert int(trainer.optimizer.iterations) == 1
 
 
-def test_reset_state_forgets_what_waits():
+def test_reset_state_discards_pending_gradients():
     x, y = series(3, 4)
     trainer = trainer_of(model_of(bk.layers.GRU), 4, update=2)
     trainer.train_on_batch(x, y)

@@ -26,7 +26,7 @@ def refused(new, *, extend=False):
     return str(caught.value)
 
 
-def test_an_unchanged_job_goes_on():
+def test_an_unchanged_job_resumes():
     refuse_changes(OLD, json.loads(json.dumps(OLD)), extend=False, folder="runs/a")
 
 
@@ -74,7 +74,7 @@ def test_plain_values_describe_themselves(value):
     assert describe_data(value) == value
 
 
-def test_arrays_are_told_apart_by_shape_type_and_content():
+def test_arrays_are_distinguished_by_shape_dtype_and_content():
     array = np.arange(6, dtype="float32").reshape(2, 3)
     changed = array.copy()
     changed[1, 2] += 1e-3
@@ -129,7 +129,7 @@ def test_every_description_survives_json():
     assert json.loads(json.dumps(told)) == told
 
 
-def test_each_kind_of_range_is_told_apart():
+def test_each_kind_of_range_is_distinguished():
     hp = keras_tuner.HyperParameters()
     hp.Int("units", 4, 8)
     hp.Int("wide", 4, 8, step=2)

@@ -80,7 +80,7 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("written", [True, False])
 @pytest.mark.parametrize("epochs", [1, 2, 4])
-def test_a_killed_job_ends_as_one_that_is_not(tmp_path, whole, epochs, written):
+def test_a_killed_job_ends_like_one_without_kills(tmp_path, whole, epochs, written):
     killer = Killer(epochs, written=written)
     with pytest.raises(Kill):
         search(tuner(tmp_path / "job"), callbacks=[killer])
@@ -88,7 +88,7 @@ def test_a_killed_job_ends_as_one_that_is_not(tmp_path, whole, epochs, written):
     assert_same(made, whole)
 
 
-def test_a_job_killed_after_each_epoch_ends_as_one_that_is_not(tmp_path, whole):
+def test_a_job_killed_after_each_epoch_ends_like_one_without_kills(tmp_path, whole):
     for _ in range(6):
         try:
             made = search(tuner(tmp_path / "job"), callbacks=[Killer(1)])
@@ -101,7 +101,7 @@ def test_a_job_killed_after_each_epoch_ends_as_one_that_is_not(tmp_path, whole):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("epochs", [1, 2, 4])
-def test_a_killed_training_of_keras_ends_as_one_that_is_not(tmp_path, epochs):
+def test_a_killed_keras_training_ends_like_one_without_kills(tmp_path, epochs):
     # With dropout, an order that is shuffled, and compiled steps.
     def compiled(hp):
         model = build(hp)
@@ -114,7 +114,7 @@ def test_a_killed_training_of_keras_ends_as_one_that_is_not(tmp_path, epochs):
     assert_same(search(tuner(tmp_path / "b", model=compiled)), whole)
 
 
-def test_dropout_and_order_go_on_after_a_kill(tmp_path):
+def test_dropout_and_order_continue_after_a_kill(tmp_path):
     options = {"model": build, "max_trials": 1}
     whole = search(tuner(tmp_path / "a", **options), epochs=2)
     with pytest.raises(Kill):
@@ -180,7 +180,7 @@ def test_the_best_weights_are_kept_before_the_epoch_counts(tmp_path, monkeypatch
     assert order == ["best", "checkpoint"]
 
 
-def test_the_checkpoint_of_a_kill_between_two_renames_is_put_back(tmp_path):
+def test_a_kill_between_two_renames_does_not_lose_the_checkpoint(tmp_path):
     _, first = fit(tmp_path, 2)
     folder = tmp_path / "execution0" / "checkpoint"
     folder.rename(folder.with_name("old.checkpoint"))
@@ -200,7 +200,7 @@ def test_a_half_written_checkpoint_is_not_used(tmp_path):
     assert not new.exists()
 
 
-def test_random_numbers_of_python_and_numpy_go_on(tmp_path):
+def test_random_numbers_of_python_and_numpy_continue(tmp_path):
     fit(tmp_path, 1)
     expected = random.random(), np.random.rand()
     random.seed(5)
@@ -210,7 +210,7 @@ def test_random_numbers_of_python_and_numpy_go_on(tmp_path):
     assert (random.random(), np.random.rand()) == expected
 
 
-def test_the_optimizer_goes_on(tmp_path):
+def test_the_optimizer_resumes(tmp_path):
     model, _ = fit(tmp_path, 2)
     again = quick(keras_tuner.HyperParameters())
     Checkpoint(execution(tmp_path / "execution0"), tmp_path / "b", []).restore(again)
@@ -241,7 +241,7 @@ def test_patience_survives_a_kill(tmp_path, killed):
     assert_same(cut, whole)
 
 
-def test_a_training_that_had_stopped_is_not_taken_up_again(tmp_path, monkeypatch):
+def test_a_stopped_training_run_is_not_resumed(tmp_path, monkeypatch):
     callbacks = [early(patience=1)]
     whole = search(tuner(tmp_path / "a"), epochs=9, callbacks=callbacks)
 
@@ -285,7 +285,7 @@ def test_settings_of_a_callback_stay_as_they_are_now(tmp_path):
     assert (later.place, later.seen) == ("new", 2)
 
 
-def test_another_callback_in_its_place_gets_nothing(tmp_path):
+def test_a_different_callback_in_its_place_is_not_restored(tmp_path):
     class Counts(keras.callbacks.Callback):
         def __init__(self):
             super().__init__()
@@ -316,13 +316,13 @@ def test_a_result_is_kept_with_its_curve(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null"])
-def test_a_damaged_result_is_none(tmp_path, content):
+def test_a_damaged_result_is_ignored(tmp_path, content):
     made = execution(tmp_path / "e")
     (tmp_path / "e" / "result.json").write_text(content)
     assert made.result() is None
 
 
-def test_a_loss_that_is_no_number_fails_the_trial(tmp_path):
+def test_a_nan_loss_fails_the_trial(tmp_path):
     class Break(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             logs["val_loss"] = float("nan")
@@ -346,7 +346,7 @@ def test_an_execution_begins_where_another_ended(tmp_path):
     assert json.loads((made.checkpoint / "state.json").read_text())["history"]
 
 
-def test_that_another_had_stopped_does_not_stop_what_begins_there(tmp_path):
+def test_an_execution_that_continues_a_stopped_one_does_not_stop(tmp_path):
     fit(tmp_path / "a", 9, [early(patience=1)])
     made = execution(tmp_path / "b" / "execution0")
     made.begin_from(execution(tmp_path / "a" / "execution0"))
@@ -380,7 +380,7 @@ def test_the_weights_of_the_best_execution_are_kept(tmp_path):
 # --- An objective that is not logged -------------------------------------------------
 
 
-def test_an_objective_that_is_not_logged_is_named_with_what_is():
+def test_an_objective_that_is_not_logged_is_named_with_the_logs():
     objective = keras_tuner.Objective("val_accuracy", "max")
     with pytest.raises(keras_tuner.errors.FatalValueError) as caught:
         refuse_unlogged(objective, {"loss": 1.0, "val_loss": 1.0})

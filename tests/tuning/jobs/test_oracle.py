@@ -57,7 +57,7 @@ def run(folder, kind, *, reopen, workers=1, **changes):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_job_that_is_killed_at_every_event_is_the_job_that_is_not(
+def test_a_job_killed_at_every_event_equals_one_that_was_not_killed(
     tmp_path, monkeypatch, kind
 ):
     def quick(function, x0, jac=False, **_):
@@ -76,7 +76,7 @@ def test_a_job_that_is_killed_at_every_event_is_the_job_that_is_not(
     assert all(t.status == oracles.COMPLETED for t in cut.trials.values())
 
 
-def test_values_depend_on_the_seed_alone(tmp_path):
+def test_values_depend_only_on_the_seed(tmp_path):
     one = table(run(tmp_path / "a", "random", reopen=False))
     same = table(run(tmp_path / "b", "random", reopen=False))
     other = table(run(tmp_path / "c", "random", reopen=False, seed=2))
@@ -102,7 +102,7 @@ def test_inactive_hyperparameters_have_no_value(tmp_path):
     assert kinds == {"none", "norm"}
 
 
-def test_a_changed_space_is_refused_and_an_extended_one_goes_on(tmp_path):
+def test_a_changed_space_is_refused_and_an_extended_one_resumes(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=2)
     finish(oracle, begin(oracle)[0])
     wider = space()
@@ -134,7 +134,7 @@ def test_what_a_trial_adds_to_the_space_is_there_after_a_kill(tmp_path):
 # --- Workers that die ----------------------------------------------------------------
 
 
-def test_a_worker_that_comes_back_has_its_trial_again(tmp_path):
+def test_a_worker_that_comes_back_gets_its_trial_again(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=3)
     first, attempt = begin(oracle, "a")
     begin(oracle, "b")
@@ -145,7 +145,7 @@ def test_a_worker_that_comes_back_has_its_trial_again(tmp_path):
     assert oracle.facts[first.trial_id]["deaths"] == 1
 
 
-def test_a_trial_of_a_process_that_was_killed_is_the_first_to_be_given_out(tmp_path):
+def test_the_trial_of_a_killed_process_is_the_first_to_be_assigned(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=5)
     names = [begin(oracle, worker)[0].trial_id for worker in "abc"]
     oracle = opened(tmp_path / "a", max_trials=5)
@@ -153,7 +153,7 @@ def test_a_trial_of_a_process_that_was_killed_is_the_first_to_be_given_out(tmp_p
     assert [begin(oracle, worker)[0].trial_id for worker in "xyz"] == names
 
 
-def test_asking_twice_before_the_trial_has_begun_is_no_death(tmp_path):
+def test_asking_twice_before_the_trial_began_does_not_count_as_a_death(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=2)
     for _ in range(2 * oracles.DEATHS):
         trial = oracle.create_trial("a")
@@ -181,7 +181,7 @@ def test_deaths_count_across_workers(tmp_path):
     assert oracle.trials["0"].status == oracles.FAILED
 
 
-def test_an_epoch_that_is_new_forgives_the_deaths_before(tmp_path):
+def test_a_new_epoch_clears_earlier_deaths(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=1)
     for epoch in range(3 * oracles.DEATHS):
         trial, attempt = begin(oracle, "a")
@@ -192,7 +192,7 @@ def test_an_epoch_that_is_new_forgives_the_deaths_before(tmp_path):
     assert oracle.facts[trial.trial_id]["deaths"] < oracles.DEATHS
 
 
-def test_an_epoch_that_was_done_before_forgives_nothing(tmp_path):
+def test_a_repeated_epoch_does_not_clear_deaths(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=1)
     for _ in range(oracles.DEATHS):
         trial, attempt = begin(oracle, "a")
@@ -246,7 +246,7 @@ def test_a_chief_that_is_started_again_gives_its_workers_time(tmp_path):
 # --- Results -------------------------------------------------------------------------
 
 
-def test_a_result_that_comes_twice_counts_once(tmp_path):
+def test_a_result_that_arrives_twice_counts_once(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=2)
     trial, _ = begin(oracle)
     finish(oracle, trial, 0.5)
@@ -255,7 +255,7 @@ def test_a_result_that_comes_twice_counts_once(tmp_path):
     assert oracle.end_order == ["0"]
 
 
-def test_the_last_of_several_metrics_before_the_end_counts_alone(tmp_path):
+def test_only_the_last_of_several_metrics_before_the_end_counts(tmp_path):
     # Each attempt may send them: no mean of them is taken.
     oracle = opened(tmp_path / "a", max_trials=2)
     trial, _ = begin(oracle)
@@ -277,7 +277,7 @@ def test_metrics_are_on_disk_before_the_trial_ends(tmp_path):
     assert oracle.trials["0"].score == 0.25
 
 
-def test_an_end_without_a_result_gives_the_trial_out_again(tmp_path):
+def test_a_trial_that_ends_without_a_result_is_assigned_again(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=1)
     trial, _ = begin(oracle, "a")
     trial.status = oracles.COMPLETED
@@ -289,7 +289,7 @@ def test_an_end_without_a_result_gives_the_trial_out_again(tmp_path):
     assert oracle.finished
 
 
-def test_an_objective_that_is_no_number_fails_that_trial_alone(tmp_path):
+def test_a_nan_objective_fails_only_that_trial(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=4)
     for value in (math.nan, math.nan, math.nan, 0.5):
         finish(oracle, begin(oracle)[0], value)
@@ -368,7 +368,7 @@ def test_time_is_counted_across_kills(tmp_path):
     assert oracle.spent < first + 5
 
 
-def test_without_a_budget_nothing_is_left_to_tell(tmp_path):
+def test_without_a_budget_no_remaining_time_is_reported(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=3)
     assert oracle.report("a", None)["left"] is None
 
@@ -390,7 +390,7 @@ def test_the_first_trial_has_the_defaults_if_asked(tmp_path):
     assert begin(oracle, "b")[0].hyperparameters.values != values
 
 
-def test_what_no_trial_can_survive_ends_the_job(tmp_path):
+def test_an_error_in_every_trial_ends_the_job(tmp_path):
     oracle = opened(tmp_path / "a", max_trials=3)
     trial, attempt = begin(oracle, "a")
     news = {"cause": "ValueError: no such objective"}
@@ -464,7 +464,7 @@ def points(oracle):
     return [tuple(t.hyperparameters.values.items()) for t in oracle.trials.values()]
 
 
-def test_a_grid_gives_work_to_all_workers_at_once(tmp_path):
+def test_a_grid_gives_work_to_all_workers_simultaneously(tmp_path):
     oracle = opened(tmp_path / "a", searches.GridSearchOracle, grid())
     begun = [begin(oracle, f"w{number}")[0] for number in range(10)]
     assert all(trial.status == oracles.RUNNING for trial in begun)
@@ -497,7 +497,7 @@ def test_the_order_of_results_does_not_change_a_grid(tmp_path):
     assert points(oracle) == points(run(tmp_path / "b", "grid", reopen=False))
 
 
-def test_an_extended_grid_tries_what_is_new(tmp_path):
+def test_an_extended_grid_tries_the_new_points(tmp_path):
     run(tmp_path / "a", "grid", reopen=False)
     wider = keras_tuner.HyperParameters()
     wider.Choice("units", [8, 16, 32])
@@ -509,7 +509,7 @@ def test_an_extended_grid_tries_what_is_new(tmp_path):
     assert len(oracle.trials) == len(set(points(oracle))) == 15
 
 
-def test_a_grid_goes_on_when_a_trial_adds_to_the_space(tmp_path):
+def test_a_grid_continues_when_a_trial_adds_to_the_space(tmp_path):
     hp = keras_tuner.HyperParameters()
     hp.Choice("units", [8, 16])
     oracle = opened(tmp_path / "a", searches.GridSearchOracle, hp)

@@ -14,7 +14,7 @@ def begun(tmp_path):
     return oracle, oracle.create_trial("a").trial_id
 
 
-def test_an_interruption_is_no_exception_that_user_code_catches():
+def test_an_interruption_is_not_caught_by_user_code():
     assert not issubclass(Interruption, Exception)
     assert Interruption("budget").reason == "budget"
 
@@ -49,7 +49,7 @@ def test_a_trial_that_was_lost_ends_at_its_next_epoch(begun):
         assert not progress.end()
 
 
-def test_a_beat_tells_that_the_worker_is_there(begun, monkeypatch):
+def test_a_heartbeat_reports_that_the_worker_is_alive(begun, monkeypatch):
     oracle, name = begun
     monkeypatch.setattr(module, "BEAT", 0.02)
     with Progress(oracle, "a", name):
@@ -58,7 +58,7 @@ def test_a_beat_tells_that_the_worker_is_there(begun, monkeypatch):
         assert oracle.clients["a"] > before
 
 
-def test_a_beat_brings_the_news_that_a_trial_was_lost(begun, monkeypatch):
+def test_a_heartbeat_learns_that_a_trial_was_lost(begun, monkeypatch):
     oracle, name = begun
     monkeypatch.setattr(module, "BEAT", 0.02)
     with Progress(oracle, "a", name) as progress:
@@ -69,7 +69,7 @@ def test_a_beat_brings_the_news_that_a_trial_was_lost(begun, monkeypatch):
             WatchedTrial(progress).on_train_batch_end(0)
 
 
-def test_what_a_beat_raises_ends_the_trial(begun, monkeypatch):
+def test_an_error_of_the_heartbeat_ends_the_trial(begun, monkeypatch):
     oracle, name = begun
     monkeypatch.setattr(module, "BEAT", 0.02)
 

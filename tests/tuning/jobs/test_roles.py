@@ -15,7 +15,7 @@ def test_without_variables_a_process_is_alone(monkeypatch):
     assert role(monkeypatch) == Role("alone", "tuner0")
 
 
-def test_a_name_alone_makes_no_cluster(monkeypatch):
+def test_a_name_alone_does_not_make_a_cluster(monkeypatch):
     assert role(monkeypatch, name="mine") == Role("alone", "mine")
 
 
@@ -40,7 +40,7 @@ def test_a_missing_variable_is_named(monkeypatch, port, name, missing):
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "http", "80.5", "²"])
-def test_what_is_no_port_is_refused(monkeypatch, port):
+def test_an_invalid_port_is_refused(monkeypatch, port):
     with pytest.raises(ValueError, match=f"{PORT} must be a port"):
         role(monkeypatch, "127.0.0.1", port, "a")
 
@@ -52,10 +52,10 @@ def test_a_chief_that_others_can_reach_needs_a_secret(monkeypatch):
     assert made.secret == "s"
 
 
-def test_the_argument_goes_before_the_variable(monkeypatch):
+def test_the_argument_takes_precedence_over_the_variable(monkeypatch):
     assert role(monkeypatch, secret="environment").secret == "environment"
     assert role(monkeypatch, given="argument").secret == "argument"
 
 
-def test_an_empty_secret_is_none(monkeypatch):
+def test_an_empty_secret_counts_as_none(monkeypatch):
     assert role(monkeypatch, secret="").secret is None

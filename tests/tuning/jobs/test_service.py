@@ -44,7 +44,7 @@ def free_port():
 # --- Work ----------------------------------------------------------------------------
 
 
-def test_a_job_over_the_wire_is_the_job_beside_it(tmp_path, oracle, chief):
+def test_a_job_over_grpc_equals_a_local_job(tmp_path, oracle, chief):
     worker = client(oracle, chief)
     while (trial := worker.create_trial("a")).status == oracles.RUNNING:
         attempt = worker.report("a", trial.trial_id, kind="begin")["attempt"]
@@ -57,7 +57,7 @@ def test_a_job_over_the_wire_is_the_job_beside_it(tmp_path, oracle, chief):
     assert oracle.finished
 
 
-def test_the_order_of_values_survives_the_way_to_a_worker(oracle, chief):
+def test_the_order_of_values_survives_transfer_to_a_worker(oracle, chief):
     worker = client(oracle, chief)
     trial = worker.create_trial("a")
     order = list(oracle.trials[trial.trial_id].hyperparameters.values)
@@ -66,12 +66,12 @@ def test_the_order_of_values_survives_the_way_to_a_worker(oracle, chief):
     assert list(oracle.trials[trial.trial_id].hyperparameters.values) == order
 
 
-def test_each_worker_has_a_trial_of_its_own(oracle, chief):
+def test_each_worker_has_its_own_trial(oracle, chief):
     names = {client(oracle, chief, name).create_trial(name).trial_id for name in "abcd"}
     assert len(names) == 4
 
 
-def test_a_worker_that_asks_again_has_its_trial_again(oracle, chief):
+def test_a_worker_that_asks_again_gets_its_trial_again(oracle, chief):
     first = client(oracle, chief).create_trial("a")
     again = client(oracle, chief).create_trial("a")
     assert again.trial_id == first.trial_id
@@ -144,7 +144,7 @@ def test_an_idle_worker_asks_once_a_second_at_most(
     assert [wait for wait in waits if wait >= 1.0] == [1.0] * 3
 
 
-def test_what_no_trial_can_survive_ends_the_job_of_all_workers(
+def test_an_error_in_every_trial_ends_the_job_of_all_workers(
     oracle, chief, monkeypatch
 ):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
@@ -163,7 +163,7 @@ def test_what_no_trial_can_survive_ends_the_job_of_all_workers(
 
 
 @pytest.mark.parametrize("secret", ["other", None, ""])
-def test_another_secret_is_refused(oracle, chief, secret):
+def test_a_wrong_secret_is_refused(oracle, chief, secret):
     with pytest.raises(PermissionError, match="another shared secret"):
         client(oracle, chief, secret=secret).create_trial("a")
     with pytest.raises(PermissionError):
@@ -195,7 +195,7 @@ def test_a_signature_counts_once_and_for_one_method(monkeypatch):
 
 
 @pytest.mark.parametrize("given", ["", "1", "1.2", "x.y.z", "..", "ä.b.c"])
-def test_what_is_no_signature_is_refused(given):
+def test_an_invalid_signature_is_refused(given):
     assert not service._Guard(SECRET)._accepts("/a/Report", given)
 
 
@@ -209,7 +209,7 @@ def test_an_old_signature_is_refused(monkeypatch):
         assert guard._accepts("/a/Report", signed) == accepted
 
 
-def test_a_replayed_call_is_refused_over_the_wire(oracle, chief):
+def test_a_replayed_call_is_refused_over_grpc(oracle, chief):
     channel = grpc.insecure_channel(f"127.0.0.1:{chief.port}")
     name = "/bptt_keras.Tuning/Report"
     call = channel.unary_unary(name, request_serializer=service._encoded)
@@ -242,7 +242,7 @@ def test_a_chief_that_hangs_counts_as_gone(oracle, chief, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [1.0, pytest.param(15.0, marks=pytest.mark.slow)])
-def test_a_worker_goes_on_with_a_chief_that_comes_back(oracle, seconds):
+def test_a_worker_continues_with_a_chief_that_comes_back(oracle, seconds):
     chief = Chief(oracle, secret=SECRET)
     worker = client(oracle, chief, patience=30.0)
     trial = worker.create_trial("a")
@@ -272,6 +272,6 @@ def test_two_chiefs_cannot_have_one_port(oracle, chief):
         Chief(oracle, port=chief.port, secret=SECRET)
 
 
-def test_the_address_of_version_6_is_put_in_brackets():
+def test_an_ipv6_address_is_put_in_brackets():
     assert service._joined("::1", 80) == "[::1]:80"
     assert service._joined("127.0.0.1", 80) == "127.0.0.1:80"

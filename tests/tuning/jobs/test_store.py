@@ -36,7 +36,7 @@ def test_a_number_comes_back_with_all_its_digits(tmp_path):
     assert store.read()[0] == [0.1 + 0.2, 1e-308]
 
 
-def test_any_flipped_byte_gives_the_copy_before_with_a_sentence(store):
+def test_any_flipped_byte_falls_back_to_the_previous_copy_with_a_message(store):
     content = store.path.read_bytes()
     for place in range(len(content)):
         for mask in (0x01, 0x20, 0x80):
@@ -54,7 +54,7 @@ def test_any_flipped_byte_gives_the_copy_before_with_a_sentence(store):
                 assert "job.previous.json" in sentence
 
 
-def test_a_file_cut_at_any_length_gives_the_copy_before(store):
+def test_a_file_truncated_at_any_length_falls_back_to_the_previous_copy(store):
     content = store.path.read_bytes()
     for length in range(len(content)):
         store.path.write_bytes(content[:length])
@@ -97,7 +97,7 @@ def test_without_a_copy_a_damaged_file_is_an_error(tmp_path):
         store.read()
 
 
-def test_a_damaged_job_is_no_new_one(tmp_path):
+def test_a_damaged_job_is_not_a_new_one(tmp_path):
     (tmp_path / "job.previous.json").write_text("")
     assert Store(tmp_path / "job.json").exists()
 
@@ -141,7 +141,7 @@ def test_a_half_written_new_file_leaves_the_current_value(store, length):
     assert store.read() == (NEWEST, None)
 
 
-def test_a_half_written_new_file_does_not_hide_the_copy_before(store):
+def test_a_half_written_new_file_does_not_hide_the_previous_copy(store):
     store.path.with_name(".job.json.new").write_bytes(b"{")
     store.path.write_bytes(b"{")
     value, sentence = store.read()
@@ -149,7 +149,7 @@ def test_a_half_written_new_file_does_not_hide_the_copy_before(store):
     assert "job.previous.json" in sentence
 
 
-def test_a_value_that_is_no_json_changes_nothing(store):
+def test_a_value_that_json_cannot_hold_changes_nothing(store):
     with pytest.raises(TypeError):
         store.write({"event": object()})
     assert store.read() == (NEWEST, None)

@@ -102,7 +102,7 @@ def test_workers_know_their_chief_and_their_name(workers, tmp_path):
         assert told.startswith("127.0.0.1:1234:secret:")
 
 
-def test_a_worker_that_died_is_told_once_and_started_again(workers, capfd):
+def test_a_worker_that_died_is_reported_once_and_restarted(workers, capfd):
     told = []
     made = workers("import time; time.sleep(60)", died=told.append)
     first = [place.process.pid for place in made._places]
@@ -122,7 +122,7 @@ def test_a_worker_that_died_is_told_once_and_started_again(workers, capfd):
     assert made._places[1].process.pid == first[1]
 
 
-def test_when_time_is_up_nobody_is_started_again(workers):
+def test_when_time_is_up_no_worker_is_restarted(workers):
     made = workers("raise SystemExit(3)")
     made.wait(5)
     for _ in range(10):
@@ -131,7 +131,7 @@ def test_when_time_is_up_nobody_is_started_again(workers):
     assert not made.alive
 
 
-def test_a_worker_that_ended_well_is_not_started_again(workers):
+def test_a_worker_that_ended_normally_is_not_restarted(workers):
     told = []
     made = workers("pass", died=told.append)
     made.wait(5)
@@ -141,7 +141,7 @@ def test_a_worker_that_ended_well_is_not_started_again(workers):
     assert not made.alive and told == []
 
 
-def test_ending_leaves_no_process(workers):
+def test_ending_the_workers_leaves_no_process(workers):
     made = workers("import time; time.sleep(60)")
     pids = [place.process.pid for place in made._places]
     made.end()
@@ -165,7 +165,7 @@ def test_workers_that_never_ask_are_of_no_use(workers):
     assert "exit code 1" in said[-1]
 
 
-def test_workers_that_asked_before_they_died_are_tried_again(workers):
+def test_workers_that_asked_before_they_died_are_restarted(workers):
     made = workers("raise SystemExit(1)")
     end = time.monotonic() + 1.0
     while time.monotonic() < end:
@@ -300,7 +300,7 @@ def test_a_job_of_two_workers_survives_kills_at_random(tmp_path, root):
 
 
 @pytest.mark.slow
-def test_a_job_whose_trials_all_fail_ends_at_once_with_an_error(tmp_path, root):
+def test_a_job_whose_trials_all_fail_ends_immediately_with_an_error(tmp_path, root):
     command, environment = script(tmp_path, root, fail=True, trials=24)
     process = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=300

@@ -1,4 +1,4 @@
-"""Labelled series in text files of anyone's."""
+"""Labelled series in text files of users."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which of the user's cases train, validate and test."""
+"""Which of the user's cases are for training, validation and test."""
 
 import os
 from collections import Counter
@@ -53,13 +53,13 @@ def test_fractions_lie_between_0_and_1(tmp_path, choice):
         read_cases(tmp_path / "mine.ts", validation=choice)
 
 
-def test_another_word_is_a_file_that_is_missing(tmp_path):
+def test_an_unknown_word_is_taken_as_a_missing_file(tmp_path):
     (tmp_path / "mine.ts").write_text(CASES)
     with pytest.raises(UserError, match="`--test` takes a fraction, a file, or none"):
         read_cases(tmp_path / "mine.ts", test="nothing.ts")
 
 
-def test_a_fraction_takes_the_last_of_each_group_of_a_class():
+def test_a_fraction_takes_the_last_case_of_each_group_of_a_class():
     cases = [(i, "a") for i in range(1, 11)] + [(i, "b") for i in range(4)]
     left, taken = held_out(cases, 0.2)
     assert taken == [(5, "a"), (10, "a")] and len(left) == 12
@@ -73,7 +73,7 @@ def test_every_case_needs_a_class_to_train(tmp_path):
     assert read_any(tmp_path / "mine.ts")[0][1] is None
 
 
-def test_numbers_to_be_forecast_are_no_classes(tmp_path):
+def test_numbers_to_forecast_are_not_classes(tmp_path):
     text = "".join(f"{i / 7},1,2\n" for i in range(60))
     (tmp_path / "mine.csv").write_text(text)
     with pytest.raises(UserError, match="60 classes in 60 cases"):

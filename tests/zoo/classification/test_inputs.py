@@ -1,4 +1,4 @@
-"""How series are read to be classified."""
+"""How series are read for classification."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def test_both_directions_are_read_side_by_side():
     assert recipe.features(1) == 4
 
 
-def test_scaling_is_by_the_training_part_or_by_case():
+def test_scaling_is_by_the_training_set_or_by_case():
     scaling = np.array([10.0]), np.array([2.0])
     series = [np.array([[8.0], [12.0]])]
     (read,) = case_inputs(series, scaling, ClassificationRecipe())
@@ -33,7 +33,7 @@ def test_scaling_is_by_the_training_part_or_by_case():
     np.testing.assert_allclose(read.ravel(), [-(1.5**0.5), 1.5**0.5, 0], rtol=1e-6)
 
 
-def test_the_training_part_has_mean_0_and_deviation_1():
+def test_the_scaled_training_set_has_mean_0_and_deviation_1():
     draw = np.random.default_rng(0)
     made = [(draw.normal(9 * (i % 2), size=(10, 1)), "ab"[i % 2]) for i in range(20)]
     cases = LabelledCases.of("made", made, made[:4], "made")

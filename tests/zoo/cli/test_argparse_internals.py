@@ -1,4 +1,4 @@
-"""Each private part of `argparse` that the command line relies on is still there."""
+"""Each private feature of `argparse` that the command line relies on still exists."""
 
 import argparse
 
@@ -28,7 +28,7 @@ def test_arguments_of_subparsers_are_found():
     )
 
 
-def test_options_are_found_as_they_are_written():
+def test_options_are_found_as_written():
     assert list(options_of(made())) == ["--above"], (
         "argparse no longer keeps options in `_option_string_actions`"
     )

@@ -113,20 +113,20 @@ def test_options_out_of_range_are_refused_before_training(
     assert not out.exists()
 
 
-def test_the_versions_of_what_runs_are_told(run):
+def test_the_versions_of_packages_are_printed(run):
     code, out, _ = run("--version")
     assert code == 0
     assert out.startswith("bptt_keras ") and "tensorflow 2." in out and "keras 3" in out
 
 
-def test_evaluate_asks_which_data_set_was_meant(refused):
+def test_evaluate_asks_which_data_set_is_meant(refused):
     error = refused("evaluate", "echo-8", "--dataset", "echo8")
     assert "--dataset must be one of delayed-echo" in error
     assert "Did you mean echo-8?" in error
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"task": "char-lm"}', "[" * 9999])
-def test_a_recipe_that_is_none_is_refused(refused, file, tmp_path, content):
+def test_an_invalid_recipe_is_refused(refused, file, tmp_path, content):
     (tmp_path / "recipe.json").write_text(content)
     command = ["train", "char-lm", "--data", file, "--out", tmp_path / "out"]
     error = refused(*command, "--recipe", tmp_path / "recipe.json")
@@ -163,7 +163,7 @@ def test_bad_prompts_and_temperatures_are_refused(refused, preset):
     assert "`temperature`" in error
 
 
-def test_no_network_is_a_failure(refused, monkeypatch, tmp_path):
+def test_a_missing_network_is_a_failure(refused, monkeypatch, tmp_path):
     import socket
 
     def refuse(*args, **kwargs):
@@ -174,7 +174,7 @@ def test_no_network_is_a_failure(refused, monkeypatch, tmp_path):
     assert "Without a network" in refused(*command, tmp_path / "out", code=1)
 
 
-def test_preset_of_an_own_text_asks_for_the_text(refused, preset):
+def test_a_preset_of_the_users_text_asks_for_the_text(refused, preset):
     assert "with --data" in refused("evaluate", preset)
 
 
@@ -187,7 +187,7 @@ def test_generate_prints_prompt_and_continuation(run, preset):
     assert run(*command)[1] == out
 
 
-def test_evaluate_says_when_the_text_is_another(run, preset, tmp_path):
+def test_evaluate_says_when_the_text_is_different(run, preset, tmp_path):
     (tmp_path / "other.txt").write_text("TO BE or not to be. " * 20)
     code, out, _ = run("evaluate", preset, "--data", tmp_path / "other.txt")
     assert code == 0
@@ -205,7 +205,7 @@ def test_evaluate_measures_all_of_a_text_in_its_encoding(run, preset, tmp_path):
     assert "10.00% of the characters are unknown" in out
 
 
-def test_options_of_other_data_go_with_them(refused, preset):
+def test_options_of_own_texts_are_refused_for_other_data(refused, preset):
     assert "`--whole` measures all of a text" in refused(
         *("evaluate", preset, "--dataset", "tiny-shakespeare", "--whole")
     )

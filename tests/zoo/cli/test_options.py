@@ -30,11 +30,11 @@ def parsed(*words, **more):
     return read(Options, parser.parse_args(words), **more)
 
 
-def test_what_is_left_out_has_its_default():
+def test_an_omitted_option_has_its_default():
     assert parsed("a", "--out", "x") == Options(pieces=["a"], out="x")
 
 
-def test_each_type_is_read_as_one():
+def test_each_option_is_read_as_its_type():
     options = parsed(
         *("a", "b", "--out", "x", "--frames-per-beat", "3", "--speed", "2"),
         *("--kind", "b", "--quiet", "--from", "y", "--mirror", "u", "--mirror", "v"),
@@ -67,7 +67,7 @@ def test_each_type_is_read_as_one():
         (["a", "--out", "x", "--told", "1"], "there is no option --told"),
     ],
 )
-def test_what_does_not_fit_ends_with_one_line(capsys, words, message):
+def test_an_invalid_option_ends_with_one_line(capsys, words, message):
     with pytest.raises(SystemExit) as end:
         parsed(*words)
     error = capsys.readouterr().err

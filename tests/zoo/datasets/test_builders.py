@@ -1,4 +1,4 @@
-"""Each data set, made of its real files, against facts that are known of it."""
+"""Each data set, built from its real files, against known facts."""
 
 import os
 import subprocess

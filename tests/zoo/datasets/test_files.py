@@ -45,20 +45,20 @@ def test_a_file_is_fetched_once(tmp_path):
     assert files.read(file, None) == CONTENT
 
 
-def test_a_gzipped_file_is_known_by_what_is_in_it(tmp_path):
+def test_a_gzipped_file_is_recognised_by_its_content(tmp_path):
     for level in (1, 9):
         packed = gzip.compress(CONTENT, level, mtime=level)
         placed(tmp_path, "words/text.gz", packed)
         assert files.read(registered("words/text.gz"), tmp_path) == CONTENT
 
 
-def test_what_is_no_gzip_is_refused(tmp_path):
+def test_a_file_that_is_not_gzip_is_refused(tmp_path):
     placed(tmp_path, "words/text.gz")
     with pytest.raises(UserError, match="is no gzip file"):
         files.read(registered("words/text.gz"), tmp_path)
 
 
-def test_another_version_is_known_by_its_name_in_git(tmp_path):
+def test_another_version_is_recognised_by_its_git_hash(tmp_path):
     other = b"other\n"
     placed(tmp_path, "words/text.txt", other)
     id_of_other = subprocess.run(

@@ -1,4 +1,4 @@
-"""Tables and piano rolls in files of anyone's."""
+"""Tables and piano rolls in files of users."""
 
 import io
 
@@ -20,7 +20,7 @@ def test_a_table_has_its_numeric_columns(mark):
     assert values.tolist() == [[1.5, -2.0], [2.5, 30.0]]
 
 
-def test_quotes_are_no_part_of_a_name():
+def test_quotes_are_not_part_of_a_name():
     assert read_csv('"Month","Spots"\n"1749-01",58.0\n')[0] == ["Spots"]
 
 
@@ -150,7 +150,7 @@ def test_bytes_may_be_in_the_other_order():
     np.testing.assert_array_equal(ours["x"], theirs["x"])
 
 
-def test_what_is_no_matrix_of_numbers_is_left_out():
+def test_anything_but_a_matrix_of_numbers_is_left_out():
     content = mat(words="some text", table={"a": 1}, x=np.eye(2))
     assert list(read_mat(content)) == ["x"]
 
@@ -190,7 +190,7 @@ def test_arrays_of_numpy_are_read_by_their_axes(save):
 @pytest.mark.parametrize(
     ("value", "says"), [(0.5, "0.5"), (np.nan, "nan"), (200, "200")]
 )
-def test_both_kinds_of_file_take_the_same_values(tmp_path, suffix, value, says):
+def test_both_kinds_of_file_accept_the_same_values(tmp_path, suffix, value, says):
     import scipy.io
 
     path, piece = tmp_path / f"a{suffix}", np.zeros((2, 88))

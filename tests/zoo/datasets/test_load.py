@@ -136,7 +136,7 @@ def test_prepared_data_that_was_changed_is_refused(small_shakespeare, monkeypatc
         datasets.load("tiny-shakespeare")
 
 
-def test_cache_folder_that_cannot_be_made_is_refused(tmp_path, monkeypatch):
+def test_a_cache_folder_that_cannot_be_created_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("BPTT_ZOO_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(UserError, match="BPTT_ZOO_CACHE"):

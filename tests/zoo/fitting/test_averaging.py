@@ -58,7 +58,7 @@ def test_swapping_does_nothing_before_there_is_an_average():
         ([3.0, 2.0, 2.5, 2.4, 2.3], True),
     ],
 )
-def test_validation_stalls_above_the_best_of_what_lies_patience_back(losses, stalls):
+def test_validation_stalls_above_the_best_value_before_the_patience(losses, stalls):
     assert NonMonotone(2, lambda: losses)._stalls(losses) == stalls
 
 
@@ -78,7 +78,7 @@ class Scripted(keras.callbacks.Callback):
         self.validated.append(self.weight.numpy().item())
 
 
-def test_validation_sees_the_averages_and_training_goes_on_with_the_weights():
+def test_validation_uses_the_averages_and_training_continues_with_the_weights():
     layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
     model = keras.Sequential([keras.Input((None, 1)), layer])
     trainer = bk.TruncatedBPTT(model, window=5, shards=1)

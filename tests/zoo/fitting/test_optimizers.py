@@ -37,14 +37,14 @@ def test_the_global_norm_is_bounded_by_keras():
     assert optimizer_of(clip=0.5).global_clipnorm == 0.5
 
 
-def test_no_clip_is_none_of_any_kind():
+def test_no_clipping_is_none_for_every_kind():
     for kind in KINDS:
         optimizer = optimizer_of(clipping=kind, clip=None)
         assert not isinstance(optimizer, bk.clipping.ClippedOptimizer)
         assert optimizer.global_clipnorm is None
 
 
-def test_the_same_thresholds_are_worth_trying_as_in_the_library():
+def test_the_thresholds_to_try_are_those_of_the_library():
     # Reading a recipe must not import TensorFlow, so they are written down twice.
     of_the_library = {kind: span for kind, span in CLIPPINGS.items() if span}
     of_the_zoo = {kind.replace("-", "_"): span for kind, (_, span) in KINDS.items()}

@@ -1,4 +1,4 @@
-"""What follows from a table."""
+"""Defaults that follow from a table."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_hundreds_of_columns_take_fewer_updates(table):
     assert many.epochs < few.epochs / 4
 
 
-def test_what_the_user_gives_stays(table):
+def test_values_given_by_the_user_are_kept(table):
     given = {"horizon": 5, "season": 3, "base": "last", "window": 9, "batch_size": 2}
     given |= {"epochs": 7, "units": 3, "dropout": 0.0, "columns": "together"}
     recipe = fitted(table(300, columns=2), **given)
@@ -60,7 +60,7 @@ def test_what_the_user_gives_stays(table):
     assert recipe.inputs == "changes"
 
 
-def test_the_base_is_the_best_of_the_validation_part(table, tmp_path):
+def test_the_base_is_the_best_on_the_validation_set(table, tmp_path):
     assert fitted(table(1000)).base == "ridge"
     # A pattern that repeats exactly, for a regression whose lags do not reach it.
     pattern = np.random.default_rng(0).normal(size=300)
@@ -79,7 +79,7 @@ def test_a_season_as_long_as_the_training_part_is_refused(table):
         TASK.check(data, fitted(data, season=60))
 
 
-def test_columns_are_apart_unless_one_of_them_is_the_target(table):
+def test_columns_are_separate_unless_one_of_them_is_the_target(table):
     assert fitted(table(200, columns=3)).columns == "apart"
     assert fitted(table(200, columns=3), target="c1").columns == "together"
 

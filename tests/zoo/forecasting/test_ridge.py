@@ -1,4 +1,4 @@
-"""The regression that forecasts have to beat."""
+"""The regression that forecasts should beat."""
 
 import dataclasses
 import json
@@ -65,7 +65,7 @@ def test_it_comes_near_the_best_linear_forecast():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_of_a_random_walk_the_last_value_is_left(seed):
+def test_a_random_walk_is_forecast_by_its_last_value(seed):
     walk = np.random.default_rng(seed).normal(size=(1200, 1)).cumsum(axis=0)
     walk = (walk - walk[:800].mean()) / walk[:800].std()
     ridge = fit_ridge(walk, (800, 950), 10, 1)
@@ -80,7 +80,7 @@ def test_values_after_the_validation_part_change_nothing():
     np.testing.assert_array_equal(one.weights, two.weights)
 
 
-def test_it_goes_through_json_and_what_is_damaged_does_not():
+def test_it_survives_json_and_damaged_values_are_refused():
     ridge = fit_ridge(autoregressive(300), (200, 250), 3, 1)
     stored = json.loads(json.dumps(ridge.to_json()))
     back = Ridge.from_json(stored, 1, 3)
@@ -98,7 +98,7 @@ def test_it_goes_through_json_and_what_is_damaged_does_not():
             Ridge.from_json(stored | change, 1, 3)
 
 
-def test_a_gain_within_chance_is_none():
+def test_an_insignificant_gain_is_not_a_gain():
     rng = np.random.default_rng(0)
     simple, places = rng.normal(size=200) ** 2, np.arange(200)
     assert is_clearly_better(simple - 0.5, simple, places, 10)

@@ -17,7 +17,7 @@ def test_a_season_is_found_behind_trend_and_noise(season):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_noise_and_random_walks_have_none(seed):
+def test_noise_and_random_walks_have_no_season(seed):
     assert find_season(noise(800, seed)) == 1
     assert find_season(noise(800, seed).cumsum(axis=0), usual=[7]) in (
         1,
@@ -31,6 +31,6 @@ def test_a_usual_season_is_preferred_to_a_neighbour():
     assert find_season(series, usual=[7, 365]) == 365
 
 
-def test_what_is_constant_or_short_has_none():
+def test_constant_or_short_series_have_no_season():
     assert find_season(np.ones((50, 2))) == 1
     assert find_season(np.arange(3.0)[:, None]) == 1

@@ -1,4 +1,4 @@
-"""What a call costs, measured in a child process."""
+"""The cost of a call, measured in a child process."""
 
 import dataclasses
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Hostile files, made by code: each kind is a function of a folder."""
+"""Generators of hostile files: each kind is a function of a folder."""
 
 import hashlib
 import io

@@ -1,7 +1,7 @@
-"""`python -m tests.zoo.hostile.measure`: what each kind of hostile file costs.
+"""`python -m tests.zoo.hostile.measure`: the cost of each kind of hostile file.
 
-Prints a line of JSON for each kind. It runs without TensorFlow, as commands do that
-refuse a file: so the memory that is measured is what the file takes.
+Prints a line of JSON for each kind. It runs without TensorFlow, like commands that
+refuse a file, so the measured memory is that of the file.
 """
 
 import dataclasses

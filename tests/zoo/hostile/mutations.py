@@ -1,4 +1,4 @@
-"""Damages of a file, drawn by a seed."""
+"""Random damage to a file, drawn from a seed."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""A command refuses a preset that hurts before it imports TensorFlow."""
+"""A command refuses a hostile preset before it imports TensorFlow."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def hostile(tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_a_preset_that_hurts_is_refused_at_once(root, tmp_path, hostile, command):
+def test_a_hostile_preset_is_refused_immediately(root, tmp_path, hostile, command):
     arguments = [str(hostile) if a == "PRESET" else a for a in command]
     code, imported, error = called(root, tmp_path, *arguments)
     assert (code, imported) == (2, False)
@@ -63,7 +63,7 @@ def test_a_preset_that_hurts_is_refused_at_once(root, tmp_path, hostile, command
     ],
     ids=" ".join,
 )
-def test_pipes_and_deep_json_are_refused_at_once(root, tmp_path, arguments):
+def test_pipes_and_deep_json_are_refused_immediately(root, tmp_path, arguments):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "deep").write_bytes(DEEP)
     (tmp_path / "deep preset").mkdir()

@@ -1,4 +1,4 @@
-"""Every file that hurts is one sentence, in 2 seconds and 500 MB."""
+"""Every hostile file is refused in one sentence, within 2 seconds and 500 MB."""
 
 import json
 import subprocess
@@ -52,7 +52,7 @@ def test_none_takes_long_or_much_memory(outcomes):
 
 
 @pytest.mark.parametrize("name", ["pipe", "device", "folder"])
-def test_what_is_no_file_is_never_waited_for(outcomes, name):
+def test_a_path_that_is_not_a_file_is_refused_within_a_second(outcomes, name):
     rows = [row for (kind, of), row in outcomes.items() if of.startswith(f"{name}, ")]
     assert len(rows) == 4
     assert all(row["refused"] and row["seconds"] < 1 for row in rows)

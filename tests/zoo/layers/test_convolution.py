@@ -1,4 +1,4 @@
-"""Layers that read whole series: exact over cuts, blind to padding, in a preset."""
+"""Layers that read whole series: exact across cuts, blind to padding, in a preset."""
 
 import json
 

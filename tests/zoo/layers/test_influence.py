@@ -15,7 +15,7 @@ def test_it_is_the_recurrence_of_the_paper():
         np.testing.assert_allclose(output, s[0], rtol=1e-5, atol=1e-5)
 
 
-def test_it_is_the_cell_of_the_library_s_own_tests():
+def test_it_equals_the_cell_in_the_tests_of_the_library():
     x = np.zeros((1, 60, 1), "float32")
     np.testing.assert_allclose(Influence()(x), trainer_of(5, 1e-3).model(x), rtol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Each private part of Keras that the zoo relies on is still there."""
+"""Each private feature of Keras that the zoo relies on still exists."""
 
 import keras
 import pytest
@@ -29,7 +29,7 @@ def test_the_state_of_a_seed_is_known_by_its_path():
     )
 
 
-def test_what_is_set_untracked_is_no_part_of_the_layer():
+def test_an_untracked_attribute_is_not_part_of_the_layer():
     layer, other = keras.layers.Dense(1), keras.layers.Dense(2)
     other.build((None, 3))
     set_untracked(layer, "other", other)

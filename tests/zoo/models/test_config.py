@@ -53,7 +53,7 @@ def test_other_models_and_layers_are_not_written():
 
 
 @pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
-def test_arguments_that_are_no_plain_values_are_not_written():
+def test_arguments_that_are_not_plain_values_are_not_written():
     with pytest.raises(ValueError, match="`activation` that a preset cannot hold"):
         to_config(model_with(keras.layers.Dense(2, activation=lambda x: x)))
 

@@ -88,7 +88,7 @@ def test_embeddings_are_counted_as_keras_counts_them():
 
 
 @pytest.mark.parametrize("ids", [4_900, 5_500, 20_000])
-def test_a_language_of_many_characters_is_well_inside(ids):
+def test_a_language_of_many_characters_is_well_within_the_limit(ids):
     rows = [
         ("Embedding", {"input_dim": ids, "output_dim": 64}),
         ("bptt_keras>LSTM", {"units": 256}),
@@ -119,12 +119,12 @@ def config_of(*rows, **more):
         ),
     ],
 )
-def test_models_that_none_can_have_are_refused(rows, message):
+def test_models_of_impossible_size_are_refused(rows, message):
     with pytest.raises(ValueError, match=message):
         sizes_of(config_of(*rows, features=3))
 
 
-def test_sizes_are_looked_at_without_tensorflow(root):
+def test_sizes_are_checked_without_tensorflow(root):
     code = "import sys, zoo.store.check; print('tensorflow' in sys.modules)"
     command = [sys.executable, "-c", code]
     made = subprocess.run(command, cwd=root, capture_output=True, text=True)

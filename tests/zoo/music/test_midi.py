@@ -65,7 +65,7 @@ def test_held_notes_are_runs_of_frames():
     assert held_notes(np.zeros((4, 88))) == []
 
 
-def test_files_of_others_are_read(tmp_path):
+def test_files_from_other_programs_are_read(tmp_path):
     file = mido.MidiFile(type=1, ticks_per_beat=96)
     melody, bass, drums = (file.add_track() for _ in range(3))
     melody += [
@@ -86,7 +86,7 @@ def test_files_of_others_are_read(tmp_path):
     np.testing.assert_array_equal(roll, expected)
 
 
-def test_what_is_no_piano_music_is_refused(tmp_path):
+def test_files_that_are_not_piano_music_are_refused(tmp_path):
     path = tmp_path / "a.mid"
     with pytest.raises(UserError, match="names a file that does not exist"):
         read_midi(path)

@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_read_is_named_or_left_out(tmp_path, capsys):
     ("name", "message"),
     [("a.mp3", "must name a folder or a file .mid"), ("empty", "without a file .mid")],
 )
-def test_what_holds_no_music_is_refused(tmp_path, name, message):
+def test_a_folder_without_music_is_refused(tmp_path, name, message):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=message):
         read_rolls(tmp_path / name)
@@ -127,7 +127,7 @@ def test_the_levels_have_a_chain_of_each_key(tmp_path):
     assert chain == pytest.approx(rate, rel=0.2) and rate < chance
 
 
-def test_all_of_other_music_can_be_scored(tmp_path):
+def test_a_whole_set_of_other_music_can_be_scored(tmp_path):
     data = MUSIC.from_file(str(folder_of(tmp_path / "some", [20, 40])), None)
     batches = MUSIC.held_out(data, MUSIC.recipe_for(None), "whole")
     # Six pieces, of each all frames but the first.

@@ -5,7 +5,7 @@ import pytest
 from zoo.plain.scales import cells, perplexity
 
 
-def test_perplexity_is_the_exponential_and_never_fails():
+def test_perplexity_is_the_exponential_and_never_raises():
     assert perplexity(math.log(78.93)) == pytest.approx(78.93)
     assert perplexity(1e4) == math.inf and math.isnan(perplexity(math.nan))
 

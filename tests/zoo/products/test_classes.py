@@ -129,7 +129,7 @@ def test_data_are_read_as_the_preset_reads_them(preset):
         adapted(narrow, preset)
 
 
-def test_the_command_writes_classes_and_says_what_is_right(folder, tmp_path, capsys):
+def test_the_command_writes_classes_and_says_which_are_right(folder, tmp_path, capsys):
     (tmp_path / "new.ts").write_text("@data\n1,2:3,4:up\n5,6,7:8,9,1:left\n")
     out = tmp_path / "found.csv"
     data = str(tmp_path / "new.ts")

@@ -22,7 +22,7 @@ def test_a_longer_piece_begins_with_the_shorter_one(composer):
     assert zoo.generate_music(composer, length=0).shape == (0, 88)
 
 
-def test_at_temperature_zero_the_keys_sound_that_likelier_do(composer):
+def test_at_temperature_zero_the_likelier_keys_sound(composer):
     prompt = (np.random.default_rng(3).random((5, 88)) < 0.1) * 1.0
     added = zoo.generate_music(composer, prompt, length=10, temperature=0.0, seed=4)
     piece = prompt

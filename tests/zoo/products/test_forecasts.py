@@ -88,7 +88,7 @@ def test_a_regression_that_is_missing_or_damaged_is_refused(forecaster, ridge):
         zoo.forecast(broken, data.values)
 
 
-def test_weights_that_are_no_numbers_are_refused(forecaster):
+def test_weights_that_are_nan_are_refused(forecaster):
     preset, data = forecaster()
     bias = preset.model.layers[-1].bias
     bias.assign(np.full(bias.shape, np.nan))
@@ -96,7 +96,7 @@ def test_weights_that_are_no_numbers_are_refused(forecaster):
         zoo.forecast(preset, data.values)
 
 
-def test_a_network_that_is_no_gain_leaves_the_regression_alone(forecaster):
+def test_without_a_gain_the_network_leaves_the_regression_unchanged(forecaster):
     preset, data = forecaster("ridge")
     task = TASKS["forecasting"]
     recipe = task.recipe_from(preset.metadata["recipe"])
@@ -140,7 +140,7 @@ def test_a_trained_model_gets_the_share_that_validation_gives_it(forecaster):
 
 
 @pytest.mark.parametrize("damage", [{"share": 2}, {"share": "x"}, {"share": 0.5}])
-def test_a_share_that_does_not_fit_is_refused(forecaster, damage):
+def test_an_invalid_share_is_refused(forecaster, damage):
     preset, data = forecaster("last")
     preset.processing.update(damage)
     with pytest.raises(UserError, match="The preset is damaged"):
@@ -171,7 +171,7 @@ def test_intervals_are_those_of_the_validation_errors(forecaster):
             forecasts.half_widths(preset, data.values)
 
 
-def test_units_go_through(forecaster):
+def test_units_are_kept(forecaster):
     preset, data = forecaster()
     found = zoo.forecast(preset, data.values)
     for name in ("mean", "deviation"):
@@ -223,7 +223,7 @@ def test_gaps_and_other_shapes_and_presets_are_refused(forecaster, untrained):
         {"deviation": [1.0, float("inf"), 1.0]},
     ],
 )
-def test_processing_that_does_not_fit_is_refused(forecaster, change):
+def test_invalid_processing_is_refused(forecaster, change):
     preset, data = forecaster()
     broken = zoo.Preset(preset.model, preset.processing | change, preset.metadata)
     with pytest.raises(UserError, match="The preset is damaged"):
@@ -231,7 +231,7 @@ def test_processing_that_does_not_fit_is_refused(forecaster, change):
 
 
 @pytest.mark.parametrize("change", [{"horizon": 10_000}, {"columns": "apart"}])
-def test_a_recipe_that_does_not_fit_is_refused(forecaster, change):
+def test_an_unsuitable_recipe_is_refused(forecaster, change):
     preset, data = forecaster()
     recipe = preset.metadata["recipe"] | change
     metadata = preset.metadata | {"recipe": recipe}

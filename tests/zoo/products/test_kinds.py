@@ -13,7 +13,7 @@ def test_each_task_says_what_its_models_make(name):
     assert product_of(TASKS[name]) is PRODUCTS[TASKS[name].MAKES]
 
 
-def test_unknown_characters_of_all_of_a_text_are_told(untrained):
+def test_unknown_characters_of_the_whole_text_are_reported(untrained):
     data = Characters.of(Text("x", "to be", "to be!!", ""))
     assert TEXTS.remarks(data, untrained)[0].startswith("28.57% of the characters")
     assert TEXTS.remarks(data, untrained, "whole")[0].startswith("16.67%")

@@ -100,7 +100,7 @@ def test_half_a_character_in_the_prompt_is_named(decided):
         zoo.generate(decided, "to be\udcff")
 
 
-def test_of_many_unknown_characters_some_are_named(decided):
+def test_some_of_many_unknown_characters_are_named(decided):
     with pytest.raises(UserError, match="and 10 others. It knows") as error:
         zoo.generate(decided, "".join(map(chr, range(0x4E50, 0x4E64))))
     assert len(str(error.value)) < 300

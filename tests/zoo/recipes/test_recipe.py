@@ -9,7 +9,7 @@ from zoo.tasks import TASKS
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.NAME)
 @pytest.mark.parametrize("size", [10**9 + 1, 10**300])
-def test_no_number_of_a_recipe_is_a_size_that_no_machine_has(task, size):
+def test_recipes_refuse_sizes_that_no_machine_has(task, size):
     recipe = task.recipe_for(None)
     kinds = annotations_of(type(recipe))
     names = [n for n, a in kinds.items() if a.kind is int and n != "seed"]
@@ -20,7 +20,7 @@ def test_no_number_of_a_recipe_is_a_size_that_no_machine_has(task, size):
             task.recipe_from(values)
 
 
-def test_data_that_a_task_makes_have_an_end():
+def test_generated_data_are_bounded():
     recipe = TASKS["delayed-echo"].recipe_for(None)
     with pytest.raises(ValueError, match="`length` must be at most 500 in 40,000 rows"):
         dataclasses.replace(recipe, batch_size=40_000)

@@ -44,7 +44,7 @@ def test_the_newest_checkpoint_is_read(run_folder):
 
 
 @pytest.mark.parametrize("name", [STATE, WEIGHTS, CHECKSUMS])
-def test_any_flipped_byte_is_noticed_and_the_one_before_used(run_folder, name):
+def test_any_flipped_byte_is_noticed_and_the_previous_checkpoint_used(run_folder, name):
     path = run_folder / CHECKPOINT / name
     whole = path.read_bytes()
     places = np.linspace(0, len(whole) - 1, 40).astype(int)
@@ -58,7 +58,7 @@ def test_any_flipped_byte_is_noticed_and_the_one_before_used(run_folder, name):
 
 @pytest.mark.parametrize("name", [STATE, WEIGHTS, CHECKSUMS])
 @pytest.mark.parametrize("size", [0, 10, None])
-def test_a_file_that_is_cut_or_gone_is_noticed(run_folder, name, size):
+def test_a_truncated_or_missing_file_is_noticed(run_folder, name, size):
     path = run_folder / CHECKPOINT / name
     if size is None:
         path.unlink()
@@ -69,12 +69,12 @@ def test_a_file_that_is_cut_or_gone_is_noticed(run_folder, name, size):
 
 
 @pytest.mark.parametrize("text", ["[" * 10_000, "[]", "null", '{"a": 1}', "{"])
-def test_checksums_of_another_kind_are_damage(run_folder, text):
+def test_checksums_of_another_kind_count_as_damage(run_folder, text):
     (run_folder / CHECKPOINT / CHECKSUMS).write_text(text)
     assert read_checkpoint(run_folder)[0]["epoch"] == 2
 
 
-def test_a_recipe_that_somebody_edited_is_named(run_folder):
+def test_an_edited_recipe_is_named(run_folder):
     shutil.rmtree(run_folder / CHECKPOINT)
     write(run_folder / CHECKPOINT, 3)
     path = run_folder / CHECKPOINT / STATE
@@ -83,7 +83,7 @@ def test_a_recipe_that_somebody_edited_is_named(run_folder):
     assert "recipe: units was 8, is 9" in remark
 
 
-def test_without_a_whole_one_it_says_what_is_wrong(run_folder):
+def test_without_an_intact_checkpoint_the_error_says_what_is_wrong(run_folder):
     for folder in (CHECKPOINT, BEFORE):
         (run_folder / folder / WEIGHTS).write_bytes(b"cut")
     with pytest.raises(UserError, match="trainer.weights.h5 is not what was written"):

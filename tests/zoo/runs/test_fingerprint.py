@@ -36,14 +36,14 @@ def test_equal_data_have_one_checksum():
         (Vocabulary.of("abc"), Vocabulary.of("abd")),
     ],
 )
-def test_what_differs_has_another(one, other):
+def test_different_data_have_different_checksums(one, other):
     assert digest(Data("a", one)) != digest(Data("a", other))
 
 
-def test_a_recipe_does_not_count():
+def test_the_recipe_does_not_change_the_checksum():
     assert digest(Data("a", 1, Training(epochs=3))) == digest(Data("a", 1))
 
 
-def test_what_has_no_value_is_refused():
+def test_objects_without_a_plain_value_are_refused():
     with pytest.raises(TypeError, match="no checksum of range_iterator"):
         digest(iter(range(3)))

@@ -9,7 +9,7 @@ from zoo.tasks import TASKS
 from zoo.tasks.task import Metric
 
 
-def test_derived_numbers_stand_in_the_logs():
+def test_derived_numbers_are_in_the_logs():
     derived = Derived(TASKS["char-lm"].METRIC)
     logs = {"loss": math.log(2)}
     derived.on_train_batch_end(0, logs)
@@ -49,7 +49,7 @@ def test_recorder_finds_the_norm_of_each_batch_from_running_means(tmp_path):
     assert recorder.grad_norms == pytest.approx(norms * 2)
 
 
-def test_history_with_a_loss_that_is_no_number_is_still_json(tmp_path):
+def test_a_history_with_a_nan_loss_is_still_json(tmp_path):
     recorder = Recorder(tmp_path)
     recorder.on_epoch_begin(0)
     recorder.on_epoch_end(0, {"loss": float("nan")})
@@ -64,7 +64,7 @@ def test_history_with_a_loss_that_is_no_number_is_still_json(tmp_path):
         (Metric("accuracy", "", log="acc", higher=True), -1),
     ],
 )
-def test_best_epochs_alone_are_kept(metric, sign):
+def test_only_best_epochs_are_kept(metric, sign):
     kept = []
     best = KeepBest(metric, lambda epoch, value: kept.append((epoch, value)))
     for epoch, value in enumerate([3.0, 2.0, 2.5, float("nan"), 2.0, 1.0]):
@@ -74,7 +74,7 @@ def test_best_epochs_alone_are_kept(metric, sign):
     assert kept == [(e, sign * metric.factor * v) for e, v in expected]
 
 
-def test_the_first_number_is_the_best_so_far_and_nan_is_none():
+def test_the_first_number_is_the_best_so_far_and_nan_never_is():
     kept = []
     best = KeepBest(Metric("loss", ""), lambda epoch, value: kept.append(epoch))
     best.on_epoch_end(0, {"val_loss": float("nan")})
@@ -94,7 +94,7 @@ def kept(epochs, **options):
     return saved
 
 
-def test_of_epochs_with_one_accuracy_the_lower_loss_wins():
+def test_among_epochs_of_equal_accuracy_the_lower_loss_wins():
     assert kept([(0.8, 0.5), (0.8, 0.6), (0.8, 0.1), (0.7, 0.0)]) == [1, 3]
 
 
@@ -118,7 +118,7 @@ def ends_after(patience, values, since=0):
     return None
 
 
-def test_patience_ends_a_training_so_many_epochs_after_the_best():
+def test_patience_ends_training_a_number_of_epochs_after_the_best():
     assert ends_after(2, [3.0, 2.0, 2.5, 2.6, 1.0]) == 4
     assert ends_after(3, [3.0, 2.0, 2.5, 2.6, 1.0]) is None
     assert ends_after(None, [3.0] + 9 * [4.0]) is None

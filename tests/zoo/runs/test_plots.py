@@ -73,7 +73,7 @@ def test_the_best_epoch_is_marked(drawn, values, higher, best, expected):
 
 
 @pytest.mark.parametrize("values", [[2.0], [0.0], [math.nan], [None, 1.0]])
-def test_few_or_no_numbers_are_drawn_all_the_same(drawn, values):
+def test_few_or_no_numbers_can_be_drawn(drawn, values):
     axes = drawn(values, {"chance": 2.5, "broken": math.nan, "endless": math.inf})
     assert np.all(np.isfinite(axes.get_ylim()))
 
@@ -84,7 +84,7 @@ def test_gradient_plot_is_a_picture_with_and_without_clipping(tmp_path, clip):
     assert (tmp_path / "norm.png").read_bytes().startswith(SIGNATURE)
 
 
-def test_gradients_that_are_no_numbers_can_be_drawn(tmp_path):
+def test_nan_gradients_can_be_drawn(tmp_path):
     plot_grad_norm(tmp_path / "norm.png", [0.5, float("nan")], 1.0, "a title")
     assert (tmp_path / "norm.png").exists()
 
@@ -110,13 +110,13 @@ def test_any_name_can_be_shown(tmp_path, capfd, name):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_picture_that_cannot_be_drawn_is_told_of_and_ends_nothing(tmp_path, capsys):
+def test_a_picture_that_cannot_be_drawn_is_reported_and_ends_nothing(tmp_path, capsys):
     metric = Metric("error", "")
     plot_metric(tmp_path / "loss.png", {"epoch": [1]}, metric, {}, "a title")
     assert "loss.png could not be drawn: 'loss'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told(tmp_path):
+def test_a_full_disk_is_reported(tmp_path):
     with pytest.raises(ZooError, match="cannot be written"):
         plot_grad_norm(tmp_path / "nowhere" / "norm.png", [0.5], None, "a title")

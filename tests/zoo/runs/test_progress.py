@@ -65,7 +65,7 @@ def train(monkeypatch, clock):
     return call
 
 
-def test_a_file_has_one_whole_line_an_epoch(train):
+def test_a_file_has_one_whole_line_per_epoch(train):
     lines = train(io.StringIO(), width=20).getvalue().splitlines()
     shown = "cross-entropy 1.5000  validation 1.2500 (1.8034 bits/char)"
     assert lines == [
@@ -75,7 +75,7 @@ def test_a_file_has_one_whole_line_an_epoch(train):
     ]
 
 
-def test_the_metric_of_the_task_stands_before_the_loss(train):
+def test_the_metric_of_the_task_comes_before_the_loss(train):
     text = train(io.StringIO(), task="mnist", logs={**LOGS, **ACCURACY}).getvalue()
     assert "accuracy 0.5000  validation 0.7500 best  loss 1.5, validation 1.25" in text
 
@@ -99,12 +99,12 @@ def test_a_terminal_has_a_bar_while_the_epoch_runs(train):
     assert max(map(len, parts)) <= 80
 
 
-def test_a_training_goes_on_counting_from_where_it_was(train):
+def test_resumed_training_continues_counting(train):
     lines = train(io.StringIO(), epochs=(1, 2)).getvalue().splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 2/3", "epoch 3/3"]
 
 
-def test_an_interruption_takes_the_bar_away(monkeypatch):
+def test_an_interruption_removes_the_bar(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setenv("COLUMNS", "60")
@@ -119,7 +119,7 @@ def test_an_interruption_takes_the_bar_away(monkeypatch):
     assert terminal.getvalue().split("\r")[-2].strip() == ""
 
 
-def test_batches_that_nobody_counted_are_counted(train, monkeypatch):
+def test_batches_of_unknown_number_are_counted(train, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr("sys.stdout", terminal)
     shown = Progress(TASKS["char-lm"].METRIC, 2, lambda: 1)
@@ -172,5 +172,5 @@ def test_a_bar_is_as_wide_as_a_real_terminal(monkeypatch):
         (60 * 3600, "2 days 12 h"),
     ],
 )
-def test_durations_are_said_in_units_that_fit(seconds, words):
+def test_durations_have_suitable_units(seconds, words):
     assert duration(seconds) == words

@@ -59,10 +59,10 @@ def test_a_simple_rule_that_does_better_is_named_with_both_values():
 
 
 @pytest.mark.parametrize("value", [0.75, 0.8, 0.74999999])
-def test_nothing_is_said_where_no_rule_does_better(value):
+def test_nothing_is_said_if_no_rule_does_better(value):
     assert judged("classification", value, {"nearest neighbour": 0.75}) == ""
     assert judged("classification", value, {}) == ""
 
 
-def test_a_rule_that_is_no_number_does_not_do_better():
+def test_a_rule_with_a_nan_value_does_not_do_better():
     assert judged("forecasting", 0.5, {"ridge": math.nan}) == ""

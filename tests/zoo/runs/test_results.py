@@ -82,5 +82,5 @@ def test_the_readme_has_the_table_that_was_measured():
         ("influence-balancing", "influence-23", False),
     ],
 )
-def test_a_folder_is_asked_of_data_that_are_files_alone(task, dataset, expected):
+def test_only_data_in_files_require_a_folder(task, dataset, expected):
     assert needs_files(TASKS[task], dataset) is expected

@@ -1,4 +1,4 @@
-"""`bptt-zoo report`: the page of a run, whole, half done or damaged."""
+"""`bptt-zoo report`: the page of a run that is complete, unfinished or damaged."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def run(tmp_path):
     return tmp_path
 
 
-def test_the_page_tells_of_the_run(run):
+def test_the_page_describes_the_run(run):
     text = zoo.write_run_report(run).read_text()
     for part in (
         "<h1>char-lm on my.txt</h1>",
@@ -52,7 +52,7 @@ def test_the_page_tells_of_the_run(run):
         assert part in text
 
 
-def test_the_results_stand_beside_what_they_are_compared_with(run):
+def test_the_results_are_beside_the_values_that_they_are_compared_with(run):
     text = zoo.write_run_report(run).read_text()
     results = text.partition("<h2>Results</h2>")[2].partition("</table>")[0]
     rows = dict(re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', results))
@@ -95,7 +95,9 @@ def test_the_command_prints_where_it_is(run, capsys):
         ("preset/metadata.json", '{"task": "x"}', "is damaged"),
     ],
 )
-def test_what_is_no_run_is_refused_in_one_line(run, capsys, name, text, words):
+def test_a_folder_that_is_not_a_run_is_refused_in_one_line(
+    run, capsys, name, text, words
+):
     if text is None:
         (run / name).unlink()
     else:

@@ -57,7 +57,7 @@ def metadata(trained):
     return json.loads((trained / "out" / "preset" / "metadata.json").read_text())
 
 
-def test_training_writes_these_files_and_no_others(trained):
+def test_training_writes_exactly_these_files(trained):
     out = trained / "out"
     assert {p.relative_to(out).as_posix() for p in out.rglob("*")} == FILES
 
@@ -210,7 +210,7 @@ def test_interrupted_training_leaves_the_best_model_so_far(
 
 
 @pytest.mark.slow
-def test_loss_that_is_no_number_is_a_failure_that_says_so(tmp_path, capsys):
+def test_a_nan_loss_is_a_failure_that_says_so(tmp_path, capsys):
     options = "--epochs 3 --learning-rate 1e9 --clip 0".split()
     assert train(tmp_path, *options) == 1
     error = capsys.readouterr().err

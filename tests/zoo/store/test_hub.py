@@ -61,7 +61,7 @@ def test_a_preset_comes_from_an_address(release, untrained):
     np.testing.assert_array_equal(preset.model(ids), untrained.model(ids))
 
 
-def test_what_was_checked_is_not_downloaded_again(release):
+def test_a_checked_preset_is_not_downloaded_again(release):
     for _ in range(2):
         assert same(hub.locate(f"{release.url}/small"), release)
     paths = release.paths()
@@ -108,13 +108,13 @@ def test_a_name_is_looked_up_in_the_index_of_a_mirror(release):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("fault", ["truncate", "wrong", 500, 404])
-def test_a_second_mirror_mends_what_a_first_does(known, fault, name):
+def test_a_second_mirror_makes_up_for_a_bad_first_one(known, fault, name):
     known.faults[f"/small/{name}"] = [fault] * 3 if fault == 500 else [fault]
     assert same(hub.locate("small", mirrors=[known.url, known.url]), known)
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
-def test_other_bytes_are_never_used(known, name):
+def test_files_with_other_bytes_are_never_used(known, name):
     good = (known.folder / "small" / name).read_bytes()
     (known.folder / "small" / name).write_bytes(b"{" + good[1:-1] + b" ")
     with pytest.raises(ZooError, match="is not the .* that was published"):
@@ -151,7 +151,7 @@ def test_offline_the_cache_serves_and_no_socket_is_opened(
     monkeypatch.undo()
 
 
-def test_offline_an_address_has_what_it_had_last(release, monkeypatch):
+def test_offline_an_address_serves_what_it_had_last(release, monkeypatch):
     folder = hub.locate(f"{release.url}/small")
     monkeypatch.setenv("BPTT_ZOO_OFFLINE", "1")
     requests = len(release.requests)
@@ -159,7 +159,7 @@ def test_offline_an_address_has_what_it_had_last(release, monkeypatch):
     assert len(release.requests) == requests
 
 
-def test_a_checksum_that_was_given_must_hold(known):
+def test_a_given_checksum_must_match(known):
     right, wrong = checksum(known), "0" * 64
     assert same(hub.locate(f"{known.url}/small", sha256=right), known)
     assert same(hub.locate(known.folder / "small", sha256=right), known)
@@ -194,7 +194,7 @@ def test_a_manifest_that_asks_for_anything_else_is_refused(release, change, reas
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b"[" * 10_000])
-def test_what_is_no_index_is_refused(release, content):
+def test_an_invalid_index_is_refused(release, content):
     (release.folder / "index.json").write_bytes(content)
     with pytest.raises(ZooError, match="is no index of presets"):
         hub.index_at(release.url)
@@ -210,7 +210,7 @@ def test_an_index_of_many_mirrors_is_refused(release):
 
 
 @pytest.mark.parametrize("name", ["../small", "x" * 65, "con", "nul.x", ""])
-def test_an_index_may_not_name_what_is_no_folder(release, name):
+def test_an_index_may_name_only_folders(release, name):
     path = release.folder / "index.json"
     path.write_text(path.read_text("utf-8").replace('"small"', f'"{name}"'), "utf-8")
     with pytest.raises(ZooError, match="is no index of presets"):
@@ -239,12 +239,12 @@ def test_an_index_of_impossible_values_is_refused(release, change):
         hub.index_at(release.url)
 
 
-def test_a_name_that_a_server_lacks_is_told_with_the_server(release):
+def test_a_name_that_a_server_lacks_is_reported_with_the_server(release):
     with pytest.raises(UserError, match=f"no preset other at {release.url}"):
         hub.locate("other", mirrors=[release.url])
 
 
-def test_another_preset_of_a_shipped_name_is_not_shipped():
+def test_another_preset_with_a_shipped_name_is_not_the_shipped_one():
     own = list_presets()[0]
     assert own.shipped
     assert not dataclasses.replace(own, manifest_sha256="0" * 64).shipped
@@ -263,7 +263,7 @@ def test_another_preset_of_a_shipped_name_is_not_shipped():
         ("hf:///small/", "hf://OWNER/REPOSITORY"),
     ],
 )
-def test_an_address_that_is_none_is_refused(source, reason, no_sockets):
+def test_an_invalid_address_is_refused(source, reason, no_sockets):
     with pytest.raises(UserError, match=reason):
         hub.locate(source)
 
@@ -320,7 +320,7 @@ def test_a_folder_needs_no_mirror_and_takes_none(release, monkeypatch, tmp_path)
         hub.locate("./small", mirrors=[release.url])
 
 
-def test_what_is_no_index_does_not_replace_a_good_one(release, monkeypatch):
+def test_an_invalid_index_does_not_replace_a_good_one(release, monkeypatch):
     hub.index_at(release.url)
     (release.folder / "index.json").write_text("<html>Log in</html>")
     with pytest.raises(ZooError, match="is no index"):
@@ -358,7 +358,7 @@ def test_a_cached_preset_is_used_when_its_server_is_down(release, capsys):
 
 
 @pytest.mark.parametrize("fault", [500, "truncate"])
-def test_a_server_with_a_failure_of_its_own_counts_as_down(release, fault, capsys):
+def test_a_server_with_an_internal_error_counts_as_down(release, fault, capsys):
     folder = hub.locate(f"{release.url}/small")
     release.faults["/small/manifest.json"] = [fault] * 3
     assert hub.locate(f"{release.url}/small") == folder
@@ -389,7 +389,7 @@ def test_a_cache_that_cannot_be_written_to_serves_what_it_has(release, monkeypat
         hub.locate(f"{release.url}/small")
 
 
-def test_a_cache_that_is_a_file_is_told_of(release, monkeypatch, tmp_path):
+def test_a_cache_that_is_a_file_is_reported(release, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("BPTT_ZOO_CACHE", str(tmp_path / "file"))
     with pytest.raises(UserError, match="BPTT_ZOO_CACHE"):
@@ -408,9 +408,7 @@ def test_an_index_of_endless_mirrors_is_refused(release):
 @pytest.mark.parametrize(
     "name, meant", [("smal", "small"), ("runs/mnie", "runs/mine"), ("Small", "small")]
 )
-def test_a_name_with_a_typing_error_asks_what_was_meant(
-    known, name, meant, monkeypatch, tmp_path
-):
+def test_a_misspelled_name_gets_a_suggestion(known, name, meant, monkeypatch, tmp_path):
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     (tmp_path / "runs" / "mnie-notes").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -419,6 +417,6 @@ def test_a_name_with_a_typing_error_asks_what_was_meant(
         hub.locate(name)
 
 
-def test_a_mirror_is_asked_what_was_meant(release):
+def test_a_mirror_is_searched_for_a_suggestion(release):
     with pytest.raises(UserError, match=r"Did you mean small\?"):
         hub.locate("smalll", mirrors=[release.url])

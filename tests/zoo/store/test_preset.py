@@ -101,7 +101,7 @@ def test_folder_without_a_preset_is_named(tmp_path):
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b"null"])
 @pytest.mark.parametrize("name", ["config.json", "metadata.json"])
-def test_json_that_is_none_is_damaged(folder, name, content):
+def test_invalid_json_counts_as_damage(folder, name, content):
     (folder / name).write_bytes(content)
     with pytest.raises(UserError, match=f"{name} is damaged"):
         zoo.from_preset(folder)
@@ -118,7 +118,7 @@ def test_json_that_is_none_is_damaged(folder, name, content):
         lambda c: c["model"]["layers"][-1].update(class_name="Lambda"),
     ],
 )
-def test_config_that_fits_no_model_is_damaged(folder, change):
+def test_a_config_that_fits_no_model_counts_as_damage(folder, change):
     rewrite(folder, "config.json", change)
     with pytest.raises(UserError, match="config.json is damaged"):
         zoo.from_preset(folder)
@@ -214,7 +214,7 @@ def test_metadata_that_commands_cannot_work_with_are_refused(folder, change, wor
         lambda file: file.create_dataset("x", (2,), "S200000000"),
     ],
 )
-def test_weights_that_are_links_or_no_numbers_are_refused(folder, change):
+def test_weights_that_are_links_or_not_numbers_are_refused(folder, change):
     with h5py.File(folder / "model.weights.h5", "a") as file:
         change(file)
     with_right_checksum(folder)
@@ -238,7 +238,7 @@ def test_half_precision_and_packing_are_read(folder, untrained):
     )
 
 
-def test_the_same_weights_are_looked_at_once(folder, monkeypatch):
+def test_the_same_weights_are_checked_once(folder, monkeypatch):
     seen = []
     monkeypatch.setattr(weights_file, "_good", set())
     check = weights_file._check
@@ -252,7 +252,7 @@ def facts_of(preset, **changes):
     return {"task": "char-lm", **preset.metadata, **changes}
 
 
-def test_what_can_be_kept_is_trained(untrained):
+def test_a_model_that_a_preset_can_hold_is_trained(untrained):
     check_preset_possible(untrained.model, untrained.processing, facts_of(untrained))
 
 
@@ -264,14 +264,14 @@ def test_what_can_be_kept_is_trained(untrained):
         ({"baselines": {"bigram": float("nan")}}, "baselines"),
     ],
 )
-def test_what_no_preset_could_tell_of_is_not_trained(untrained, facts, words):
+def test_training_that_no_preset_could_describe_is_refused(untrained, facts, words):
     with pytest.raises(UserError, match=f"cannot be kept as a preset: .*{words}"):
         check_preset_possible(
             untrained.model, untrained.processing, facts_of(untrained, **facts)
         )
 
 
-def test_a_model_that_no_preset_holds_is_not_trained(untrained):
+def test_a_model_that_no_preset_can_hold_is_not_trained(untrained):
     model = keras.Sequential(
         [keras.Input((None, 2)), keras.layers.LayerNormalization()]
     )

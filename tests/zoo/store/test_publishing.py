@@ -41,7 +41,7 @@ def test_the_run_that_validates_best_is_exported(runs, tmp_path):
     assert again["seeds"] == metadata["seeds"] and again["seed"] == 1
 
 
-def test_validation_and_not_the_test_part_chooses(runs, tmp_path):
+def test_validation_and_not_the_test_set_chooses(runs, tmp_path):
     metadata = runs[0] / "preset" / "metadata.json"
     rewrite(metadata, lambda m: m["metric"].update(part="test", validation=1.0))
     assert zoo.export_preset(runs, tmp_path / "best")["seed"] == 0
@@ -58,7 +58,7 @@ def test_trainings_of_several_recipes_are_refused(runs, tmp_path):
     assert not (tmp_path / "best").exists()
 
 
-def test_half_precision_takes_half_the_room_and_computes_alike(untrained, tmp_path):
+def test_half_precision_takes_half_the_space_and_computes_the_same(untrained, tmp_path):
     zoo.save_to_preset(tmp_path / "single", untrained)
     zoo.save_to_preset(tmp_path / "half", untrained, half=True)
 
@@ -85,7 +85,7 @@ def test_half_precision_takes_half_the_room_and_computes_alike(untrained, tmp_pa
 
 
 @pytest.mark.parametrize("value", [70_000.0, np.nan, np.inf])
-def test_what_half_precision_cannot_hold_is_refused(untrained, tmp_path, value):
+def test_values_that_half_precision_cannot_hold_are_refused(untrained, tmp_path, value):
     kernel = untrained.model.layers[-1].kernel
     kernel.assign(np.full(kernel.shape, value))
     with pytest.raises(UserError, match="Half precision cannot hold"):
@@ -106,7 +106,7 @@ def test_a_release_is_extended_and_keeps_its_mirrors(runs, tmp_path):
     assert not second.presets["one"].shipped
 
 
-def test_names_are_not_given_twice_and_leftovers_do_not_matter(runs, tmp_path):
+def test_names_are_unique_and_leftovers_do_not_matter(runs, tmp_path):
     release = tmp_path / "release"
     zoo.publish(release, [runs[0]])
     shutil.copytree(release / "run-0", release / ".new.run-0")
@@ -123,7 +123,7 @@ def test_a_release_without_names_has_the_presets_of_the_package(tmp_path):
     assert index.presets == listed and listed
 
 
-def test_what_is_damaged_or_has_no_good_name_is_not_published(runs, tmp_path):
+def test_damaged_presets_and_bad_names_are_not_published(runs, tmp_path):
     release = tmp_path / "release"
     bad = runs[0].rename(tmp_path / "Bad Name")
     with pytest.raises(UserError, match="small letters and digits"):
@@ -138,7 +138,7 @@ def test_what_is_damaged_or_has_no_good_name_is_not_published(runs, tmp_path):
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
-def test_a_file_that_is_a_link_is_not_given_away(runs, tmp_path, name):
+def test_a_file_that_is_a_link_is_not_published(runs, tmp_path, name):
     secret = tmp_path / "secret"
     path = runs[0] / "preset" / name
     if path.exists():

@@ -47,7 +47,7 @@ def test_a_transfer_that_breaks_off_is_resumed(server, url, path, fault, size):
     assert server.requests == [("/file", None), ("/file", half)]
 
 
-def test_a_later_call_goes_on_where_the_first_gave_up(server, url, path):
+def test_a_later_call_resumes_where_the_first_gave_up(server, url, path):
     server.faults["/file"] = ["truncate", 500, 503]
     with pytest.raises(ZooError, match="503"):
         fetch(url, path)
@@ -79,7 +79,9 @@ def test_the_first_half_of_another_file_is_not_kept(server, url, path):
 
 
 @pytest.mark.parametrize("fault, reason", [(404, "404"), (410, "410"), ("wrong", "an")])
-def test_the_next_mirror_follows_a_bad_one_at_once(server, url, path, fault, reason):
+def test_the_next_mirror_follows_a_bad_one_immediately(
+    server, url, path, fault, reason
+):
     server.faults["/file"] = [fault]
     fetch([url, url], path)
     assert len(server.requests) == 2
@@ -123,7 +125,7 @@ def test_a_server_that_never_ends_its_answer_is_given_up(server, url, path):
     assert time.monotonic() - start < 20
 
 
-def test_a_length_that_is_no_number_says_nothing(server, url, path):
+def test_an_invalid_content_length_is_ignored(server, url, path):
     server.faults["/file"] = ["unnumbered"]
     fetch(url, path, size=None)
     assert path.read_bytes() == CONTENT
@@ -176,7 +178,7 @@ def test_a_look_up_that_hangs_is_given_up(path, impatient, monkeypatch):
         fetch("http://example.org/", path)
 
 
-def test_two_at_once_fetch_it_once(server, url, path):
+def test_two_simultaneous_calls_fetch_a_file_once(server, url, path):
     threads = [threading.Thread(target=fetch, args=(url, path)) for _ in range(4)]
     for thread in threads:
         thread.start()

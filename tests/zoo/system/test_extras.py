@@ -56,13 +56,13 @@ def test_every_package_of_the_extra_is_known():
         ["pull", "--help"],
     ],
 )
-def test_what_only_tells_needs_no_extra(arguments):
+def test_commands_that_only_print_need_no_extra(arguments):
     code, out, err = without(EXTRAS, *arguments)
     assert (code, err) == (0, "") and out
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["show", "echo-8"]])
-def test_what_only_reads_needs_pydantic_alone(arguments):
+def test_commands_that_only_read_need_only_pydantic(arguments):
     code, out, err = without(EXTRAS.keys() - {"pydantic"}, *arguments)
     assert (code, err) == (0, "") and out
     code, out, err = without(["pydantic"], *arguments)
@@ -101,7 +101,7 @@ def test_every_command_names_tensorflow_where_it_is_missing(arguments, tmp_path)
         assert "tensorflow is not installed. Install it with: pip install" in err
 
 
-def test_completion_and_downloads_name_what_they_miss(tmp_path):
+def test_completion_and_downloads_name_missing_packages(tmp_path):
     code, _, err = without(["shtab"], "completion", "bash")
     assert code == 1 and "shtab is not installed" in err and err.count("\n") == 1
     command = ["pull", "https://127.0.0.1:9/x"]

@@ -38,7 +38,7 @@ def write_version(path, text, **options):
         (new / "text").write_text(text)
 
 
-def test_the_version_before_takes_another_name(tmp_path):
+def test_the_previous_version_is_renamed(tmp_path):
     for text in ("first", "second", "third"):
         write_version(tmp_path / "a", text, keep=tmp_path / "before")
     assert versions(tmp_path) == {"a": "third", "before": "second"}

@@ -5,7 +5,7 @@ from zoo.system.locks import alone_in
 from zoo.system.output import prepare_output
 
 
-def test_a_second_process_is_refused_while_the_first_is_alone(tmp_path):
+def test_a_second_process_is_refused_while_the_first_holds_the_lock(tmp_path):
     script = (
         "import sys\nfrom zoo.system.errors import UserError\n"
         "from zoo.system.locks import alone_in\n"

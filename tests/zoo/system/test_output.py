@@ -63,7 +63,7 @@ def failing():
     return call
 
 
-def test_a_command_that_fails_at_once_leaves_no_folder(failing, tmp_path):
+def test_a_command_that_fails_immediately_leaves_no_folder(failing, tmp_path):
     failing(tmp_path / "runs" / "mine")
     assert list(tmp_path.iterdir()) == []
 
@@ -73,7 +73,7 @@ def test_a_lock_alone_does_not_keep_a_folder(failing, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_was_there_or_holds_something_stays(failing, tmp_path):
+def test_a_folder_that_existed_or_is_not_empty_stays(failing, tmp_path):
     (tmp_path / "runs").mkdir()
     failing(tmp_path / "runs" / "mine")
     assert (tmp_path / "runs").is_dir() and not (tmp_path / "runs" / "mine").exists()

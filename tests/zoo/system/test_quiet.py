@@ -20,7 +20,7 @@ def in_a_new_process(*arguments, **environment):
 
 
 @pytest.mark.parametrize("command", ["resume", "report"])
-def test_what_is_refused_is_one_line_without_notes_of_tensorflow(command, tmp_path):
+def test_a_refusal_is_one_line_without_messages_of_tensorflow(command, tmp_path):
     done = in_a_new_process(command, tmp_path / "nothing")
     assert done.returncode == 2
     assert done.stderr.startswith("bptt-zoo: There is no")
@@ -34,7 +34,7 @@ def test_a_measurement_prints_nothing_but_its_result():
     assert "accuracy 0.99" in done.stdout
 
 
-def test_another_backend_of_keras_is_refused(monkeypatch):
+def test_another_keras_backend_is_refused(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(UserError, match="KERAS_BACKEND names another package: jax"):
         import_tensorflow()

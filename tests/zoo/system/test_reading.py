@@ -6,7 +6,7 @@ from zoo.system.errors import UserError
 from zoo.system.reading import parse_json, read_bytes, read_json
 
 
-def test_json_is_read_as_it_is(tmp_path):
+def test_json_is_read_unchanged(tmp_path):
     path = tmp_path / "a.json"
     path.write_text('{"a": [1, 2.5, null, "\\ud83d\\ude00"]}')
     assert read_json(path) == {"a": [1, 2.5, None, "\N{GRINNING FACE}"]}
@@ -59,6 +59,6 @@ def test_a_pipe_is_never_waited_for(tmp_path):
             read(tmp_path / "pipe")
 
 
-def test_a_name_that_is_none_is_refused():
+def test_an_invalid_file_name_is_refused():
     with pytest.raises(UserError, match="cannot be read as a file"):
         read_bytes("a\0b")

@@ -25,18 +25,18 @@ def test_numbers_are_floats_and_integers(level):
 @pytest.mark.parametrize(
     "level", [True, "1", None, [1], 10**400, float("nan"), float("inf")]
 )
-def test_what_is_no_finite_number_is_refused(level):
+def test_nonfinite_numbers_are_refused(level):
     with pytest.raises(ValueError, match="^level is not what it must be$"):
         hold(Outer, {**GOOD, "level": level})
 
 
 @pytest.mark.parametrize("size", [-1, 2**53, 1.0, True, 10**400, "3"])
-def test_what_is_no_count_is_refused_with_its_place(size):
+def test_an_invalid_count_is_refused_with_its_path(size):
     with pytest.raises(ValueError, match="^inner: size is not what it must be$"):
         hold(Outer, {"inner": {"size": size}})
 
 
-def test_what_is_missing_and_what_is_too_much_is_named():
+def test_missing_and_extra_fields_are_named():
     with pytest.raises(ValueError, match="^'inner' is missing$"):
         hold(Outer, {})
     with pytest.raises(ValueError, match="^'more' is not known here$"):
@@ -45,7 +45,7 @@ def test_what_is_missing_and_what_is_too_much_is_named():
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 3])
-def test_what_is_no_object_is_refused(value):
+def test_values_that_are_not_objects_are_refused(value):
     with pytest.raises(ValueError, match="^it is not what it must be$"):
         hold(Outer, value)
 
@@ -62,6 +62,6 @@ def test_an_error_has_no_names_of_the_file_and_is_short():
     assert len(str(caught.value)) < 150
 
 
-def test_text_that_does_more_than_be_shown_is_refused():
+def test_text_with_control_characters_is_refused():
     with pytest.raises(ValueError, match="has a control character"):
         hold(Outer, {**GOOD, "name": "\x1b[2J"})

@@ -1,4 +1,4 @@
-"""Tables of anyone's, read as they are meant."""
+"""Tables of users, read as they are meant."""
 
 import gzip
 import re
@@ -62,7 +62,7 @@ def test_one_line_says_what_was_read(read):
 
 @pytest.mark.parametrize("end", ["\r\n", "\r", "\n\n"])
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
-def test_line_ends_and_delimiters_are_all_the_same(read, end, mark):
+def test_all_line_endings_and_delimiters_are_read_alike(read, end, mark):
     content = dated().replace("\n", end).replace(",", mark)
     assert read(content).values[:, 0].tolist() == NUMBERS
 
@@ -82,7 +82,7 @@ def test_packed_files_and_byte_order_marks_are_read(read, encode):
     assert read(encode(dated())).columns == ("a",)
 
 
-def test_comments_and_blank_lines_are_passed_over_and_counted(read, refused):
+def test_comments_and_blank_lines_are_skipped_and_counted(read, refused):
     lines = ["# made here", "", *dated().splitlines()[:9], "# half", "", "2024-03-10,x"]
     assert "'x' in line 14" in refused("\n".join(lines))
     assert len(read("\n".join(lines[:-1])).values) == 8
@@ -128,7 +128,7 @@ def test_headings_that_columns_share_are_refused(refused):
         ),
     ],
 )
-def test_times_are_known_and_go_on(read, column, step, ahead):
+def test_times_are_recognised_and_continued(read, column, step, ahead):
     table = read(csv(column, VALUES[: len(column)], heading="time,a"))
     assert table.columns == ("a",)
     assert table.clock.step_in_words == step
@@ -142,7 +142,7 @@ def test_the_ends_of_months_stay_ends(read):
     assert table.clock.texts(table.clock.after(2)) == ["2023-06-30", "2023-07-31"]
 
 
-def test_newest_first_is_turned_round_and_disorder_sorted(read):
+def test_reversed_times_are_turned_round_and_unordered_ones_sorted(read):
     table = read(dated(VALUES[::-1], DAYS[::-1]))
     assert table.values[:, 0].tolist() == NUMBERS
     assert "newest row first: turned round" in table.summary
@@ -152,14 +152,14 @@ def test_newest_first_is_turned_round_and_disorder_sorted(read):
     assert "rows sorted by time" in table.summary
 
 
-def test_a_time_that_comes_twice_is_refused(refused, read):
+def test_a_duplicate_time_is_refused(refused, read):
     content = dated(VALUES, [*DAYS[:5], DAYS[2], *DAYS[6:]])
     message = refused(content)
     assert "the first in lines 4 and 7, 2024-03-03 of column 'day'" in message
     assert len(read(content, time="none").values) == 28
 
 
-def test_gaps_in_time_are_told_and_filled(read):
+def test_gaps_in_time_are_reported_and_filled(read):
     kept = [i for i in range(28) if i not in (4, 5, 20)]
     content = dated([VALUES[i] for i in kept], [DAYS[i] for i in kept])
     assert "2 gaps in time, first after 2024-03-04" in read(content).summary
@@ -188,7 +188,7 @@ def test_texts_are_left_out_and_tables_of_texts_refused(read, refused):
     assert "no column is a series of numbers. There are: place (text)" in message
 
 
-def test_what_never_changes_is_left_out_unless_it_is_asked_for(read, refused):
+def test_constant_columns_are_left_out_unless_requested(read, refused):
     still = ["1"] * 24 + ["2"] * 4
     content = csv(VALUES, ["7"] * 28, still, heading="a,b,c")
     table = read(content)
@@ -212,7 +212,9 @@ def test_what_never_changes_is_left_out_unless_it_is_asked_for(read, refused):
         ("1.234", ";", {"decimal": "comma"}, 1234.0),
     ],
 )
-def test_commas_mean_what_they_mean(read, text, mark, options, value):
+def test_commas_are_read_as_decimals_or_delimiters_as_meant(
+    read, text, mark, options, value
+):
     others = [text.replace("1", str(i % 9 + 1), 1) for i in range(27)]
     columns = [[text, *others]] if mark is None else [DAYS, [text, *others]]
     heading = "a" if mark is None else f"day{mark}a"
@@ -247,7 +249,7 @@ def test_commas_that_may_mean_either_are_refused(refused):
         (gzip.compress(b"1," * 40_000_000), "unpacks to more than 67,108,864 bytes"),
     ],
 )
-def test_what_is_no_table_is_refused_in_a_sentence(refused, content, message):
+def test_a_file_that_is_not_a_table_is_refused_in_a_sentence(refused, content, message):
     found = refused(content)
     assert re.search(message, found) and len(found) < 400
 
@@ -262,12 +264,12 @@ def test_what_is_no_table_is_refused_in_a_sentence(refused, content, message):
         ({"time": "place"}, "cannot be read as times, such as 'x'"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(refused, options, message):
+def test_unsuitable_options_are_refused(refused, options, message):
     content = csv(VALUES, ["x"] * 28, heading="a,place")
     assert message in refused(content, **options)
 
 
-def test_a_time_that_is_no_date_is_shown(refused):
+def test_a_time_that_is_not_a_date_is_shown(refused):
     assert "column 'day', line 26 is 'soon'" in refused(
         dated(days=[*DAYS[:24], "soon", *DAYS[25:]])
     )

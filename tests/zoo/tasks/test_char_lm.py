@@ -45,7 +45,7 @@ def test_learning_rate_rises_from_a_tenth_and_falls_to_a_hundredth():
     assert optimizer.global_clipnorm == 2.0
 
 
-def test_weight_decay_leaves_biases_alone():
+def test_weight_decay_does_not_change_biases():
     model = char_lm.build_model(11, SMALL)
     optimizer = TASK.build_optimizer(SMALL, updates=10)
     optimizer.build(model.trainable_variables)

@@ -1,4 +1,4 @@
-"""What a default training of classification is made of."""
+"""The default training of classification."""
 
 import dataclasses
 import subprocess
@@ -44,7 +44,7 @@ def test_long_series_are_read_in_strides():
     assert TASK.fitted(data(), recipe, NOTHING).stride == 1
 
 
-def test_what_is_given_stays():
+def test_given_values_are_kept():
     start = dataclasses.replace(
         TASK.recipe_for(None), batch_size=4, epochs=3, stride=2, passes=1
     )
@@ -65,7 +65,7 @@ def test_neighbours_are_levels():
     assert "1-NN (dynamic time warping)" in levels
 
 
-def test_a_test_part_has_neighbours_in_the_validation_part():
+def test_a_test_set_has_neighbours_in_the_validation_set():
     def case(value, label):
         return np.full((3, 1), float(value)), label
 
@@ -90,13 +90,13 @@ def test_balanced_weights_give_each_class_the_same_sum():
     assert options["class_weight"] == pytest.approx({0: 4 / 6, 1: 2.0})
 
 
-def test_without_a_test_part_validation_is_the_last():
+def test_without_a_test_set_validation_is_the_last_set():
     cases = data(tests=0)
     assert TASK.parts(cases) == ("validation",)
     assert TASK.parts(data()) == ("validation", "test")
 
 
-def test_where_nothing_validates_the_training_part_is_shown():
+def test_without_validation_the_training_set_is_shown():
     cases = data(count=6)
     assert len(cases.validation[0]) == 0
     recipe = ClassificationRecipe()
@@ -107,7 +107,7 @@ def test_where_nothing_validates_the_training_part_is_shown():
     assert levels == {"most frequent class": 0.5, "chance": 0.5}
 
 
-def test_what_cannot_be_learned_is_refused():
+def test_data_that_cannot_be_learned_are_refused():
     one = LabelledCases.of("one", [(np.ones((3, 1)), "a")] * 5, [], "")
     with pytest.raises(UserError, match="one has one class only: 'a'"):
         TASK.check(one, ClassificationRecipe())

@@ -1,4 +1,4 @@
-"""What tasks make and read, against definitions."""
+"""The data that tasks make and read, against their definitions."""
 
 import dataclasses
 import json
@@ -43,7 +43,7 @@ def test_copying_asks_for_the_symbols_after_the_blank():
     assert (x[:, -10:] == 9).all() and set(np.unique(x[:, :10])) == set(range(1, 9))
 
 
-def test_the_level_of_copying_is_that_of_who_guesses_in_time():
+def test_the_level_of_copying_is_that_of_guessing_at_the_right_time():
     task = TASKS["copy-memory"]
     data = task.load("copy-100", None, CopyRecipe(steps=100))
     assert task.levels(data, data.recipe, "test")["no memory"] == pytest.approx(
@@ -51,7 +51,7 @@ def test_the_level_of_copying_is_that_of_who_guesses_in_time():
     )
 
 
-def test_the_echo_is_the_bit_of_some_timesteps_ago():
+def test_the_echo_is_the_bit_some_timesteps_ago():
     task, recipe = (
         TASKS["delayed-echo"],
         EchoRecipe(delay=3, window=10, length=40, batch_size=2),
@@ -87,7 +87,7 @@ def series(steps=200, columns=2):
 
 
 @pytest.mark.parametrize("base", ["season", "last"])
-def test_what_is_forecast_is_how_the_next_values_differ_from_the_naive_ones(base):
+def test_the_targets_are_differences_from_the_naive_forecast(base):
     data = series()
     recipe = ForecastRecipe(horizon=4, season=6, base=base, window=10, batch_size=1)
     scaled = data.scaled()
@@ -167,7 +167,7 @@ def test_naive_forecasts_repeat_the_season_and_the_last_value():
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
-def test_a_part_is_scored_from_its_first_value_on_and_warmed_up_before(part):
+def test_a_set_is_scored_from_its_first_value_after_a_warm_up(part):
     task, data = TASKS["forecasting"], series()
     recipe = ForecastRecipe(horizon=4, base="last", window=10, batch_size=1)
     batches = task.held_out(data, recipe, part)
@@ -222,7 +222,7 @@ def test_every_fifth_case_of_a_class_validates(tmp_path):
     json.dumps(task.processing(data, recipe))
 
 
-def test_own_rolls_come_one_a_file(tmp_path):
+def test_own_rolls_are_one_per_file(tmp_path):
     for i in range(20):
         piece = np.zeros((i + 2, 88), np.uint8)
         np.savez(tmp_path / f"{i:02}.npz", roll=piece)

@@ -36,6 +36,6 @@ def test_long_windows_and_unbiased_ones_find_the_optimum(tmp_path, changes):
 
 
 @pytest.mark.parametrize("mean", [1.0, 151.0])
-def test_a_mean_window_must_fit_below_the_longest(mean):
+def test_a_mean_window_must_be_below_the_longest(mean):
     with pytest.raises(ValueError, match="`mean_window` must be above 1, and at most"):
         InfluenceRecipe(mean_window=mean)

@@ -1,4 +1,4 @@
-"""What models of characters and of words do with a text of the user's own."""
+"""Models of characters and of words on the user's own text."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def test_levels_have_interpolated_ngrams_once_computed(tmp_path, task):
     assert digest(data) == before
 
 
-def test_the_ngrams_of_a_long_text_say_how_much_they_count(tmp_path, monkeypatch):
+def test_the_ngrams_of_a_long_text_say_how_much_of_it_they_count(tmp_path, monkeypatch):
     data = own(tmp_path, 50 * LINES)
     monkeypatch.setattr("zoo.tasks.language.COUNTED", 1_000)
     levels = CHAR.levels(data, None, "validation")
@@ -57,7 +57,7 @@ def test_rare_characters_of_a_large_vocabulary_are_unknown(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("task", [CHAR, WORD])
-def test_a_text_of_which_little_would_be_known_is_refused(tmp_path, task):
+def test_a_text_with_few_known_units_is_refused(tmp_path, task):
     rng = np.random.default_rng(0)
     units = rng.permutation(np.repeat(np.arange(0x4E00, 0x4E00 + 5_000), 3))
     text = ("" if task is CHAR else " ").join(map(chr, units))
@@ -78,7 +78,7 @@ def test_a_vocabulary_out_of_range_is_refused(tmp_path, vocabulary):
         own(tmp_path, 50 * LINES, vocabulary=vocabulary)
 
 
-def test_a_text_of_words_is_cut_where_it_is_asked_to(tmp_path):
+def test_a_text_of_words_is_cut_where_requested(tmp_path):
     data = own(tmp_path, 50 * LINES, WORD, validation="0.5")
     assert len(data.ids["train"]) == len(data.ids["validation"]) == 350
     (tmp_path / "other.txt").write_text(LINES)
@@ -120,7 +120,7 @@ def test_the_weights_of_a_recipe_are_counted_before_they_are_made(tmp_path, task
         task.check(data, large)
 
 
-def test_a_part_of_one_character_is_refused(tmp_path):
+def test_a_set_of_one_character_is_refused(tmp_path):
     with pytest.raises(UserError, match="The validation part .* at least 2 characters"):
         own(tmp_path, "a" * 100, validation="0.01")
     with pytest.raises(UserError, match="The train part .* at least 2 characters"):
@@ -128,7 +128,7 @@ def test_a_part_of_one_character_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("task", [CHAR, WORD])
-def test_all_of_a_text_can_be_scored(tmp_path, task):
+def test_a_whole_text_can_be_scored(tmp_path, task):
     data = own(tmp_path, 50 * LINES, task)
     recipe = task.recipe_for(None)
     batches = task.held_out(data, recipe, "whole")
@@ -163,7 +163,7 @@ def test_a_long_text_has_few_epochs_and_a_large_vocabulary_small_batches():
     assert CHAR.fitted(long, CHAR.recipe_for(None), frozenset()).epochs == 1
 
 
-def test_what_the_user_has_set_stays(tmp_path):
+def test_settings_of_the_user_are_kept(tmp_path):
     data = own(tmp_path, 50 * LINES)
     usual = CHAR.recipe_for(None)
     names = {"batch_size", "window", "epochs", "units", "dropout"}

@@ -1,4 +1,4 @@
-"""What holds for every task: joining `TASKS` is enough to be tested here."""
+"""One battery for all tasks; to join it, add a row to `TASKS`."""
 
 import dataclasses
 import json
@@ -192,7 +192,7 @@ def test_it_trains_and_its_preset_scores_the_same_again(loaded, name, tmp_path):
         for name in TASKS
     ],
 )
-def test_a_killed_training_ends_with_the_same_bits(loaded, name, tmp_path):
+def test_killed_training_ends_with_bit_identical_weights(loaded, name, tmp_path):
     task = TASKS[name]
     dataset = OF_PARTS.get(name, task.DATASETS[0])
     data = fewer(loaded(name, dataset))

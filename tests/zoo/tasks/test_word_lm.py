@@ -169,7 +169,7 @@ def unwatched(monkeypatch):
 
 
 @pytest.mark.slow
-def test_perplexity_stands_beside_the_loss(tmp_path, unwatched):
+def test_perplexity_is_beside_the_loss(tmp_path, unwatched):
     run = run_of(tmp_path, SMALL)
     preset = run.fit()
     TEXTS.conclude(run.out, run.data, preset)
@@ -211,7 +211,9 @@ FULL = {
 
 
 @pytest.mark.slow
-def test_a_killed_averaged_training_ends_as_it_would_have_ended(tmp_path, unwatched):
+def test_killed_training_with_averaging_ends_like_uninterrupted_training(
+    tmp_path, unwatched
+):
     recipe = small(**FULL)
     whole = run_of(tmp_path / "whole", recipe)
     expected = whole.fit()

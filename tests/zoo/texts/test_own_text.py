@@ -40,7 +40,7 @@ def test_other_line_endings_and_marks_give_the_same_text(
     assert capsys.readouterr().err.splitlines() == [line]
 
 
-def test_a_plain_file_is_read_without_a_word(tmp_path, capsys):
+def test_a_plain_file_is_read_silently(tmp_path, capsys):
     assert whole(from_file(written(tmp_path / "a.txt", PLAIN.encode()))) == PLAIN
     assert capsys.readouterr().err == ""
 
@@ -65,13 +65,13 @@ def test_an_encoding_can_be_named(tmp_path):
         (b"\xed\xa0\x80" * 100, "is not at byte 0"),
     ],
 )
-def test_what_is_no_text_is_refused(tmp_path, content, message):
+def test_a_file_that_is_not_text_is_refused(tmp_path, content, message):
     with pytest.raises(UserError, match=message):
         from_file(written(tmp_path / "my.txt", content))
 
 
 @pytest.mark.parametrize("encoding", ["no-such", "hex", "", "rot13", "a\0b"])
-def test_what_is_no_encoding_of_text_is_refused(tmp_path, encoding):
+def test_an_invalid_text_encoding_is_refused(tmp_path, encoding):
     path = written(tmp_path / "my.txt", PLAIN.encode())
     with pytest.raises(UserError, match="`--encoding` must be a text encoding"):
         read_text(path, encoding=encoding)
@@ -88,7 +88,7 @@ def test_a_name_that_no_terminal_shows_is_made_plain(tmp_path):
     assert from_file(path).name == "a\ufffd\ufffd.txt"
 
 
-def test_a_file_that_is_missing_or_none_is_refused(tmp_path):
+def test_a_missing_or_irregular_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         from_file(tmp_path / "none.txt")
     with pytest.raises(UserError, match="`--data` "):

@@ -37,7 +37,7 @@ def test_characters_out_of_order_are_refused(characters):
         Vocabulary(characters)
 
 
-def test_of_many_characters_the_most_frequent_ones_are_known():
+def test_the_most_frequent_of_many_characters_are_known():
     vocabulary = Vocabulary.of("aaabbcd", at_most=2)
     assert vocabulary.characters == ("a", "b")
     assert list(vocabulary.encode("abcd")) == [0, 1, 2, 2]
@@ -49,7 +49,7 @@ def test_a_long_text_is_encoded_piece_by_piece(monkeypatch):
     assert list(ids) == [0, 1, 2, 0, 1, 2, 0, 3]
 
 
-def test_what_it_knows_is_told_briefly():
+def test_its_description_is_brief():
     assert Vocabulary.of("abc").known == "'abc'"
     many = Vocabulary.of("".join(map(chr, range(0x4E00, 0x4E00 + 5_000))))
     assert many.known.endswith("and 4,800 others") and len(many.known) < 250

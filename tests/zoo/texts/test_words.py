@@ -19,12 +19,12 @@ def test_rare_words_have_no_id_of_their_own():
     assert words.missing("z a b a") == ["a", "z"]
 
 
-def test_of_many_words_the_most_frequent_ones_are_known():
+def test_the_most_frequent_of_many_words_are_known():
     words = Words.of("b b b a a c".split(), at_most=2)
     assert words.words == ("b", "a", "<unk>", "<eos>")
 
 
-def test_what_is_longer_than_any_word_is_none():
+def test_strings_longer_than_any_word_are_not_words():
     assert Words.of(["a" * 101, "a" * 100]).words[0] == "a" * 100
 
 
@@ -54,6 +54,6 @@ def test_decoded_text_can_follow_another_and_is_encoded_the_same(text):
         (["a", "<unk>"], "must have <eos>"),
     ],
 )
-def test_what_is_no_list_of_words_is_refused(words, message):
+def test_an_invalid_list_of_words_is_refused(words, message):
     with pytest.raises(ValueError, match=message):
         Words(words)

@@ -31,7 +31,7 @@ def published():
     return list(csv.DictReader((RECORDS / "clipping.csv").open(encoding="utf-8")))
 
 
-def test_variants_differ_by_clipping_alone():
+def test_variants_differ_only_in_clipping():
     task = TASKS["delayed-echo"]
     best = {"recipe": {"clipping": "agc", "clip": 0.01, "learning_rate": 1.0}}
     found = gain.variants("echo-8", task, best)
@@ -48,12 +48,12 @@ def test_the_table_has_means_over_seeds():
     assert test.count("0.3 ± 0.071") == 3
 
 
-def test_what_diverged_is_counted():
+def test_diverged_runs_are_counted():
     table = gain.markdown(rows([0.5, math.nan]))
     assert table.count("1 of 2 diverged") == 6
 
 
-def test_a_training_that_has_its_result_is_not_repeated(tmp_path):
+def test_training_that_has_a_result_is_not_repeated(tmp_path):
     (tmp_path / "gain.json").write_text('{"validation": 0.5, "test": null}')
     found = gain.measure(None, None, None, tmp_path)
     assert found["validation"] == 0.5

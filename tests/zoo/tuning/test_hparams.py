@@ -55,7 +55,7 @@ def test_each_trial_that_ended_is_a_run_with_one_file(written):
     assert [path.name for path in written.parent.iterdir()] == ["hparams"]
 
 
-def test_the_space_is_the_experiments(written):
+def test_the_space_is_that_of_the_experiment(written):
     experiment = hparams(written, "_hparams_/experiment")
     infos = {info.name: info for info in experiment.hparam_infos}
     assert list(infos) == list(job().names)
@@ -99,7 +99,7 @@ def test_failures_are_failures(written):
     assert statuses == {"00": good, "01": bad, "06": good}
 
 
-def test_what_has_been_written_stays_and_what_is_new_is_added(tmp_path):
+def test_written_runs_are_kept_and_new_ones_added(tmp_path):
     write_hparams(tmp_path / "a", job(TRIALS[:2]))
     before = events(tmp_path / "a")
     write_hparams(tmp_path / "a", job(TRIALS[:2]))
@@ -109,7 +109,7 @@ def test_what_has_been_written_stays_and_what_is_new_is_added(tmp_path):
     assert before.items() <= after.items() and len(after) == len(before) + 1
 
 
-def test_a_trial_that_went_on_is_written_again(tmp_path):
+def test_a_resumed_trial_is_written_again(tmp_path):
     write_hparams(tmp_path / "a", job([TRIALS[6]]))
     on = dataclasses.replace(TRIALS[6], status="completed", value=1.75, epoch=9)
     write_hparams(tmp_path / "a", job([on]))
@@ -118,7 +118,7 @@ def test_a_trial_that_went_on_is_written_again(tmp_path):
     assert len(events(tmp_path / "a")) == 2
 
 
-def test_another_space_takes_the_place_of_the_old_one(tmp_path):
+def test_another_space_replaces_the_old_one(tmp_path):
     write_hparams(tmp_path / "a", job([]))
     write_hparams(tmp_path / "a", job([], space={"x": {"low": 0.0, "high": 1.0}}))
     experiment = hparams(tmp_path / "a", "_hparams_/experiment")

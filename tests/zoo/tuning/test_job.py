@@ -35,13 +35,13 @@ def test_ranks_are_results_then_pruned_then_the_others_failures_last():
     assert [t.name for t in job(higher=True).ranked][:4] == ["04", "00", "06", "02"]
 
 
-def test_names_are_in_the_order_of_the_space_then_as_they_come():
+def test_names_are_in_the_order_of_the_space_then_of_occurrence():
     trial = Trial("00", "completed", {"new": 1, "units": 2}, 1.0)
     expected = ("layer", "units", "learning_rate", "window", "clip", "new")
     assert job([trial]).names == expected
 
 
-def test_choices_that_are_equal_but_not_alike_are_kept_apart():
+def test_choices_that_are_equal_but_of_different_types_are_separate():
     trials = [
         Trial(str(i), "completed", {"a": v}, 1.0) for i, v in enumerate([1, True])
     ]

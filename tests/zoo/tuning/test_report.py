@@ -40,14 +40,14 @@ def test_the_page_has_all_parts(text):
     assert text.count("<img") == 4
 
 
-def test_it_needs_nothing_from_elsewhere_and_runs_nothing(text):
+def test_it_needs_no_other_files_and_runs_no_scripts(text):
     assert "<script" not in text and "<link" not in text
     assert set(re.findall(r'(?:src|href)="([^",]{0,26})', text)) == {
         "data:image/svg+xml;base64"
     }
 
 
-def test_the_result_stands_beside_the_levels(text):
+def test_the_result_is_beside_the_levels(text):
     for name, value in (
         ("best validation cross-entropy", "2.0000 nats/char, 2.8854 bits/char"),
         ("trial", "02"),
@@ -65,13 +65,13 @@ def test_the_result_stands_beside_the_levels(text):
         assert f'<th scope="row">{name}</th><td>{value}</td>' in text
 
 
-def test_all_that_comes_from_outside_is_text(text):
+def test_everything_from_outside_is_escaped(text):
     assert "<h1>Tuning char-lm on &lt;mine&gt;</h1>" in text
     assert "<pre>train --recipe &#x27;a &amp; b&#x27;</pre>" in text
     assert "<mine>" not in text and "<room>" not in text
 
 
-def test_names_and_values_of_hyperparameters_are_text(tmp_path):
+def test_names_and_values_of_hyperparameters_are_escaped(tmp_path):
     trial = Trial("<00>", "completed", {"<name>": "<value>"}, 1.0)
     space = {"<name>": {"choices": ["<value>", "<other>"]}}
     settings = {"<tuner>": "<random>"}

@@ -105,12 +105,12 @@ def test_vary_keeps_some():
         ({"learning_rate": "1", "window": "8", "clipping": "none"}, "nothing to sea"),
     ],
 )
-def test_what_is_no_range_is_refused(options, words):
+def test_an_invalid_range_is_refused(options, words):
     with pytest.raises(UserError, match=words):
         space(options)
 
 
-def test_what_is_not_varied_cannot_be_kept():
+def test_a_field_that_is_not_varied_cannot_be_kept():
     with pytest.raises(UserError, match="--units LOW:HIGH"):
         space(vary=["units"])
 
@@ -123,7 +123,7 @@ def test_each_kind_of_clipping_is_a_recipe(kind):
         assert ECHO.recipe_from(dataclasses.asdict(recipe)) == recipe
 
 
-def test_a_percentile_has_an_end():
+def test_a_percentile_is_bounded():
     with pytest.raises(ValueError, match="`clip` must be in"):
         dataclasses.replace(ECHO.recipe_for(None), clipping="autoclip", clip=101.0)
 
@@ -141,7 +141,7 @@ def test_choices_that_the_data_rule_out_are_not_tried(capsys):
         space({"window": "16,32"}).fitting(too_long, ["window"])
 
 
-def test_a_space_of_which_nothing_is_left_is_refused():
+def test_an_empty_space_is_refused():
     short = space(vary=["window"])
 
     def refuse(recipe):

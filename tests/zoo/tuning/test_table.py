@@ -34,7 +34,7 @@ def test_numbers_read_back_as_they_were(tmp_path):
     assert read_back == [0.1 / 3, 2 / 3, 1 / 3, 1.0, 1 / 7]
 
 
-def test_what_is_absent_is_empty_and_none_is_a_value(tmp_path):
+def test_absent_values_are_empty_and_none_is_a_value(tmp_path):
     write_csv(tmp_path / "trials.csv", job())
     row = read(tmp_path / "trials.csv")[1]
     assert (row["value"], row["value_seed_0"], row["epoch"]) == ("", "", "")
@@ -49,7 +49,7 @@ def test_no_line_is_wider_than_the_terminal(name, width):
     assert max(map(len, text.split("\n"))) <= width
 
 
-def test_the_best_is_marked_and_a_failure_tells_its_cause():
+def test_the_best_is_marked_and_a_failure_shows_its_cause():
     lines = text_table(job(), 120).split("\n")
     assert [line for line in lines if line.startswith("*")] == [lines[4]]
     assert lines[4].split()[:4] == ["*", "02", "completed", "2.0000"]
@@ -57,7 +57,7 @@ def test_the_best_is_marked_and_a_failure_tells_its_cause():
     assert "2.5000 ± 0.35" in lines[2]
 
 
-def test_long_causes_end_in_dots():
+def test_long_causes_end_with_an_ellipsis():
     trial = Trial("00", "failed", {}, None, cause="very " * 50)
     line = text_table(job([trial]), 60).split("\n")[2]
     assert len(line) == 60 and line.endswith("...")

@@ -39,7 +39,7 @@ def test_list_shows_what_a_server_has(release, capsys):
     assert "by download, 0.1 MB" in printed(capsys, "list", "--from", release)
 
 
-def test_show_tells_result_recipe_and_folder(capsys):
+def test_show_prints_result_recipe_and_folder(capsys):
     text = printed(capsys, "show", "echo-8")
     for word in ("this model", "chance", "window 16", "bptt-zoo evaluate echo-8"):
         assert word in text
@@ -74,7 +74,7 @@ def test_pull_prints_a_folder_that_evaluate_takes(release, capsys, tmp_path):
         (["completion", "fish"], 2, "invalid choice"),
     ],
 )
-def test_what_cannot_be_served_ends_with_one_line(
+def test_a_preset_that_cannot_be_served_ends_with_one_line(
     argv, code, words, capsys, impatient, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
@@ -84,7 +84,7 @@ def test_what_cannot_be_served_ends_with_one_line(
     assert not (tmp_path / "x").exists()
 
 
-def test_pull_and_export_replace_nothing_unasked(tmp_path, capsys):
+def test_pull_and_export_replace_nothing_without_being_asked(tmp_path, capsys):
     there = tmp_path / "there"
     there.mkdir()
     assert main(["pull", "echo-8", "--out", str(there)]) == 2

@@ -55,7 +55,7 @@ def test_music_is_written_as_midi_and_picture(run, music, composer, tmp_path):
     assert (tmp_path / "tune.png").read_bytes().startswith(SIGNATURE)
 
 
-def test_music_goes_on_from_a_file(run, music, composer):
+def test_music_continues_from_a_file(run, music, composer):
     piece = zoo.generate_music(composer, length=6, seed=8)
     zoo.write_midi("my.mid", piece, frames_per_beat=4)
     options = ["--frames-per-beat", 4, "--prompt", "my.mid", "--length", 5]
@@ -169,7 +169,7 @@ def test_a_table_is_read_as_that_of_the_training_was(run, refused, forecaster):
     assert "`--time` names no column" in error
 
 
-def test_a_long_forecast_is_printed_in_part(run, forecaster):
+def test_only_a_part_of_a_long_forecast_is_printed(run, forecaster):
     preset, data = forecaster(horizon=15)
     zoo.save_to_preset("long", preset)
     write_csv("my.csv", ["day", "a", "b", "c"], data.values)
@@ -178,7 +178,7 @@ def test_a_long_forecast_is_printed_in_part(run, forecaster):
     assert "(15 timesteps, 2 columns)" in out
 
 
-def test_tables_that_do_not_fit_are_refused(refused, table):
+def test_unsuitable_tables_are_refused(refused, table):
     name, _ = table
     command = ["forecast", name, "--data"]
     assert "no.csv" in refused(*command, "no.csv")

@@ -55,7 +55,7 @@ def begun(tmp_path):
         (["--seeds", "2"], "seeds was 1, is 2"),
     ],
 )
-def test_a_job_that_has_changed_is_refused_at_once(begun, options, words):
+def test_a_changed_job_is_refused_immediately(begun, options, words):
     # Which takes a moment, as nothing large is imported for it.
     arguments = command(begun, *options)[3:]
     code = (
@@ -83,7 +83,7 @@ def test_a_job_that_has_changed_is_refused_at_once(begun, options, words):
         (["--recipe", "nowhere.json"], "does not exist: nowhere.json"),
     ],
 )
-def test_what_no_job_can_be_is_refused(tmp_path, capsys, options, words):
+def test_an_impossible_job_is_refused(tmp_path, capsys, options, words):
     out = tmp_path / "job"
     assert words in refused(capsys, "delayed-echo", "--out", str(out), *options)
     assert not out.exists()
@@ -94,7 +94,7 @@ def test_an_unknown_field_is_refused(tmp_path, capsys):
     assert "--speed" in refused(capsys, "delayed-echo", "--out", out, "--speed", "1")
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
+def test_a_folder_with_other_content_is_refused(tmp_path, capsys):
     (tmp_path / "thesis.tex").write_text("")
     words = refused(capsys, "delayed-echo", "--out", str(tmp_path))
     assert "holds no job of this command" in words
@@ -112,7 +112,7 @@ def test_a_recipe_of_another_task_is_refused(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_job_killed_anywhere_ends_as_one_that_was_not(tmp_path):
+def test_a_job_killed_anywhere_ends_like_one_without_kills(tmp_path):
     options = ["--trials", "4", "--workers", "2"]
     whole = run(tmp_path / "whole", *options)
     assert whole.returncode == 0, whole.stderr
@@ -150,7 +150,7 @@ def test_a_job_killed_anywhere_ends_as_one_that_was_not(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_job_of_which_all_trials_fail_ends_with_a_table_of_causes(tmp_path):
+def test_a_job_whose_trials_all_fail_ends_with_a_table_of_causes(tmp_path):
     done = run(tmp_path, "--trials", "3", "--window", "100:200")
     assert done.returncode == 1
     assert "All 3 trials failed" in done.stderr
@@ -158,7 +158,7 @@ def test_a_job_of_which_all_trials_fail_ends_with_a_table_of_causes(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_budget_ends_a_job_and_a_larger_one_goes_on(tmp_path):
+def test_the_budget_ends_a_job_and_a_larger_one_resumes_it(tmp_path):
     began = time.perf_counter()
     done = run(tmp_path, "--epochs", "4000", "--trials", "2", "--budget", "0.5")
     assert done.returncode == 0, done.stderr
@@ -179,7 +179,7 @@ def _state(folder):
 
 
 @pytest.mark.slow
-def test_optuna_searches_behind_the_same_command(tmp_path):
+def test_optuna_searches_with_the_same_command(tmp_path):
     database = f"sqlite:///{tmp_path}/study.db"
     options = ["--engine", "optuna", "--tuner", "bayesian", "--storage", database]
     assert run(tmp_path / "job", *options, "--trials", "2").returncode == 0
@@ -190,7 +190,7 @@ def test_optuna_searches_behind_the_same_command(tmp_path):
     assert os.path.exists(tmp_path / "job" / "best.json")
 
 
-def test_trials_need_a_part_that_judges_them(tmp_path, capsys):
+def test_trials_need_a_validation_set(tmp_path, capsys):
     data = ["--data", str(tmp_path / "a.ts"), "--validation", "none"]
     assert main(["tune", "classification", "--out", str(tmp_path / "a"), *data]) == 2
     assert "nothing that trials could be judged by" in capsys.readouterr().err

@@ -29,14 +29,14 @@ def found():
     return importance(measured(map(loss, RATES), values, space=SPACE))
 
 
-def test_what_decides_is_more_important_than_what_does_not(found):
+def test_decisive_hyperparameters_are_more_important_than_others(found):
     rate, _ = found.bars["learning_rate"]
     units, error = found.bars["units"]
     assert rate > 0.5 and abs(units) < max(0.1, 2 * error)
     assert found.explained > 0.5 and found.trials == 40
 
 
-def test_the_same_job_gives_the_same(found):
+def test_the_same_job_gives_the_same_importances(found):
     again = importance(measured(map(loss, RATES), values, space=SPACE))
     assert again.bars == found.bars
 

@@ -29,7 +29,7 @@ def panel(made, name):
     return plots.against(made, [name]).axes[0]
 
 
-def test_each_trial_stands_at_its_value_and_objective():
+def test_each_trial_is_drawn_at_its_value_and_objective():
     axes = panel(job(), "units")
     marks = points(axes)
     np.testing.assert_allclose(marks["completed"], [[64, 2.5], [64, 2.0]])
@@ -40,7 +40,7 @@ def test_each_trial_stands_at_its_value_and_objective():
     assert panel(job(), "clip").get_xscale() == "linear"
 
 
-def test_failures_and_what_diverged_stand_above_all_others():
+def test_failed_and_diverged_trials_are_drawn_above_all_others():
     axes = panel(job(), "units")
     marks = points(axes)
     ((_, beyond),), ((_, failed),) = marks["above 2.5"], marks["failed"]
@@ -48,7 +48,7 @@ def test_failures_and_what_diverged_stand_above_all_others():
     assert all(tick < beyond for tick in axes.get_yticks())
 
 
-def test_where_higher_is_better_what_diverged_stands_below():
+def test_where_higher_is_better_diverged_trials_are_drawn_below():
     made = measured([0.9, 0.8, 0.85, -1e6], higher=True, references={})
     axes = panel(made, "units")
     ((_, beyond),) = points(axes)["below 0.8"]
@@ -63,7 +63,7 @@ def test_choices_are_strips_in_their_order():
     assert abs(x) < 0.3 and y == 2.0
 
 
-def test_levels_are_lines_and_those_far_off_are_told():
+def test_levels_are_lines_and_distant_ones_are_named():
     axes = panel(job(references={"default": 2.25, "far": 90.0}), "units")
     assert [list(line.get_ydata()) for line in axes.lines if len(line.get_xdata())] == [
         [2.25, 2.25]
@@ -109,7 +109,7 @@ def test_parallel_lines_end_at_the_objective():
     assert best.get_ydata()[-1] == 0
 
 
-def test_parallel_lines_of_what_is_not_in_use_run_below():
+def test_parallel_lines_of_inactive_hyperparameters_run_below():
     (axes,) = plots.parallel(job(TRIALS[:2])).axes
     with_result, failed = (
         next(line for line in axes.lines if len(line.get_xdata()) == count)
