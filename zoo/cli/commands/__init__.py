@@ -1,12 +1,12 @@
-"""The commands, each a module with its options and its action; here their names.
+"""The names of the commands; each is a module with its options and its action.
 
-So `bptt-zoo --help` imports none of them. A new one is a module with a `COMMAND` and
-one row here.
+With the names here, `bptt-zoo --help` imports none of them. A new command takes a
+module with a `COMMAND` and one row here.
 """
 
 from __future__ import annotations
 
-# Name -> what it does, in one line.
+# Name -> description in one line.
 COMMANDS = {
     "train": "train a model; writes history, plots and a preset",
     "tune": "search for a better recipe; goes on where a kill has ended it",

@@ -1,4 +1,4 @@
-"""`bptt-zoo resume`: goes on with a training."""
+"""`bptt-zoo resume`: resumes a training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zoo.tasks import TASKS
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     run: RunFolder
     epochs: Annotated[
@@ -45,7 +45,7 @@ class Options:
 
 
 def resume(options: Options) -> None:
-    """Goes on with a training that was interrupted, or with more epochs."""
+    """Resumes a training that was interrupted, or trains for more epochs."""
     out = Path(options.run)
     if not out.is_dir():
         raise UserError(f"There is no training in {out}: it is no folder.")
@@ -90,7 +90,7 @@ def resume(options: Options) -> None:
 
 
 def _longer(out: Path, recipe: Training, epoch: int, options: Options) -> int | None:
-    """The epochs that a training is extended to, or None."""
+    """The number of epochs that a training is extended to, or None."""
     epochs = options.epochs
     if epochs is not None:
         if options.stop:
