@@ -1,4 +1,4 @@
-"""How a table of the user's own is read: options, and those that a preset stores."""
+"""Options for reading the user's own table, and those that a preset stores."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OPTIONS = (
         choices=("yes", "no"),
     ),
 )
-# Of a table that is trained on.
+# Options for a table to train on.
 FRACTIONS = (
     Option(
         "validation",
@@ -57,11 +57,11 @@ FRACTIONS = (
 
 
 def reading_of(processing: dict, options: Sequence[Option]) -> dict[str, Any]:
-    """Options of `read_table` by which other tables are read as that of a preset was.
+    """Options of `read_table` that read other tables the way a preset's was read.
 
     Args:
-        processing: Of the preset. What in it is no option is passed over.
-        options: The options that there are.
+        processing: The preset's processing. Values that are not options are ignored.
+        options: The known options.
 
     Returns:
         The options, and the columns that the model needs.
