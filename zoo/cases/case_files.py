@@ -165,7 +165,7 @@ def _cases(
     for number, line in lines:
         try:
             values, label = read(line)
-            values = _whole(values, fill)
+            values = _without_gaps(values, fill)
             if cases and values.shape[1] != cases[0][0].shape[1]:
                 raise ValueError(
                     f"has {values.shape[1]} channels, those before it "
@@ -228,7 +228,7 @@ def _number(field: str) -> float:
         raise ValueError(f"has {_short(field)} in place of a number") from None
 
 
-def _whole(values: np.ndarray, fill: str | None) -> np.ndarray:
+def _without_gaps(values: np.ndarray, fill: str | None) -> np.ndarray:
     """The values of a case without gaps, in float32."""
     if not len(values):
         raise ValueError("has no values")

@@ -210,11 +210,11 @@ def starting_recipe(task: Task, dataset: str | None, path: str | None) -> Traini
         return task.recipe_for(dataset)
     # pydantic: put off. It takes 0.1 s, and `--help` does not need it.
     from zoo.recipes.reading import RecipeFile
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
     content = read_bytes(path, at_most=METADATA, option="`--recipe`")
     try:
-        stored = hold(RecipeFile, parse_json(content))
+        stored = validate(RecipeFile, parse_json(content))
         if stored.task != task.NAME:
             raise UserError(
                 f"The recipe in {path} is one of {stored.task}, not of {task.NAME}."

@@ -14,7 +14,7 @@ from zoo.recipes.stored import Stored
 from zoo.system.errors import UserError
 
 
-def require_whole(stored: Stored[ForecastRecipe]) -> None:
+def require_consistent(stored: Stored[ForecastRecipe]) -> None:
     """Refuses a preset whose columns, scaling, recipe and model are inconsistent.
 
     Raises:
@@ -54,7 +54,7 @@ def arranged(
     Raises:
         UserError: If the table does not have each of the preset's columns once.
     """
-    require_whole(stored)
+    require_consistent(stored)
     wanted = stored.processing["columns"]
     counts = collections.Counter(columns)
     if any(counts[name] != 1 for name in wanted):

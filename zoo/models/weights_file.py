@@ -25,7 +25,7 @@ _BLOCK = 2**24  # bytes that are checked together
 _LARGEST_CHUNK = 2**24
 _RANK = 4
 _ATTRIBUTES, _LARGEST_ATTRIBUTE = 8, 4096
-_WHOLE = 64 * limits.LAYERS  # integers: the seeds of layers
+_MOST_INTEGERS = 64 * limits.LAYERS  # integers: the seeds of layers
 # Checksums of files that passed: a command checks before it imports TensorFlow.
 _good: set[tuple[str, int]] = set()
 
@@ -59,7 +59,7 @@ def _check(file: h5py.File, path: Path, weights: int) -> None:
     arrays = list(_arrays(file))
     floats = sum(array.size for array in arrays if array.dtype.kind == "f")
     whole = sum(array.size for array in arrays) - floats
-    if floats != weights or whole > _WHOLE:
+    if floats != weights or whole > _MOST_INTEGERS:
         raise ValueError(f"it has {floats + whole:,} values for {weights:,} weights")
     with open(path, "rb") as content:
         for array in arrays:

@@ -196,8 +196,8 @@ def _divided(
     name: str,
 ) -> tuple[Pieces, Pieces, Pieces]:
     """The three parts; validation and test may come from separate files."""
-    cut = _cut if len(pieces) < ENOUGH else _dealt
-    if cut is _cut and (validated is None or tested is None):
+    cut = _within_pieces if len(pieces) < ENOUGH else _by_pieces
+    if cut is _within_pieces and (validated is None or tested is None):
         say(
             f"{name} has {len(pieces)} pieces, fewer than {ENOUGH}, so the end of each "
             "is held out"
@@ -211,7 +211,7 @@ def _divided(
     )
 
 
-def _dealt(
+def _by_pieces(
     pieces: Pieces, validation: float, test: float
 ) -> tuple[Pieces, Pieces, Pieces]:
     """Every tenth piece is for the test, evenly spaced ones are for validation."""
@@ -219,16 +219,16 @@ def _dealt(
     for place, piece in enumerate(pieces):
         tests = test and place % 10 == 9
         # Whether the expected count, rounded down, grows with this piece.
-        validates = _whole((place + 2) * validation) > _whole((place + 1) * validation)
+        validates = _floor((place + 2) * validation) > _floor((place + 1) * validation)
         parts[2 if tests else 1 if validates else 0].append(piece)
     return parts
 
 
-def _whole(number: float) -> int:
+def _floor(number: float) -> int:
     return int(number + 1e-9)
 
 
-def _cut(
+def _within_pieces(
     pieces: Pieces, validation: float, test: float
 ) -> tuple[Pieces, Pieces, Pieces]:
     parts: tuple[Pieces, Pieces, Pieces] = ([], [], [])

@@ -10,7 +10,7 @@ from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import naive_forecast
 from zoo.forecasting.running import outputs
 from zoo.forecasting.stored import arranged as arranged_as_stored
-from zoo.forecasting.stored import require_whole, ridge_of, share_of, targets_of
+from zoo.forecasting.stored import require_consistent, ridge_of, share_of, targets_of
 from zoo.plain.json_values import is_number
 from zoo.recipes.stored import Stored
 from zoo.runs.evaluation import stored_of
@@ -192,7 +192,7 @@ def _stored(preset: Preset) -> Stored[ForecastRecipe]:
 def _checked(preset: Preset, values: np.ndarray) -> Stored[ForecastRecipe]:
     """The values stored with the preset, after checking that it fits `values`."""
     found = _stored(preset)
-    require_whole(found)
+    require_consistent(found)
     _check(preset, np.asarray(values), found.recipe)
     return found
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 # The most multiplications and additions of a training: an hour or two on two cores.
-MOST = 3e14
+MOST_OPERATIONS = 3e14
 # Operations per weight and timestep: 2 in the forward pass, 4 in the backward pass.
-A_WEIGHT = 6
+PER_WEIGHT = 6
 
 
 def epochs_for(
@@ -26,7 +26,7 @@ def epochs_for(
         At least 1.
     """
     enough = math.ceil(wanted / max(1, updates))
-    affordable = int(MOST / max(1, A_WEIGHT * weights * timesteps))
+    affordable = int(MOST_OPERATIONS / max(1, PER_WEIGHT * weights * timesteps))
     return max(1, min(enough, affordable, most))
 
 

@@ -20,7 +20,7 @@ KINDS: dict[str, tuple[str, tuple[float, float, bool]]] = {
 }
 
 
-def holds(kind: str, clip: float | None) -> bool:
+def allows(kind: str, clip: float | None) -> bool:
     """Whether a threshold is valid for a kind of clipping."""
     most = 100.0 if kind == "autoclip" else float("inf")
     return clip is None or (0 < clip <= most and clip != float("inf"))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from zoo.plain.annotations import annotations_of
 from zoo.recipes.recipe import Training
 from zoo.recipes.stored import RecipeT
-from zoo.system.validation import Open, hold
+from zoo.system.validation import Open, validate
 
 
 class RecipeFile(Open):
@@ -42,7 +42,7 @@ def read_recipe(kind: type[RecipeT], values: Any) -> RecipeT:
     """
     model = _model_of(kind)
     try:
-        given = hold(model, values, wrong="{field} is not {meant}")
+        given = validate(model, values, wrong="{field} is not {meant}")
     except ValueError as error:
         raise TypeError(str(error)) from None
     # The values as written: 1 stays 1 where any number is allowed.

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from zoo.recipes.clipping import KINDS, holds
+from zoo.recipes.clipping import KINDS, allows
 from zoo.system import limits
 
 # Name of a recurrent layer in recipes -> class in `bptt_keras.layers`.
@@ -108,7 +108,7 @@ class Training:
                 rule = f"one of: {', '.join(known)}"
                 self.require(field.name, getattr(self, field.name) in known, rule)
         rule = "positive" if self.clipping != "autoclip" else "in (0, 100]"
-        self.require("clip", holds(self.clipping, self.clip), rule)
+        self.require("clip", allows(self.clipping, self.clip), rule)
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
         self.require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
         self._require_small()

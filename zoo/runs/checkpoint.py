@@ -40,7 +40,7 @@ class Resumable(Protocol):
     def seconds(self) -> float:
         """Training time so far."""
 
-    def took(self, seconds: float) -> None:
+    def resume_clock(self, seconds: float) -> None:
         """Sets the training time before the run was killed."""
 
 
@@ -112,7 +112,7 @@ class Checkpoint(keras.callbacks.Callback):
         run.recorder.restore(state["history"], state["grad_norms"])
         run.keeper.best = state["best"]
         run.patient_since = max(run.patient_since, state["patient_since"])
-        run.took(state["seconds"])
+        run.resume_clock(state["seconds"])
         return state["epoch"]
 
     def _data(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 # What a line leaves out, in this order, until it fits the terminal.
-_SPARED = ("gradient", "loss", "second", "training", "time")
+_OMITTED = ("gradient", "loss", "second", "training", "time")
 
 
 class Progress(keras.callbacks.Callback):
@@ -168,7 +168,7 @@ def duration(seconds: float) -> str:
 
 def _fitting(pieces: dict[str, str], room: int | None) -> str:
     """Joins the pieces that fit into `room` characters; None: all of them."""
-    for name in _SPARED:
+    for name in _OMITTED:
         if room is None or len("".join(pieces.values())) < room:
             break
         pieces.pop(name, None)

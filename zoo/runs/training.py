@@ -212,7 +212,7 @@ class Run:
         """Training time so far, including the time before a kill."""
         return self._seconds + time.perf_counter() - self._start
 
-    def took(self, seconds: float) -> None:
+    def resume_clock(self, seconds: float) -> None:
         """Sets the training time before the run was killed."""
         self._seconds = seconds
 

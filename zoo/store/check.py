@@ -137,9 +137,9 @@ def check_config(config: dict) -> Sizes:
     """
     # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store import json_models
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
-    hold(json_models.Config, config)
+    validate(json_models.Config, config)
     sizes, processing = sizes_of(config["model"]), config["processing"]
     ids = _ids(processing)
     if ids is not None and (sizes.ids, sizes.outputs) != (ids, ids):
@@ -147,7 +147,7 @@ def check_config(config: dict) -> Sizes:
             f"{ids} ids in the vocabulary, {sizes.ids} read and {sizes.outputs} "
             "answered by the model"
         )
-    hold(json_models.Processing, processing, wrong="{field} must be finite numbers")
+    validate(json_models.Processing, processing, wrong="{field} must be finite numbers")
     return sizes
 
 

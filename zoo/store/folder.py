@@ -58,11 +58,11 @@ def check_metadata(metadata: dict) -> None:
     """
     # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store.json_models import Metadata
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
     require_plain(metadata)
     # `zoo.store.check` checks the task and the recipe.
-    hold(Metadata, metadata)
+    validate(Metadata, metadata)
 
 
 def read_json(path: Path, *, at_most: int = limits.METADATA) -> dict:

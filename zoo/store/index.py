@@ -125,10 +125,10 @@ def read_index(content: bytes, origin: str) -> Index:
     """
     # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store import json_models
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
     try:
-        value = hold(json_models.Index, parse_json(content), wrong=_WRONG)
+        value = validate(json_models.Index, parse_json(content), wrong=_WRONG)
         presets = {name: _listed(name, row) for name, row in value.presets.items()}
     except ValueError as error:
         raise ZooError(f"{origin} is no index of presets: {error}.") from None
@@ -177,9 +177,9 @@ def listed(name: str, metadata: dict, manifest: Manifest) -> Listed:
 def _listed(name: str, row: Any) -> Listed:
     # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store import json_models
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
-    hold(json_models.Row, row, wrong=_WRONG)
+    validate(json_models.Row, row, wrong=_WRONG)
     if not is_name(name):
         raise ValueError(f"the name {name!r:.100}")
     return Listed(name=name, **row)

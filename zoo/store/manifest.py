@@ -95,15 +95,15 @@ def read_manifest(content: bytes, origin: str) -> Manifest:
     """
     # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store import json_models
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
     try:
-        rows = hold(json_models.Manifest, parse_json(content), wrong=_WRONG).files
+        rows = validate(json_models.Manifest, parse_json(content), wrong=_WRONG).files
         if set(rows) != set(FILES):
             raise ValueError(f"files {sorted(rows)}, not {sorted(FILES)}")
         files = {}
         for name, row in rows.items():
-            file = hold(json_models.File, row, wrong=_WRONG)
+            file = validate(json_models.File, row, wrong=_WRONG)
             if not 0 <= file.size <= LARGEST[name]:
                 raise ValueError(
                     f"a {name} of {file.size} bytes (at most {LARGEST[name]:,})"

@@ -48,7 +48,7 @@ class Closed(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def hold(
+def validate(
     model: type[Model],
     value: Any,
     *,
@@ -67,12 +67,12 @@ def hold(
         ValueError: Describes the first problem in one sentence.
 
     Example:
-        from zoo.system.validation import Count, Open, hold
+        from zoo.system.validation import Count, Open, validate
 
         class Piece(Open):
             frames: Count
 
-        assert hold(Piece, {"frames": 3, "name": "x"}).frames == 3
+        assert validate(Piece, {"frames": 3, "name": "x"}).frames == 3
     """
     try:
         return model.model_validate(value)

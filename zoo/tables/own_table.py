@@ -16,7 +16,7 @@ from zoo.tables.clock import Clock
 from zoo.tables.content import read_lines
 from zoo.tables.fields import Fields, read_fields
 from zoo.tables.layout import lay_out
-from zoo.tables.when import clock_of_numbers, clock_of_texts, is_named
+from zoo.tables.time_columns import clock_of_numbers, clock_of_texts, is_named
 
 LARGEST = 1e100  # the largest value, whose square is still finite
 SHOWN = 8  # the most names in a line

@@ -260,7 +260,7 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
         # Keras: put off.
         import bptt_keras as bk
 
-        ids = data.ids[part] if part != "whole" else _whole(data.ids)
+        ids = data.ids[part] if part != "whole" else _joined(data.ids)
         window = min(recipe.finite_window, len(ids) - 1)
         streams = max(1, min(self.STREAMS, (len(ids) - 1) // window))
         return bk.data.streams(ids, batch_size=streams, window=window)
@@ -312,6 +312,6 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def _whole(ids: dict[str, np.ndarray]) -> np.ndarray:
+def _joined(ids: dict[str, np.ndarray]) -> np.ndarray:
     """The concatenated ids of all parts."""
     return np.concatenate(list(ids.values()))

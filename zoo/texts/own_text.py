@@ -59,17 +59,17 @@ def from_file(
     """
     path = Path(path)
     fraction = fraction_of(validation)
-    text = _told(path, "`--data`", encoding)
+    text = _read_with_notice(path, "`--data`", encoding)
     if len(text) < SHORTEST:
         raise UserError(
             f"`--data` needs at least {SHORTEST} characters, but {path} has "
             f"{len(text)}."
         )
     details = {"source": "own file" if fraction and test is None else "own files"}
-    tested = _told(test, "`--test`", encoding) if test is not None else ""
+    tested = _read_with_notice(test, "`--test`", encoding) if test is not None else ""
     if fraction is None:
         file = cast("str | os.PathLike", validation)
-        validated = _told(file, "`--validation`", encoding)
+        validated = _read_with_notice(file, "`--validation`", encoding)
         return Text(name_of(path), text, validated, tested, details)
     whole = Text.cut(name_of(path), text, fraction, **details)
     return dataclasses.replace(whole, test=tested)
@@ -91,7 +91,9 @@ def read_text(
     return _read(path, option, encoding)[0]
 
 
-def _told(path: str | os.PathLike, option: str, encoding: str | None) -> str:
+def _read_with_notice(
+    path: str | os.PathLike, option: str, encoding: str | None
+) -> str:
     """Reads a text file, and prints in one line what had to be changed."""
     text, changes = _read(path, option, encoding)
     if changes:

@@ -62,7 +62,7 @@ def write_hparams(folder: str | os.PathLike, job: Job) -> None:
             continue
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
             run = Path(temporary, name)
-            _events(run, functools.partial(_tell, job, trial))
+            _events(run, functools.partial(_write_trial, job, trial))
             _record(run, known)
             shutil.rmtree(folder / name, ignore_errors=True)
             os.replace(run, folder / name)
@@ -107,7 +107,7 @@ def _write_space(folder: Path, job: Job) -> None:
     _record(folder, known)
 
 
-def _tell(job: Job, trial: Trial) -> None:
+def _write_trial(job: Job, trial: Trial) -> None:
     """Writes a trial to the default writer."""
     # TensorFlow: put off.
     import tensorflow as tf
@@ -130,14 +130,14 @@ def _tell(job: Job, trial: Trial) -> None:
         tf.summary.text("cause", trial.cause, step=0)
 
 
-def _events(folder: Path, tell: Callable[[], None]) -> None:
-    """Calls `tell` with a writer of event files in `folder` as the default."""
+def _events(folder: Path, write: Callable[[], None]) -> None:
+    """Calls `write` with a writer of event files in `folder` as the default."""
     # TensorFlow: put off.
     import tensorflow as tf
 
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default(), tf.summary.record_if(True):
-        tell()
+        write()
     writer.close()
 
 

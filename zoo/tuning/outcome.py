@@ -24,13 +24,13 @@ class Shown(bk.tuning.Results):
     """The table of a job: redrawn on a terminal, line by line in a log.
 
     Attributes:
-        told: What the command knows about the job, for its page: `title`, `references`
+        about: What the command knows about the job, for its page: `title`, `references`
             and `settings`.
     """
 
     def __init__(self, tuner: Any):
         super().__init__(tuner)
-        self.told: dict = {"title": "", "references": {}, "settings": {}}
+        self.about: dict = {"title": "", "references": {}, "settings": {}}
         self._lines, self._drawn = 0, 0.0
 
     @property
@@ -50,16 +50,16 @@ class Shown(bk.tuning.Results):
             known |= {k: tuple(row[k]) for k in ("seeds", "curve")}
             trials.append(Trial(row["trial"], **known))
         return Job(
-            self.told["title"],
+            self.about["title"],
             f"validation {task.METRIC.name}",
             unit=task.METRIC.unit,
             higher=task.METRIC.higher,
             space=self._tuner.hypermodel.space.describe(),
             trials=tuple(trials),
-            references=self.told["references"],
+            references=self.about["references"],
             seconds=oracle.spent,
             budget=oracle.budget,
-            settings=self.told["settings"],
+            settings=self.about["settings"],
         )
 
     def look(self) -> None:

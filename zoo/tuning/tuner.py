@@ -127,7 +127,7 @@ def run(
             defaults_first=arguments.tuner in ("random", "bayesian"),
             **options,
         )
-        tuner.results.told = {
+        tuner.results.about = {
             "title": f"{model.task.NAME}: search for a recipe on {model.facts['data']}",
             "references": finite(references),
             "settings": {
@@ -140,10 +140,10 @@ def run(
     except (bk.tuning.ChangedError, bk.tuning.DamagedError) as error:
         raise UserError(str(error)) from None
     except (bk.tuning.TuningError, bk.tuning.ChiefGoneError, PermissionError) as error:
-        raise _Told(str(error)) from None
+        raise _MultilineError(str(error)) from None
 
 
-class _Told(ZooError):
+class _MultilineError(ZooError):
     """A failure whose message has several lines."""
 
     keeps_lines = True
