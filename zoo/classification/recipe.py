@@ -30,9 +30,9 @@ class ClassificationRecipe(Recipe):
     filters: Annotated[int, "Filters of each of them, at least 1."] = 64
     pooling: Annotated[
         str,
-        "What the class is told from, `last`, the outputs after the last timestep, "
-        "or `all`, mean and largest value over all timesteps of the recurrent "
-        "layers' outputs and of their inputs.",
+        "What the class is predicted from: `last`, the outputs after the last "
+        "timestep, or `all`, mean and largest value over all timesteps of the "
+        "recurrent layers' outputs and of their inputs.",
     ] = one_of(("last", "all"), "last")
     passes: Annotated[
         int,

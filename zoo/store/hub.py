@@ -113,7 +113,7 @@ def locate_files(
     if found is not None:
         if sha256 not in (None, found.manifest_sha256):
             raise ZooError(
-                f"The preset {source} has another checksum than the one given: "
+                f"The preset {source} has a different checksum from the one given: "
                 f"{found.manifest_sha256}, not {sha256}."
             )
         return _by_name(found, found_at)
@@ -138,8 +138,8 @@ def _of_folder(source: str, sha256: str | None) -> PresetFiles:
     if not os.path.exists(source):
         meant = did_you_mean(source, [*own_index().presets, *_presets_beside(source)])
         raise UserError(
-            f"There is no preset {source!r}: no folder is called so, and no preset of "
-            f"`bptt-zoo list`.{meant}"
+            f"There is no preset {source!r}: neither a folder nor a preset of "
+            f"`bptt-zoo list` has this name.{meant}"
         )
     files = PresetFiles.at(source)
     if sha256 is None:

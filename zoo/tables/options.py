@@ -17,19 +17,19 @@ OPTIONS = (
     ),
     Option(
         "time",
-        "column that says when a row was; none: there is none (default: the first "
+        "column with the times of the rows; none: there is none (default: the first "
         "with dates, Unix times or years)",
         metavar="COLUMN",
     ),
     Option(
         "fill",
-        "what becomes of missing values: on the line between their neighbours, the "
-        "last value, or without the row (default: refused)",
+        "how to fill in missing values: on the line between their neighbours, with "
+        "the last value, or by leaving out the row (default: refused)",
         choices=FILLS,
     ),
     Option(
         "decimal",
-        "sign of fractions (default: as the values show)",
+        "decimal sign (default: as the values show)",
         choices=("point", "comma"),
     ),
     Option(
@@ -42,14 +42,14 @@ OPTIONS = (
 FRACTIONS = (
     Option(
         "validation",
-        "fraction of the rows that validates, before those that test (default: 0.1, "
-        "of fewer than 1,000 rows 0.2)",
+        "fraction of the rows for validation, before those for the test (default: "
+        "0.1, of fewer than 1,000 rows 0.2)",
         metavar="FRACTION",
         kind=float,
     ),
     Option(
         "test",
-        "fraction of the rows that tests, the last ones (default: 0.2)",
+        "fraction of the rows for the test, the last ones (default: 0.2)",
         metavar="FRACTION",
         kind=float,
     ),

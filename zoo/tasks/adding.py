@@ -78,7 +78,7 @@ class Adding(DrawnTask[AddingRecipe]):
         return x, y[:, None]
 
     def check(self, data: GeneratedData[AddingRecipe], recipe: AddingRecipe) -> None:
-        self.require_reach(recipe, recipe.steps, "The answer stands at the end")
+        self.require_reach(recipe, recipe.steps, "The answer comes at the end")
 
     def updates_per_epoch(
         self, data: GeneratedData[AddingRecipe], recipe: AddingRecipe

@@ -46,7 +46,7 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
     """
 
     NAME = "classification"
-    SUMMARY = "tell the class of a series of any length (accuracy)"
+    SUMMARY = "predict the class of a series of any length (accuracy)"
     DATASETS = ("japanese-vowels", "basic-motions")
     METRIC = Metric("accuracy", "", log="sparse_categorical_accuracy", higher=True)
     RECIPES = {
@@ -75,24 +75,24 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
     }
     OWN_DATA = (
         "a file NAME_TRAIN.ts (or .tsv, .txt, .csv, .arff), with NAME_TEST.ts beside "
-        "it; or one file NAME.ts, of which a part tests"
+        "it; or one file NAME.ts, of which a part is for the test"
     )
     READING = (
         Option(
             "validation",
-            "what validates: a fraction of the cases that train, a file, or none: all "
-            "train (default: 0.2)",
+            "cases for validation: a fraction of the training cases, a file, or none: "
+            "all are for training (default: 0.2)",
             metavar="FRACTION|FILE",
         ),
         Option(
             "test",
-            "what tests: a file, a fraction, or none (default: NAME_TEST beside "
-            "NAME_TRAIN, else 0.2)",
+            "cases for the test: a file, a fraction, or none (default: NAME_TEST "
+            "beside NAME_TRAIN, else 0.2)",
             metavar="FRACTION|FILE",
         ),
         Option(
             "fill",
-            "put straight lines in the place of missing values",
+            "fill in missing values by linear interpolation",
             choices=("linear",),
         ),
     )

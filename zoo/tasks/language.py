@@ -66,11 +66,11 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
         Option("encoding", "encoding of the text, such as cp1252 (default: utf-8)"),
         Option(
             "validation",
-            "what fraction of the text validates, its end, or a file of its own "
+            "fraction of the text for validation, from its end, or a separate file "
             "(default: 0.1)",
             metavar="FRACTION|FILE",
         ),
-        Option("test", "a file of its own that tests", metavar="FILE"),
+        Option("test", "a separate file for the test", metavar="FILE"),
         Option(
             "vocabulary",
             "how many different characters or words are known, the most frequent ones",

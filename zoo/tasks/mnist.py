@@ -51,7 +51,7 @@ class SequentialMnist(Task[Digits, Recipe]):
     """
 
     NAME = "mnist"
-    SUMMARY = "tell a digit that is read row by row or pixel by pixel (accuracy)"
+    SUMMARY = "recognise a digit that is read row by row or pixel by pixel (accuracy)"
     DATASETS = ("mnist-rows", "mnist-pixels", "mnist-permuted")
     METRIC = Metric("accuracy", "", log="sparse_categorical_accuracy", higher=True)
     RECIPES = {

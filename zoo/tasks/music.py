@@ -93,19 +93,19 @@ class Music(Task[Rolls, Recipe]):
     READING = (
         Option(
             "frames_per_beat",
-            "frames of a quarter note of MIDI files (default: 4)",
+            "frames per quarter note of MIDI files (default: 4)",
             metavar="N",
             kind=int,
         ),
         Option(
             "validation",
-            "what fraction of the pieces validates, or a folder or file of its own "
+            "fraction of the pieces for validation, or a separate folder or file "
             "(default: 0.1)",
             metavar="FRACTION|PATH",
         ),
         Option(
             "test",
-            "a folder or file of its own that tests (default: every tenth piece)",
+            "a separate folder or file for the test (default: every tenth piece)",
             metavar="PATH",
         ),
         Option(

@@ -101,7 +101,7 @@ def _data_set(task: Task, preset: Any, options: Options) -> str | None:
     if dataset is None and options.data is None:
         if known not in task.DATASETS:
             raise UserError(
-                f"This preset was trained on data of its own, {known}. Name them, or "
+                f"This preset was trained on a user's own data, {known}. Name them, or "
                 "others, with --data."
             )
         dataset = known
@@ -144,8 +144,8 @@ def _comparison(
 
 
 COMMAND = Command(
-    "Prints the metric of a preset: on the test part of its data set, or the "
-    "validation part where there is no other.",
+    "Prints the metric of a preset: on the test part of its data set, or on the "
+    "validation part if there is no test part.",
     Options,
     evaluate,
 )

@@ -67,8 +67,8 @@ def _is_preset_alone(folder: Path) -> bool:
 
 
 COMMAND = Command(
-    "Of trainings that differ by their seeds the one that validates best is written, "
-    "with what all of them reached.",
+    "Writes the training with the best validation metric, of several that differ in "
+    "their seeds, with the results of all of them.",
     Options,
     export_preset,
 )

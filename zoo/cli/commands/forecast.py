@@ -29,7 +29,7 @@ _READING = [option for option in OPTIONS if option.name != "columns_used"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Its options.
+    """The options of this command.
 
     Args:
         reading: Options for reading the table that were given.

@@ -38,7 +38,7 @@ class Options:
     ]
     fill: Annotated[
         Literal["linear"] | None,
-        Keyword("put straight lines in the place of missing values"),
+        Keyword("fill in missing values by linear interpolation"),
     ] = None
     out: Annotated[
         str | None,

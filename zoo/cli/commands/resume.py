@@ -30,16 +30,16 @@ class Options:
     epochs: Annotated[
         int | None,
         Keyword(
-            "go on until N epochs are done, also after a training has ended; the "
-            "learning rate follows the schedule of N epochs from there on",
+            "continue until N epochs are done, also after a training has ended; from "
+            "there the learning rate follows the schedule of N epochs",
             "N",
         ),
     ] = None
     stop: Annotated[
         bool,
         Keyword(
-            "end the training where it stands: measure the best model so far, write "
-            "plots and metadata that tell of it"
+            "end the training now: measure the best model so far, and write plots and "
+            "metadata"
         ),
     ] = False
 
@@ -107,14 +107,14 @@ def _longer(out: Path, recipe: Training, epoch: int, options: Options) -> int | 
     if ended:
         raise UserError(
             f"The training in {out} has ended, after {epoch} of {recipe.epochs} "
-            "epochs. With --epochs N it goes on, until N are done."
+            "epochs. With --epochs N it continues until N are done."
         )
     return None
 
 
 COMMAND = Command(
-    "Goes on after the last epoch that was finished, with the same result as without "
-    "the interruption; or trains for more epochs.",
+    "Continues after the last completed epoch, with the same result as without the "
+    "interruption; or trains for more epochs.",
     Options,
     resume,
 )

@@ -139,7 +139,7 @@ def places(origin: dict[str, Any]) -> dict[str, Any]:
 def _start(options: Options) -> PresetFiles:
     """The preset that the training begins with."""
     if options.recipe is not None:
-        raise UserError("`--from` has a recipe of its own: leave out `--recipe`.")
+        raise UserError("`--from` has its own recipe: leave out `--recipe`.")
     assert options.start is not None
     files = locate_files(options.start)
     name = read_known_metadata(files.folder)["task"]
@@ -178,7 +178,7 @@ def _recipe(
 
 
 COMMAND = TaskCommand(
-    "Trains a model. Each task has options of its own: bptt-zoo train TASK --help.",
+    "Trains a model. Each task has its own options: bptt-zoo train TASK --help.",
     "{Task}. Writes history.csv, history.json, plots, looks.json and the folder "
     "preset/ below --out. Options that are left out come from the recipe of the data "
     "set.",

@@ -41,7 +41,7 @@ class Options(TaskOptions):
 
     out: Annotated[str, Keyword("folder of the job, new or its own", "DIR")]
     extend: Annotated[
-        bool, Keyword("go on with the job in --out in a space that has changed")
+        bool, Keyword("continue the job in --out in a space that has changed")
     ] = False
     engine: Annotated[
         Literal["keras-tuner", "optuna"],
@@ -57,7 +57,7 @@ class Options(TaskOptions):
     pruner: Annotated[
         Literal["none", "median", "asha"],
         Keyword(
-            "optuna: ends trials early that do worse than others did (%(default)s)",
+            "optuna: ends trials early if they do worse than others (%(default)s)",
             group="search",
         ),
     ] = "none"
@@ -100,7 +100,7 @@ class Options(TaskOptions):
     vary: Annotated[
         str | None,
         Keyword(
-            "of the fields that are varied unless you say otherwise, these alone",
+            "which of the fields that are varied by default to vary",
             "A,B",
             group="recipe",
         ),
@@ -297,9 +297,9 @@ def _fingerprint(path: str) -> str:
 
 COMMAND = TaskCommand(
     "Searches for a better recipe: learning rate, clipping, window and whatever else "
-    "is given a range. The same command again goes on with a job that has ended or was "
-    "killed. Each task has options of its own: bptt-zoo tune TASK --help.",
-    "Searches for a recipe with a better validation part: {task}. Writes best.json, "
+    "is given a range. The same command again continues a job that has ended or was "
+    "killed. Each task has its own options: bptt-zoo tune TASK --help.",
+    "Searches for a recipe that validates better: {task}. Writes best.json, "
     "trials.csv, plots, report.html and TensorBoard's HParams below --out.",
     Options,
     fill_recipe,
