@@ -100,7 +100,7 @@ class Options(TaskOptions):
     vary: Annotated[
         str | None,
         Keyword(
-            "which of the fields that are varied by default to vary",
+            "of the fields that are varied by default, vary only these",
             "A,B",
             group="recipe",
         ),
