@@ -49,9 +49,10 @@ browser: ## Install Chromium, which the tests of the HTML report look with.
 	    && apt-get update -qq && apt-get install -qq -y chromium > /dev/null; } \
 	    || echo "No Chromium: the tests that need one are skipped. Install it by hand."
 
-lint: $(test_ready) ## Lint and format checks alone.
+lint: $(test_ready) ## Lint, format and type checks alone.
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
+	$(bin)/python -m mypy
 
 format: $(test_ready) ## Sort imports and format in place.
 	$(bin)/ruff check --fix .
@@ -61,7 +62,7 @@ bench: $(test_ready) $(peers_ready) ## Training speed beside Keras, PyTorch and 
 	$(bin)/python -m tests.benchmarks.suite --torch $(TORCH) --jax $(JAX) $(BENCH)
 
 clean: ## Remove the environments, runs, builds and caches.
-	rm -rf .venv .venv-bench-* runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench-* runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(bin)/python:

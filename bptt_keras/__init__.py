@@ -1,5 +1,7 @@
 """Truncated backpropagation through time for Keras, behind plain `fit`."""
 
+from typing import Any
+
 from bptt_keras.backend import require_tensorflow, use_compile_cache
 
 require_tensorflow()
@@ -32,7 +34,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """`tuning`, which needs KerasTuner, once it is asked for."""
     if name != "tuning":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

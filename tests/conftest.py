@@ -21,8 +21,12 @@ from bptt_keras.tensorflow_internals import custom_gradients, forget_gradients
 ROOT = Path(__file__).resolve().parent.parent
 
 # Programs of a few units run once or twice: most of their time goes into LLVM's
-# optimisations and into fusions that MLIR emits. XLA's own passes stay as they are.
-HASTY_XLA = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+# optimisations, fusions that MLIR emits and threads that share the work. XLA's own
+# passes stay as they are.
+HASTY_XLA = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
+    "--xla_cpu_parallel_codegen_split_count=1"
+)
 
 
 def pytest_configure(config):
@@ -32,6 +36,11 @@ def pytest_configure(config):
     """
     if config.option.markexpr == "not slow" and not has_gpu():
         os.environ.setdefault("XLA_FLAGS", HASTY_XLA)
+        if os.environ["XLA_FLAGS"] == HASTY_XLA:
+            # Nor do the graphs around them run often enough to be rewritten first.
+            tf.config.optimizer.set_experimental_options(
+                {"disable_meta_optimizer": True}
+            )
 
 
 def pytest_collection_finish(session):

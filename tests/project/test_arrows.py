@@ -24,7 +24,6 @@ MAY_IMPORT = {
     "data": {"truncation"},
     "training": {"kernels", "layers", "state", "truncation", "data"},
     "callbacks": {"training", "diagnostics"},
-    "streaming": {"kernels", "layers", "state"},
     "tuning": {"training"},
     "diagnostics": {"state", "truncation", "training", "layers", "kernels"},
 }

@@ -132,6 +132,6 @@ class Checkpoint(keras.callbacks.Callback):
         )
 
 
-def _seeds(model):
+def _seeds(model: keras.Model) -> list[Any]:
     """The state of dropout's seed generators; Keras does not save it as weights."""
     return [v for v in model.variables if is_seed(v)]

@@ -22,7 +22,6 @@ class StopOnSkipped(keras.callbacks.Callback):
 
     Example:
         import warnings
-    from typing import Any
         import keras, numpy as np, bptt_keras as bk
 
         model = keras.Sequential([keras.layers.Dense(1)])
