@@ -9,9 +9,9 @@ or in Python
     preset = zoo.from_preset("runs/topics")
     print(zoo.generate(preset, "The ", length=200))
 
-A preset of music composes (`generate_music`, `write_midi`), one of forecasting goes on
-from the end of a table (`forecast`), one of classification tells the classes of new
-series (`predict_classes`).
+A music preset composes (`generate_music`, `write_midi`), a forecasting preset continues
+a table from its end (`forecast`), and a classification preset predicts the classes of
+new series (`predict_classes`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-# Where a public name lives. Looked up late: `bptt-zoo --help` needs no TensorFlow.
+# The module of each public name. Imported lazily: `bptt-zoo --help` runs without
+# TensorFlow.
 _PUBLIC = {
     "Preset": "zoo.store.preset",
     "evaluate": "zoo.runs.evaluation",

@@ -1,1 +1,1 @@
-"""Series that have a class: read and compared; no TensorFlow."""
+"""Reads and compares labelled series, without TensorFlow."""

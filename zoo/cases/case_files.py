@@ -1,7 +1,7 @@
-"""Labelled series in text files: `.ts`, `.arff`, and the tables of the UCR archive.
+"""Reads labelled series: `.ts`, `.arff`, and the tables of the UCR archive.
 
-Read without TensorFlow, and without a Python object for each number: a line of 30 MB
-takes some 100 MB.
+It needs no TensorFlow and no Python object for each number: a line of 30 MB takes about
+100 MB of memory.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 Case = tuple[np.ndarray, str | None]
 MOST_CHANNELS = 1_000
 MOST_TIMESTEPS = 1_000_000
-LARGEST = 1e30  # of a value; squares and sums must stay numbers
+LARGEST = 1e30  # the largest value; squares and sums must stay finite
 
 
 def read_ts(text: str, *, fill: str | None = None) -> list[Case]:
-    """Cases of a `.ts` file, as the UCR archive, aeon and sktime write them.
+    """Reads cases from a `.ts` file, as written by the UCR archive, aeon and sktime.
 
     Args:
         text: Its content.
-        fill: What becomes of missing values: "linear", or None to refuse them.
+        fill: How to fill in missing values: "linear", or None to refuse them.
 
     Returns:
         List of `(values (timesteps, channels), label)`; without `@classLabel true` the
@@ -67,10 +67,10 @@ def read_ts(text: str, *, fill: str | None = None) -> list[Case]:
 
 
 def read_rows(text: str, *, fill: str | None = None) -> list[Case]:
-    """Cases of one channel, one a line: the class first, then the values.
+    """Reads cases of one channel, one per line: first the class, then the values.
 
-    Between them are tabs, commas, semicolons or spaces. Missing values at the end of a
-    line mean that the case is shorter. A first line of names is passed over.
+    They are separated by tabs, commas, semicolons or spaces. Missing values at the end
+    of a line mean that the case is shorter. A first line of names is skipped.
 
     Args:
         text: The content of a `.tsv`, `.txt` or `.csv` file.
@@ -90,7 +90,7 @@ def read_rows(text: str, *, fill: str | None = None) -> list[Case]:
 
     def parts(line):
         label, _, rest = line.partition(mark) if mark else _partition(line)
-        # `,` alone is the sign that the parser of numbers knows.
+        # The number parser only supports `,` as a separator.
         return label, re.sub(r"\s+", ",", rest) if mark is None else rest
 
     def case(line):
@@ -108,11 +108,13 @@ def read_rows(text: str, *, fill: str | None = None) -> list[Case]:
 
 
 def read_arff(text: str, *, fill: str | None = None) -> list[Case]:
-    """Cases of an `.arff` file of the UCR archive: the class is the last attribute.
+    """Reads cases from an `.arff` file of the UCR archive.
+
+    The last attribute is the class.
 
     Args:
-        text: Its content. Several channels are one quoted value, with a backslash and
-            an n between them.
+        text: Its content. Several channels are one quoted value, separated by a
+            backslash and an n.
         fill: As for `read_ts`.
 
     Returns:
@@ -142,8 +144,8 @@ READERS: dict[str, Callable[..., list[Case]]] = {
 
 
 def _lines(text: str, *, comment: str | tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """Lines that are neither empty nor a comment, with their numbers."""
-    # One line at a time: a list of them would be the whole text again.
+    """Lines that are neither empty nor comments, with their numbers."""
+    # One line at a time: a list would hold the whole text again.
     number, start = 0, 0
     while start < len(text):
         end = text.find("\n", start)
@@ -163,7 +165,7 @@ def _cases(
     for number, line in lines:
         try:
             values, label = read(line)
-            values = _whole(values, fill)
+            values = _without_gaps(values, fill)
             if cases and values.shape[1] != cases[0][0].shape[1]:
                 raise ValueError(
                     f"has {values.shape[1]} channels, those before it "
@@ -196,7 +198,7 @@ def _channels(texts: list[str]) -> np.ndarray:
 
 
 def _numbers(text: str, mark: str) -> np.ndarray:
-    """Numbers with a mark between them; those that are missing are NaN."""
+    """Numbers separated by a mark; missing ones are NaN."""
     if text.count(mark) >= MOST_TIMESTEPS:
         raise ValueError(
             f"has {text.count(mark) + 1:,} timesteps; at most {MOST_TIMESTEPS:,} are "
@@ -204,7 +206,7 @@ def _numbers(text: str, mark: str) -> np.ndarray:
         )
     if "?" in text:
         text = re.sub(r"\?", "nan", text)
-    # Without a Python object a number, so a long line takes little memory.
+    # Without a Python object per number, so that a long line takes little memory.
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -226,7 +228,7 @@ def _number(field: str) -> float:
         raise ValueError(f"has {_short(field)} in place of a number") from None
 
 
-def _whole(values: np.ndarray, fill: str | None) -> np.ndarray:
+def _without_gaps(values: np.ndarray, fill: str | None) -> np.ndarray:
     """The values of a case without gaps, in float32."""
     if not len(values):
         raise ValueError("has no values")
@@ -246,7 +248,7 @@ def _whole(values: np.ndarray, fill: str | None) -> np.ndarray:
 
 
 def _filled(column: np.ndarray) -> np.ndarray:
-    """Gaps by straight lines; those at an end by the nearest value."""
+    """Fills gaps by linear interpolation; at the ends with the nearest value."""
     there = np.flatnonzero(~np.isnan(column))
     if not len(there):
         raise ValueError("has a channel in which all values are missing")
@@ -254,7 +256,7 @@ def _filled(column: np.ndarray) -> np.ndarray:
 
 
 def _label(label: str | None) -> str | None:
-    """A class as it is written, numbers without a needless fraction; missing: None."""
+    """A class as written, but numbers without a needless fraction; None if missing."""
     if label is None or label.strip() in ("", "?"):
         return None
     label = label.strip().strip("'\"")
@@ -265,7 +267,7 @@ def _label(label: str | None) -> str | None:
 
 
 def _is_heading(rest: str, mark: str) -> bool:
-    """Whether there are values, and none of them is a number."""
+    """Whether there are values and none of them is a number."""
     fields = [field.strip() for field in rest.split(mark, 100)[:100]]
     return bool(rest.strip()) and not any(_is_number(field) for field in fields)
 
@@ -288,5 +290,5 @@ def _is_true(values: list[str]) -> bool:
 
 
 def _short(text: str) -> str:
-    """What is there, cut short for an error."""
+    """The text, cut short for an error."""
     return repr(text if len(text) <= 40 else f"{text[:40]}...")

@@ -10,26 +10,26 @@ import numpy as np
 
 from zoo.plain.parts import PARTS
 
-# A series, and the name of its class.
+# A series and the name of its class.
 Labelled = tuple[np.ndarray, str]
-# Series, and the numbers of their classes.
+# Series and the numbers of their classes.
 Part = tuple[list[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelledCases:
-    """Series `(timesteps, channels)` with the number of their class, in three parts.
+    """Series `(timesteps, channels)` with the numbers of their classes, in three parts.
 
     Args:
-        name: What reports call them.
+        name: Their name in reports.
         classes: Names of the classes, by number.
         train: `(list of series, array of classes)`.
-        validation: The same, held out of the training file; without a case where all
-            of them train.
-        test: The same; without a case where nothing tests.
+        validation: The same, held out from the training file; empty if all cases are
+            for training.
+        test: The same; empty if there is no test.
         source: Where they come from.
         own_scaling: Mean and standard deviation of each channel that a trained model
-            wants; None: those of the training part.
+            needs; None: those of the training part.
     """
 
     name: str
@@ -49,14 +49,15 @@ class LabelledCases:
         source: str,
         validation: list[Labelled] | None = None,
     ) -> LabelledCases:
-        """From cases `(series, label)`.
+        """Makes the three parts from cases `(series, label)`.
 
         Args:
-            name: What reports call them.
-            train: Those to learn from.
-            test: Those to be measured on, perhaps none.
+            name: Their name in reports.
+            train: Cases for training.
+            test: Cases for the test, which may be empty.
             source: Where they come from.
-            validation: Those that validate. None: every fifth of a class of `train`.
+            validation: Cases for validation. None: every fifth of each class in
+                `train`.
         """
         if validation is None:
             train, validation = held_out(train, 0.2)
@@ -72,7 +73,7 @@ class LabelledCases:
         return cls(name, classes, train_part, validation_part, test_part, source)
 
     def scaling(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation of each channel, of the training part or given."""
+        """Mean and deviation of each channel, given or of the training part."""
         if self.own_scaling is not None:
             return self.own_scaling
         every = np.concatenate(self.train[0]).astype(float)
@@ -80,12 +81,12 @@ class LabelledCases:
 
     @property
     def longest(self) -> int:
-        """Timesteps of the longest series of all parts."""
+        """Number of timesteps of the longest series in all parts."""
         parts = (self.train, self.validation, self.test)
         return max(len(series) for part in parts for series in part[0])
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the metadata of a model."""
+        """Facts for a model's metadata."""
         counts = {f"{part}_cases": len(getattr(self, part)[0]) for part in PARTS}
         lengths = [len(series) for series in self.train[0]]
         return {
@@ -102,13 +103,13 @@ class LabelledCases:
 def held_out(
     cases: list[Labelled], fraction: float
 ) -> tuple[list[Labelled], list[Labelled]]:
-    """Cases that are left and cases that are taken, of each class the same fraction.
+    """Holds out the same fraction of each class: returns the others, and the held out.
 
-    With f = 1/5 these are the 5th, 10th, ... of a class. A class of which less than
-    one case would be taken keeps all.
+    With f = 1/5 these are the 5th, 10th, ... of each class. A class of which less than
+    one case would be held out keeps all.
 
     Args:
-        cases: `(series, label)` each.
+        cases: Pairs `(series, label)`.
         fraction: In (0, 1).
     """
     seen: dict[str, int] = {}
@@ -116,7 +117,7 @@ def held_out(
     taken: list[Labelled] = []
     for case in cases:
         number = seen[case[1]] = seen.get(case[1], 0) + 1
-        # Rounding must not take a case of five one later.
+        # Rounding errors must not delay the fifth case to the sixth.
         share = fraction * number + 1e-9
         last = math.floor(share) > math.floor(share - fraction)
         (taken if last else left).append(case)

@@ -1,4 +1,4 @@
-"""The class of the nearest training series: what a classifier has to beat."""
+"""Nearest-neighbour classification, a baseline for classifiers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Cells of all alignments that are looked at before dynamic time warping is left out;
-# some 5 to 10 seconds.
+# The most cells of all alignments, about 5 to 10 seconds; with more, dynamic time
+# warping is left out.
 MOST_CELLS = 4e8
-BAND = 0.1  # of the length
-POINTS = 512  # of a series that is compared as a whole, at most
-NUMBERS = 25_000_000  # of all of them
+BAND = 0.1  # as a fraction of the length
+POINTS = 512  # the most timesteps of a series that is compared
+NUMBERS = 25_000_000  # the most numbers in all series together
 
 
 def nearest_neighbour(
@@ -19,13 +19,13 @@ def nearest_neighbour(
 ) -> np.ndarray:
     """Labels of the nearest known series by Euclidean distance.
 
-    Each series is stretched linearly to the length of the longest known one, at most
-    512 timesteps.
+    Each series is resampled linearly to the length of the longest known one, but at
+    most to 512 timesteps.
 
     Args:
         known: Series `(timesteps, channels)`.
         labels: Their classes, `(n,)`.
-        asked: Series to be classified.
+        asked: Series to classify.
 
     Returns:
         Classes `(len(asked),)`.
@@ -47,15 +47,15 @@ def nearest_warped(
         D(i, j) = |a_i - b_j|^2 + min(D(i-1, j), D(i, j-1), D(i-1, j-1)),
         |i - j| <= 10 % of the length
 
-    on series made alike as in `nearest_neighbour`, all channels warped together.
+    on series resampled as in `nearest_neighbour`, with all channels warped together.
 
     Args:
         known: Series `(timesteps, channels)`.
         labels: Their classes, `(n,)`.
-        asked: Series to be classified.
+        asked: Series to classify.
 
     Returns:
-        Classes `(len(asked),)`, or None where it would take too long.
+        Classes `(len(asked),)`, or None if it would take too long.
     """
     length = _common_length(known)
     band = max(1, int(BAND * length))
@@ -69,7 +69,7 @@ def nearest_warped(
 
 
 def own_accuracy(known: list[np.ndarray], labels: np.ndarray) -> float:
-    """Fraction of series whose nearest other one has their class.
+    """The fraction of series whose nearest other series has the same class.
 
     Args:
         known: Series `(timesteps, channels)`.
@@ -83,11 +83,11 @@ def own_accuracy(known: list[np.ndarray], labels: np.ndarray) -> float:
 
 
 def alike(series: np.ndarray, length: int) -> np.ndarray:
-    """A series at a number of evenly spaced times.
+    """Resamples a series at evenly spaced times.
 
     Args:
         series: `(timesteps, channels)`.
-        length: Timesteps of the result.
+        length: Number of timesteps of the result.
     """
     places = np.linspace(0, len(series) - 1, length)
     times = np.arange(len(series))
@@ -96,17 +96,17 @@ def alike(series: np.ndarray, length: int) -> np.ndarray:
 
 
 def standardised(series: np.ndarray) -> np.ndarray:
-    """Each channel with mean 0 and deviation 1; a constant one is 0.
+    """Scales each channel to mean 0 and deviation 1; a constant one becomes 0.
 
     Args:
         series: `(timesteps, channels)`.
     """
     series = np.asarray(series, float)
-    # Values near the largest float would overflow when they are squared.
+    # Values near the largest float would overflow when squared.
     scale = np.maximum(np.abs(series).max(axis=0), np.finfo(float).tiny)
     series = series / scale
     deviation = series.std(axis=0)
-    # Rounding leaves a deviation of some 1e-17 to a constant channel.
+    # Rounding leaves a constant channel with a deviation of about 1e-17.
     flat = deviation < 1e-7
     return np.where(
         flat, 0, (series - series.mean(axis=0)) / np.where(flat, 1, deviation)
@@ -129,11 +129,11 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _warped(a: np.ndarray, b: np.ndarray, band: int) -> np.ndarray:
     """Costs of the best alignments of `a` `(length, channels)` and each of `b`.
 
-    Along an antidiagonal i + j = s no cell depends on another one, so all of them,
-    for all of `b`, are one operation.
+    The cells on an antidiagonal i + j = s are independent, so all of them, for all of
+    `b`, are computed in one operation.
     """
     n, length = len(b), len(a)
-    # Indexed by i, with one place in front for what lies outside.
+    # Indexed by i, with an extra first cell for the outside.
     before = np.full((n, length + 1), np.inf, np.float32)  # of antidiagonal s - 2
     last = before.copy()
     for s in range(2 * length - 1):

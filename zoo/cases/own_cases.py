@@ -1,4 +1,4 @@
-"""Labelled series of the user's own: which files they are, and what is held out."""
+"""Reads the user's own labelled series, and holds some of them out."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ def read_cases(
     test: str | None = None,
     fill: str | None = None,
 ) -> LabelledCases:
-    """Cases of a file in three parts.
+    """Reads cases from a file and divides them into three parts.
 
     Args:
         path: A file `NAME_TRAIN.ts`, with `NAME_TEST.ts` beside it; or a single file,
-            of which a fifth tests. `.tsv`, `.txt`, `.csv` and `.arff` likewise.
-        validation: A fraction of the cases that are left for training, a file, or
-            "none"; None: a fifth. With "none" all of them train, and the validation
-            part is the training part again.
-        test: The same, of the cases of a single file.
-        fill: What becomes of missing values: "linear"; None: they are refused.
+            of which a fifth is for the test. The suffix may also be `.tsv`, `.txt`,
+            `.csv` or `.arff`.
+        validation: A fraction of the cases that are not for the test, a file, or
+            "none"; None: a fifth. With "none" all of them are for training, and
+            validation uses the training part.
+        test: The same, as a fraction of the cases of a single file.
+        fill: How to fill in missing values: "linear"; None: they are refused.
 
     Raises:
         UserError: If a file is missing or cannot be read, channels differ, or a class
-            is not among those of the training part.
+            does not occur in the training part.
     """
     path = Path(path)
     name, beside = _companion(path)
@@ -60,7 +61,7 @@ def read_cases(
 def read_labelled(
     path: str | os.PathLike, *, fill: str | None = None
 ) -> list[Labelled]:
-    """Cases of one file, each with its class.
+    """Reads the cases of one file, each with its class.
 
     Args:
         path: The file.
@@ -86,10 +87,10 @@ def read_labelled(
 
 
 def read_any(path: str | os.PathLike, *, fill: str | None = None) -> list[Case]:
-    """Cases of one file, with classes or without.
+    """Reads the cases of one file, with or without classes.
 
     Args:
-        path: The file; its suffix says how it is read.
+        path: The file; its suffix determines the format.
         fill: As for `read_cases`.
 
     Raises:
@@ -130,7 +131,7 @@ def read_any(path: str | os.PathLike, *, fill: str | None = None) -> list[Case]:
 
 
 def _companion(path: Path) -> tuple[str, Path | None]:
-    """The name of the cases, and the file that tests if there should be one."""
+    """The name of the cases, and the path of the test file if there should be one."""
     name = path.stem
     if name.upper().endswith(_TRAIN):
         cut = -len(_TRAIN)
@@ -143,7 +144,7 @@ def _companion(path: Path) -> tuple[str, Path | None]:
 def _taken(
     cases: list[Labelled], choice: str, what: str, fill: str | None
 ) -> tuple[list[Labelled], list[Labelled]]:
-    """What is left, and what a choice takes away: a fraction, a file or nothing."""
+    """Applies a choice (a fraction, a file or none): returns the rest and the part."""
     if choice == "none":
         return cases, []
     try:

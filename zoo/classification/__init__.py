@@ -1,1 +1,1 @@
-"""How series are told apart by their class: recipe, inputs, what a preset stores."""
+"""Classification of series: recipe, inputs, and what a preset stores."""

@@ -1,4 +1,4 @@
-"""How series are read by a model that tells their class."""
+"""The inputs of a classification model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from zoo.cases.labelled import LabelledCases
 from zoo.cases.neighbours import own_accuracy, standardised
 from zoo.classification.recipe import ClassificationRecipe
 
-LOOKED_AT = 500  # cases that choose the scaling, at most
+LOOKED_AT = 500  # the most cases for choosing the scaling
 
 
 def scaled_cases(
@@ -16,12 +16,12 @@ def scaled_cases(
     scaling: tuple[np.ndarray, np.ndarray],
     recipe: ClassificationRecipe,
 ) -> list[np.ndarray]:
-    """Series as the recipe scales them, in float32.
+    """Scales series as the recipe says, in float32.
 
     Args:
         series: Series `(timesteps, channels)`.
         scaling: Mean and deviation of each channel, for `scaling="channels"`.
-        recipe: Says which scaling.
+        recipe: Determines the scaling.
     """
     if recipe.scaling == "cases":
         return [standardised(s).astype(np.float32) for s in series]
@@ -38,16 +38,16 @@ def case_inputs(
     scaling: tuple[np.ndarray, np.ndarray],
     recipe: ClassificationRecipe,
 ) -> list[np.ndarray]:
-    """What the model reads of series: scaled, some timesteps side by side.
+    """The model's inputs from series: scaled, several timesteps side by side.
 
     Args:
         series: Series `(timesteps, channels)`.
         scaling: As for `scaled_cases`.
-        recipe: Says how they are read.
+        recipe: Determines scaling and stride.
 
     Returns:
-        List of `(ceil(timesteps / stride), recipe.features(channels))`. What is missing
-        to whole strides at the end repeats the last timestep.
+        List of `(ceil(timesteps / stride), recipe.features(channels))`. An incomplete
+        stride at the end is completed by repeating the last timestep.
     """
     read = []
     for values in scaled_cases(series, scaling, recipe):
@@ -61,13 +61,13 @@ def case_inputs(
 
 
 def better_scaling(data: LabelledCases) -> str:
-    """The scaling by which more training cases have a neighbour of their class.
+    """The scaling with which more training cases have a neighbour of their class.
 
     Args:
         data: The cases.
 
     Returns:
-        "cases" if it is better than "channels", which tells more.
+        "cases" if it is better than "channels", which preserves more information.
     """
     series, labels = data.train[0][:LOOKED_AT], data.train[1][:LOOKED_AT]
     found = {

@@ -1,4 +1,4 @@
-"""How a model that tells classes is built and trained."""
+"""How a classification model is built and trained."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.recipes.recipe import Recipe, one_of
 
 @dataclasses.dataclass(frozen=True)
 class ClassificationRecipe(Recipe):
-    """`Recipe`, and how a series is read."""
+    """`Recipe` with the options for reading series."""
 
     stride: Annotated[
         int, "Timesteps of a series that are read as one, side by side, at least 1."
@@ -30,9 +30,9 @@ class ClassificationRecipe(Recipe):
     filters: Annotated[int, "Filters of each of them, at least 1."] = 64
     pooling: Annotated[
         str,
-        "What the class is told from, `last`, the outputs after the last timestep, "
-        "or `all`, mean and largest value over all timesteps of the recurrent "
-        "layers' outputs and of their inputs.",
+        "What the class is predicted from: `last`, the outputs after the last "
+        "timestep, or `all`, mean and largest value over all timesteps of the "
+        "recurrent layers' outputs and of their inputs.",
     ] = one_of(("last", "all"), "last")
     passes: Annotated[
         int,
@@ -51,5 +51,5 @@ class ClassificationRecipe(Recipe):
             self.require(name, getattr(self, name) >= 1, "at least 1")
 
     def features(self, channels: int) -> int:
-        """Numbers that the model reads at a time, of so many channels."""
+        """Number of inputs of the model per timestep, for a number of channels."""
         return channels * self.stride * (2 if self.directions == "both" else 1)

@@ -1,4 +1,4 @@
-"""What a preset of classification stores, checked: classes and scaling."""
+"""Checks what a classification preset stores: classes and scaling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.system.errors import UserError
 def classes_and_scaling(
     stored: Stored[ClassificationRecipe],
 ) -> tuple[list[str], tuple[np.ndarray, np.ndarray]]:
-    """Classes of a preset, and mean and deviation of each channel.
+    """The classes of a preset, and mean and deviation of each channel.
 
     Raises:
         UserError: If the preset is damaged.
@@ -25,7 +25,7 @@ def classes_and_scaling(
         are_texts(classes)
         and len(set(classes)) == len(classes) > 0
         and are_numbers(mean)
-        # No deviation of the training part is less.
+        # No training part has a smaller deviation.
         and are_numbers(deviation, 1e-9)
         and len(mean) == len(deviation)
         and stored.sizes == (stored.recipe.features(len(mean)), len(classes))

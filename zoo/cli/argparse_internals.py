@@ -1,4 +1,4 @@
-"""What the command line takes from `argparse` without a public name for it."""
+"""What the command line uses of `argparse` that has no public name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def all_arguments(
 
     Args:
         parser: `argparse.ArgumentParser`.
-        fill: What adds the arguments of a parser that are not there yet.
+        fill: Function that adds the arguments of a parser that are still missing.
     """
     if fill is not None:
         fill(parser)
@@ -28,15 +28,15 @@ def all_arguments(
 
 
 def options_of(parser: argparse.ArgumentParser) -> Iterable[str]:
-    """The options of a parser as they are written, such as `--epochs`."""
+    """The options of a parser as they are typed, such as `--epochs`."""
     return parser._option_string_actions
 
 
 def invalid_choice(message: str) -> tuple[str, list[str]] | None:
-    """The word that was none of the choices, and these, if an error says so.
+    """The invalid word and the valid choices, if an error message names them.
 
     Args:
-        message: What a parser gives its `error`.
+        message: The message that a parser passes to its `error`.
     """
     found = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
     if found is None:

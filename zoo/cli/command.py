@@ -1,4 +1,4 @@
-"""What a command is: a dataclass of its options, and its action."""
+"""A command: a dataclass of its options, and its action."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Command:
     """A command of `bptt-zoo`.
 
     Args:
-        description: What `--help` says of it, as `argparse` formats it.
+        description: Its help text, as a format string of `argparse`.
         options: Dataclass of its arguments; see `zoo.cli.options`.
-        action: Function of the options that does it. It returns an exit code, or None
+        action: Function of the options that runs it. It returns an exit code, or None
             for 0.
     """
 
@@ -27,10 +27,10 @@ class Command:
     action: Callable[[Any], int | None]
 
     def fill(self, parser: Parser) -> None:
-        """Adds its arguments to its parser."""
+        """Adds the command's arguments to its parser."""
         parser.description = self.description
         add_options(parser, self.options)
 
     def read(self, namespace: argparse.Namespace) -> Any:
-        """The options that were parsed."""
+        """The parsed options."""
         return read(self.options, namespace)

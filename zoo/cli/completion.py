@@ -1,4 +1,4 @@
-"""The script that completes what is typed after `bptt-zoo` in a shell."""
+"""The script that completes `bptt-zoo` commands in a shell."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from zoo.cli.argparse_internals import all_arguments
 from zoo.cli.parser import Parser
 from zoo.store.index import own_index
 
-# By `_dir` shtab sees that a folder may come, which bash then ends with a slash.
+# From `_dir` shtab sees that a folder may follow, to which bash then adds a slash.
 _NAMES = "_bptt_zoo_preset_or_dir"
 
 
 def script(parser: Parser, shell: str) -> str:
-    """The script.
+    """Makes the completion script.
 
-    What an argument takes is told by its metavar: FILE, PATH, DIR, RUN or PRESET; by
-    its choices; or by an attribute `known`, words that are some of what it takes.
+    The words that complete an argument follow from its metavar: FILE, PATH, DIR, RUN or
+    PRESET; from its choices; or from its attribute `known`, some words that it takes.
 
     Args:
-        parser: Of the command line. Its arguments get the attribute `complete`, by
-            which shtab knows all that.
+        parser: Parser of the command line. Its arguments get the attribute `complete`,
+            which shtab reads.
         shell: `bash`, `zsh` or `tcsh`.
     """
-    # Put off: a package of the extra.
+    # shtab: put off, as only this command needs it.
     import shtab
 
     names = sorted(own_index().presets)
@@ -50,6 +50,6 @@ def script(parser: Parser, shell: str) -> str:
 
 
 def _in_bash(name: str, words: Sequence[str], *more: str) -> str:
-    """A function that prints those of some words that begin like its argument."""
+    """A bash function that prints the words that start with its argument."""
     ways = [f"compgen -W {shlex.quote(' '.join(words))}", *more]
     return "\n".join([f"{name}() {{", *(f'  {way} -- "$1"' for way in ways), "}"])

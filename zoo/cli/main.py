@@ -20,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; None: those of the process.
 
     Returns:
-        The exit code: 0, 1 for a failure such as no network, 2 for a request that
-        cannot be served, 130 for an interruption.
+        The exit code: 0, 1 for a failure such as no network, 2 for an invalid request,
+        130 for an interruption.
     """
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character must not end a training.
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report(error: Exception, code: int) -> int:
     words = str(error)
     if isinstance(error, OSError) and error.strerror:
-        # Without a name: while something was read or written.
+        # The error has no file name if it came from a read or write.
         words = f"{error.filename or 'A file cannot be used'}: {error.strerror}."
     keeps = getattr(error, "keeps_lines", False)
     message = words if keeps else " ".join(words.split())

@@ -1,8 +1,8 @@
-"""Arguments of a command from the fields of a dataclass.
+"""Makes the arguments of a command from the fields of a dataclass.
 
-A field is annotated by its type and, with `typing.Annotated`, by a `Positional` or a
-`Keyword`: its name gives the name, its type the kind, its default the default. Other
-fields are no arguments.
+A field is annotated with its type and, through `typing.Annotated`, with a `Positional`
+or a `Keyword`. The argument takes its name, type and default from the field. Fields
+without such an annotation are not arguments.
 
     @dataclasses.dataclass(frozen=True)
     class Options:
@@ -24,12 +24,12 @@ from zoo.system.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Positional:
-    """An argument without a name. A list takes several.
+    """A positional argument. A list takes several values.
 
     Args:
-        words: What `--help` says of it, as `argparse` formats it.
-        metavar: How it is shown; `zoo.cli.completion` knows some of them.
-        least: How many a list must have, 0 or 1.
+        words: Its help text, as a format string of `argparse`.
+        metavar: Its name in the help; `zoo.cli.completion` knows some of them.
+        least: Minimum length of a list, 0 or 1.
     """
 
     words: str | None
@@ -39,16 +39,16 @@ class Positional:
 
 @dataclasses.dataclass(frozen=True)
 class Keyword:
-    """An option. A flag if its type is `bool`; given several times for a list.
+    """An option. It is a flag if its type is `bool`, and is repeated for a list.
 
     Args:
-        words: What `--help` says of it, as `argparse` formats it.
-        metavar: How its value is shown; `zoo.cli.completion` knows some of them.
+        words: Its help text, as a format string of `argparse`.
+        metavar: Name of its value in the help; `zoo.cli.completion` knows some of them.
         flag: Its name on the command line; None: that of the field, with dashes.
-        group: Heading that it is under.
-        either: Of those with the same word here only one may be given.
+        group: Heading of its group in the help.
+        either: Options with the same word here exclude each other.
         known: Some of the words that it takes, for completion.
-        empty: Whether "" is a value.
+        empty: Whether "" is a valid value.
     """
 
     words: str
@@ -128,15 +128,15 @@ Options = TypeVar("Options")
 
 
 def read(options: type[Options], namespace: argparse.Namespace, **more: Any) -> Options:
-    """The dataclass of what was parsed.
+    """Makes the dataclass from what was parsed.
 
     Args:
         options: The dataclass.
         namespace: What the parser returned.
-        **more: Fields that are no arguments.
+        **more: Fields that are not arguments.
 
     Raises:
-        UserError: If a name or a path is "": an unset variable of a script.
+        UserError: If a name or a path is "", as from an unset variable in a script.
     """
     values = {}
     for field, annotation in _arguments(options):
@@ -150,7 +150,7 @@ def read(options: type[Options], namespace: argparse.Namespace, **more: Any) -> 
 
 
 def refuse_empty(name: str, value: Any) -> None:
-    """Raises `UserError` if a value of an option is "", or has "" in it."""
+    """Raises `UserError` if the value of an option is "", or a list with ""."""
     if "" in (value if isinstance(value, list) else [value]):
         shown = name.lstrip("-").replace("_", "-")
         raise UserError(f"`{shown}` must not be empty.")

@@ -1,4 +1,4 @@
-"""The parser of the command line, which says in one line what is wrong."""
+"""The parser of the command line, which reports an error in one line."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ folder of a training, or an address: https://HOST/PATH, hf://OWNER/REPOSITORY
 
 
 class Parser(argparse.ArgumentParser):
-    """An `argparse.ArgumentParser` that gets its arguments when they are asked for.
+    """An `argparse.ArgumentParser` whose arguments are added when they are needed.
 
     So only the module of the command that runs is imported.
 
     Args:
         fill: Function of the parser that adds them.
-        **options: Those of `argparse.ArgumentParser`.
+        **options: Arguments of `argparse.ArgumentParser`.
     """
 
     def __init__(self, fill: Callable[[Parser], None] | None = None, **options: Any):
-        # Beginnings of options are none: what one means changes as others are added.
+        # No abbreviations: their meaning would change as options are added.
         super().__init__(**options, allow_abbrev=False)
         self._fill = fill
         self._groups: dict[str, Any] = {}
 
     def group(self, title: str, description: str | None = None) -> Any:
-        """The group of a heading, made if there is none yet."""
+        """The argument group with a heading, created if it does not exist."""
         if title not in self._groups:
             self._groups[title] = self.add_argument_group(title, description)
         return self._groups[title]
 
     def fill(self) -> None:
-        """Adds what is not there yet."""
+        """Adds the arguments, if they have not been added."""
         fill, self._fill = self._fill, None
         if fill is not None:
             fill(self)
@@ -68,10 +68,11 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """As that of `argparse`, but tells at once of an option that is none."""
+        """Like that of `argparse`, but reports an unknown option immediately."""
         self.fill()
         namespace, rest = super().parse_known_args(args, namespace)
-        # Told here: the parser above, which argparse leaves it to, has other options.
+        # Reported here: argparse leaves it to the parent parser, which has different
+        # options.
         options = [word.partition("=")[0] for word in rest if word.startswith("--")]
         if options:
             meant = did_you_mean(options[0], options_of(self))
@@ -79,7 +80,7 @@ class Parser(argparse.ArgumentParser):
         return namespace, rest
 
     def error(self, message: str) -> NoReturn:
-        """Ends with one line, which asks what a wrong word may have meant."""
+        """Exits with a one-line message, which suggests a correction for a typo."""
         choice = invalid_choice(message)
         if choice is not None:
             message += "." + did_you_mean(*choice)
@@ -107,7 +108,7 @@ def build_parser() -> Parser:
 
 
 def command_of(name: str) -> Any:
-    """The command of a name, whose module is imported: a `zoo.cli.command.Command`."""
+    """Imports the module of a command and returns it, a `zoo.cli.command.Command`."""
     module = importlib.import_module(f"zoo.cli.commands.{name.replace('-', '_')}")
     return module.COMMAND
 
@@ -117,7 +118,7 @@ def _filling(name: str) -> Callable[[Parser], None]:
 
 
 def _versions() -> str:
-    """Versions of what runs, found without importing it."""
+    """Versions of the packages, found without importing them."""
     own = {"tensorflow": tensorflow_version() or "not installed"}
     for name in ("bptt_keras", "keras"):
         try:

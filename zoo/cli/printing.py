@@ -1,4 +1,4 @@
-"""How commands print what programs read, and sizes."""
+"""Prints JSON, and formats sizes."""
 
 from __future__ import annotations
 

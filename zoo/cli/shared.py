@@ -1,4 +1,4 @@
-"""Arguments that several commands have."""
+"""Arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ Jit = Annotated[
     Literal["auto", "on", "off"],
     Keyword("compile with XLA; auto: wherever it compiles (default)", group="recipe"),
 ]
-# What of it `zoo.runs` is told.
+# Value on the command line -> value for `zoo.runs`.
 JIT: dict[str, bool | str] = {"auto": "auto", "on": True, "off": False}

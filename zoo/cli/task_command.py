@@ -1,4 +1,4 @@
-"""Commands that have a form for each task, with options from the task's recipe."""
+"""Commands with a subcommand for each task, with options from the task's recipe."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from zoo.tasks.task import Option, Task
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskOptions:
-    """What all commands of this kind have.
+    """The options that all commands of this kind share.
 
     Args:
         task: The task.
-        out: The folder that is written.
+        out: The output folder.
         data_dir: Folder with a local copy of the data set's files.
         dataset: Name of the data set, if it was given.
         data: The user's own data.
-        reading: How these are read, as far as it was said: see `Task.READING`.
-        given: `{field of the recipe: value}`, as far as they were given.
+        reading: Options for reading these that were given: see `Task.READING`.
+        given: `{field of the recipe: value}` of the fields that were given.
     """
 
     task: Task
@@ -49,16 +49,16 @@ class TaskOptions:
 
     @property
     def data_set(self) -> str | None:
-        """The data set that is meant; None: the user's own data."""
+        """Name of the chosen data set; None: the user's own data."""
         if self.data is not None:
             return None
         return self.dataset or self.task.DATASETS[0]
 
     def require_reading(self) -> dict[str, Any]:
-        """How the user's own data are read.
+        """Options for reading the user's own data.
 
         Raises:
-            UserError: If something was said of it, and the data are a data set.
+            UserError: If such options were given together with a data set.
         """
         if self.reading and self.data is None:
             option = next(iter(self.reading)).replace("_", "-")
@@ -71,12 +71,12 @@ class TaskCommand:
     """A command of `bptt-zoo` that is followed by the name of a task.
 
     Args:
-        description: What its `--help` says.
-        task_description: The same of the form for a task; `{task}` is its summary,
-            `{Task}` the same as the beginning of a sentence.
-        options: Dataclass of the arguments that all forms have, a `TaskOptions`.
+        description: Its help text.
+        task_description: The help text of each task's subcommand; `{task}` is the
+            task's summary, `{Task}` the same with a capital letter.
+        options: Dataclass of the arguments that all tasks share, a `TaskOptions`.
         fill_recipe: Function of a parser and a task that adds the fields of its recipe.
-        action: Function of the options that does it.
+        action: Function of the options that runs the command.
     """
 
     description: str
@@ -86,7 +86,7 @@ class TaskCommand:
     action: Callable[[Any], int | None]
 
     def fill(self, parser: Parser) -> None:
-        """Adds the tasks to its parser."""
+        """Adds a subparser for each task to the command's parser."""
         parser.description = self.description
         forms = parser.add_subparsers(dest="task", metavar="TASK", required=True)
         for task in TASKS.values():
@@ -103,7 +103,7 @@ class TaskCommand:
         self.fill_recipe(parser, task)
 
     def read(self, namespace: argparse.Namespace) -> TaskOptions:
-        """The options that were parsed."""
+        """The parsed options."""
         values, task = vars(namespace), TASKS[namespace.task]
         reading = [option.name for option in task.READING]
         fields = list(annotations_of(type(task.recipe_for(None))))
@@ -155,7 +155,7 @@ def _add_data(parser: Parser, task: Task) -> None:
 
 
 def add_reading(group: Any, option: Option, words: str) -> None:
-    """Adds an option of how own data are read."""
+    """Adds an option for reading the user's own data."""
     add_option(
         group,
         flag_of(option.name),
@@ -168,7 +168,7 @@ def add_reading(group: Any, option: Option, words: str) -> None:
 
 
 def recipe_words(task: Task) -> dict[str, str]:
-    """`{field of the recipe: what --help says of it}`, with its defaults."""
+    """`{field of the recipe: help text}`, with its defaults."""
     found = {}
     for name, annotation in annotations_of(type(task.recipe_for(None))).items():
         # The first sentence, or what comes before a semicolon.
@@ -180,7 +180,7 @@ def recipe_words(task: Task) -> dict[str, str]:
 
 
 def _default(task: Task, name: str) -> str:
-    """A recipe's value, and the data sets whose recipe has another."""
+    """The default of a field, and the data sets whose recipe has a different value."""
     usual = getattr(task.recipe_for(None), name)
     others = [
         f"{dataset} {getattr(task.recipe_for(dataset), name)}"
@@ -191,30 +191,30 @@ def _default(task: Task, name: str) -> str:
 
 
 def choices_of(task: Task) -> dict[str, tuple[str, ...]]:
-    """`{field of the recipe: the names that it takes}`, of those that take names."""
+    """`{field of the recipe: its choices}`, for fields that have choices."""
     fields = dataclasses.fields(task.recipe_for(None))
     known = {field.name: field.metadata.get("choices") for field in fields}
     return {name: choices for name, choices in known.items() if choices}
 
 
-# --- What they say --------------------------------------------------------------------
+# --- From options to recipe and data --------------------------------------------------
 
 
 def starting_recipe(task: Task, dataset: str | None, path: str | None) -> Training:
-    """The default recipe of a data set, or the one that a tuning job has written.
+    """The default recipe for a data set, or the one that a tuning job has written.
 
     Raises:
         UserError: If the file has no recipe of the task.
     """
     if path is None:
         return task.recipe_for(dataset)
-    # Put off: pydantic takes 0.1 s, and `--help` does without.
+    # pydantic: put off. It takes 0.1 s, and `--help` does not need it.
     from zoo.recipes.reading import RecipeFile
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
     content = read_bytes(path, at_most=METADATA, option="`--recipe`")
     try:
-        stored = hold(RecipeFile, parse_json(content))
+        stored = validate(RecipeFile, parse_json(content))
         if stored.task != task.NAME:
             raise UserError(
                 f"The recipe in {path} is one of {stored.task}, not of {task.NAME}."
@@ -236,7 +236,7 @@ def load_data(
     data_dir: str | None,
     reading: dict[str, Any] | None = None,
 ) -> Any:
-    """Data by name, or the user's own, read as the options say."""
+    """Loads a data set by name, or the user's own data as the options say."""
     if data is None:
         assert dataset is not None
         return task.load(dataset, data_dir, recipe)

@@ -1,4 +1,4 @@
-"""A training from the command line: what is told before it and after it."""
+"""Runs a training from the command line, and prints what is known before and after."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def fit(run: Run, *, stop: bool = False) -> None:
-    """Trains, and prints what was reached.
+    """Trains, and prints the result.
 
     Args:
         run: The training.
-        stop: Whether it ends where it is.
+        stop: Whether it ends at its checkpoint: see `Run.fit`.
     """
     _announce(run)
     try:

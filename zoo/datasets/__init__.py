@@ -1,4 +1,4 @@
-"""Data sets of the zoo by name. A new one is a builder module and one row here."""
+"""The zoo's data sets by name. A new one takes a builder module and one row here."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Row:
     """One data set.
 
     Args:
-        summary: One line for `bptt-zoo list`.
-        builder: Module below `zoo.datasets` and class of its TFDS builder, which is
-            imported when it is needed.
-        text: Whether it is one text, in parts.
+        summary: Description in one line for `bptt-zoo list`.
+        builder: Module in `zoo.datasets` and class of its TFDS builder, imported when
+            it is needed.
+        text: Whether it is one text, divided into parts.
     """
 
     summary: str
@@ -94,15 +94,15 @@ def load(name: str, *, data_dir: str | os.PathLike | None = None) -> Any:
 
     Args:
         name: A key of `DATASETS`.
-        data_dir: Folder with a local copy, for the data sets that are files. None: the
-            environment variable BPTT_ZOO_DATA, and where that is unset, a download.
+        data_dir: Folder with a local copy, for data sets that consist of files. None:
+            the environment variable BPTT_ZOO_DATA or, if that is unset, a download.
 
     Returns:
-        A `Text`, or of the others `{split: list of examples}`, each a dict of NumPy
-        values.
+        A `Text`; for the other data sets `{split: list of examples}`, each example a
+        dict of NumPy values.
 
     Raises:
-        UserError: If the name is unknown, a named place does not have the registered
+        UserError: If the name is unknown, the given folder does not have the registered
             files, or the data set does not come from a file.
         ZooError: If the data can neither be found nor downloaded.
 
@@ -126,13 +126,13 @@ def load(name: str, *, data_dir: str | os.PathLike | None = None) -> Any:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """What is known of a data set: description, source, licence, citation, files.
+    """Facts about a data set: description, source, licence, citation, files.
 
     Args:
         name: A key of `DATASETS`.
 
     Returns:
-        A dict for JSON.
+        A dict of JSON values.
 
     Raises:
         UserError: If the name is unknown.

@@ -1,4 +1,4 @@
-"""What every TFDS builder of the zoo has in common."""
+"""The base class of the zoo's TFDS builders."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from zoo.system.locks import one_at_a_time
 class ZooBuilder(  # type: ignore[call-arg]
     tfds.core.GeneratorBasedBuilder, skip_registration=True
 ):
-    """A data set of registered files, or of a text that is at hand.
+    """A data set of registered files, or of a text that is installed.
 
-    A subclass gives the attributes below, `features()` and `parts()`.
+    A subclass defines the attributes below, `features()` and `parts()`.
 
     Attributes:
         FILES: The registered `File`s.
-        DESCRIPTION: A sentence or two.
-        HOMEPAGE: Where it comes from.
-        LICENCE: What is stated of it.
+        DESCRIPTION: One or two sentences.
+        HOMEPAGE: The address it comes from.
+        LICENCE: Its licence, as stated by the source.
         CITATION: BibTeX, or "".
 
     Args:
-        contents: `{path: content of a registered file}`, as `parts()` needs them.
-            None: prepared data are read.
+        contents: `{path: content of a registered file}`, which `parts()` needs. None:
+            read prepared data.
         **kwargs: Forwarded to `tfds.core.GeneratorBasedBuilder`.
     """
 
@@ -53,7 +53,7 @@ class ZooBuilder(  # type: ignore[call-arg]
 
     @abc.abstractmethod
     def features(self) -> dict[str, Any]:
-        """Features of an example, by name."""
+        """The features of an example, by name."""
 
     @abc.abstractmethod
     def parts(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class ZooBuilder(  # type: ignore[call-arg]
             citation=self.CITATION,
             license=self.LICENCE,
             features=tfds.features.FeaturesDict(self.features()),
-            # Pieces and lines follow one another.
+            # The order of pieces and lines matters.
             disable_shuffling=True,
         )
 
@@ -85,20 +85,20 @@ class ZooBuilder(  # type: ignore[call-arg]
 def load_parts(
     builder_class: type[ZooBuilder], data_dir: str | os.PathLike | None
 ) -> dict[str, list[dict[str, Any]]]:
-    """All examples of a data set; prepares it in the cache folder the first time.
+    """Loads all examples of a data set; prepares it in the cache folder the first time.
 
     Args:
         builder_class: A `ZooBuilder`.
-        data_dir: Where local copies of its files are, or None.
+        data_dir: Folder with local copies of its files, or None.
 
     Returns:
         `{split: list of examples}`, each a dict of NumPy values.
 
     Raises:
-        UserError: If a named place has not the registered files, or the cache folder
-            cannot be used.
+        UserError: If the given folder does not have the registered files, or the cache
+            folder cannot be used.
         ZooError: If they can neither be found nor downloaded, or another process
-            does not come to an end with them.
+            takes too long to prepare them.
     """
     named = [files.find(file, data_dir) for file in builder_class.FILES]
     folder = cache_folder()
@@ -111,12 +111,12 @@ def load_parts(
         if not prepared or any(named):
             contents = {f.path: files.read(f, data_dir) for f in builder_class.FILES}
         if not prepared:
-            # One process prepares, and those that came later find it done.
+            # One process prepares the data; those that waited find them ready.
             lock = folder / f".{builder.name}.lock"
             with one_at_a_time(lock, f"preparing {builder.name}"), quiet():
                 builder = builder_class(contents=contents, data_dir=folder / "datasets")
                 builder.download_and_prepare(download_dir=folder / "downloads")
-    # One file after the other: pieces and lines keep their order.
+    # Read the files one after the other, to keep the order of pieces and lines.
     read = tfds.ReadConfig(interleave_cycle_length=1)
     with quiet():
         return {
@@ -132,7 +132,7 @@ def stacked(examples: list[dict], name: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps TFDS from printing a page about a small data set, and warnings."""
+    """Suppresses the long messages and warnings that TFDS prints."""
     tfds.disable_progress_bar()
     logger = logging.getLogger("absl")
     level = logger.level

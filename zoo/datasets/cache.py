@@ -1,4 +1,4 @@
-"""Where prepared data sets and downloads are kept."""
+"""The cache folder of prepared data sets and downloads."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ VARIABLE = "BPTT_ZOO_CACHE"
 
 
 def cache_folder() -> Path:
-    """`$BPTT_ZOO_CACHE`, or `~/.cache/bptt_zoo` where that is unset or empty.
+    """`$BPTT_ZOO_CACHE`, or `~/.cache/bptt_zoo` if that is unset or empty.
 
     Raises:
-        UserError: If there is no home folder either.
+        UserError: If it is, and there is no home folder.
     """
     try:
         return Path(os.environ.get(VARIABLE) or "~/.cache/bptt_zoo").expanduser()
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def usable_cache() -> Iterator[None]:
-    """Within: a failure to read or write a file is one of the cache folder.
+    """A context in which failures to read or write a file blame the cache folder.
 
     Raises:
         UserError: Instead of `OSError`.

@@ -1,4 +1,4 @@
-"""Labelled series of several lengths: Japanese Vowels and BasicMotions."""
+"""Labelled series of different lengths: Japanese Vowels and BasicMotions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Cases(ZooBuilder):
     """Cases of `(timesteps, channels)` with the name of their class.
 
     Attributes:
-        CHANNELS: How many there are.
+        CHANNELS: Number of channels.
     """
 
     CHANNELS = 1
@@ -47,7 +47,7 @@ class _Cases(ZooBuilder):
 
 
 class JapaneseVowels(_Cases):
-    """Nine speakers say two vowels: 12 channels, 7 to 29 timesteps, 270 and 370 cases.
+    """Two vowels by nine speakers: 12 channels, 7 to 29 timesteps, 270 and 370 cases.
 
     Source: Kudo, Toyama & Shimbo, "Multidimensional curve classification using
     passing-through regions" (1999).
@@ -76,7 +76,7 @@ class JapaneseVowels(_Cases):
 
 
 class BasicMotions(_Cases):
-    """Four activities, by a smart watch: 6 channels, 100 timesteps, 40 and 40 cases."""
+    """Four activities on a smart watch: 6 channels, 100 timesteps, 40 and 40 cases."""
 
     CHANNELS = 6
     FILES = (

@@ -1,4 +1,4 @@
-"""Files that data sets are made of: known by their checksums, found or downloaded."""
+"""Finds or downloads the files of data sets, and verifies their checksums."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class File:
     """One registered file.
 
     Args:
-        path: Where it lies below a data folder, such as `ptb/ptb.train.txt`.
-        url: Where it can be downloaded.
-        size: Bytes of a download, at most.
+        path: Path relative to a data folder, such as `ptb/ptb.train.txt`.
+        url: Address for the download.
+        size: Maximum size of a download, in bytes.
         sha256: Checksum of its content; of the unpacked content if it is gzipped.
-        git_ids: Blob ids, in Git, of other versions that are just as good.
+        git_ids: Git blob ids of other versions that are also accepted.
     """
 
     path: str
@@ -35,22 +35,22 @@ class File:
 
     @property
     def name(self) -> str:
-        """Its last part."""
+        """The last component of the path."""
         return Path(self.path).name
 
 
 def read(file: File, data_dir: str | os.PathLike | None) -> bytes:
-    """The content of a file, unpacked and checked.
+    """Reads, unpacks and verifies the content of a file.
 
     Args:
-        file: What to read.
+        file: The file to read.
         data_dir: The user's data folder; None: the environment variable
-            BPTT_ZOO_DATA, and where that is unset, a download.
+            BPTT_ZOO_DATA or, if that is unset, a download.
 
     Raises:
-        UserError: If a place is named and the file is not there, or not the
-            registered one.
-        ZooError: If it cannot be downloaded; the message names the ways around.
+        UserError: If the user names a folder that does not have the file, or has a
+            different version.
+        ZooError: If it cannot be downloaded; the message names alternatives.
     """
     local = find(file, data_dir)
     if local is not None:
@@ -65,15 +65,15 @@ def read(file: File, data_dir: str | os.PathLike | None) -> bytes:
 
 
 def find(file: File, data_dir: str | os.PathLike | None) -> Path | None:
-    """The local copy that the user names, or None if none is named.
+    """The local copy that the user names, or None if the user names none.
 
     Args:
-        file: What to find.
-        data_dir: A folder that has the file, or the folder of the data set in it, or
-            the file itself. None: the environment variable BPTT_ZOO_DATA, if set.
+        file: The file to find.
+        data_dir: The data folder, or the folder of the data set in it, or the file
+            itself. None: the environment variable BPTT_ZOO_DATA, if set.
 
     Raises:
-        UserError: If a place is named and the file is not there.
+        UserError: If the user names a folder that does not have the file.
     """
     name = "`--data-dir`"
     if data_dir is None:
@@ -117,7 +117,7 @@ def _checked(file: File, path: Path) -> bytes:
 
 
 def _check(file: File, content: bytes, origin: str) -> bytes:
-    """The unpacked content.
+    """Returns the unpacked content.
 
     Raises:
         ZooError: If it is not the registered file.
@@ -138,6 +138,6 @@ def _check(file: File, content: bytes, origin: str) -> bytes:
 
 
 def _git_id(content: bytes) -> str:
-    """Git's name of a file's content."""
+    """Git's blob id of a file's content."""
     head = f"blob {len(content)}\0".encode()
     return hashlib.sha1(head + content, usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Texts with parts of their own: Penn Treebank and WikiText-2."""
+"""Texts that come in parts: Penn Treebank and WikiText-2."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIKI = (
 
 
 class _Parts(ZooBuilder):
-    """A text in three parts, one example each."""
+    """A text in three parts, each of which is one example."""
 
     def features(self) -> dict[str, Any]:
         return {"text": tfds.features.Text()}
@@ -29,10 +29,10 @@ class _Parts(ZooBuilder):
 
 
 class PennTreebank(_Parts):
-    """Sentences of the Wall Street Journal, in words: 887,521, 70,390 and 78,669.
+    """Sentences of the Wall Street Journal: 887,521, 70,390 and 78,669 words.
 
-    A sentence a line, in lower case, numbers as `N`, rare words as `<unk>`; 9,999
-    words occur.
+    One sentence per line, in lower case, numbers as `N`, rare words as `<unk>`; 9,999
+    different words.
 
     Source: Marcus, Santorini & Marcinkiewicz (1993); prepared by Mikolov et al.
     (2010).
@@ -68,10 +68,10 @@ class PennTreebank(_Parts):
 
 
 class WikiText2(_Parts):
-    """Articles of Wikipedia, in words: 2,051,910, 213,886 and 241,211.
+    """Articles of Wikipedia: 2,051,910, 213,886 and 241,211 words.
 
-    A paragraph a line; 33,277 words occur, rarer ones are `<unk>`. A local copy of the
-    training part may have its articles in another order than the download.
+    One paragraph per line; 33,277 different words, rarer ones are `<unk>`. A local copy
+    of the training part may have its articles in a different order from the download.
 
     Source: Merity, Xiong, Bradbury & Socher, "Pointer sentinel mixture models" (2016).
     """

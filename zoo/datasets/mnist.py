@@ -19,7 +19,7 @@ def _file(name: str, size: int, sha256: str) -> File:
     return File(f"mnist/{name}", _URL + name, size, sha256)
 
 
-# Checksums of the unpacked files: mirrors pack them differently.
+# The checksums are of the unpacked files: mirrors compress them differently.
 TRAIN_IMAGES = _file(
     "train-images-idx3-ubyte.gz",
     10 * _MIB,
@@ -43,7 +43,7 @@ TEST_LABELS = _file(
 
 
 class Mnist(ZooBuilder):
-    """Images of 28 x 28 bytes with the digit that they show; 60,000 and 10,000.
+    """Images of 28 x 28 bytes with the digit they show: 60,000 and 10,000.
 
     Source: LeCun, Bottou, Bengio & Haffner, "Gradient-based learning applied to
     document recognition" (1998).
@@ -75,7 +75,7 @@ class Mnist(ZooBuilder):
 
 
 def _blocks(images: bytes, labels: bytes) -> Iterator[dict[str, np.ndarray]]:
-    """Examples of 1,000 digits each: as single ones they would take a minute."""
+    """Examples of 1,000 digits each: single digits would take a minute to load."""
     pictures = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
     digits = np.frombuffer(labels, np.uint8, offset=8)
     for start in range(0, len(pictures), 1000):

@@ -41,7 +41,7 @@ class _PianoRolls(ZooBuilder):
 
 
 class JsbChorales(_PianoRolls):
-    """382 chorales by Bach, a frame a quarter note: 229, 76 and 77 pieces."""
+    """382 chorales by Bach, a frame per quarter note: 229, 76 and 77 pieces."""
 
     FILES = (
         File(

@@ -1,4 +1,4 @@
-"""The reference text that ships with every Python."""
+"""The reference text that ships with Python."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from zoo.texts.text import sha256, split
 
 
 class PythonTopics(ZooBuilder):
-    """The topics behind Python's `help()`, one after the other in sorted order.
+    """The topics of Python's `help()`, concatenated in sorted order.
 
-    About 465,000 characters of reference manual, with code and grammar. The text
-    differs from one version of Python to the next, so each text has a config, and
-    with it a folder, of its own: named after the version and the text's checksum.
+    About 465,000 characters of the reference manual, with code and grammar. The text
+    differs from one version of Python to the next, so each text has its own config and
+    folder, named after the version and the text's checksum.
 
     Args:
         **kwargs: Forwarded to `tfds.core.GeneratorBasedBuilder`.
@@ -42,14 +42,14 @@ class PythonTopics(ZooBuilder):
 
 
 def topics_text() -> str:
-    """All topics, sorted by name, with an empty line between two.
+    """All topics, sorted by name, separated by empty lines.
 
     Raises:
         ZooError: If this Python was installed without its help texts.
     """
     # Missing in some installations of Python.
     try:
-        # pydoc_data.topics: put off, it is 700 KB.
+        # pydoc_data.topics: put off, as it has 700 KB.
         from pydoc_data.topics import topics
     except ImportError:
         raise ZooError(
@@ -60,7 +60,7 @@ def topics_text() -> str:
 
 
 def topics_config() -> tfds.core.BuilderConfig:
-    """The config of this Python's text: its version and a piece of its checksum."""
+    """The config of this Python's text: the version and part of the checksum."""
     version = platform.python_version().replace("+", "_")
     return tfds.core.BuilderConfig(
         name=f"python_{version}_{sha256(topics_text())[:12]}",

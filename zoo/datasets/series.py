@@ -20,7 +20,7 @@ class _Table(ZooBuilder):
     """The numeric columns of a CSV file, row by row in order of time.
 
     Attributes:
-        COLUMNS: How many there are.
+        COLUMNS: Number of columns.
     """
 
     COLUMNS = 1
@@ -84,19 +84,19 @@ class Sunspots(_Table):
 
 
 def read_csv(text: str) -> tuple[list[str], np.ndarray]:
-    """Names and values of the numeric columns of a table with a heading.
+    """Reads names and values of the numeric columns of a table with a heading.
 
-    A column whose first value is no number, such as a date, is left out.
+    A column whose first value is not a number, such as a date, is left out.
 
     Args:
-        text: Lines of values between commas, semicolons or tabs.
+        text: Lines of values separated by commas, semicolons or tabs.
 
     Returns:
         `(columns, values)`, values `(rows, columns)` in float64.
 
     Raises:
-        ValueError: If there are no rows, no numeric column, or a value is missing or
-            no number; the message names line and column.
+        ValueError: If there are no rows or no numeric columns, or a value is missing or
+            not a number; the message names line and column.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) < 2:

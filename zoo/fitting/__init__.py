@@ -1,1 +1,1 @@
-"""What `fit` is given: batches, optimizers and callbacks. Imports Keras."""
+"""Arguments of `fit`: batches, optimizers and callbacks. Imports Keras."""

@@ -1,4 +1,4 @@
-"""Averages of weights over updates, begun when validation stops improving (NT-ASGD)."""
+"""Averages weights over updates once validation stops improving (NT-ASGD)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import keras
 
 @keras.saving.register_keras_serializable(package="zoo")
 class AveragedSGD(keras.optimizers.SGD):
-    """Plain SGD that can follow the mean of the weights over its updates.
+    """Plain SGD that can average the weights over its updates.
 
         w_k = w_{k-1} - learning_rate * g_k
         average_k = (w_{s+1} + ... + w_k) / (k - s)
 
     where s is the number of updates before `start`. The averages are variables of the
-    optimizer, and saved with it.
+    optimizer, and are saved with it.
 
     Args:
         learning_rate: As in `keras.optimizers.SGD`.
-        **kwargs: Those of `keras.optimizers.SGD`.
+        **kwargs: Other arguments of `keras.optimizers.SGD`.
 
     Example:
         from zoo.fitting.averaging import AveragedSGD
@@ -43,7 +43,7 @@ class AveragedSGD(keras.optimizers.SGD):
         super().__init__(learning_rate, **kwargs)
 
     def build(self, variables: list[keras.Variable]) -> None:
-        """Makes the averages."""
+        """Creates the averages."""
         if self.built:
             return
         super().build(variables)
@@ -51,7 +51,7 @@ class AveragedSGD(keras.optimizers.SGD):
         self.averages = [
             self.add_variable_from_reference(v, name="mean") for v in variables
         ]
-        # Updates in the averages; -1 before `start`.
+        # Number of updates in the averages; -1 before `start`.
         self.count = self.add_variable(
             shape=(), initializer=keras.initializers.Constant(-1), name="count"
         )
@@ -71,15 +71,15 @@ class AveragedSGD(keras.optimizers.SGD):
 
     @property
     def started(self) -> bool:
-        """Whether averages are followed."""
+        """Whether averaging has started."""
         return self.built and float(self.count) >= 0
 
     def start(self) -> None:
-        """Follows the averages from the next update on."""
+        """Starts averaging with the next update."""
         self.count.assign(0.0)
 
     def swap(self) -> None:
-        """Lets weights and averages change places, if there are averages yet."""
+        """Swaps weights and averages, if there are averages yet."""
         if not float(self.count) > 0:
             return
         for weight, average in zip(self.followed, self.averages, strict=True):
@@ -89,15 +89,15 @@ class AveragedSGD(keras.optimizers.SGD):
 
 
 class NonMonotone(keras.callbacks.Callback):
-    """Starts an `AveragedSGD`'s averages, and lets validation see them.
+    """Starts the averages of an `AveragedSGD`, and uses them for validation.
 
-    They start after the first epoch whose validation loss is above the best one of
-    the epochs that lie `patience` or more before it. From then on the model has the
-    averages from the beginning of validation until this callback's end of the epoch,
-    and trains on with the weights themselves.
+    They start after the first epoch whose validation loss is above the best loss of the
+    epochs that lie `patience` or more before it. From then on the model has the
+    averages from the start of validation until this callback's `on_epoch_end`, and
+    continues to train with the weights themselves.
 
     Args:
-        patience: Epochs, at least 1.
+        patience: Number of epochs, at least 1.
         losses: Function that returns the validation losses of all epochs so far.
 
     Source: Merity, Keskar & Socher (2018), algorithm 1.
@@ -111,18 +111,18 @@ class NonMonotone(keras.callbacks.Callback):
 
     @property
     def _optimizer(self) -> AveragedSGD:
-        """The `AveragedSGD`, also behind a clipping rule."""
+        """The `AveragedSGD`, which may be wrapped in a clipping rule."""
         optimizer = self.model.optimizer
         return getattr(optimizer, "inner_optimizer", optimizer)
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Puts the averages into the model."""
+        """Swaps the averages into the model."""
         self._swapped = self._optimizer.started
         if self._swapped:
             self._optimizer.swap()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Puts the weights back, or starts the averages."""
+        """Swaps the weights back, or starts the averages."""
         if self._swapped:
             self._optimizer.swap()
             self._swapped = False

@@ -1,6 +1,6 @@
-"""Batches whose order, and whose content, follows from a seed and the epoch alone.
+"""Batches whose order and content are determined by a seed and the epoch.
 
-So a training that was killed goes on exactly as it would have gone on.
+So a training that was killed resumes exactly as it would have continued.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import numpy as np
 import bptt_keras as bk
 from zoo.recipes.recipe import Training
 
-# Of so many rows: `(rng, rows) -> (x, y)`.
+# Function `(rng, rows) -> (x, y)` that draws the given number of rows.
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 
 
 class ShuffledArrays(keras.utils.PyDataset):
-    """Rows of arrays, in another order each epoch.
+    """Rows of arrays, in a different order each epoch.
 
     Args:
         x: Array `(rows, ...)`.
         y: Array `(rows, ...)`.
-        batch_size: Rows of a batch; the last one may be smaller.
-        seed: Of the orders. None: the rows as they are.
-        epoch: Epoch that comes first, counted from 0.
+        batch_size: Number of rows per batch; the last batch may be smaller.
+        seed: Seed of the order. None: no shuffling.
+        epoch: First epoch to draw, counted from 0.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class ShuffledArrays(keras.utils.PyDataset):
 
 
 class Generated(keras.utils.PyDataset):
-    """Batches that are drawn, new ones each epoch.
+    """Randomly drawn batches, new ones each epoch.
 
     Args:
         draw: Function `(rng, rows) -> (x, y)`.
-        batches: Batches of an epoch.
-        batch_size: Rows of a batch.
-        seed: Of all draws.
-        epoch: Epoch that comes first, counted from 0.
+        batches: Number of batches per epoch.
+        batch_size: Number of rows per batch.
+        seed: Seed of all draws.
+        epoch: First epoch to draw, counted from 0.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Generated(keras.utils.PyDataset):
         return self._draw(rng, self._batch_size)
 
     def on_epoch_end(self) -> None:
-        """Goes on to the next epoch."""
+        """Moves on to the next epoch."""
         self._epoch += 1
 
 
@@ -103,15 +103,15 @@ def ragged_batches(
     shuffle: bool,
     epoch: int = 0,
 ) -> bk.data.RaggedBatches:
-    """Sequences of several lengths, in the order of an epoch.
+    """Batches of sequences of different lengths, in the order of an epoch.
 
     Args:
         x: List of sequences.
-        y: Targets, as `bptt_keras.data.RaggedBatches` takes them.
-        recipe: Says how many rows a batch has, and the seed of the orders.
-        window: As `bptt_keras.data.RaggedBatches` takes it.
-        shuffle: Whether rows are shuffled.
-        epoch: Epoch that comes first, counted from 0.
+        y: Targets, as for `bptt_keras.data.RaggedBatches`.
+        recipe: Determines the batch size and the seed of the order.
+        window: As for `bptt_keras.data.RaggedBatches`.
+        shuffle: Whether to shuffle the rows.
+        epoch: First epoch to draw, counted from 0.
     """
     batches = bk.data.RaggedBatches(
         x,
@@ -127,13 +127,13 @@ def ragged_batches(
 
 
 class WeighedStream(keras.utils.PyDataset):
-    """Long series side by side, window after window, with a weight a timestep.
+    """Long series side by side, window by window, with a weight for each timestep.
 
     Args:
         x: Array `(rows, timesteps, features)`.
         y: Array `(rows, timesteps, ...)`.
         weights: Array `(timesteps,)`.
-        window: Timesteps of a batch; the last one may be shorter.
+        window: Number of timesteps per batch; the last batch may be shorter.
     """
 
     def __init__(
@@ -155,10 +155,10 @@ class WeighedStream(keras.utils.PyDataset):
 
 
 class DrawnWindows(keras.callbacks.Callback):
-    """Lets the random windows of a `TruncatedBPTT` follow from seed and epoch, too.
+    """Makes the random windows of a `TruncatedBPTT` depend only on seed and epoch.
 
     Args:
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(self, seed: int) -> None:

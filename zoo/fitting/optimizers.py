@@ -1,4 +1,4 @@
-"""The optimizers of recipes."""
+"""Optimizers for recipes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.recipes.recipe import Training
 
 
 def adamw(recipe: Training, updates: int) -> keras.optimizers.Optimizer:
-    """AdamW with a warm-up and a cosine, clipped by global norm.
+    """AdamW with warm-up and cosine decay, clipped by global norm.
 
     Args:
         recipe: The recipe.
@@ -33,7 +33,7 @@ def adamw(recipe: Training, updates: int) -> keras.optimizers.Optimizer:
 
 
 def keras_arguments(recipe: Training) -> dict[str, Any]:
-    """What of a recipe's clipping Keras' optimizers do themselves."""
+    """The arguments by which Keras' optimizers do a recipe's clipping, if they can."""
     alone = recipe.clipping == "global-norm"
     return {"global_clipnorm": recipe.clip if alone else None}
 
@@ -41,10 +41,10 @@ def keras_arguments(recipe: Training) -> dict[str, Any]:
 def clipped(
     optimizer: keras.optimizers.Optimizer, recipe: Training
 ) -> keras.optimizers.Optimizer:
-    """An optimizer behind the rule of a recipe, if Keras has none like it.
+    """Wraps an optimizer in the clipping rule of a recipe, if Keras does not have it.
 
     Args:
-        optimizer: Made with `keras_arguments`.
+        optimizer: An optimizer made with `keras_arguments`.
         recipe: The recipe.
     """
     if recipe.clip is None or recipe.clipping == "global-norm":

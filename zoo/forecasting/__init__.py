@@ -1,1 +1,1 @@
-"""What forecasting is made of, in NumPy: series, rules, inputs, defaults, intervals."""
+"""Forecasting in NumPy: series, simple rules, inputs, defaults, intervals."""

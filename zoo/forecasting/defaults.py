@@ -1,4 +1,4 @@
-"""What of a recipe follows from the table that is to be forecast."""
+"""Sets the fields of a recipe that depend on the table to forecast."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from zoo.forecasting.rules import ahead
 from zoo.forecasting.season import find_season
 from zoo.forecasting.series import Series
 
-UPDATES = 1500  # of a whole training, about
-WINDOWS = 10  # of an epoch, at least, where the table affords them
+UPDATES = 1500  # of a whole training, approximately
+WINDOWS = 10  # the fewest per epoch, if the table is long enough
 MOST_EPOCHS = 150
-ROWS = 64  # of an update, from which on fewer updates will do
+ROWS = 64  # with more rows per update, fewer updates suffice
 FEWEST_UPDATES = 150
 
 
 def fitted_recipe(
     data: Series, recipe: ForecastRecipe, given: frozenset[str]
 ) -> ForecastRecipe:
-    """A recipe for a table of the user's own.
+    """Completes a recipe for the user's own table.
 
-    - horizon: 24, or at most half the validation part; a season, if that is shorter;
+    - horizon: 24, but at most half the validation part; a season, if that is shorter;
     - season: found in the training part (`find_season`); 1 if there is none;
     - base: the one with the smallest error on the validation part;
-    - columns: `apart` if all of several columns are forecast;
+    - columns: `apart` if there are several columns and all are forecast;
     - window, batch_size, epochs: as many updates for a short table as for a long one;
     - patience: a quarter of the epochs;
-    - units, dropout: fewer and more, respectively, for a short one.
+    - units, dropout: fewer units and more dropout for a short table.
 
     Args:
         data: The table.
         recipe: The recipe so far.
-        given: Fields that stay as they are.
+        given: Fields to leave unchanged.
     """
     changes: dict[str, Any] = {}
 
@@ -64,7 +64,7 @@ def fitted_recipe(
     settle(batch_size=rows)
     streams = length // recipe.batch_size
     updates = -(-streams // recipe.finite_window)
-    # An update of thousands of rows is worth more than one of a few.
+    # An update on thousands of rows achieves more than one on a few.
     rows *= len(data.targets) if recipe.columns == "apart" else 1
     wanted = max(FEWEST_UPDATES, UPDATES * ROWS // max(ROWS, rows))
     settle(epochs=int(np.clip(-(-wanted // updates), 8, MOST_EPOCHS)))
@@ -76,7 +76,7 @@ def fitted_recipe(
 
 
 def _best_base(data: Series, recipe: ForecastRecipe) -> str:
-    """Of the forecasts that can be corrected, the best of the validation part."""
+    """The base forecast with the smallest error on the validation part."""
     first, end = data.span("validation")
     places = np.arange(first - 1, end - recipe.horizon)
     if not len(places):

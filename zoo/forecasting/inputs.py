@@ -1,4 +1,4 @@
-"""What a forecasting model reads of a series, in rows, and how much that may be."""
+"""The inputs and targets of a forecasting model, in rows, and limits on their size."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from zoo.forecasting.rules import ahead
 from zoo.forecasting.series import Series
 from zoo.system.errors import UserError
 
-# Floats of the corrections that are asked for, all timesteps together.
+# The most floats of the target corrections, over all timesteps.
 MOST_ANSWERS = 200_000_000
-# Weights at both ends of a model, with which a preset holds it.
+# The most weights in the first and last layer, so that a preset can hold the model.
 MOST_WEIGHTS = 20_000_000
 
 
 def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int, int]:
-    """Numbers that the model reads and that it answers with, a timestep.
+    """Number of inputs and of outputs of the model per timestep.
 
     Args:
         columns: Number of columns.
         targets: Number of forecast columns.
-        recipe: Says what is read, and how far ahead is forecast.
+        recipe: Determines the inputs and the horizon.
     """
     together = recipe.columns == "together"
     features = (columns if together else 1) * (2 if recipe.inputs == "changes" else 1)
@@ -29,7 +29,7 @@ def model_sizes(columns: int, targets: int, recipe: ForecastRecipe) -> tuple[int
 
 
 def require_sizes(data: Series, recipe: ForecastRecipe) -> None:
-    """Refuses what would fill the memory, or what no preset would hold.
+    """Refuses data and models that are too large for the memory or for a preset.
 
     Args:
         data: The series.
@@ -59,22 +59,22 @@ def require_sizes(data: Series, recipe: ForecastRecipe) -> None:
 def model_inputs(
     scaled: np.ndarray, targets: tuple[int, ...] | list[int], recipe: ForecastRecipe
 ) -> np.ndarray:
-    """What the model reads of a series.
+    """The model's inputs from a series.
 
     Args:
         scaled: Standardised values `(timesteps, columns)`.
-        targets: Places of the forecast columns.
-        recipe: Says what is read.
+        targets: Indices of the forecast columns.
+        recipe: Determines the inputs.
 
     Returns:
-        `(rows, timesteps, features)` in float32: one row of all columns, or a row for
+        `(rows, timesteps, features)` in float32: one row for all columns, or a row for
         each forecast column.
     """
     read = scaled if recipe.columns == "together" else scaled[:, list(targets)]
     read = read[..., None]
     if recipe.inputs == "changes":
         back = np.arange(len(read))[:, None] - np.array([recipe.season, 1])
-        # Before the first timestep all values are the first one.
+        # Values before the first timestep equal the first one.
         before = read[:, :, 0][np.maximum(back, 0)].swapaxes(1, 2)
         read = read - before
     return in_rows(read.swapaxes(1, 2), recipe).astype(np.float32)
@@ -88,7 +88,7 @@ def in_rows(values: np.ndarray, recipe: ForecastRecipe) -> np.ndarray:
 
 
 def from_rows(rows: np.ndarray, horizon: int) -> np.ndarray:
-    """What `in_rows` made, back: `(n, horizon, targets)`.
+    """The inverse of `in_rows`: returns `(n, horizon, targets)`.
 
     Args:
         rows: `(1, n, horizon * targets)`, or `(targets, n, horizon)`.
@@ -102,13 +102,13 @@ def from_rows(rows: np.ndarray, horizon: int) -> np.ndarray:
 def pairs(
     data: Series, recipe: ForecastRecipe, first: int, end: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs, and the corrections that are asked for: `(rows, n, ...)` each.
+    """Inputs and target corrections, each `(rows, n, ...)`.
 
     Args:
         data: The series.
-        recipe: Says what is read and forecast.
+        recipe: Determines inputs and targets.
         first: The first timestep.
-        end: The one after the last that is forecast.
+        end: The timestep after the last one that is forecast.
     """
     scaled = data.scaled()
     known = scaled[:, list(data.targets)]
@@ -122,16 +122,16 @@ def pairs(
 def stream(
     data: Series, recipe: ForecastRecipe, part: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs and corrections up to the end of a part, and which timesteps count.
+    """Inputs and target corrections up to the end of a part, and the scored timesteps.
 
     Args:
         data: The series.
-        recipe: Says what is read and forecast.
+        recipe: Determines inputs and targets.
         part: "validation" or "test".
     """
     first, end = data.span(part)
-    # Whole windows: the first, unscored timesteps make up for it.
+    # Start so that all windows are full: the first timesteps are not scored anyway.
     start = (end - recipe.horizon) % recipe.finite_window
     x, y = pairs(data, recipe, start, end)
-    # From the last timestep before the part on, all that is forecast lies in it.
+    # From the last timestep before the part, all forecast values lie in the part.
     return x, y, np.arange(start, start + x.shape[1]) >= first - 1

@@ -1,4 +1,4 @@
-"""Prediction intervals from the errors of the validation part."""
+"""Prediction intervals from the errors on the validation part."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     import keras
 
 LEVEL = 0.9
-LEAST = 0.2  # of the usual changes of the training part
+LEAST = 0.2  # smallest local scale, relative to the usual changes in the training part
 
 
 def half_widths(errors: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """How far from a forecast the values lie in so many of all cases (split conformal).
+    """Half-widths of prediction intervals at a confidence level (split conformal).
 
         q_kj = the ceil((n + 1) level)-th smallest of |e_1kj|, ..., |e_nkj|
 
-    the largest if n is smaller than that. If the errors to come are exchangeable with
-    these, a value lies within `forecast +- q` at least with the probability `level`;
-    errors of neighbouring timesteps are alike, and times change, so that measured
-    coverage differs.
+    or the largest if n is too small for that. If future errors are exchangeable with
+    these, a value lies within `forecast +- q` with a probability of at least `level`.
+    In practice neighbouring errors are correlated and the series changes, so the
+    measured coverage differs.
 
     Args:
-        errors: `(n, horizon, targets)`, each divided by the local scale of its time.
+        errors: `(n, horizon, targets)`, each divided by the local scale at its time.
         level: In (0, 1).
 
     Returns:
@@ -44,16 +44,16 @@ def half_widths(errors: np.ndarray, level: float = LEVEL) -> np.ndarray:
 def local_scale(
     known: np.ndarray, places: np.ndarray, horizon: int, least: np.ndarray
 ) -> np.ndarray:
-    """How much a series has moved lately, by which errors grow and shrink.
+    """The recent size of a series' changes, with which errors grow and shrink.
 
-    The root mean square of the changes from one timestep to the next over the last
-    `2 horizon` timesteps.
+    This is the root mean square of the changes from one timestep to the next over the
+    last `2 horizon` timesteps.
 
     Args:
         known: Values `(timesteps, targets)`.
         places: Timesteps, `(n,)`.
         horizon: Timesteps that are forecast.
-        least: What it is at least, `(targets,)`.
+        least: Lower bounds, `(targets,)`.
 
     Returns:
         `(n, 1, targets)`.
@@ -62,12 +62,12 @@ def local_scale(
     sums = np.concatenate([np.zeros_like(known[:1]), squares.cumsum(axis=0)])
     first = np.maximum(places + 1 - 2 * horizon, 0)
     mean = (sums[places + 1] - sums[first]) / (places + 1 - first)[:, None]
-    # Differences of sums may fall below zero by rounding.
+    # Rounding can make differences of sums negative.
     return np.maximum(np.sqrt(np.maximum(mean, 0)), least)[:, None]
 
 
 def coverage(errors: np.ndarray, widths: np.ndarray) -> float:
-    """The fraction of errors that lie within.
+    """The fraction of errors that lie within the half-widths.
 
     Args:
         errors: `(n, horizon, targets)`.
@@ -79,7 +79,7 @@ def coverage(errors: np.ndarray, widths: np.ndarray) -> float:
 def measured_intervals(
     model: keras.Model, data: Series, recipe: ForecastRecipe
 ) -> dict[str, Any]:
-    """Half-widths by errors of the validation part, and their coverage of the test.
+    """Half-widths from errors on the validation part, and their coverage on the test.
 
     Args:
         model: The trained model.
@@ -87,10 +87,10 @@ def measured_intervals(
         recipe: The recipe.
 
     Returns:
-        For a preset's `processing`: `level`; `half_widths` `(horizon, targets)`, in
-        local scales; `least_scale` `(targets,)`, in the columns' own units;
-        `forecasts`: how many errors they come from; and `coverage`: the fraction of the
-        test part's values that lie within.
+        Values for a preset's `processing`: `level`; `half_widths` `(horizon, targets)`,
+        in local scales; `least_scale` `(targets,)`, in the columns' own units;
+        `forecasts`, the number of errors that they come from; and `coverage`, the
+        fraction of the test part's values that lie within the intervals.
     """
     known = data.scaled()[:, list(data.targets)]
     changes = np.diff(known[: data.ends[0]], axis=0)
@@ -117,7 +117,7 @@ def _short(value: float) -> float:
 def errors_of(
     model: keras.Model, data: Series, recipe: ForecastRecipe, part: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Errors of forecasts of a part, without and with the model's corrections.
+    """Errors of forecasts on a part, without and with the model's corrections.
 
     Args:
         model: As for `measured_intervals`.
@@ -126,7 +126,7 @@ def errors_of(
         part: "validation" or "test".
 
     Returns:
-        The timesteps after which is forecast, `(n,)`; and both errors, each
+        The timesteps from which the forecasts start, `(n,)`; and both errors, each
         `(n, horizon, targets)`, in standard deviations.
     """
     # Keras: put off.

@@ -1,4 +1,4 @@
-"""How much a trained network is worth beside a ridge regression."""
+"""Mixes the forecasts of a trained network with those of a ridge regression."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def best_share(network: np.ndarray, ridge: np.ndarray) -> float:
-    """The share of one forecast in the mixture of two with the least squared error.
+    """The network's share in the mixture of two forecasts with least squared error.
 
         share = argmin over [0, 1] of sum (share e_1 + (1 - share) e_2)^2
 
     Args:
-        network: Errors e_1 of the one, any shape.
-        ridge: Errors e_2 of the other, likewise.
+        network: Errors e_1 of the network, of any shape.
+        ridge: Errors e_2 of the ridge regression, of the same shape.
     """
     apart = ridge - network
     scale = (apart**2).sum()
@@ -31,7 +31,7 @@ def best_share(network: np.ndarray, ridge: np.ndarray) -> float:
 
 
 def clear_share(model: keras.Model, data: Series, recipe: ForecastRecipe) -> float:
-    """The share of a model in the forecasts, by the validation part.
+    """The share of a model in the forecasts that is best on the validation part.
 
     Args:
         model: The trained model.
@@ -39,8 +39,8 @@ def clear_share(model: keras.Model, data: Series, recipe: ForecastRecipe) -> flo
         recipe: The recipe.
 
     Returns:
-        That of the best mixture, in hundredths; 1 or 0 for a model that corrects the
-        regression itself. 0 if it is no clear gain over the regression
+        The share, rounded to hundredths; 1 or 0 for a model that corrects the
+        regression itself. 0 if the mixture is not clearly better than the regression
         (`is_clearly_better`).
     """
     places, base, network = errors_of(model, data, recipe, "validation")

@@ -10,7 +10,7 @@ from zoo.recipes.recipe import Recipe, one_of
 
 @dataclasses.dataclass(frozen=True)
 class ForecastRecipe(Recipe):
-    """`Recipe`, and what is forecast."""
+    """`Recipe` with the options of forecasts."""
 
     horizon: Annotated[int, "Timesteps that are forecast at once, at least 1."] = 24
     season: Annotated[
@@ -46,5 +46,5 @@ class ForecastRecipe(Recipe):
 
     @property
     def period(self) -> int:
-        """Timesteps that the forecast to be corrected needs of the past."""
+        """Number of past timesteps that the base forecast needs."""
         return self.season if self.base == "season" else 1

@@ -1,4 +1,4 @@
-"""Ridge regression on the values before: the simple forecast that is hard to beat."""
+"""Ridge regression on past values: a simple forecast that is hard to beat."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import numpy as np
 from zoo.forecasting.rules import ahead
 
 LAGS = (4, 12, 24, 48, 96, 192)
-# Of the mean eigenvalue of the features' products.
+# In units of the mean eigenvalue of the features' Gram matrix.
 PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-SEASONS = 8  # that are averaged, at most
-MARGIN = 7  # timesteps of a past season before and after those asked for
-MOST_WEIGHTS = 60_000  # that a preset holds, as text
-MOST_OWN = 30  # columns that may have a regression each
-CHUNK = 4096  # timesteps at once
-# Timesteps of all columns together: to choose the settings by, and to fit the best.
+SEASONS = 8  # the most seasons that are averaged
+MARGIN = 7  # timesteps of a past season before and after those to forecast
+MOST_WEIGHTS = 60_000  # which a preset holds as text
+MOST_OWN = 30  # the most columns with separate regressions
+CHUNK = 4096  # timesteps that are processed together
+# Timesteps over all columns: to choose the settings, and to fit the chosen ones.
 TO_CHOOSE, TO_FIT = 40_000, 100_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Ridge:
-    """Linear forecasts of a column from its own past.
+    """Linear forecasts of each column from its own past.
 
         f(t + k) = a(t) + sum_i w_ik (x_i(t) - a(t)) + b_k,    k = 1 ... horizon
 
     where x(t) are the last `lags` values and, with `season` > 1, the means of the same
-    timesteps in the `seasons` seasons before; the anchor a(t) is the last value or 0,
-    the mean of the training part. Without weights it is the anchor alone.
+    timesteps in the last `seasons` seasons; the anchor a(t) is the last value or 0, the
+    mean of the training part. Without weights the forecast is the anchor.
 
     Args:
-        lags: Values that are read.
-        season: Timesteps of a season; 1: none is read.
-        seasons: How many seasons are averaged.
+        lags: Number of past values to read.
+        season: Timesteps of a season; 1: no season is read.
+        seasons: Number of seasons to average.
         anchor: "last" or "mean".
         weights: `(columns or 1, features + 1, horizon)`, the last feature a 1; one set
             for all columns, or one for each.
@@ -49,7 +49,7 @@ class Ridge:
     weights: np.ndarray
 
     def forecast(self, known: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Forecasts after some timesteps.
+        """Forecasts from the given timesteps.
 
         Args:
             known: Standardised values `(timesteps, columns)`.
@@ -70,7 +70,7 @@ class Ridge:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, weights to six digits."""
+        """Plain values, with weights rounded to six digits."""
         rounded = [
             [[float(f"{value:.6g}") for value in row] for row in rows]
             for rows in self.weights
@@ -79,10 +79,10 @@ class Ridge:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], columns: int, horizon: int) -> Ridge:
-        """Reads what `to_json` made.
+        """Reads what `to_json` returned.
 
         Raises:
-            ValueError: If it is something else, or for other columns.
+            ValueError: If it is invalid, or for different columns.
         """
         try:
             weights = np.array(value["weights"], float)
@@ -99,25 +99,25 @@ class Ridge:
         return ridge
 
     def size(self, horizon: int) -> int:
-        """Features, the 1 among them."""
+        """Number of features, including the constant 1."""
         return self.lags + (horizon + 2 * MARGIN if self.season > 1 else 0) + 1
 
 
 def features(
     known: np.ndarray, places: np.ndarray, ridge: Ridge, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What a regression reads after some timesteps.
+    """The features of a regression at the given timesteps.
 
     Args:
         known: Values of a column, `(timesteps,)`.
         places: Timesteps, `(n,)`.
-        ridge: Says what is read; its weights are not.
+        ridge: Determines the features; its weights are not used.
         horizon: Timesteps that are forecast.
 
     Returns:
         `(features (n, features + 1), anchor (n,))`.
     """
-    # Before the first timestep all values are the first one.
+    # Values before the first timestep equal the first one.
     back = places[:, None] - np.arange(ridge.lags)
     blocks = [known[np.maximum(back, 0)]]
     if ridge.season > 1:
@@ -136,7 +136,7 @@ def _seasonal_means(
     count = np.zeros_like(total)
     for turn in range(ridge.seasons):
         there = places[:, None] + steps - (first + turn) * ridge.season
-        # Where no season is known, the first value stands for it.
+        # Where no season is known, use the first value.
         seen = (there >= 0) | (turn == 0)
         total += np.where(seen, known[np.maximum(there, 0)], 0)
         count += seen
@@ -146,11 +146,11 @@ def _seasonal_means(
 def fit_ridge(
     known: np.ndarray, ends: tuple[int, int], horizon: int, season: int
 ) -> Ridge:
-    """A regression fitted to the training part.
+    """Fits a regression to the training part.
 
-    Lags, season, anchor, penalty, and whether columns share their weights are those
-    with the smallest squared error on the validation part; but the anchor alone, unless
-    it is worse by more than chance (see `is_clearly_better`).
+    The squared error on the validation part selects lags, season, anchor, penalty, and
+    whether columns share their weights. The result is the anchor alone unless the
+    regression is better by more than chance (see `is_clearly_better`).
 
     Args:
         known: Standardised values `(timesteps, columns)`.
@@ -159,7 +159,7 @@ def fit_ridge(
         season: Timesteps of a season; 1: none.
     """
     columns = known.shape[1]
-    # Of thousands of columns a hundred say enough.
+    # If there are thousands of columns, a hundred are enough.
     some = known[:, :: max(1, columns // 100)]
     places = _thinned(np.arange(ends[0] - 1, ends[1] - horizon), some)
     best: tuple[Ridge, bool, int] | None = None
@@ -189,12 +189,13 @@ def is_clearly_better(
 ) -> bool:
     """Whether one forecast beats a simpler one by more than two standard errors.
 
-    Errors of neighbouring timesteps are alike, so that each `horizon` timesteps count
-    as one. Fewer than four of those say nothing of chance: a fifth must be gained.
+    Errors of neighbouring timesteps are correlated, so `horizon` timesteps count as one
+    sample. Fewer than four samples give no standard error: then the gain must be a
+    fifth.
 
     Args:
         ours: Squared error after each timestep, `(n,)`.
-        simple: That of the simpler forecast.
+        simple: The squared errors of the simpler forecast, `(n,)`.
         places: The timesteps.
         horizon: Timesteps that are forecast.
     """
@@ -208,7 +209,7 @@ def is_clearly_better(
 
 
 def _anchor(kind: str, horizon: int) -> Ridge:
-    """No regression: the last value, or the mean of the training part."""
+    """An anchor without regression: the last value or the training mean."""
     return Ridge(1, 1, 1, kind, np.zeros((1, 2, horizon)))
 
 
@@ -221,12 +222,12 @@ def _by_time(
 def _thinned(
     places: np.ndarray, known: np.ndarray, budget: int = TO_CHOOSE
 ) -> np.ndarray:
-    """Every so many of some timesteps, so that all columns' fit into a budget."""
+    """Evenly spaced timesteps, few enough for all columns to fit into a budget."""
     return places[:: max(1, -(-len(places) * known.shape[1] // budget))]
 
 
 def _candidates(columns: int, end: int, horizon: int, season: int) -> Iterator[Ridge]:
-    """Settings that the training part affords, those with few features first."""
+    """Settings for which the training part is long enough, fewest features first."""
     rows = end - horizon
     for lags in LAGS:
         for with_season in (False, True) if season > 1 else (False,):
@@ -254,9 +255,9 @@ def _fits(
     budget: int,
     columns: int,
 ) -> Iterator[tuple[bool, list[np.ndarray]]]:
-    """Weights of all penalties: `(own, [(sets, features, horizon), ...])`.
+    """Weights for each penalty: `(own, [(sets, features, horizon), ...])`.
 
-    For all columns together, and for each by itself where they are few.
+    For all columns together, and for each separately if there are few.
     """
     first = max(ridge.lags - 1, ridge.season if ridge.season > 1 else 0)
     places = np.arange(min(first, max(0, end - horizon - 2)), end - horizon)
@@ -276,12 +277,12 @@ def _fits(
 
 
 def _solutions(sums: np.ndarray, size: int) -> list[np.ndarray]:
-    """Weights `(sets, features, horizon)` of each penalty, the largest first."""
+    """Weights `(sets, features, horizon)` for each penalty, the largest first."""
     values, vectors = np.linalg.eigh(sums[:, :, :size])
     products = vectors.swapaxes(1, 2) @ sums[:, :, size:]
     mean = np.maximum(values.mean(axis=1), 1e-12)[:, None]
     shrunk = (np.maximum(values, 0) + p * mean for p in PENALTIES)
-    # An endless penalty leaves the anchor alone.
+    # An infinite penalty leaves only the anchor.
     return [
         np.zeros_like(products),
         *(vectors @ (products / values[..., None]) for values in shrunk),
@@ -295,7 +296,7 @@ def _errors(
     horizon: int,
     fits: list[np.ndarray],
 ) -> np.ndarray:
-    """Mean squared error of each penalty's weights."""
+    """Mean squared error for each penalty."""
     found = np.zeros(len(fits))
     for column, start in itertools.product(
         range(known.shape[1]), range(0, len(places), CHUNK)

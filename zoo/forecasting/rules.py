@@ -1,4 +1,4 @@
-"""Forecasts without learning, and the values that they are compared with."""
+"""Forecasts without learning, and the values to compare them with."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 def naive_forecast(
     known: np.ndarray, places: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
-    """What the latest season says of the values after some timesteps.
+    """Forecasts by repeating the latest season.
 
         f(t + k) = known(t + k - ceil(k / season) season),  k = 1 ... horizon
 
-    and the first value for what lies before it.
+    with the first value in place of values before it.
 
     Args:
         known: Values `(timesteps, targets)`.
@@ -29,12 +29,12 @@ def naive_forecast(
 
 
 def ahead(known: np.ndarray, places: np.ndarray, horizon: int) -> np.ndarray:
-    """The values after timesteps.
+    """The values that follow the given timesteps.
 
     Args:
         known: As for `naive_forecast`.
         places: As for `naive_forecast`.
-        horizon: How many.
+        horizon: Number of values.
 
     Returns:
         `(n, horizon, targets)`.

@@ -1,4 +1,4 @@
-"""What a model answers along whole series."""
+"""Runs a model along whole series."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import tensorflow as tf
 
 import bptt_keras as bk
 
-CHUNK = 4096  # timesteps of a call, which bounds the memory of long series
+CHUNK = 4096  # timesteps per call, to bound the memory for long series
 
 
 def outputs(
     model: keras.Model, inputs: np.ndarray, *, last_only: bool = False
 ) -> np.ndarray:
-    """A model's outputs from the initial state on.
+    """A model's outputs, starting from its initial state.
 
     Args:
-        model: A model of `(rows, timesteps, features)`.
-        inputs: What it reads.
-        last_only: Whether only the outputs after the last timestep are asked for.
+        model: A model that reads `(rows, timesteps, features)`.
+        inputs: Its inputs.
+        last_only: Whether to return only the outputs at the last timestep.
 
     Returns:
         `(rows, timesteps, outputs)`, or `(rows, outputs)`, in float64.

@@ -1,4 +1,4 @@
-"""A table of values over time, cut into parts for training and measuring."""
+"""A table of values over time, divided into parts for training and evaluation."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from zoo.system.errors import UserError
 from zoo.tables.own_table import Table, read_table
 
 FEWEST = 20  # rows of a table
-LONG = 1000  # rows from which on a tenth is enough to validate
+LONG = 1000  # rows from which a tenth is enough for validation
 
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """A table of values over time, cut into three parts.
+    """A table of values over time, divided into three parts.
 
     Args:
-        name: What reports call it.
+        name: Its name in reports.
         columns: Names of the columns.
         values: `(timesteps, columns)`.
         ends: Timesteps where the training, validation and test parts end.
-        targets: Places of the forecast columns.
+        targets: Indices of the forecast columns.
         source: Where it comes from.
         own_scaling: Mean and standard deviation of each column that a trained model
-            wants; None: those of the training part.
-        own_ridge: The ridge regression that a trained model corrects, or is mixed with;
+            needs; None: those of the training part.
+        own_ridge: The ridge regression that a trained model corrects or is mixed with;
             None: that of the training part.
-        share: Of the naive forecast and its corrections in a mixture with `own_ridge`;
-            1: there is none.
-        table: The table it was read from, if it was.
+        share: Share of the naive forecast with its corrections in a mixture with
+            `own_ridge`; 1: there is no mixture.
+        table: The table it was read from, if any.
         reading: Options that the table was read with.
     """
 
@@ -52,25 +52,25 @@ class Series:
     share: float = 1.0
     table: Table | None = None
     reading: dict[str, Any] = dataclasses.field(default_factory=dict)
-    # What has been computed is no part of the data.
+    # A cache, which is not part of the data.
     _ridges: dict[Any, Ridge] = dataclasses.field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def scaling(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of each column, of the training part or given."""
+        """Mean and standard deviation of each column, given or of the training part."""
         if self.own_scaling is not None:
             return self.own_scaling
         train = self.values[: self.ends[0]]
         return train.mean(axis=0), np.maximum(train.std(axis=0), 1e-9)
 
     def scaled(self) -> np.ndarray:
-        """All values, standardised by the training part."""
+        """All values, standardised with `scaling`."""
         mean, deviation = self.scaling()
         return (self.values - mean) / deviation
 
     def ridge(self, recipe: ForecastRecipe) -> Ridge:
-        """A regression fitted to the training part, chosen by the validation part."""
+        """A regression fitted to the training part, selected on the validation part."""
         key = recipe.horizon, recipe.season, self.targets
         if key not in self._ridges:
             known = self.scaled()[:, list(self.targets)]
@@ -86,8 +86,8 @@ class Series:
 
         Args:
             known: Standardised values of the forecast columns, `(timesteps, targets)`.
-            places: Timesteps after which is forecast, `(n,)`.
-            recipe: Says which one.
+            places: Timesteps from which to forecast, `(n,)`.
+            recipe: Determines which forecast it is.
 
         Returns:
             `(n, horizon, targets)`.
@@ -101,12 +101,12 @@ class Series:
         return self.share * naive + (1 - self.share) * other
 
     def span(self, part: str) -> tuple[int, int]:
-        """First timestep of a part, and the one after its last."""
+        """The first timestep of a part, and the one after its last."""
         index = PARTS.index(part)
         return (0, *self.ends)[index], self.ends[index]
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the metadata of a model."""
+        """Facts for a model's metadata."""
         sizes = {f"{p}_timesteps": int(np.diff(self.span(p))[0]) for p in PARTS}
         return {
             "name": self.name,
@@ -121,13 +121,13 @@ class Series:
 def shares(
     length: int, validation: float | None = None, test: float | None = None
 ) -> tuple[int, int, int]:
-    """Where the parts of a series end.
+    """The timesteps where the parts of a series end.
 
     Args:
-        length: Its timesteps.
-        validation: Fraction that validates; None: 10 %, below 1,000 timesteps 20 %, or
-            the part would hold a handful of forecasts.
-        test: Fraction that tests, the end; None: 20 %.
+        length: Number of timesteps.
+        validation: Fraction for validation; None: 10 %, or 20 % below 1,000 timesteps,
+            where 10 % would hold only a handful of forecasts.
+        test: Fraction for the test, at the end; None: 20 %.
 
     Raises:
         UserError: If they leave nothing to learn from.
@@ -158,7 +158,7 @@ def own_series(
     test: float | None = None,
     **reading: Any,
 ) -> Series:
-    """A table of the user's own, cut into parts.
+    """Reads the user's own table and divides it into parts.
 
     Args:
         path: A CSV file.
@@ -196,10 +196,10 @@ def series_of(
     source: str,
     **more: Any,
 ) -> Series:
-    """A `Series` whose forecast columns a recipe names.
+    """Makes a `Series` whose forecast columns are named by a recipe.
 
     Raises:
-        UserError: If it names another.
+        UserError: If it names a column that does not exist.
     """
     if recipe.target is None:
         targets = tuple(range(len(columns)))

@@ -1,4 +1,4 @@
-"""What a preset of forecasting stores, checked: columns, scaling, regression, share."""
+"""Checks what a forecasting preset stores: columns, scaling, regression, share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zoo.recipes.stored import Stored
 from zoo.system.errors import UserError
 
 
-def require_whole(stored: Stored[ForecastRecipe]) -> None:
-    """Refuses a preset whose columns, scaling, recipe and model do not fit together.
+def require_consistent(stored: Stored[ForecastRecipe]) -> None:
+    """Refuses a preset whose columns, scaling, recipe and model are inconsistent.
 
     Raises:
-        UserError: If they do not.
+        UserError: If they are.
     """
     columns, chosen, mean, deviation = (
         stored.processing.get(k) for k in ("columns", "forecast", "mean", "deviation")
@@ -44,17 +44,17 @@ def require_whole(stored: Stored[ForecastRecipe]) -> None:
 def arranged(
     stored: Stored[ForecastRecipe], columns: list[str], values: np.ndarray
 ) -> np.ndarray:
-    """The columns of a preset, in its order, from a table that may have others.
+    """Selects a preset's columns, in its order, from a table that may have more.
 
     Args:
-        stored: What the preset stores.
+        stored: The values stored with the preset.
         columns: Names of the columns of `values`.
         values: `(timesteps, columns)`.
 
     Raises:
-        UserError: If the table has not each of the preset's columns once.
+        UserError: If the table does not have each of the preset's columns once.
     """
-    require_whole(stored)
+    require_consistent(stored)
     wanted = stored.processing["columns"]
     counts = collections.Counter(columns)
     if any(counts[name] != 1 for name in wanted):
@@ -71,7 +71,7 @@ def ridge_of(stored: Stored[ForecastRecipe]) -> Ridge | None:
     """The ridge regression that a model corrects or is mixed with, if any.
 
     Raises:
-        UserError: If there should be one and is not.
+        UserError: If there should be one but is none.
     """
     recipe, processing = stored.recipe, stored.processing
     if recipe.base != "ridge" and "ridge" not in processing:
@@ -84,10 +84,10 @@ def ridge_of(stored: Stored[ForecastRecipe]) -> Ridge | None:
 
 
 def share_of(stored: Stored[ForecastRecipe]) -> float:
-    """The share of the naive forecast in what a model corrects.
+    """The share of the naive forecast in the base forecast of a model.
 
     Raises:
-        UserError: If it is none, or the regression for the rest is missing.
+        UserError: If it is not valid, or the regression for the rest is missing.
     """
     share = stored.processing.get("share", 1.0)
     if not is_number(share) or not 0 <= share <= 1:
@@ -98,6 +98,6 @@ def share_of(stored: Stored[ForecastRecipe]) -> float:
 
 
 def targets_of(stored: Stored[ForecastRecipe]) -> list[int]:
-    """Places of the forecast columns among all columns."""
+    """Indices of the forecast columns among all columns."""
     places = {name: i for i, name in enumerate(stored.processing["columns"])}
     return [places[name] for name in stored.processing["forecast"]]

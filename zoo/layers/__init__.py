@@ -1,4 +1,4 @@
-"""Keras layers that tasks of the zoo need and that no library has."""
+"""Keras layers for the zoo's tasks that are not in any library."""
 
 from zoo.layers.beside import Beside
 from zoo.layers.convolution import CausalConvolution

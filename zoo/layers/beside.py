@@ -1,4 +1,4 @@
-"""A recurrent layer whose inputs go on beside its outputs."""
+"""A recurrent layer whose inputs are concatenated with its outputs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from zoo.layers.types import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Beside(keras.layers.Layer):
-    """The inputs, and what a recurrent layer makes of them, side by side.
+    """Concatenates the inputs with the outputs of a recurrent layer.
 
         y_t = (x_t, h_t),       h = layer(x)
 
-    So what follows sees what the convolutions before found, and not only what the
-    recurrent layer remembers of it. Its state is carried like that of any other.
+    So the following layers see the outputs of the convolutions before, and not only
+    what the recurrent layer remembers of them. Its state is carried like that of any
+    other recurrent layer.
 
     Args:
         units: Units of the recurrent layer.
@@ -39,8 +40,8 @@ class Beside(keras.layers.Layer):
         np.testing.assert_array_equal(outputs[..., :3], np.ones((2, 7, 3)))
 
     Source: Karim, Majumdar, Darabi & Chen, "LSTM Fully Convolutional Networks for Time
-    Series Classification" (2018) put an LSTM beside convolutions; here it reads what
-    they found.
+    Series Classification" (2018) put an LSTM in parallel with the convolutions; here it
+    reads their outputs.
     """
 
     def __init__(self, units: int, layer: str = "lstm", **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""A convolution along time whose state is carried."""
+"""A causal convolution along time, with a carried state."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from zoo.layers.types import Shape, State, Tensor
 
 @keras.saving.register_keras_serializable(package="zoo")
 class CausalConvolution(keras.layers.Layer):
-    """Each timestep from those up to it, by the same weights everywhere.
+    """A convolution along time in which each output depends only on the past.
 
         y_t = b + sum over k of W_k x_(t - k),      k = 0 ... n - 1
 
-    with n the kernel's size, and zeros before the first timestep. The last n - 1 inputs
-    are its state, so a sequence may be cut anywhere. Padding must be at the end of
-    a row: what is switched off before a step that counts is read as zeros.
+    with n the kernel size, and zeros before the first timestep. The last n - 1 inputs
+    are its state, so a sequence may be cut anywhere. Padding must be at the end of a
+    row: masked timesteps before valid ones are read as zeros.
 
     Args:
-        filters: Numbers that come out of a timestep, at least 1.
-        kernel_size: Timesteps that go into one, at least 1.
+        filters: Number of outputs per timestep, at least 1.
+        kernel_size: Number of timesteps that each output depends on, at least 1.
         **kwargs: `name` and `dtype`.
 
     Call arguments:
         inputs: Floats `(batch, time, features)`.
-        mask: Booleans `(batch, time)`, False where a timestep is padding; it repeats
-            the output before it. Default: none is.
+        mask: Booleans `(batch, time)`, False where a timestep is padding; its output
+            repeats the one before. Default: no padding.
 
     Returns:
         Floats `(batch, time, filters)`.
@@ -60,7 +60,7 @@ class CausalConvolution(keras.layers.Layer):
 
     def build(self, inputs_shape: Shape) -> None:
         self.features = inputs_shape[-1]
-        # Rows of the oldest timestep first.
+        # The rows of the oldest timestep come first.
         self.kernel = self.add_weight(
             shape=(self.kernel_size * self.features, self.filters),
             initializer="he_uniform",
@@ -71,7 +71,7 @@ class CausalConvolution(keras.layers.Layer):
         )
 
     def get_initial_state(self, batch_size: Tensor | int) -> State:
-        """Zeros: the inputs before the first timestep, and the output of none."""
+        """Zeros, for the inputs and the output before the first timestep."""
         return {
             "past": tf.zeros(
                 (batch_size, self.kernel_size - 1, self.features), self.compute_dtype
@@ -88,16 +88,17 @@ class CausalConvolution(keras.layers.Layer):
         mask: Tensor | None = None,
         reset: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Goes on from a state: see `bptt_keras.state.protocol`."""
+        """Continues from a state: see `bptt_keras.state.protocol`."""
         inputs = tf.cast(inputs, self.compute_dtype)
         if mask is not None:
-            # Not a product: what is in the padding may be NaN.
+            # Not a product: padding may be NaN.
             inputs = tf.where(mask[..., None], inputs, tf.zeros_like(inputs))
         read = tf.concat([state["past"], inputs], axis=1)
         steps, before = tf.shape(inputs)[1], self.kernel_size - 1
         seen = [read[:, k : k + steps] for k in range(self.kernel_size)]
         if reset is not None:
-            # Resets up to a timestep: what has another number is forgotten there.
+            # The number of resets up to each timestep: inputs with a different number
+            # are forgotten.
             number = tf.cumsum(tf.cast(reset, tf.int32), axis=1)
             number = tf.pad(number, [[0, 0], [before, 0]])
             seen = [
@@ -108,7 +109,7 @@ class CausalConvolution(keras.layers.Layer):
         # One matrix product: XLA's gradient of a convolution is slow on a CPU.
         outputs = tf.matmul(tf.concat(seen, axis=-1), self.kernel) + self.bias
         if mask is None:
-            # Its number of timesteps is lost where that of the inputs is unknown.
+            # The slice loses its static length if that of the inputs is unknown.
             past = tf.ensure_shape(read[:, steps:], state["past"].shape)
             return outputs, {"past": past, "output": outputs[:, -1]}
         count = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
@@ -136,5 +137,5 @@ class CausalConvolution(keras.layers.Layer):
 
 
 def _where_equal(numbers: Tensor, others: Tensor, values: Tensor) -> Tensor:
-    """Values `(batch, time, features)` where two `(batch, time)` agree, else 0."""
+    """Values `(batch, time, features)` where two `(batch, time)` are equal, else 0."""
     return tf.where((numbers == others)[..., None], values, tf.zeros_like(values))

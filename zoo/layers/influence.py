@@ -14,19 +14,19 @@ UNITS, POSITIVE = 23, 10
 
 @keras.saving.register_keras_serializable(package="zoo")
 class Influence(keras.layers.RNN):
-    """A chain of 23 units that one weight theta drives from both ends of time.
+    """A chain of 23 units that one weight theta drives, with opposite effects in time.
 
         s_{t+1} = A s_t + theta v,      A = (I + superdiagonal) / 2,      s_0 = 1
 
-    with v = 1 for the first 10 units and -1 for the 13 others. The output is the
-    first unit. A rise of theta raises it at first and lowers it later, when what the
-    far units got has come down the chain: the unit settles at -6 theta.
+    with v = 1 for the first 10 units and -1 for the other 13. The output is the first
+    unit. Raising theta raises it at first and lowers it later, when the input of the
+    far units has come down the chain: the unit settles at -6 theta.
 
     Args:
         **kwargs: `name` and `dtype`.
 
     Call arguments:
-        inputs: Floats `(batch, time, 1)`, which only say how long to run.
+        inputs: Floats `(batch, time, 1)`; only their number of timesteps matters.
 
     Returns:
         `s^1` of each timestep, `(batch, time, 1)`.

@@ -1,7 +1,8 @@
-"""What the zoo takes from Keras without a public name for it.
+"""What the zoo uses of Keras that has no public name.
 
-Each behind a function that says what it gives; `tests/zoo/layers/` has a test for each
-that says what has gone when Keras changes it (written for Keras 3.12 to 3.15).
+Each such name is wrapped in a function that says what it returns; `tests/zoo/layers/`
+has a test for each, whose message says what Keras changed (written for Keras 3.12 to
+3.15).
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ import keras
 
 
 def all_layers(model: keras.Layer) -> list[keras.Layer]:
-    """A layer and all layers within it, those within cells and wrappers included."""
+    """A layer and all layers within it, including those in cells and wrappers."""
     return list(model._flatten_layers())
 
 
 def is_seed(variable: keras.Variable) -> bool:
-    """Whether a variable is the state of a `SeedGenerator`: where random draws are.
+    """Whether a variable is the state of a `SeedGenerator`.
 
-    Nothing but its name tells it from other variables without a gradient.
+    Only its name distinguishes it from other variables without a gradient.
     """
     return variable.path.endswith("seed_generator_state")
 
 
 def initializers_of(layer: keras.Layer) -> dict[str, Any]:
-    """The initialisers that a layer makes its weights with, by their attributes.
+    """The initialisers of a layer's weights, by attribute name.
 
-    Layers of Keras have no list of them; their names end alike.
+    Keras layers have no list of them, but their names have a common ending.
     """
     return {
         name: initializer
@@ -37,11 +38,11 @@ def initializers_of(layer: keras.Layer) -> dict[str, Any]:
 
 
 def set_untracked(layer: keras.Layer, name: str, value: Any) -> None:
-    """Sets an attribute past Keras' tracking: what it holds is no part of the layer.
+    """Sets an attribute without Keras tracking its value as part of the layer.
 
     Args:
         layer: The layer.
         name: Name of the attribute.
-        value: Such as a layer that another one owns.
+        value: The value, such as a layer that another one owns.
     """
     layer.__dict__[name] = value

@@ -1,4 +1,4 @@
-"""What the timesteps of a sequence have in common."""
+"""Pooling over the timesteps of a sequence."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from zoo.layers.types import Shape, State, Tensor
 
 @keras.saving.register_keras_serializable(package="zoo")
 class MeanAndMax(keras.layers.Layer):
-    """Mean and largest value of each feature over a sequence.
+    """Mean and maximum of each feature over a sequence.
 
         y = (1/n sum_t x_t, max_t x_t),      t = 1 ... n, the timesteps that count
 
-    Sum, number and largest value so far are its state, so a sequence may be cut
-    anywhere: the output is then that of all timesteps up to here.
+    Sum, count and maximum so far are its state, so a sequence may be cut anywhere: the
+    output is then that of all timesteps so far.
 
     Args:
         **kwargs: `name` and `dtype`.
 
     Call arguments:
         inputs: Floats `(batch, time, features)`.
-        mask: Booleans `(batch, time)`, False where a timestep is padding. Default:
-            none is.
+        mask: Booleans `(batch, time)`, False where a timestep is padding. Default: no
+            padding.
 
     Returns:
         Floats `(batch, 2 * features)`; zeros for a row without a timestep that counts.
@@ -38,7 +38,7 @@ class MeanAndMax(keras.layers.Layer):
         np.testing.assert_allclose(MeanAndMax()(series, mask=mask), [[2, 3]])
     """
 
-    # Less than any value, and no infinity: half precision and gradients hold it.
+    # Below any value but not infinite, for half precision and finite gradients.
     LEAST = -6e4
 
     def __init__(self, **kwargs: Any) -> None:
@@ -49,9 +49,9 @@ class MeanAndMax(keras.layers.Layer):
         self.features = inputs_shape[-1]
 
     def get_initial_state(self, batch_size: Tensor | int) -> State:
-        """No timestep yet."""
+        """The state before the first timestep."""
         return {
-            # A count above 2,048 is none of half precision.
+            # Half precision cannot count above 2,048.
             "count": tf.zeros((batch_size, 1), "float32"),
             "sum": tf.zeros((batch_size, self.features), "float32"),
             "largest": tf.fill((batch_size, self.features), self.LEAST),
@@ -66,11 +66,11 @@ class MeanAndMax(keras.layers.Layer):
         mask: Tensor | None = None,
         reset: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Goes on from a state: see `bptt_keras.state.protocol`."""
+        """Continues from a state: see `bptt_keras.state.protocol`."""
         x = tf.cast(inputs, "float32")
         counts = tf.ones(tf.shape(x)[:2], tf.bool) if mask is None else mask
         if reset is not None:
-            # What lies before the last reset of a row is forgotten.
+            # Timesteps before the last reset of a row are forgotten.
             later = tf.cumsum(
                 tf.cast(reset, tf.int32), axis=1, exclusive=True, reverse=True
             )
@@ -102,7 +102,7 @@ class MeanAndMax(keras.layers.Layer):
         return self.call_with_state(inputs, state, mask=mask)[0]
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
-        # No time axis is left.
+        # The outputs have no time axis.
         return None
 
     def compute_output_shape(self, inputs_shape: Shape) -> Shape:

@@ -1,4 +1,4 @@
-"""Recurrent layers of a recipe."""
+"""The recurrent layers of a recipe."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def recurrent_stack(
 
     Args:
         recipe: The recipe.
-        return_sequences: Whether the last one has an output at each timestep.
-        steps: Longest dependency that is to be learned: gates start open for about so
-            long (`bptt_keras.initializers.Chrono`). None: Keras' biases.
+        return_sequences: Whether the last layer has an output at each timestep.
+        steps: Longest dependency to learn, in timesteps: gates are initialised to stay
+            open for about as long (`bptt_keras.initializers.Chrono`). None: Keras'
+            biases.
 
     Returns:
         List of Keras layers.
@@ -46,8 +47,8 @@ def recurrent_layer(
     """One recurrent layer.
 
     Args:
-        name: As in `zoo.recipes.recipe.LAYERS`.
-        units: Its units.
+        name: One of `zoo.recipes.recipe.LAYERS`.
+        units: Number of units.
         return_sequences: Whether it has an output at each timestep.
         steps: As for `recurrent_stack`.
     """

@@ -1,4 +1,4 @@
-"""Logits by the transposed matrix of an embedding."""
+"""Logits from the transposed matrix of an embedding."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from zoo.layers.word_embedding import WordEmbedding
 
 
 class TiedLogits(keras.layers.Layer):
-    """Scores each word of an embedding by its own vector.
+    """Scores each word of an embedding with its vector.
 
         logits = h E^T + b              E: the embedding's, b: one number a word
 
-    `E` stays a weight of the embedding alone, and both uses train it; `b` belongs to
-    this layer. Words that the embedding drops are not dropped here.
+    `E` is a weight of the embedding only, and both uses train it; `b` belongs to this
+    layer. Words that the embedding drops are not dropped here.
 
     Args:
         embedding: A `WordEmbedding`, which comes before this layer in the model.
@@ -30,8 +30,8 @@ class TiedLogits(keras.layers.Layer):
         Logits `(batch, time, input_dim of the embedding)`.
 
     Raises:
-        TypeError: If `embedding` is no `WordEmbedding`.
-        ValueError: If the inputs are not as wide as a word's vector.
+        TypeError: If `embedding` is not a `WordEmbedding`.
+        ValueError: If the inputs do not have the width of the word vectors.
 
     Example:
         from zoo.layers import TiedLogits, WordEmbedding
@@ -53,7 +53,7 @@ class TiedLogits(keras.layers.Layer):
                 "`embedding` must be a WordEmbedding. Received: "
                 f"embedding={embedding!r}"
             )
-        # The embedding is no layer inside this one.
+        # The embedding is not a sublayer of this one.
         set_untracked(self, "embedding", embedding)
 
     def build(self, inputs_shape: Shape) -> None:
@@ -72,8 +72,8 @@ class TiedLogits(keras.layers.Layer):
         return keras.ops.matmul(inputs, keras.ops.transpose(matrix)) + self.bias
 
     def get_config(self) -> dict[str, Any]:
-        # Without the embedding, which belongs to the model: `zoo.models.config` gives
-        # it back.
+        # Without the embedding, which belongs to the model: `zoo.models.config`
+        # restores it.
         return super().get_config()
 
     def compute_output_shape(self, inputs_shape: Shape) -> Shape:

@@ -1,12 +1,12 @@
-"""What layers of the zoo take and give."""
+"""Types in the signatures of the zoo's layers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# A tensor of TensorFlow, a NumPy array or what Keras makes of them while it builds.
+# A TensorFlow tensor, a NumPy array or Keras' symbolic tensor.
 Tensor = Any
-# Extents, None for those that are not known.
+# Dimensions, None where unknown.
 Shape = tuple[Any, ...]
-# What a layer keeps from one timestep to the next, by name.
+# The state that a layer carries from one timestep to the next, by name.
 State = dict[str, Any]

@@ -15,14 +15,14 @@ class WordEmbedding(keras.layers.Embedding):
 
         E'_w = E_w * kept_w / (1 - dropout)         kept_w: one draw a word
 
-    A word that is dropped is dropped wherever it occurs in a call: in truncated
-    backpropagation in all rows and timesteps of a window. Where the trainer runs a
-    window in several shards, each shard draws its own words. Inference uses E.
+    A dropped word is dropped everywhere in a call: in truncated backpropagation, in all
+    rows and timesteps of a window. If the trainer runs a window in several shards, each
+    shard draws its own words. Inference uses E.
 
     Args:
         input_dim: Number of words.
         output_dim: Width of a word's vector.
-        dropout: Fraction of the words to drop, from 0 to below 1.
+        dropout: Fraction of the words to drop, in [0, 1).
         **kwargs: Those of `keras.layers.Embedding`.
 
     Call arguments:
@@ -33,7 +33,7 @@ class WordEmbedding(keras.layers.Embedding):
         Vectors `(batch, time, output_dim)`.
 
     Raises:
-        ValueError: If `dropout` is not from 0 to below 1.
+        ValueError: If `dropout` is not in [0, 1).
 
     Example:
         from zoo.layers import WordEmbedding
@@ -43,7 +43,7 @@ class WordEmbedding(keras.layers.Embedding):
         np.testing.assert_array_equal(vectors[:, 0], vectors[:, 2])
 
     Source: Gal & Ghahramani (2016); Merity, Keskar & Socher (2018), section 4.3. There
-    the draws are the same for the whole of a forward and backward pass, as here.
+    the draws are the same for a whole forward and backward pass, as here.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""A model's architecture and weights as files, judged before they are loaded."""
+"""A model's architecture and weights as files, checked before they are loaded."""

@@ -1,8 +1,8 @@
-"""A model's architecture as plain JSON, and back through a list of allowed layers.
+"""Converts a model's architecture to plain JSON, and back with allowed layers only.
 
-`keras.models.load_model` can be made to run code by a file from elsewhere. Here a
-config holds numbers, strings, booleans and null only, a class is one of those in the
-table of `zoo.models.kinds`, and sizes are looked at before anything is built
+An untrusted file can make `keras.models.load_model` run code. Here a config holds only
+numbers, strings, booleans and null, its classes must be in the table of
+`zoo.models.kinds`, and sizes are checked before anything is built
 (`zoo.models.sizes`).
 """
 
@@ -20,12 +20,12 @@ from zoo.layers.keras_internals import all_layers, initializers_of
 from zoo.models.kinds import KINDS, PLAIN
 from zoo.models.sizes import sizes_of
 
-# Where the classes of a package are: `zoo>Beside` is `zoo.layers.Beside`.
+# The module with the layers of each package: `zoo>Beside` is `zoo.layers.Beside`.
 _PACKAGES = {"": keras.layers, "bptt_keras": bk.layers, "zoo": zoo_layers}
 
 
 def layer_classes() -> dict[str, Callable]:
-    """The classes of all layers that a preset may have, by their names in `KINDS`."""
+    """The classes of all layers that a preset may have, by name in `KINDS`."""
     places = {name: name.rpartition(">") for name in KINDS}
     return {
         name: getattr(_PACKAGES[package], own)
@@ -34,17 +34,17 @@ def layer_classes() -> dict[str, Callable]:
 
 
 def to_config(model: keras.Sequential) -> dict:
-    """The architecture of a model of a sequence of ids, or of floats.
+    """The architecture of a model that reads a sequence of ids or of floats.
 
     Args:
         model: A `keras.Sequential` of layers that are in `KINDS`.
 
     Returns:
-        A dict that JSON can hold, to be given to `from_config`.
+        A dict of JSON values, for `from_config`.
 
     Raises:
-        ValueError: If the model is another kind of model, or has a layer that is not
-            in the list, or is larger than a preset can be.
+        ValueError: If it is a different kind of model, has a layer that is not in the
+            table, or is larger than a preset can be.
     """
     if type(model) is not keras.Sequential:
         raise ValueError(
@@ -87,16 +87,16 @@ def from_config(config: dict) -> keras.Sequential:
     """Builds the model that a config describes, without its weights.
 
     Args:
-        config: What `to_config` returned, perhaps read from a file.
+        config: What `to_config` returned, possibly read from a file.
 
     Returns:
         A built `keras.Sequential` on ids of shape `(batch, time)`, or on floats of
-        shape `(batch, time, features)`, to load weights into: most are 0.
+        shape `(batch, time, features)`, ready to load weights into: most are 0.
 
     Raises:
-        ValueError: If the config is not one, names a layer or an argument that is not
-            in the list, holds something else than plain values, or describes a model
-            of more than 100 million weights or 128 layers.
+        ValueError: If the config is invalid, names a layer or an argument that is not
+            in the table, holds values that are not plain, or describes a model of more
+            than 100 million weights or 128 layers.
     """
     try:
         sizes_of(config)
@@ -121,7 +121,7 @@ def _layers(rows: list[dict]) -> list:
 
 @contextlib.contextmanager
 def _without_initial_values(layers: list) -> Iterator[None]:
-    """Within: weights are made as zeros; large random ones can take a minute.
+    """A context that initialises weights as zeros; random ones can take a minute.
 
     The layers keep their initialisers.
     """

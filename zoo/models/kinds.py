@@ -1,9 +1,9 @@
-"""The kinds of layer that a preset's model may have: one row each.
+"""The kinds of layer that a preset's model may have, one row each.
 
-A row says which arguments a file may give, how many weights they make, and how wide
-the outputs are. Plain integers, without TensorFlow: a config from elsewhere is judged
-before anything is built or allocated, in milliseconds. `zoo.models.config` finds the
-classes by the names of the rows.
+A row says which arguments a file may give, how many weights the layer has, and how wide
+its outputs are. This takes only integers and no TensorFlow: an untrusted config is
+checked in milliseconds, before anything is built or allocated. `zoo.models.config`
+finds the classes by the names of the rows.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 from zoo.recipes.recipe import RECURRENT
 from zoo.system import limits
 
-# A value of an argument is plain: anything else could be code.
+# The types of plain values: anything else could be code.
 PLAIN = (str, int, float, bool, type(None))
-# Those of Keras, by name: anything else in their place could be a class to import.
+# Names of Keras' activations: anything else could be a class to import.
 ACTIVATIONS = frozenset(
     "linear relu relu6 leaky_relu elu selu celu gelu silu swish softplus softsign tanh "
     "sigmoid hard_sigmoid hard_silu hard_swish hard_tanh log_sigmoid mish exponential "
@@ -35,12 +35,12 @@ model's first layer."""
 
 
 def require_size(name: str, value: Any, most: int) -> None:
-    """Raises unless a value is an integer from 1 to the most that is allowed.
+    """Raises unless a value is an integer from 1 to `most`.
 
     Args:
-        name: For the message.
-        value: What a file gives.
-        most: The largest value.
+        name: Name of the value, for the message.
+        value: The value in a file.
+        most: The largest allowed value.
 
     Raises:
         ValueError: Names the value.
@@ -51,27 +51,28 @@ def require_size(name: str, value: Any, most: int) -> None:
         raise ValueError(f"`{name}` must be at most {most:,}")
 
 
-# What an argument may be. Each takes the layer's name, the argument's, and a value.
+# Checks of arguments. Each takes the name of the layer, that of the argument, and a
+# value.
 
 
 def plain(name: str, key: str, value: Any) -> None:
-    """A number, a text, a boolean or nothing; that is looked at everywhere."""
+    """A number, a text, a boolean or None; this is checked for all arguments."""
 
 
 def size(name: str, key: str, value: Any) -> None:
-    """An integer >= 1 that the number of weights depends on."""
+    """An integer >= 1 that affects the number of weights."""
     require_size(f"{name}: {key}", value, limits.WEIGHTS)
 
 
 def rate(name: str, key: str, value: Any) -> None:
-    """A fraction that is dropped, from 0 to below 1."""
+    """A dropout rate, in [0, 1)."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and 0 <= value < 1):
         raise ValueError(f"{name}: {key} must be in [0, 1)")
 
 
 def activation(name: str, key: str, value: Any) -> None:
-    """The name of an activation of Keras, or nothing."""
+    """The name of a Keras activation, or None."""
     if value is not None and (not isinstance(value, str) or value not in ACTIVATIONS):
         raise ValueError(f"{name} has no {key} {value!r:.100} here")
 
@@ -87,13 +88,15 @@ class Kind:
     """A kind of layer.
 
     Args:
-        arguments: `{argument: what it may be}`, those that a file may give. What only
-            concerns training (initialisers, regularisers, constraints) is left out.
-        weights: How many weights it has. Default: none.
-        width: How wide its outputs are. Default: as wide as its inputs.
+        arguments: `{argument: check}` of the arguments that a file may give. Those that
+            only matter for training (initialisers, regularisers, constraints) are left
+            out.
+        weights: Function that counts its weights. Default: no weights.
+        width: Function that returns the width of its outputs. Default: the width of its
+            inputs.
         embeds: Whether it reads ids. It is then the first layer of a model, and has
             the arguments `input_dim` and `output_dim`.
-        tied: Whether it takes that first layer as its only argument.
+        tied: Whether its only argument is that first layer.
     """
 
     arguments: Mapping[str, Check] = dataclasses.field(default_factory=dict)
@@ -122,7 +125,7 @@ def _recurrent(weights: Count, **more: Check) -> Kind:
 def _gated(
     gates: int, more: int = 0, biases: Callable[[Config], int] | None = None
 ) -> Count:
-    """A cell of so many gates: kernels, bias, and `more` numbers per unit."""
+    """A cell with `gates` gates: kernels, bias, and `more` weights per unit."""
 
     def weights(config: Config, width: int, first: Config) -> int:
         units = config["units"]

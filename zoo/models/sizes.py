@@ -1,4 +1,4 @@
-"""How large a model is that a config describes: counted before anything is built."""
+"""Computes the size of the model in a config, before anything is built."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """What a model's config says of its sizes.
+    """The sizes of a model, from its config.
 
     Args:
         weights: Number of weights.
-        features: Numbers that it reads at each timestep; None: it reads ids.
-        ids: How many ids it knows; None: it reads numbers.
-        outputs: Numbers that it answers with.
+        features: Number of inputs per timestep; None: it reads ids.
+        ids: Number of ids; None: it reads numbers.
+        outputs: Number of outputs.
     """
 
     weights: int
@@ -29,15 +29,15 @@ class Sizes:
 
 
 def sizes_of(config: dict[str, Any]) -> Sizes:
-    """Judges the config of a model, and counts.
+    """Checks the config of a model, and computes its sizes.
 
     Args:
-        config: What `zoo.models.config.to_config` returned, perhaps read from a file.
+        config: What `zoo.models.config.to_config` returned, possibly read from a file.
 
     Raises:
-        ValueError: If it is no such config, names a layer or an argument that is not in
-            the table, holds something else than plain values, or describes a model
-            above the limits of `zoo.system.limits`.
+        ValueError: If the config is invalid, names a layer or an argument that is not
+            in the table, holds values that are not plain, or describes a model above
+            the limits of `zoo.system.limits`.
 
     Example:
         from zoo.models.sizes import sizes_of
@@ -78,14 +78,14 @@ def _sizes_of(config: dict[str, Any]) -> Sizes:
             raise ValueError(f"{name} is {width} wide, its embedding is not")
         total += kind.weights(values, width, first)
         width = kind.width(values, width, first)
-        # Refuses NaN, too, which a file may give for `use_bias`.
+        # Also refuses NaN, which a file may give for `use_bias`.
         if not total <= limits.WEIGHTS:
             raise ValueError(f"it has more than {limits.WEIGHTS:,} weights")
     return Sizes(total, features, first["input_dim"] if reads_ids else None, width)
 
 
 def _check(name: str, config: dict[str, Any]) -> None:
-    """Looks at the name and the arguments of a layer."""
+    """Checks the name and the arguments of a layer."""
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"layer {name!r:.100} is not one of: {', '.join(KINDS)}")
     arguments = KINDS[name].arguments

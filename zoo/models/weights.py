@@ -1,4 +1,4 @@
-"""Weights of a model as a file, whole or not there at all."""
+"""Writes a model's weights to a file, completely or not at all."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from zoo.system.files import write_bytes
 def save_weights(
     model: keras.Model, path: str | os.PathLike, *, half: bool = False
 ) -> None:
-    """Writes what `model.load_weights` reads.
+    """Writes weights for `model.load_weights`.
 
-    HDF5 ends the process with a segmentation fault where it meets a full disk, so the
-    file is made in memory, and written at once.
+    On a full disk HDF5 ends the process with a segmentation fault, so the file is made
+    in memory and then written in one go.
 
     Args:
         model: A built model, or a compiled trainer with its optimizer.
-        path: The file, replaced if it exists. Its name ends with `.weights.h5`.
-        half: Whether floats are stored in half precision, packed: half the size, 11
-            bits each.
+        path: The file, replaced if it exists. Its name must end with `.weights.h5`.
+        half: Whether to store floats in half precision and packed: half the size, with
+            11 significant bits.
 
     Raises:
         UserError: If `half` is True and a weight is above 65,504, the largest number
-            of half precision; or if the file cannot be written.
+            in half precision; or if the file cannot be written.
         ZooError: If the disk is full.
     """
     content = _Memory()
@@ -38,14 +38,14 @@ def save_weights(
 
 
 class _Memory(io.BytesIO):
-    """A file in memory by a name that Keras 3 asks for."""
+    """A file in memory with a name, which Keras 3 requires."""
 
     def __str__(self):
         return "memory.weights.h5"
 
 
 def _halved(single: io.BytesIO) -> io.BytesIO:
-    """The floats of a file of weights, packed, in half precision."""
+    """Converts the floats of a weights file to half precision, packed."""
     result = io.BytesIO()
     with h5py.File(single, "r") as source, h5py.File(result, "w") as halved:
 
@@ -61,7 +61,7 @@ def _halved(single: io.BytesIO) -> io.BytesIO:
                             f"largest is {np.abs(value).max()}."
                         )
                     value = value.astype(np.float16)
-                # Not scalars, which cannot be packed.
+                # Scalars cannot be packed.
                 packed = {"compression": "gzip", "shuffle": True} if value.shape else {}
                 target = halved.create_dataset(name, data=value, **packed)
             target.attrs.update(item.attrs)

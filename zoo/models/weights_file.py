@@ -1,8 +1,9 @@
-"""A file of weights in HDF5, judged before Keras reads it.
+"""Checks an HDF5 file of weights before Keras reads it.
 
-A few bytes of HDF5 can stand for terabytes, for another file or for an endless tree.
-Only what Keras writes is let through: groups and arrays of numbers, each linked once,
-in one piece or packed by gzip, as many numbers as the model has weights, all finite.
+A few bytes of HDF5 can expand to terabytes, refer to other files or form an endless
+tree. Only what Keras writes is accepted: groups and arrays of numbers, each linked
+once, contiguous or packed with gzip, as many numbers as the model has weights, all
+finite.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from zoo.system import limits
 if TYPE_CHECKING:
     import h5py
 
-_SMALL = 2**20  # bytes that may be packed however well
-_BLOCK = 2**24  # bytes that are looked at together
+_SMALL = 2**20  # bytes that may have any packing ratio
+_BLOCK = 2**24  # bytes that are checked together
 _LARGEST_CHUNK = 2**24
 _RANK = 4
 _ATTRIBUTES, _LARGEST_ATTRIBUTE = 8, 4096
-_WHOLE = 64 * limits.LAYERS  # integers: the seeds of layers
-# What was found good, by checksum: a command looks before it imports TensorFlow.
+_MOST_INTEGERS = 64 * limits.LAYERS  # integers: the seeds of layers
+# Checksums of files that passed: a command checks before it imports TensorFlow.
 _good: set[tuple[str, int]] = set()
 
 
@@ -33,13 +34,13 @@ def check_weights(path: Path, sha256: str, weights: int) -> None:
     """Refuses a file that cannot be the weights of a model.
 
     Args:
-        path: An HDF5 file of a size that has been looked at.
+        path: An HDF5 file whose size has been checked.
         sha256: Its checksum.
-        weights: How many weights the model has.
+        weights: Number of weights of the model.
 
     Raises:
-        ValueError: If it is none, or holds anything else; or its numbers are not
-            finite, or not as many.
+        ValueError: If it is not such a file, or holds anything else; or if its numbers
+            are not finite, or of the wrong count.
     """
     if (sha256, weights) in _good:
         return
@@ -58,7 +59,7 @@ def _check(file: h5py.File, path: Path, weights: int) -> None:
     arrays = list(_arrays(file))
     floats = sum(array.size for array in arrays if array.dtype.kind == "f")
     whole = sum(array.size for array in arrays) - floats
-    if floats != weights or whole > _WHOLE:
+    if floats != weights or whole > _MOST_INTEGERS:
         raise ValueError(f"it has {floats + whole:,} values for {weights:,} weights")
     with open(path, "rb") as content:
         for array in arrays:
@@ -69,7 +70,7 @@ def _check(file: h5py.File, path: Path, weights: int) -> None:
 
 
 def _arrays(file: h5py.File) -> Iterator[h5py.Dataset]:
-    """The arrays of a file, each group and array looked at once."""
+    """The arrays of a file; each group and array is visited once."""
     # h5py: put off.
     import h5py
     from h5py import h5g, h5l, h5o
@@ -78,14 +79,14 @@ def _arrays(file: h5py.File) -> Iterator[h5py.Dataset]:
     while waiting:
         group, depth = waiting.pop()
         _check_attributes(group)
-        # Before the names are read: there may be millions.
+        # Checked before the names are read: there may be millions.
         if len(seen) + group.get_num_objs() > limits.OBJECTS:
             raise ValueError(f"it has more than {limits.OBJECTS:,} groups and arrays")
         if depth > limits.NESTED:
             raise ValueError(f"its groups are nested more than {limits.NESTED} deep")
         for name in list(group):
             shown = repr(name.decode("utf-8", "replace"))[:100]
-            # A link to another file must not even be followed.
+            # A link to another file must not be followed.
             if group.links.get_info(name).type != h5l.TYPE_HARD:
                 raise ValueError(f"{shown} is a link")
             facts = h5o.get_info(group, name)
@@ -108,7 +109,7 @@ def _address(identifier: Any) -> int:
 
 
 def _checked(array: h5py.Dataset, shown: str) -> h5py.Dataset:
-    """An array, if what it says of itself is what Keras writes."""
+    """Returns an array, if its metadata are what Keras writes."""
     # h5py: put off.
     from h5py import h5s, h5t
 
@@ -144,9 +145,9 @@ def _check_attributes(identifier: Any) -> None:
 
 
 def _check_storage(array: h5py.Dataset, content: BinaryIO, start: int) -> None:
-    """Looks at how an array is stored, and unpacks each chunk no further than its size.
+    """Checks how an array is stored, unpacking each chunk only up to its stated size.
 
-    HDF5 itself unpacks a chunk to whatever size it has.
+    HDF5 itself would unpack a chunk to any size.
     """
     if not array.size:
         return
@@ -191,7 +192,7 @@ def _collect(chunks: list[Any], info: Any, most: int) -> None:
 
 
 def _unpacked(packed: bytes, most: int) -> int:
-    """How many bytes come out, counted up to one more than `most`."""
+    """The number of unpacked bytes, counted up to `most` + 1."""
     try:
         return len(zlib.decompressobj().decompress(packed, most + 1))
     except zlib.error:
@@ -215,6 +216,6 @@ def _require_finite(array: h5py.Dataset) -> None:
 
 
 def largest_file(weights: int) -> int:
-    """Bytes that a file of so many weights has at most."""
-    # Twice the four bytes of single precision, and what HDF5 adds.
+    """The largest size in bytes of a file with a number of weights."""
+    # Twice the four bytes of single precision, and the overhead of HDF5.
     return min(8 * weights + 16 * limits.MiB, limits.WEIGHTS_FILE)

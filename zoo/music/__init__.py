@@ -1,1 +1,1 @@
-"""Piano rolls and MIDI: read and written; no TensorFlow."""
+"""Reads and writes piano rolls and MIDI, without TensorFlow."""

@@ -1,4 +1,4 @@
-"""What music costs without learning by gradient: the lines to be below."""
+"""Baselines for music: its cost under simple rules, without gradients."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ def key_rates(train: list[np.ndarray], pieces: list[np.ndarray]) -> float:
 
         P(key k sounds) = (n(k) + 1) / (n + 2)
 
-    with counts of the n frames of the training part.
+    with counts over the n frames of the training part.
 
     Args:
         train: Pieces `(frames, keys)` of 0 and 1.
-        pieces: The pieces that are scored, each from its second frame on.
+        pieces: The pieces to score, each from its second frame.
 
     Returns:
         Mean over the frames of the sum over the keys, in nats.
@@ -36,7 +36,7 @@ def key_chains(train: list[np.ndarray], pieces: list[np.ndarray]) -> float:
 
     Args:
         train: Pieces `(frames, keys)` of 0 and 1.
-        pieces: The pieces that are scored, each from its second frame on.
+        pieces: The pieces to score, each from its second frame.
 
     Returns:
         Mean over the frames of the sum over the keys, in nats.

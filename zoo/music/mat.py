@@ -1,10 +1,10 @@
-"""MATLAB files, as far as piano rolls need them, read byte by byte.
+"""Reads MATLAB files byte by byte, limited to what piano rolls need.
 
-A file of version 5 (`save -v6`, `-v7`) is a row of elements: a type, a number of bytes
-and the content. A matrix is an element that holds others: its class and flags, its
-extents, its name and its numbers, or for a cell array a matrix for each cell. With
-`-v7` an element is packed by zlib. Every size is looked at before it is believed, so no
-file can crash the process or fill the memory.
+A file of version 5 (`save -v6`, `-v7`) is a sequence of elements: a type, a number of
+bytes and the content. A matrix is an element that contains others: its class and flags,
+its dimensions, its name and its numbers, or for a cell array a matrix for each cell.
+With `-v7` an element is packed with zlib. Every size is checked before it is used, so
+no file can crash the process or exhaust the memory.
 
 Source: MathWorks, "MAT-File Format", chapter 1.
 """
@@ -21,7 +21,7 @@ import numpy as np
 from zoo.system import limits
 
 MATRIX, COMPRESSED = 14, 15
-# Type of an element -> what its numbers are.
+# Type of an element -> dtype of its numbers.
 NUMBERS = {
     **{1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4"},
     **{7: "f4", 9: "f8", 12: "i8", 13: "u8"},
@@ -35,7 +35,7 @@ _PACKED_LIMIT = f"it unpacks to more than {limits.UNPACKED // limits.MiB} MiB"
 
 @dataclasses.dataclass
 class _Reader:
-    """A place in the bytes of elements."""
+    """A position in the bytes of elements."""
 
     content: memoryview
     order: str
@@ -46,7 +46,7 @@ class _Reader:
         return len(self.content) - self.place
 
     def element(self) -> tuple[int, memoryview]:
-        """Type and content of the next element; the place is then behind it."""
+        """Returns type and content of the next element, and moves past it."""
         if self.left < 8:
             raise ValueError("it is cut off")
         kind, size = struct.unpack_from(f"{self.order}II", self.content, self.place)
@@ -57,9 +57,9 @@ class _Reader:
             self.place += 8
         else:
             start = self.place + 8
-            # Packed elements, and none else, follow one another without a gap.
+            # Only packed elements follow one another without padding.
             padding = 0 if kind == COMPRESSED else -size % 8
-            # The last one's padding may be missing.
+            # The last element may lack its padding.
             self.place = min(start + size + padding, len(self.content))
         if start + size > len(self.content):
             raise ValueError("it is cut off")
@@ -70,18 +70,18 @@ class _Reader:
 
 
 def read_mat(content: bytes) -> dict[str, np.ndarray | list[np.ndarray]]:
-    """Matrices of numbers, and cell arrays of them, in a MATLAB file of version 5.
+    """Reads numeric matrices and cell arrays of them from a MATLAB file of version 5.
 
     Args:
-        content: The file.
+        content: The content of the file.
 
     Returns:
-        `{name: array, or list of arrays}`: an array `(rows, columns)` in the type that
-        it is stored in, cells in the order of their columns. Text, structs and other
-        kinds of variables are left out.
+        `{name: array, or list of arrays}`: an array `(rows, columns)` in its stored
+        type, cells in column order. Text, structs and other kinds of variables are left
+        out.
 
     Raises:
-        ValueError: If it is no such file, is damaged, or unpacks to more than
+        ValueError: If it is not such a file, is damaged, or unpacks to more than
             `zoo.system.limits.UNPACKED` bytes.
 
     Example:
@@ -106,7 +106,7 @@ def read_mat(content: bytes) -> dict[str, np.ndarray | list[np.ndarray]]:
         if kind != MATRIX:
             raise ValueError(f"it has an element of type {kind} in place of a variable")
         name, value = _variable(reader.inside(data))
-        if value is not None and name:  # MATLAB keeps a workspace without a name
+        if value is not None and name:  # MATLAB adds a workspace without a name
             if name in found:
                 raise ValueError(f"it has two variables {name:.60}")
             found[name] = value
@@ -114,7 +114,7 @@ def read_mat(content: bytes) -> dict[str, np.ndarray | list[np.ndarray]]:
 
 
 def _opened(content: bytes) -> _Reader:
-    """A reader behind the header, 128 bytes with a version and the order of bytes."""
+    """A reader after the header, 128 bytes with the version and the byte order."""
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if order is None or len(content) < 128:
         raise ValueError("it is no MATLAB file of version 5")
@@ -144,7 +144,7 @@ def _unpacked(packed: memoryview, most: int) -> bytes:
 def _variable(
     reader: _Reader,
 ) -> tuple[str, np.ndarray | list[np.ndarray] | None]:
-    """Name and value of a matrix; None for a kind that piano rolls do not have."""
+    """Name and value of a matrix; the value of an unsupported kind is None."""
     kind, _, shape, name = _head(reader)
     if kind in NUMERIC:
         return name, _numbers(reader, shape)
@@ -162,7 +162,7 @@ def _cell(reader: _Reader, name: str) -> np.ndarray:
     kind, data = reader.element()
     if kind != MATRIX:
         raise ValueError(f"a cell of {name:.60} is no matrix")
-    if not len(data):  # how MATLAB writes a cell that was never filled
+    if not len(data):  # MATLAB writes a cell that was never filled so
         return np.zeros((0, 0))
     inner = reader.inside(data)
     kind, _, shape, _ = _head(inner)
@@ -173,7 +173,7 @@ def _cell(reader: _Reader, name: str) -> np.ndarray:
 
 
 def _head(reader: _Reader) -> tuple[int, int, tuple[int, ...], str]:
-    """Class, flags, extents and name of a matrix."""
+    """Class, flags, dimensions and name of a matrix."""
     kind, data = reader.element()
     if kind != 6 or len(data) != 8:
         raise ValueError("a variable has no class")
@@ -182,7 +182,7 @@ def _head(reader: _Reader) -> tuple[int, int, tuple[int, ...], str]:
     if flags & COMPLEX:
         raise ValueError("it has complex numbers")
     kind = word & 0xFF
-    if kind == 17:  # of a function handle or a class of MATLAB's own: no extents
+    if kind == 17:  # a function handle or MATLAB class, which has no dimensions
         return kind, flags, (), ""
     code, data = reader.element()
     if code != 5 or not 8 <= len(data) <= 128 or len(data) % 4:
@@ -197,7 +197,7 @@ def _head(reader: _Reader) -> tuple[int, int, tuple[int, ...], str]:
 
 
 def _numbers(reader: _Reader, shape: tuple[int, ...]) -> np.ndarray:
-    """The numbers of a matrix, as many as its extents say."""
+    """The numbers of a matrix, as many as its dimensions say."""
     code, data = reader.element()
     if code not in NUMBERS:
         raise ValueError(f"it has numbers of an unknown type, {code}")

@@ -13,7 +13,7 @@ from zoo.system.files import atomic_path
 from zoo.system.reading import read_bytes
 
 KEYS, LOWEST = 88, 21  # piano keys, MIDI pitch of the first
-TICKS = 120  # of a frame
+TICKS = 120  # per frame
 VELOCITY = 80
 
 
@@ -24,19 +24,19 @@ def write_midi(
     tempo: float = 100.0,
     frames_per_beat: int = 1,
 ) -> None:
-    """Writes a piano roll as a MIDI file of one track.
+    """Writes a piano roll as a MIDI file with one track.
 
     A key that sounds in consecutive frames is one held note. A frame takes
     `60 / (tempo * frames_per_beat)` seconds.
 
     Args:
         path: The file, replaced if it exists.
-        roll: `(frames, 88)`, not 0 where a key sounds: MIDI notes 21 to 108.
-        tempo: Beats (quarter notes) a minute, in [4, 1000].
-        frames_per_beat: At least 1, at most 64.
+        roll: `(frames, 88)`, nonzero where a key sounds: MIDI notes 21 to 108.
+        tempo: Beats (quarter notes) per minute, in [4, 1000].
+        frames_per_beat: Number of frames per beat, from 1 to 64.
 
     Raises:
-        UserError: If a value is out of its range.
+        UserError: If a value is out of range.
 
     Example:
         import zoo
@@ -51,7 +51,7 @@ def write_midi(
 
     check_speed(tempo=tempo, frames_per_beat=frames_per_beat)
     check_roll(roll)
-    # At one time, notes end before others begin.
+    # At the same time, notes end before others start.
     events = sorted(
         event
         for key, start, end in held_notes(roll)
@@ -81,14 +81,14 @@ def read_midi(path: str | os.PathLike, *, frames_per_beat: int = 1) -> np.ndarra
 
     Args:
         path: A file of type 0 or 1.
-        frames_per_beat: Frames that a quarter note takes, at least 1, at most 64.
+        frames_per_beat: Number of frames per quarter note, from 1 to 64.
 
     Returns:
         `(frames, 88)` of 0 and 1, uint8.
 
     Raises:
-        UserError: If it cannot be read, is damaged, counts time in seconds (SMPTE), has
-            no notes, one that no piano has, or more than 100,000 frames.
+        UserError: If it cannot be read, is damaged, measures time in seconds (SMPTE),
+            has no notes, a note that no piano has, or more than 100,000 frames.
     """
     check_speed(frames_per_beat=frames_per_beat)
     content = read_bytes(path, at_most=limits.MIDI, option="`path`")
@@ -98,12 +98,12 @@ def read_midi(path: str | os.PathLike, *, frames_per_beat: int = 1) -> np.ndarra
 def roll_of(
     content: bytes, name: str | os.PathLike, *, frames_per_beat: int
 ) -> np.ndarray:
-    """The piano roll of the content of a MIDI file; see `read_midi`.
+    """The piano roll from the content of a MIDI file; see `read_midi`.
 
     Args:
-        content: The file.
-        name: What it is called, for the error.
-        frames_per_beat: Frames that a quarter note takes.
+        content: The content of the file.
+        name: Name of the file, for the error.
+        frames_per_beat: Number of frames per quarter note.
 
     Returns:
         `(frames, 88)` of 0 and 1, uint8.
@@ -137,7 +137,7 @@ def roll_of(
 
 
 def held_notes(roll: np.ndarray) -> list[tuple[int, int, int]]:
-    """Notes of a piano roll, `(key, first frame, frame after the last)`, by key."""
+    """Notes of a piano roll as `(key, first frame, frame after the last)`, by key."""
     sounds = np.pad(np.asarray(roll) != 0, ((1, 1), (0, 0))).astype(np.int8)
     change = np.diff(sounds, axis=0).T
     keys, starts = np.nonzero(change > 0)

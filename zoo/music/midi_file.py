@@ -1,9 +1,9 @@
-"""The notes of a MIDI file, byte by byte.
+"""Reads the notes of a MIDI file byte by byte.
 
-A file is a row of chunks: a name, a number of bytes and the content. The first one says
-how many tracks follow and how many ticks a quarter note has; a track is a row of
-events, each after a number of ticks. What does not keep to that is refused: damaged
-bytes can say anything, such as that a note lasts for years.
+A file is a sequence of chunks: a name, a number of bytes and the content. The first one
+gives the number of tracks and of ticks per quarter note; a track is a sequence of
+events, each after a number of ticks. Anything else is refused: damaged bytes can mean
+anything, such as a note that lasts for years.
 
 Source: MIDI Manufacturers Association, "Standard MIDI Files 1.0".
 """
@@ -13,12 +13,12 @@ from __future__ import annotations
 import struct
 
 DRUMS = 9
-# Data bytes of an event, by its status without the channel.
+# Number of data bytes of an event, by its status without the channel.
 DATA = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
-NOTE_ON = 0x90  # and 0x80, the least of all, is off
+NOTE_ON = 0x90  # and 0x80, the smallest status, is note off
 META, TRACK_END, SYSEX = 0xFF, 0x2F, (0xF0, 0xF7)
 CUT_OFF = "it is cut off"
-# Time, channel and note, and whether the note starts.
+# Time, (channel, note), and whether the note starts.
 _Event = tuple[int, tuple[int, int], bool]
 
 
@@ -29,11 +29,11 @@ def notes_of(content: bytes) -> tuple[int, list[tuple[int, int, int]]]:
         content: A file of type 0 or 1.
 
     Returns:
-        Ticks of a quarter note, and `(note, start, end)` in ticks for each note; what
-        is never switched off ends with the last track.
+        Ticks per quarter note, and `(note, start, end)` in ticks for each note; notes
+        that are never switched off end with the last track.
 
     Raises:
-        ValueError: If it is no such file, is damaged, or counts time in seconds.
+        ValueError: If it is not such a file, is damaged, or measures time in seconds.
 
     Example:
         from zoo.music.midi_file import notes_of
@@ -63,13 +63,13 @@ def notes_of(content: bytes) -> tuple[int, list[tuple[int, int, int]]]:
         own, last = _events(content, start, place)
         events += own
         end = max(end, last)
-    # At one time in the order of the tracks, and of the events in each.
+    # A stable sort: at the same time, events keep the order of the tracks.
     events.sort(key=lambda event: event[0])
     return division, _notes(events, end)
 
 
 def _track_at(content: bytes, place: int) -> tuple[int, int]:
-    """Where the next track begins and ends; other chunks are passed over."""
+    """The start and the end of the next track; other chunks are skipped."""
     while True:
         if place + 8 > len(content):
             raise ValueError(CUT_OFF)
@@ -83,11 +83,11 @@ def _track_at(content: bytes, place: int) -> tuple[int, int]:
 
 
 def _events(content: bytes, place: int, end: int) -> tuple[list[_Event], int]:
-    """`(time, voice, is it a start)` of a track's notes, and when the track ends."""
+    """`(time, voice, whether it starts)` of a track's notes, and the track's end."""
     events: list[_Event] = []
     now, status = 0, None
     while place < end:
-        if content[place] < 0x80:  # nearly all are so short
+        if content[place] < 0x80:  # nearly all numbers have one byte
             now, place = now + content[place], place + 1
         else:
             delta, place = _number(content, place, end)
@@ -109,7 +109,7 @@ def _events(content: bytes, place: int, end: int) -> tuple[list[_Event], int]:
             continue
         if byte >= 0x80:
             status, place = byte, place + 1
-        # The status is that of the event before, if there is none.
+        # An event without a status has that of the event before.
         if status is None or status >= 0xF0:
             raise ValueError(f"it has an event of an unknown kind, {byte:#04x}")
         kind, channel = status & 0xF0, status & 0x0F
@@ -125,7 +125,7 @@ def _events(content: bytes, place: int, end: int) -> tuple[list[_Event], int]:
 
 
 def _number(content: bytes, place: int, end: int) -> tuple[int, int]:
-    """A number of one to four bytes, seven bits each, and the place behind it."""
+    """A number of one to four bytes, seven bits each, and the position after it."""
     value = 0
     for byte in content[place : min(place + 4, end)]:
         place += 1

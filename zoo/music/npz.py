@@ -1,4 +1,4 @@
-"""Arrays of a `.npz` file, whose sizes are looked at before anything is unpacked."""
+"""Reads arrays from a `.npz` file, checking sizes before anything is unpacked."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from zoo.system import limits
 
 _END, _END_64 = b"PK\x05\x06", b"PK\x06\x07"
 _ENTRIES, _DIRECTORY = 1000, limits.MiB
-_HEADER = 10_000  # bytes of the description of an array
+_HEADER = 10_000  # the most bytes of an array's header
 _ENCRYPTED = 0x01
 
 
 def read_npz(content: bytes, *, ndim: int) -> dict[str, np.ndarray]:
-    """The arrays of so many axes in a `.npz` file; others are not unpacked.
+    """Reads the arrays with `ndim` axes from a `.npz` file; others are not unpacked.
 
     Args:
-        content: The file.
-        ndim: Axes of the arrays that are wanted.
+        content: The content of the file.
+        ndim: Number of axes of the arrays.
 
     Returns:
         `{name: array}` of numbers or booleans.
 
     Raises:
-        ValueError: If it is no such file, is damaged or encrypted, or unpacks to more
-            than `zoo.system.limits.UNPACKED` bytes.
+        ValueError: If it is not such a file, is damaged or encrypted, or unpacks to
+            more than `zoo.system.limits.UNPACKED` bytes.
 
     Example:
         import io
@@ -75,12 +75,12 @@ def read_npz(content: bytes, *, ndim: int) -> dict[str, np.ndarray]:
 
 
 def _check_end(content: bytes) -> None:
-    """Looks at how long the list of entries is, before it becomes objects."""
+    """Checks the length of the list of entries before it is parsed."""
     place = content.rfind(_END, max(0, len(content) - 2**16 - 22))
     if place < 0 or place + 22 > len(content):
         raise ValueError("it is no .npz file, or is cut off")
     entries, size, start = struct.unpack_from("<HII", content, place + 10)
-    # Of 64 bits: for more than 65,534 entries or 4 GB, which are too many.
+    # ZIP64 is for more than 65,534 entries or 4 GB, which is too much.
     if entries > _ENTRIES or size > _DIRECTORY or content[place - 20 :][:4] == _END_64:
         raise ValueError(f"it has more than {_ENTRIES:,} entries")
     if start + size > place:
@@ -115,7 +115,7 @@ def _array(file: IO[bytes], entry: zipfile.ZipInfo, ndim: int) -> np.ndarray | N
         )
     if len(shape) != ndim:
         return None
-    # To its very end, so that its checksum is looked at.
+    # Read to the end, so that the checksum is verified.
     data = file.read()
     if len(data) != size:
         raise ValueError("it is cut off")
@@ -123,7 +123,7 @@ def _array(file: IO[bytes], entry: zipfile.ZipInfo, ndim: int) -> np.ndarray | N
 
 
 def _description(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, order and type of an array, and the bytes that they take in the file."""
+    """Shape, order and type of an array, and the size of this header in bytes."""
     start = file.read(12)
     if start[:6] != b"\x93NUMPY" or start[6:7] not in (b"\1", b"\2", b"\3"):
         raise ValueError("it holds something else than arrays of NumPy")
@@ -139,9 +139,9 @@ def _description(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]
         read = np.lib.format.read_array_header_2_0
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of files that Python 2 wrote
+            warnings.simplefilter("ignore")  # about files that Python 2 wrote
             shape, fortran, kind = read(io.BytesIO(text), max_header_size=_HEADER)
-    # A description is parsed as Python text, which fails in many ways.
+    # A header is parsed as Python text, which can fail in many ways.
     except Exception as error:
         raise ValueError(f"an array has a damaged description: {error}") from None
     if any(type(extent) is not int or extent < 0 for extent in shape):

@@ -1,4 +1,4 @@
-"""Piano rolls of the user's own."""
+"""Reads the user's own piano rolls and MIDI files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.texts.own_text import fraction_of
 ARRAYS, MIDI = (".npz", ".mat"), (".mid", ".midi")
 _KINDS = ", ".join((*MIDI, *ARRAYS))
 FRAMES_PER_BEAT = 4
-# Of so many pieces whole ones are held out; fewer are cut.
+# With this many pieces, whole pieces are held out; with fewer, each piece is cut.
 ENOUGH = 10
 
 
@@ -35,11 +35,11 @@ def own_rolls(
     test: str | os.PathLike | None = None,
     skip_damaged: str = "no",
 ) -> Rolls:
-    """The user's own pieces, with how they were read.
+    """Reads the user's own pieces, and records how they were read.
 
     Args:
         path: As for `read_rolls`.
-        frames_per_beat: Frames of a quarter note of MIDI files; None: 4.
+        frames_per_beat: Number of frames per quarter note of MIDI files; None: 4.
         validation: As for `read_rolls`.
         test: As for `read_rolls`.
         skip_damaged: "yes" or "no", as for `read_rolls`.
@@ -77,23 +77,24 @@ def read_rolls(
     test: str | os.PathLike | None = None,
     skip_damaged: bool = False,
 ) -> tuple[str, Pieces, Pieces, Pieces]:
-    """Name, and the pieces of the three parts, each piece `(frames, 88)` of 0 and 1.
+    """Reads a name and the pieces of three parts, each piece `(frames, 88)` of 0 and 1.
 
     Args:
-        path: A folder of `.mid`, `.midi`, `.npz` or `.mat` files, in folders of it,
-            too, where an array `(frames, 88)` is a piece; one such file; or a MATLAB
-            file with `traindata`, `validdata` and `testdata`. Sorted by name, every
-            tenth piece tests, and before it that fraction validates. Less than ten
-            pieces are cut: of each the last tenth tests.
-        frames_per_beat: Frames of a quarter note of MIDI files.
-        validation: What fraction of the pieces, or of each piece, validates, in
-            (0, 0.5]; or a file or folder of its own for that.
-        test: A file or folder of its own that tests, in place of every tenth piece.
-        skip_damaged: Whether files of a folder that cannot be read are left out.
+        path: A folder of `.mid`, `.midi`, `.npz` or `.mat` files, including its
+            subfolders, where an array `(frames, 88)` is a piece; one such file; or a
+            MATLAB file with `traindata`, `validdata` and `testdata`. Sorted by name,
+            every tenth piece is for the test, and a fraction of all pieces is for
+            validation. If there are less than ten pieces, each is cut: its last tenth
+            is for the test, and the fraction before that for validation.
+        frames_per_beat: Number of frames per quarter note of MIDI files.
+        validation: Fraction of the pieces, or of each piece, for validation, in
+            (0, 0.5]; or a separate file or folder.
+        test: A separate file or folder for the test, in place of every tenth piece.
+        skip_damaged: Whether to leave out files of a folder that cannot be read.
 
     Raises:
-        UserError: If it is none of these, a file cannot be read, or a piece has another
-            shape.
+        UserError: If it is none of these, a file cannot be read, or a piece has the
+            wrong shape.
     """
     check_speed(frames_per_beat=frames_per_beat)
     path, fraction = Path(path), fraction_of(validation)
@@ -194,9 +195,9 @@ def _divided(
     tested: Pieces | None,
     name: str,
 ) -> tuple[Pieces, Pieces, Pieces]:
-    """The three parts, of which two may have come from places of their own."""
-    cut = _cut if len(pieces) < ENOUGH else _dealt
-    if cut is _cut and (validated is None or tested is None):
+    """The three parts; validation and test may come from separate files."""
+    cut = _within_pieces if len(pieces) < ENOUGH else _by_pieces
+    if cut is _within_pieces and (validated is None or tested is None):
         say(
             f"{name} has {len(pieces)} pieces, fewer than {ENOUGH}, so the end of each "
             "is held out"
@@ -210,24 +211,24 @@ def _divided(
     )
 
 
-def _dealt(
+def _by_pieces(
     pieces: Pieces, validation: float, test: float
 ) -> tuple[Pieces, Pieces, Pieces]:
-    """Every tenth piece tests; a fraction of all, spread evenly, validates."""
+    """Every tenth piece is for the test, evenly spaced ones are for validation."""
     parts: tuple[Pieces, Pieces, Pieces] = ([], [], [])
     for place, piece in enumerate(pieces):
         tests = test and place % 10 == 9
-        # One more of them than up to the piece before, with room for rounding.
-        validates = _whole((place + 2) * validation) > _whole((place + 1) * validation)
+        # Whether the expected count, rounded down, grows with this piece.
+        validates = _floor((place + 2) * validation) > _floor((place + 1) * validation)
         parts[2 if tests else 1 if validates else 0].append(piece)
     return parts
 
 
-def _whole(number: float) -> int:
+def _floor(number: float) -> int:
     return int(number + 1e-9)
 
 
-def _cut(
+def _within_pieces(
     pieces: Pieces, validation: float, test: float
 ) -> tuple[Pieces, Pieces, Pieces]:
     parts: tuple[Pieces, Pieces, Pieces] = ([], [], [])

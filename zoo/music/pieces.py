@@ -9,8 +9,7 @@ import numpy as np
 
 from zoo.plain.parts import PARTS
 
-# Frames of a quarter note in data sets: those of chorales are quarters, of tunes
-# eighths.
+# Frames per quarter note in data sets: quarter notes in chorales, eighths in tunes.
 FRAMES_PER_BEAT = {"jsb-chorales": 1, "nottingham": 2}
 
 
@@ -19,12 +18,12 @@ class Rolls:
     """Pieces in three parts, each piece `(frames, 88)` of 0 and 1.
 
     Args:
-        name: What reports call them.
-        train: The pieces that are trained on.
-        validation: Those that choose.
-        test: Those that are only measured.
+        name: Their name in reports.
+        train: Pieces for training.
+        validation: Pieces for model selection.
+        test: Pieces for the final evaluation only.
         source: Where they come from.
-        frames_per_beat: Frames of a quarter note, if that is known.
+        frames_per_beat: Number of frames per quarter note, if known.
         reading: How the user's own files were read: arguments of
             `zoo.music.own_rolls.own_rolls`.
     """
@@ -38,7 +37,7 @@ class Rolls:
     reading: dict[str, Any] | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the metadata of a model."""
+        """Facts for a model's metadata."""
         facts: dict[str, Any] = {"name": self.name, "source": self.source}
         for part in PARTS:
             pieces = getattr(self, part)

@@ -1,4 +1,4 @@
-"""Piano rolls from arrays and files, without TensorFlow."""
+"""Reads piano rolls from arrays and files, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from zoo.system import limits
 from zoo.system.errors import UserError
 from zoo.system.reading import read_bytes
 
-# Names of the parts in a MATLAB file.
+# Part -> name of its cell array in a MATLAB file.
 CELLS = dict(zip(PARTS, ("traindata", "validdata", "testdata"), strict=True))
 LOUDEST = 127  # the largest velocity of MIDI
 
 
 def as_roll(array: np.ndarray) -> np.ndarray:
-    """A piano roll of 0 and 1.
+    """Converts an array to a piano roll of 0 and 1.
 
     Args:
-        array: `(frames, 88)` of 0 and 1, or of velocities, whole numbers from 0
-            (silent) to 127.
+        array: `(frames, 88)` of 0 and 1, or of velocities, integers from 0 (silent) to
+            127.
 
     Returns:
         `(frames, 88)` in uint8, 1 where a key sounds.
 
     Raises:
-        ValueError: If it has another shape, too many frames, or other values.
+        ValueError: If it has the wrong shape, too many frames, or other values.
 
     Example:
         import numpy as np
@@ -49,7 +49,7 @@ def as_roll(array: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"a piece has {len(array):,} frames, and {limits.FRAMES:,} are the most"
         )
-    # NaN is neither.
+    # NaN fails both comparisons.
     good = (array >= 0) & (array <= LOUDEST)
     if array.dtype.kind == "f":
         good &= np.floor(array) == array
@@ -63,16 +63,16 @@ def as_roll(array: np.ndarray) -> np.ndarray:
 
 
 def read_parts(content: bytes) -> dict[str, list[np.ndarray]]:
-    """Pieces of a MATLAB file with `traindata`, `validdata` and `testdata`.
+    """Reads the pieces of a MATLAB file with `traindata`, `validdata` and `testdata`.
 
     Args:
-        content: The file.
+        content: The content of the file.
 
     Returns:
         `{part: list of (frames, 88) arrays of 0 and 1}`.
 
     Raises:
-        ValueError: If it is no such file.
+        ValueError: If it is not such a file.
     """
     found = read_mat(content)
     rolls, frames = {}, 0
@@ -87,12 +87,12 @@ def read_parts(content: bytes) -> dict[str, list[np.ndarray]]:
 
 
 def read_piece(path: Path, *, option: str = "`--data`") -> np.ndarray:
-    """One piece, `(frames, 88)` of 0 and 1, of a file `.npz` or `.mat`.
+    """Reads one piece, `(frames, 88)` of 0 and 1, from a file `.npz` or `.mat`.
 
     Args:
-        path: The file. It holds one array `(frames, 88)`, as `as_roll` takes it, and
-            perhaps arrays of another number of axes.
-        option: What names the file, for the error.
+        path: The file. It holds one array `(frames, 88)` for `as_roll`, and possibly
+            arrays with a different number of axes.
+        option: The option that names the file, for the error.
 
     Raises:
         UserError: If it cannot be read, or holds something else.
@@ -112,7 +112,7 @@ def read_piece(path: Path, *, option: str = "`--data`") -> np.ndarray:
 
 
 def require_few(frames: int) -> None:
-    """Raises `ValueError` for more frames in all than fit in memory."""
+    """Raises `ValueError` if the total number of frames exceeds the limit."""
     if frames > limits.ALL_FRAMES:
         raise ValueError(
             f"its pieces have more than {limits.ALL_FRAMES:,} frames together"

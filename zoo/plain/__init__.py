@@ -1,1 +1,1 @@
-"""Plain values, and words about them, that all rooms share."""
+"""Plain values and texts that all packages of the zoo share."""

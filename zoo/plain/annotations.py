@@ -1,4 +1,4 @@
-"""What the annotations of a dataclass say: of what type its fields are, and notes."""
+"""Reads the annotations of a dataclass: types of its fields, and notes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class Annotation:
     """The annotation of a field.
 
     Args:
-        kind: `int`, `float`, `str`, `bool` or `list`, the last one of texts; of a
-            `Literal` the type of its values.
-        optional: Whether None is a value, too.
-        choices: Values of a `Literal`; empty: any of the type.
-        note: What `Annotated` has beside the type, or None. A field that a subclass
-            declares again without a note keeps the one that it has.
+        kind: `int`, `float`, `str`, `bool` or `list` (of texts); for a `Literal` the
+            type of its values.
+        optional: Whether None is also a value.
+        choices: Values of a `Literal`; empty: any value of the type.
+        note: The metadata of an `Annotated`, or None. A field that a subclass declares
+            again without a note keeps its note.
     """
 
     kind: type
@@ -34,7 +34,7 @@ def annotations_of(cls: type) -> dict[str, Annotation]:
     """The annotations of a dataclass's fields, in their order.
 
     Args:
-        cls: The dataclass. Annotations may be texts, which are evaluated.
+        cls: The dataclass. Annotations that are strings are evaluated.
 
     Example:
         import dataclasses

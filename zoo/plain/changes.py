@@ -1,10 +1,10 @@
-"""What differs between two dicts of plain values, in words."""
+"""Describes the differences between two dicts of plain values."""
 
 from __future__ import annotations
 
 
 def differences(old: dict, new: dict) -> list[str]:
-    """Entries of two dicts that differ, with both values; in dicts in them likewise."""
+    """The entries of two (nested) dicts that differ, with both values, in words."""
     found = []
     for name in dict.fromkeys([*old, *new]):
         before, after = old.get(name, "not there"), new.get(name, "not there")

@@ -1,4 +1,4 @@
-"""What values of a JSON file are."""
+"""Checks the types of values from a JSON file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def is_number(value: object) -> TypeGuard[float]:
         return False
     try:
         return math.isfinite(value)
-    except OverflowError:  # an integer that no float holds
+    except OverflowError:  # an integer that is too large for a float
         return False
 
 

@@ -1,4 +1,4 @@
-"""How a user says how files are read."""
+"""Options for reading the user's own files."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """One way to say how a user's own data are read.
+    """An option for reading the user's own data.
 
     Args:
-        name: Of the argument of `Task.from_file`; on the command line with dashes.
-        help: One line.
-        metavar: Such as "FILE".
+        name: Name of the argument of `Task.from_file`; on the command line it has
+            dashes.
+        help: Help text in one line.
+        metavar: Name of its value in the help, such as "FILE".
         kind: `str`, `int` or `float`.
-        choices: What may be given; None: anything.
+        choices: The allowed values; None: any.
     """
 
     name: str
@@ -25,5 +26,5 @@ class Option:
 
     @property
     def names_files(self) -> bool:
-        """Whether a file or a folder may be given."""
+        """Whether the value may be a file or a folder."""
         return self.choices is None and self.metavar.endswith(("FILE", "PATH"))

@@ -1,4 +1,4 @@
-"""The parts of a data set; a preset is measured on one of them."""
+"""The parts (splits) of a data set; a preset is evaluated on one of them."""
 
 from __future__ import annotations
 

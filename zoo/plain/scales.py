@@ -1,4 +1,4 @@
-"""A metric as it is shown: with its unit, and on a second scale where it has one."""
+"""Formats a metric with its unit, and on its second scale if it has one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def bits(nats: float) -> float:
 
 
 def perplexity(nats: float) -> float:
-    """Among how many equally likely words one would guess as badly: `exp(nats)`."""
+    """The number of equally likely words with the same cross-entropy: `exp(nats)`."""
     try:
         return math.exp(nats)
     except OverflowError:
@@ -21,14 +21,14 @@ def perplexity(nats: float) -> float:
 
 
 class Second(NamedTuple):
-    """A second scale that a metric is shown on.
+    """A second scale on which a metric is shown.
 
     Fields:
         unit: Heading of the metric's own column.
-        name: Heading of the second one.
+        name: Heading of the second column.
         log: Its name in the logs of `fit`, without `val_`.
-        of: Function of the metric's value.
-        digits: Decimals that are shown.
+        of: Function that converts the metric's value.
+        digits: Number of decimals to show.
     """
 
     unit: str
@@ -45,11 +45,11 @@ SECOND = {
 
 
 def headings(unit: str, name: str) -> list[str]:
-    """Names of the columns beside a result: the metric's unit, and its second scale.
+    """Headings of the columns of a result: the metric's unit, and its second scale.
 
     Args:
-        unit: The metric's, or "".
-        name: The metric's, for one without a unit.
+        unit: Unit of the metric, or "".
+        name: Name of the metric, used if it has no unit.
     """
     if unit in SECOND:
         return [SECOND[unit].unit, SECOND[unit].name]
@@ -57,11 +57,11 @@ def headings(unit: str, name: str) -> list[str]:
 
 
 def cells(value: float, unit: str) -> list[str]:
-    """A value as it is shown in the columns of `headings`.
+    """A value as shown in the columns of `headings`.
 
     Args:
-        value: Of the metric.
-        unit: The metric's.
+        value: Value of the metric.
+        unit: Unit of the metric.
     """
     shown = [f"{value:.4g}" if abs(value) < 1e-3 else f"{value:.4f}"]
     if unit in SECOND:

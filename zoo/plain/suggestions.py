@@ -1,4 +1,4 @@
-"""What a word with a typing error may have meant."""
+"""Suggests a correction for a mistyped word."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question to put behind an error, or "" where nothing is near.
+    """A question to append to an error, or "" if no word is similar.
 
     Args:
-        word: What was received.
-        known: What could have been meant.
+        word: The word received.
+        known: The words that may have been meant.
 
     Example:
         from zoo.plain.suggestions import did_you_mean

@@ -1,1 +1,1 @@
-"""What models make: texts, music, forecasts, classes."""
+"""What trained models produce: texts, music, forecasts, classes."""

@@ -1,4 +1,4 @@
-"""The classes of new series, by a trained model."""
+"""Predicts the classes of new series with a trained model."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from zoo.runs.evaluation import stored_of
 from zoo.store.preset import Preset
 from zoo.system.errors import UserError
 
-ROWS, CHUNK = 32, 4096  # series and timesteps of a call, which bounds its memory
+ROWS, CHUNK = 32, 4096  # series and timesteps per call, to bound its memory
 
 
 def predict_classes(
     preset: Preset, series: Sequence[np.ndarray]
 ) -> tuple[list[str], np.ndarray]:
-    """Tells the class of each series.
+    """Predicts the class of each series.
 
     Args:
         preset: A preset of the task `classification`.
         series: Series of any lengths, `(timesteps, channels)` in their own units; or
-            `(timesteps,)` where there is one channel.
+            `(timesteps,)` if there is one channel.
 
     Returns:
         `(labels, probabilities)`: the likeliest class of each series, and
         `(series, classes)` in float64, in the order of
-        `preset.processing["classes"]`. Probabilities of a network trained on few cases
-        are nearer to 0 and 1 than they should be.
+        `preset.processing["classes"]`. A network trained on few cases is overconfident:
+        its probabilities are too close to 0 and 1.
 
     Raises:
-        UserError: If a series has other channels or values that are no numbers, or the
-            preset is none of classification.
+        UserError: If a series has the wrong number of channels or values that are not
+            numbers, or the preset is not one of classification.
 
     Example:
         import dataclasses
@@ -75,7 +75,7 @@ def predict_classes(
 
 
 def _logits(model: keras.Model, read: list[np.ndarray]) -> np.ndarray:
-    """Outputs of a model after the last timestep of each series."""
+    """The outputs of a model after the last timestep of each series."""
     step = bk.PureStep(model)
     run = tf.function(step, reduce_retracing=True)
     steps = max(map(len, read))
@@ -89,7 +89,7 @@ def _logits(model: keras.Model, read: list[np.ndarray]) -> np.ndarray:
         state = step.initial_state(len(rows))
         for first in range(0, steps, CHUNK):
             cut = slice(first, first + CHUNK)
-            # A row that has ended holds its state.
+            # A row whose series has ended keeps its state.
             outputs, state = run(x[:, cut], state, valid=valid[:, cut])
         found.append(outputs.numpy())
     return np.concatenate(found).astype(float)

@@ -1,4 +1,4 @@
-"""Goes on with a piece of music, one frame at a time."""
+"""Continues a piece of music, one frame at a time."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ def generate_music(
         P(key k sounds in frame t) = sigmoid(logit_tk / temperature)
         logits_t = model(frames before t)
 
-    each key by itself. The prompt goes through the model in one call; every later
+    independently for each key. The model reads the prompt in one call and every later
     frame in one step from the carried state.
 
     Args:
         preset: A preset of the task `music`.
-        prompt: The frames to continue, `(frames, 88)`, not 0 where a key sounds. None:
-            `start_chord()`. Silence is no good start, pieces don't begin with it.
-        length: How many frames to add, >= 0.
-        temperature: > 0. Below 1 there are fewer notes, the likely ones, above 1 more;
-            0 means that a key sounds where that is likelier than not, whatever the
-            seed, which soon leads to silence or one held chord.
+        prompt: The frames to continue, `(frames, 88)`, nonzero where a key sounds.
+            None: `start_chord()`. Silence is a poor start: pieces do not begin with it.
+        length: Number of frames to add, >= 0.
+        temperature: >= 0. Below 1 there are fewer, likelier notes, above 1 more. With 0
+            a key sounds if its probability is above 0.5, whatever the seed, which soon
+            leads to silence or one held chord.
         seed: Non-negative integer below 2**63. The same seed gives the same piece.
 
     Returns:
         The continuation, `(length, 88)` of 0 and 1 in uint8, without the prompt.
 
     Raises:
-        UserError: If a value is out of its range, or the preset is none of music.
+        UserError: If a value is out of range, or the preset is not one of music.
 
     Example:
         import zoo
@@ -68,8 +68,8 @@ def generate_music(
     check_roll(prompt)
 
     def draw(logits, noise, temperature):
-        # noise < sigmoid(logits / temperature), and with temperature 0 whether the
-        # key is likelier to sound than not.
+        # noise < sigmoid(logits / temperature); with temperature 0, whether the
+        # probability of the key is above 0.5.
         logistic = tf.math.log(noise) - tf.math.log1p(-noise)
         return tf.cast(logits > temperature * logistic, tf.float32)
 
@@ -92,11 +92,11 @@ def start_chord() -> np.ndarray:
 
 
 def read_prompt(path: str | os.PathLike, frames_per_beat: int) -> np.ndarray:
-    """A piece to continue, of a file `.mid`, `.midi`, `.npz` or `.mat`.
+    """Reads a piece to continue from a file `.mid`, `.midi`, `.npz` or `.mat`.
 
     Args:
         path: The file; `.npz` and `.mat` hold one array `(frames, 88)`.
-        frames_per_beat: Frames that a beat of a MIDI file takes.
+        frames_per_beat: Number of frames per beat of a MIDI file.
 
     Returns:
         `(frames, 88)` of 0 and 1, uint8.

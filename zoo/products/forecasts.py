@@ -1,4 +1,4 @@
-"""The next values of a series, by a trained model."""
+"""Forecasts the next values of a series with a trained model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.forecasting.recipe import ForecastRecipe
 from zoo.forecasting.rules import naive_forecast
 from zoo.forecasting.running import outputs
 from zoo.forecasting.stored import arranged as arranged_as_stored
-from zoo.forecasting.stored import require_whole, ridge_of, share_of, targets_of
+from zoo.forecasting.stored import require_consistent, ridge_of, share_of, targets_of
 from zoo.plain.json_values import is_number
 from zoo.recipes.stored import Stored
 from zoo.runs.evaluation import stored_of
@@ -23,9 +23,9 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
 
         forecast = base + deviation * model((values - mean) / deviation)
 
-    with the forecast that the model corrects (see `base`), and the mean and deviation
-    of each column in the training part of the preset. The model reads the whole series,
-    so more past is no harm.
+    where `base` is the forecast that the model corrects (see `base`), and mean and
+    deviation are those of each column in the training part of the preset's data. The
+    model reads the whole series, so a longer past does no harm.
 
     Args:
         preset: A preset of the task `forecasting`.
@@ -37,8 +37,8 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
         `preset.processing["forecast"]`, in their own units.
 
     Raises:
-        UserError: If the values have another shape or gaps, are fewer than that
-            forecast needs, or the preset is none of forecasting.
+        UserError: If the values have the wrong shape or gaps, are too few for the base
+            forecast, or the preset is not one of forecasting.
 
     Example:
         import dataclasses
@@ -77,8 +77,8 @@ def forecast(preset: Preset, values: np.ndarray) -> np.ndarray:
 def base(preset: Preset, values: np.ndarray) -> np.ndarray:
     """The forecast that a preset's model corrects.
 
-    The last season, the last value, a ridge regression on the values before, or a
-    mixture of one of the first two with the third.
+    This is the last season, the last value, a ridge regression on the past values, or
+    a mixture of one of the first two with the third.
 
     Args:
         preset: As for `forecast`.
@@ -110,7 +110,7 @@ def base(preset: Preset, values: np.ndarray) -> np.ndarray:
 
 
 def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
-    """The last season again, or the last value where there is no whole season.
+    """Repeats the last season, or the last value if there is no whole season.
 
     Args:
         preset: As for `forecast`.
@@ -130,14 +130,14 @@ def naive(preset: Preset, values: np.ndarray) -> np.ndarray:
 
 
 def naive_period(recipe: ForecastRecipe, length: int) -> int:
-    """Timesteps that `naive` repeats, of a series of some length."""
+    """Number of timesteps that `naive` repeats, for a series of the given length."""
     if recipe.base == "last" or recipe.season > length:
         return 1
     return recipe.season
 
 
 def half_widths(preset: Preset, values: np.ndarray) -> np.ndarray | None:
-    """How far the values may lie from a forecast, in so many of all cases.
+    """Half-widths of the prediction intervals around a forecast.
 
     Args:
         preset: As for `forecast`.
@@ -145,11 +145,11 @@ def half_widths(preset: Preset, values: np.ndarray) -> np.ndarray | None:
 
     Returns:
         `(horizon, targets)`, in the columns' own units: see
-        `zoo.forecasting.intervals.half_widths`. None if the preset has none, as older
-        ones have not, nor trainings that were interrupted.
+        `zoo.forecasting.intervals.half_widths`. None if the preset has no intervals: an
+        older one, or one from an interrupted training.
 
     Raises:
-        UserError: If they do not fit the preset.
+        UserError: If the intervals do not fit the preset.
     """
     found = preset.processing.get("intervals")
     if found is None:
@@ -171,7 +171,7 @@ def half_widths(preset: Preset, values: np.ndarray) -> np.ndarray | None:
 
 
 def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarray:
-    """The columns of a preset, in its order, from a table that may have others.
+    """Selects a preset's columns, in its order, from a table that may have more.
 
     Args:
         preset: A preset of the task `forecasting`.
@@ -179,7 +179,7 @@ def arranged(preset: Preset, columns: list[str], values: np.ndarray) -> np.ndarr
         values: `(timesteps, columns)`.
 
     Raises:
-        UserError: If the table has not each of the preset's columns once.
+        UserError: If the table does not have each of the preset's columns once.
     """
     return arranged_as_stored(_stored(preset), columns, values)
 
@@ -190,9 +190,9 @@ def _stored(preset: Preset) -> Stored[ForecastRecipe]:
 
 
 def _checked(preset: Preset, values: np.ndarray) -> Stored[ForecastRecipe]:
-    """What the preset stores, if it goes with the values."""
+    """The values stored with the preset, after checking that it fits `values`."""
     found = _stored(preset)
-    require_whole(found)
+    require_consistent(found)
     _check(preset, np.asarray(values), found.recipe)
     return found
 

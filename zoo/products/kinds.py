@@ -1,4 +1,4 @@
-"""What models make, kind by kind: what is shown of it, and what can be done next."""
+"""The kinds of products of models: what is shown of them, what to do next."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from zoo.tasks.task import Task
 if TYPE_CHECKING:
     from zoo.store.preset import Preset
 
-# Characters or words of the text that a training shows at its end, and how it begins.
+# Length and prompt of the text that a training shows at its end.
 LENGTHS = {"characters": 300, "words": 100}
 PROMPT = "\n"
 
 
 class Product:
-    """What models of a task make: of those that make nothing."""
+    """What a task's models produce. This base class is for those without a product."""
 
     def next_steps(self, folder: str | os.PathLike) -> list[tuple[str, str]]:
-        """What can be done with a preset: pairs of words and a command."""
+        """What can be done with a preset: pairs of a description and a command."""
         return [("measure it", f"bptt-zoo evaluate {folder}")]
 
     def remarks(self, data: Any, preset: Preset, part: str = "validation") -> list[str]:
-        """What to know of a metric on data that a preset was not trained on.
+        """Remarks about a metric on data that the preset was not trained on.
 
         Args:
             data: Data of the preset's task, as its model reads them.
@@ -38,18 +38,18 @@ class Product:
         return []
 
     def conclude(self, out: Path, data: Any, preset: Preset) -> None:
-        """Shows, after a training, what the model makes: prints, writes files.
+        """Shows, after a training, what the model produces: prints, writes files.
 
         Args:
             out: The folder of the training.
-            data: What was trained on.
-            preset: What came of it.
+            data: The data of the training.
+            preset: The resulting preset.
         """
         return None
 
 
 class ContinuedText(Product):
-    """Text that goes on after a prompt."""
+    """Text that continues a prompt."""
 
     def next_steps(self, folder: str | os.PathLike) -> list[tuple[str, str]]:
         return [("continue a text", f"bptt-zoo generate {folder} --prompt TEXT")]
@@ -87,7 +87,7 @@ class ContinuedText(Product):
 
 
 class Composition(Product):
-    """Music that goes on after a prompt."""
+    """Music that continues a prompt."""
 
     def next_steps(self, folder: str | os.PathLike) -> list[tuple[str, str]]:
         command = f"bptt-zoo generate {folder} --out tune.mid"
@@ -102,7 +102,7 @@ class Forecast(Product):
         return [("forecast", command), *super().next_steps(folder)]
 
     def conclude(self, out: Path, data: Any, preset: Preset) -> None:
-        """Says what share the network has in the forecasts, if not the whole."""
+        """Prints the network's share in the forecasts, if it is not all of them."""
         share = preset.processing.get("share", 1)
         output = preset.model.layers[-1].get_weights()
         if data.table is None:
@@ -127,7 +127,7 @@ class Classes(Product):
         return [("classify", command), *super().next_steps(folder)]
 
 
-# By what a task makes: `Task.MAKES`.
+# Keys are the values of `Task.MAKES`.
 PRODUCTS: dict[str | None, Product] = {
     None: Product(),
     "text": ContinuedText(),
@@ -138,5 +138,5 @@ PRODUCTS: dict[str | None, Product] = {
 
 
 def product_of(task: Task[Any, Any]) -> Product:
-    """What a task's models make."""
+    """The product of a task's models."""
     return PRODUCTS[task.MAKES]

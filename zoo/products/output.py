@@ -1,4 +1,4 @@
-"""A forecast as a table: for other programs, and to be looked at."""
+"""A forecast as a table, as CSV and as text."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 from zoo.tables.clock import Clock
 
 SHOWN = 12, 6  # timesteps and columns that are printed
-# With these a spreadsheet takes a text for a formula, and may run a program.
+# A spreadsheet takes texts that begin so for formulas, which may run a program.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclasses.dataclass(frozen=True)
 class ForecastTable:
-    """The columns of a forecast.
+    """A table of the forecast columns.
 
     Args:
-        headings: Of the times and of the columns.
-        times: Of the timesteps, as texts.
+        headings: Headings of the times and of the columns.
+        times: Times of the timesteps, as texts.
         values: `(timesteps, columns)`.
     """
 
@@ -40,11 +40,12 @@ class ForecastTable:
         """Puts times, forecasts and intervals side by side.
 
         Args:
-            clock: Of the table that was forecast; None: steps are counted from 1.
-            names: Of the columns.
+            clock: Clock of the table that was forecast; None: timesteps are numbered
+                from 1.
+            names: Names of the columns.
             ahead: Forecasts, `(timesteps, columns)`.
-            widths: Half-widths of the intervals, likewise; None: there are none. They
-                become the columns NAME_low and NAME_high.
+            widths: Half-widths of the intervals, in the same shape; None: no intervals.
+                They become the columns NAME_low and NAME_high.
         """
         count = len(ahead)
         if clock is None:
@@ -67,7 +68,7 @@ class ForecastTable:
         return cls(headings, times, np.stack(columns, axis=1))
 
     def csv(self) -> str:
-        """As CSV. A heading that a spreadsheet would run gets a quote before it."""
+        """The CSV. A heading that a spreadsheet would run is prefixed with a quote."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(
@@ -78,7 +79,7 @@ class ForecastTable:
         return text.getvalue()
 
     def shown(self) -> str:
-        """The first rows and columns, aligned, and how many there are besides."""
+        """The first rows and columns, aligned, and how many more there are."""
         rows, columns = SHOWN
         lines = [self.headings[: columns + 1]] + [
             [time, *(f"{value:.5g}" for value in row[:columns])]

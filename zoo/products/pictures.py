@@ -1,4 +1,4 @@
-"""Pictures of what a model makes: a piece of music, a forecast."""
+"""Plots of what a model produces: a piece of music, a forecast."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def plot_roll(
     frames_per_beat: int,
     title: str,
 ) -> None:
-    """A piano roll, the notes of the prompt in another colour.
+    """Plots a piano roll, with the notes of the prompt in a different colour.
 
     Args:
         path: A PNG file, replaced if it exists.
-        roll: `(frames, 88)`, not 0 where a key sounds.
-        begin: Frame after the prompt.
-        frames_per_beat: Frames of a beat.
-        title: Title of the picture.
+        roll: `(frames, 88)`, nonzero where a key sounds.
+        begin: First frame after the prompt.
+        frames_per_beat: Number of frames per beat.
+        title: Title of the plot.
     """
     figure, axes = one_axes(title)
     for first, part, color, label in (
@@ -82,18 +82,18 @@ def plot_forecast(
     widths: np.ndarray | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """The end of a series and what is forecast, a row for each of up to 8 columns.
+    """Plots the end of a series and its forecast, one row for each of up to 8 columns.
 
     Args:
         path: A PNG file, replaced if it exists.
         past: `(timesteps, columns)`.
         forecast: `(horizon, columns)`.
-        naive: The naive forecast, likewise.
+        naive: The naive forecast, `(horizon, columns)`.
         names: Names of the columns.
-        rule: How the naive forecast is made.
-        title: Title of the picture.
+        rule: How the naive forecast is made, in words.
+        title: Title of the plot.
         widths: Half-widths of 90 % intervals, `(horizon, columns)`; None: none.
-        clock: `Clock` of the series; None: timesteps are counted.
+        clock: `Clock` of the series; None: number the timesteps.
     """
     rows = min(len(names), 8)
     if rows < len(names):
@@ -109,7 +109,7 @@ def plot_forecast(
         axes[i].plot(
             after, forecast[:, i], color=ORANGE, marker=marker, label="forecast"
         )
-        # On top and thin: where the two are the same, both are seen.
+        # On top and thin: where the two lines coincide, both are visible.
         axes[i].plot(
             after,
             naive[:, i],

@@ -1,4 +1,4 @@
-"""Continues a text, or any sequence, step by step with the state carried along."""
+"""Continues a text, or any sequence, step by step from the carried state."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def generate(
 
         c_t ~ softmax(logits_t / temperature),  logits_t = model(c_<t)
 
-    where c are characters or words, whichever the model knows. The prompt goes through
-    the model in one call; every later one in one step from the carried state, so the
-    cost of a step does not grow. The unknown one is never drawn.
+    where c are characters or words, depending on the model. The model reads the prompt
+    in one call and every later character or word in one step from the carried state, so
+    the cost of a step does not grow. The unknown id is never drawn.
 
     Args:
-        preset: A model of text.
+        preset: A preset of a text model.
         prompt: The text to continue, at least one character or word. Line endings are
             read as in `Preset.encode`.
-        length: How many characters or words to add, >= 0.
-        temperature: > 0. Below 1 likely ones become likelier; 0 means that the
-            likeliest is always taken, whatever the seed.
+        length: Number of characters or words to add, >= 0.
+        temperature: >= 0. Below 1 likely ones become likelier; 0 always takes the
+            likeliest, whatever the seed.
         seed: Non-negative integer below 2**63. The same seed gives the same text.
 
     Returns:
@@ -45,8 +45,8 @@ def generate(
         each after a space; the end of a line is a word.
 
     Raises:
-        UserError: If a value is out of its range, or the prompt has characters or
-            words that the model does not know.
+        UserError: If a value is out of range, or the prompt has characters or words
+            that the model does not know.
 
     Example:
         import zoo
@@ -67,8 +67,8 @@ def generate(
     def draw(logits, noise, temperature):
         known = tf.range(tf.shape(logits)[-1]) != unknown_id
         logits = tf.where(known, logits, -float("inf"))
-        # The largest of logits + temperature * Gumbel noise is a draw from
-        # softmax(logits / temperature), and with temperature 0 the likeliest.
+        # The argmax of logits + temperature * Gumbel noise is a draw from
+        # softmax(logits / temperature); with temperature 0 it is the likeliest.
         gumbel = -tf.math.log(-tf.math.log(noise))
         return tf.argmax(logits + temperature * gumbel, -1, tf.int32)
 
@@ -97,7 +97,7 @@ def check_options(*, length: int, temperature: float, seed: int) -> None:
 
 
 def check_prompt(preset: Preset, prompt: str) -> None:
-    """Raises `UserError` for an empty prompt or one with unknown parts."""
+    """Raises `UserError` for a prompt that is empty or not all in the vocabulary."""
     vocabulary = preset.vocabulary
     unit = vocabulary.UNIT
     if not len(vocabulary.encode(prompt)):
@@ -123,17 +123,17 @@ def sample(
     temperature: float,
     seed: int,
 ) -> np.ndarray:
-    """Draws timesteps one after the other, each from the model's answer to all before.
+    """Draws timesteps one by one, each from the model's prediction given all before.
 
     Args:
-        model: From `(batch, time, ...)` to logits `(batch, time, n)`.
-        prompt: What comes before, `(time, ...)`, at least one timestep.
+        model: Maps `(batch, time, ...)` to logits `(batch, time, n)`.
+        prompt: The sequence to continue, `(time, ...)`, at least one timestep.
         draw: Function `(logits, noise, temperature) -> steps` with logits `(1, n)`,
             noise `(1, n)` uniform in (0, 1), and steps `(1, ...)` of the dtype of
             `prompt`.
-        length: How many timesteps to draw.
-        temperature: Handed to `draw`.
-        seed: Of the noise; step i has the same noise whatever the length.
+        length: Number of timesteps to draw.
+        temperature: Passed to `draw`.
+        seed: Seed of the noise; step i has the same noise whatever the length.
 
     Returns:
         The drawn timesteps, `(length, ...)`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Kind -> what `clip` is then, and values that are worth trying: low, high, log.
+# Kind -> the meaning of `clip`, and values worth trying: low, high, log.
 KINDS: dict[str, tuple[str, tuple[float, float, bool]]] = {
     "global-norm": ("largest norm of all gradients together", (0.03, 10.0, True)),
     "variable-norm": ("largest norm of a variable's gradient", (0.01, 3.0, True)),
@@ -20,7 +20,7 @@ KINDS: dict[str, tuple[str, tuple[float, float, bool]]] = {
 }
 
 
-def holds(kind: str, clip: float | None) -> bool:
-    """Whether a threshold is one of its kind."""
+def allows(kind: str, clip: float | None) -> bool:
+    """Whether a threshold is valid for a kind of clipping."""
     most = 100.0 if kind == "autoclip" else float("inf")
     return clip is None or (0 < clip <= most and clip != float("inf"))

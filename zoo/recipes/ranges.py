@@ -1,10 +1,10 @@
-"""Values that a job of `bptt-zoo tune` may give to a field of a recipe."""
+"""The values that `bptt-zoo tune` may give to a field of a recipe."""
 
 from __future__ import annotations
 
 import dataclasses
 
-# In the place of None, which KerasTuner has no choice for.
+# Stands for None, which KerasTuner does not accept as a choice.
 NONE = "none"
 
 
@@ -15,7 +15,7 @@ class Range:
     Args:
         low: The smallest.
         high: The largest, above `low`.
-        log: Whether they are drawn evenly by their logarithm.
+        log: Whether they are drawn uniformly in their logarithm.
         whole: Whether they are integers.
     """
 
@@ -26,7 +26,7 @@ class Range:
 
     @property
     def middle(self) -> float:
-        """What lies between them, by the logarithm if they are drawn by it."""
+        """The midpoint, of the logarithms if these are drawn."""
         if self.log:
             middle = (self.low * self.high) ** 0.5
         else:
@@ -43,7 +43,7 @@ class Range:
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """Some values.
+    """A set of values.
 
     Args:
         values: At least two, all different; None is the text "none".

@@ -1,6 +1,6 @@
-"""Recipes from JSON, each value of the type that its field has.
+"""Reads recipes from JSON and checks each value against the type of its field.
 
-Import this where a recipe is read, inside the function: it imports pydantic.
+Import this inside the function that reads a recipe: it imports pydantic.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from zoo.plain.annotations import annotations_of
 from zoo.recipes.recipe import Training
 from zoo.recipes.stored import RecipeT
-from zoo.system.validation import Open, hold
+from zoo.system.validation import Open, validate
 
 
 class RecipeFile(Open):
-    """A file of `bptt-zoo tune`: the recipe, and what else it says of the trial."""
+    """A file of `bptt-zoo tune`: the recipe and other facts about the trial."""
 
     task: str
     recipe: dict[str, Any]
 
 
 def read_recipe(kind: type[RecipeT], values: Any) -> RecipeT:
-    """The recipe that JSON tells of; what is no field of it is passed over.
+    """The recipe from JSON values; unknown fields are ignored.
 
     Args:
         kind: Class of the recipe.
-        values: `{field: value}`, as JSON has it.
+        values: `{field: value}`, as read from JSON.
 
     Raises:
-        TypeError: If a value is of another type.
-        ValueError: If one is out of its range.
+        TypeError: If a value has the wrong type.
+        ValueError: If a value is out of range.
 
     Example:
         from zoo.recipes.reading import read_recipe
@@ -42,10 +42,10 @@ def read_recipe(kind: type[RecipeT], values: Any) -> RecipeT:
     """
     model = _model_of(kind)
     try:
-        given = hold(model, values, wrong="{field} is not {meant}")
+        given = validate(model, values, wrong="{field} is not {meant}")
     except ValueError as error:
         raise TypeError(str(error)) from None
-    # As they were written: 1 stays 1 where any number may be.
+    # The values as written: 1 stays 1 where any number is allowed.
     return kind(**{name: values[name] for name in given.model_fields_set})
 
 

@@ -1,4 +1,4 @@
-"""How a model of the zoo is built and trained: what all tasks have in common."""
+"""How a model of the zoo is built and trained: the fields that all tasks share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from zoo.recipes.clipping import KINDS, holds
+from zoo.recipes.clipping import KINDS, allows
 from zoo.system import limits
 
-# Recurrent layers of recipes: class of `bptt_keras.layers`.
+# Name of a recurrent layer in recipes -> class in `bptt_keras.layers`.
 RECURRENT = {
     "lstm": "LSTM",
     "gru": "GRU",
@@ -20,14 +20,14 @@ RECURRENT = {
     "lru": "LRU",
 }
 LAYERS = tuple(RECURRENT)
-# Weights of a layer in squares of its units, where there are any.
+# Weights of a layer in multiples of units squared; other layers grow linearly.
 SQUARES = {"lstm": 4, "gru": 3, "simple-rnn": 1, "layer-norm-lstm": 4, "lru": 2}
 
 
 def one_of(choices: Sequence[str], default: str) -> Any:
     """A field of a recipe that takes one of a few names.
 
-    A recipe refuses any other name, and the command line completes these.
+    A recipe refuses any other name, and the command line completes these names.
 
     Args:
         choices: The names.
@@ -48,12 +48,12 @@ def one_of(choices: Sequence[str], default: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How a model is trained, whatever model it is.
+    """How a model is trained, whatever its kind.
 
-    The annotation of a field says what it is; `--help` has it from there.
+    The annotation of a field describes it; `--help` shows that text.
 
     Raises:
-        ValueError: If a value is out of its range.
+        ValueError: If a value is out of range.
     """
 
     batch_size: Annotated[
@@ -108,13 +108,13 @@ class Training:
                 rule = f"one of: {', '.join(known)}"
                 self.require(field.name, getattr(self, field.name) in known, rule)
         rule = "positive" if self.clipping != "autoclip" else "in (0, 100]"
-        self.require("clip", holds(self.clipping, self.clip), rule)
+        self.require("clip", allows(self.clipping, self.clip), rule)
         self.require("weight_decay", 0 <= self.weight_decay < big, "at least 0")
         self.require("seed", 0 <= self.seed < 2**32, "in [0, 2**32)")
         self._require_small()
 
     def _require_small(self) -> None:
-        """Refuses sizes that no machine has room for; a recipe may be anybody's."""
+        """Refuses sizes that no machine has room for; a recipe may be untrusted."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name == "seed" or not isinstance(value, int | float):
@@ -124,17 +124,17 @@ class Training:
 
     @property
     def finite_window(self) -> int:
-        """The window of a recipe that has one.
+        """The window as an integer.
 
         Raises:
-            ValueError: If it has none.
+            ValueError: If `window` is None.
         """
         if self.window is None:
             raise ValueError("`window` must be a number of timesteps. Received: None")
         return self.window
 
     def require(self, name: str, holds: bool, rule: str) -> None:
-        """Raises `ValueError` unless a value keeps its rule."""
+        """Raises `ValueError` unless `holds`; `rule` says what the value must be."""
         if not holds:
             received = str(getattr(self, name))
             raise ValueError(
@@ -144,10 +144,10 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(Training):
-    """`Training`, and a model of recurrent layers.
+    """`Training` with the fields of a model of recurrent layers.
 
     Raises:
-        ValueError: If a value is out of its range.
+        ValueError: If a value is out of range.
     """
 
     layer: Annotated[
@@ -166,7 +166,7 @@ class Recipe(Training):
         for name in ("units", "layers"):
             self.require(name, getattr(self, name) >= 1, "at least 1")
         self.require("dropout", 0 <= self.dropout < 1, "in [0, 1)")
-        # What a preset can hold. The last layer of a model may be smaller.
+        # The limit of a preset. The last layer of a model may be smaller.
         least = SQUARES.get(self.layer, 0) * self.units**2 * max(1, self.layers - 1)
         rule = f"so small that {self.layers} layers have {limits.WEIGHTS:,} weights"
         self.require("units", least <= limits.WEIGHTS, rule)

@@ -1,4 +1,4 @@
-"""What is kept beside a trained model: plain values."""
+"""The plain values that are stored with a trained model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Stored(Generic[RecipeT]):
     """How a trained model reads data.
 
     Args:
-        processing: Plain values by which it reads them, such as a scaling. They may
-            come from anybody, and are not checked.
-        recipe: The recipe that it was trained by.
-        sizes: Numbers that the model reads and that it answers with, a timestep; None
-            for one that reads ids.
+        processing: Plain values that it needs to read them, such as a scaling. They
+            may be untrusted, and are not checked.
+        recipe: The recipe that it was trained with.
+        sizes: Number of inputs and of outputs of the model per timestep; None for a
+            model that reads ids.
     """
 
     processing: dict[str, Any]

@@ -1,1 +1,1 @@
-"""One training: its files, how it goes on after a kill, how good its model is."""
+"""One training: its files, how it resumes after a kill, how good its model is."""

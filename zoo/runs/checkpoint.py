@@ -1,4 +1,4 @@
-"""The state of a training after each epoch, so that it can resume after a kill."""
+"""Saves the state of a training after each epoch, to resume after a kill."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zoo.system.folders import new_folder
 
 
 class Resumable(Protocol):
-    """What of a run a checkpoint holds, and needs to put it back."""
+    """The parts of a run that a checkpoint saves and restores."""
 
     data: Any
     facts: dict[str, Any]
@@ -38,22 +38,22 @@ class Resumable(Protocol):
 
     @property
     def seconds(self) -> float:
-        """Time of training so far."""
+        """Training time so far."""
 
-    def took(self, seconds: float) -> None:
-        """Says how long it took before it was killed."""
+    def resume_clock(self, seconds: float) -> None:
+        """Sets the training time before the run was killed."""
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes weights, optimizer and history after each epoch, and reads them back.
+    """Saves weights, optimizer and history after each epoch, and restores them.
 
-    The folder on disk is always complete, and the one before is kept beside it. With
-    the data's order fixed by seed and epoch, and the seeds of dropout kept, a training
-    that resumes from it ends as it would have ended.
+    The folder on disk is always complete, and the previous one is kept beside it. The
+    order of the data is fixed by seed and epoch, and the seeds of dropout are saved, so
+    a training that resumes ends with the same result as an uninterrupted one.
 
     Args:
         folder: The checkpoint's folder.
-        run: The `Run`, or what has as much of one.
+        run: The `Run`, or any other `Resumable`.
     """
 
     def __init__(self, folder: Path, run: Resumable):
@@ -63,7 +63,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._digest: str | None = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Writes the checkpoint, unless the training has come to no number."""
+        """Writes the checkpoint, unless the loss is not finite."""
         run = self.run
         if not all(math.isfinite(logs[k]) for k in ("loss", "val_loss") if k in logs):
             return
@@ -92,10 +92,10 @@ class Checkpoint(keras.callbacks.Callback):
             state: What `zoo.runs.checkpoint_files.read_checkpoint` returned.
 
         Returns:
-            Epochs that are done.
+            Number of completed epochs.
 
         Raises:
-            UserError: If it was written with other data, or by another model.
+            UserError: If it was written with different data or by a different model.
         """
         run, folder = self.run, Path(state["folder"])
         self._refuse_other_data(state["data"])
@@ -112,7 +112,7 @@ class Checkpoint(keras.callbacks.Callback):
         run.recorder.restore(state["history"], state["grad_norms"])
         run.keeper.best = state["best"]
         run.patient_since = max(run.patient_since, state["patient_since"])
-        run.took(state["seconds"])
+        run.resume_clock(state["seconds"])
         return state["epoch"]
 
     def _data(self) -> dict[str, Any]:
@@ -133,5 +133,5 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 def _seeds(model: keras.Model) -> list[Any]:
-    """Where dropout's random numbers stand; Keras saves them with no weights."""
+    """The state of dropout's seed generators; Keras does not save it as weights."""
     return [v for v in model.variables if is_seed(v)]

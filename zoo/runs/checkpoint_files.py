@@ -1,7 +1,7 @@
-"""The files of a checkpoint, found and checked without TensorFlow.
+"""Finds and checks the files of a checkpoint, without TensorFlow.
 
-`checkpoint/` is the newest one, `checkpoint-before/` that of the epoch before. Each has
-`checksums.json`, which a flipped bit anywhere contradicts.
+`checkpoint/` is the newest, `checkpoint-before/` that of the epoch before. Each has a
+`checksums.json`, which reveals a flipped bit in any file.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ WEIGHTS, STATE, CHECKSUMS = "trainer.weights.h5", "state.json", "checksums.json"
 
 
 def read_checkpoint(run_folder: str | Path) -> tuple[dict, list[str]]:
-    """The newest checkpoint of a training that is whole.
+    """Reads the newest intact checkpoint of a training.
 
     Args:
         run_folder: The `--out` folder of the training.
 
     Returns:
-        `(state, remarks)`: what its `state.json` says, with its `folder`; and what was
-        wrong with a newer one, in sentences.
+        `(state, remarks)`: the content of its `state.json` with its `folder`; and
+        sentences that say what was wrong with a newer one.
 
     Raises:
-        UserError: If there is no checkpoint, or none is whole.
+        UserError: If there is no checkpoint, or none is intact.
     """
     run_folder = Path(run_folder)
     newest = recover_folder(run_folder / CHECKPOINT)
@@ -61,7 +61,7 @@ def read_checkpoint(run_folder: str | Path) -> tuple[dict, list[str]]:
 
 
 def _read(folder: Path) -> dict:
-    """The state of a whole checkpoint.
+    """The state of an intact checkpoint.
 
     Raises:
         ValueError: Says what is wrong with it.
@@ -87,7 +87,7 @@ def _json(path: Path) -> Any:
 
 
 def _changed_recipe(newest: Path, state: dict) -> str:
-    """What somebody has changed in the recipe of a checkpoint, in words."""
+    """Describes what was changed in the recipe of a checkpoint, in words."""
     try:
         changed = differences(state["recipe"], _json(newest / STATE)["recipe"])
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""How good a model is on a held-out part."""
+"""Evaluates a model on a held-out part of the data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(
 
 
 def stored_of(preset: Preset) -> Stored[Any]:
-    """How the model of a preset reads data, in plain values."""
+    """The plain values that say how the model of a preset reads data."""
     task, model = TASKS[preset.metadata["task"]], preset.model
     recipe = task.recipe_from(preset.metadata["recipe"])
     sizes = model.input_shape[-1], model.output_shape[-1]
@@ -59,8 +59,8 @@ def evaluate(preset: Preset, data: Any, part: str = "validation") -> float:
 
     Args:
         preset: A preset.
-        data: Data of its task; those of a text may have characters outside the
-            model's vocabulary, which count as unknown ones.
+        data: Data of its task; a text may have characters outside the model's
+            vocabulary, which count as unknown.
         part: "validation" or "test".
 
     Returns:

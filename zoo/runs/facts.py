@@ -1,4 +1,4 @@
-"""What a result depends on beside the data and the recipe."""
+"""What a result depends on besides the data and the recipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import bptt_keras as bk
 
 
 def machine() -> str:
-    """What TensorFlow computes on: the GPUs, or else the cores."""
+    """The hardware that TensorFlow uses: the GPUs, or else the CPU cores."""
     gpus = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "a GPU")
         for gpu in tf.config.list_physical_devices("GPU")

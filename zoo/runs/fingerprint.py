@@ -1,4 +1,4 @@
-"""A checksum of data in memory, whatever files they came from."""
+"""A checksum of data in memory, independent of the files they came from."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from zoo.recipes.recipe import Training
 
 
 def digest(data: Any) -> str:
-    """Checksum of what a task has loaded: its arrays, texts, names and numbers.
+    """Checksum of the data that a task has loaded: arrays, texts, names and numbers.
 
     Args:
         data: Arrays, plain values, and lists, tuples, dicts, dataclasses and other
-            objects of them. A recipe in them does not count: it is compared by its
-            fields.
+            objects of them. A recipe in them is left out: recipes are compared field
+            by field.
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
-        TypeError: If something in them has no value that could be compared.
+        TypeError: If something in them cannot be compared by value.
     """
     found = hashlib.sha256()
     _add(found, data)

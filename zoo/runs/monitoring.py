@@ -1,4 +1,4 @@
-"""Keras callbacks: what a training run shows, records and keeps."""
+"""Keras callbacks that show, record and save the progress of a training run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.tasks.task import Metric
 
 
 class Summary(keras.callbacks.Callback):
-    """Prints the trainer's summary once what runs is known: after the first batch."""
+    """Prints the trainer's summary after the first batch, when it is complete."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ class Summary(keras.callbacks.Callback):
 
 
 class Derived(keras.callbacks.Callback):
-    """Adds what follows from a metric, such as bits per character, to Keras' logs.
+    """Adds values derived from a metric, such as bits per character, to Keras' logs.
 
     The progress bar and the history show what is in the logs.
 
@@ -67,12 +67,12 @@ class Recorder(keras.callbacks.Callback):
         self._sum = 0.0
 
     def restore(self, history: dict, grad_norms: list[float]) -> None:
-        """Goes on from what was recorded before a kill."""
+        """Continues from what was recorded before a kill."""
         self.history = {name: list(values) for name, values in history.items()}
         self.grad_norms = list(grad_norms)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Starts the sum of gradient norms."""
+        """Resets the sum of gradient norms."""
         self._sum = 0.0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -89,7 +89,7 @@ class Recorder(keras.callbacks.Callback):
         self.history["epoch"].append(epoch + 1)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
-        # JSON has no NaN: what is not a number becomes null.
+        # JSON has no NaN: values that are not finite become null.
         finite = {
             name: [value if math.isfinite(value) else None for value in values]
             for name, values in self.history.items()
@@ -105,13 +105,13 @@ class Recorder(keras.callbacks.Callback):
 class KeepBest(keras.callbacks.Callback):
     """Calls `save(epoch, value)` after each epoch with the best validation so far.
 
-    Of two epochs that are equal the one with the lower loss is better, and of those the
-    later one: with few cases many epochs reach the same accuracy.
+    The lower loss breaks ties, then the later epoch wins: with few cases many epochs
+    reach the same accuracy.
 
     Args:
-        metric: The task's `Metric`, which is told.
+        metric: The task's `Metric`, whose value is passed to `save`.
         save: Receives the epoch, counted from 1, and its validation metric.
-        selection: `Metric` that chooses; None: the last epoch is the best.
+        selection: `Metric` that selects; None: the last epoch is the best.
 
     Attributes:
         best: `{"epoch", "value", "chosen", "loss"}` of the best epoch, or None.
@@ -164,12 +164,12 @@ class KeepBest(keras.callbacks.Callback):
 
 
 class Patience(keras.callbacks.Callback):
-    """Ends a training that no longer gets better.
+    """Stops a training that no longer improves.
 
     Args:
-        epochs: Epochs without a better one after which it ends; None: never.
-        keeper: The `KeepBest`, which comes before this callback.
-        since: Epoch from which they are counted at the earliest.
+        epochs: Epochs without improvement after which it stops; None: never.
+        keeper: The `KeepBest`, which must run before this callback.
+        since: Earliest epoch from which they are counted.
     """
 
     def __init__(self, epochs: int | None, keeper: KeepBest, *, since: int = 0):
@@ -177,12 +177,12 @@ class Patience(keras.callbacks.Callback):
         self.epochs, self.keeper, self.since = epochs, keeper, since
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Ends it, if it is time."""
+        """Stops the training if the patience is used up."""
         if self.is_used_up(epoch + 1):
             self.model.stop_training = True
 
     def is_used_up(self, epoch: int) -> bool:
-        """Whether a training that has done so many epochs has ended by it."""
+        """Whether the patience has run out after the given number of epochs."""
         return self.epochs is not None and epoch - self._best() >= self.epochs
 
     def _best(self) -> int:
@@ -191,18 +191,18 @@ class Patience(keras.callbacks.Callback):
 
 
 def validation(metric: Metric, logs: dict) -> float:
-    """A `Metric` of the validation part, from the logs of an epoch."""
+    """The value of a `Metric` on the validation part, from the logs of an epoch."""
     return metric.factor * float(logs[f"val_{metric.log}"])
 
 
 def is_improving(values: list[float], metric: Metric) -> bool:
-    """Whether a training was still getting better when it ended.
+    """Whether a training was still improving when it ended.
 
     The last tenth of the epochs, at least one, must have brought more than a fiftieth
-    of all that was gained since the first.
+    of the whole gain since the first.
 
     Args:
-        values: The validation metric after each epoch, or what it is a multiple of.
+        values: The validation metric after each epoch, up to a constant factor.
         metric: The `Metric`.
     """
     sign = 1 if metric.higher else -1

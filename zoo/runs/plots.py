@@ -1,4 +1,4 @@
-"""Pictures of a training run."""
+"""Plots of a training run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoo.tasks.task import Metric
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Arrows, at names of levels that lie outside a picture.
+# Arrows beside the names of baselines that lie outside the plot.
 ABOVE, BELOW = "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 
 
@@ -36,18 +36,18 @@ def plot_metric(
     *,
     best: int | None = None,
 ) -> None:
-    """A task's metric by epoch, in training and validation, with levels as lines.
+    """Plots a task's metric by epoch, in training and validation, with baselines.
 
-    The curves say how high the picture is: levels far from them are named at its
-    border.
+    The curves determine the range of the plot: baselines far from them are only named
+    at its border.
 
     Args:
         path: A PNG file, replaced if it exists.
         history: Lists by name: `epoch`, and the metric's log with and without `val_`.
         metric: The task's `Metric`.
-        lines: Levels by name, in the metric's unit.
-        title: Title of the picture.
-        best: Epoch to mark; None: the best by validation, the later one of two.
+        lines: Baselines by name, in the metric's unit.
+        title: Title of the plot.
+        best: Epoch to mark; None: the best by validation, the latest of equal ones.
     """
     figure, axes = one_axes(title)
     curves = {
@@ -79,11 +79,11 @@ def _mark_best(
     metric: Metric,
     best: int | None,
 ) -> None:
-    """A ring around the best validation."""
+    """Draws a ring around the best validation value."""
     if best is None:
         before = math.nan
         for epoch, value in zip(epochs, values, strict=True):
-            # The first number, or one that is not worse.
+            # The first value that is a number, or one that is not worse.
             if not math.isnan(value) and not metric.better(before, value):
                 best, before = epoch, value
     if best is not None and best in epochs:
@@ -100,7 +100,7 @@ def _mark_best(
 
 
 def _levels(axes: Axes, lines: dict[str, float], values: list[float]) -> None:
-    """Levels near the values as lines, and the names of all at the right border."""
+    """Draws baselines near the values as lines, and names all at the right border."""
     values = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(values), max(values)
     reach = 0.35 * (high - low) or 0.1 * abs(high) or 1.0
@@ -133,7 +133,7 @@ def _levels(axes: Axes, lines: dict[str, float], values: list[float]) -> None:
 
 
 def _apart(places: list[float], gap: float = 0.05) -> list[float]:
-    """Ascending places in [0, 1], moved so that texts there do not cover each other."""
+    """Moves ascending positions in [0, 1] so that texts there do not overlap."""
     moved: list[float] = []
     for place in places:
         moved.append(max(place, moved[-1] + gap) if moved else place)
@@ -148,13 +148,13 @@ def _apart(places: list[float], gap: float = 0.05) -> list[float]:
 def plot_grad_norm(
     path: str | os.PathLike, norms: list[float], clip: float | None, title: str
 ) -> None:
-    """Gradient norm by batch, with the clipping threshold as a line.
+    """Plots the gradient norm by batch, with the clipping threshold as a line.
 
     Args:
         path: A PNG file, replaced if it exists.
-        norms: Global norm before clipping, one a batch.
+        norms: Global norm before clipping, one per batch.
         clip: The threshold; None if nothing is clipped.
-        title: Title of the picture.
+        title: Title of the plot.
     """
     figure, axes = one_axes(title)
     axes.plot(range(1, len(norms) + 1), norms, color=BLUE, linewidth=0.7)

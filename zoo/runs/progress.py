@@ -1,4 +1,4 @@
-"""What a training shows of its epochs: lines, and a bar where somebody watches."""
+"""Shows the progress of a training: a line per epoch, and a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from zoo.tasks.task import Metric
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-# What a line leaves out where it is too long, one after the other.
-_SPARED = ("gradient", "loss", "second", "training", "time")
+# What a line leaves out, in this order, until it fits the terminal.
+_OMITTED = ("gradient", "loss", "second", "training", "time")
 
 
 class Progress(keras.callbacks.Callback):
-    """One line an epoch that stays, and on a terminal a bar while the epoch runs.
+    """Prints one line per epoch and, on a terminal, a bar while the epoch runs.
 
-    Lines fit the terminal: what matters less is left out where it is narrow. In a file
-    there are no bars, and lines are whole.
+    On a narrow terminal lines leave out what matters less. In a file there are no bars,
+    and lines are complete.
 
     Args:
         metric: The task's `Metric`.
-        epochs: Of the whole training.
-        best: Function without arguments: the best epoch so far, counted from 1.
+        epochs: Epochs of the whole training.
+        best: Function that returns the best epoch so far, counted from 1.
     """
 
     def __init__(self, metric: Metric, epochs: int, best: Callable[[], int | None]):
@@ -47,23 +47,23 @@ class Progress(keras.callbacks.Callback):
         self._clock.begin(epoch, self.params.get("steps"))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Moves the bar. It comes with the first batch, below the model's summary."""
+        """Advances the bar, which appears after the first batch, below the summary."""
         self._clock.tick(batch)
         if batch == 0 and sys.stdout.isatty():
             self._bar = bar(self._name, self._clock.batches, sys.stdout)
         if self._bar is not None:
-            # The value in front: where there is no room, the end is cut off.
+            # The value comes first: without room, the end is cut off.
             shown = [self._value(logs, ""), self._clock.left()]
             self._bar.set_postfix_str("  ".join(filter(None, shown)), refresh=False)
             self._bar.update()
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Says that the training part is done."""
+        """Labels the bar as validation."""
         if self._bar is not None:
             self._bar.set_description_str(f"{self._name}, validation")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Puts a line in the place of the bar."""
+        """Replaces the bar by a line."""
         self.close()
         took = self._clock.end()
         times = ", ".join(filter(None, [duration(took), self._clock.left()]))
@@ -78,7 +78,7 @@ class Progress(keras.callbacks.Callback):
             self._bar = None
 
     def _pieces(self, logs: dict, best: bool, times: str) -> dict[str, str]:
-        """What a line says of an epoch, in its order."""
+        """The pieces of an epoch's line, in order."""
         metric, second = self.metric, SECOND.get(self.metric.unit)
         pieces = {
             "name": self._name,
@@ -104,19 +104,19 @@ class Progress(keras.callbacks.Callback):
 
 
 class Measuring(keras.callbacks.Callback):
-    """A bar for an evaluation of more than a second, on standard error.
+    """Shows a bar on standard error during an evaluation of more than a second.
 
-    Standard output may be read by a program. Where nobody watches there is none.
+    Standard output may be read by a program. Without a terminal there is no bar.
     """
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Makes the bar."""
+        """Creates the bar."""
         watched = sys.stderr.isatty()
         total = self.params.get("steps")
         self._bar = bar("measuring", total, sys.stderr, delay=1) if watched else None
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Moves it."""
+        """Advances it."""
         if self._bar is not None:
             self._bar.update()
 
@@ -129,7 +129,7 @@ class Measuring(keras.callbacks.Callback):
 def bar(
     name: str, total: int | None, stream: TextIO, *, delay: float = 0.0
 ) -> tqdm[Any]:
-    """A bar of tqdm as wide as the terminal, of what is through: `name ███ 3/10, ...`.
+    """A tqdm bar as wide as the terminal: `name ███ 3/10, ...`.
 
     Args:
         name: Text before the bar.
@@ -153,7 +153,7 @@ def bar(
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words of at most two units."""
+    """A duration in words, with at most two units."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, hours = round(seconds / 60), round(seconds / 3600)
@@ -167,8 +167,8 @@ def duration(seconds: float) -> str:
 
 
 def _fitting(pieces: dict[str, str], room: int | None) -> str:
-    """A line of those pieces that there is room for; None: of all."""
-    for name in _SPARED:
+    """Joins the pieces that fit into `room` characters; None: all of them."""
+    for name in _OMITTED:
         if room is None or len("".join(pieces.values())) < room:
             break
         pieces.pop(name, None)
@@ -176,7 +176,7 @@ def _fitting(pieces: dict[str, str], room: int | None) -> str:
 
 
 class _Clock:
-    """How long epochs take, and so how long the training will."""
+    """Measures epochs and estimates how long the training will take."""
 
     def __init__(self, epochs: int):
         self.epochs = epochs
@@ -191,7 +191,7 @@ class _Clock:
 
     def tick(self, batch: int) -> None:
         if batch == 0:
-            # Before that, the first epoch compiles.
+            # Before that, the first epoch compiles the model.
             self._first = time.monotonic()
         self._done = batch + 1
 
@@ -200,16 +200,16 @@ class _Clock:
         now = time.monotonic()
         self.batches = self._done
         if self._is_first and self._took:
-            # A better one takes its place.
+            # A later epoch is a better estimate than the first.
             self._took, self._is_first = [], False
         self._took.append(now - (self._first if self._is_first else self._began))
         self._epoch, self._done = self._epoch + 1, 0
         return now - self._began
 
     def left(self) -> str:
-        """Time until the end of the training, as far as it can be known, or ""."""
+        """The estimated time until the end of the training, or "" if unknown."""
         usual = statistics.fmean(self._took[-10:]) if self._took else None
-        # The first epoch of a process compiles, for validation and looks, too.
+        # The first epoch of a process also compiles for validation and diagnostics.
         if self._is_first and self._done > 1 and self.batches:
             rate = (time.monotonic() - self._first) / (self._done - 1)
             usual = rate * self.batches

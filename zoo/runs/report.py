@@ -1,4 +1,4 @@
-"""The result beside what it must be compared with."""
+"""The result of a training, compared with baselines and published values."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from zoo.tasks.task import Metric
 
 
 def derived(logs: dict, metric: Metric) -> dict[str, float]:
-    """A metric's second scale, for logs of `fit`.
+    """Converts the metric in the logs of `fit` to its second scale.
 
     Args:
         logs: Logs, in which the metric may be missing.
         metric: A task's `Metric`.
 
     Returns:
-        As many values as `logs` has of the metric; none for a metric of one scale.
+        One value for each value of the metric in `logs`; none for a metric with only
+        one scale.
     """
     second = SECOND.get(metric.unit)
     return {
@@ -46,7 +47,7 @@ def result_table(metadata: dict) -> str:
 
 
 def verdict(metadata: dict) -> str:
-    """A sentence where a simple rule does better than the model, or "".
+    """A sentence if a simple rule does better than the model, else "".
 
     Args:
         metadata: As in a preset's `metadata.json`.
@@ -68,7 +69,7 @@ def verdict(metadata: dict) -> str:
         if better(level, value):
             name, value = rule, level
     shown = cells(value, metric["unit"])[0], cells(metric["value"], metric["unit"])[0]
-    # A model that is the rule itself differs from it by rounding.
+    # A model that is the rule itself may differ from it by rounding.
     if not name or shown[0] == shown[1]:
         return ""
     return f"A simple rule does better: {name} {shown[0]} (this model {shown[1]})."

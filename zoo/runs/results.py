@@ -1,4 +1,4 @@
-"""How good the presets are, measured again, beside published numbers."""
+"""Evaluates the presets again and lists the results beside published numbers."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def measure(
     Args:
         source: A name, a folder or an address, as `zoo.from_preset` takes them.
         data_dir: Folder with local copies of the data sets' files, or None. Data that
-            are made, or come with Python, need none.
+            are generated, or come with Python, need none.
 
     Returns:
         A dict with the keys of `COLUMNS`. `value` is measured now; `mean` and
-        `deviation` (of the sample; None for one seed) are over the seeds that its
-        metadata tell of. `published` and `without_learning` are dicts.
+        `deviation` (of the sample; None for one seed) are over the seeds in its
+        metadata. `published` and `without_learning` are dicts.
 
     Raises:
-        ZooError: If the preset or its data cannot be had.
+        ZooError: If the preset or its data are not available.
     """
     preset = from_preset(source)
     metadata = preset.metadata
@@ -86,7 +86,7 @@ def measure(
 
 
 def needs_files(task: Task[Any, Any], dataset: str) -> bool:
-    """Whether a data set is made of files, which a folder can have.
+    """Whether a data set consists of files, of which a folder can have copies.
 
     Args:
         task: A `Task`.
@@ -99,7 +99,7 @@ def needs_files(task: Task[Any, Any], dataset: str) -> bool:
 
 
 def to_csv(rows: Sequence[dict]) -> str:
-    """The rows as CSV, published values and baselines as `name value; name value`."""
+    """The rows as CSV; published values and baselines are `name value; name value`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -114,7 +114,7 @@ def to_csv(rows: Sequence[dict]) -> str:
 
 
 def to_markdown(rows: Sequence[dict]) -> str:
-    """The rows as a table for people."""
+    """The rows as a Markdown table."""
     heading = (
         "preset",
         "metric",
@@ -151,7 +151,7 @@ def to_markdown(rows: Sequence[dict]) -> str:
 
 
 def _shown(row: dict, value: float) -> str:
-    """A value, and what reports show beside it (bits, perplexity)."""
+    """A value with the second scale of reports (bits, perplexity)."""
     columns = headings(row["unit"], row["metric"])
     first, *others = zip(cells(value, row["unit"]), columns, strict=True)
     return first[0] + "".join(f" ({v} {column})" for v, column in others)

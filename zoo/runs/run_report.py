@@ -20,14 +20,14 @@ HISTORY, LOOKS, SAMPLE, REPORT = (
     "sample.txt",
     "report.html",
 )
-# What is drawn of a history and of looks: more is no training's.
+# Limits on what is drawn of a history and of looks; no real training exceeds them.
 LISTS, LONGEST_NAME, MOST_LOOKS = 100, 100, 1000
 
 
 def write_run_report(
     folder: str | os.PathLike, path: str | os.PathLike | None = None
 ) -> Path:
-    """Writes one self-contained page about a training run.
+    """Writes a self-contained page about a training run.
 
     Args:
         folder: The `--out` folder of a training; it may still be running. What the
@@ -83,7 +83,7 @@ def write_run_report(
 
 
 def _history(path: Path) -> dict:
-    """Lists of numbers by name, few enough to be drawn."""
+    """Reads lists of numbers by name, few enough to be drawn."""
     history = read_any_json(path)
     if (
         not isinstance(history, dict)
@@ -118,7 +118,7 @@ def _title(metadata: dict, folder: Path) -> str:
 
 
 def _results(metadata: dict, history: dict) -> dict:
-    """Rows of the table at the top: the result beside what it is compared with."""
+    """Rows of the table at the top: the result, baselines and published values."""
     if not metadata:
         return {}
     metric, unit = metadata["metric"], metadata["metric"]["unit"]

@@ -1,4 +1,4 @@
-"""One training run: data, `fit`, files, preset; and how it resumes after a kill."""
+"""One training run: data, `fit`, files, preset, and resuming after a kill."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ LOOKS_IN_A_RUN = 10
 
 
 class Run:
-    """A model, its data and the folder that the results go to.
+    """A model, its data and the folder for the results.
 
     Args:
         task: A `Task`.
@@ -63,15 +63,15 @@ class Run:
         out: An existing folder.
         jit: `"auto"`, True or False: whether XLA compiles, as in
             `TruncatedBPTT.compile`.
-        origin: What `resume` needs to load the data again, for JSON.
-        start: `Preset` whose weights the training begins with; None: fresh ones. The
-            data must be those that its model reads: see `Task.adapted`.
-        patient_since: Epoch from which `recipe.patience` counts at the earliest.
-        checkpoint: What `read_checkpoint` returned for `out`, from which `fit` goes on;
+        origin: JSON values that `resume` needs to load the data again.
+        start: `Preset` whose weights the training begins with; None: new weights. The
+            data must be as its model reads them: see `Task.adapted`.
+        patient_since: Earliest epoch from which `recipe.patience` counts.
+        checkpoint: What `read_checkpoint` returned for `out`, from which `fit` resumes;
             None: `fit` looks for one.
 
     Raises:
-        UserError: If the data, or the weights to begin with, do not go with the recipe.
+        UserError: If the data or the initial weights do not suit the recipe.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Run:
         self.patient_since = patient_since
         self._found = checkpoint
         self.facts = self._collect_facts()
-        # What is trained must be what can be read again.
+        # Train only a model that can be loaded again.
         processing = task.processing(data, recipe)
         check_preset_possible(self.model, processing, {"task": task.NAME, **self.facts})
         self._seconds, self._start = 0.0, time.perf_counter()
@@ -123,19 +123,19 @@ class Run:
     def fit(self, *, stop: bool = False) -> Preset:
         """Trains, and writes history, plots and the preset of the best epoch.
 
-        The preset on disk is always complete and the best so far, whenever the run
-        is interrupted; a checkpoint beside it lets `resume` go on. A run with a
-        checkpoint in its folder goes on from there.
+        The preset on disk is always complete and the best so far, whenever the run is
+        interrupted; the checkpoint beside it is for `resume`. A run with a checkpoint
+        in its folder continues from there.
 
         Args:
-            stop: Whether the run ends at its checkpoint: what is there is measured, and
-                nothing more is trained. The metadata say so.
+            stop: Whether to end the run at its checkpoint: the best model so far is
+                evaluated, and nothing more is trained. The metadata record this.
 
         Returns:
             The `Preset` of the best epoch, as read back from disk.
 
         Raises:
-            ZooError: If the loss stops being a number.
+            ZooError: If the loss becomes NaN or infinite.
         """
         task, data, recipe = self.task, self.data, self.recipe
         self._start = time.perf_counter()
@@ -148,8 +148,8 @@ class Run:
                     validation_data=task.held_out(data, recipe, "validation"),
                     initial_epoch=epoch,
                     epochs=recipe.epochs,
-                    # Keras would draw the batches of a `PyDataset` in an order that no
-                    # seed fixes; those of the zoo have theirs.
+                    # Keras would shuffle the batches of a `PyDataset` without a seed;
+                    # the zoo's data shuffle themselves.
                     shuffle=False,
                     verbose=0,
                     callbacks=[
@@ -178,9 +178,9 @@ class Run:
         return self._finish(int(history["epoch"][-1]))
 
     def restored(self) -> tuple[Checkpoint, int]:
-        """A callback that writes checkpoints, and the epochs that are done.
+        """A callback that writes checkpoints, and the number of completed epochs.
 
-        The run resumes from the newest whole checkpoint in its folder, if there is one.
+        Restores the newest intact checkpoint in the folder, if there is one.
         """
         recover_folder(self.preset_folder)
         checkpoint = Checkpoint(self.out / CHECKPOINT, self)
@@ -192,7 +192,7 @@ class Run:
         return checkpoint, checkpoint.restore(state)
 
     def remarks(self) -> list[str]:
-        """What to know of a training that has ended."""
+        """Remarks about a training that has ended."""
         history, metric = self.recorder.history, self.task.METRIC
         done = history["epoch"][-1]
         if not is_improving(history[f"val_{metric.log}"], metric):
@@ -204,27 +204,27 @@ class Run:
 
     @property
     def preset_folder(self) -> Path:
-        """Where the preset is once the first epoch has ended."""
+        """The folder of the preset, which exists once the first epoch has ended."""
         return self.out / PRESET
 
     @property
     def seconds(self) -> float:
-        """Time of training so far, those before a kill included."""
+        """Training time so far, including the time before a kill."""
         return self._seconds + time.perf_counter() - self._start
 
-    def took(self, seconds: float) -> None:
-        """Tells the run how long it took before it was killed."""
+    def resume_clock(self, seconds: float) -> None:
+        """Sets the training time before the run was killed."""
         self._seconds = seconds
 
     def _watch(self, epoch: int) -> list:
-        """The callback that diagnoses the run, if there is enough to look at."""
+        """The callback that diagnoses the run, if the task has a sample for it."""
         sample = self.task.watched(self.data, self.recipe)
         if sample is None:
             return []
         every = math.ceil(self.recipe.epochs / LOOKS_IN_A_RUN)
         watch = bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)
         if epoch:
-            # Those before a kill; of a damaged file there are none.
+            # Keeps the looks from before a kill, unless the file is damaged.
             with contextlib.suppress(OSError, ValueError):
                 watch.looks = bk.diagnostics.read_looks(self.out / LOOKS)
         return [watch]
@@ -233,7 +233,7 @@ class Run:
         save_to_preset(self.preset_folder, self._preset(epoch, value))
 
     def _preset(self, epoch: int, value: float) -> Preset:
-        """The model as it is, with its validation metric after an epoch."""
+        """A preset of the current model, with its validation metric after an epoch."""
         metric = {
             "name": self.task.METRIC.name,
             "unit": self.task.METRIC.unit,
@@ -251,7 +251,7 @@ class Run:
         return Preset(self.model, processing, metadata)
 
     def _finish(self, epochs: int) -> Preset:
-        """Puts the wall time, and the test part's metric, into the preset."""
+        """Adds the wall time and the test metric to the preset."""
         # After the last epoch the model has the last weights.
         logs = {name: values[-1] for name, values in self.recorder.history.items()}
         last = self._preset(epochs, validation(self.task.METRIC, logs))
@@ -261,17 +261,17 @@ class Run:
             preset.metadata["epochs"] = epochs
             if epochs < self.recipe.epochs:
                 preset.metadata["stopped_after"] = epochs
-        # Of a training that went on for longer the best model may be finished already.
+        # If the training was extended, the best model may be finished already.
         if "validation" not in best.metadata["metric"]:
             self._measure(best)
         save_to_preset(self.out / LAST, last)
         save_to_preset(self.preset_folder, best)
-        # The last one stays, for those who want more epochs.
+        # The last checkpoint is kept, to train for more epochs.
         shutil.rmtree(self.out / BEFORE, ignore_errors=True)
         return best
 
     def _measure(self, best: Preset) -> None:
-        """Puts into the preset what is known once nothing is trained any more."""
+        """Adds to the preset what can only be measured after training."""
         task, recipe, metric = self.task, self.recipe, best.metadata["metric"]
         data = task.tempered(best.model, self.data, recipe)
         if data is None:
@@ -316,10 +316,10 @@ class Run:
 
 
 def _copy_weights(preset: Preset, model: keras.Model) -> None:
-    """Begins with the weights of a preset.
+    """Copies the weights of a preset into a model.
 
     Raises:
-        UserError: If its model is another one.
+        UserError: If the models differ.
     """
     theirs, own = preset.model.get_weights(), model.get_weights()
     if [w.shape for w in theirs] != [w.shape for w in own]:

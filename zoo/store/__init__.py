@@ -1,1 +1,1 @@
-"""Presets: found, checked, loaded, saved and published."""
+"""Finds, checks, loads, saves and publishes presets."""

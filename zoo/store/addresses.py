@@ -1,4 +1,4 @@
-"""Addresses of folders on servers: what is one, and which may be trusted."""
+"""Addresses of folders on servers: which are valid, and which may be trusted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def address_of(source: str) -> str:
     """The http address of a source.
 
     Raises:
-        UserError: If it is none.
+        UserError: If it is not a valid address.
     """
     if source.startswith("hf://"):
         return _on_hugging_face(source)
@@ -47,7 +47,7 @@ def _on_hugging_face(source: str) -> str:
 
 
 def require_secure(address: str, *, pinned: bool = False) -> None:
-    """Refuses a plain http address that anybody on the way could answer for."""
+    """Refuses a plain http address, whose answers could be forged on the network."""
     parts = urlsplit(address)
     if parts.scheme == "http" and parts.hostname not in _HERE and not pinned:
         raise UserError(
@@ -62,9 +62,9 @@ def joined(address: str, name: str) -> str:
 
 
 def require_address(source: str) -> None:
-    """Refuses what is no address of a folder on a server.
+    """Refuses a value that is not the address of a folder on a server.
 
     Raises:
-        UserError: Says what an address is.
+        UserError: Says what an address looks like.
     """
     address_of(source)

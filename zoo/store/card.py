@@ -1,4 +1,4 @@
-"""The model card of a preset: what `metadata.json` says, for people."""
+"""The model card of a preset: `metadata.json` in readable form."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ def result_rows(metadata: dict) -> list[tuple[str, float]]:
 
 
 def on_machine(metadata: dict) -> str:
-    """Where the training ran, as the end of a sentence, if it is known."""
+    """The hardware of the training, as the end of a sentence, if it is known."""
     return f" on {metadata['machine']}" if metadata.get("machine") else ""
 
 
 def _stopped(metadata: dict) -> str:
-    """How much of the recipe was done, where it was not all."""
+    """How much of the recipe was completed, if not all of it."""
     epochs = metadata.get("stopped_after")
     if epochs is None:
         return ""
@@ -105,7 +105,7 @@ def _stopped(metadata: dict) -> str:
 
 
 def _seeds(metadata: dict) -> str:
-    """What the other trainings of the recipe reached, if there were any."""
+    """The results of other trainings with the same recipe, if there are any."""
     values = metadata.get("seeds", {})
     if len(values) < 2:
         return ""

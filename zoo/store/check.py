@@ -1,6 +1,6 @@
-"""Whether a preset is whole and within the limits, without TensorFlow.
+"""Checks that a preset is intact and within the limits, without TensorFlow.
 
-So a damaged preset is refused at once, and none fills the memory.
+So a damaged preset is refused immediately, and none can exhaust the memory.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ FORMAT = 2
 
 
 def check_preset(preset: str | os.PathLike | PresetFiles) -> CheckedPreset:
-    """Reads and checks a preset as far as that goes without TensorFlow.
+    """Reads a preset and checks all that can be checked without TensorFlow.
 
     Args:
         preset: A folder as for `find_preset`, or its files. Weights whose checksum is
             known are not hashed again.
 
     Returns:
-        Its files, config and metadata, from which `load_preset` goes on.
+        Its files, config and metadata, from which `load_preset` continues.
 
     Raises:
-        UserError: If a file is missing, damaged, or larger than it may be, or the
-            weights are not those of the model, or not finite.
+        UserError: If a file is missing, damaged, or too large, or the weights do not
+            belong to the model or are not finite.
 
     Example:
         from zoo.store.check import check_preset
@@ -62,17 +62,17 @@ def check_preset(preset: str | os.PathLike | PresetFiles) -> CheckedPreset:
 
 
 def read_known_metadata(folder: str | os.PathLike) -> dict:
-    """The metadata of a preset of a task that is here.
+    """Reads the metadata of a preset whose task this version of the zoo has.
 
     Args:
         folder: As for `find_preset`.
 
     Returns:
-        What `read_metadata` returns; `zoo.tasks.TASKS` has its task, which takes its
+        What `read_metadata` returns. Its task is in `zoo.tasks.TASKS` and accepts its
         recipe.
 
     Raises:
-        UserError: If there is no preset, or its metadata are not of this kind.
+        UserError: If there is no preset, or its metadata are invalid.
     """
     metadata = read_metadata(folder)
     try:
@@ -84,7 +84,7 @@ def read_known_metadata(folder: str | os.PathLike) -> dict:
 
 
 def check_task(metadata: dict) -> None:
-    """Checks that the task of some metadata is here, and takes their recipe.
+    """Checks that the task in the metadata exists and accepts their recipe.
 
     Raises:
         ValueError: Says what is wrong.
@@ -96,7 +96,7 @@ def check_task(metadata: dict) -> None:
 
 
 def check_known_metadata(metadata: dict) -> None:
-    """Checks what commands rely on, the task included.
+    """Checks the metadata that commands rely on, including the task.
 
     Raises:
         ValueError: Says what is wrong.
@@ -106,14 +106,14 @@ def check_known_metadata(metadata: dict) -> None:
 
 
 def read_config(folder: str | os.PathLike) -> dict:
-    """The config of a preset, read without TensorFlow.
+    """Reads the config of a preset, without TensorFlow.
 
     Returns:
-        What `config.json` holds: `format`, `model`, `processing`.
+        The content of `config.json`: `format`, `model`, `processing`.
 
     Raises:
-        UserError: If there is no preset, its config is damaged or of another format,
-            or describes a model above the limits.
+        UserError: If there is no preset, its config is damaged or has a different
+            format, or describes a model above the limits.
     """
     path = find_preset(folder) / CONFIG
     config = read_json(path, at_most=limits.CONFIG)
@@ -135,11 +135,11 @@ def check_config(config: dict) -> Sizes:
     Raises:
         ValueError: Says what is wrong.
     """
-    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store import json_models
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
-    hold(json_models.Config, config)
+    validate(json_models.Config, config)
     sizes, processing = sizes_of(config["model"]), config["processing"]
     ids = _ids(processing)
     if ids is not None and (sizes.ids, sizes.outputs) != (ids, ids):
@@ -147,7 +147,7 @@ def check_config(config: dict) -> Sizes:
             f"{ids} ids in the vocabulary, {sizes.ids} read and {sizes.outputs} "
             "answered by the model"
         )
-    hold(json_models.Processing, processing, wrong="{field} must be finite numbers")
+    validate(json_models.Processing, processing, wrong="{field} must be finite numbers")
     return sizes
 
 
@@ -163,7 +163,7 @@ def _ids(processing: dict) -> int | None:
 
 
 def _check_weights(files: PresetFiles, expected: str | None, weights: int) -> str:
-    """The checksum of the weights, if they are those of the model."""
+    """Returns the checksum of the weights, if they belong to the model."""
     path = files.folder / WEIGHTS
     if not path.is_file():
         raise UserError(f"The preset file {path} is missing.")

@@ -1,4 +1,4 @@
-"""Files of presets from servers, checked and kept in the cache folder."""
+"""Downloads the files of presets, checks them and keeps them in the cache folder."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from zoo.system.files import atomic_path
 
 
 def fetch(addresses: list[str], sha256: str | None, label: str) -> PresetFiles:
-    """The files of a manifest in the cache, completed from the first good address.
+    """Completes a manifest's files in the cache from the first address that works.
 
-    A file that is there is used only if it is the one of the manifest, and deleted
-    otherwise.
+    A cached file is used only if it matches the manifest; otherwise it is deleted.
 
     Args:
         addresses: Folders on servers that have the files, in the order of trial.
-        sha256: Checksum of the manifest; None: that of the one address as it is now.
-        label: What is asked for, for errors and bars.
+        sha256: Checksum of the manifest; None: that of the manifest which the only
+            address has now.
+        label: Name for errors and progress bars.
 
     Returns:
         The files, all of them verified.
 
     Raises:
-        ZooError: If no address has a file, each with its reason.
+        ZooError: If no address has a file; gives the reason for each.
     """
     for address in addresses:
         require_secure(address, pinned=sha256 is not None)
@@ -64,7 +64,7 @@ def fetch(addresses: list[str], sha256: str | None, label: str) -> PresetFiles:
 
 
 def _current(address: str) -> str:
-    """Checksum of the manifest that an address has now, or else that it had last."""
+    """Checksum of the current manifest at an address, or of the last one known."""
     url = joined(address, MANIFEST)
     path = cache_folder() / "presets" / "addresses" / f"{key_of(url)}.json"
     content = refreshed(url, path, LARGEST_MANIFEST, read_manifest)
@@ -80,16 +80,16 @@ def _current(address: str) -> str:
 def refreshed(
     url: str, path: Path, limit: int, read: Callable[[bytes, str], Any]
 ) -> bytes:
-    """A small file, read again as it may have changed, and kept at a path.
+    """Downloads a small file that may have changed, and keeps a copy.
 
-    What it was last is used offline, and, with a line that says so, where no server
-    answers.
+    The copy is used offline and, with a printed notice, if no server answers.
 
     Args:
-        url: Its address.
-        path: Where it is kept.
-        limit: Bytes that it may have.
-        read: Function of content and address that raises `ZooError` for another file.
+        url: Address of the file.
+        path: Path of the copy.
+        limit: Maximum size in bytes.
+        read: Function of content and address that raises `ZooError` for a file that is
+            not the expected one.
     """
     if is_offline():
         if not path.exists():
@@ -113,16 +113,16 @@ def refreshed(
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        # A cache that nobody may write to can still have all that is needed.
+        # A read-only cache may still hold all other files that are needed.
         with tempfile.TemporaryDirectory() as folder:
             return fetch(Path(folder) / path.name)
 
 
 def cached_folder(manifest_sha256: str) -> Path:
-    """Where the cache keeps the files of a manifest."""
+    """The cache folder for the files of a manifest."""
     return cache_folder() / "presets" / manifest_sha256
 
 
 def key_of(url: str) -> str:
-    """A name for what an address has had, as a file of the cache."""
+    """A file name in the cache for the content of an address."""
     return hashlib.sha256(url.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""The files of a preset where they were found, and which of them are verified."""
+"""The files of a preset: their folder, and which of them are verified."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zoo.system.errors import UserError, ZooError
 
 @dataclasses.dataclass(frozen=True)
 class PresetFiles:
-    """The files of a preset, handed on from who finds them to who reads them.
+    """The files of a preset, passed from the code that finds them to its readers.
 
-    A file is hashed by whoever comes first; `sums` tells the others.
+    Each file is hashed only once: `sums` holds the checksums that are known.
 
     Args:
-        source: What was asked for: a name, a path or an address.
-        folder: Where the files are.
+        source: What the user asked for: a name, a path or an address.
+        folder: The folder of the files.
         sums: `{name: SHA-256}` of the files that have been hashed.
     """
 
@@ -39,18 +39,18 @@ class PresetFiles:
 
     @property
     def weights_sha256(self) -> str:
-        """Checksum of the weights: that which is known, or else of the file."""
+        """The known checksum of the weights, or else one computed from the file."""
         return self.sums.get(WEIGHTS) or sha256_of(self.folder / WEIGHTS)
 
 
 @dataclasses.dataclass(frozen=True)
 class CheckedPreset:
-    """A preset that is whole, as far as that can be said without TensorFlow.
+    """A preset that passed all checks that need no TensorFlow.
 
     Args:
         files: Its files, the weights verified.
-        config: What `config.json` holds.
-        metadata: What `metadata.json` holds.
+        config: The content of `config.json`.
+        metadata: The content of `metadata.json`.
     """
 
     files: PresetFiles
@@ -59,16 +59,16 @@ class CheckedPreset:
 
 
 def verified_files(source: str, folder: Path, sha256: str) -> PresetFiles:
-    """The files of a folder, compared with its manifest.
+    """The files of a folder, verified against its manifest.
 
     Args:
-        source: What was asked for.
+        source: What the user asked for.
         folder: A preset folder.
         sha256: Checksum that the manifest must have.
 
     Raises:
         UserError: If there is no manifest.
-        ZooError: If a file is another one.
+        ZooError: If a file differs from it.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -84,7 +84,7 @@ def check_manifest(path: Path, sha256: str) -> None:
     """Compares a manifest with its checksum.
 
     Raises:
-        ZooError: If it is another one.
+        ZooError: If they do not match.
     """
     received = sha256_of(path)
     if received != sha256:

@@ -1,4 +1,4 @@
-"""The files of a preset folder, where it is, and its metadata."""
+"""Finds a preset folder and reads its metadata."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CARD = "README.md"
 
 
 def find_preset(folder: str | os.PathLike) -> Path:
-    """The preset folder that a path means.
+    """The preset folder that a path refers to.
 
     Raises:
         UserError: If neither `folder` nor `folder/preset` has a `config.json`.
@@ -31,15 +31,15 @@ def find_preset(folder: str | os.PathLike) -> Path:
 
 
 def read_metadata(folder: str | os.PathLike) -> dict:
-    """The metadata of a preset, read without TensorFlow and without the tasks.
+    """Reads the metadata of a preset, without TensorFlow and without the tasks.
 
     Returns:
-        What `metadata.json` holds: with a task, its recipe, a metric, data with a name,
-        and the numbers that a card shows. Whether the task is here,
-        `zoo.store.check.read_known_metadata` says.
+        The content of `metadata.json`: task, recipe, metric, data with a name, and the
+        numbers that a card shows. `zoo.store.check.read_known_metadata` also checks
+        that the task exists.
 
     Raises:
-        UserError: If there is no preset, or its metadata are not of this kind.
+        UserError: If there is no preset, or its metadata are invalid.
     """
     path = find_preset(folder) / METADATA
     metadata = read_json(path)
@@ -51,26 +51,26 @@ def read_metadata(folder: str | os.PathLike) -> dict:
 
 
 def check_metadata(metadata: dict) -> None:
-    """Checks what commands rely on.
+    """Checks the metadata that commands rely on.
 
     Raises:
         ValueError: Says what is wrong.
     """
-    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store.json_models import Metadata
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
     require_plain(metadata)
-    # Which task and what recipe there may be, `zoo.store.check` knows.
-    hold(Metadata, metadata)
+    # `zoo.store.check` checks the task and the recipe.
+    validate(Metadata, metadata)
 
 
 def read_json(path: Path, *, at_most: int = limits.METADATA) -> dict:
-    """A JSON object of a preset.
+    """Reads a JSON object of a preset.
 
     Args:
         path: The file.
-        at_most: Bytes that it may have.
+        at_most: Maximum size in bytes.
 
     Raises:
         UserError: If the file is missing, too large, or holds something else.

@@ -1,4 +1,4 @@
-"""From a name, a folder or an address to the checked files of a preset."""
+"""Finds the checked files of a preset by name, folder or address."""
 
 from __future__ import annotations
 
@@ -39,29 +39,30 @@ def from_preset(
     sha256: str | None = None,
     mirrors: Sequence[str] = (),
 ) -> Preset:
-    """A trained model, by name, from a folder or from an address.
+    """Loads a trained model by name, from a folder or from an address.
 
-    Files from the network are checked against their checksums when they arrive and
-    each time they are used again, and kept in `$BPTT_ZOO_CACHE/presets` (default:
-    `~/.cache/bptt_zoo/presets`). Nothing in them is run. With BPTT_ZOO_OFFLINE=1 in
+    Files from the network are verified by checksum when they arrive and each time they
+    are used again, and kept in `$BPTT_ZOO_CACHE/presets` (default:
+    `~/.cache/bptt_zoo/presets`). No code in them is run. With BPTT_ZOO_OFFLINE=1 in
     the environment no connection is opened.
 
     Args:
-        source: A name of `list_presets()`; a preset folder, or the folder of a
-            training run; `https://HOST/PATH`, a folder that `bptt-zoo publish` made;
+        source: A name from `list_presets()`; a preset folder, or the folder of a
+            training run; `https://HOST/PATH`, a folder made by `bptt-zoo publish`;
             `hf://OWNER/REPOSITORY[/FOLDER][@REVISION]`, such a folder on the Hugging
-            Face hub. A name comes before a folder of the same name: write `./name`.
+            Face hub. A name takes precedence over a folder of the same name: write
+            `./name` for the folder.
         sha256: Checksum that the preset's manifest must have, in hexadecimal digits.
-            None: that of the index for a name, any for an address or a folder.
-        mirrors: Addresses of release folders that are tried for a name, in order,
-            before those of the environment variable BPTT_ZOO_MIRRORS and of the index.
+            None: the checksum in the index for a name, any for an address or a folder.
+        mirrors: Addresses of release folders to try for a name, in order, before those
+            in the environment variable BPTT_ZOO_MIRRORS and in the index.
 
     Returns:
         A `Preset`.
 
     Raises:
         UserError: If there is no such preset, or its files are damaged.
-        ZooError: If it cannot be downloaded, or is not what was published.
+        ZooError: If it cannot be downloaded, or differs from what was published.
 
     Example:
         import zoo
@@ -95,8 +96,8 @@ def locate_files(
     """The files of a preset; see `from_preset`.
 
     Returns:
-        Those with a name, an address or a checksum are verified, and their checksums
-        known; those of a folder are as they are.
+        The files. Those from a name, an address or with a checksum are verified, and
+        their checksums known; those from a folder are not.
     """
     source = os.fspath(source)
     if sha256 is not None and not is_sha256(sha256):
@@ -112,7 +113,7 @@ def locate_files(
     if found is not None:
         if sha256 not in (None, found.manifest_sha256):
             raise ZooError(
-                f"The preset {source} has another checksum than the one given: "
+                f"The preset {source} has a different checksum from the one given: "
                 f"{found.manifest_sha256}, not {sha256}."
             )
         return _by_name(found, found_at)
@@ -137,8 +138,8 @@ def _of_folder(source: str, sha256: str | None) -> PresetFiles:
     if not os.path.exists(source):
         meant = did_you_mean(source, [*own_index().presets, *_presets_beside(source)])
         raise UserError(
-            f"There is no preset {source!r}: no folder is called so, and no preset of "
-            f"`bptt-zoo list`.{meant}"
+            f"There is no preset {source!r}: neither a folder nor a preset of "
+            f"`bptt-zoo list` has this name.{meant}"
         )
     files = PresetFiles.at(source)
     if sha256 is None:
@@ -147,7 +148,7 @@ def _of_folder(source: str, sha256: str | None) -> PresetFiles:
 
 
 def _presets_beside(source: str) -> list[str]:
-    """Where a path leads to a preset if its last part is another one."""
+    """The paths of presets in the same parent folder, to suggest for a typo."""
     above = os.path.dirname(source)
     try:
         paths = [Path(entry) for entry in os.scandir(above or ".")]
@@ -161,9 +162,9 @@ def _presets_beside(source: str) -> list[str]:
 
 
 def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]:
-    """What the package's index says of a name, or else those of the mirrors.
+    """Looks up a name in the package's index, or else in those of the mirrors.
 
-    Where a folder has that name, no mirror is asked unless the caller names some.
+    If a folder has that name, mirrors are asked only if the caller names some.
     """
     index = own_index()
     mirrors = [*asked, *os.environ.get(MIRRORS, "").split()]
@@ -180,7 +181,7 @@ def _look_up(name: str, asked: Sequence[str]) -> tuple[Listed | None, list[str]]
             failures.append(error)
             continue
         if name in release.presets:
-            # Its checksum is known now, so it may come from anywhere.
+            # Its checksum is now known, so it may come from anywhere.
             others = [*mirrors[place + 1 :], *release.mirrors]
             return release.presets[name], [mirror, *others]
         listed += release.presets

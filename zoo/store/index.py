@@ -1,4 +1,4 @@
-"""The list of a release: which presets it has, and their checksums."""
+"""The index of a release: its presets and their checksums."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ FORMAT = 1
 LARGEST = limits.INDEX
 LONGEST_NAME = 64
 _WRONG = "{where} cannot be the {kind} {value}"
-# The presets that come with the package, and the index of all that belong to it.
+# The presets that come with the package, and the index of all its presets.
 SHIPPED = Path(__file__).parents[1] / "presets"
 
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
-    """What an index says about a preset.
+    """The entry of a preset in an index.
 
     Args:
-        name: The name that users ask for.
+        name: The name for `from_preset`.
         manifest_sha256: Checksum of its manifest, and so of all its files.
-        size: Bytes of its files.
+        size: Total size of its files in bytes.
         task: Task that it was trained on.
-        data: Data set.
+        data: Name of its data set.
         metric: Name of the metric.
         unit: Its unit, or "".
-        part: Part of the data that it was measured on.
-        value: The metric.
+        part: Part of the data on which it was evaluated.
+        value: Value of the metric.
         parameters: Number of weights.
     """
 
@@ -58,7 +58,7 @@ class Listed:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """Presets by name, and where the files of a release are.
+    """Presets by name, and the addresses of a release.
 
     Args:
         presets: `{name: Listed}`.
@@ -70,13 +70,13 @@ class Index:
 
 
 def is_name(value: object) -> bool:
-    """Whether a preset may have this name, that of a folder and part of an address."""
+    """Whether a preset may have this name, which a folder and a URL must allow."""
     pattern = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
     return (
         isinstance(value, str)
         and len(value) <= LONGEST_NAME
         and re.fullmatch(pattern, value) is not None
-        # Windows keeps these for devices, whatever follows after a dot.
+        # Windows reserves these for devices, whatever follows after a dot.
         and re.fullmatch("con|prn|aux|nul|com[0-9]|lpt[0-9]", value.split(".")[0])
         is None
     )
@@ -102,7 +102,7 @@ def list_presets() -> list[Listed]:
     """The presets that `from_preset` knows by name.
 
     Returns:
-        A list of `Listed`, by task and name.
+        A list of `Listed`, sorted by task and name.
 
     Example:
         import zoo
@@ -114,21 +114,21 @@ def list_presets() -> list[Listed]:
 
 
 def read_index(content: bytes, origin: str) -> Index:
-    """An index from the content of its file.
+    """Reads an index from the content of its file.
 
     Args:
-        content: Bytes, perhaps from elsewhere.
+        content: Bytes, which may be untrusted.
         origin: Where they come from, for the error.
 
     Raises:
-        ZooError: If it is none.
+        ZooError: If it is not a valid index.
     """
-    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store import json_models
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
     try:
-        value = hold(json_models.Index, parse_json(content), wrong=_WRONG)
+        value = validate(json_models.Index, parse_json(content), wrong=_WRONG)
         presets = {name: _listed(name, row) for name, row in value.presets.items()}
     except ValueError as error:
         raise ZooError(f"{origin} is no index of presets: {error}.") from None
@@ -136,7 +136,7 @@ def read_index(content: bytes, origin: str) -> Index:
 
 
 def to_json(index: Index) -> dict:
-    """What `read_index` reads, as plain values."""
+    """Plain values that `read_index` can read."""
     rows = {}
     for name in sorted(index.presets):
         rows[name] = dataclasses.asdict(index.presets[name])
@@ -145,7 +145,7 @@ def to_json(index: Index) -> dict:
 
 
 def listed(name: str, metadata: dict, manifest: Manifest) -> Listed:
-    """The entry of a preset.
+    """Makes the entry of a preset.
 
     Args:
         name: Its name.
@@ -153,7 +153,7 @@ def listed(name: str, metadata: dict, manifest: Manifest) -> Listed:
         manifest: Its `Manifest`.
 
     Raises:
-        UserError: If the name is none, or the metadata are not complete.
+        UserError: If the name is not allowed, or the metadata are incomplete.
     """
     require_name(name)
     try:
@@ -175,11 +175,11 @@ def listed(name: str, metadata: dict, manifest: Manifest) -> Listed:
 
 
 def _listed(name: str, row: Any) -> Listed:
-    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store import json_models
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
-    hold(json_models.Row, row, wrong=_WRONG)
+    validate(json_models.Row, row, wrong=_WRONG)
     if not is_name(name):
         raise ValueError(f"the name {name!r:.100}")
     return Listed(name=name, **row)

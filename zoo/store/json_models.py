@@ -1,4 +1,4 @@
-"""What the JSON files of presets and releases must hold.
+"""Schemas of the JSON files of presets and releases.
 
 Import this inside the functions that read them: it imports pydantic.
 """
@@ -29,13 +29,13 @@ class Metric(Open):
 
 
 class Data(Open):
-    """What it was trained on."""
+    """The data it was trained on."""
 
     name: str
 
 
 class Metadata(Open):
-    """`metadata.json`: what commands rely on. Its recipe is one of its task."""
+    """The fields of `metadata.json` that commands rely on; the task checks `recipe`."""
 
     task: Any
     recipe: Any
@@ -52,14 +52,14 @@ class Metadata(Open):
 
 
 class Config(Open):
-    """`config.json`. `zoo.models.sizes` judges the model."""
+    """`config.json`. `zoo.models.sizes` checks the model."""
 
     model: dict[str, Any]
     processing: dict[str, Any]
 
 
 class Processing(Open):
-    """Of a preset's processing, what every task's means the same by."""
+    """The fields of a preset's processing that mean the same in every task."""
 
     mean: list[Number] = []
     deviation: list[Number] = []

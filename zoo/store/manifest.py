@@ -1,7 +1,7 @@
-"""The list of a preset's files: what arrives must be what was published.
+"""The manifest of a preset: proves that the files are those that were published.
 
-`manifest.json` lies beside the files and names each with its size and checksum. The
-checksum of the manifest vouches for all of them: who knows it can take the files from
+`manifest.json` is in the same folder as the files and lists their sizes and checksums.
+The checksum of the manifest covers all of them: with it, the files can come from
 anywhere.
 """
 
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a preset folder must hold.
+    """The required content of a preset folder.
 
     Args:
         files: `{name: Entry}` of the four files of a preset.
@@ -58,7 +58,7 @@ class Manifest:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Total size of all files in bytes."""
         return sum(entry.size for entry in self.files.values())
 
     @property
@@ -70,7 +70,7 @@ class Manifest:
         """Compares a file with the entry of a name.
 
         Raises:
-            ZooError: If it is another file.
+            ZooError: If they do not match.
         """
         entry = self.files[name]
         received = Entry(os.stat(path).st_size, sha256_of(path))
@@ -83,27 +83,27 @@ class Manifest:
 
 
 def read_manifest(content: bytes, origin: str) -> Manifest:
-    """A manifest from the content of its file.
+    """Reads a manifest from the content of its file.
 
     Args:
-        content: Bytes, perhaps from elsewhere.
+        content: Bytes, which may be untrusted.
         origin: Where they come from, for the error.
 
     Raises:
-        ZooError: If it is none, names other files than the four of a preset, or sizes
-            above the limits.
+        ZooError: If it is not a valid manifest, names files other than the four of a
+            preset, or sizes above the limits.
     """
-    # Put off: pydantic takes 0.1 s, and what reads no JSON does without.
+    # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
     from zoo.store import json_models
-    from zoo.system.validation import hold
+    from zoo.system.validation import validate
 
     try:
-        rows = hold(json_models.Manifest, parse_json(content), wrong=_WRONG).files
+        rows = validate(json_models.Manifest, parse_json(content), wrong=_WRONG).files
         if set(rows) != set(FILES):
             raise ValueError(f"files {sorted(rows)}, not {sorted(FILES)}")
         files = {}
         for name, row in rows.items():
-            file = hold(json_models.File, row, wrong=_WRONG)
+            file = validate(json_models.File, row, wrong=_WRONG)
             if not 0 <= file.size <= LARGEST[name]:
                 raise ValueError(
                     f"a {name} of {file.size} bytes (at most {LARGEST[name]:,})"
@@ -117,14 +117,14 @@ def read_manifest(content: bytes, origin: str) -> Manifest:
 def make_manifest(
     folder: str | os.PathLike, sums: Mapping[str, str] | None = None
 ) -> bytes:
-    """The content of the manifest of a preset folder.
+    """Makes the content of the manifest of a preset folder.
 
     Args:
         folder: The preset folder.
-        sums: `{name: SHA-256}` of files that have been hashed; the others are now.
+        sums: `{name: SHA-256}` of files that have already been hashed.
 
     Raises:
-        UserError: If one of the four files is missing, a link, or larger than may be.
+        UserError: If one of the four files is missing, a link, or too large.
     """
     rows = {}
     for name in FILES:
@@ -145,11 +145,11 @@ def make_manifest(
 
 
 def copy_preset(source: Path, folder: Path) -> None:
-    """Copies the files of a preset, all at once; an older one is replaced.
+    """Copies the files of a preset, all or none; replaces an older one.
 
     Raises:
         UserError: If one of them is a link.
-        ZooError: If the folder cannot be written, with the reason.
+        ZooError: If the folder cannot be written; gives the reason.
     """
     make_folder(folder.parent)
     with new_folder(folder) as new:
@@ -160,7 +160,7 @@ def copy_preset(source: Path, folder: Path) -> None:
 
 
 def _require_no_link(path: Path) -> None:
-    """Refuses a link: it may lead to a file that nobody meant to give away."""
+    """Refuses a link: it may lead to a file that was not meant to be published."""
     if path.is_symlink():
         raise UserError(
             f"The preset file {path} is a link. Put the file itself in its place."
@@ -177,5 +177,5 @@ def sha256_of(path: str | os.PathLike) -> str:
 
 
 def is_sha256(value: object) -> bool:
-    """Whether a value is written as `sha256_of` writes."""
+    """Whether a value has the form that `sha256_of` returns."""
     return isinstance(value, str) and re.fullmatch(limits.SHA256, value) is not None

@@ -33,14 +33,14 @@ from zoo.texts.words import Words
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A trained model and what belongs with it.
+    """A trained model with the values and metadata that belong to it.
 
     Args:
         model: A plain `keras.Sequential` from ids `(batch, time)`, or from floats
             `(batch, time, features)`.
-        processing: Plain values by which the model reads data: `vocabulary` or
-            `words`, the characters or words behind its ids; `mean` and `deviation` of
-            its features; ...
+        processing: Plain values that the model needs to read data: `vocabulary` or
+            `words`, the characters or words of its ids; `mean` and `deviation` of its
+            features; ...
         metadata: Task, metric, data, recipe and versions; see `metadata.json`.
 
     Example:
@@ -62,15 +62,15 @@ class Preset:
 
     @property
     def vocabulary(self) -> Vocabulary | Words:
-        """The characters or words behind the ids of a model of text.
+        """The vocabulary of characters or words of a text model.
 
         Raises:
-            ValueError: If it is no such model.
+            ValueError: If the preset is not a text model.
         """
         return vocabulary_of(self.processing)
 
     def encode(self, text: str) -> np.ndarray:
-        """The ids that a model of text reads a text as.
+        """Encodes a text as the ids that a text model reads.
 
         Args:
             text: Any text. Line endings CRLF and CR are read as LF, unless the model
@@ -78,11 +78,11 @@ class Preset:
 
         Returns:
             int32 array `(characters,)` or `(words,)`, values in
-            `[0, vocabulary.size)`; what the model does not know has
+            `[0, vocabulary.size)`; unknown characters or words become
             `vocabulary.unknown_id`.
 
         Raises:
-            ValueError: If it is no model of text.
+            ValueError: If the preset is not a text model.
 
         Example:
             import zoo
@@ -95,18 +95,18 @@ class Preset:
         return self.vocabulary.encode(self.with_known_lines(text))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids.
+        """Decodes ids to a text.
 
         Args:
-            ids: Integers in `[0, vocabulary.size)`, an array of one axis or any other
-                iterable.
+            ids: Integers in `[0, vocabulary.size)`, as a one-dimensional array or any
+                other iterable.
 
         Returns:
-            A character for each id, U+FFFD for the unknown one; or a space and a word,
-            a line break for the end of a line.
+            One character per id, U+FFFD for the unknown id; or a space and a word per
+            id, and a line break for the end of a line.
 
         Raises:
-            ValueError: If it is no model of text.
+            ValueError: If the preset is not a text model.
 
         Example:
             import zoo
@@ -118,7 +118,7 @@ class Preset:
         return self.vocabulary.decode(ids)
 
     def with_known_lines(self, text: str) -> str:
-        """A text whose lines end with LF, unless the model has learnt CR.
+        """The text with LF line endings, unless the model knows CR.
 
         Example:
             import zoo
@@ -130,14 +130,14 @@ class Preset:
         return text if knows else universal(text)
 
     def save(self, folder: str | os.PathLike, *, half: bool = False) -> None:
-        """Writes the preset folder: `zoo.save_to_preset`.
+        """Writes the preset folder: see `zoo.save_to_preset`.
 
         Args:
-            folder: Its name; one that is there is replaced.
-            half: Whether weights are stored in half precision.
+            folder: Path of the preset folder; an existing preset is replaced.
+            half: Whether to store the weights in half precision.
 
         Raises:
-            UserError: If half precision cannot hold a weight.
+            UserError: If half precision cannot represent a weight.
 
         Example:
             import zoo
@@ -148,10 +148,10 @@ class Preset:
         save_to_preset(folder, self, half=half)
 
     def require_task(self, name: str) -> None:
-        """Refuses a preset of another task.
+        """Refuses a preset of a different task.
 
         Raises:
-            UserError: If `metadata` names another one, or none.
+            UserError: If `metadata` names a different task, or none.
         """
         if self.metadata.get("task") != name:
             raise UserError(
@@ -163,17 +163,17 @@ class Preset:
 def save_to_preset(
     folder: str | os.PathLike, preset: Preset, *, half: bool = False
 ) -> None:
-    """Writes the preset folder, complete or not at all; an older one is replaced.
+    """Writes the preset folder, completely or not at all; replaces an older one.
 
     Args:
-        folder: Its name. The folder above must exist.
-        preset: What to write. To its metadata the checksum of the weights is added.
-        half: Whether weights are stored in half precision: half the size, 11 bits each.
-            A loaded model computes as before.
+        folder: Path of the preset folder. Its parent must exist.
+        preset: The preset. The checksum of the weights is added to its metadata.
+        half: Whether to store the weights in half precision: half the size, with 11
+            significant bits. A loaded model computes in its usual precision.
 
     Raises:
         UserError: If `half` is True and a weight is above 65,504, the largest number
-            of half precision; or if the folder cannot be written.
+            in half precision; or if the folder cannot be written.
         ZooError: If the disk is full.
 
     Example:
@@ -195,7 +195,7 @@ def save_to_preset(
 
 
 def load_preset(source: str | os.PathLike | PresetFiles | CheckedPreset) -> Preset:
-    """Reads a preset folder. No code in it is run: see `zoo.models.config`.
+    """Loads a preset folder. No code in it is run: see `zoo.models.config`.
 
     Args:
         source: The preset folder, or the folder of a training run that has one in
@@ -206,8 +206,8 @@ def load_preset(source: str | os.PathLike | PresetFiles | CheckedPreset) -> Pres
         The `Preset`, its model built and with its weights.
 
     Raises:
-        UserError: If the folder or one of its files is missing, damaged, or of
-            another format.
+        UserError: If the folder or one of its files is missing, damaged, or has a
+            different format.
     """
     checked = source if isinstance(source, CheckedPreset) else check_preset(source)
     folder, config = checked.files.folder, checked.config
@@ -237,17 +237,16 @@ def load_preset(source: str | os.PathLike | PresetFiles | CheckedPreset) -> Pres
 def check_preset_possible(
     model: keras.Sequential, processing: dict, facts: dict
 ) -> None:
-    """Refuses a training whose preset could not be read again, before it trains.
+    """Refuses, before training, a model whose preset could not be loaded again.
 
     Args:
         model: The model, built.
         processing: As for `Preset`.
-        facts: What of the metadata is known before a training; `task` and what a `Run`
-            collects.
+        facts: The metadata known before training: `task` and what a `Run` collects.
 
     Raises:
         UserError: If a preset cannot hold the model, or one of its files would be
-            larger than those that are read.
+            too large to be loaded.
 
     Example:
         import zoo
@@ -256,7 +255,7 @@ def check_preset_possible(
         preset = zoo.from_preset("echo-8")
         check_preset_possible(preset.model, preset.processing, preset.metadata)
     """
-    # What only the end of the training brings.
+    # Placeholders for what is only known after training.
     metric = {"name": "", "unit": "", "part": "validation", "value": 0.0, "epoch": 1}
     metadata = {"metric": metric, "wall_time_seconds": 0.0, **facts}
     try:
@@ -276,7 +275,7 @@ def check_preset_possible(
         ) from None
 
 
-# Bytes of metadata that a training adds at most.
+# The most bytes of metadata that a training adds.
 _TO_COME = 10_000
 
 

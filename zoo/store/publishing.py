@@ -1,4 +1,4 @@
-"""Presets for others: export from runs, and release folders for any static host."""
+"""Exports presets from runs, and makes release folders for any static host."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from zoo.system.files import atomic_path, make_folder, write_json, write_text
 from zoo.system.reading import read_bytes
 from zoo.tasks import TASKS
 
-# Where a preset is, or what is known of it.
+# The location of a preset, or a preset that has been checked.
 Source = str | os.PathLike | CheckedPreset
 
 
@@ -39,22 +39,22 @@ def export_preset(
 ) -> dict:
     """Writes the best of several trainings of a recipe as one preset.
 
-    Best by validation; the metadata say what each seed reached on the part that is
-    reported.
+    The validation metric selects the best; the metadata record what each seed reached
+    on the part that is reported.
 
     Args:
-        runs: Preset folders, or folders of training runs, that differ by nothing but
-            their seeds; or what `check_preset` returned for them.
-        folder: The preset to write, or a file `.keras` for the model alone; its parents
-            are made.
-        half: Whether weights are stored in half precision.
+        runs: Preset folders, or folders of training runs, that differ only in their
+            seeds; or what `check_preset` returned for them.
+        folder: The preset to write, or a file `.keras` for the model alone; its parent
+            folders are created.
+        half: Whether to store the weights in half precision.
 
     Returns:
         The metadata that were written.
 
     Raises:
-        UserError: If a run has no preset, they are trainings of several recipes, or
-            the folder is one of them.
+        UserError: If a run has no preset, the recipes of the runs differ, or the
+            folder is one of them.
     """
     if not runs:
         raise UserError("At least one run must be given.")
@@ -82,25 +82,25 @@ def publish(
     *,
     mirrors: Sequence[str] = (),
 ) -> Index:
-    """Makes a release folder, which any static host can serve.
+    """Makes or extends a release folder, which any static host can serve.
 
     Each preset becomes a folder with a manifest of checksums, and `index.json` lists
-    them all. A release that is there gets the presets added, or replaced.
+    them all. In an existing release, presets are added or replaced.
 
     Args:
         folder: The release folder.
-        presets: What to add: preset folders, which keep their names, or names of the
-            package's presets; or what `check_preset` returned for them. None at all:
-            those of the package, for a new release.
-        mirrors: Addresses where the release will be, in the order of trial, for its
-            index. None: those that the index has.
+        presets: The presets to add: preset folders, which keep their names, or names of
+            the package's presets; or what `check_preset` returned for them. Empty for
+            a new release: all of the package's presets.
+        mirrors: Future addresses of the release, in the order of trial, for its index.
+            Empty: keep those in the index.
 
     Returns:
         The `Index` that was written.
 
     Raises:
-        UserError: If a preset is missing, damaged, has no good name, or has a file that
-            is a link.
+        UserError: If a preset is missing or damaged, its name is not allowed, or one of
+            its files is a link.
     """
     folder = Path(folder)
     if len(mirrors) > limits.MIRRORS:
@@ -124,7 +124,7 @@ def publish(
         sources = {name: _checked(name) for name in own_index().presets}
     kept = {name: path for name, path in there.items() if name not in sources}
     every = {**{name: check_preset(path) for name, path in kept.items()}, **sources}
-    # All of them are read before anything is written.
+    # Read all of them before anything is written.
     rows, manifests = {}, {}
     for name, checked in sorted(every.items()):
         metadata, files = load_preset(checked).metadata, checked.files
@@ -149,7 +149,7 @@ def _checked(source: Source) -> CheckedPreset:
 
 
 def _best(presets: Sequence[Preset]) -> Preset:
-    """The preset that validates best, with what all seeds reached."""
+    """The preset with the best validation metric, and the results of all seeds."""
     first = presets[0].metadata
     task = TASKS[first["task"]]
 
@@ -170,7 +170,7 @@ def _best(presets: Sequence[Preset]) -> Preset:
                 f"recipe: {preset.metadata['recipe']} beside {first['recipe']}."
             )
         own = {str(preset.metadata["seed"]): preset.metadata["metric"]["value"]}
-        # A preset that was exported before knows of other seeds, too.
+        # A preset that was exported before also lists other seeds.
         known = preset.metadata.get("seeds", own)
         if known.keys() & seeds.keys():
             twice = ", ".join(known.keys() & seeds.keys())
@@ -184,7 +184,7 @@ def _best(presets: Sequence[Preset]) -> Preset:
 
 def _name_of(source: Source) -> str:
     path = Path(source.files.source if isinstance(source, CheckedPreset) else source)
-    # The `preset` of a run is called by the run.
+    # The `preset` folder of a run is named after the run.
     return path.parent.name if path.name == "preset" else path.name
 
 

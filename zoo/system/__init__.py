@@ -1,1 +1,1 @@
-"""Files, the network, limits and errors: what everything else builds on."""
+"""Files, the network, limits and errors: the basis of all other packages."""

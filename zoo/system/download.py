@@ -1,4 +1,4 @@
-"""Files from the network: checked, resumed, or given up in seconds."""
+"""Downloads files: verifies them, resumes, and gives up within seconds."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from zoo.system.errors import ZooError
 from zoo.system.locks import one_at_a_time
 
 OFFLINE = "BPTT_ZOO_OFFLINE"
-TIMEOUT = 10.0  # seconds until a connection, and between two pieces
-ATTEMPTS = 3  # at each address, of a transfer that broke off
+TIMEOUT = 10.0  # seconds to connect, and between two pieces
+ATTEMPTS = 3  # at each address, if a transfer breaks off
 PAUSE = 0.5  # seconds before the second attempt; twice that before the third
 SLOWEST = 1000  # bytes per second
 PIECE = 2**16
 
 
 class Unreachable(ZooError):
-    """No address gave an answer, so nobody knows what it would have been."""
+    """No address answered, so it is unknown whether the file exists."""
 
 
-# What raises `ZooError` if a path has not the file.
+# Raises `ZooError` if a path does not hold the expected file.
 Check = Callable[[Path], object]
 
 
@@ -43,28 +43,28 @@ def download(
     label: str | None = None,
     again: bool = False,
 ) -> Path:
-    """Fetches a file whose content is known beforehand.
+    """Downloads a file that can be verified.
 
-    A transfer that breaks off is resumed, at once and by a later call; an address that
-    refuses, or sends another file, is followed by the next one. Several processes take
-    turns, and find the file that the first one fetched.
+    A transfer that breaks off is resumed, immediately and by a later call; if an
+    address refuses or sends the wrong file, the next one is tried. Several processes
+    take turns, and find the file that the first one downloaded.
 
     Args:
-        urls: Where the file is: one address, or mirrors in the order of trial.
-        path: Where it goes. A file is there only once it has been checked, and one that
-            is there already is checked again.
-        limit: Bytes that are read, at most.
+        urls: One address of the file, or mirrors in the order of trial.
+        path: Path to write. A file appears there only after it has been verified; an
+            existing one is verified again.
+        limit: Maximum number of bytes to read.
         check: Function of a path that raises `ZooError` if it is not the file.
-        size: Bytes of the file, where they are known.
+        size: Size of the file in bytes, if known.
         label: Name beside a progress bar, which only a terminal shows; None: no bar.
-        again: Whether it is fetched from its beginning even if it is there.
+        again: Whether to download it from the beginning even if it exists.
 
     Returns:
         The path.
 
     Raises:
-        ZooError: If no address has the file, each with its reason, or if the
-            environment variable BPTT_ZOO_OFFLINE forbids to look; `Unreachable` if
+        ZooError: If no address has the file, with the reason for each, or if the
+            environment variable BPTT_ZOO_OFFLINE forbids connections; `Unreachable` if
             none of them answered.
     """
     urls = [urls] if isinstance(urls, str) else list(urls)
@@ -82,7 +82,7 @@ def download(
     with one_at_a_time(lock, f"fetching {path.name}"):
         if again:
             part.unlink(missing_ok=True)
-        elif _is_good(path, check):  # another process has fetched it meanwhile
+        elif _is_good(path, check):  # another process has downloaded it meanwhile
             return path
         else:
             path.unlink(missing_ok=True)
@@ -103,12 +103,12 @@ def download(
 
 
 def is_offline() -> bool:
-    """Whether the environment forbids to open connections."""
+    """Whether the environment forbids connections."""
     return os.environ.get(OFFLINE, "0") not in ("", "0")
 
 
 def _is_good(path: Path, check: Check) -> bool:
-    """Whether the file is there, and is the right one."""
+    """Whether the file exists and is the right one."""
     try:
         check(path)
     except (FileNotFoundError, ZooError):
@@ -117,7 +117,7 @@ def _is_good(path: Path, check: Check) -> bool:
 
 
 def _attempts(transfer: _Transfer, check: Check) -> _Refused | None:
-    """Why an address does not give the file, or None once its part is complete."""
+    """Tries an address; returns why it failed, or None once the file is complete."""
     failure: _Refused | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -135,7 +135,7 @@ def _attempts(transfer: _Transfer, check: Check) -> _Refused | None:
         except ZooError as error:
             transfer.discard()
             failure = _Refused(str(error).rstrip("."))
-            if resumed:  # the first half may have been another file's
+            if resumed:  # the first half may have come from a different file
                 continue
             return failure
         return None
@@ -147,19 +147,19 @@ class _Refused(Exception):
 
 
 class _NoAnswer(_Refused):
-    """Nothing there answers, or it breaks off, or it has a failure of its own."""
+    """The server does not answer, breaks off, or has an internal failure."""
 
 
 class _Stuck(TimeoutError):
-    """Something did not end in time, and a thread may still wait for it."""
+    """A call did not return in time, and a thread may still be waiting for it."""
 
 
 class _OutOfRange(OSError):
-    """The part here is longer than the file there."""
+    """The local part is longer than the file on the server."""
 
 
 class _Transfer:
-    """One address and the part of its file that is here."""
+    """One address, and the part of its file that has been received."""
 
     def __init__(
         self, url: str, part: Path, limit: int, size: int | None, label: str | None
@@ -196,14 +196,14 @@ class _Transfer:
                 raise _Refused(f"{expected:,} bytes, more than {self.limit:,}")
             self._copy(answer, expected)
         except _Stuck:
-            raise  # a thread reads on, and closing would wait for it
+            raise  # a thread is still reading, and closing would wait for it
         except BaseException:
             answer.close()
             raise
         answer.close()
 
     def _begin(self, response) -> int:
-        """The byte that the answer begins with; 0 where the server starts over."""
+        """The offset at which the response begins; 0 if the server starts over."""
         start = self.received
         partial = getattr(response, "status", None) == 206
         given = response.headers.get("Content-Range", "")
@@ -226,12 +226,12 @@ class _Transfer:
             unit="B",
             unit_scale=True,
             leave=False,
-            # None: only where somebody watches.
+            # None shows the bar on a terminal only.
             disable=True if self.label is None else None,
         )
         with bar, open(self.part, "ab") as file:
             received = before
-            # `read1` gives what is there; `read` would wait for a whole piece.
+            # `read1` returns what has arrived; `read` would wait for a whole piece.
             while piece := self._next(response, self.limit + 1 - received):
                 received += len(piece)
                 if received > self.limit:
@@ -246,12 +246,12 @@ class _Transfer:
             raise OSError(f"it ended after {received:,} of {expected:,} bytes")
 
     def _next(self, response, at_most: int) -> bytes:
-        # What frames the pieces can drip without end while no piece comes.
+        # The framing between chunks can drip in forever without completing a read.
         return _within(2 * TIMEOUT, lambda: response.read1(min(PIECE, at_most)))
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirections, but not from https to anything less."""
+    """Follows redirections, except from https to a less secure scheme."""
 
     def redirect_request(
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
@@ -263,12 +263,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _open(url: str, start: int) -> Any:
-    """An open answer.
+    """Opens an address and returns the response.
 
     Raises:
-        _NoAnswer: If there is none.
+        _NoAnswer: If there is no answer.
         _Refused: If there is no such file.
-        OSError: If the server has a failure of its own, which may pass.
+        OSError: If the server has an internal failure, which may be temporary.
     """
     headers = {"Accept-Encoding": "identity", "User-Agent": "bptt_keras"}
     if start:
@@ -280,7 +280,7 @@ def _open(url: str, start: int) -> Any:
         return opener.open(request, timeout=TIMEOUT)
 
     try:
-        # Looking up a host name knows no timeout of its own.
+        # Looking up a host name has no timeout.
         return _within(2 * TIMEOUT, connect)
     except _Stuck as error:
         raise _NoAnswer(str(error)) from None
@@ -298,10 +298,10 @@ def _open(url: str, start: int) -> Any:
 
 
 def _within(seconds: float, function: Callable[[], Any]) -> Any:
-    """What a function returns or raises, in a thread of its own.
+    """Runs a function in a new thread, and returns or raises what it does.
 
     Raises:
-        _Stuck: If it has not come to an end after so many seconds.
+        _Stuck: If it has not returned after `seconds`.
     """
     outcome = []
 

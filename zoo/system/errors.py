@@ -1,11 +1,11 @@
-"""The zoo's two kinds of error, told apart by the command line's exit code."""
+"""The zoo's two kinds of error, which have different exit codes."""
 
 from __future__ import annotations
 
 
 class ZooError(Exception):
-    """A failure that is not the user's doing: no network, a full disk (exit code 1)."""
+    """A failure beyond the user's control: no network, a full disk (exit code 1)."""
 
 
 class UserError(ZooError):
-    """A request that cannot be served: a wrong option, a broken file (exit code 2)."""
+    """An invalid request: a wrong option, a broken file (exit code 2)."""

@@ -1,4 +1,4 @@
-"""Packages that the zoo needs and `pip install bptt_keras` alone does not bring."""
+"""Packages that the zoo needs but `pip install bptt_keras` does not install."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import importlib.util
 from zoo.system.errors import ZooError
 
 TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly")
-# Module -> the extra that has it. All that `setup.cfg` lists for `zoo` are here.
+# Module -> the extra that installs it: all that `setup.cfg` lists for `zoo`.
 EXTRAS = {
     "tensorflow": "cpu",
     "tensorflow_datasets": "zoo",
@@ -24,10 +24,10 @@ EXTRAS = {
 
 
 def require_extras() -> None:
-    """Refuses to begin what would end for want of a package.
+    """Fails early if a required package is missing.
 
     Raises:
-        ZooError: Names the first package that is missing, and what installs it.
+        ZooError: Names the first package that is missing, and how to install it.
 
     Example:
         from zoo.system.extras import require_extras
@@ -46,7 +46,7 @@ def not_installed(name: str) -> ZooError:
         name: A module of `EXTRAS`.
     """
     extras = EXTRAS[name]
-    # The extra `cpu` would put another TensorFlow in the place of one for GPUs.
+    # The extra `cpu` would replace a TensorFlow for GPUs.
     if extras == "zoo" and tensorflow_version("tensorflow") is None:
         extras = "cpu,zoo"
     return ZooError(
@@ -55,10 +55,10 @@ def not_installed(name: str) -> ZooError:
 
 
 def tensorflow_version(*names: str) -> str | None:
-    """The version of TensorFlow, found without importing it; None: there is none.
+    """The version of TensorFlow, found without importing it; None if not installed.
 
     Args:
-        *names: Names that it may be installed by; all that are known if none is given.
+        *names: Names of the distributions to look for; by default all known names.
     """
     for name in names or TENSORFLOW:
         try:

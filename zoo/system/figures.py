@@ -1,4 +1,4 @@
-"""Figures of matplotlib: made without a window, written whole."""
+"""Matplotlib figures, made without a window and written atomically."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#777777"
 
-LONGEST = 70  # characters of a title or a name
+LONGEST = 70  # the most characters of a title or a name
 
 
 def shown(text: str) -> str:
-    """A text as pictures can show it: on one line, not too long, no odd characters.
+    """Makes a text fit for a plot: one line, not too long, without odd characters.
 
     Args:
-        text: Such as the name of a file or of a column.
+        text: A text such as the name of a file or of a column.
 
     Example:
         from zoo.system.figures import shown
 
         assert shown("two" + chr(10) + "lines") == "two lines"
     """
-    # Before anything else is done: it may have millions of characters.
+    # First of all, as it may have millions of characters.
     cut = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
     return "".join(
         " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c
@@ -44,9 +44,9 @@ def shown(text: str) -> str:
 
 
 def never_fails(draw: Callable[..., None]) -> Callable[..., None]:
-    """A function that draws: where it cannot, it says so, and no training ends by it.
+    """Decorates a function that draws, so that its failure does not end a training.
 
-    A full disk is another matter.
+    It prints the failure instead. A full disk still raises an error.
     """
 
     @functools.wraps(draw)
@@ -63,9 +63,9 @@ def never_fails(draw: Callable[..., None]) -> Callable[..., None]:
 
 
 def figure_of(width: float, height: float) -> Figure:
-    """An empty figure, in inches.
+    """An empty figure of a size in inches.
 
-    It is made without pyplot, so that no window system is needed.
+    It is made without pyplot, so it needs no window system.
     """
     # matplotlib: put off.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -83,7 +83,7 @@ def one_axes(title: str) -> tuple[Figure, Axes]:
 
 
 def rows_of_axes(title: str, rows: int) -> tuple[Figure, Sequence[Axes]]:
-    """A figure with a title, and its axes one below the other, with a common x-axis."""
+    """A figure with a title, and rows of axes with a common x-axis."""
     figure = figure_of(8, max(4.5, 1.6 * rows))
     every = figure.subplots(rows, sharex=True, squeeze=False)[:, 0]
     every[0].set_title(shown(title), parse_math=False)
@@ -94,7 +94,7 @@ def rows_of_axes(title: str, rows: int) -> tuple[Figure, Sequence[Axes]]:
 
 
 def whole_numbers(axes: Axes) -> None:
-    """Puts the ticks of the x-axis at whole numbers, one at least."""
+    """Puts the ticks of the x-axis at whole numbers, at least one of them."""
     locator: Any = axes.xaxis.get_major_locator()
     locator.set_params(integer=True, min_n_ticks=1)
 
@@ -113,7 +113,7 @@ def finish(figure: Figure, axes: Axes, path: str | os.PathLike) -> None:
 
 
 def _plain(legend: Legend) -> None:
-    """A "$" in a legend is a character, not the beginning of a formula."""
+    """Shows a "$" in a legend as a character, instead of starting a formula."""
     for text in legend.get_texts():
         text.set_text(shown(text.get_text()))
         text.set_parse_math(False)
@@ -127,7 +127,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
 
 @contextlib.contextmanager
 def _without_notes() -> Iterator[None]:
-    """Within: nothing is said of characters that a font does not have."""
+    """A context without warnings about characters that a font does not have."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*missing from (current )?font.*")
         yield

@@ -1,4 +1,4 @@
-"""Files that a kill never leaves half written."""
+"""Writes files atomically: a kill never leaves one half written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.system.errors import UserError, ZooError
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block ends well.
+    """A temporary path beside `path`, renamed to it when the block succeeds.
 
     Args:
         path: The file to write. Its folder must exist.
@@ -34,7 +34,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             temporary.write_text("{}")
     """
     path = Path(path)
-    # The suffix stays: Keras and matplotlib choose the format by it.
+    # Keep the suffix: Keras and matplotlib choose the format by it.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     with named_errors(path, temporary):
         try:
@@ -51,7 +51,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def write_bytes(path: str | os.PathLike, content: bytes | memoryview) -> None:
-    """Writes a file atomically, and waits until the disk has it."""
+    """Writes a file atomically, and waits until it is on disk."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(content)
         file.flush()
@@ -70,17 +70,17 @@ def as_json(value: Any) -> str:
 
 @contextlib.contextmanager
 def named_errors(path: Path, temporary: Path) -> Iterator[None]:
-    """Within: errors of a temporary file or folder name the one that it is for."""
+    """A context in which errors of a temporary path name the final path instead."""
     try:
         yield
     except OSError as error:
-        # Without a name: while something was written.
+        # The error has no file name if it came from a write.
         name = "" if error.filename is None else os.fspath(error.filename)
         if name and not str(name).startswith(str(temporary)):
             raise
         raise cannot_write(path, error) from error
     except ZooError as error:
-        # The same, told of a file in a temporary folder.
+        # The same for a file in a temporary folder.
         cause = error.__cause__
         if not isinstance(cause, OSError) or str(temporary) not in str(error):
             raise
@@ -88,10 +88,10 @@ def named_errors(path: Path, temporary: Path) -> Iterator[None]:
 
 
 def make_folder(path: str | os.PathLike) -> None:
-    """Makes a folder and those above it, where they are missing.
+    """Creates a folder and its parents, if they are missing.
 
     Raises:
-        ZooError: If that cannot be; names the folder and the reason.
+        ZooError: If that fails; names the folder and the reason.
     """
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -103,8 +103,8 @@ def cannot_write(path: str | os.PathLike, error: OSError) -> ZooError:
     """The error for a file that cannot be written, which names it and the reason.
 
     Args:
-        path: The file that was asked for.
-        error: What the system says.
+        path: The file to write.
+        error: The system's error.
     """
     reason = error.strerror or error
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

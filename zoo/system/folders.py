@@ -1,4 +1,4 @@
-"""Folders that a kill leaves whole: the old version or the new one."""
+"""Replaces folders atomically: a kill leaves the old version or the new one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ from zoo.system.files import named_errors
 def new_folder(
     path: str | os.PathLike, *, keep: str | os.PathLike | None = None
 ) -> Iterator[Path]:
-    """An empty folder beside `path` that takes its place when the block ends well.
+    """An empty folder beside `path` that replaces it when the block succeeds.
 
     Args:
-        path: The folder to write; an older one is replaced. The folder above must
-            exist.
+        path: The folder to write; an older one is replaced. Its parent must exist.
         keep: As in `replace_folder`.
 
     Yields:
-        A path in the same folder, to write to; it is gone if the block fails.
+        A path in the same folder, to write to; it is removed if the block fails.
 
     Raises:
         ZooError: If the disk is full.
@@ -50,16 +49,16 @@ def new_folder(
 def replace_folder(
     new: Path, path: Path, *, keep: str | os.PathLike | None = None
 ) -> None:
-    """Puts the complete folder `new` in the place of `path`, which may exist.
+    """Replaces the folder `path`, if it exists, by the complete folder `new`.
 
-    Two renames: a kill between them leaves both versions whole, under other names,
-    which `recover_folder` puts right.
+    This takes two renames: a kill between them leaves both versions intact under other
+    names, which `recover_folder` corrects.
 
     Args:
         new: The new version.
-        path: Its place.
-        keep: Another name in the same folder, which the older version takes; None: it
-            is removed.
+        path: Its final path.
+        keep: Name in the same folder under which to keep the old version; None: remove
+            it.
     """
     old = _beside(path, "old")
     shutil.rmtree(old, ignore_errors=True)
@@ -73,13 +72,13 @@ def replace_folder(
 
 
 def recover_folder(path: str | os.PathLike) -> Path:
-    """Ends a replacement that was killed between its two renames.
+    """Completes a replacement that was killed between its two renames.
 
     Args:
-        path: The place of the folder.
+        path: The path of the folder.
 
     Returns:
-        The place; nothing is there if nothing ever was.
+        The path; it does not exist if it never did.
     """
     path, found = Path(path), whole_folder(path)
     if found != path:
@@ -88,14 +87,14 @@ def recover_folder(path: str | os.PathLike) -> Path:
 
 
 def whole_folder(path: str | os.PathLike) -> Path:
-    """Where the newest whole version of a folder is; its place, but after such a kill.
+    """The newest intact version of a folder: its path, unless a kill left it elsewhere.
 
     Args:
-        path: The place of the folder.
+        path: The path of the folder.
     """
     path = Path(path)
     old, new = _beside(path, "old"), _beside(path, "new")
-    # The old version leaves its place only when the new one is complete.
+    # The old version is renamed only when the new one is complete.
     if old.exists() and not path.exists():
         return new if new.exists() else old
     return path

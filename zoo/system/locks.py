@@ -1,4 +1,4 @@
-"""Locks: work that one process at a time may do."""
+"""Locks, for work that only one process at a time may do."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from zoo.system.errors import UserError, ZooError
 
 LOCK = ".lock"  # in the folder of a training
 
-WAIT = 900  # seconds, for another process that does the same
+WAIT = 900  # seconds to wait for another process that does the same
 
 
 @contextlib.contextmanager
 def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
-    """Within: no other process is here with the same lock; those that come wait.
+    """A context that only one process at a time enters; the others wait.
 
     Args:
         lock: A file, whose folder exists.
-        doing: What is done, for the error.
+        doing: What the process does, for the error.
 
     Raises:
-        ZooError: If another process does not come to an end.
+        ZooError: If another process holds the lock for too long.
 
     Example:
         from pathlib import Path
@@ -41,7 +41,7 @@ def one_at_a_time(lock: Path, doing: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone_in(folder: str | os.PathLike) -> Iterator[None]:
-    """Within: no other process trains into the same folder.
+    """A context in which no other process trains into the same folder.
 
     Args:
         folder: An existing folder; a file `.lock` is left in it.
@@ -65,8 +65,8 @@ def alone_in(folder: str | os.PathLike) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(lock: Path, wait: float, refusal: ZooError) -> Iterator[None]:
-    """Within: the lock is held. Raises the refusal after `wait` seconds without it."""
-    # filelock: put off. What only reads and lists works without it.
+    """A context that holds the lock; raises `refusal` if it takes over `wait` s."""
+    # filelock: put off. Commands that only read and list work without it.
     from filelock import FileLock, Timeout
 
     taken = FileLock(lock, timeout=wait)

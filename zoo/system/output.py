@@ -1,4 +1,4 @@
-"""What a command is told to write, checked before it works for it."""
+"""Checks the output of a command before it starts to work."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def output_file(
     keep: str | os.PathLike | None = None,
     option: str = "--out",
 ) -> Path:
-    """Checks the name of a file that a command will write, before it works for it.
+    """Checks the path of a file that a command will write, before it starts to work.
 
     Args:
-        out: The name.
-        suffixes: Those that it may have.
-        keep: A file that the command reads, and that is not to be replaced.
+        out: The path.
+        suffixes: The allowed suffixes.
+        keep: A file that the command reads and must not replace.
         option: Name of the option, for the error.
 
     Returns:
-        The name as a path.
+        The path.
 
     Raises:
-        UserError: If it has another suffix, its folder is missing or read-only, or it
-            is a folder or `keep`.
+        UserError: If it has a different suffix, its folder is missing or read-only, or
+            it is a folder or `keep`.
     """
     out = Path(out)
     if out.suffix not in suffixes:
@@ -52,20 +52,20 @@ def output_file(
 def prepare_output(
     out: str | os.PathLike, *, overwrite: bool, names: Iterable[str] = ()
 ) -> Path:
-    """Creates the folder that a training run writes to, and proves it writable.
+    """Creates the folder that a training run writes to, and checks that it is writable.
 
     Args:
-        out: Folder, created with its parents where missing.
+        out: Folder, created with its parents if missing.
         overwrite: Whether files of an earlier run may be removed.
-        names: The files and folders that a run writes, and so those that are removed.
+        names: The files and folders that a run writes, which are the ones to remove.
             Others in the folder are left alone.
 
     Returns:
         The folder.
 
     Raises:
-        UserError: If `out` is a file, cannot be created or written to, or holds
-            something and `overwrite` is False.
+        UserError: If `out` is a file, cannot be created or written to, or is not empty
+            and `overwrite` is False.
     """
     out = Path(out)
     try:
@@ -95,10 +95,10 @@ def prepare_output(
 
 
 def leaves_no_empty_folder(command: Callable) -> Callable:
-    """A command that removes the folder `arguments.out` again if it fails early.
+    """Decorates a command to remove the folder `arguments.out` if it fails early.
 
-    Only folders that the command has made, and that hold nothing but its lock, are
-    removed.
+    Only folders that the command has created, and that hold nothing except its lock,
+    are removed.
 
     Args:
         command: Function of parsed arguments.

@@ -1,4 +1,4 @@
-"""TensorFlow without its notes on standard error."""
+"""Imports TensorFlow without its messages on standard error."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from zoo.system.extras import require_extras
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow; what it prints meanwhile is shown only if that fails.
+    """Imports TensorFlow; shows its messages only if the import fails.
 
     Raises:
         ZooError: If TensorFlow or a package of the extra `zoo` is not installed.
-        UserError: If the environment asks for what cannot be: another backend of Keras,
-            or a cache of programs in no folder.
+        UserError: If the environment sets an unsupported Keras backend, or a cache of
+            programs that is not a folder.
     """
     require_extras()
-    # What it prints later, when XLA and devices are first used.
+    # Suppresses later messages, when XLA and devices are first used.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # Keras' settings file may name another one, for other programs.
+    # Keras' settings file may name another backend, for other programs.
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise UserError(
@@ -31,7 +31,7 @@ def import_tensorflow() -> None:
             f"KERAS_BACKEND names another package: {backend}. Unset it."
         )
     with _held_back():
-        # TensorFlow: put off, this is where it is imported.
+        # TensorFlow: put off until here.
         import tensorflow  # noqa: F401
         import tensorflow_datasets  # noqa: F401
     try:
@@ -43,10 +43,10 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """Within: nothing reaches standard error, unless the block fails.
+    """A context that holds back standard error, and shows it if the block fails.
 
-    TensorFlow 2.21 prints four lines about itself before it reads
-    TF_CPP_MIN_LOG_LEVEL, from C++, so only a redirected descriptor keeps them away.
+    TensorFlow 2.21 prints four lines from C++ before it reads TF_CPP_MIN_LOG_LEVEL, so
+    only redirecting the file descriptor suppresses them.
     """
     sys.stderr.flush()
     stderr = os.dup(2)

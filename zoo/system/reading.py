@@ -1,4 +1,4 @@
-"""Files from anywhere, opened so that none can hang or fill the machine."""
+"""Reads untrusted files so that none can hang the process or exhaust the memory."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ LARGEST_FILE = limits.FILE
 def read_bytes(
     path: str | os.PathLike, *, at_most: int = LARGEST_FILE, option: str = "`--data`"
 ) -> bytes:
-    """The content of a regular file, whose size is looked at before it is read.
+    """Reads a regular file, after checking its size.
 
     Args:
         path: The file.
-        at_most: Bytes that it may have.
-        option: What names it, for the error.
+        at_most: Maximum size in bytes.
+        option: The option that names it, for the error.
 
     Raises:
-        UserError: If it is missing, cannot be read, is larger, or is a folder, a pipe
-            or a device.
+        UserError: If it is missing, cannot be read, is too large, or is a folder, a
+            pipe or a device.
 
     Example:
         from pathlib import Path
@@ -53,15 +53,15 @@ def read_bytes(
 def read_json(
     path: str | os.PathLike, *, at_most: int = limits.JSON, what: str = "The file"
 ) -> Any:
-    """What a file of JSON holds, not nested deeper than `zoo.system.limits.DEPTH`.
+    """Reads a JSON file, nested no deeper than `zoo.system.limits.DEPTH`.
 
     Args:
         path: The file.
-        at_most: Bytes that it may have.
-        what: What it is, as the beginning of the error.
+        at_most: Maximum size in bytes.
+        what: Name of the file, which begins the error.
 
     Raises:
-        UserError: If it is missing, larger, no regular file, or not such JSON.
+        UserError: If it is missing, too large, not a regular file, or not such JSON.
 
     Example:
         from pathlib import Path
@@ -79,15 +79,15 @@ def read_json(
 
 
 def parse_json(content: bytes) -> Any:
-    """The value of a JSON text.
+    """Parses a JSON text.
 
     Args:
-        content: The text in UTF-8, of a size that has been looked at.
+        content: The text in UTF-8, whose size has been checked.
 
     Raises:
-        ValueError: If it is not JSON in UTF-8, is nested deeper than `DEPTH` or has
-            more objects and lists than `CONTAINERS` of `zoo.system.limits`, or text
-            that is not Unicode.
+        ValueError: If it is not JSON in UTF-8, is nested deeper than
+            `zoo.system.limits.DEPTH`, has more objects and lists than `CONTAINERS`
+            there, or contains text that is not Unicode.
 
     Example:
         from zoo.system.reading import parse_json
@@ -107,17 +107,17 @@ def parse_json(content: bytes) -> Any:
             raise ValueError(_TOO_DEEP)
         level = [item for outer in level for item in _items(outer)]
     if re.search(rb"\\u[dD][89a-fA-F]", content):
-        # Half a pair of surrogates, which no file and no terminal takes.
+        # Fails for a lone surrogate, which cannot be written or printed.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
 
 
 def require_plain(value: Any) -> None:
-    """Refuses text that does more to a terminal than to be shown, or cannot be shown.
+    """Refuses text that cannot be shown on a terminal, or that controls it.
 
     Raises:
-        ValueError: If a string in a value of JSON has a control character, or half a
-            pair of surrogates.
+        ValueError: If a string in a JSON value has a control character or a lone
+            surrogate.
     """
     if isinstance(value, str):
         if any(unicodedata.category(c) in ("Cc", "Cs") for c in value):
@@ -142,9 +142,9 @@ def _content(path: str | os.PathLike, at_most: int) -> bytes:
 
     Raises:
         OSError: If it cannot be opened or read.
-        ValueError: If it is no regular file, or too large, or its name is none.
+        ValueError: If it is not a regular file, too large, or its name is invalid.
     """
-    # Without waiting: a pipe without a writer never opens otherwise.
+    # Without blocking: otherwise opening a pipe without a writer never returns.
     with open(Path(path), "rb", opener=_opener) as file:
         facts = os.fstat(file.fileno())
         if not stat.S_ISREG(facts.st_mode):
@@ -153,7 +153,7 @@ def _content(path: str | os.PathLike, at_most: int) -> bytes:
             raise ValueError(
                 f"it has {facts.st_size:,} bytes, and at most {at_most:,} are read"
             )
-        # One byte more than it had: it may grow, and be endless.
+        # One byte more than allowed: the file may have grown, or be endless.
         content = file.read(at_most + 1)
     if len(content) > at_most:
         raise ValueError("it grows without end")
@@ -161,7 +161,7 @@ def _content(path: str | os.PathLike, at_most: int) -> bytes:
 
 
 def name_of(path: str | os.PathLike) -> str:
-    """The name of a file or folder, as JSON, terminals and plots can show it.
+    """The name of a file or folder, in a form that JSON, terminals and plots can show.
 
     Example:
         from zoo.system.reading import name_of
@@ -178,7 +178,7 @@ def name_of(path: str | os.PathLike) -> str:
 
 @functools.cache
 def say(line: str) -> None:
-    """Tells, once in a process, how data were read that are not as they should be."""
+    """Prints, once per process, how irregular data were read."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -187,6 +187,6 @@ def _opener(path: str, flags: int) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """What an error says, short: parts of a file may be in it."""
+    """The message of an error, cut short: it may contain parts of a file."""
     words = str(getattr(error, "strerror", None) or error)
     return words if len(words) <= 300 else f"{words[:300]}..."

@@ -1,7 +1,7 @@
-"""Values of JSON held against types by pydantic, and what is wrong with them in words.
+"""Validates JSON values with pydantic, and says in words what is wrong with them.
 
-Import this where JSON is read, inside the function: pydantic takes 0.1 s to import, and
-`bptt-zoo --help` does without it.
+Import this inside the function that reads JSON: pydantic takes 0.1 s to import, and
+`bptt-zoo --help` does not need it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from zoo.system.reading import require_plain
 
-# A finite number that a float can hold; true and false are none.
+# A finite number that a float can hold; true and false are not numbers.
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 
@@ -22,9 +22,9 @@ def _plain(text: str) -> str:
     return text
 
 
-# What a terminal can show.
+# Text that a terminal can show.
 Text = Annotated[str, AfterValidator(_plain)]
-# By pydantic's name of an error; any other one is told in the words of the caller.
+# pydantic's name of an error -> message. Other errors get the caller's message.
 _WORDS = {
     "missing": "{field!r} is missing",
     "extra_forbidden": "{field!r:.100} is not known here",
@@ -34,13 +34,13 @@ _WORDS = {
 
 
 class Open(BaseModel):
-    """A JSON object that may have more than is asked for here."""
+    """A JSON object that may have additional fields."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
 
 class Closed(BaseModel):
-    """A JSON object that has what is named here and nothing else."""
+    """A JSON object without additional fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -48,31 +48,31 @@ class Closed(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def hold(
+def validate(
     model: type[Model],
     value: Any,
     *,
     wrong: str = "{where} is not what it must be",
 ) -> Model:
-    """Holds a value of JSON against a model.
+    """Validates a JSON value against a model.
 
     Args:
-        model: What it must be.
-        value: What was read, by `zoo.system.reading`.
-        wrong: The error for a value of another kind, with `{field}`, its name;
-            `{where}`, its name behind that of the object it is in; `{meant}`, its
-            description; `{kind}`, the type that came; and `{value}`.
+        model: The model.
+        value: What `zoo.system.reading` returned.
+        wrong: The message for a value of the wrong type, with `{field}`, its name;
+            `{where}`, its name after that of its object; `{meant}`, its description;
+            `{kind}`, the type received; and `{value}`.
 
     Raises:
-        ValueError: Says in one sentence what is wrong first.
+        ValueError: Describes the first problem in one sentence.
 
     Example:
-        from zoo.system.validation import Count, Open, hold
+        from zoo.system.validation import Count, Open, validate
 
         class Piece(Open):
             frames: Count
 
-        assert hold(Piece, {"frames": 3, "name": "x"}).frames == 3
+        assert validate(Piece, {"frames": 3, "name": "x"}).frames == 3
     """
     try:
         return model.model_validate(value)
@@ -94,9 +94,9 @@ def hold(
 
 
 def _names(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[list, str]:
-    """The names of fields that lead to a place, and the description of the last one.
+    """The names of the fields that lead to a place, and the last one's description.
 
-    What comes after them are keys of the file's own, which may be anything.
+    The keys after them are the file's own, and may be anything.
     """
     names, inside, meant = [], model, "an object"
     for name in place:

@@ -1,6 +1,6 @@
-"""Tables of numbers in text files of anyone's: read with pandas, without TensorFlow.
+"""Reads tables of numbers from users' text files with pandas, without TensorFlow.
 
-`content` opens a file, `layout` cuts it into fields, `cells` makes numbers of them,
-`times` and `clock` find when the rows were, `gaps` mends what is missing.
-`zoo.tables.own_table.read_table` puts them together.
+`content` opens a file, `layout` splits it into fields, `cells` converts them to
+numbers, `times` and `clock` find the times of the rows, `gaps` fills in missing values.
+`zoo.tables.own_table.read_table` combines them.
 """

@@ -1,4 +1,4 @@
-"""Fields of a table as numbers: points, commas, thousands, what is missing."""
+"""Converts fields of a table to numbers: points, commas, thousands, missing values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.system.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-# What stands for a value that is missing.
+# Texts that mean a missing value.
 MISSING = (
     *("", "NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "-nan", "NAN", "<NA>"),
     *("null", "NULL", "Null", "None", "none", "missing", "-", "--", "?", ".", "*"),
@@ -22,31 +22,31 @@ POINT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"
 COMMA = r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?([eE][+-]?\d+)?|[+-]?,\d+"
 _NUMBER = re.compile(f"{POINT}|{THOUSANDS}|{COMMA}")
-# A comma of these cannot be the other kind.
+# In a number that matches one of these, the comma cannot be of the other kind.
 _SURELY_COMMA = re.compile(r"[+-]?(\d*,(\d{1,2}|\d{4,})|\d{4,},\d+|\d+(\.\d{3})+,\d+)")
 _SURELY_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}(\.\d*)?|.*,\d{3}\.\d*")
 
 
 def is_number(text: str) -> bool:
-    """Whether a field is a number in any of the ways that are read."""
+    """Whether a field is a number in any of the supported notations."""
     return len(text) < 100 and _NUMBER.fullmatch(text) is not None
 
 
 def decimal_sign(
     columns: Iterable[Iterable[str]], delimiter: str, given: str | None
 ) -> str:
-    """Which sign the table's fractions have.
+    """Finds the decimal sign of a table.
 
     Args:
         columns: Lists of texts that are not all plain numbers.
-        delimiter: Between the fields.
+        delimiter: Delimiter of the fields.
         given: "point", "comma", or None to look at the values.
 
     Returns:
         "point" or "comma".
 
     Raises:
-        UserError: If commas may be either, or are both.
+        UserError: If the meaning of commas is ambiguous, or they have both meanings.
     """
     if given is not None:
         return given
@@ -76,15 +76,15 @@ def decimal_sign(
 
 
 def to_numbers(texts: pd.Series, sign: str) -> tuple[np.ndarray, np.ndarray]:
-    """Texts as numbers.
+    """Converts texts to numbers.
 
     Args:
         texts: A pandas `Series` of text, NaN where a value is missing.
-        sign: Of `decimal_sign`.
+        sign: What `decimal_sign` returned.
 
     Returns:
-        `(values, wrong)`: float64, NaN where there is no number; and where there
-        is a text that is no number.
+        `(values, wrong)`: float64, NaN where there is no number; and booleans, True
+        where a text is not a number.
     """
     # pandas: put off.
     import pandas as pd
@@ -93,7 +93,7 @@ def to_numbers(texts: pd.Series, sign: str) -> tuple[np.ndarray, np.ndarray]:
     missing = texts.isna() | texts.isin(MISSING)
     plain = texts.where(~missing, "").astype(str).str.strip()
     pattern = COMMA if sign == "comma" else f"{POINT}|{THOUSANDS}"
-    # A field as long as a line is no number, and not worth matching.
+    # A very long field is not a number, and is slow to match.
     fits = plain.str.len().lt(100) & plain.str.slice(0, 100).str.fullmatch(pattern)
     if sign == "comma":
         plain = plain.str.replace(".", "", regex=False)

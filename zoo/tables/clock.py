@@ -1,4 +1,4 @@
-"""When the rows of a table were: step of time, gaps, the times that come next."""
+"""The times of a table's rows: their time step, gaps, and the times that follow."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Clock:
     Args:
         name: Heading of their column.
         times: Dates in datetime64[us]; or numbers, such as an index or years.
-        form: How dates are written; `s`, `ms`, `us` or `ns` for Unix time; None for
+        form: Format of the dates; `s`, `ms`, `us` or `ns` for Unix time; None for
             numbers.
-        step: Between two rows: `("months", n)`, `("business days", 1)`, `("time", ns)`
-            or `("number", x)`; None if there is no usual one.
+        step: Time step between rows: `("months", n)`, `("business days", 1)`,
+            `("time", ns)` or `("number", x)`; None if no step is usual.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Clock:
 
     @classmethod
     def of(cls, name: str, times: Any, form: str | None) -> Clock:
-        """With the step that most rows have from the one before."""
+        """A clock whose step is the most frequent one between two rows."""
         if form is None:
             return cls(name, times, form, _step_of_numbers(times))
         times = np.asarray(times).astype("datetime64[us]")
@@ -55,7 +55,7 @@ class Clock:
 
     @property
     def step_in_words(self) -> str:
-        """Such as "1 day"."""
+        """The step in words, such as "1 day"."""
         if self.step is None:
             return "irregular"
         kind, size = self.step
@@ -72,11 +72,11 @@ class Clock:
 
     @property
     def gaps(self) -> np.ndarray:
-        """Rows before which some are missing."""
+        """The rows before which other rows are missing."""
         return np.flatnonzero(self.steps_between() > 1.5) + 1
 
     def steps_between(self) -> np.ndarray:
-        """How many steps of time lie between a row and the next."""
+        """The number of time steps between each row and the next."""
         if self.step is None:
             return np.ones(len(self.times) - 1)
         kind, size = self.step
@@ -91,12 +91,12 @@ class Clock:
         """The times of the rows that come next.
 
         Args:
-            count: How many.
+            count: Number of rows.
         """
         return self._from(-1, np.arange(1, count + 1))
 
     def complete(self) -> np.ndarray | None:
-        """The times of all rows, those that are missing as well; None if that fails."""
+        """The times of all rows, including missing ones; None if that fails."""
         steps = self.steps_between()
         if self.step is None or not np.allclose(steps, np.rint(steps), atol=1e-3):
             return None
@@ -127,7 +127,7 @@ class Clock:
         return _plain_dates(begin + pd.to_timedelta(counts * int(size), unit="ns"))
 
     def texts(self, times: np.ndarray) -> list[str]:
-        """Times as they are written in the table."""
+        """Formats times as in the table."""
         if self.form is None:
             return [f"{time:.12g}" for time in times]
         if self.form in _UNITS:
@@ -137,7 +137,7 @@ class Clock:
         return written(_dates(times), self.form)
 
     def seasons(self) -> list[int]:
-        """Steps of the seasons that such rows often have: a day, a week, a year."""
+        """Lengths of likely seasons, in time steps: a day, a week, a year."""
         if self.step is None:
             return []
         kind, size = self.step
@@ -151,7 +151,7 @@ class Clock:
         return [round(length / size) for length in lengths if length >= 2 * size]
 
     def facts(self) -> dict[str, Any]:
-        """For the metadata of a model."""
+        """Facts for a model's metadata."""
         return {
             "time": self.name,
             "step": self.step_in_words,
@@ -162,7 +162,7 @@ class Clock:
 
 
 def _dates(times: np.ndarray) -> pd.DatetimeIndex:
-    """As a pandas `DatetimeIndex`, which knows months and weekdays."""
+    """Converts times to a pandas `DatetimeIndex`, which knows months and weekdays."""
     # pandas: put off.
     import pandas as pd
 
@@ -177,7 +177,7 @@ def _plain_dates(times: Any) -> np.ndarray:
 
 
 def _plain(times: np.ndarray) -> np.ndarray:
-    """Times as numbers: nanoseconds for dates, which reach from 1677 to 2262."""
+    """Times as numbers: for dates nanoseconds, which range from 1677 to 2262."""
     return times if times.dtype.kind != "M" else times.astype(np.int64) * 1000
 
 
@@ -203,7 +203,7 @@ def _step_of_dates(times: np.ndarray) -> tuple[str, float] | None:
 def _step_of_numbers(times: np.ndarray) -> tuple[str, float] | None:
     if len(times) < 2:
         return None
-    # Decimals of a step differ in their last digits.
+    # Rounding errors make equal steps differ in their last digits.
     step, often = _usual(np.round(np.diff(times), 9))
     if often >= 0.5:
         return "number", step
@@ -213,7 +213,7 @@ def _step_of_numbers(times: np.ndarray) -> tuple[str, float] | None:
 
 
 def _usual(steps: np.ndarray) -> tuple[float, float]:
-    """The most frequent step, and the fraction that it makes up."""
+    """The most frequent step, and its fraction of all steps."""
     values, counts = np.unique(steps, return_counts=True)
     best = counts.argmax()
     return float(values[best]), counts[best] / len(steps)

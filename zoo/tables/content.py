@@ -1,4 +1,4 @@
-"""The lines of a table's file, whatever is done to make reading them expensive."""
+"""Reads the lines of a table's file, within limits that no file can evade."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.system.reading import read_bytes
 LARGEST_TABLE = 64 * 2**20  # bytes, unpacked
 MOST_LINES = 1_000_000
 LONGEST_LINE = 1_000_000  # characters: 10,000 columns of 100
-LONGEST_QUOTE = 3  # lines that one field may go on for, as some headings do
+LONGEST_QUOTE = 3  # line breaks in a quoted field, which some headings have
 _END = re.compile(r"\r\n|\n|\r")
 QUOTED = re.compile(r'"[^"]*"')
 _FORMATS = {
@@ -26,12 +26,12 @@ _FORMATS = {
 
 @dataclasses.dataclass(frozen=True)
 class Lines:
-    """What of a file is table: neither blank nor comment.
+    """The lines of a table in a file, without blank lines and comments.
 
     Args:
         texts: The lines.
-        numbers: Their places in the file, counted from 1.
-        delimiter: What the file itself says (`sep=;`); None: nothing.
+        numbers: Their line numbers in the file, counted from 1.
+        delimiter: The delimiter that the file declares (`sep=;`); None: none.
         comment: The last comment before the first row, which may be a heading.
     """
 
@@ -42,14 +42,14 @@ class Lines:
 
 
 def read_lines(path: str | os.PathLike) -> Lines:
-    """The lines of a table.
+    """Reads the lines of a table.
 
     Args:
-        path: A text file in UTF-8, or UTF-16 with a byte order mark; or one packed by
-            gzip. Lines that begin with `#` are comments.
+        path: A text file in UTF-8, or UTF-16 with a byte order mark; it may be packed
+            with gzip. Lines that begin with `#` are comments.
 
     Raises:
-        UserError: If it cannot be read, is no text, or is too large.
+        UserError: If it cannot be read, is not text, or is too large.
     """
     text = _decoded(_unpacked(read_bytes(path, at_most=LARGEST_TABLE), path), path)
     every = _lines(text, path)
@@ -86,12 +86,12 @@ def _lines(text: str, path: str | os.PathLike) -> list[str]:
 
 
 def _unpacked(content: bytes, path: str | os.PathLike) -> bytes:
-    """What gzip has packed, never more than may be read."""
+    """Unpacks gzip content, up to the limit."""
     if not content.startswith(b"\x1f\x8b"):
         return content
     pieces, size = [], 0
     try:
-        # A file may be several packed ones in a row.
+        # A file may consist of several gzip members.
         while content.startswith(b"\x1f\x8b"):
             unpacker = zlib.decompressobj(wbits=31)
             pieces.append(unpacker.decompress(content, LARGEST_TABLE + 1 - size))
@@ -126,7 +126,7 @@ def _decoded(content: bytes, path: str | os.PathLike) -> str:
 
 
 def _flat(text: str, path: str | os.PathLike) -> str:
-    """The text, with fields that go on over lines on one."""
+    """The text, with line breaks in quoted fields replaced by spaces."""
 
     def flatten(match: re.Match[str]) -> str:
         field = match.group()
@@ -137,8 +137,8 @@ def _flat(text: str, path: str | os.PathLike) -> str:
         return re.sub(r"[\r\n]+", " ", field)
 
     if text.count('"') % 2:
-        # The one that was left over is the last of those that hold no line, or it
-        # swallows lines before that.
+        # The unclosed quote is the first whose field spans too many lines, or else the
+        # last one.
         opened = next(
             (m.start() for m in QUOTED.finditer(text) if m.group().count("\n") > 3),
             text.rindex('"'),

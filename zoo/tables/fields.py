@@ -1,4 +1,4 @@
-"""The columns of a table as numbers, or as the texts that they are."""
+"""The columns of a table as numbers or texts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Fields:
-    """Columns of a table.
+    """The columns of a table.
 
     Args:
-        names: Of all columns.
-        lines: Place of each row in the file.
+        names: Names of all columns.
+        lines: Line number of each row in the file.
         numbers: Values of the columns of numbers, NaN where there is none.
         texts: The other columns, pandas `Series`, NaN where a value is missing.
-        wrong: Texts in columns of numbers that are none, by row.
+        wrong: Texts in columns of numbers that are not numbers, by row.
     """
 
     names: list[str]
@@ -33,7 +33,7 @@ class Fields:
     wrong: dict[str, dict[int, str]]
 
     def example(self, name: str) -> str:
-        """A value of a column of text, with its line."""
+        """A value of a text column with its line number."""
         known = self.texts[name].dropna()
         if not len(known):
             return "nothing"
@@ -41,23 +41,23 @@ class Fields:
 
 
 def read_fields(layout: Layout, decimal: str | None) -> Fields:
-    """Columns of numbers, and those of text.
+    """Converts the columns of a table to numbers where possible.
 
-    A column counts as numbers if at least half of its values are.
+    A column counts as numbers if at least half of its values are numbers.
 
     Args:
         layout: The table.
         decimal: As for `read_table`.
 
     Raises:
-        UserError: If it does not show what commas in numbers mean.
+        UserError: If the meaning of commas in numbers is ambiguous.
     """
     frame = layout.frame()
     odd = {i for i in frame.columns if frame[i].dtype.kind not in "iuf"}
     able = {i: _stripped(frame[i]) for i in odd if _may_be_numbers(frame[i])}
     known = (texts.dropna() for texts in able.values())
     sign = decimal_sign(known, layout.delimiter, decimal)
-    if sign == "comma":  # 1.234 was not what it seemed.
+    if sign == "comma":  # 1.234 means 1234: read the texts again.
         frame = layout.frame(str)
         odd = set(frame.columns)
         able = {i: _stripped(frame[i]) for i in odd if _may_be_numbers(frame[i])}
@@ -82,7 +82,7 @@ def read_fields(layout: Layout, decimal: str | None) -> Fields:
 
 
 def _may_be_numbers(column: pd.Series) -> bool:
-    """Whether there is a number among a hundred values, or no value at all."""
+    """Whether a hundred values include a number, or are all missing."""
     values = column.to_numpy(object)
     sample = values[:: max(1, len(values) // 100)]
     texts = [str(value).strip() for value in sample if value == value]
@@ -90,5 +90,5 @@ def _may_be_numbers(column: pd.Series) -> bool:
 
 
 def _stripped(column: pd.Series) -> pd.Series:
-    """Texts without spaces around them."""
+    """The texts without surrounding spaces."""
     return column.where(column.isna(), column.astype(str).str.strip())

@@ -1,4 +1,4 @@
-"""Values of a table that are missing: refused, or filled."""
+"""Refuses or fills in missing values of a table."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def require_none(
     """Refuses a table with gaps.
 
     Args:
-        values: `(rows, columns)`, NaN where no number is.
-        columns: Their names.
-        lines: Place of each row in the file.
-        wrong: Texts that are no numbers, by `(row, column)`.
+        values: `(rows, columns)`, NaN where there is no number.
+        columns: Names of the columns.
+        lines: Line number of each row in the file.
+        wrong: Texts that are not numbers, by `(row, column)`.
 
     Raises:
         UserError: Says how many values are missing, and shows the first.
@@ -46,17 +46,17 @@ def require_none(
 
 
 def fill(values: np.ndarray, how: str) -> tuple[np.ndarray, int, np.ndarray]:
-    """A table without gaps.
+    """Fills the gaps of a table.
 
     Args:
         values: `(rows, columns)`, not finite where a value is missing.
-        how: "linear": on the line between the two neighbours; "last": the value
-            before. At the ends both repeat the nearest one. "drop": without the rows
-            that have gaps.
+        how: "linear": linear interpolation between the two neighbours; "last": the
+            value before. At the ends both repeat the nearest value. "drop": leave out
+            rows with gaps.
 
     Returns:
-        `(values, filled, kept)`: the table, how many values were missing, and the
-        places of the rows that are left.
+        `(values, filled, kept)`: the table, the number of missing values, and the
+        indices of the remaining rows.
     """
     missing = ~np.isfinite(values)
     kept = np.arange(len(values))

@@ -1,4 +1,4 @@
-"""Lines of a table into columns of text: delimiter, heading, number of fields."""
+"""Splits the lines of a table into columns: delimiter, heading, number of fields."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from zoo.tables.times import format_of
 if TYPE_CHECKING:
     import pandas as pd
 
-# In order of preference: a comma may be one of a number.
+# In order of preference: a comma may belong to a number.
 DELIMITERS = ("\t", ";", "|", ",")
-SAMPLE = 50  # rows that the delimiter and the heading are found by
+SAMPLE = 50  # rows for finding the delimiter and the heading
 LONGEST_NAME = 200
 MOST_COLUMNS = 5_000
 MOST_FIELDS = 20_000_000
@@ -26,14 +26,14 @@ MOST_FIELDS = 20_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A table as fields.
+    """A table as rows of fields.
 
     Args:
-        names: Of the columns, each once.
-        rows: Lines of the rows.
-        numbers: Places of the rows in the file, counted from 1.
-        delimiter: Between the fields.
-        notes: What was done that a user should know.
+        names: Unique names of the columns.
+        rows: The lines of the rows.
+        numbers: Line numbers of the rows in the file, counted from 1.
+        delimiter: Delimiter of the fields.
+        notes: Remarks for the user about how the table was read.
     """
 
     names: list[str]
@@ -43,24 +43,24 @@ class Layout:
     notes: tuple[str, ...] = ()
 
     def frame(self, dtype: type | None = None) -> pd.DataFrame:
-        """The fields as a pandas `DataFrame`, its columns counted from 0.
+        """The fields as a pandas `DataFrame`, with columns numbered from 0.
 
         Args:
-            dtype: `str` keeps all as text. None: a column is numbers if all its
-                values are, and what is missing is NaN.
+            dtype: `str` keeps all fields as text. None: a column becomes numbers if all
+                its values are numbers; missing values are NaN.
         """
         return _frame(self.rows, self.delimiter, len(self.names), dtype)
 
 
 def lay_out(lines: Lines, heading: str | None) -> Layout:
-    """Finds delimiter and heading, and checks that each row has a field a column.
+    """Finds delimiter and heading, and checks that each row has a field per column.
 
     Args:
-        lines: Of the file.
+        lines: The lines of the file.
         heading: "yes", "no", or None to look at the first row.
 
     Raises:
-        UserError: If a row has another number of fields, or names are not unique.
+        UserError: If rows differ in their number of fields, or names are not unique.
     """
     lines = _single_spaced(lines)
     texts, numbers = lines.texts, lines.numbers
@@ -85,7 +85,7 @@ def lay_out(lines: Lines, heading: str | None) -> Layout:
             )
     notes: tuple[str, ...] = ()
     comment = lines.comment or ""
-    if first:  # Names of the rows come first, and their column has no name itself.
+    if first:  # The first column holds the names of the rows and has no name.
         named, rows = _cells(texts[0], delimiter, usual - 1), texts[1:]
         names = ["row", *named]
     elif heading == "yes" or heading is None and _has_heading(texts, delimiter, usual):
@@ -102,7 +102,7 @@ def lay_out(lines: Lines, heading: str | None) -> Layout:
 
 
 def _single_spaced(lines: Lines) -> Lines:
-    """Columns between spaces, as between tabs, where there is no other delimiter."""
+    """Replaces spaces between columns by tabs, if there is no other delimiter."""
     if lines.delimiter or any(d in t for t in lines.texts[:SAMPLE] for d in DELIMITERS):
         return lines
     texts = ["\t".join(text.split()) for text in lines.texts]
@@ -112,7 +112,7 @@ def _single_spaced(lines: Lines) -> Lines:
 
 
 def _delimiter(sample: list[str]) -> str:
-    """What cuts the most lines into the same number of fields, above one."""
+    """The delimiter that splits most lines into the same number of fields, above 1."""
 
     def agreeing(delimiter: str) -> float:
         widths = [_fields(text, delimiter) for text in sample]
@@ -125,7 +125,7 @@ def _delimiter(sample: list[str]) -> str:
     found = {delimiter: agreeing(delimiter) for delimiter in DELIMITERS}
     best = max(found.values())
     if best == 0:
-        # One column. None of the delimiters cuts its heading.
+        # There is only one column: choose a delimiter that does not split it.
         return next(d for d in (",", ";", "\t", "|") if _fields(sample[-1], d) == 1)
     return next(d for d in DELIMITERS if found[d] > best - 0.1)
 
@@ -166,7 +166,7 @@ def _frame(
 
 
 def _has_heading(texts: list[str], delimiter: str, width: int) -> bool:
-    """Whether the first row is text where others have numbers or dates."""
+    """Whether the first row has text where others have numbers or dates."""
     if len(texts) < 2:
         return True
     first = _cells(texts[0], delimiter, width)
@@ -174,7 +174,7 @@ def _has_heading(texts: list[str], delimiter: str, width: int) -> bool:
     pairs = []
     for i, value in enumerate(first):
         rest = [v for v in sample[i] if v == v]
-        # Dates are looked for in the first columns only: that takes its time.
+        # Look for dates in the first columns only, because it is slow.
         pairs.append([_kind(values, dates=i < 20) for values in ([value], rest)])
     if any(a == "text" and b in ("number", "date") for a, b in pairs):
         return True
@@ -192,7 +192,7 @@ def _kind(values: list[str], *, dates: bool) -> str:
 
 
 def _checked(names: list[str]) -> list[str]:
-    """Names that can be shown and told apart."""
+    """Checks that names can be shown and are unique."""
     names = [
         "".join(" " if unicodedata.category(c)[0] == "C" else c for c in name).strip()
         for name in names

@@ -1,4 +1,4 @@
-"""How a table of the user's own is read: options, and those that a preset stores."""
+"""Options for reading the user's own table, and those that a preset stores."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ OPTIONS = (
     ),
     Option(
         "time",
-        "column that says when a row was; none: there is none (default: the first "
+        "column with the times of the rows; none: there is none (default: the first "
         "with dates, Unix times or years)",
         metavar="COLUMN",
     ),
     Option(
         "fill",
-        "what becomes of missing values: on the line between their neighbours, the "
-        "last value, or without the row (default: refused)",
+        "how to fill in missing values: on the line between their neighbours, with "
+        "the last value, or by leaving out the row (default: refused)",
         choices=FILLS,
     ),
     Option(
         "decimal",
-        "sign of fractions (default: as the values show)",
+        "decimal sign (default: as the values show)",
         choices=("point", "comma"),
     ),
     Option(
@@ -38,18 +38,18 @@ OPTIONS = (
         choices=("yes", "no"),
     ),
 )
-# Of a table that is trained on.
+# Options for a table to train on.
 FRACTIONS = (
     Option(
         "validation",
-        "fraction of the rows that validates, before those that test (default: 0.1, "
-        "of fewer than 1,000 rows 0.2)",
+        "fraction of the rows for validation, before those for the test (default: "
+        "0.1, of fewer than 1,000 rows 0.2)",
         metavar="FRACTION",
         kind=float,
     ),
     Option(
         "test",
-        "fraction of the rows that tests, the last ones (default: 0.2)",
+        "fraction of the rows for the test, the last ones (default: 0.2)",
         metavar="FRACTION",
         kind=float,
     ),
@@ -57,11 +57,11 @@ FRACTIONS = (
 
 
 def reading_of(processing: dict, options: Sequence[Option]) -> dict[str, Any]:
-    """Options of `read_table` by which other tables are read as that of a preset was.
+    """Options of `read_table` that read other tables the way a preset's was read.
 
     Args:
-        processing: Of the preset. What in it is no option is passed over.
-        options: The options that there are.
+        processing: The preset's processing. Values that are not options are ignored.
+        options: The known options.
 
     Returns:
         The options, and the columns that the model needs.

@@ -1,4 +1,4 @@
-"""A table of the user's own, to forecast: read, put in order, and summed up."""
+"""Reads, sorts and summarises the user's own table for forecasting."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from zoo.tables.clock import Clock
 from zoo.tables.content import read_lines
 from zoo.tables.fields import Fields, read_fields
 from zoo.tables.layout import lay_out
-from zoo.tables.when import clock_of_numbers, clock_of_texts, is_named
+from zoo.tables.time_columns import clock_of_numbers, clock_of_texts, is_named
 
-LARGEST = 1e100  # a value whose square is still a number
-SHOWN = 8  # names in a line
+LARGEST = 1e100  # the largest value, whose square is still finite
+SHOWN = 8  # the most names in a line
 INDEX = "index"
 
 
@@ -28,12 +28,12 @@ class Table:
     """Columns of numbers over time, oldest row first, without gaps.
 
     Args:
-        name: Of the file.
+        name: Name of the file.
         columns: Names of the columns.
         values: `(rows, columns)` in float64.
-        clock: When the rows were; None if the table does not say.
-        left_out: Names of other columns, and why they are left out.
-        notes: What was done to the table.
+        clock: Times of the rows; None if the table has none.
+        left_out: Names of other columns, and the reasons for leaving them out.
+        notes: Remarks about how the table was changed.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Table:
 
     @property
     def summary(self) -> str:
-        """What was read, in one line."""
+        """A summary in one line."""
         parts = [f"read {self.name}: {len(self.values):,} rows"]
         parts[0] += f", {_columns(self.columns)}"
         others = dict(self.left_out)
@@ -65,7 +65,7 @@ class Table:
         return "; ".join([*parts, *self.notes])
 
     def facts(self) -> dict[str, Any]:
-        """For the metadata of a model."""
+        """Facts for a model's metadata."""
         return {} if self.clock is None else self.clock.facts()
 
 
@@ -79,26 +79,26 @@ def read_table(
     heading: str | None = None,
     needed: Sequence[str] = (),
 ) -> Table:
-    r"""A table of numbers, oldest row first.
+    r"""Reads a table of numbers, oldest row first.
 
-    Without options all columns of numbers are used, but for those that say when the
-    rows were or only count them, and those whose value never changes.
+    By default it uses all columns of numbers, except those that hold the times of the
+    rows or only count them, and those whose value never changes.
 
     Args:
-        path: A CSV file: fields between commas, semicolons, tabs, bars or spaces, with
-            or without a heading, as it is or packed by gzip.
-        columns_used: Names of the columns to use, in a sequence or between commas.
+        path: A CSV file: fields separated by commas, semicolons, tabs, bars or spaces,
+            with or without a heading; it may be packed with gzip.
+        columns_used: Names of the columns to use, in a sequence or separated by commas.
         time: Name of the column of times; "none" if there is none.
-        fill: What becomes of missing values: "linear", "last" or "drop" (see
-            `zoo.tables.gaps.fill`; the first two also fill in rows that are missing in
-            time). None: they are refused.
-        decimal: Sign of fractions, "point" or "comma"; None: as the values show.
-        heading: "yes" or "no"; None: as the first row shows.
+        fill: How to fill in missing values: "linear", "last" or "drop" (see
+            `zoo.tables.gaps.fill`; the first two also insert rows that are missing in
+            time). None: missing values are refused.
+        decimal: Decimal sign, "point" or "comma"; None: infer it from the values.
+        heading: "yes" or "no"; None: infer it from the first row.
         needed: Columns that a model reads: they are used as they are, even if one never
             changes.
 
     Raises:
-        UserError: If the file cannot be read, or is no table that can be forecast.
+        UserError: If the file cannot be read, or is not a table that can be forecast.
 
     Example:
         from pathlib import Path
@@ -148,7 +148,7 @@ def _wanted(
     if columns_used is None:
         return None
     if isinstance(columns_used, str):
-        # A name may have commas itself.
+        # A name may contain commas.
         whole = columns_used.strip()
         known = whole in fields.names
         columns_used = [whole] if known else whole.split(",")
@@ -181,7 +181,7 @@ def _needed(needed: Sequence[str], fields: Fields) -> list[str]:
 def _find_clock(
     fields: Fields, time: str | None, wanted: list[str] | None
 ) -> tuple[Clock | None, dict[str, str]]:
-    """The clock, and the columns that are not to be forecast, with the reasons."""
+    """The clock, and the columns that are not forecast, with the reasons."""
     if time == "none":
         return None, {}
     if time is not None:
@@ -192,7 +192,7 @@ def _find_clock(
         if wanted is not None and name in wanted:
             continue
         if name in fields.texts:
-            # The first one says it; others, such as a day of birth, do not matter.
+            # The first one holds the times; others, such as dates of birth, do not.
             known = any(rank == 0 for rank, _ in clocks)
             texts, lines = fields.texts[name], fields.lines
             clock = None if known else clock_of_texts(name, texts, lines)
@@ -249,7 +249,7 @@ def _choose(
 def _in_order(
     clock: Clock | None, lines: list[int], notes: list[str]
 ) -> tuple[np.ndarray, Clock | None]:
-    """Places of the rows, oldest first, and the clock of them in this order."""
+    """Indices of the rows, oldest first, and their clock in this order."""
     if clock is None:
         return np.arange(len(lines)), None
     times = np.asarray(clock.times)
@@ -295,8 +295,8 @@ def _filled(
 def _varied(
     columns: list[str], values: np.ndarray, left_out: dict[str, str]
 ) -> tuple[list[str], np.ndarray]:
-    """Without the columns that never change, which would only halve an error."""
-    # As much of a table as is learnt from.
+    """Leaves out columns that never change, which would only dilute the error."""
+    # The rows that are used for training.
     early = values[: max(1, round(0.6 * len(values)))]
     still = np.ptp(early, axis=0) <= 1e-12 * np.abs(early).max(axis=0, initial=0)
     for place in np.flatnonzero(still):

@@ -1,4 +1,4 @@
-"""Dates as they are written: which format a column has."""
+"""Finds the format of a column of dates, and parses and writes dates."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FORMATS = (
     *_MONTHS,
     *_NAMED_MONTHS,
 )
-LONGEST = 40  # characters of a date
+LONGEST = 40  # the most characters of a date
 _WORDS = {"t", "z", "m", "am", "pm"} | {
     name[:length].lower()
     for name in calendar.month_name[1:]
@@ -50,14 +50,14 @@ _WORDS = {"t", "z", "m", "am", "pm"} | {
 
 
 def format_of(values: Sequence[str]) -> str | None:
-    """The format in which a column's values are dates.
+    """Finds the date format of a column.
 
     Args:
         values: Texts, none of them missing.
 
     Returns:
-        As for `strptime`, or None. Where days and months can change places, the format
-        whose dates go on in more even steps; the first in `FORMATS` if neither does.
+        A format for `strptime`, or None. If days and months can be swapped, the format
+        whose dates have more even steps; the first in `FORMATS` if neither has.
     """
     head = [value.strip() for value in values[:20]]
     if not head or not all(_like_a_date(value) for value in head):
@@ -66,26 +66,27 @@ def format_of(values: Sequence[str]) -> str | None:
     whole = [(f, parsed(values, f)) for f in fitting]
     whole = [(f, times) for f, times in whole if times is not None]
     if not whole:
-        # Some values are no dates: they will be shown, the column is meant as one.
+        # Some values are not dates: the column is meant as dates, and an error will
+        # show them.
         return fitting[0] if fitting and len(head) == 20 else None
     return max(whole, key=lambda pair: _evenness(pair[1]))[0]
 
 
 def parsed(values: Sequence[str], form: str) -> pd.DatetimeIndex | None:
-    """The values as a pandas `DatetimeIndex`, or None if one is no date of the format.
+    """Parses values to a pandas `DatetimeIndex`; None if one does not fit the format.
 
-    Those with an offset from UTC become UTC.
+    Dates with an offset from UTC are converted to UTC.
     """
     times = parsed_in_part(values, form)
     return None if times is None or times.hasnans else times
 
 
 def parsed_in_part(values: Sequence[str], form: str) -> pd.DatetimeIndex | None:
-    """As `parsed`, with NaT for what is no date; None if nothing is."""
+    """Like `parsed`, but with NaT for values that are not dates; None if none is."""
     # pandas: put off.
     import pandas as pd
 
-    # `strptime` takes years of two digits for %Y and is lax about spaces.
+    # `strptime` accepts two-digit years for %Y and is lax about spaces.
     texts = pd.Index([str(value).strip()[:LONGEST] for value in values])
     try:
         times = pd.to_datetime(
@@ -99,22 +100,22 @@ def parsed_in_part(values: Sequence[str], form: str) -> pd.DatetimeIndex | None:
 
 
 def written(times: pd.DatetimeIndex, form: str) -> list[str]:
-    """Dates in a format.
+    """Formats dates.
 
     Args:
         times: A pandas `DatetimeIndex`.
-        form: As `format_of` returns it.
+        form: A format that `format_of` returned.
     """
     form = form.replace("%z", "+00:00")
     if form.endswith("%f") or form.endswith("%fZ"):
-        # As many digits as most files have.
+        # Three digits after the second, as in most files.
         texts = times.strftime(form.replace("%f", "%f000"))
         return [re.sub(r"(\.\d{3})\d{6}", r"\1", text) for text in texts]
     return list(times.strftime(form))
 
 
 def _like_a_date(text: str) -> bool:
-    """A quick look: most columns of text are no dates, and formats are many."""
+    """A quick first test, as most text columns are not dates and formats are many."""
     words = re.findall(r"[^\W\d]+", text)
     return (
         6 <= len(text) <= LONGEST

@@ -1,4 +1,4 @@
-"""Tasks of the zoo by name. A new one is a file and one row here."""
+"""The zoo's tasks by name. A new task takes one file and one row here."""
 
 from __future__ import annotations
 

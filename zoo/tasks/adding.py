@@ -1,4 +1,4 @@
-"""Add the two marked numbers of a long sequence."""
+"""Add the two marked numbers in a long sequence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class AddingRecipe(Recipe):
-    """`Recipe`, and how long the sequences are."""
+    """`Recipe` with the length of the sequences."""
 
     steps: Annotated[int, "Timesteps T of a sequence, at least 2."] = 200
     updates: Annotated[int, "Batches of an epoch."] = 500
@@ -33,12 +33,12 @@ class AddingRecipe(Recipe):
 class Adding(DrawnTask[AddingRecipe]):
     """The adding problem.
 
-    A timestep has a number, uniform in [0, 1], and a mark. Two timesteps, anywhere in
-    the sequence, are marked with 1, all others with 0. At the end the sum of the two
-    marked numbers is asked for. Whoever always answers 1 has a mean squared error of
+    Each timestep has a number, uniform in [0, 1], and a mark. Two timesteps, anywhere
+    in the sequence, are marked with 1, all others with 0. The target at the end is the
+    sum of the two marked numbers. A constant answer of 1 has a mean squared error of
     1/6, the variance of that sum.
 
-    Source: Hochreiter & Schmidhuber (1997), experiment 4; places of the marks as in
+    Source: Hochreiter & Schmidhuber (1997), experiment 4; positions of the marks as in
     Bai, Kolter & Koltun (2018).
     """
 
@@ -50,7 +50,7 @@ class Adding(DrawnTask[AddingRecipe]):
         "adding-200": AddingRecipe(
             units=128, batch_size=64, epochs=10, learning_rate=2e-3, steps=200
         ),
-        # With a learning rate of 2e-3 it takes more than 7 epochs (0.0010).
+        # With a learning rate of 2e-3 it takes over 7 epochs (0.0010).
         "adding-600": AddingRecipe(
             units=128, batch_size=64, epochs=10, learning_rate=5e-3, steps=600
         ),
@@ -69,7 +69,7 @@ class Adding(DrawnTask[AddingRecipe]):
         """`(x, y)`: `(rows, steps, 2)` and `(rows, 1)`."""
         x = np.zeros((rows, recipe.steps, 2), np.float32)
         x[..., 0] = rng.uniform(size=(rows, recipe.steps))
-        # Two places of each row, without repetition.
+        # Two different positions in each row.
         first = rng.integers(recipe.steps, size=rows)
         second = (first + rng.integers(1, recipe.steps, size=rows)) % recipe.steps
         every = np.arange(rows)
@@ -78,7 +78,7 @@ class Adding(DrawnTask[AddingRecipe]):
         return x, y[:, None]
 
     def check(self, data: GeneratedData[AddingRecipe], recipe: AddingRecipe) -> None:
-        self.require_reach(recipe, recipe.steps, "The answer stands at the end")
+        self.require_reach(recipe, recipe.steps, "The answer comes at the end")
 
     def updates_per_epoch(
         self, data: GeneratedData[AddingRecipe], recipe: AddingRecipe

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(Common):
-    """`zoo.recipes.recipe.Recipe`, with an embedding."""
+    """`zoo.recipes.recipe.Recipe` with an embedding."""
 
     units: int = 256
     dropout: float = 0.2
@@ -39,9 +39,9 @@ class Recipe(Common):
 
 
 class CharLM(LanguageTask[Characters, Recipe]):
-    """Character model: from the characters so far, the next one.
+    """Character model: predicts the next character from those so far.
 
-    Characters that the training part does not have count as one more, unknown one.
+    Characters that are missing from the training part share one extra, unknown id.
     """
 
     NAME = "char-lm"
@@ -50,7 +50,7 @@ class CharLM(LanguageTask[Characters, Recipe]):
     METRIC = Metric("cross-entropy", "nats per character")
     RECIPES = {
         None: Recipe(),
-        # With less decay and input dropout it overfits from epoch 25 on (1.458 nats).
+        # With less decay and input dropout it overfits after epoch 25 (1.458 nats).
         "tiny-shakespeare": Recipe(
             units=384, embedding_dropout=0.2, dropout=0.5, weight_decay=0.1, epochs=46
         ),
@@ -94,7 +94,7 @@ class CharLM(LanguageTask[Characters, Recipe]):
         units = 128 if length < 30_000 else 256 if length < 10**6 else 384
         dropout = 0.5 if length < 200_000 else 0.3
         return {
-            # Half the batch has twice the updates for the same arithmetic.
+            # Half the batch gives twice the updates for the same arithmetic.
             "batch_size": 32,
             "units": units,
             "dropout": dropout if length < 2 * 10**6 else 0.1,
@@ -145,7 +145,7 @@ def build_model(size: int, recipe: Recipe) -> keras.Sequential:
             keras.layers.Embedding(size, recipe.embedding),
             keras.layers.Dropout(recipe.embedding_dropout),
             *recurrent_stack(recipe, return_sequences=True),
-            # Logits stay in float32 where a mixed policy computes in less.
+            # Logits stay in float32 under a mixed-precision policy.
             keras.layers.Dense(size, dtype="float32"),
         ]
     )
@@ -154,7 +154,7 @@ def build_model(size: int, recipe: Recipe) -> keras.Sequential:
 
 
 def _as_characters(text: Text) -> Text:
-    """The usual character form of a text of words."""
+    """The usual character-level form of a text of words."""
     if text.name != "penn-treebank":
         return text
     return dataclasses.replace(

@@ -1,4 +1,4 @@
-"""Tell the class of a series that may be of any length."""
+"""Predict the class of a series of any length."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ from zoo.tasks.task import Metric, Task, once
 if TYPE_CHECKING:
     import keras
 
-# Cases below which validation cannot choose an epoch: one is more than a percent.
+# With fewer cases, validation cannot choose an epoch: one is more than a percent.
 FEW = 100
-# What a default training of one's own data is made of.
+# The size of a default training on the user's own data.
 STEPS = 200
 UPDATES, UPDATES_AN_EPOCH = 800, 20
-KERNELS = 8, 5, 3  # timesteps of the convolutions, as of the usual FCN
+KERNELS = 8, 5, 3  # timesteps of the convolutions, as in the usual FCN
 MOST_FEATURES = 20_000
 
 
 class Classification(Task[LabelledCases, ClassificationRecipe]):
-    """Classes of series of several lengths.
+    """Classification of series of different lengths.
 
-    Convolutions and a recurrent layer read a series; mean and largest value of what
-    they find tell its class. Long series are read several timesteps at a time. Shorter
-    ones are padded, and a mask leaves their padding out.
+    Convolutions and a recurrent layer read a series; the mean and the maximum of their
+    outputs predict its class. Long series are read several timesteps at a time. Shorter
+    ones are padded, and a mask excludes their padding.
     """
 
     NAME = "classification"
-    SUMMARY = "tell the class of a series of any length (accuracy)"
+    SUMMARY = "predict the class of a series of any length (accuracy)"
     DATASETS = ("japanese-vowels", "basic-motions")
     METRIC = Metric("accuracy", "", log="sparse_categorical_accuracy", higher=True)
     RECIPES = {
@@ -75,24 +75,24 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
     }
     OWN_DATA = (
         "a file NAME_TRAIN.ts (or .tsv, .txt, .csv, .arff), with NAME_TEST.ts beside "
-        "it; or one file NAME.ts, of which a part tests"
+        "it; or one file NAME.ts, of which a part is for the test"
     )
     READING = (
         Option(
             "validation",
-            "what validates: a fraction of the cases that train, a file, or none: all "
-            "train (default: 0.2)",
+            "cases for validation: a fraction of the training cases, a file, or none: "
+            "all are for training (default: 0.2)",
             metavar="FRACTION|FILE",
         ),
         Option(
             "test",
-            "what tests: a file, a fraction, or none (default: NAME_TEST beside "
-            "NAME_TRAIN, else 0.2)",
+            "cases for the test: a file, a fraction, or none (default: NAME_TEST "
+            "beside NAME_TRAIN, else 0.2)",
             metavar="FRACTION|FILE",
         ),
         Option(
             "fill",
-            "put straight lines in the place of missing values",
+            "fill in missing values by linear interpolation",
             choices=("linear",),
         ),
     )
@@ -119,13 +119,13 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
     def fitted(
         self, data: LabelledCases, recipe: ClassificationRecipe, given: frozenset[str]
     ) -> ClassificationRecipe:
-        """Stride by length, scaling by neighbours, epochs by the number of cases."""
+        """Stride from length, scaling from neighbours, epochs from number of cases."""
         cases = len(data.train[0])
         batch = 16 if cases <= 500 else 32 if cases <= 2_000 else 64
         values: dict[str, Any] = {
             "stride": -(-data.longest // STEPS),
             "scaling": better_scaling(data),
-            # At least four batches, or batch normalisation sees the same one again.
+            # At least four batches, or batch normalisation sees the same one each time.
             "batch_size": max(2, min(batch, cases // 4)),
         }
         updates = -(
@@ -180,7 +180,7 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
         read = case_inputs(series, data.scaling(), recipe)
         if shuffle:
             read, labels = read * recipe.passes, np.tile(labels, recipe.passes)
-        # One length for all: a handful of timesteps more, and one program.
+        # One length for all: a few more timesteps, but only one program.
         longest = -(-data.longest // recipe.stride)
         return ragged_batches(
             read, labels, recipe, window=longest, shuffle=shuffle, epoch=epoch
@@ -203,7 +203,7 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
     def levels(
         self, data: LabelledCases, recipe: ClassificationRecipe, part: str
     ) -> dict[str, float]:
-        """Nearest neighbours among the cases before a part, and guesses."""
+        """Nearest neighbours among the cases before a part, and guessing."""
         key = part, recipe.scaling
         return once(data, key, lambda: self._levels(data, recipe, part))
 
@@ -219,7 +219,7 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
         )
         counts = np.bincount(labels, minlength=len(data.classes))
         guesses: dict[str, Any] = {"most frequent class": np.argmax(counts)}
-        # Where the training part is shown again, each case would be its own neighbour.
+        # Where the training part is scored, each case would be its own neighbour.
         if len(getattr(data, part)[0]):
             guesses = {
                 "1-NN (Euclidean)": nearest_neighbour(scaled, labels, asked),
@@ -236,7 +236,7 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
     def selection(
         self, data: LabelledCases, recipe: ClassificationRecipe
     ) -> Metric | None:
-        """Accuracy, unless there are few cases: then the last epoch is kept."""
+        """Accuracy; with few cases None, so that the last epoch is kept."""
         return self.METRIC if len(data.validation[0]) >= FEW else None
 
     def fit_options(
@@ -298,7 +298,7 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
         for index in range(recipe.convolutions):
             layers += [
                 CausalConvolution(recipe.filters, KERNELS[min(index, 2)]),
-                # A tenth of each batch: a few hundred updates are to be enough.
+                # A tenth of each batch: a few hundred updates must be enough.
                 keras.layers.BatchNormalization(momentum=0.9),
                 keras.layers.Activation("relu"),
             ]
@@ -326,6 +326,6 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
 
 
 def _part(data: LabelledCases, part: str) -> Part:
-    """A part; the training part where no case validates."""
+    """A part of the data; the training part if there are no validation cases."""
     found = getattr(data, part)
     return found if len(found[0]) else data.train

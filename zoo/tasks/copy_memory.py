@@ -21,7 +21,7 @@ IDS = 10
 
 @dataclasses.dataclass(frozen=True)
 class CopyRecipe(Recipe):
-    """`Recipe`, and how long the blank is."""
+    """`Recipe` with the length of the blank."""
 
     steps: Annotated[int, "Blank timesteps T, at least 1; a sequence has T + 20."] = 100
     updates: Annotated[int, "Batches of an epoch."] = 500
@@ -36,10 +36,10 @@ class CopyRecipe(Recipe):
 class CopyMemory(DrawnTask[CopyRecipe]):
     """The copy memory task.
 
-    Ten symbols of 1 to 8, then blanks (0), then for the last ten timesteps the signal
-    to recall (9). The output is blank until then, and the ten symbols in order after
-    it: one answer a timestep, T + 20 of them. Who knows when to answer but not what
-    pays 10 ln 8 / (T + 20) nats a timestep.
+    The input is ten symbols from 1 to 8, then blanks (0), then for the last ten
+    timesteps the signal to recall (9). The output is blank until then, and then the ten
+    symbols in order: one answer per timestep, T + 20 in all. A model that knows when to
+    answer but not what loses 10 ln 8 / (T + 20) nats per timestep.
 
     Source: Arjovsky, Shah & Bengio (2016), section 5.1; Bai, Kolter & Koltun (2018).
     """

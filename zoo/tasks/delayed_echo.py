@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class EchoRecipe(Recipe):
-    """`Recipe`, and how far back the answer lies."""
+    """`Recipe` with the distance to the answer."""
 
     delay: Annotated[int, "Timesteps d, at least 1."] = 8
     length: Annotated[int, "Timesteps of a training stream in an epoch."] = 2000
@@ -38,10 +38,10 @@ class EchoRecipe(Recipe):
 class DelayedEcho(GeneratedTask[EchoRecipe]):
     """Delayed echo.
 
-    The input is a stream of random bits, the target at time t is the bit of time
-    t - d. With windows of w >= d timesteps the last w - d answers of a window lie
-    inside it; the first d lie in the window before, and only the carried state knows
-    them. Starting each window afresh costs ln 2 for each of those.
+    The input is a stream of random bits; the target at time t is the bit at time t - d.
+    With windows of w >= d timesteps, the last w - d answers of a window lie inside it;
+    the first d lie in the window before, and only the carried state knows them.
+    Resetting the state at each window costs ln 2 for each of those.
     """
 
     NAME = "delayed-echo"
@@ -103,7 +103,7 @@ class DelayedEcho(GeneratedTask[EchoRecipe]):
     def levels(
         self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe, part: str
     ) -> dict[str, float]:
-        # Of the answers of a window, those whose bit lies in the window before.
+        # The fraction of a window's answers whose bit lies in the window before.
         recipe = data.recipe
         window = recipe.finite_window
         unseen = min(recipe.delay, window) / window

@@ -1,4 +1,4 @@
-"""Forecast a series: the next values from all that came before."""
+"""Forecast a series: the next values, given all that came before."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 class Forecasting(Task[Series, ForecastRecipe]):
     """Forecasting.
 
-    The series is one stream. After each timestep t the values at t + 1 ... t + horizon
-    of the forecast columns are predicted, from the carried state: as corrections of a
-    naive forecast, the last season or the last value. The metric is the mean squared
-    error over all of them, in units of the training part's variance.
+    The series is one stream. After each timestep t the model predicts, with the carried
+    state, the values of the forecast columns at t + 1 ... t + horizon: as corrections
+    to a naive forecast, the last season or the last value. The metric is the mean
+    squared error over all of them, in units of the training part's variance.
 
-    The seasonal naive forecast repeats the last season: for t + k the value of the
-    latest timestep, not after t, that is whole seasons before it.
+    The seasonal naive forecast repeats the last season: for t + k it is the value at
+    the latest timestep not after t that lies a whole number of seasons before t + k.
     """
 
     NAME = "forecasting"
@@ -54,8 +54,8 @@ class Forecasting(Task[Series, ForecastRecipe]):
             weight_decay=0.05,
             inputs="changes",
         ),
-        # Reading values, and all columns together, it learns nothing beyond the season
-        # (0.425): the test part has other levels than the training part.
+        # When it reads values, and all columns together, it learns nothing beyond the
+        # season (0.425): the test part is at other levels than the training part.
         "etth1": ForecastRecipe(
             units=64,
             dropout=0.2,
@@ -138,7 +138,7 @@ class Forecasting(Task[Series, ForecastRecipe]):
         return (data.ends[0] - recipe.horizon) // recipe.batch_size
 
     def training(self, data: Series, recipe: ForecastRecipe, epoch: int = 0) -> Any:
-        """Side by side as many pieces of each series as `batch_size` says."""
+        """`batch_size` pieces of each series, side by side."""
         # Keras: put off.
         from zoo.fitting.batches import ShuffledArrays
 
@@ -153,7 +153,7 @@ class Forecasting(Task[Series, ForecastRecipe]):
         return ShuffledArrays(x, y, batch_size=len(x), seed=None)
 
     def held_out(self, data: Series, recipe: ForecastRecipe, part: str) -> Any:
-        """One stream, with all before the part to warm up, unscored."""
+        """One stream; all that precedes the part is an unscored warm-up."""
         # Keras: put off.
         from zoo.fitting.batches import WeighedStream
 
@@ -173,7 +173,7 @@ class Forecasting(Task[Series, ForecastRecipe]):
     def levels(
         self, data: Series, recipe: ForecastRecipe, part: str
     ) -> dict[str, float]:
-        """Errors of the naive forecasts, and of a ridge regression (`fit_ridge`)."""
+        """Errors of the naive forecasts and of a ridge regression (`fit_ridge`)."""
         first, end = data.span(part)
         places = np.arange(first - 1, end - recipe.horizon)
         known = data.scaled()[:, list(data.targets)]
@@ -206,9 +206,9 @@ class Forecasting(Task[Series, ForecastRecipe]):
     def tempered(
         self, model: keras.Model, data: Series, recipe: ForecastRecipe
     ) -> Series | None:
-        """Of one's own table: mixes the forecasts with those of the ridge regression.
+        """For the user's own table, mixes the forecasts with the ridge regression's.
 
-        A model that corrects the regression is kept, or gives way to it.
+        A model that corrects the regression is either kept or replaced by it.
         """
         if data.table is None or data.share != 1:
             return None
@@ -224,14 +224,14 @@ class Forecasting(Task[Series, ForecastRecipe]):
     def finished(
         self, model: keras.Model, data: Series, recipe: ForecastRecipe
     ) -> dict[str, Any]:
-        """Prediction intervals, from the errors of the validation part."""
+        """Prediction intervals, from the errors on the validation part."""
         return {"intervals": measured_intervals(model, data, recipe)}
 
     def reading_of(self, processing: dict[str, Any]) -> dict[str, Any]:
         return reading_of(processing, self.READING)
 
     def adapted(self, data: Series, stored: Stored[ForecastRecipe]) -> Series:
-        """The series with the columns and the scaling that a trained model knows."""
+        """The series with the columns and the scaling of a trained model."""
         known = stored.processing
         return dataclasses.replace(
             data,
@@ -250,7 +250,7 @@ class Forecasting(Task[Series, ForecastRecipe]):
         from zoo.layers.recurrent import recurrent_stack
 
         features, outputs = model_sizes(len(data.columns), len(data.targets), recipe)
-        # A regression is a good forecast: begin with it as it is.
+        # The regression is a good forecast: the model starts without a correction.
         start = {"kernel_initializer": "zeros"} if recipe.base == "ridge" else {}
         return keras.Sequential(
             [

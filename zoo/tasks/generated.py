@@ -1,4 +1,4 @@
-"""Tasks that make their data: by a seed, new ones each epoch."""
+"""Tasks that generate their data from a seed, anew for each epoch."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from zoo.recipes.stored import RecipeT
 from zoo.system.errors import UserError
 from zoo.tasks.task import Task
 
-# Seeds of the parts that are never trained on, and their rows.
+# Seed and number of rows of each held-out part.
 _PARTS = {"validation": (2**32, 1000), "test": (2**32 + 1, 2000)}
 
 
 @dataclasses.dataclass(frozen=True)
 class GeneratedData(Generic[RecipeT]):
-    """The name of generated data, and the recipe that says what they look like."""
+    """The name of generated data, and the recipe that generates them."""
 
     name: str
     recipe: RecipeT
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the metadata of a model."""
+        """Facts for a model's metadata."""
         values = vars(self.recipe)
         facts = {name: values[name] for name in ("steps", "delay") if name in values}
         return {"name": self.name, "source": "generated"} | facts
 
 
 class GeneratedTask(Task[GeneratedData[RecipeT], RecipeT]):
-    """A task that makes its data, as its recipe says."""
+    """A task that generates its data as its recipe says."""
 
     def load(
         self, dataset: str, data_dir: str | os.PathLike | None, recipe: RecipeT
@@ -46,17 +46,16 @@ class GeneratedTask(Task[GeneratedData[RecipeT], RecipeT]):
 
 
 class DrawnTask(GeneratedTask[RecipeT]):
-    """A task that draws its sequences.
+    """A task that draws random sequences.
 
-    Validation and test data are drawn by seeds of their own, the same for every
-    recipe's seed.
+    Validation and test data have their own fixed seeds, whatever the recipe's seed is.
     """
 
     @abc.abstractmethod
     def draw(
         self, recipe: RecipeT, rng: np.random.Generator, rows: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`(x, y)` of so many rows."""
+        """Draws `(x, y)` with the given number of rows."""
 
     def training(
         self, data: GeneratedData[RecipeT], recipe: RecipeT, epoch: int = 0

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import bptt_keras as bk
 
 OPTIMUM, START = -1 / 6, 1 / 2
-# By then s has settled, wherever it started: the chain halves what is left of it.
+# By then s has settled, wherever it started: the chain halves what remains of it.
 SETTLED = 200
 
 
 @dataclasses.dataclass(frozen=True)
 class InfluenceRecipe(Training):
-    """`Training`, and how windows are drawn."""
+    """`Training` with the options of random windows."""
 
     batch_size: int = 1
     window: Annotated[
@@ -59,12 +59,12 @@ class InfluenceRecipe(Training):
 class InfluenceBalancing(GeneratedTask[InfluenceRecipe]):
     """Influence balancing.
 
-    One weight theta drives a chain of 23 units, and the first unit is to stay at 1
-    (`zoo.layers.Influence`). Raising theta lifts it for some timesteps and lowers it
-    for good, so gradients of short windows have the wrong sign and drive theta away
-    from its optimum, -1/6, until the loss is no number any more: windows of 100 do.
-    Windows of 120 find it, and so do random ones of 16 on average whose gradient is
-    right on average (`--mean-window 16 --window 256`).
+    One weight theta drives a chain of 23 units, and the target of the first unit is 1
+    (`zoo.layers.Influence`). Raising theta lifts that unit for some timesteps but
+    lowers it in the long run. So gradients of short windows, up to 100, have the wrong
+    sign and drive theta away from its optimum, -1/6, until the loss is NaN. Windows of
+    120 find the optimum, and so do random windows with a mean length of 16, whose
+    gradient is unbiased (`--mean-window 16 --window 256`).
 
     Source: Tallec & Ollivier (2017), section 5.
     """
@@ -72,7 +72,7 @@ class InfluenceBalancing(GeneratedTask[InfluenceRecipe]):
     NAME = "influence-balancing"
     SUMMARY = "find a weight that short windows drive away (distance from optimum)"
     DATASETS = ("influence-23",)
-    # Once s has settled, the unit is off by six times as much as theta.
+    # Once s has settled, the unit's error is six times that of theta.
     METRIC = Metric(
         "|theta - optimum|", "", log="mean_absolute_error", factor=abs(OPTIMUM)
     )

@@ -1,4 +1,4 @@
-"""What models of characters and of words have in common."""
+"""What character models and word models have in common."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from zoo.texts.text import Text
 if TYPE_CHECKING:
     import keras
 
-# Different characters or words that a preset can hold.
+# The most different characters or words that a preset can hold.
 LARGEST_VOCABULARY = 100_000
-# Bytes of a batch's logits. A training step holds them about four times.
+# The most bytes of a batch's logits. A training step holds about four copies.
 LARGEST_LOGITS = 2**30
-# What they take if the user sets nothing.
+# The same, if the user sets nothing.
 USUAL_LOGITS = 2**27
-# Ids of the training part, and of the other one, that n-grams are counted in: for a
-# machine of any size, in seconds.
+# The most ids of the training part in which n-grams are counted, and of a held-out part
+# that are scored: takes seconds on any machine.
 COUNTED, SCORED = 8_000_000, 1_000_000
 
 EncodedT = TypeVar("EncodedT", bound=Encoded)
@@ -40,18 +40,18 @@ LanguageRecipeT = TypeVar("LanguageRecipeT", bound=Recipe)
 
 
 class LanguageTask(Task[EncodedT, LanguageRecipeT]):
-    """From a text so far, what comes next.
+    """Predicts the next unit (character or word) of a text.
 
     A text is read as several streams side by side. Its data have `text`, a
     `zoo.datasets.Text`; `vocabulary`; and `ids`, `{part: array}`.
 
     Attributes:
-        UNIT: What a text is made of here, in words.
-        ORDER: Of the n-grams that are a level to be below.
-        VOCABULARY: How many different ones of the user's own text are known, if the
-            user does not say so.
-        MORE_KNOWN: What the user does to have more of them known, in words.
-        UPDATES: That an epoch of the user's own text has, if batches can be so small.
+        UNIT: Name of the unit, in the plural.
+        ORDER: Order of the n-grams that are a baseline.
+        VOCABULARY: Default size of the vocabulary of the user's own text.
+        MORE_KNOWN: How the user can enlarge the vocabulary, in words.
+        UPDATES: Weight updates per epoch on the user's own text, if batches can be
+            small enough.
         STREAMS: Rows that evaluation reads side by side.
     """
 
@@ -66,11 +66,11 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
         Option("encoding", "encoding of the text, such as cp1252 (default: utf-8)"),
         Option(
             "validation",
-            "what fraction of the text validates, its end, or a file of its own "
+            "fraction of the text for validation, from its end, or a separate file "
             "(default: 0.1)",
             metavar="FRACTION|FILE",
         ),
-        Option("test", "a file of its own that tests", metavar="FILE"),
+        Option("test", "a separate file for the test", metavar="FILE"),
         Option(
             "vocabulary",
             "how many different characters or words are known, the most frequent ones",
@@ -83,25 +83,27 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
 
     @abc.abstractmethod
     def sized(self, recipe: LanguageRecipeT, length: int, size: int) -> dict[str, Any]:
-        """What of a recipe follows from a text: the sizes of the model and the window.
+        """Fields of a recipe that follow from a text: sizes of model and window.
 
         Args:
             recipe: The recipe so far.
-            length: Ids of its training part.
-            size: Number of different ones.
+            length: Number of ids in the training part.
+            size: Number of different ids.
         """
 
     @abc.abstractmethod
     def wanted(self, length: int) -> int:
-        """Weight updates that a training on the user's own text has, if time allows.
+        """Weight updates that a training on the user's own text gets, if time allows.
 
         Args:
-            length: Ids of its training part.
+            length: Number of ids in the training part.
         """
 
     @abc.abstractmethod
     def weights(self, recipe: LanguageRecipeT, size: int) -> int:
-        """Weights that a timestep uses, about: an embedding is only looked up.
+        """Approximate number of weights that a timestep computes with.
+
+        An embedding that is only looked up does not count.
 
         Args:
             recipe: The recipe.
@@ -110,7 +112,7 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
 
     @abc.abstractmethod
     def lookups(self, recipe: LanguageRecipeT, size: int) -> int:
-        """Weights that are only looked up.
+        """Number of weights that are only looked up.
 
         Args:
             recipe: The recipe.
@@ -120,10 +122,10 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
     def fitted(
         self, data: EncodedT, recipe: LanguageRecipeT, given: frozenset[str]
     ) -> LanguageRecipeT:
-        """Model, window, batch and epochs by the length of the text.
+        """Sizes the model, window, batch and epochs by the length of the text.
 
-        A short text has few updates in an epoch, so it gets small batches and many
-        epochs; of a long one, a few epochs are hours.
+        A short text has few updates per epoch, so it gets small batches and many
+        epochs; a few epochs of a long text take hours.
         """
         length, size = len(data.ids["train"]), data.vocabulary.size
 
@@ -155,12 +157,12 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
     def encoded(
         self, text: Text, recipe: LanguageRecipeT, at_most: int | None
     ) -> EncodedT:
-        """The task's data of a `zoo.datasets.Text`.
+        """The task's data from a `zoo.datasets.Text`.
 
         Args:
             text: The text.
             recipe: The recipe.
-            at_most: How many different units are known; None: all.
+            at_most: Largest size of the vocabulary; None: no limit.
         """
 
     def from_file(
@@ -234,7 +236,7 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
                 )
 
     def stream_length(self, data: EncodedT, recipe: LanguageRecipeT) -> int:
-        """Timesteps of a training stream."""
+        """Number of timesteps of a training stream."""
         return (len(data.ids["train"]) - 1) // recipe.batch_size
 
     def parts(self, data: EncodedT) -> tuple[str, ...]:
@@ -251,14 +253,14 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
     def held_out(self, data: EncodedT, recipe: LanguageRecipeT, part: str) -> Any:
         """Up to `STREAMS` streams, fewer for a short text.
 
-        Each starts without a past, so each costs a little, and side by side they are
-        fast. The last `(n - 1) % streams` ids are not scored. The part "whole" is all
-        of a text that the model was not trained on.
+        Side by side they are fast, but each starts without a past, which costs a little
+        accuracy. The last `(n - 1) % streams` ids are not scored. The part "whole" is
+        all of a text that the model was not trained on.
         """
         # Keras: put off.
         import bptt_keras as bk
 
-        ids = data.ids[part] if part != "whole" else _whole(data.ids)
+        ids = data.ids[part] if part != "whole" else _joined(data.ids)
         window = min(recipe.finite_window, len(ids) - 1)
         streams = max(1, min(self.STREAMS, (len(ids) - 1) // window))
         return bk.data.streams(ids, batch_size=streams, window=window)
@@ -280,10 +282,10 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
     def levels(
         self, data: EncodedT, recipe: LanguageRecipeT, part: str
     ) -> dict[str, float]:
-        """Counts of n-grams and of single ones, and chance.
+        """N-gram and unigram frequencies, and chance.
 
-        Of a long text the last `COUNTED` ids of the training part are counted, and the
-        first `SCORED` of the other part are scored.
+        Of a long text, the last `COUNTED` ids of the training part are counted and the
+        first `SCORED` ids of the held-out part are scored.
         """
         return once(data, part, lambda: self._levels(data, part))
 
@@ -310,6 +312,6 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def _whole(ids: dict[str, np.ndarray]) -> np.ndarray:
-    """The ids of all parts, one after the other."""
+def _joined(ids: dict[str, np.ndarray]) -> np.ndarray:
+    """The concatenated ids of all parts."""
     return np.concatenate(list(ids.values()))

@@ -1,4 +1,4 @@
-"""Tell a handwritten digit that is read row by row or pixel by pixel."""
+"""Recognise a handwritten digit that is read row by row or pixel by pixel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo.fitting.batches import ShuffledArrays
 
 HELD_OUT = 5000  # of the 60,000, for validation
-PERMUTATION_SEED = 92916  # any, but always the same
+PERMUTATION_SEED = 92916  # arbitrary, but always the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Digits:
     labels: dict[str, np.ndarray]
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the metadata of a model."""
+        """Facts for a model's metadata."""
         train = self.images["train"]
         return {
             "name": self.name,
@@ -43,15 +43,15 @@ class Digits:
 class SequentialMnist(Task[Digits, Recipe]):
     """Sequential MNIST.
 
-    The 784 pixels of a digit come one by one (or, for all to be learned in minutes, in
-    28 rows of 28), the digit is asked for at the end. In the permuted form all digits
-    are read in one fixed random order.
+    The 784 pixels of a digit are read one by one (or, to train in minutes, as 28 rows
+    of 28), and the digit is predicted at the end. In the permuted form the pixels of
+    all digits are read in the same fixed random order.
 
     Source: Le, Jaitly & Hinton (2015); Bai, Kolter & Koltun (2018).
     """
 
     NAME = "mnist"
-    SUMMARY = "tell a digit that is read row by row or pixel by pixel (accuracy)"
+    SUMMARY = "recognise a digit that is read row by row or pixel by pixel (accuracy)"
     DATASETS = ("mnist-rows", "mnist-pixels", "mnist-permuted")
     METRIC = Metric("accuracy", "", log="sparse_categorical_accuracy", higher=True)
     RECIPES = {

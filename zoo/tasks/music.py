@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 class Music(Task[Rolls, Recipe]):
     """Polyphonic music.
 
-    A frame says which of 88 piano keys sound. From the frames so far the next one is
-    predicted, each key by a probability of its own. The metric is the negative log
-    likelihood of a frame, the sum over the keys, as mean over all frames of all pieces
-    but each piece's first one.
+    A frame says which of 88 piano keys sound. The model predicts the next frame from
+    those so far, with a separate probability for each key. The metric is the negative
+    log likelihood of a frame, summed over the keys and averaged over all frames except
+    the first of each piece.
 
     Source: Boulanger-Lewandowski, Bengio & Vincent (2012); Bai, Kolter & Koltun (2018).
     """
@@ -50,7 +50,7 @@ class Music(Task[Rolls, Recipe]):
             learning_rate=4e-3,
             weight_decay=0.002,
         ),
-        # With 16 pieces a batch there are too few updates (8.93 nats), with a weight
+        # With 16 pieces per batch there are too few updates (8.93 nats); with a weight
         # decay of 0.1 it cannot fit the training part either (8.64).
         "jsb-chorales": Recipe(
             units=300,
@@ -61,7 +61,7 @@ class Music(Task[Rolls, Recipe]):
             learning_rate=5e-3,
             weight_decay=0.002,
         ),
-        # With 16 pieces a batch, too few updates again (3.90), and so with 14 epochs
+        # Again too few updates with 16 pieces per batch (3.90), and with 14 epochs
         # (3.73). With a dropout of 0.2 it overfits a little (3.294).
         "nottingham": Recipe(
             units=256,
@@ -93,19 +93,19 @@ class Music(Task[Rolls, Recipe]):
     READING = (
         Option(
             "frames_per_beat",
-            "frames of a quarter note of MIDI files (default: 4)",
+            "frames per quarter note of MIDI files (default: 4)",
             metavar="N",
             kind=int,
         ),
         Option(
             "validation",
-            "what fraction of the pieces validates, or a folder or file of its own "
+            "fraction of the pieces for validation, or a separate folder or file "
             "(default: 0.1)",
             metavar="FRACTION|PATH",
         ),
         Option(
             "test",
-            "a folder or file of its own that tests (default: every tenth piece)",
+            "a separate folder or file for the test (default: every tenth piece)",
             metavar="PATH",
         ),
         Option(
@@ -144,7 +144,7 @@ class Music(Task[Rolls, Recipe]):
         return own_rolls(frames_per_beat=per_beat, **data.reading)
 
     def fitted(self, data: Rolls, recipe: Recipe, given: frozenset[str]) -> Recipe:
-        """Batches and epochs by how many windows there are, more dropout for few."""
+        """Batches and epochs from the number of windows; more dropout for few."""
         lengths = [len(piece) - 1 for piece in data.train if len(piece) > 1]
         if recipe.window is None or not lengths:
             return recipe
@@ -178,7 +178,7 @@ class Music(Task[Rolls, Recipe]):
         return self._batches(data.train, recipe, shuffle=True, epoch=epoch)
 
     def held_out(self, data: Rolls, recipe: Recipe, part: str) -> Any:
-        """Batches of a part; "whole" is all of what a model was not trained on."""
+        """Batches of a part; "whole" is all of data that a model was not trained on."""
         whole = part == "whole"
         pieces = data.train + data.validation + data.test if whole else None
         return self._batches(pieces or getattr(data, part), recipe, shuffle=False)
@@ -216,7 +216,7 @@ class Music(Task[Rolls, Recipe]):
         return sum(-(-length // recipe.finite_window) for length in longest)
 
     def levels(self, data: Rolls, recipe: Recipe, part: str) -> dict[str, float]:
-        """Two rules for each key by itself, which see no chord, and chance."""
+        """Two rules that treat each key by itself, blind to chords, and chance."""
         pieces = [piece for piece in getattr(data, part) if len(piece) > 1]
         return {
             "Markov chain of each key": key_chains(data.train, pieces),
@@ -242,5 +242,5 @@ class Music(Task[Rolls, Recipe]):
         # Keras: put off.
         import keras
 
-        # The mean over the keys; `METRIC.factor` makes it the sum.
+        # The mean over the keys; `METRIC.factor` turns it into the sum.
         return keras.losses.BinaryCrossentropy(from_logits=True)

@@ -1,4 +1,4 @@
-"""What every task of the zoo has: data, model, loss, metric, levels, recipes."""
+"""The interface of every task: data, model, loss, metric, baselines, recipes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """What a task is judged by.
+    """The metric that a task is judged by.
 
     Args:
-        name: As in reports, such as "accuracy".
-        unit: Such as "nats per character", or "" for a plain number. Some units have
-            a second scale that is shown beside them: see `zoo.plain.scales.SECOND`.
+        name: Name in reports, such as "accuracy".
+        unit: Unit, such as "nats per character", or "" for a plain number. Some units
+            are shown with a second scale: see `zoo.plain.scales.SECOND`.
         log: Name in the logs of `fit`, without `val_`.
         factor: Metric = factor times the logged value.
         higher: Whether higher is better.
@@ -40,43 +40,44 @@ class Metric:
     higher: bool = False
 
     def better(self, value: float, than: float) -> bool:
-        """Whether a value beats another; NaN beats nothing."""
+        """Whether one value beats another; NaN beats nothing."""
         return value > than if self.higher else value < than
 
 
 class Data(Protocol):
-    """What all data of tasks have."""
+    """The interface of every task's data."""
 
     @property
     def name(self) -> str:
-        """What reports call them."""
+        """The name of the data in reports."""
 
     def describe(self) -> dict[str, Any]:
-        """Facts for the metadata of a model, for JSON."""
+        """Facts for a model's metadata, as JSON values."""
 
 
 DataT = TypeVar("DataT", bound=Data)
 
 
 class Task(abc.ABC, Generic[DataT, RecipeT]):
-    """One task: of data and a recipe of its own kinds.
+    """One task, generic in the types of its data and its recipe.
 
-    A subclass is one file; `zoo.tasks` has a row for each. What its models make, and
-    what is said of them, is in `zoo.products`.
+    Each subclass has its own file and a row in `zoo.tasks`. What its models produce is
+    in `zoo.products`.
 
     Attributes:
-        NAME: As on the command line.
-        SUMMARY: One line.
+        NAME: Name on the command line.
+        SUMMARY: Description in one line.
         DATASETS: Names of its data sets; the first is the default.
-        METRIC: `Metric`.
+        METRIC: The `Metric`.
         RECIPES: `{data set name, or None for the user's own data: Training}`.
         REFERENCES: `{data set name: {who: published value of the metric}}`.
-        OWN_DATA: What `--data` takes, in words, or None if the task has its own data
-            only.
-        READING: `Option`s: how the user's own data are read.
-        MAKES: What its models make, a key of `zoo.products.kinds.PRODUCTS`; None for
-            nothing.
-        WHOLE: Whether `held_out` takes the part "whole": all of other data.
+        OWN_DATA: What `--data` takes, in words; None if the task only has data of its
+            own.
+        READING: `Option`s that say how to read the user's own data.
+        MAKES: What its models produce, a key of `zoo.products.kinds.PRODUCTS`; None
+            for nothing.
+        WHOLE: Whether `held_out` takes the part "whole": all of a data set that the
+            model was not trained on.
     """
 
     NAME: str
@@ -91,18 +92,18 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
     WHOLE: bool = False
 
     def recipe_for(self, dataset: str | None) -> RecipeT:
-        """The default recipe of a data set; None: of the user's own data."""
+        """The default recipe for a data set; None: for the user's own data."""
         if dataset in self.RECIPES:
             return self.RECIPES[dataset]
         return self.RECIPES[None if None in self.RECIPES else self.DATASETS[0]]
 
     def recipe_from(self, values: dict[str, Any]) -> RecipeT:
-        """The recipe that a preset's metadata or a checkpoint tells of.
+        """The recipe in a preset's metadata or in a checkpoint.
 
         Raises:
-            ValueError: If it is none of this task.
+            ValueError: If it is not a recipe of this task.
         """
-        # Put off: pydantic takes 0.1 s, and `--help` does without.
+        # pydantic: put off. It takes 0.1 s, and `--help` does not need it.
         from zoo.recipes.reading import read_recipe
 
         try:
@@ -112,7 +113,7 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
             raise ValueError(f"this is no recipe of {self.NAME}: {error}") from None
 
     def source_of(self, dataset: str) -> str:
-        """Where a data set comes from that is none of `zoo.datasets`, in words."""
+        """The origin, in words, of a data set that is not in `zoo.datasets`."""
         return "generated"
 
     def references_for(self, dataset: str) -> dict[str, float]:
@@ -123,41 +124,41 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
     def load(
         self, dataset: str, data_dir: str | os.PathLike | None, recipe: RecipeT
     ) -> DataT:
-        """The data of a name.
+        """Loads a data set by name.
 
         Returns:
-            Data of the task's own kind.
+            Data of the task's own type.
 
         Raises:
-            ZooError: If they cannot be had.
+            ZooError: If they are not available.
         """
 
     def from_file(self, path: str, recipe: RecipeT, **reading: Any) -> DataT:
-        """The user's own data, read without TensorFlow.
+        """Reads the user's own data, without TensorFlow.
 
         Args:
-            path: What `--data` names.
-            recipe: The recipe, as far as it is known: see `fitted`.
+            path: The value of `--data`.
+            recipe: The recipe so far: `fitted` completes it.
             **reading: Values of the options in `READING` that were given.
 
         Raises:
-            UserError: If the task takes none, or the file does not fit.
+            UserError: If the task takes no user data, or the file is unsuitable.
         """
         raise UserError(f"`--data` is not possible: {self.NAME} makes its own data.")
 
     def fitted(self, data: DataT, recipe: RecipeT, given: frozenset[str]) -> RecipeT:
-        """The recipe of the user's own data, with what follows from their size.
+        """Sets the fields of a recipe that depend on the size of the user's own data.
 
         Args:
             data: What `from_file` returned.
             recipe: The recipe so far.
-            given: Names of the fields that the user has set: they stay.
+            given: Names of the fields that the user has set; they are left unchanged.
         """
         return recipe
 
     @abc.abstractmethod
     def check(self, data: DataT, recipe: RecipeT) -> None:
-        """Refuses data that do not go with a recipe.
+        """Refuses data that do not suit a recipe.
 
         Raises:
             UserError: Says what to change.
@@ -167,7 +168,7 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
         """Refuses a window that is shorter than a sequence.
 
         Raises:
-            UserError: Begins with `why`, and says what to change.
+            UserError: The message begins with `why` and says what to change.
         """
         if recipe.window is not None and recipe.window < steps:
             raise UserError(
@@ -179,8 +180,8 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
         """Refuses a recipe without a window for data that are read as long streams.
 
         Raises:
-            UserError: If the recipe has no window. `kind` says what the data are, and
-                why they need one.
+            UserError: If the recipe has no window. In the message, `kind` says what the
+                data are and why they need one.
         """
         if recipe.window is None:
             raise UserError(
@@ -190,12 +191,12 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
 
     @abc.abstractmethod
     def training(self, data: DataT, recipe: RecipeT, epoch: int = 0) -> Any:
-        """The first argument of `fit`: batches, in an order that the seed fixes.
+        """The first argument of `fit`: batches, in an order determined by the seed.
 
         Args:
             data: The task's data.
             recipe: The recipe.
-            epoch: Epoch that comes first, counted from 0.
+            epoch: First epoch to draw, counted from 0.
         """
 
     @abc.abstractmethod
@@ -204,31 +205,31 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
 
     @abc.abstractmethod
     def updates_per_epoch(self, data: DataT, recipe: RecipeT) -> int:
-        """Weight updates of an epoch, for the schedule of the learning rate."""
+        """Weight updates per epoch, for the learning rate schedule."""
 
     def parts(self, data: DataT) -> tuple[str, ...]:
-        """The parts that are held out: "validation", and "test" if there is one."""
+        """The held-out parts: "validation", and "test" if there is one."""
         return ("validation", "test")
 
     def watched(self, data: DataT, recipe: RecipeT) -> Any:
-        """A few rows for a `TrainingWatch`, or None if they cannot be had."""
+        """A few rows for a `TrainingWatch`, or None if there are none."""
         return None
 
     @abc.abstractmethod
     def levels(self, data: DataT, recipe: RecipeT, part: str) -> dict[str, float]:
-        """What the metric is by simple rules and by chance, without a network.
+        """Baselines: the metric of simple rules and of chance, without a network.
 
         Args:
             data: The task's data.
             recipe: The recipe.
             part: One of `parts(data)`. Rules learn from what lies before it: from the
-                training part, and for "test" they may be chosen by validation.
+                training part; for "test", validation may choose among them.
         """
 
     def selection(self, data: DataT, recipe: RecipeT) -> Metric | None:
-        """What chooses the epoch whose weights are kept, of the validation part.
+        """The validation metric that selects the epoch whose weights are kept.
 
-        On a tie the later epoch wins, by the loss first. None: the last epoch is kept.
+        The loss breaks ties, then the later epoch wins. None: the last epoch is kept.
         """
         return self.METRIC
 
@@ -239,14 +240,14 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
     def processing(self, data: DataT, recipe: RecipeT) -> dict[str, Any]:
         """Plain values that a trained model needs to read data: a dict for JSON.
 
-        Among them is what simple rules have learned that the model builds on.
+        They include what the simple rules that the model builds on have learned.
         """
         return {}
 
     def tempered(
         self, model: keras.Model, data: DataT, recipe: RecipeT
     ) -> DataT | None:
-        """Takes out of the best model's weights what validation does not bear out.
+        """Removes from the best model what the validation part does not confirm.
 
         Returns:
             The data as the changed model reads them, or None if nothing was changed.
@@ -256,23 +257,23 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
     def finished(
         self, model: keras.Model, data: DataT, recipe: RecipeT
     ) -> dict[str, Any]:
-        """More plain values for `processing` once the best model is there."""
+        """More plain values for `processing`, once the best model is known."""
         return {}
 
     def reading_of(self, processing: dict[str, Any]) -> dict[str, Any]:
-        """Options by which other data are read as those of a trained model were.
+        """Options that read other data the way a trained model's data were read.
 
         Args:
-            processing: What is stored beside the model.
+            processing: The values stored with the model.
         """
         return {}
 
     def adapted(self, data: DataT, stored: Stored[RecipeT]) -> DataT:
-        """Data as a trained model reads them: by its vocabulary, its scaling.
+        """Data as a trained model reads them: with its vocabulary, its scaling.
 
         Args:
             data: The data.
-            stored: What is stored beside the model.
+            stored: The values stored with the model.
 
         Raises:
             UserError: If the model cannot read them.
@@ -281,20 +282,20 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
 
     @abc.abstractmethod
     def build_model(self, data: DataT, recipe: RecipeT) -> keras.Sequential:
-        """A built `keras.Sequential`."""
+        """Returns a built `keras.Sequential`."""
 
     @abc.abstractmethod
     def build_loss(self) -> keras.losses.Loss:
-        """The loss of one timestep, or of the sequence's end."""
+        """The loss of each timestep, or of the end of the sequence."""
 
     def build_metrics(self) -> list[keras.metrics.Metric]:
-        """Keras metrics to compile with, fresh ones."""
+        """New Keras metrics to compile with."""
         return []
 
     def build_optimizer(
         self, recipe: RecipeT, updates: int
     ) -> keras.optimizers.Optimizer:
-        """AdamW with a warm-up and a cosine, clipped by global norm.
+        """AdamW with warm-up and cosine decay, clipped by global norm.
 
         Args:
             recipe: The recipe.
@@ -315,21 +316,21 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
     def build_callbacks(
         self, recipe: RecipeT, history: dict[str, list[float]]
     ) -> list[keras.callbacks.Callback]:
-        """Keras callbacks of the task's own for a training that is about to begin.
+        """The task's own Keras callbacks for a training that is about to begin.
 
-        They come after the preset is saved and before the checkpoint is written.
+        They run after the preset is saved and before the checkpoint is written.
 
         Args:
             recipe: The recipe.
-            history: Logs of the epochs so far, by name, which grows as it trains.
+            history: Logs of the epochs so far, by name; it grows during training.
         """
         return []
 
     def tuned(self, recipe: RecipeT) -> dict[str, Any]:
-        """What `bptt-zoo tune` varies unless told otherwise.
+        """What `bptt-zoo tune` varies by default.
 
         Args:
-            recipe: The recipe that is varied.
+            recipe: The recipe to vary.
 
         Returns:
             `{field: Range or Choices}`; see `zoo.tuning.space.Space`.
@@ -346,14 +347,14 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
 def once(
     data: object, key: Any, levels: Callable[[], dict[str, float]]
 ) -> dict[str, float]:
-    """Levels of data, computed the first time that they are asked for.
+    """Baselines of data, computed only once.
 
-    A search trains on the same data again and again, and rules that look at all of them
+    A search trains on the same data again and again, and rules that read all of them
     take seconds.
 
     Args:
-        data: The task's data. What is known is kept with them.
-        key: What the levels depend on beside the data.
+        data: The task's data. The results are cached on them.
+        key: What the baselines depend on besides the data.
         levels: Function that computes them.
     """
     known = vars(data).setdefault("_known_levels", {})
@@ -363,5 +364,5 @@ def once(
 
 
 def _around(window: int) -> set[int]:
-    """Half a window and two."""
+    """Half a window and two windows."""
     return {max(1, window // 2), 2 * window}

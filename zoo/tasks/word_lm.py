@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import bptt_keras as bk
 
-# Random windows end with the batch, so a batch holds several.
+# Random windows end where the batch ends, so a batch holds several.
 WINDOWS_A_BATCH = 10
 # Characters of a text; its words take ten times the memory.
 LONGEST = 64_000_000
@@ -28,7 +28,7 @@ LONGEST = 64_000_000
 
 @dataclasses.dataclass(frozen=True)
 class WordRecipe(Recipe):
-    """`Recipe`, and what AWD-LSTM adds to it."""
+    """`Recipe` with the options of AWD-LSTM."""
 
     units: Annotated[int, "Units of each recurrent layer but the last one."] = 512
     layers: int = 2
@@ -95,23 +95,23 @@ class WordRecipe(Recipe):
 
 
 class WordLM(LanguageTask[WordText, WordRecipe]):
-    """Word model: from the words so far, the next one.
+    """Word model: predicts the next word from those so far.
 
-    Words are what white space separates, the end of a line is a word, and words
-    without an id are `<unk>`, which counts like any other. The model is an AWD-LSTM:
-    layers with dropout of whole words, locked dropout and dropout of recurrent
-    weights, and logits that are tied to the embedding. The loss of training has AR and
-    TAR in it, and so has its perplexity; those of validation and test have not.
+    Words are separated by white space, the end of a line is a word, and words without
+    an id become `<unk>`, which counts like any other. The model is an AWD-LSTM: layers
+    with dropout of whole words, locked dropout and dropout of recurrent weights, and
+    logits that are tied to the embedding. The training loss includes AR and TAR, and so
+    does its perplexity; those of validation and test do not.
 
     The recipe of the paper, with 24 M weights, is `--embedding 400 --units 1150
     --layers 3 --dropout 0.4 --input-dropout 0.4 --hidden-dropout 0.25 --word-dropout
     0.1 --weight-dropout 0.5 --alpha 2 --beta 1 --window 70 --window-deviation 5
     --average-after 5 --learning-rate 30 --clip 0.25 --weight-decay 1.2e-6 --epochs
-    500`. The default is smaller and takes AdamW, whose learning rate falls.
+    500`. The default is smaller and uses AdamW with a decaying learning rate.
 
     Source: Merity, Keskar & Socher, "Regularizing and optimizing LSTM language models"
-    (2018). There the mask of recurrent weights and words is one for all rows; where the
-    trainer cuts a window into shards, each has its own.
+    (2018). There all rows share one mask of recurrent weights and words; here, if the
+    trainer cuts a window into shards, each shard has its own.
     """
 
     NAME = "word-lm"
@@ -120,8 +120,8 @@ class WordLM(LanguageTask[WordText, WordRecipe]):
     METRIC = Metric("cross-entropy", "nats per word")
     RECIPES = {
         None: WordRecipe(min_count=3),
-        # For an hour on two cores, hence little dropout; validation does not fall
-        # further with these rates.
+        # An hour on two cores, hence little dropout; with these rates the validation
+        # loss does not fall further.
         "penn-treebank": WordRecipe(
             epochs=9,
             learning_rate=3e-3,
@@ -155,7 +155,7 @@ class WordLM(LanguageTask[WordText, WordRecipe]):
         return WordText.of(text, min_count=recipe.min_count)
 
     def sized(self, recipe: WordRecipe, length: int, size: int) -> dict[str, Any]:
-        """Smaller, with more dropout, for a short text."""
+        """A smaller model with more dropout for a short text."""
         if length >= 300_000:
             return {}
         if length >= 50_000:
@@ -187,7 +187,7 @@ class WordLM(LanguageTask[WordText, WordRecipe]):
         return cells + inner + embedding * size
 
     def lookups(self, recipe: WordRecipe, size: int) -> int:
-        # The embedding makes the logits, too.
+        # The embedding computes the logits, too.
         return 0
 
     def encoded(self, text: Text, recipe: WordRecipe, at_most: int | None) -> WordText:
@@ -310,7 +310,7 @@ def build_model(size: int, recipe: WordRecipe) -> keras.Sequential:
             *penalty(beta=recipe.beta),
             *locked(recipe.dropout),
             *penalty(alpha=recipe.alpha),
-            # Logits stay in float32 where a mixed policy computes in less.
+            # Logits stay in float32 under a mixed-precision policy.
             TiedLogits(embedding, dtype="float32"),
         ]
     )

@@ -1,1 +1,1 @@
-"""Texts: read, counted, as ids of a vocabulary; no TensorFlow."""
+"""Reads texts, counts n-grams and encodes texts as ids, without TensorFlow."""

@@ -1,4 +1,4 @@
-"""What texts cost without learning by gradient: the lines to be below."""
+"""Baselines for texts: their cost under simple rules, without gradients."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def unigram(train: np.ndarray, validation: np.ndarray, size: int) -> float:
 
         p(b) = (n(b) + 1) / (n + size)
 
-    with counts n of the training part: one is added to each (Laplace).
+    with counts n over the training part, plus one for each (Laplace).
 
     Args:
         train: Ids of shape `(n,)` in `[0, size)`.
         validation: Ids of shape `(m,)`, m >= 2. The first is not scored, as no model
-            of the next character can.
+            that predicts the next character can predict it.
         size: Number of ids.
 
     Returns:

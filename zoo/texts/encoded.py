@@ -1,4 +1,4 @@
-"""A text as the ids that a model reads: of its characters, or of its words."""
+"""A text as the ids that a model reads, of its characters or its words."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.texts.words import Words, as_words
 
 @dataclasses.dataclass(frozen=True)
 class Encoded(abc.ABC):
-    """A text, its vocabulary, and its parts as ids."""
+    """A text, its vocabulary, and the ids of its parts."""
 
     text: Text
     vocabulary: Vocabulary | Words
@@ -29,7 +29,7 @@ class Encoded(abc.ABC):
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Its name in reports."""
         return self.text.name
 
     @abc.abstractmethod
@@ -46,8 +46,8 @@ class Characters(Encoded):
     """A text as ids of its characters.
 
     Args:
-        text: `zoo.datasets.Text`.
-        vocabulary: That of its training part.
+        text: The `zoo.datasets.Text`.
+        vocabulary: The vocabulary of its training part.
         ids: `{part: array (characters,)}`.
     """
 
@@ -88,8 +88,8 @@ class WordText(Encoded):
     """A text as ids of its words.
 
     Args:
-        text: `zoo.datasets.Text`.
-        vocabulary: `zoo.datasets.Words` of its training part.
+        text: The `zoo.datasets.Text`.
+        vocabulary: The `zoo.datasets.Words` of its training part.
         ids: `{part: array (words,)}`.
     """
 
@@ -128,13 +128,13 @@ class WordText(Encoded):
 
 
 def vocabulary_of(processing: dict[str, Any]) -> Vocabulary | Words:
-    """The characters or words behind the ids of a trained model of text.
+    """The vocabulary of characters or words of a trained text model.
 
     Args:
-        processing: What a preset stores of how its model reads data.
+        processing: What a preset stores about how its model reads data.
 
     Raises:
-        ValueError: If it is no such model.
+        ValueError: If it is not a text model.
     """
     if "vocabulary" in processing:
         return Vocabulary(processing["vocabulary"])
@@ -144,11 +144,11 @@ def vocabulary_of(processing: dict[str, Any]) -> Vocabulary | Words:
 
 
 def _words_of(text: Text) -> dict[str, list[str]]:
-    """The words of a text's parts; one text is cut between words."""
+    """The words of a text's parts; a single text is cut between words."""
     tested = {"test": as_words(text.test)} if text.test else {}
     if text.fraction is None:
         train, validation = as_words(text.train), as_words(text.validation)
     else:
-        # A cut between characters could go through a word.
+        # A cut between characters could split a word.
         train, validation = split(as_words(text.train + text.validation), text.fraction)
     return {"train": train, "validation": validation, **tested}

@@ -1,4 +1,4 @@
-"""What a text costs under counts of its n-grams, in memory that its length bounds."""
+"""N-gram probabilities of a text, in memory proportional to its length."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 def kneser_ney(
     train: np.ndarray, held_out: np.ndarray, size: int, order: int
 ) -> np.ndarray:
-    """Probabilities of a text's ids by interpolated modified Kneser-Ney smoothing.
+    """Probabilities of a text's ids with interpolated modified Kneser-Ney smoothing.
 
         p_k(w | h) = (max(c_k(h w) - D(c_k(h w)), 0) + g(h) p_{k-1}(w | h')) / c_k(h)
         g(h) = sum_w D(c_k(h w)),  c_k(h) = sum_w c_k(h w),  p_0(w) = 1 / size
 
     where h are the k - 1 ids before w, h' is h without its first id, and p_k(w | h) is
-    p_{k-1}(w | h') where h never occurs. Of the highest order, c_k counts occurrences
-    in the training part; of the others, how many different ids come before h w, the
-    beginning of the text being one. With n_i, the number of k-grams whose c_k is i,
+    p_{k-1}(w | h') if h never occurs. For the highest order, c_k counts occurrences in
+    the training part; for the others, the number of different ids before h w, where the
+    beginning of the text counts as one. With n_i the number of k-grams whose c_k is i,
 
         D(0) = 0,  Y = n_1 / (n_1 + 2 n_2),
         D(i) = i - (i + 1) Y n_{i+1} / n_i for i = 1, 2, and D(3) for 3 and above,
 
-    kept in [i / 20, i], and i / 2 where n_i is 0. The first ids of the held-out part
-    have the shorter contexts that there are.
+    clipped to [i / 20, i], and i / 2 if n_i is 0. The first ids of the held-out part
+    have shorter contexts.
 
     Args:
         train: Ids of shape `(n,)` in `[0, size)`, n >= 1.
@@ -33,22 +33,22 @@ def kneser_ney(
         order: Length of the longest n-grams, at least 1.
 
     Returns:
-        Array `(m,)`: the probability of each id after those before it. It takes time
-        n log n for each order, and at most 120 bytes for an id of the training part.
+        Array `(m,)`: the probability of each id given those before it. It takes time
+        n log n for each order, and at most 120 bytes per id of the training part.
 
     Source: Chen and Goodman, "An empirical study of smoothing techniques for language
-    modeling" (1999), section 3; there the discounts are not kept in bounds.
+    modeling" (1999), section 3; there the discounts are not clipped.
     """
     train, held_out = train.astype(np.int64), held_out.astype(np.int64)
     order = min(order, len(train))
     probability = np.full(len(held_out), 1 / size)
-    # Which of the contexts of an order comes before each id; -1: one never seen.
+    # Index of the context before each id, among those of an order; -1: never seen.
     context, contexts = np.zeros(len(held_out), np.int64), 1
     grams = _sorted(train)
     for length in range(1, order + 1):
         longer = None
         if length < order:
-            # Each n-gram that begins at a position, and the id that follows it.
+            # The n-gram that begins at each position, and the id that follows it.
             longer = _sorted(grams.at[:-1].astype(np.int64) * size + train[length:])
         counts = grams.counts if longer is None else _continuations(grams, longer)
         found = _places(
@@ -66,10 +66,11 @@ class _Grams(NamedTuple):
     """The different n-grams of one length.
 
     Fields:
-        keys: Context times size plus last id, ascending; all below are in this order.
-        counts: How often each occurs.
+        keys: Index of the context times `size` plus the last id, in ascending order;
+            this is the order of all other fields.
+        counts: Number of occurrences of each.
         somewhere: A position at which each begins.
-        at: Which of them begins at each position of the text.
+        at: Index of the n-gram that begins at each position of the text.
     """
 
     keys: np.ndarray
@@ -90,7 +91,7 @@ def _sorted(keys: np.ndarray) -> _Grams:
 
 
 def _continuations(grams: _Grams, longer: _Grams) -> np.ndarray:
-    """How many different ids come before each n-gram."""
+    """The number of different ids before each n-gram."""
     ends = grams.at[longer.somewhere + 1]
     counts = np.bincount(ends, minlength=len(grams.keys))
     counts[grams.at[0]] += 1
@@ -98,7 +99,7 @@ def _continuations(grams: _Grams, longer: _Grams) -> np.ndarray:
 
 
 def _places(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Where each of `wanted` is in `keys`; -1: nowhere."""
+    """The index of each of `wanted` in `keys`; -1 if missing."""
     places = np.searchsorted(keys, wanted)
     found = np.take(keys, places, mode="clip") == wanted
     return np.where(found, places, -1)
@@ -117,7 +118,7 @@ def _mixed(
     total = np.bincount(context_of, counts, minlength=contexts)
     freed = np.bincount(context_of, discounts, minlength=contexts)
     own = np.where(found < 0, 0, (counts - discounts)[found])
-    # A context that only ends the text has nothing after it.
+    # A context that occurs only at the end of the text has no successor.
     known = (context >= 0) & (total[context] > 0)
     mixed = own + freed[context] * below
     return np.where(known, mixed / np.where(known, total[context], 1), below)
@@ -130,6 +131,6 @@ def _discounts(counts: np.ndarray) -> np.ndarray:
     discounts = [0.0]
     for i in (1, 2, 3):
         discount = i - (i + 1) * y * n[i + 1] / n[i] if n[i] else i / 2
-        # Without any, an id that never occurs would cost infinitely much.
+        # Without a discount, an id that never occurs would have an infinite cost.
         discounts.append(min(max(discount, i / 20), i))
     return np.array(discounts)

@@ -1,4 +1,4 @@
-"""A text of the user's own: one file, or one for each part."""
+"""Reads the user's own text: one file, or one for each part."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from zoo.system.reading import name_of, read_bytes, say
 from zoo.texts.text import VALIDATION, Text
 
 SHORTEST = 100
-# Bytes. Four copies of it are needed, one of them with four bytes a character.
+# Bytes. Reading takes four copies, one of them with four bytes per character.
 LARGEST = 256 * 2**20
-# The longer mark first: that of UTF-32 begins like that of UTF-16.
+# Longer marks first: that of UTF-32 begins with that of UTF-16.
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",
@@ -33,22 +33,22 @@ def from_file(
     test: str | os.PathLike | None = None,
     encoding: str | None = None,
 ) -> Text:
-    """The user's own text. What had to be changed in it is said in one line.
+    """Reads the user's own text, and prints in one line what it had to change.
 
     Args:
         path: A text file, in UTF-8 or with a byte order mark. Its lines may end with
             CRLF or CR, which are read as LF.
-        validation: What fraction of it validates, the end, in (0, 0.5]; or a file of
-            its own for that.
-        test: A file of its own that tests; None: nothing does.
-        encoding: Of all files, for those in another one, such as "cp1252".
+        validation: Fraction for validation, from the end, in (0, 0.5]; or a separate
+            file.
+        test: A separate file for the test; None: no test.
+        encoding: Encoding of all files if it is not UTF-8, such as "cp1252".
 
     Returns:
         A `Text` named after the file.
 
     Raises:
-        UserError: If a file is missing, unreadable, no text or too long, the text has
-            less than 100 characters, or a value is out of its range.
+        UserError: If a file is missing, unreadable, not text or too long, the text has
+            less than 100 characters, or a value is out of range.
 
     Example:
         from pathlib import Path
@@ -59,17 +59,17 @@ def from_file(
     """
     path = Path(path)
     fraction = fraction_of(validation)
-    text = _told(path, "`--data`", encoding)
+    text = _read_with_notice(path, "`--data`", encoding)
     if len(text) < SHORTEST:
         raise UserError(
             f"`--data` needs at least {SHORTEST} characters, but {path} has "
             f"{len(text)}."
         )
     details = {"source": "own file" if fraction and test is None else "own files"}
-    tested = _told(test, "`--test`", encoding) if test is not None else ""
+    tested = _read_with_notice(test, "`--test`", encoding) if test is not None else ""
     if fraction is None:
         file = cast("str | os.PathLike", validation)
-        validated = _told(file, "`--validation`", encoding)
+        validated = _read_with_notice(file, "`--validation`", encoding)
         return Text(name_of(path), text, validated, tested, details)
     whole = Text.cut(name_of(path), text, fraction, **details)
     return dataclasses.replace(whole, test=tested)
@@ -78,21 +78,23 @@ def from_file(
 def read_text(
     path: str | os.PathLike, option: str = "`--data`", encoding: str | None = None
 ) -> str:
-    """A text file of the user's own, each of its lines ended by LF.
+    """Reads a text file of the user's, with line endings converted to LF.
 
     Args:
         path: A file in UTF-8, or with a byte order mark.
-        option: What names it, for the error.
-        encoding: Another encoding; a byte order mark goes before.
+        option: The option that names it, for the error.
+        encoding: A different encoding; a byte order mark takes precedence.
 
     Raises:
-        UserError: If the file is missing, unreadable, too long, or no text.
+        UserError: If the file is missing, unreadable, too long, or not text.
     """
     return _read(path, option, encoding)[0]
 
 
-def _told(path: str | os.PathLike, option: str, encoding: str | None) -> str:
-    """A text file, whose changes are said in one line."""
+def _read_with_notice(
+    path: str | os.PathLike, option: str, encoding: str | None
+) -> str:
+    """Reads a text file, and prints in one line what had to be changed."""
     text, changes = _read(path, option, encoding)
     if changes:
         say(
@@ -131,15 +133,15 @@ _ENDINGS = {"CRLF": "\r\n", "CR": "\r(?!\n)"}
 
 
 def universal(text: str) -> str:
-    """A text whose lines end with LF, where some ended with CRLF or CR."""
+    """The text with line endings CRLF and CR converted to LF."""
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def fraction_of(validation: float | str | os.PathLike) -> float | None:
-    """The number that `--validation` is, or None for a file.
+    """The value of `--validation` as a number, or None for a file.
 
     Raises:
-        UserError: If the number is out of its range.
+        UserError: If the number is out of range.
     """
     if isinstance(validation, os.PathLike):
         return None
@@ -159,7 +161,7 @@ def _decoded(content: bytes, path: Path, option: str, encoding: str) -> str:
     try:
         text = content.decode(encoding)
         if encoding not in MARKS.values():
-            text.encode("utf-8")  # some encodings give halves of characters
+            text.encode("utf-8")  # some encodings yield lone surrogates
         return text
     except UnicodeDecodeError as error:
         byte, line = error.start, content.count(b"\n", 0, error.start) + 1

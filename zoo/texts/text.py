@@ -15,12 +15,12 @@ class Text:
     """A named text in parts.
 
     Args:
-        name: What reports call it.
-        train: The characters before the cut, or a part of its own.
-        validation: The rest, or a part of its own.
-        test: A third part, which no choice may look at; "" if there is none.
-        details: Facts for the metadata of a model, such as where it comes from.
-        fraction: What fraction of one text validates; None: the part is of its own.
+        name: Its name in reports.
+        train: The characters before the cut, or a separate text.
+        validation: The rest, or a separate text.
+        test: A third part, which no choice may depend on; "" if there is none.
+        details: Facts for a model's metadata, such as the source.
+        fraction: Fraction of a single text for validation; None: separate texts.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Text:
     def cut(
         cls, name: str, text: str, fraction: float = VALIDATION, **details: Any
     ) -> Text:
-        """Cuts a text: the last 10 % of its characters validate, rounded up."""
+        """Cuts a text: by default its last 10 %, rounded up, are for validation."""
         train, validation = split(text, fraction)
         return cls(name, train, validation, details=details, fraction=fraction)
 
@@ -56,7 +56,7 @@ class Text:
 
 
 def split(text: Sliced, fraction: float = VALIDATION) -> tuple[Sliced, Sliced]:
-    """The first characters, or those of a list of words, and the last `fraction`."""
+    """Splits a text or a list of words: the first part, and the last `fraction`."""
     cut = int((1 - fraction) * len(text))
     return text[:cut], text[cut:]
 
@@ -67,10 +67,10 @@ def sha256(text: str) -> str:
 
 
 def as_characters(text: str) -> str:
-    """A text of words as the usual character task has it.
+    """A text of words in the form of the usual character-level task.
 
-    Each line is stripped and ends with one newline; nothing else changes, so a word
-    is followed by a space or the end of its line. Counted with one character a space,
-    the Penn Treebank has 5,017,482, 393,042 and 442,423.
+    Each line is stripped and ends with one newline; nothing else changes, so a word is
+    followed by a space or the end of its line. With one character per space, the Penn
+    Treebank has 5,017,482, 393,042 and 442,423 characters.
     """
     return "".join(f"{line.strip()}\n" for line in text.splitlines())

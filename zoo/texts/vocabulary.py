@@ -1,4 +1,4 @@
-"""Characters to ids and back."""
+"""Encodes characters as ids, and decodes ids."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Iterable
 import numpy as np
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-SHOWN = 200  # characters that `known` has
-PIECE = 2**22  # characters that are encoded at once, with 20 bytes each
+SHOWN = 200  # the most characters in `known`
+PIECE = 2**22  # characters that are encoded together, with 20 bytes each
 
 
 class Vocabulary:
-    """A character's id is its place among the sorted characters of the training text.
+    """A character's id is its index among the sorted characters of the training text.
 
-    One more id, the last, stands for every other character (`unknown_id`). Where all
-    characters of the training text have an id, it never occurs there, so a model learns
-    to give it next to no probability, and a validation text pays the full price for
-    each character of that kind.
+    All other characters share one extra id, the last (`unknown_id`). If all characters
+    of the training text have an id, the unknown id never occurs there. So a model
+    learns to give it almost no probability, and each unknown character in a validation
+    text has a high cost.
 
     Args:
         characters: Distinct characters in ascending order.
 
     Raises:
-        ValueError: If `characters` is empty, holds something else than single
-            characters, or is not strictly ascending.
+        ValueError: If `characters` is empty, holds anything but single characters, or
+            is not strictly ascending.
 
     Example:
         from zoo.datasets import Vocabulary
@@ -59,8 +59,8 @@ class Vocabulary:
         """The vocabulary of a training text.
 
         Args:
-            text: All of it.
-            at_most: How many characters get an id, the most frequent ones; None: all.
+            text: The training text.
+            at_most: How many characters get an id, the most frequent first; None: all.
         """
         known = set(text)
         if at_most is not None and len(known) > at_most:
@@ -70,23 +70,23 @@ class Vocabulary:
 
     @property
     def unknown_id(self) -> int:
-        """The id of every character that the training text does not have."""
+        """The id of all characters that have none of their own."""
         return len(self.characters)
 
     @property
     def size(self) -> int:
-        """Number of ids: the distinct characters, and the unknown one."""
+        """Number of ids: the distinct characters, plus the unknown id."""
         return len(self.characters) + 1
 
     @property
     def known(self) -> str:
-        """What it knows, in words."""
+        """A description of the known characters."""
         shown = repr("".join(self.characters[:SHOWN]))
         rest = len(self.characters) - SHOWN
         return f"{shown} and {rest:,} others" if rest > 0 else shown
 
     def encode(self, text: str) -> np.ndarray:
-        """The ids of a text.
+        """Encodes a text as ids.
 
         Args:
             text: Any text.
@@ -97,7 +97,7 @@ class Vocabulary:
         encoded = np.empty(len(text), np.int32)
         for start in range(0, len(text), PIECE):
             piece = text[start : start + PIECE]
-            # Lone surrogates come from a Python literal or an argument, never a file.
+            # Lone surrogates can come from a Python literal or argument, not a file.
             points = np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
             ids = np.searchsorted(self._code_points, points)
             found = np.take(self._code_points, ids, mode="clip") == points
@@ -105,7 +105,7 @@ class Vocabulary:
         return encoded
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids; the unknown id becomes U+FFFD.
+        """Decodes ids to a text; the unknown id becomes U+FFFD.
 
         Args:
             ids: Integers in `[0, size)`.

@@ -1,4 +1,4 @@
-"""Words to ids and back."""
+"""Encodes words as ids, and decodes ids."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ LONGEST_WORD = 100
 
 
 class Words:
-    """A word's id is its place in a list; `<unk>` stands for every other word.
+    """A word's id is its index in a list; `<unk>` stands for every other word.
 
-    Words are what white space separates, and `<eos>` is the end of a line.
+    Words are separated by white space, and `<eos>` is the end of a line.
 
     Args:
-        words: Distinct words, `<unk>` and `<eos>` among them.
+        words: Distinct words, including `<unk>` and `<eos>`.
 
     Raises:
-        ValueError: If `words` holds something else than words, one of them twice, or
-            lacks `<unk>` or `<eos>`.
+        ValueError: If `words` holds anything but words, has duplicates, or lacks
+            `<unk>` or `<eos>`.
 
     Example:
         from zoo.datasets import Words
@@ -58,13 +58,13 @@ class Words:
     ) -> Words:
         """The vocabulary of a training text, the most frequent word first.
 
-        Words of more than 100 characters, which are none, get no id of their own.
+        Texts of more than 100 characters are not real words and get no id.
 
         Args:
-            words: All of the text, in order.
-            min_count: Words that occur less often get no id of their own.
-            at_most: How many words get one, the most frequent ones; None: all. Two
-                more are `<unk>` and `<eos>`.
+            words: All words of the text, in order.
+            min_count: Words that occur less often get no id.
+            at_most: How many words get an id, the most frequent first, not counting
+                `<unk>` and `<eos>`; None: all.
         """
         counts = collections.Counter(words).most_common()
         known = [w for w, n in counts if n >= min_count and len(w) <= LONGEST_WORD]
@@ -72,7 +72,7 @@ class Words:
 
     @property
     def unknown_id(self) -> int:
-        """The id of every word that has none of its own."""
+        """The id of all words that have none of their own."""
         return self._ids[UNKNOWN]
 
     @property
@@ -82,11 +82,11 @@ class Words:
 
     @property
     def known(self) -> str:
-        """What it knows, in words."""
+        """A description of the known words."""
         return f"{self.size:,} words; {UNKNOWN} stands for any other"
 
     def encode(self, text: str | list[str]) -> np.ndarray:
-        """The ids of a text.
+        """Encodes a text as ids.
 
         Args:
             text: Any text, or a list of its words.
@@ -99,14 +99,14 @@ class Words:
         return np.array([self._ids.get(word, unknown) for word in words], np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of some ids, such that it can follow another text.
+        """Decodes ids to a text that can follow another text.
 
         Args:
             ids: Integers in `[0, size)`.
 
         Returns:
-            A space and a word for each id, a line break for `<eos>`, and no space
-            after that.
+            A space and a word for each id; a line break, without a space after it, for
+            `<eos>`.
         """
         words = (self.words[int(i)] for i in ids)
         text = "".join("\n" if word == EOS else f" {word}" for word in words)
@@ -119,8 +119,8 @@ class Words:
 
 
 def as_words(text: str) -> list[str]:
-    """The words of a text, `<eos>` at the end of each line, empty ones included.
+    """The words of a text, with `<eos>` at the end of each line, even an empty one.
 
-    A last line without a line break has not ended.
+    A last line without a line break gets no `<eos>`.
     """
     return text.replace("\n", f" {EOS} ").split()

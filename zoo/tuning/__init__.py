@@ -1,1 +1,1 @@
-"""Jobs that search for a better recipe: `bptt-zoo tune`."""
+"""Searches for better recipes: `bptt-zoo tune`."""

@@ -1,9 +1,9 @@
-"""Measures what a job's clipping buys: `python -m zoo.tuning.gain JOB ... --csv FILE`.
+"""Measures the gain of tuned clipping: `python -m zoo.tuning.gain JOB ... --csv FILE`.
 
-Each JOB is the `--out` folder of a `bptt-zoo tune` that varied clipping. Its data set's
-recipe is trained as it is, with the clipping that the job chose, and without clipping,
-with seeds that the job did not use. The validation part says which is best; the test
-part is measured once, by the model of the best epoch.
+Each JOB is the `--out` folder of a `bptt-zoo tune` that varied clipping. The recipe of
+its data set is trained unchanged, with the clipping that the job chose, and without
+clipping, with seeds that the job did not use. The validation part selects the best
+epoch; its model is evaluated once on the test part.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from zoo.tasks import TASKS
 from zoo.tasks.task import Task
 
 FIELDS = ("data", "variant", "clipping", "clip", "seed", "validation", "test")
-# Those of a job are its recipe's own, 0 and on.
+# A job uses the seeds of its recipe, from 0.
 FIRST_SEED = 100
 
 
 def variants(dataset: str, task: Task[Any, Any], best: dict) -> dict[str, Training]:
-    """The recipes that are compared: default, tuned and none."""
+    """The recipes to compare: default, tuned and none."""
     default = task.recipe_for(dataset)
     chosen = best["recipe"]
     return {
@@ -47,11 +47,11 @@ def variants(dataset: str, task: Task[Any, Any], best: dict) -> dict[str, Traini
 def measure(
     task: Task[Any, Any], data: Any, recipe: Training, folder: Path
 ) -> dict[str, float]:
-    """Trains a recipe, unless the folder has its result, and says what it reached.
+    """Trains a recipe, unless the folder has its result, and returns its metrics.
 
     Returns:
-        `{"validation": value, "test": value}`, NaN where there is none: the training
-        has diverged, or the data have no test part.
+        `{"validation": value, "test": value}`, NaN if the training diverged or the data
+        have no test part.
     """
     # Keras: put off.
     from zoo.runs.training import Run
@@ -102,10 +102,10 @@ def write_rows(path: Path, rows: list[dict]) -> None:
 
 
 def markdown(rows: list[dict]) -> str:
-    """What each data set's variants reached: mean and deviation over their seeds.
+    """A table of the results on each data set: mean and deviation over seeds.
 
     Args:
-        rows: Those of a table that `write_rows` wrote, read back or not.
+        rows: The rows of `write_rows`, possibly read back from its file.
     """
     datasets = dict.fromkeys(row["data"] for row in rows)
     lines = [
@@ -146,7 +146,7 @@ def _cell(rows: list[dict], part: str) -> str:
 
 
 def main() -> None:
-    """Reads the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("jobs", nargs="+", type=Path, metavar="JOB")
     parser.add_argument("--seeds", type=int, default=3, metavar="K")

@@ -17,24 +17,24 @@ from zoo.system.errors import UserError, ZooError
 from zoo.system.reading import read_json
 from zoo.tuning.job import Job, Trial
 
-RECORD = "written.json"  # beside event files: what they tell of
+RECORD = "written.json"  # beside event files: what they hold
 KINDS = {"bool": bool, "int": int, "float": float, "str": str}
 
 
 def write_hparams(folder: str | os.PathLike, job: Job) -> None:
-    """Writes event files for TensorBoard's HParams: a run a trial, and the space.
+    """Writes event files for TensorBoard's HParams: a run per trial, and the space.
 
-    A trial is written once, when it has ended, into the folder of its name. It is
-    written again only if it has changed, such as one that was cut and then went on.
-    Runs of trials that the job no longer has are removed. So this can be called after
-    each trial, also while TensorBoard is looking.
+    A trial is written once, when it has ended, into a folder of its name. It is written
+    again only if it has changed, for example if it was cut and then continued. Runs of
+    trials that the job no longer has are removed. So this can be called after each
+    trial, even while TensorBoard is reading.
 
-    Each run has the objective (the mean over seeds, at the best epoch), `seconds`,
-    and the objective of the first seed after each epoch as `by epoch`. Hyperparameters
-    whose choices are of several kinds, such as 100 and None, are texts.
+    Each run has the objective (the mean over seeds, at the best epoch), `seconds`, and
+    the objective of the first seed after each epoch as `by epoch`. Hyperparameters
+    whose choices have different types, such as 100 and None, are texts.
 
     Args:
-        folder: For these runs alone; created where missing.
+        folder: Folder for these runs only; created if missing.
         job: The job.
 
     Raises:
@@ -62,7 +62,7 @@ def write_hparams(folder: str | os.PathLike, job: Job) -> None:
             continue
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as temporary:
             run = Path(temporary, name)
-            _events(run, functools.partial(_tell, job, trial))
+            _events(run, functools.partial(_write_trial, job, trial))
             _record(run, known)
             shutil.rmtree(folder / name, ignore_errors=True)
             os.replace(run, folder / name)
@@ -81,7 +81,7 @@ def _check() -> None:
 
 
 def _write_space(folder: Path, job: Job) -> None:
-    """Writes the experiment, unless it has been and is the same."""
+    """Writes the experiment, unless the same one has been written."""
     # TensorBoard: put off.
     from tensorboard.plugins.hparams import api
 
@@ -107,8 +107,8 @@ def _write_space(folder: Path, job: Job) -> None:
     _record(folder, known)
 
 
-def _tell(job: Job, trial: Trial) -> None:
-    """Writes a trial to the writer in use."""
+def _write_trial(job: Job, trial: Trial) -> None:
+    """Writes a trial to the default writer."""
     # TensorFlow: put off.
     import tensorflow as tf
     from tensorboard.plugins.hparams import api, api_pb2, summary
@@ -130,19 +130,19 @@ def _tell(job: Job, trial: Trial) -> None:
         tf.summary.text("cause", trial.cause, step=0)
 
 
-def _events(folder: Path, tell: Callable[[], None]) -> None:
-    """Calls `tell` with a writer of event files in `folder` in use."""
+def _events(folder: Path, write: Callable[[], None]) -> None:
+    """Calls `write` with a writer of event files in `folder` as the default."""
     # TensorFlow: put off.
     import tensorflow as tf
 
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default(), tf.summary.record_if(True):
-        tell()
+        write()
     writer.close()
 
 
 def _kind(job: Job, name: str) -> str:
-    """What the values of a hyperparameter are to TensorBoard: of one kind."""
+    """The type under which TensorBoard shows all values of a hyperparameter."""
     values = job.choices(name)
     if job.numeric(name):
         entry = job.space.get(name, {})
@@ -156,7 +156,7 @@ def _kind(job: Job, name: str) -> str:
 
 
 def _values(job: Job, trial: Trial) -> dict:
-    """A trial's hyperparameters as values of their kinds."""
+    """A trial's hyperparameters, converted to their types."""
     return {
         name: KINDS[_kind(job, name)](value)
         for name, value in trial.values.items()
@@ -177,7 +177,7 @@ def _domain(job: Job, name: str) -> Any:
 
 
 def _plain(known: dict) -> Any:
-    """What JSON makes of it."""
+    """The values after a round trip through JSON."""
     return json.loads(json.dumps(known, default=str))
 
 
@@ -186,7 +186,7 @@ def _record(folder: Path, known: dict) -> None:
 
 
 def _recorded(folder: Path) -> Any:
-    """What a folder's event files tell of; None if that is not known."""
+    """What a folder's event files hold; None if unknown."""
     try:
         return read_json(folder / RECORD)
     except UserError:

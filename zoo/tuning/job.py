@@ -1,4 +1,4 @@
-"""A tuning job as its tables, pictures and pages see it."""
+"""A tuning job, as its tables, plots and pages show it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import dataclasses
 import math
 
 STATUSES = ("completed", "cut", "pruned", "running", "waiting", "failed")
-# What a result may come from. A pruned trial's value is of too few epochs.
+# Statuses of trials that may be the best. A pruned trial has too few epochs.
 ELIGIBLE = ("completed", "cut", "running")
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One combination of hyperparameters, and what is known of it.
+    """One combination of hyperparameters, with its results so far.
 
     Args:
-        name: Such as "07".
+        name: Name, such as "07".
         status: waiting, running, completed, failed, pruned, or cut (by the time
             budget).
-        values: Hyperparameter -> int, float, str, bool or None; the active ones only.
-        value: The objective, mean over seeds; None if none is known.
+        values: Hyperparameter -> int, float, str, bool or None; only the active ones.
+        value: The objective, averaged over seeds; None if unknown.
         seeds: The objective of each seed.
-        epoch: The best epoch, from 1.
-        curve: The objective after each epoch, of the first seed.
+        epoch: The best epoch, counted from 1.
+        curve: The objective of the first seed after each epoch.
         seconds: Wall time.
-        worker: Who ran it.
-        cause: Of a failure, one line.
+        worker: Name of the worker that ran it.
+        cause: Cause of a failure, in one line.
 
     Raises:
         ValueError: If the status is not one of those above.
@@ -51,18 +51,18 @@ class Trial:
 
     @property
     def measured(self) -> bool:
-        """Whether it has an objective that is a finite number; no failure has."""
+        """Whether it has a finite objective; failed trials have none."""
         known = self.value is not None and math.isfinite(self.value)
         return known and self.status != "failed"
 
     @property
     def reached(self) -> float:
-        """The objective; NaN if none is known."""
+        """The objective; NaN if unknown."""
         return math.nan if self.value is None else self.value
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is added to it any more."""
+        """Whether its results are final."""
         return self.status not in ("waiting", "running")
 
 
@@ -71,17 +71,17 @@ class Job:
     """All trials of a tuning job so far.
 
     Args:
-        title: Such as "char-lm on my.txt".
-        objective: Name of what is optimised, such as "validation cross-entropy".
-        unit: Of the objective, or "".
+        title: Title, such as "char-lm on my.txt".
+        objective: Name of the objective, such as "validation cross-entropy".
+        unit: Unit of the objective, or "".
         higher: Whether higher is better.
         space: Hyperparameter -> `{"low": ..., "high": ..., "log": bool, "step": ...}`
             or `{"choices": [...]}`.
-        trials: In the order in which they were begun.
-        references: Name -> objective: levels to compare with.
+        trials: The trials, in the order in which they were started.
+        references: Name -> objective: baselines to compare with.
         seconds: Wall time of the job so far.
-        budget: Seconds that it may take; None if there is no limit.
-        settings: Tuner, seeds, epochs, data and the like, nested as may be. A text
+        budget: Time limit in seconds; None if there is none.
+        settings: Tuner, seeds, epochs, data and so on, with any nesting. A text
             `train_command` is the command that trains with the best values.
 
     Example:
@@ -115,8 +115,9 @@ class Job:
     def ranked(self) -> tuple[Trial, ...]:
         """All trials, best first.
 
-        First what may be a result, by objective; then pruned trials, by objective;
-        then those without one, as they were begun, failures last.
+        First the trials that may be the best, by objective; then pruned trials, by
+        objective; then those without an objective, in the order of their start, with
+        failures last.
         """
 
         def order(trial):
@@ -148,7 +149,7 @@ class Job:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials there are of each status that occurs."""
+        """The number of trials of each status that occurs."""
         found = [trial.status for trial in self.trials]
         return {s: found.count(s) for s in STATUSES if s in found}
 
@@ -162,7 +163,7 @@ class Job:
         return value > than if self.higher else value < than
 
     def numeric(self, name: str) -> bool:
-        """Whether a hyperparameter lies on an axis of numbers; choices do not."""
+        """Whether a hyperparameter has a numeric axis; choices do not."""
         entry = self.space.get(name)
         if entry is not None:
             return "choices" not in entry
@@ -176,7 +177,7 @@ class Job:
         found = list(self.space.get(name, {}).get("choices", ()))
         tried = [t.values[name] for t in self.trials if name in t.values]
         for value in tried:
-            # 1, 1.0 and True are equal, and not the same choice.
+            # 1, 1.0 and True are equal but different choices.
             if repr(value) not in map(repr, found):
                 found.append(value)
         return found

@@ -1,4 +1,4 @@
-"""What a job of recipes shows while it runs, and what it leaves behind."""
+"""What a tuning job shows while it runs, and the files that it writes."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from zoo.tuning.pictures import plots
 from zoo.tuning.table import text_table, write_csv
 
 CSV = "trials.csv"
-# Seconds between two pictures of the table on a terminal.
+# Seconds between two redraws of the table on a terminal.
 REDRAW = 1.0
 
 
 class Shown(bk.tuning.Results):
-    """The table of a job: on a terminal drawn again and again, in a log line by line.
+    """The table of a job: redrawn on a terminal, line by line in a log.
 
     Attributes:
-        told: What the command knows of the job for its page: `title`, `references`
+        about: What the command knows about the job, for its page: `title`, `references`
             and `settings`.
     """
 
     def __init__(self, tuner: Any):
         super().__init__(tuner)
-        self.told: dict = {"title": "", "references": {}, "settings": {}}
+        self.about: dict = {"title": "", "references": {}, "settings": {}}
         self._lines, self._drawn = 0, 0.0
 
     @property
     def live(self) -> bool:
-        """Whether somebody watches a terminal."""
+        """Whether the output is a terminal."""
         return sys.stdout.isatty() and self.verbose
 
     def job(self) -> Job:
-        """The job as tables and pictures see it."""
+        """The job, as tables and plots show it."""
         oracle, task = self._oracle, self._tuner.hypermodel.task
         trials = []
         for row in self.rows():
@@ -50,20 +50,20 @@ class Shown(bk.tuning.Results):
             known |= {k: tuple(row[k]) for k in ("seeds", "curve")}
             trials.append(Trial(row["trial"], **known))
         return Job(
-            self.told["title"],
+            self.about["title"],
             f"validation {task.METRIC.name}",
             unit=task.METRIC.unit,
             higher=task.METRIC.higher,
             space=self._tuner.hypermodel.space.describe(),
             trials=tuple(trials),
-            references=self.told["references"],
+            references=self.about["references"],
             seconds=oracle.spent,
             budget=oracle.budget,
-            settings=self.told["settings"],
+            settings=self.about["settings"],
         )
 
     def look(self) -> None:
-        """Draws the table again, or tells of what has changed."""
+        """Redraws the table, or prints what has changed."""
         if not self.live:
             super().look()
             return
@@ -78,7 +78,7 @@ class Shown(bk.tuning.Results):
         write_csv(self._tuner.folder / CSV, self.job())
 
     def conclude(self) -> None:
-        """Shows the whole table, and writes pictures, page and HParams."""
+        """Shows the whole table, and writes plots, page and HParams."""
         job = self.job()
         if self.live:
             self._draw()
@@ -90,7 +90,7 @@ class Shown(bk.tuning.Results):
     def _draw(self) -> None:
         table = text_table(self.job(), _width())
         lines = table.count("\n") + 1
-        # Up to where the last one began, and clear from there.
+        # Move up to where the last table began, and clear from there.
         up = f"\033[{self._lines}F\033[J" if self._lines else ""
         room = shutil.get_terminal_size().lines - 2
         if lines > room:
@@ -116,5 +116,5 @@ def _width() -> int:
 
 
 def finite(levels: dict) -> dict:
-    """Those levels that a picture can show."""
+    """The levels that a plot can show."""
     return {name: value for name, value in levels.items() if math.isfinite(value)}

@@ -22,19 +22,19 @@ from zoo.tuning.table import (
 )
 
 REPORT = "report.html"
-COMMAND = "train_command"  # among the settings
-FIRST = 10  # trials that are shown before the others
+COMMAND = "train_command"  # key in the settings
+FIRST = 10  # trials that are always visible; the others can be unfolded
 
 
 def write_tuning_page(folder: str | os.PathLike, job: Job) -> Path:
-    """Writes one self-contained page about a tuning job, which may still be running.
+    """Writes a self-contained page about a tuning job, which may still be running.
 
-    The page needs no other file, no network and no scripts: the result and the command
-    that trains with it, the trials, pictures, causes of failures, the configuration
-    and the space.
+    The page shows the result and the command that trains with it, the trials, plots,
+    causes of failures, the configuration and the space. It needs no other file, no
+    network and no scripts.
 
     Args:
-        folder: Where `report.html` goes, replaced if it exists.
+        folder: Folder for `report.html`, which is replaced if it exists.
         job: The job, with any number of trials that have a result.
 
     Returns:
@@ -101,7 +101,7 @@ def _status(trial: Trial) -> str:
 
 
 def _gain(job: Job, level: float) -> str:
-    """How far the best is from a level, in words."""
+    """The distance of the best trial from a level, in words."""
     if job.best is None or level == 0:
         return ""
     gain = (job.best.reached - level) / abs(level) * (1 if job.higher else -1)

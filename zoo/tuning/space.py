@@ -1,4 +1,4 @@
-"""What of a recipe a job varies, and between which values."""
+"""The search space of a job: the fields of a recipe that vary, and their ranges."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from zoo.system.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """What is varied, around a recipe that says the rest.
+    """The ranges of the fields that vary, and a recipe for the other fields.
 
     Args:
         recipe: The recipe.
-        ranges: `{field: Range or Choices}`. The thresholds of clipping are
+        ranges: `{field: Range or Choices}`. The clipping thresholds are named
             `clip_global_norm` and so on, one for each kind in `clipping`.
     """
 
@@ -30,11 +30,11 @@ class Space:
         """The recipe with the values of a trial.
 
         Args:
-            values: `{name: value}`, of names in `ranges`.
-            **changes: More fields.
+            values: `{name: value}`, for names in `ranges`.
+            **changes: Values of other fields.
 
         Raises:
-            ValueError: If a value is out of its range.
+            ValueError: If a value is out of range.
         """
         given = {k: v for k, v in values.items() if not k.startswith("clip")}
         kind = values.get("clipping", self.recipe.clipping)
@@ -49,7 +49,7 @@ class Space:
         return dataclasses.replace(self.recipe, **{**given, **changes})
 
     def declare(self, hp: Any) -> None:
-        """Declares all of it to a `keras_tuner.HyperParameters`."""
+        """Declares all ranges to a `keras_tuner.HyperParameters`."""
         thresholds = {threshold_of(kind): kind for kind in KINDS}
         for name, allowed in self.ranges.items():
             kind = thresholds.get(name)
@@ -64,15 +64,16 @@ class Space:
         return {name: allowed.describe() for name, allowed in self.ranges.items()}
 
     def fitting(self, refuse: Callable[[Training], None], own: Sequence[str]) -> Space:
-        """The space without choices that the data rule out.
+        """The space without the choices that the data rule out.
 
         Args:
-            refuse: Raises `UserError` for a recipe that does not go with the data.
-            own: Fields whose ranges the user gave: these are refused instead.
+            refuse: Raises `UserError` for a recipe that does not suit the data.
+            own: Fields whose ranges the user gave: unsuitable choices of these raise an
+                error instead.
 
         Raises:
-            UserError: As `refuse`, for what the user asked for, or where a single
-                value is left of all that is varied.
+            UserError: As `refuse`, for what the user asked for, or if only a single
+                value remains in the whole space.
         """
         ranges = {}
         for name, allowed in self.ranges.items():
@@ -95,7 +96,7 @@ class Space:
         return dataclasses.replace(self, ranges=ranges)
 
     def _default(self, name, kind):
-        """The recipe's own value, brought into the range."""
+        """The recipe's own value, moved into the range."""
         allowed = self.ranges[name]
         if name == "clipping":
             value = NONE if self.recipe.clip is None else self.recipe.clipping
@@ -122,7 +123,7 @@ def _declare(hp: Any, name: str, allowed: Range | Choices, default: Any) -> None
 
 
 def threshold_of(kind: str) -> str:
-    """Name of the threshold of a kind of clipping in a space."""
+    """The name of the threshold of a kind of clipping in a space."""
     return f"clip_{kind.replace('-', '_')}"
 
 
@@ -132,17 +133,17 @@ def space_of(
     options: dict[str, str],
     vary: Sequence[str] | None = None,
 ) -> Space:
-    """The space of a job: what the task declares, as options say otherwise.
+    """The space of a job: what the task declares, changed by the options.
 
     Args:
         task: A `Task`.
-        recipe: The recipe that is varied.
+        recipe: The recipe to vary.
         options: `{field: text}`: one value, which is then fixed; `LOW:HIGH`, or
-            `LOW:HIGH:log`; or values with commas between them.
-        vary: Those of the fields that the task declares that are varied; None: all.
+            `LOW:HIGH:log`; or values separated by commas.
+        vary: Which of the fields that the task declares to vary; None: all.
 
     Raises:
-        UserError: If a field is unknown, or a text says no value or range of it.
+        UserError: If a field is unknown, or a text is not a value or range of it.
     """
     types = {name: str(kind) for name, kind in annotations_of(type(recipe)).items()}
     ranges = dict(task.tuned(recipe))
@@ -160,7 +161,7 @@ def space_of(
             known = ", ".join(sorted(types))
             raise UserError(f"A recipe of {task.NAME} has no {name}. It has: {known}.")
         if name == "clip":
-            # Of which kind, is known when `clipping` is.
+            # Its kind is only known together with `clipping`.
             continue
         allowed = _parsed(name, text, types[name])
         if isinstance(allowed, Range | Choices):
@@ -170,7 +171,7 @@ def space_of(
             fixed[name] = allowed
     kind = fixed.pop("clipping", None)
     if kind is not None:
-        # One kind: its threshold alone is varied.
+        # With one kind, vary only its threshold.
         ranges = {k: v for k, v in ranges.items() if not k.startswith("clip_")}
         ranges.pop("clipping", None)
         if kind == NONE:
@@ -222,7 +223,7 @@ def known_kind(kind: str) -> None:
 
 
 def _check_ends(space: Space) -> None:
-    """Refuses ranges of which an end is no value of the recipe."""
+    """Refuses ranges with an end that the recipe does not allow."""
     for name, allowed in space.ranges.items():
         ends = (
             allowed.values

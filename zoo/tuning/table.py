@@ -21,8 +21,8 @@ def write_csv(path: str | os.PathLike, job: Job) -> None:
     """Writes the trials as a CSV file, atomically.
 
     Columns are trial, status, value, the value of each seed, epoch, seconds, worker,
-    the hyperparameters in the order of the space, and cause. What is not known, or
-    not active, is empty. Numbers read back as they were.
+    the hyperparameters in the order of the space, and cause. Unknown and inactive
+    values are empty. Numbers are written with full precision.
 
     Args:
         path: The file, replaced if it exists. Its folder must exist.
@@ -59,9 +59,9 @@ def write_csv(path: str | os.PathLike, job: Job) -> None:
 
 
 def text_table(job: Job, width: int = 80) -> str:
-    """The trials as they were begun, for a terminal.
+    """The trials as a table for a terminal, in the order of their start.
 
-    The best so far is marked. A failed trial has its cause in the place of numbers.
+    The best so far is marked. A failed trial shows its cause in place of numbers.
     Hyperparameters that do not fit are left out.
 
     Args:
@@ -69,8 +69,8 @@ def text_table(job: Job, width: int = 80) -> str:
         width: Columns of the terminal.
 
     Returns:
-        Lines of at most `width` characters: the objective, the trials, and last the
-        counts, the best and the time that is left.
+        Lines of at most `width` characters: the objective, the trials, and finally the
+        counts, the best trial and the remaining time.
 
     Example:
         from zoo.tuning.job import Job, Trial
@@ -120,8 +120,8 @@ def causes_table(job: Job, width: int = 80) -> str:
 def causes(job: Job) -> list[tuple[str, list[Trial]]]:
     """The failed trials by cause, the most frequent first.
 
-    Causes that differ in numbers alone, such as shapes, are one; it is told in the
-    words of its first trial.
+    Causes that differ only in numbers, such as shapes, count as one, in the words of
+    the first trial.
     """
     groups: dict[str, list[Trial]] = {}
     for trial in job.failed:
@@ -132,7 +132,7 @@ def causes(job: Job) -> list[tuple[str, list[Trial]]]:
 
 
 def summary(job: Job) -> str:
-    """One line: the best so far, the time, and how many trials there are."""
+    """One line: the best so far, the time, and the number of trials."""
     parts = ["no result yet"]
     if job.best is not None:
         unit = headings(job.unit, "")[0]
@@ -148,7 +148,7 @@ def summary(job: Job) -> str:
 
 
 def objective(job: Job) -> str:
-    """The objective with its unit, and which way is better."""
+    """The objective with its unit, and whether lower or higher is better."""
     unit = f" ({job.unit})" if job.unit else ""
     return f"{job.objective}{unit}, {'higher' if job.higher else 'lower'} is better"
 
@@ -164,18 +164,18 @@ def value_text(trial: Trial) -> str:
 
 
 def cause_text(trial: Trial) -> str:
-    """Why a trial failed, in one line."""
+    """The cause of a trial's failure, in one line."""
     return " ".join(trial.cause.split()) or "of unknown cause"
 
 
 def number(value: float) -> str:
-    """An objective, in four decimals or four digits."""
+    """An objective with four decimals or four digits."""
     plain = value == 0 or 1e-3 <= abs(value) < 1e4
     return f"{value:.4f}" if plain else f"{value:.4g}"
 
 
 def shown(value: object) -> str:
-    """A value of a hyperparameter, floats in four digits."""
+    """A value of a hyperparameter, floats with four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -187,7 +187,7 @@ def clock(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words, the two largest units of them."""
+    """A duration in words, in its two largest units."""
     minutes, rest = divmod(round(seconds), 60)
     if not minutes:
         return f"{rest} s"
@@ -196,12 +196,12 @@ def duration(seconds: float) -> str:
 
 
 def cut(line: str, width: int) -> str:
-    """A line of at most `width` characters, its end dropped where it is longer."""
+    """A line cut to at most `width` characters."""
     return line if len(line) <= width else line[: max(0, width - 3)] + "..."
 
 
 def _values(job: Job, room: int) -> list[list[str]]:
-    """Columns of hyperparameters, as many as there is room for."""
+    """Columns of hyperparameters, as many as fit."""
     columns: list[list[str]] = []
     for position, name in enumerate(job.names, start=1):
         cells = [

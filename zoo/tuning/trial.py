@@ -1,4 +1,4 @@
-"""A training as one trial of a job: no preset, no plots, the test part unseen."""
+"""A training as a trial of a job: no preset, no plots, no look at the test part."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from zoo.tasks.task import Task
 
 
 class TrialRun(Run):
-    """A `Run` that stops where it is told to, and resumes from there.
+    """A `Run` that stops after a given epoch, and resumes from there.
 
     Args:
         task: A `Task`.
         data: What the task loaded.
         recipe: The trial's recipe.
         out: An existing folder.
-        progress: `bptt_keras.tuning.Progress`: hears of each epoch.
-        reports: Whether its epochs are the trial's curve.
+        progress: The `bptt_keras.tuning.Progress` that receives each epoch.
+        reports: Whether its epochs form the trial's curve.
         jit: As in `Run`.
     """
 
@@ -48,20 +48,21 @@ class TrialRun(Run):
         """Trains up to an epoch, from the checkpoint if there is one.
 
         Args:
-            until: Epochs that are done then.
+            until: Number of completed epochs after which to stop.
 
         Returns:
             The validation metric of the best epoch.
 
         Raises:
-            FailedTrialError: If the loss stops being a number.
+            FailedTrialError: If the loss becomes NaN or infinite.
         """
         task, data, recipe = self.task, self.data, self.recipe
         checkpoint, epoch = self.restored()
         patience = Patience(recipe.patience, self.keeper)
         if epoch:
             self._progress.goes_on_after(self.seconds)
-            # A kill may have come between the checkpoint and its report.
+            # The process may have been killed after the checkpoint but before its
+            # report.
             self.report()
         if epoch < until and not patience.is_used_up(epoch):
             self.trainer.fit(
@@ -92,7 +93,7 @@ class TrialRun(Run):
         return [metric.factor * v for v in self.recorder.history[f"val_{metric.log}"]]
 
     def report(self) -> None:
-        """Reports how far the training is, and ends it if it should end."""
+        """Reports the progress of the training, and stops it if it should end."""
         self._value()
         if self._reports:
             self._progress.epoch(self.values())
@@ -117,5 +118,5 @@ class _Reporting(keras.callbacks.Callback):
 
 
 def failed(error: Exception) -> FailedTrialError:
-    """A refusal of the zoo, such as of a window that is too long, as a trial's end."""
+    """Converts an error of the zoo, such as a window that is too long, to a failure."""
     return FailedTrialError(" ".join(str(error).split()))

@@ -1,4 +1,4 @@
-"""The tuners of `bptt_keras.tuning`, with a task's recipe for the model."""
+"""The tuners of `bptt_keras.tuning`, applied to the recipe of a task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo.tuning.space import Space
 from zoo.tuning.trial import TrialRun, failed
 
 TRIALS = 24
-# Fields that say how a model is trained, and not on what: data are loaded once for all.
+# Fields that do not affect the data: trials that differ only in these share the data.
 _OF_MODELS = {
     "batch_size",
     "window",
@@ -38,13 +38,13 @@ _OF_MODELS = {
 
 
 class RecipeModel(keras_tuner.HyperModel):
-    """What a job varies: the fields of a recipe.
+    """The hypermodel of a job, which varies the fields of a recipe.
 
     Args:
         task: A `Task`.
-        space: `Space`.
+        space: The `Space`.
         load: Function of a recipe that returns the task's data.
-        facts: What else the job is, for JSON: a change is refused.
+        facts: Other JSON values that define the job: a change is refused.
         jit: As in `Run`.
     """
 
@@ -66,15 +66,15 @@ class RecipeModel(keras_tuner.HyperModel):
         self.space.declare(hp)
 
     def definition(self) -> dict:
-        """What the job is beside its space."""
+        """The definition of the job apart from its space."""
         return self.facts
 
     def validates(self, args: Any, kwargs: Any) -> bool:
-        """Always: each task has a part to validate with."""
+        """Always True: each task has a validation part."""
         return True
 
     def data(self, recipe: Training) -> Any:
-        """The data of a recipe, loaded again only where the recipe says which."""
+        """The data for a recipe, loaded again only if the recipe affects them."""
         fields = dataclasses.asdict(recipe)
         usual = dataclasses.asdict(self.space.recipe)
         return self._load(
@@ -87,17 +87,17 @@ class RecipeModel(keras_tuner.HyperModel):
 def run(
     model: RecipeModel, arguments: Any, settings: dict, where: str, references: dict
 ) -> None:
-    """Runs a job below `--out`, and says what it has found.
+    """Runs a job in the `--out` folder, and prints the result.
 
     Args:
-        model: What is varied.
-        arguments: Those of `bptt-zoo tune`.
-        settings: What of them a job is, for its page.
+        model: The hypermodel.
+        arguments: The options of `bptt-zoo tune`.
+        settings: Those of them that define the job, for its page.
         where: The options that name the data, for the command that is shown.
-        references: Levels of the metric without learning.
+        references: Baselines: levels of the metric without learning.
 
     Raises:
-        UserError: If the folder holds another job.
+        UserError: If the folder holds a different job.
         ZooError: If all trials failed, or another process runs the job.
     """
     out = Path(arguments.out)
@@ -127,7 +127,7 @@ def run(
             defaults_first=arguments.tuner in ("random", "bayesian"),
             **options,
         )
-        tuner.results.told = {
+        tuner.results.about = {
             "title": f"{model.task.NAME}: search for a recipe on {model.facts['data']}",
             "references": finite(references),
             "settings": {
@@ -140,11 +140,11 @@ def run(
     except (bk.tuning.ChangedError, bk.tuning.DamagedError) as error:
         raise UserError(str(error)) from None
     except (bk.tuning.TuningError, bk.tuning.ChiefGoneError, PermissionError) as error:
-        raise _Told(str(error)) from None
+        raise _MultilineError(str(error)) from None
 
 
-class _Told(ZooError):
-    """A failure that is told in several lines."""
+class _MultilineError(ZooError):
+    """A failure whose message has several lines."""
 
     keeps_lines = True
 
@@ -152,7 +152,7 @@ class _Told(ZooError):
 if TYPE_CHECKING:
 
     class _Tuner(bk.tuning.RandomSearch):
-        """The tuner that `_OfRecipes` is put before, whichever it is."""
+        """Stands for the tuner that `_OfRecipes` is mixed into."""
 
 else:
     _Tuner = object
@@ -164,7 +164,7 @@ class _OfRecipes(_Tuner):
     _RESULTS = Shown
 
     def describe_best(self, row: dict) -> dict:
-        """What `best.json` says, with the recipe for `bptt-zoo train --recipe`."""
+        """The content of `best.json`, with the recipe for `bptt-zoo train --recipe`."""
         space = self.hypermodel.space
         recipe = dataclasses.asdict(space.recipe_of(row["values"]))
         task = self.hypermodel.task.NAME
@@ -194,23 +194,23 @@ class _OfRecipes(_Tuner):
 
 
 class RandomRecipes(_OfRecipes, bk.tuning.RandomSearch):
-    """Recipes at random."""
+    """Draws recipes at random."""
 
 
 class GridOfRecipes(_OfRecipes, bk.tuning.GridSearch):
-    """All recipes of a grid."""
+    """Tries all recipes of a grid."""
 
 
 class BayesianRecipes(_OfRecipes, bk.tuning.BayesianOptimization):
-    """Recipes that a model of the objective proposes."""
+    """Tries recipes that a model of the objective proposes."""
 
 
 class HyperbandRecipes(_OfRecipes, bk.tuning.Hyperband):
-    """Many recipes for a few epochs, and the better ones for more."""
+    """Trains many recipes for a few epochs, and the better ones for more."""
 
 
 class OptunaRecipes(_OfRecipes, bk.tuning.OptunaSearch):
-    """Recipes that Optuna proposes."""
+    """Tries recipes that Optuna proposes."""
 
 
 _SAMPLERS = {"random": "random", "bayesian": "tpe"}

@@ -1,23 +1,23 @@
-"""The commands, each a module with its options and its action; here their names.
+"""The names of the commands; each is a module with its options and its action.
 
-So `bptt-zoo --help` imports none of them. A new one is a module with a `COMMAND` and
-one row here.
+With the names here, `bptt-zoo --help` imports none of them. A new command takes a
+module with a `COMMAND` and one row here.
 """
 
 from __future__ import annotations
 
-# Name -> what it does, in one line.
+# Name -> description in one line.
 COMMANDS = {
     "train": "train a model; writes history, plots and a preset",
-    "tune": "search for a better recipe; goes on where a kill has ended it",
-    "resume": "go on with a training that was interrupted",
+    "tune": "search for a better recipe; resumes after a kill",
+    "resume": "resume a training that was interrupted",
     "generate": "continue a text, or compose music, with a trained model",
     "forecast": "forecast what comes after the end of a table",
-    "predict": "tell the classes of new series",
+    "predict": "predict the classes of new series",
     "evaluate": "measure a trained model on a held-out part",
     "report": "write one HTML page about a training",
     "list": "show the tasks, the data sets and the presets",
-    "show": "show what is known of a preset",
+    "show": "show the facts about a preset",
     "pull": "download a preset, checked file by file",
     "export-preset": "write the best of several trainings as a preset",
     "publish": "make a release folder that any static host can serve",

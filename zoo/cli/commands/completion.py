@@ -1,4 +1,4 @@
-"""`bptt-zoo completion`: prints a script that completes what is typed."""
+"""`bptt-zoo completion`: prints a script for completion in a shell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.cli.parser import build_parser
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     shell: Annotated[Literal["bash", "zsh", "tcsh"], Positional(None)]
 

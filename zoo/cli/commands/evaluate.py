@@ -1,4 +1,4 @@
-"""`bptt-zoo evaluate`: measures a trained model."""
+"""`bptt-zoo evaluate`: evaluates a trained model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DATA_SETS = tuple(sorted(name for task in TASKS.values() for name in task.DATAS
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     preset: PresetName
     dataset: Annotated[
@@ -96,12 +96,12 @@ def evaluate(options: Options) -> None:
 
 
 def _data_set(task: Task, preset: Any, options: Options) -> str | None:
-    """The data set to measure on; None: the user's own data."""
+    """The data set to evaluate on; None: the user's own data."""
     known, dataset = preset.metadata["data"]["name"], options.dataset
     if dataset is None and options.data is None:
         if known not in task.DATASETS:
             raise UserError(
-                f"This preset was trained on data of its own, {known}. Name them, or "
+                f"This preset was trained on a user's own data, {known}. Name them, or "
                 "others, with --data."
             )
         dataset = known
@@ -119,7 +119,7 @@ def _data_set(task: Task, preset: Any, options: Options) -> str | None:
 
 
 def _reading(task: Task, preset: Any, options: Options) -> dict[str, Any]:
-    """How the user's own data are read: as those of the training, or as is said."""
+    """How to read the user's own data: as for the training, unless options differ."""
     own = options.data is not None
     said = {} if options.encoding is None else {"encoding": options.encoding}
     if said and not (own and "encoding" in {option.name for option in task.READING}):
@@ -130,7 +130,7 @@ def _reading(task: Task, preset: Any, options: Options) -> dict[str, Any]:
 def _comparison(
     task: Task, preset: Any, data: Any, *, part: str, same: bool
 ) -> list[str]:
-    """What to know of the value beside that of the training."""
+    """Remarks about the value, compared with that of the training."""
     if same and part == "whole":
         return ["The preset was trained on a part of these data."]
     if same:
@@ -144,8 +144,8 @@ def _comparison(
 
 
 COMMAND = Command(
-    "Prints the metric of a preset: on the test part of its data set, or the "
-    "validation part where there is no other.",
+    "Prints the metric of a preset: on the test part of its data set, or on the "
+    "validation part if there is no test part.",
     Options,
     evaluate,
 )

@@ -19,7 +19,7 @@ from zoo.system.quiet import import_tensorflow
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     runs: Annotated[
         list[str], Positional("the --out folders of trainings", "RUN", least=1)
@@ -37,7 +37,7 @@ class Options:
 
 
 def export_preset(options: Options) -> None:
-    """Writes the best of several runs as a preset, or its model as Keras saves it."""
+    """Writes the best of several runs as a preset, or its model as a Keras file."""
     out = Path(options.out)
     if out.exists() and not options.overwrite:
         raise UserError(f"{out} is there already. Add --overwrite to replace it.")
@@ -61,14 +61,14 @@ def export_preset(options: Options) -> None:
 
 
 def _is_preset_alone(folder: Path) -> bool:
-    """Whether a folder has a preset's files, and none besides."""
+    """Whether a folder holds a preset's files and no others."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     return folder.resolve() != Path.cwd() and names <= {*FILES, MANIFEST}
 
 
 COMMAND = Command(
-    "Of trainings that differ by their seeds the one that validates best is written, "
-    "with what all of them reached.",
+    "Writes the training with the best validation metric, of several that differ in "
+    "their seeds, with the results of all of them.",
     Options,
     export_preset,
 )

@@ -1,4 +1,4 @@
-"""`bptt-zoo forecast`: writes what comes after the end of a table."""
+"""`bptt-zoo forecast`: forecasts the values after the end of a table."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _READING = [option for option in OPTIONS if option.name != "columns_used"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Its options.
+    """The options of this command.
 
     Args:
-        reading: How the table is read, as far as it was said.
+        reading: Options for reading the table that were given.
     """
 
     preset: PresetName
@@ -51,7 +51,7 @@ class Options:
 
 
 class _Command(Command):
-    """With options of how a table is read."""
+    """A command with the options for reading a table."""
 
     def fill(self, parser: Parser) -> None:
         super().fill(parser)
@@ -69,7 +69,7 @@ class _Command(Command):
 
 
 def forecast(options: Options) -> None:
-    """Writes the values after the end of a table as CSV and picture; prints them."""
+    """Writes the forecast of a table as CSV and as a plot, and prints it."""
     files = locate_files(options.preset)
     task = read_known_metadata(files.folder)["task"]
     if task != "forecasting":
@@ -105,7 +105,7 @@ def forecast(options: Options) -> None:
 def _draw(
     path: Path, preset: Any, table: Any, *, values: Any, ahead: Any, widths: Any
 ) -> None:
-    """Draws the end of a table, the forecast, and the naive one."""
+    """Plots the end of a table, the forecast and the naive forecast."""
     # Put off: they import TensorFlow and Matplotlib.
     from zoo.products import forecasts
     from zoo.products.pictures import plot_forecast
@@ -130,7 +130,7 @@ def _draw(
 
 
 def _intervals(found: dict[str, Any]) -> str:
-    """Where prediction intervals come from, and what they were worth."""
+    """Describes where the prediction intervals come from, and their coverage."""
     return (
         f"{found['level']:.0%} intervals (low, high): from the errors of "
         f"{found['forecasts']:,} forecasts of the validation part; of the test part's "
@@ -139,7 +139,7 @@ def _intervals(found: dict[str, Any]) -> str:
 
 
 def _trust(metadata: dict[str, Any]) -> str:
-    """How good the model was on what it was measured on, beside naive forecasts."""
+    """Describes the model's error, compared with that of naive forecasts."""
     metric = metadata["metric"]
     errors = {"this model": metric["value"], **metadata["baselines"]}
     return (

@@ -23,7 +23,7 @@ from zoo.tasks import TASKS
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     preset: PresetName
     prompt: Annotated[
@@ -32,7 +32,7 @@ class Options:
             "how it begins: a text; or a piece of music, .mid, .npz or .mat (default: "
             "one chord)",
             "TEXT|FILE",
-            empty=True,  # a question of the model's
+            empty=True,  # the model refuses it where it needs a prompt
         ),
     ] = None
     length: Annotated[
@@ -68,7 +68,7 @@ class Options:
 
 
 def generate(options: Options) -> None:
-    """Continues a text or a piece of music, whatever the preset was trained for."""
+    """Continues a text or a piece of music, depending on the preset."""
     files = locate_files(options.preset)
     name = read_known_metadata(files.folder)["task"]
     able_to = {"text": _continue_text, "music": _compose}
@@ -108,7 +108,7 @@ def _continue_text(files: PresetFiles, options: Options) -> None:
 
 
 def _compose(files: PresetFiles, options: Options) -> None:
-    """Writes a piece of music and its continuation as MIDI file and picture."""
+    """Writes a piece of music and its continuation as a MIDI file and a plot."""
     if options.out is None:
         raise UserError("`--out` must name the MIDI file to write, such as tune.mid.")
     out = output_file(options.out, (".mid", ".midi"), keep=options.prompt)
@@ -157,7 +157,7 @@ def _compose(files: PresetFiles, options: Options) -> None:
 
 
 def _density(prompt: np.ndarray, added: np.ndarray) -> str:
-    """How many keys sound in what was added."""
+    """Describes how many keys sound in the continuation."""
     keys = added.sum(axis=1)
     return (
         f"{len(added)} frames added to {len(prompt)}: {keys.mean():.1f} keys a frame, "

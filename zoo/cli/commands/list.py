@@ -18,7 +18,7 @@ from zoo.tasks import TASKS
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     server: Annotated[
         str | None,
@@ -53,7 +53,7 @@ def list_all(options: Options) -> None:
 
 
 def _data_sets() -> list[tuple[str, str, str]]:
-    """Each data set: its name, its task, and what it is."""
+    """Name, task and description of each data set."""
     return [
         (name, task.NAME, row.summary if row else task.source_of(name))
         for task in TASKS.values()

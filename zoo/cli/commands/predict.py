@@ -1,4 +1,4 @@
-"""`bptt-zoo predict`: writes the classes of series."""
+"""`bptt-zoo predict`: predicts the classes of series."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from zoo.system.files import write_text
 from zoo.system.output import output_file
 from zoo.system.quiet import import_tensorflow
 
-_SHOWN = 12  # classes that are counted in a line
+_SHOWN = 12  # the most classes whose counts are printed in a line
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     preset: PresetName
     data: Annotated[
@@ -38,7 +38,7 @@ class Options:
     ]
     fill: Annotated[
         Literal["linear"] | None,
-        Keyword("put straight lines in the place of missing values"),
+        Keyword("fill in missing values by linear interpolation"),
     ] = None
     out: Annotated[
         str | None,
@@ -47,7 +47,7 @@ class Options:
 
 
 def predict(options: Options) -> None:
-    """Writes the classes of series as CSV, and prints how many have which."""
+    """Writes the predicted classes of series as CSV, and prints their counts."""
     files = locate_files(options.preset)
     task = read_known_metadata(files.folder)["task"]
     if task != "classification":
@@ -79,14 +79,14 @@ def predict(options: Options) -> None:
 
 
 def _counts(classes: Sequence[str], labels: Sequence[str]) -> str:
-    """How many series have which class."""
+    """The number of series in each class, in words."""
     found = [(name, labels.count(name)) for name in classes if name in labels]
     counts = ", ".join(f"{name} {count:,}" for name, count in found[:_SHOWN])
     return counts + (", ..." if len(found) > _SHOWN else "")
 
 
 def _comparison(classes: Sequence[str], given: Sequence[tuple[str, str]]) -> list[str]:
-    """How many are right of the series whose class is known: `(class, found)`."""
+    """The accuracy on the series whose class is known: pairs `(class, predicted)`."""
     if not given:
         return []
     right = sum(label == found for label, found in given)

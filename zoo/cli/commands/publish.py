@@ -16,7 +16,7 @@ from zoo.system.quiet import import_tensorflow
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     folder: Annotated[str, Positional("the release folder", "DIR")]
     presets: Annotated[

@@ -17,7 +17,7 @@ from zoo.system.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     preset: Annotated[
         str,
@@ -44,7 +44,7 @@ class Options:
 
 
 def pull(options: Options) -> None:
-    """Downloads a preset, checked, and prints where it is."""
+    """Downloads and verifies a preset, and prints where it is."""
     mirrors = [] if options.server is None else [options.server]
     folder = hub.locate(options.preset, sha256=options.sha256, mirrors=mirrors)
     if options.out is not None:

@@ -1,4 +1,4 @@
-"""`bptt-zoo report`: writes the HTML page of a training."""
+"""`bptt-zoo report`: writes the HTML report of a training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.system.quiet import import_tensorflow
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     run: RunFolder
     out: Annotated[
@@ -23,7 +23,7 @@ class Options:
 
 
 def report(options: Options) -> None:
-    """Writes the HTML page of a training run and prints where it is."""
+    """Writes the HTML report of a training run and prints where it is."""
     if options.out is not None:
         output_file(options.out, (".html", ".htm"))
     import_tensorflow()

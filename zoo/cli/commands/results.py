@@ -1,4 +1,4 @@
-"""`bptt-zoo results`: measures presets again."""
+"""`bptt-zoo results`: evaluates presets again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo.system.quiet import import_tensorflow
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     presets: Annotated[
         list[str],
@@ -33,7 +33,7 @@ class Options:
 
 
 def results(options: Options) -> int:
-    """Measures presets again and prints a table; 1 if one could not be measured."""
+    """Evaluates presets again and prints a table; returns 1 if one of them failed."""
     import_tensorflow()
     # Put off: it imports TensorFlow.
     from zoo.runs.results import measure, to_csv, to_markdown

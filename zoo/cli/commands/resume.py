@@ -1,4 +1,4 @@
-"""`bptt-zoo resume`: goes on with a training."""
+"""`bptt-zoo resume`: resumes a training."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from zoo.tasks import TASKS
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     run: RunFolder
     epochs: Annotated[
         int | None,
         Keyword(
-            "go on until N epochs are done, also after a training has ended; the "
-            "learning rate follows the schedule of N epochs from there on",
+            "continue until N epochs are done, also after a training has ended; from "
+            "there the learning rate follows the schedule of N epochs",
             "N",
         ),
     ] = None
     stop: Annotated[
         bool,
         Keyword(
-            "end the training where it stands: measure the best model so far, write "
-            "plots and metadata that tell of it"
+            "end the training now: measure the best model so far, and write plots and "
+            "metadata"
         ),
     ] = False
 
 
 def resume(options: Options) -> None:
-    """Goes on with a training that was interrupted, or with more epochs."""
+    """Resumes a training that was interrupted, or trains for more epochs."""
     out = Path(options.run)
     if not out.is_dir():
         raise UserError(f"There is no training in {out}: it is no folder.")
@@ -90,7 +90,7 @@ def resume(options: Options) -> None:
 
 
 def _longer(out: Path, recipe: Training, epoch: int, options: Options) -> int | None:
-    """The epochs that a training is extended to, or None."""
+    """The number of epochs that a training is extended to, or None."""
     epochs = options.epochs
     if epochs is not None:
         if options.stop:
@@ -107,14 +107,14 @@ def _longer(out: Path, recipe: Training, epoch: int, options: Options) -> int | 
     if ended:
         raise UserError(
             f"The training in {out} has ended, after {epoch} of {recipe.epochs} "
-            "epochs. With --epochs N it goes on, until N are done."
+            "epochs. With --epochs N it continues until N are done."
         )
     return None
 
 
 COMMAND = Command(
-    "Goes on after the last epoch that was finished, with the same result as without "
-    "the interruption; or trains for more epochs.",
+    "Continues after the last completed epoch, with the same result as without the "
+    "interruption; or trains for more epochs.",
     Options,
     resume,
 )

@@ -1,4 +1,4 @@
-"""`bptt-zoo show`: shows what is known of a preset."""
+"""`bptt-zoo show`: shows the facts about a preset."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from zoo.tasks import TASKS
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Its options."""
+    """The options of this command."""
 
     preset: PresetName
     json: AsJson = False
 
 
 def show(options: Options) -> None:
-    """Prints what is known of a preset."""
+    """Prints the facts about a preset."""
     folder = hub.locate(options.preset)
     metadata = read_known_metadata(folder)
     if options.json:

@@ -31,15 +31,15 @@ from zoo.system.quiet import import_tensorflow
 from zoo.tasks.task import Task
 
 _METAVARS = {int: "N", float: "X", str: "NAME"}
-# 0 says that there is none at all.
+# For these fields, 0 on the command line means None.
 _ZERO_IS_NONE = ("clip", "window", "mean_window", "average_after", "patience")
-# Of a preset's recipe these may change, and still its model is the same.
+# Fields of a preset's recipe that may change without changing its model.
 _FREE = frozenset({"batch_size", "window", "epochs"})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(TaskOptions):
-    """The options of all tasks."""
+    """The options that all tasks share."""
 
     out: Annotated[str, Keyword("folder for everything written", "DIR")]
     overwrite: Annotated[bool, Keyword("allow an --out that is not empty")] = False
@@ -82,7 +82,7 @@ def fill_recipe(parser: Parser, task: Task) -> None:
 
 @leaves_no_empty_folder
 def train(options: Options) -> None:
-    """Trains a model, writes everything below `--out`, prints result and sample."""
+    """Trains a model, writes all files to `--out`, and prints result and sample."""
     task = options.task
     start = None if options.start is None else _start(options)
     recipe, stays = _recipe(options, start)
@@ -116,7 +116,7 @@ def train(options: Options) -> None:
 
 
 def origin_of(options: Options) -> dict[str, Any]:
-    """Where the data are, for a command in another folder, and what it began with."""
+    """Where the data and the initial weights come from, with absolute paths."""
     own, reading = options.data, dict(options.require_reading())
     for option in options.task.READING:
         value = reading.get(option.name)
@@ -132,14 +132,14 @@ def origin_of(options: Options) -> dict[str, Any]:
 
 
 def places(origin: dict[str, Any]) -> dict[str, Any]:
-    """What `load_data` is told of the origin of a training."""
+    """The arguments of `load_data` from the origin of a training."""
     return {name: origin[name] for name in ("dataset", "data", "data_dir", "reading")}
 
 
 def _start(options: Options) -> PresetFiles:
-    """The preset that a training begins with."""
+    """The preset that the training begins with."""
     if options.recipe is not None:
-        raise UserError("`--from` has a recipe of its own: leave out `--recipe`.")
+        raise UserError("`--from` has its own recipe: leave out `--recipe`.")
     assert options.start is not None
     files = locate_files(options.start)
     name = read_known_metadata(files.folder)["task"]
@@ -153,10 +153,10 @@ def _start(options: Options) -> PresetFiles:
 def _recipe(
     options: Options, start: PresetFiles | None
 ) -> tuple[Training, frozenset[str]]:
-    """The recipe that a training begins with, changed by options; and what stays.
+    """The recipe of a training, changed by the options; and which fields are fixed.
 
     Returns:
-        `(recipe, names)`: names of the fields that the data have no say in.
+        `(recipe, names)`: names of the fields that the data must not change.
     """
     task = options.task
     if start is None:
@@ -172,13 +172,13 @@ def _recipe(
     except ValueError as error:
         raise UserError(str(error)) from None
     names = {field.name for field in dataclasses.fields(recipe)}
-    # The model of a preset stays, and what it reads.
+    # The model of a preset and the way it reads data must not change.
     stays = set(given) if start is None else names - _FREE
     return recipe, frozenset({*given, *stays})
 
 
 COMMAND = TaskCommand(
-    "Trains a model. Each task has options of its own: bptt-zoo train TASK --help.",
+    "Trains a model. Each task has its own options: bptt-zoo train TASK --help.",
     "{Task}. Writes history.csv, history.json, plots, looks.json and the folder "
     "preset/ below --out. Options that are left out come from the recipe of the data "
     "set.",

@@ -31,17 +31,17 @@ from zoo.system.reading import read_json
 from zoo.tasks.task import Task
 from zoo.tuning.space import Space, space_of
 
-# What a job is, in words that need no TensorFlow to be compared.
+# The file that defines a job; it can be compared without TensorFlow.
 DEFINITION = "tune.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(TaskOptions):
-    """The options of all tasks."""
+    """The options that all tasks share."""
 
     out: Annotated[str, Keyword("folder of the job, new or its own", "DIR")]
     extend: Annotated[
-        bool, Keyword("go on with the job in --out in a space that has changed")
+        bool, Keyword("continue the job in --out in a space that has changed")
     ] = False
     engine: Annotated[
         Literal["keras-tuner", "optuna"],
@@ -57,7 +57,7 @@ class Options(TaskOptions):
     pruner: Annotated[
         Literal["none", "median", "asha"],
         Keyword(
-            "optuna: ends trials early that do worse than others did (%(default)s)",
+            "optuna: ends trials early if they do worse than others (%(default)s)",
             group="search",
         ),
     ] = "none"
@@ -100,7 +100,7 @@ class Options(TaskOptions):
     vary: Annotated[
         str | None,
         Keyword(
-            "of the fields that are varied unless you say otherwise, these alone",
+            "of the fields that are varied by default, vary only these",
             "A,B",
             group="recipe",
         ),
@@ -126,14 +126,14 @@ def fill_recipe(parser: Parser, task: Task) -> None:
             words,
             name=name,
             metavar="N" if name in ("seed", "epochs") else "VALUE|RANGE",
-            # For completion alone: a list of them is taken, too.
+            # Only for completion: a list of them is valid, too.
             known=choices.get(name, ()),
         )
 
 
 @leaves_no_empty_folder
 def tune(options: Options) -> None:
-    """Searches for a better recipe below `--out`, from where the job there stands."""
+    """Searches for a better recipe; continues the job in `--out` if there is one."""
     task, own = options.task, options.data
     space = _space(options)
     _check(options)
@@ -171,13 +171,13 @@ def tune(options: Options) -> None:
 
     model = RecipeModel(task, space, load, facts, jit=JIT[options.jit])
     levels: dict[str, float] = {}
-    # What is wrong with them is said before any trial.
+    # Refuse unsuitable data before any trial.
     data = model.data(space.recipe)
     task.check(data, space.recipe)
     with contextlib.redirect_stdout(None) if worker else contextlib.nullcontext():
         model.space = space.fitting(lambda r: task.check(data, r), list(options.given))
     if not worker:
-        # Trials are judged by the validation part.
+        # Trials are scored on the validation part.
         levels = task.levels(data, space.recipe, "validation")
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / DEFINITION, definition({**facts, **settings}, space))
@@ -185,7 +185,7 @@ def tune(options: Options) -> None:
 
 
 def _space(options: Options) -> Space:
-    """What is varied, around which recipe."""
+    """The search space around a recipe."""
     task = options.task
     recipe = starting_recipe(task, options.data_set, options.recipe)
     reading = options.require_reading()
@@ -199,14 +199,14 @@ def _space(options: Options) -> Space:
     if vary is not None:
         names = [name.strip().replace("-", "_") for name in vary.split(",")]
     if options.data is not None and options.recipe is None:
-        # Before TensorFlow: what is wrong with them is told at once.
+        # Read before TensorFlow is imported, to report errors immediately.
         data = task.from_file(options.data, recipe, **reading)
         recipe = task.fitted(data, recipe, frozenset(options.given))
     return space_of(task, recipe, options.given, names)
 
 
 def definition(facts: dict[str, Any], space: Space) -> dict[str, Any]:
-    """What a job is, as it comes back from JSON."""
+    """The definition of a job, as it would be read back from JSON."""
     ranges = {name: str(allowed) for name, allowed in space.ranges.items()}
     return json.loads(json.dumps({**facts, "space": ranges}))
 
@@ -214,10 +214,10 @@ def definition(facts: dict[str, Any], space: Space) -> dict[str, Any]:
 def _refuse_changes(
     out: Path, facts: dict[str, Any], space: Space, *, extend: bool
 ) -> None:
-    """Refuses, before TensorFlow is imported, what the job in a folder is not.
+    """Refuses options that differ from the job in a folder, without TensorFlow.
 
     Raises:
-        UserError: Names what differs, with the old and the new value.
+        UserError: Names each difference, with the old and the new value.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"`--out` must be a folder, but {out} is a file.")
@@ -232,7 +232,7 @@ def _refuse_changes(
         fixed, ranges = {**old}, old["space"]
         del fixed["space"]
     except (UserError, KeyError, TypeError):
-        # Damaged: the job itself has the same in a file with a copy.
+        # Damaged: the job keeps the same in another file, with a copy.
         return
     new = definition(facts, space)
     changed = differences(fixed, {k: v for k, v in new.items() if k != "space"})
@@ -251,7 +251,7 @@ def _refuse_changes(
 
 
 def _check(options: Options) -> None:
-    """Refuses what no job can be."""
+    """Refuses options that make no valid job."""
     for name, least in (("trials", 1), ("workers", 1), ("seeds", 1)):
         value = getattr(options, name)
         if value is not None and value < least:
@@ -275,7 +275,7 @@ def _check(options: Options) -> None:
 
 
 def _fingerprint(path: str) -> str:
-    """Of the user's own data: names and contents of the files."""
+    """Fingerprint of the user's own data: names and contents of the files."""
     root = Path(path)
     files = (
         sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
@@ -297,9 +297,9 @@ def _fingerprint(path: str) -> str:
 
 COMMAND = TaskCommand(
     "Searches for a better recipe: learning rate, clipping, window and whatever else "
-    "is given a range. The same command again goes on with a job that has ended or was "
-    "killed. Each task has options of its own: bptt-zoo tune TASK --help.",
-    "Searches for a recipe with a better validation part: {task}. Writes best.json, "
+    "is given a range. The same command again continues a job that has ended or was "
+    "killed. Each task has its own options: bptt-zoo tune TASK --help.",
+    "Searches for a recipe that validates better: {task}. Writes best.json, "
     "trials.csv, plots, report.html and TensorBoard's HParams below --out.",
     Options,
     fill_recipe,

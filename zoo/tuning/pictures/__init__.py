@@ -1,1 +1,1 @@
-"""Pictures of a tuning job."""
+"""Plots of a tuning job."""

@@ -1,4 +1,4 @@
-"""Axes of hyperparameters: of numbers, and strips of choices."""
+"""Axes of hyperparameters: numeric axes, and strips for choices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def number_axis(axes: Axes, job: Job, name: str, values: list) -> None:
-    """Range, kind and ticks of a horizontal axis of numbers."""
+    """Sets range, scale and ticks of a horizontal numeric axis."""
     low, high, log, whole = range_of(job, name, values)
     if log:
         twos = whole and is_power_of_two(low) and is_power_of_two(high)
@@ -37,7 +37,7 @@ def number_axis(axes: Axes, job: Job, name: str, values: list) -> None:
 
 
 def range_of(job: Job, name: str, values: list) -> tuple[float, float, bool, bool]:
-    """Low, high, whether the axis is logarithmic, whether all numbers are whole."""
+    """Low, high, whether the axis is logarithmic, and whether all are integers."""
     entry = job.space.get(name, {})
     ends = [v for v in (entry.get("low"), entry.get("high")) if v is not None]
     every = [*ends, *values] or [0, 1]
@@ -49,7 +49,7 @@ def range_of(job: Job, name: str, values: list) -> tuple[float, float, bool, boo
 
 
 def strips(axes: Axes, job: Job, name: str) -> dict[str, float]:
-    """A strip for each choice, with its median; returns the trials' places."""
+    """Draws a strip for each choice, with its median; returns the trials' positions."""
     choices = [repr(choice) for choice in job.choices(name)]
     groups: dict[str, list[Trial]] = {choice: [] for choice in choices}
     for trial in job.trials:
@@ -70,7 +70,7 @@ def strips(axes: Axes, job: Job, name: str) -> dict[str, float]:
                 label="median of a choice",
             )
     labels = [short(str(choice)) for choice in job.choices(name)]
-    room = 2 * 38 / max(1, len(labels)) - 2  # characters that two neighbours have
+    room = 2 * 38 / max(1, len(labels)) - 2  # characters for two neighbours
     turned = any(len(a) + len(b) > room for a, b in pairwise(labels))
     style: dict[str, Any] = {}
     if turned:

@@ -1,4 +1,4 @@
-"""What all pictures of a tuning job have in common."""
+"""What all plots of a tuning job have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def label_of(job: Job) -> str:
-    """The objective with its unit, in two lines where it is long."""
+    """The objective with its unit, in two lines if it is long."""
     if not job.unit:
         return job.objective
     long = len(job.objective) + len(job.unit) > 44
@@ -24,12 +24,12 @@ def label_of(job: Job) -> str:
 
 
 def short(text: str, length: int = 16) -> str:
-    """A text of at most `length` characters."""
+    """The text, cut to at most `length` characters."""
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
 def legend(figure: Figure, every: Sequence[Axes]) -> None:
-    """One legend for all axes below them, each entry once."""
+    """Draws one legend for all axes below them, with each entry once."""
     entries: dict[str, Any] = {}
     for axes in every:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -46,7 +46,7 @@ def legend(figure: Figure, every: Sequence[Axes]) -> None:
 
 
 def save(figure: Figure, job: Job, path: str | os.PathLike) -> None:
-    """Writes a figure as a PNG file, atomically, the job's title above it."""
+    """Writes a figure with the job's title as a PNG file, atomically."""
     figure.suptitle(shown(job.title), parse_math=False)  # "$" may be in a name
     with atomic_path(path) as temporary:
         figure.savefig(temporary)

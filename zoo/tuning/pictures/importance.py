@@ -10,20 +10,20 @@ import numpy as np
 from zoo.system.errors import ZooError
 from zoo.tuning.job import Job, Trial
 
-FEWEST = 8  # trials that are needed
+FEWEST = 8  # the fewest trials to learn from
 FOLDS, TREES, SHUFFLES = 4, 40, 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Importance:
-    """What a forest learned from the trials.
+    """What a random forest learned from the trials.
 
     Args:
         trials: Trials with a result.
         bars: Hyperparameter -> (importance, its standard error), in the order of the
             space; None if there are too few trials.
-        explained: Fraction of the variance of ranks that the forest predicts for
-            trials that it has not seen; below 0, it has learned nothing.
+        explained: Fraction of the variance of ranks that the forest explains on trials
+            that it was not fitted to; below 0, it has learned nothing.
     """
 
     trials: int
@@ -34,24 +34,24 @@ class Importance:
 def importance(job: Job) -> Importance:
     """Permutation importance of each hyperparameter in a random forest.
 
-    The forest predicts the rank of the objective, so that one that diverged is no more
-    than the last. It is fitted to some of the trials and predicts the others; the
-    importance of a hyperparameter is by how much the squared error grows when its
-    values are shuffled, relative to the variance of the ranks. A value that is absent
-    becomes the middle of those that are there: what decides whether a hyperparameter
-    is in use keeps the credit for it.
+    The forest predicts the rank of the objective, so that a trial that diverged is
+    merely the last. It is fitted to some of the trials and predicts the others; the
+    importance of a hyperparameter is the increase of the squared error when its values
+    are shuffled, relative to the variance of the ranks. Missing values are replaced by
+    the median: the hyperparameter that decides whether another one is in use keeps the
+    credit for it.
 
     Args:
-        job: The job. Trials that ended with a result count.
+        job: The job. Only trials that ended with a result count.
 
     Returns:
-        An `Importance`; the same job gives the same one.
+        An `Importance`, which is deterministic.
 
     Raises:
         ZooError: If scikit-learn is not installed.
 
     Source:
-        Breiman, 2001, Random Forests, section 10; there on out-of-bag cases.
+        Breiman, 2001, Random Forests, section 10, who uses out-of-bag cases.
     """
     trials = [trial for trial in job.trials if trial.ended and trial.measured]
     if len(trials) < FEWEST or not job.names:
@@ -95,7 +95,7 @@ def importance(job: Job) -> Importance:
 
 
 def _column(job: Job, name: str, trials: list[Trial]) -> np.ndarray:
-    """A hyperparameter as numbers: choices by their order, absent ones the middle."""
+    """A hyperparameter as numbers: choices by index, missing values as the median."""
     numeric = job.numeric(name)
     choices = [repr(choice) for choice in job.choices(name)]
     log = bool(job.space.get(name, {}).get("log"))
@@ -111,6 +111,6 @@ def _column(job: Job, name: str, trials: list[Trial]) -> np.ndarray:
 
     column = np.array([coded(trial) for trial in trials])
     known = column[~np.isnan(column)]
-    # A value that occurs, so that a choice in the middle is one.
+    # A value that occurs, so that the median choice is a choice.
     middle = np.sort(known)[len(known) // 2] if len(known) else 0.0
     return np.where(np.isnan(column), middle, column)

@@ -69,7 +69,7 @@ def parallel(job: Job) -> Figure:
 def _way(
     job: Job, name: str
 ) -> tuple[Callable[[Trial, float], float], list[tuple[float, str]]]:
-    """Of an axis of parallel coordinates: height of a trial, and ticks."""
+    """For an axis of parallel coordinates: the height of a trial, and ticks."""
     if not job.numeric(name):
         choices = [repr(choice) for choice in job.choices(name)]
         step = 1 / max(1, len(choices) - 1)
@@ -125,7 +125,7 @@ def _beside(axes: Axes, x: float, height: float, text: str) -> None:
 
 
 def _broken(name: str, length: int = 15) -> str:
-    """A name in lines of about `length` characters."""
+    """A name, broken into lines of about `length` characters."""
     lines = [""]
     for word in name.replace("_", "_ ").split(" "):
         glue = "" if not lines[-1] or lines[-1].endswith("_") else " "

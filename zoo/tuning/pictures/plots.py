@@ -1,4 +1,4 @@
-"""Pictures of a tuning job: a figure each, and the same as a PNG file."""
+"""Plots of a tuning job, each as a figure and as a PNG file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = 3  # panels in a row
 def plot_against(
     path: str | os.PathLike, job: Job, names: Sequence[str] | None = None
 ) -> None:
-    """The objective against each hyperparameter, side by side.
+    """Plots the objective against each hyperparameter, side by side.
 
     Args:
         path: A PNG file, replaced if it exists.
@@ -34,13 +34,13 @@ def plot_against(
         names: Hyperparameters to show; None: all.
 
     Raises:
-        ValueError: If the job has no hyperparameter of such a name.
+        ValueError: If the job has no hyperparameter with one of the names.
     """
     save(against(job, names), job, path)
 
 
 def plot_parallel(path: str | os.PathLike, job: Job) -> None:
-    """Each trial as a line through its hyperparameters to its objective.
+    """Plots each trial as a line through its hyperparameters to its objective.
 
     Args:
         path: A PNG file, replaced if it exists.
@@ -50,11 +50,11 @@ def plot_parallel(path: str | os.PathLike, job: Job) -> None:
 
 
 def plot_importance(path: str | os.PathLike, job: Job) -> None:
-    """How much the objective depends on each hyperparameter.
+    """Plots how much the objective depends on each hyperparameter.
 
     Args:
         path: A PNG file, replaced if it exists.
-        job: The job. With fewer than 8 trials that have a result, the picture says so.
+        job: The job. With fewer than 8 trials that have a result, the plot says so.
 
     Raises:
         ZooError: If scikit-learn is not installed.
@@ -63,7 +63,7 @@ def plot_importance(path: str | os.PathLike, job: Job) -> None:
 
 
 def plot_progress(path: str | os.PathLike, job: Job) -> None:
-    """The objective of each trial and the best so far, as they were begun.
+    """Plots the objective of each trial and the best so far, in order of their start.
 
     Args:
         path: A PNG file, replaced if it exists.

@@ -1,4 +1,4 @@
-"""Axes of a tuning job's pictures: what is shown of the objective, and ticks."""
+"""The axis of the objective in plots of a tuning job: range, scale and ticks."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from zoo.tuning.job import Job
 
-FAR = 8.0  # times the spread of better values: too far off to be shown in place
-DECADES = 2.0  # spread of positive values that asks for a logarithmic axis
-ROOM = 1.5  # times the spread of the values: how far off a level is still shown
+FAR = 8.0  # times the spread of better values: values farther off are outside the axis
+DECADES = 2.0  # spread of positive values from which the axis is logarithmic
+ROOM = 1.5  # times the spread of the values: levels farther off are not shown
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """What an axis of the objective shows.
+    """The range and scale of an axis of the objective.
 
     Args:
-        low: Lowest value in place.
-        high: Highest value in place.
+        low: Lowest value on the axis.
+        high: Highest value on the axis.
         log: Whether the axis is logarithmic.
     """
 
@@ -29,21 +29,21 @@ class Scale:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """The value, or the end of the axis that it lies beyond."""
+        """The value, or the end of the axis if it lies beyond."""
         return min(max(value, self.low), self.high)
 
     def inside(self, value: float) -> bool:
-        """Whether the value is shown in place."""
-        room = 1e-9 * max(abs(self.low), abs(self.high))  # for what is rounded
+        """Whether the value lies within the axis."""
+        room = 1e-9 * max(abs(self.low), abs(self.high))  # for rounding errors
         return self.low - room <= value <= self.high + room
 
     def fraction(self, value: float) -> float:
-        """Where the value lies between `low` (0) and `high` (1)."""
+        """The position of a value between `low` (0) and `high` (1)."""
         low, high = _on(self.log, self.low), _on(self.log, self.high)
         return (_on(self.log, self.place(value)) - low) / (high - low)
 
     def at(self, fraction: float) -> float:
-        """The value at a fraction of the way, which may lie beyond the ends."""
+        """The value at a position, which may lie beyond the ends."""
         low, high = _on(self.log, self.low), _on(self.log, self.high)
         there = low + fraction * (high - low)
         return 10**there if self.log else there
@@ -53,12 +53,12 @@ def scale_of(job: Job) -> Scale:
     """The axis of a job's objective.
 
     Values that are far worse than all better ones, such as those of trainings that
-    diverged, lie beyond its end: they would squash the others. Values over several
-    powers of ten get a logarithmic axis. Levels to compare with are shown unless they
-    are too far off.
+    diverged, lie beyond its end: they would compress the others. Values over several
+    powers of ten get a logarithmic axis. Baselines are shown unless they are too far
+    off.
 
     Args:
-        job: The job. Without values its axis is from 0 to 1.
+        job: The job. Without values its axis goes from 0 to 1.
     """
     values = [trial.reached for trial in job.trials if trial.measured]
     if not values:
@@ -108,14 +108,14 @@ def log_ticks(low: float, high: float, *, powers_of_two: bool = False) -> list[f
 
 
 def is_power_of_two(value: float) -> bool:
-    """Whether the value is an int and a power of two."""
+    """Whether the value is an integer power of two."""
     return isinstance(value, int) and value > 0 and value & (value - 1) == 0
 
 
 def _together(badness: np.ndarray, near: float) -> np.ndarray:
-    """The values but for those that are far worse than all that are better.
+    """The values, except those that are far worse than all better ones.
 
-    What differs from the best by at most `near` stays.
+    Values that differ from the best by at most `near` are kept.
     """
     badness = np.sort(badness)
     count = max(1, len(badness) // 4)

@@ -1,4 +1,4 @@
-"""Trials at their objective, in any picture that has it as vertical axis."""
+"""Draws trials in plots that have the objective as vertical axis."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOTHING = "no trial has a result yet"
 
 
 class View:
-    """The objective of a job as the vertical axis of any of its pictures."""
+    """The objective of a job as the vertical axis of a plot."""
 
     def __init__(self, job: Job):
         self.job, self.scale = job, scale_of(job)
@@ -43,7 +43,7 @@ class View:
         self.edge = self.scale.at(-0.08 if job.higher else 1.08)
 
     def draw(self, axes: Axes, places: Mapping[str, float]) -> None:
-        """Draws all trials of which `places` has the other coordinate, by name."""
+        """Draws all trials whose horizontal position is in `places`, by name."""
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25)
         axes.set_axisbelow(True)
@@ -155,7 +155,7 @@ class View:
 
 
 def _within(axis: Any, low: float, high: float) -> None:
-    """Ticks of a plain axis between two values only."""
+    """Restricts the ticks of a linear axis to a range."""
     # matplotlib: put off.
     from matplotlib.ticker import FixedLocator, MaxNLocator
 

@@ -1,4 +1,4 @@
-"""Which column of a table says when its rows were, and which only count them."""
+"""Finds the column of a table that holds times, and those that only count rows."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _UNIX = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 
 def clock_of_texts(
     name: str, texts: pd.Series, lines: Sequence[int], *, must: bool = False
 ) -> Clock | None:
-    """The clock of a column of text, if its values are dates.
+    """The clock of a text column, if its values are dates.
 
     Args:
-        name: Heading.
+        name: Heading of the column.
         texts: Values, a pandas `Series`, NaN where one is missing.
-        lines: Place of each in the file.
-        must: Whether a column that is not one is refused.
+        lines: Line number of each value in the file.
+        must: Whether to refuse a column that does not hold dates.
 
     Raises:
-        UserError: If some of its values only are dates.
+        UserError: If only some of its values are dates.
     """
     known = texts[texts.notna()]
     form = format_of(list(known.astype(str))) if len(known) else None
@@ -60,10 +60,10 @@ def clock_of_numbers(
     """The clock of a column of numbers that are years, days, Unix times or an index.
 
     Args:
-        name: Heading.
-        values: In float64, without gaps.
+        name: Heading of the column.
+        values: Values in float64, without gaps.
         first: Whether it is the table's first column, where an index may have any
-            step; elsewhere it counts in ones.
+            step; elsewhere an index must count in ones.
     """
     if len(values) < 3 or not np.isfinite(values).all():
         return None
@@ -90,7 +90,7 @@ def clock_of_numbers(
             exact = (values * {"s": 1e3}.get(unit, 1)).astype(np.int64)
             stamps = pd.to_datetime(exact, unit="ms" if unit == "s" else unit)
             return Clock.of(name, pd.DatetimeIndex(stamps), unit)
-    # Rounded, such as the hundredths of a year.
+    # Steps may be rounded, such as hundredths of a year.
     nearly = np.ptp(steps) < 1e-6 * np.abs(steps).max()
     nearly = nearly and (first or named or whole and abs(steps[0]) == 1)
     years = low >= 1500 and high <= 2200 and is_named(name)
@@ -100,5 +100,5 @@ def clock_of_numbers(
 
 
 def is_named(name: str) -> bool:
-    """Whether a heading speaks of time."""
+    """Whether a heading is a name for times."""
     return any(word in name.lower() for word in _NAMES)
