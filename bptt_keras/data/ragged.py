@@ -155,7 +155,7 @@ class RaggedBatches(keras.utils.PyDataset):
         return fitting[0] if fitting else whole
 
     def _arrange(self) -> None:
-        order = np.arange(len(self.lengths))
+        order: np.ndarray = np.arange(len(self.lengths))
         size = self.batch_size
         alike = np.array([self._padded_length(int(n)) for n in self.lengths])
         cuts = np.arange(size, len(order), size)

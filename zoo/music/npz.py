@@ -8,7 +8,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -134,7 +134,8 @@ def _description(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]
     if not 12 <= size <= _HEADER:
         raise ValueError("an array has a description of a size that it cannot have")
     text = start[8:] + file.read(size - 12)
-    read = np.lib.format.read_array_header_1_0
+    # NumPy 2.2 does not type `max_header_size`.
+    read: Any = np.lib.format.read_array_header_1_0
     if not old:
         read = np.lib.format.read_array_header_2_0
     try:

@@ -99,6 +99,8 @@ def plot_forecast(
     if rows < len(names):
         title = f"{title} (the first {rows} of {len(names)} columns)"
     figure, axes = rows_of_axes(title, rows)
+    before: np.ndarray
+    after: np.ndarray
     if clock is None:
         before, after = np.arange(1 - len(past), 1), np.arange(1, len(forecast) + 1)
     else:

@@ -105,7 +105,7 @@ class SequentialMnist(Task[Digits, Recipe]):
     def _sequences(self, dataset: str, images: np.ndarray) -> np.ndarray:
         if dataset == "mnist-rows":
             return images
-        pixels = images.reshape(len(images), 784)
+        pixels: np.ndarray = images.reshape(len(images), 784)
         if dataset == "mnist-permuted":
             order = np.random.default_rng(PERMUTATION_SEED).permutation(784)
             pixels = pixels[:, order]

@@ -43,7 +43,8 @@ def kneser_ney(
     order = min(order, len(train))
     probability = np.full(len(held_out), 1 / size)
     # Index of the context before each id, among those of an order; -1: never seen.
-    context, contexts = np.zeros(len(held_out), np.int64), 1
+    context: np.ndarray = np.zeros(len(held_out), np.int64)
+    contexts = 1
     grams = _sorted(train)
     for length in range(1, order + 1):
         longer = None
