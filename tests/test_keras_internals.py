@@ -190,7 +190,10 @@ def test_an_attached_mask_is_found_by_a_loss():
     outputs = tf.constant([[1.0], [3.0]])
     internals.attach_mask(outputs, tf.constant([True, False]))
     loss = keras.losses.MeanSquaredError()(y, outputs)
-    assert float(loss) == 1.0, "Keras' losses no longer find a mask in `_keras_mask`"
+    # Keras 3.12 divides by the number of rows plus an epsilon.
+    assert float(loss) == pytest.approx(1.0), (
+        "Keras' losses no longer find a mask in `_keras_mask`"
+    )
 
 
 # --- Optimizers -------------------------------------------------------------------
