@@ -144,7 +144,7 @@ def test_rows_without_a_valid_timestep_count_for_nothing_at_the_end():
     p = trainer.predict(x, verbose=0)
     received = results(trainer, x, Y[:, 0])
     kept = np.abs(p - Y[:, 0])[[0, 2]]
-    assert received["mae"] == pytest.approx(kept.mean(), rel=1e-5)
+    assert float(received["mae"]) == pytest.approx(kept.mean(), rel=1e-5)
     assert received["counted"] == 2
 
 
@@ -175,9 +175,9 @@ def test_a_metric_that_looks_along_time_sees_whole_sequences(model):
         received = results(trainer)
         history = trainer.fit(X, Y, verbose=0).history
         for name, value in wanted.items():
-            assert received[name] == pytest.approx(value, rel=1e-5), name
+            assert float(received[name]) == pytest.approx(value, rel=1e-5), name
             assert history[name][0] == pytest.approx(value, rel=1e-5), name
-        assert received["mae"] == pytest.approx(np.abs(p - Y).mean(), rel=1e-5)
+        assert float(received["mae"]) == pytest.approx(np.abs(p - Y).mean(), rel=1e-5)
 
 
 def test_with_padding_it_is_refused_by_name(model):
@@ -200,12 +200,12 @@ def test_steps_of_weight_zero_are_in_unweighted_metrics_unless_they_are_missing(
     p = model.predict(X, verbose=0)
     trainer = trainer_of(model, metrics=["mae", Counted()])
     received = results(trainer, sample_weight=weights)
-    assert received["mae"] == pytest.approx(np.abs(p - Y).mean(), rel=1e-5)
+    assert float(received["mae"]) == pytest.approx(np.abs(p - Y).mean(), rel=1e-5)
     missing = np.where(VALID[..., None], Y, np.nan)
     data = tf.data.Dataset.from_tensors((X, missing, weights))
     received = trainer.evaluate(data, verbose=0, return_dict=True)
     known = np.abs(p - Y)[VALID].mean()
-    assert received["mae"] == pytest.approx(known, rel=1e-5)
+    assert float(received["mae"]) == pytest.approx(known, rel=1e-5)
     assert received["counted"] == VALID.sum()
 
 
