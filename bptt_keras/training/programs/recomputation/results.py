@@ -14,7 +14,7 @@ from bptt_keras.training.programs.recomputation.kept_states import array_like
 from bptt_keras.training.programs.recomputation.segmented_window import SegmentedWindow
 from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.window import as_arrays
-from bptt_keras.types import Tensor
+from bptt_keras.types import State, Tensor
 
 
 class Sums(NamedTuple):
@@ -52,7 +52,37 @@ def sums_of_last(
     )
 
 
-def add(
+def differentiated(
+    window: SegmentedWindow,
+    segment: Tensor,
+    state: State,
+    weights: list[Tensor],
+    state_gradient: list[Tensor],
+    sums: Sums,
+    arrays: list[tf.TensorArray],
+) -> tuple[list[Tensor], Sums, list[tf.TensorArray]]:
+    """Runs a segment before the last one backward, and adds what comes of it.
+
+    Args:
+        window: The window.
+        segment: Number of the segment.
+        state: Named state before it.
+        weights: Summed weights of all segments.
+        state_gradient: Gradient with respect to the state after it.
+        sums: Sums of the segments after it.
+        arrays: Outputs of the segments after it, from `output_arrays`.
+
+    Returns:
+        `(state_gradient, sums, arrays)`: the gradient with respect to the state before
+        the segment, and the others with this segment's.
+    """
+    result, found = window.differentiate(segment, state, weights, state_gradient)
+    timed = window.programs.sequence_output
+    sums = _add(sums, result, found.of_variables, has_loss=timed)
+    return found.of_state, sums, write_outputs(arrays, segment, result)
+
+
+def _add(
     sums: Sums,
     result: WindowResult,
     gradients: list[Tensor | None],

@@ -62,7 +62,7 @@ def revolve_gradients(
         kept = kept_states.written(kept, place, state)
 
         def differentiated() -> tuple:
-            return _differentiated(segments, end, state, weights, *carried)
+            return results.differentiated(segments, end, state, weights, *carried)
 
         return index + 1, kept, *tf.cond(backward > 0, differentiated, lambda: carried)
 
@@ -127,19 +127,3 @@ def _advance(
         lambda segment, *_: segment < end, one, (begin, state, weights)
     )
     return state, weights
-
-
-def _differentiated(
-    window: SegmentedWindow,
-    segment: Tensor,
-    state: State,
-    weights: list[Tensor],
-    state_gradient: list[Tensor],
-    sums: results.Sums,
-    arrays: list[tf.TensorArray],
-) -> tuple[list[Tensor], results.Sums, list[tf.TensorArray]]:
-    """Runs a segment backward: state gradient, sums and outputs with its own."""
-    result, found = window.differentiate(segment, state, weights, state_gradient)
-    timed = window.programs.sequence_output
-    sums = results.add(sums, result, found.of_variables, has_loss=timed)
-    return found.of_state, sums, results.write_outputs(arrays, segment, result)

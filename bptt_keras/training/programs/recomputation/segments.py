@@ -51,12 +51,10 @@ def segment_gradients(
         arrays: list[tf.TensorArray],
     ) -> tuple:
         state = kept_states.read(kept, segment, like)
-        result, found = segments.differentiate(segment, state, weights, state_gradient)
-        sums = results.add(
-            sums, result, found.of_variables, has_loss=programs.sequence_output
+        state_gradient, sums, arrays = results.differentiated(
+            segments, segment, state, weights, state_gradient, sums, arrays
         )
-        arrays = results.write_outputs(arrays, segment, result)
-        return segment - 1, found.of_state, kept, sums, arrays
+        return segment - 1, state_gradient, kept, sums, arrays
 
     if last:
         *_, sums, arrays = tf.while_loop(

@@ -58,12 +58,10 @@ def scaled_gradients(
         arrays: list[tf.TensorArray],
     ) -> tuple:
         state = kept_states.read(kept, step, like)
-        result, found = segments.differentiate(step, state, weights, state_gradient)
-        sums = results.add(
-            sums, result, found.of_variables, has_loss=programs.sequence_output
+        state_gradient, sums, arrays = results.differentiated(
+            segments, step, state, weights, state_gradient, sums, arrays
         )
-        arrays = results.write_outputs(arrays, step, result)
-        return step - 1, scaled(step, found.of_state), kept, sums, arrays
+        return step - 1, scaled(step, state_gradient), kept, sums, arrays
 
     *_, sums, arrays = tf.while_loop(
         lambda step, *_: step >= 0,
