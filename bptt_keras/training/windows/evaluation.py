@@ -16,15 +16,8 @@ from bptt_keras.training.programs.window import Programs
 from bptt_keras.types import State, Structure
 
 
-class Evaluation:
-    """Evaluates batches window by window.
-
-    Args:
-        programs: The trainer's `Programs` for evaluation.
-        size: Timesteps of a window, or `None`: all of a batch.
-        count: Function `(window, result)` that adds a window to what is reported.
-        collected: Structure of `tf.TensorSpec` of the outputs if those of whole batches
-            are needed, else `None`.
+class _Forward:
+    """What evaluation and prediction share: the loop over windows of one program.
 
     Attributes:
         in_one: `WholeBatchProgram` of the windows of a batch.
@@ -33,15 +26,15 @@ class Evaluation:
     def __init__(
         self,
         programs: Programs,
+        program: Callable[..., WindowResult],
         size: int | None,
-        count: Callable[[Any, WindowResult], None],
-        collected: Structure = None,
+        specs: Structure,
     ):
         self._programs = programs
+        self._program = program
         self._size = size
-        self._count = count
-        self._specs = collected
-        self.in_one = WholeBatchProgram(self, programs, size, specs=collected)
+        self._specs = specs
+        self.in_one = WholeBatchProgram(self, programs, size, specs=specs)
 
     def __call__(self, batch: Batch, state: State) -> tuple[Structure, State]:
         """`(outputs, state)` after all windows; outputs are `None` if not needed."""
@@ -51,57 +44,67 @@ class Evaluation:
 
     def window(self, window: Batch, state: State) -> tuple[Structure, State]:
         """`(outputs, state)` after one window."""
-        result = self._programs.run_padded(self._programs.evaluate, window, state)
-        with tf.control_dependencies(require_valid_window(result)):
-            return result.outputs, self.take(window, result)
+        raise NotImplementedError
 
     def run(self, window: Batch, state: State) -> WindowResult:
         """The result of a window of exactly this size."""
-        return self._programs.run(self._programs.evaluate, window, state)
+        return self._programs.run(self._program, window, state)
 
     def take(self, window: Batch, result: WindowResult) -> State:
-        """Keeps buffers and counts the window; returns the state to continue from."""
+        """Keeps buffers; returns the state to continue from."""
         self._programs.keep_buffers(result.buffers)
-        self._count(window, result)
         return result.state
 
 
-class Prediction:
+class Evaluation(_Forward):
+    """Evaluates batches window by window.
+
+    Args:
+        programs: The trainer's `Programs` for evaluation.
+        size: Timesteps of a window, or `None`: all of a batch.
+        count: Function `(window, result)` that adds a window to what is reported.
+        collected: Structure of `tf.TensorSpec` of the outputs if those of whole batches
+            are needed, else `None`.
+    """
+
+    def __init__(
+        self,
+        programs: Programs,
+        size: int | None,
+        count: Callable[[Any, WindowResult], None],
+        collected: Structure = None,
+    ):
+        super().__init__(programs, programs.evaluate, size, collected)
+        self._count = count
+
+    def window(self, window: Batch, state: State) -> tuple[Structure, State]:
+        """`(outputs, state)` after one window."""
+        result = self._programs.run_padded(self._program, window, state)
+        with tf.control_dependencies(require_valid_window(result)):
+            return result.outputs, self.take(window, result)
+
+    def take(self, window: Batch, result: WindowResult) -> State:
+        """Keeps buffers and counts the window; returns the state to continue from."""
+        state = super().take(window, result)
+        self._count(window, result)
+        return state
+
+
+class Prediction(_Forward):
     """Predicts batches window by window.
 
     Args:
         programs: The trainer's `Programs` for prediction.
         size: Timesteps of a window, or `None`: all of a batch.
         outputs: Structure of `tf.TensorSpec` of the outputs.
-
-    Attributes:
-        in_one: `WholeBatchProgram` of the windows of a batch.
     """
 
     def __init__(self, programs: Programs, size: int | None, outputs: Structure):
-        self._programs = programs
-        self._size = size
-        self._specs = outputs
-        self.in_one = WholeBatchProgram(self, programs, size, specs=outputs)
-
-    def __call__(self, batch: Batch, state: State) -> tuple[Structure, State]:
-        """`(outputs, state)` after all windows of a batch."""
-        if self.in_one.runs(batch):
-            return self.in_one(batch, state)
-        return each_window(batch, state, self._size, self.window, specs=self._specs)
+        super().__init__(programs, programs.predict, size, outputs)
 
     def window(self, window: Batch, state: State) -> tuple[Structure, State]:
         """`(outputs, state)` after one window."""
-        return run_forward(self._programs.predict, self._programs, window, state)
-
-    def run(self, window: Batch, state: State) -> WindowResult:
-        """The result of a window of exactly this size."""
-        return self._programs.run(self._programs.predict, window, state)
-
-    def take(self, window: Batch, result: WindowResult) -> State:
-        """Keeps buffers; returns the state to continue from."""
-        self._programs.keep_buffers(result.buffers)
-        return result.state
+        return run_forward(self._program, self._programs, window, state)
 
 
 def run_forward(
