@@ -16,6 +16,7 @@ from zoo.store.folder import (
     METADATA,
     WEIGHTS,
     check_metadata,
+    damage_named,
     find_preset,
     read_json,
     read_metadata,
@@ -75,11 +76,8 @@ def read_known_metadata(folder: str | os.PathLike) -> dict:
         UserError: If there is no preset, or its metadata are invalid.
     """
     metadata = read_metadata(folder)
-    try:
+    with damage_named(find_preset(folder) / METADATA):
         check_task(metadata)
-    except ValueError as error:
-        path = find_preset(folder) / METADATA
-        raise UserError(f"The preset file {path} is damaged: {error}.") from None
     return metadata
 
 
@@ -122,10 +120,8 @@ def read_config(folder: str | os.PathLike) -> dict:
             f"The preset {path.parent} has format {config.get('format')!r:.100}; this "
             f"version reads format {FORMAT}."
         )
-    try:
+    with damage_named(path):
         check_config(config)
-    except ValueError as error:
-        raise UserError(f"The preset file {path} is damaged: {error}.") from None
     return config
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.system import limits
@@ -43,11 +45,22 @@ def read_metadata(folder: str | os.PathLike) -> dict:
     """
     path = find_preset(folder) / METADATA
     metadata = read_json(path)
-    try:
+    with damage_named(path):
         check_metadata(metadata)
+    return metadata
+
+
+@contextlib.contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """A context in which a `ValueError` becomes one that calls the file damaged.
+
+    Raises:
+        UserError: Names the file, and what is wrong.
+    """
+    try:
+        yield
     except ValueError as error:
         raise UserError(f"The preset file {path} is damaged: {error}.") from None
-    return metadata
 
 
 def check_metadata(metadata: dict) -> None:
