@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
+from tests.zoo.pictures import ODD, SIGNATURE
 from zoo.products.pictures import plot_forecast, plot_roll
 from zoo.tables.clock import Clock
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @pytest.mark.parametrize("begin", [0, 2, 5])
@@ -34,17 +33,6 @@ def test_forecasts_are_drawn(tmp_path, horizon, columns, dated):
         clock=Clock.of("day", days, "%Y-%m-%d") if dated else None,
     )
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
-
-
-# What a file, a column or a title may be called.
-ODD = [
-    "$\\frac{",
-    "a$b_$c.txt",
-    "half \ud800",
-    "bell\a and\nline",
-    "x" * 10_000,
-    "汉字",
-]
 
 
 @pytest.mark.parametrize("name", ODD)

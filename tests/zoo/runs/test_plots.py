@@ -3,12 +3,11 @@ import math
 import numpy as np
 import pytest
 
+from tests.zoo.pictures import ODD, SIGNATURE
 from zoo.runs.plots import plot_grad_norm, plot_metric
 from zoo.system import figures
 from zoo.system.errors import ZooError
 from zoo.tasks.task import Metric
-
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def test_loss_plot_is_a_picture(tmp_path):
@@ -87,17 +86,6 @@ def test_gradient_plot_is_a_picture_with_and_without_clipping(tmp_path, clip):
 def test_nan_gradients_can_be_drawn(tmp_path):
     plot_grad_norm(tmp_path / "norm.png", [0.5, float("nan")], 1.0, "a title")
     assert (tmp_path / "norm.png").exists()
-
-
-# What a file, a column or a title may be called.
-ODD = [
-    "$\\frac{",
-    "a$b_$c.txt",
-    "half \ud800",
-    "bell\a and\nline",
-    "x" * 10_000,
-    "汉字",
-]
 
 
 @pytest.mark.parametrize("name", ODD)
