@@ -22,7 +22,9 @@ def gru(
     *,
     mask: Tensor | None = None,
     reset: Tensor | None = None,
+    reset_after: bool = True,
     save: bool = True,
+    implementation: str = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Run a GRU along time.
 
@@ -30,14 +32,19 @@ def gru(
         z = sigmoid(p_z + m_z);   r = sigmoid(p_r + m_r);   g = tanh(p_g + r * m_g)
         h_t = z * h_{t-1} + (1 - z) * g
 
-    This is the form that Keras calls `reset_after=True`. A row that `reset` flags at
+    This is the form that Keras calls `reset_after=True`. With False, the reset gate is
+    applied before the product, and only native code has it:
+
+        g = tanh(p_g + (r * h_{t-1}) U_g)
+
+    A row that `reset` flags at
     step t takes h_{t-1} = 0. A row that `mask` switches off at step t keeps
     h_t = h_{t-1}.
 
-    How it runs: a step is two products, for p and for m. Because sigmoid(z) =
-    (1 + tanh(z / 2)) / 2, and the weights contain the 1/2, one tanh computes z and r.
-    The backward pass computes the gradients of z, r, g and m_g. The gradients of W and
-    U are one product each, over all steps.
+    How the fused kernel runs: a step is two products, for p and for m. Because
+    sigmoid(z) = (1 + tanh(z / 2)) / 2, and the weights contain the 1/2, one tanh
+    computes z and r. The backward pass computes the gradients of z, r, g and m_g. The
+    gradients of W and U are one product each, over all steps.
 
     Args:
         x: `(time, batch, features)` floats.
@@ -46,16 +53,26 @@ def gru(
             g (candidate).
         recurrent_kernel: `(units, 3 * units)`, U.
         bias: `(3 * units,)`, b, or None for zeros.
-        recurrent_bias: `(3 * units,)`, b_r, or None for zeros.
+        recurrent_bias: `(3 * units,)`, b_r, or None for zeros; there is none with
+            `reset_after=False`.
         mask: `(time, batch)` booleans, False where a row has no input, or None.
         reset: `(time, batch)` booleans, True where a row starts afresh, or None.
+        reset_after: Whether the reset gate is applied after the product. Default: True.
         save: Whether to save what the backward pass needs. False: the forward pass
             is faster (on a CPU), but the backward pass has to repeat it. Default:
             True.
+        implementation: "native": code of the library that is built with the package,
+            on a CPU, in float32 or bfloat16. "fused": loops that XLA compiles.
+            "auto": native where it is possible and nothing can be saved with it.
+            Default: "auto".
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
         dtype of `x`, differentiable with respect to the first six arguments.
+
+    Raises:
+        ValueError: `implementation` cannot run here, or `recurrent_bias` is given with
+            `reset_after=False`.
 
     Example:
 
@@ -68,14 +85,28 @@ def gru(
     Source: Cho et al. 2014, in cuDNN's variant, which applies the reset gate after the
     product.
     """
-    weights, biases = (kernel, recurrent_kernel), (bias, recurrent_bias)
-    flags = {"mask": mask, "reset": reset}
-    return run(_GRU(), x, (h_0,), weights, biases, **flags, save=save)
+    if not reset_after and recurrent_bias is not None:
+        raise ValueError(
+            "With `reset_after=False` there is one bias. Received: a `recurrent_bias` "
+            f"of shape {recurrent_bias.shape}. Add it to `bias`."
+        )
+    return run(
+        _GRU() if reset_after else "gru_reset_before",
+        x,
+        (h_0,),
+        (kernel, recurrent_kernel),
+        (bias, recurrent_bias) if reset_after else (bias,),
+        mask=mask,
+        reset=reset,
+        save=save,
+        implementation=implementation,
+    )
 
 
 class _GRU(Equations):
     # Gates z, r, g; in g the reset gate is between p and m.
     scales = (0.5, 0.5, 1.0)
+    native = "gru"
     joined = False
 
     def widths(self, units: int) -> tuple[int, ...]:

@@ -101,8 +101,7 @@ def _with_flags(a: Tensor, mask: Tensor | None, reset: Tensor | None) -> Tensor:
 
 
 def _forward(h_prev: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    # A factor of 0, from a reset, also clears a state that is NaN.
-    h = tf.math.multiply_no_nan(h_prev, a) + b
+    h = _product(h_prev, a) + b
     return h, h
 
 
@@ -112,7 +111,15 @@ def _backward(d_h: Tensor, a: Tensor, d_h_out: Tensor) -> tuple[Tensor, Tensor]:
     The output is the total gradient of h_t, which is also the gradient of b_t.
     """
     d_b = d_h + d_h_out
-    return tf.math.multiply_no_nan(d_b, a), d_b
+    return _product(d_b, a), d_b
+
+
+def _product(h: Tensor, a: Tensor) -> Tensor:
+    """`h * a`: a factor of 0, from a reset, also clears an h that is NaN.
+
+    `multiply_no_nan` is the same, but few runtimes have it.
+    """
+    return tf.where(a == 0, tf.zeros_like(h), h * a)
 
 
 def _scan(
@@ -214,6 +221,9 @@ def _loop(
 ) -> tuple[Structure, Any]:
     axis = x.shape.rank - 2
     size = x.shape[axis] or tf.shape(x)[axis]
+    if isinstance(size, int) and size == 1:
+        carry, out = step(carry, a.at(0), x[..., 0, :])
+        return carry, out[None] if writes else None
     shape = tf.nest.flatten(carry)[0].shape
     outputs = tf.TensorArray(x.dtype, size if writes else 0, element_shape=shape)
 

@@ -42,7 +42,7 @@ def cell_loop(
         initial_output: `(batch, ...)`, the output of a masked step after a reset.
             Default: zeros.
         unroll: unroll the steps instead of using a loop; the number of steps must then
-            be known when the function is traced.
+            be known when the function is traced. A single step never takes a loop.
 
     Returns:
         `(last_output, outputs, states)`: the output of the last step `(batch, ...)`,
@@ -88,7 +88,7 @@ def cell_loop(
     first = tf.nest.flatten(inputs)[0]
     # The first step comes before the loop, to find the shape of an output.
     output, states = advance(0, previous_output, states)
-    if unroll:
+    if unroll or first.shape[0] == 1:
         outputs, output, states = _unrolled(advance, first.shape[0], output, states)
     else:
         length = first.shape[0] or tf.shape(first)[0]

@@ -23,6 +23,7 @@ def lstm(
     mask: Tensor | None = None,
     reset: Tensor | None = None,
     save: bool = True,
+    implementation: str = "auto",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run an LSTM along time.
 
@@ -34,8 +35,8 @@ def lstm(
     A row that `reset` flags at step t takes h_{t-1} = c_{t-1} = 0. A row that `mask`
     switches off at step t keeps h_t = h_{t-1} and c_t = c_{t-1}.
 
-    How it runs: because sigmoid(z) = (1 + tanh(z / 2)) / 2, and the weights contain the
-    1/2, one product gives the arguments of one tanh over all gates,
+    How the fused kernel runs: because sigmoid(z) = (1 + tanh(z / 2)) / 2, and the
+    weights contain the 1/2, one product gives the arguments of one tanh over all gates,
 
         a = tanh([W U]^T [x_t h_{t-1}]^T + b)
 
@@ -55,11 +56,18 @@ def lstm(
         save: Whether to save what the backward pass needs. False: the forward pass
             is faster (on a CPU), but the backward pass has to repeat it. Default:
             True.
+        implementation: "native": code of the library that is built with the package,
+            on a CPU, in float32 or bfloat16. "fused": loops that XLA compiles.
+            "auto": native where it is possible and nothing can be saved with it.
+            Default: "auto".
 
     Returns:
         `(h_seq, h_T, c_T)` of shapes `(time, batch, units)`, `(batch, units)` and
         `(batch, units)`, in the dtype of `x`. All three are differentiable with
         respect to the first six arguments.
+
+    Raises:
+        ValueError: `implementation` cannot run here.
 
     Example:
 
@@ -76,13 +84,23 @@ def lstm(
     Source: Hochreiter & Schmidhuber 1997 with the forget gate of Gers, Schmidhuber &
     Cummins 2000.
     """
-    weights, flags = (kernel, recurrent_kernel), {"mask": mask, "reset": reset}
-    return run(_LSTM(), x, (h_0, c_0), weights, (bias,), **flags, save=save)
+    return run(
+        _LSTM(),
+        x,
+        (h_0, c_0),
+        (kernel, recurrent_kernel),
+        (bias,),
+        mask=mask,
+        reset=reset,
+        save=save,
+        implementation=implementation,
+    )
 
 
 class _LSTM(Equations):
     # Gates i, f, g, o.
     scales = (0.5, 0.5, 1.0, 0.5)
+    native = "lstm"
 
     def widths(self, units: int) -> tuple[int, ...]:
         return Kept(4 * units), Kept(units)

@@ -30,6 +30,7 @@ def simple_rnn(
     mask: Tensor | None = None,
     reset: Tensor | None = None,
     save: bool = True,
+    implementation: str = "auto",
 ) -> tuple[Tensor, Tensor]:
     """Run a simple (Elman) RNN along time.
 
@@ -38,10 +39,10 @@ def simple_rnn(
     A row that `reset` flags at step t takes h_{t-1} = 0. A row that `mask` switches
     off at step t keeps h_t = h_{t-1}.
 
-    How it runs: a step is one product, `[W U]^T [x_t h_{t-1}]^T`. The backward pass
-    computes the gradient of the argument of the activation, and multiplies it by
-    `[W U]` for those of x_t and h_{t-1}. The gradients of W and U are one product each,
-    over all steps.
+    How the fused kernel runs: a step is one product, `[W U]^T [x_t h_{t-1}]^T`. The
+    backward pass computes the gradient of the argument of the activation, and
+    multiplies it by `[W U]` for those of x_t and h_{t-1}. The gradients of W and U are
+    one product each, over all steps.
 
     Args:
         x: `(time, batch, features)` floats.
@@ -55,13 +56,18 @@ def simple_rnn(
         save: Whether to save what the backward pass needs. False: the forward pass
             is faster (on a CPU), but the backward pass has to repeat it. Default:
             True.
+        implementation: "native": code of the library that is built with the package,
+            on a CPU, in float32 or bfloat16. "fused": loops that XLA compiles.
+            "auto": native where it is possible and nothing can be saved with it.
+            Default: "auto".
 
     Returns:
         `(h_seq, h_T)` of shapes `(time, batch, units)` and `(batch, units)`, in the
         dtype of `x`, differentiable with respect to the first five arguments.
 
     Raises:
-        ValueError: `activation` is not one of the three.
+        ValueError: `activation` is not one of the three, or `implementation` cannot
+            run here.
 
     Example:
 
@@ -78,15 +84,23 @@ def simple_rnn(
             f"`activation` must be one of {sorted(ACTIVATIONS)}. "
             f"Received: activation={activation!r}."
         )
-    weights, equations = (kernel, recurrent_kernel), _SimpleRNN(activation)
     return run(
-        equations, x, (h_0,), weights, (bias,), mask=mask, reset=reset, save=save
+        _SimpleRNN(activation),
+        x,
+        (h_0,),
+        (kernel, recurrent_kernel),
+        (bias,),
+        mask=mask,
+        reset=reset,
+        save=save,
+        implementation=implementation,
     )
 
 
 class _SimpleRNN(Equations):
     def __init__(self, activation: str):
         self._activate, self._derivative = ACTIVATIONS[activation]
+        self.native = f"simple_rnn_{activation}"
 
     def step(
         self, sums: tuple[Tensor, ...], states: tuple[Tensor, ...], *, axis: int

@@ -27,7 +27,7 @@ def scan(
         carry, (a_t, b_t, ...) = step(carry, (x_t, y_t, ...))
 
     The loop itself is not meant to be differentiated: kernels call it inside
-    `tf.custom_gradient`.
+    `tf.custom_gradient`. A single step, known as such when traced, takes no loop.
 
     Args:
         step: the function above; each output has shape `(batch, width)`.
@@ -42,6 +42,10 @@ def scan(
         tensors in the order of time, in whichever direction the loop ran.
     """
     length = sequences[0].shape[0] or tf.shape(sequences[0])[0]
+    if isinstance(length, int) and length == 1:
+        slices = tuple(None if s is None else s[0] for s in sequences)
+        carry, outputs = step(carry, slices)
+        return carry, tuple(output[None] for output in outputs)
     first = tf.nest.flatten(carry)[0]
     dtype, batch = first.dtype, first.shape[0]
     arrays = tuple(

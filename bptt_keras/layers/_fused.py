@@ -1,4 +1,4 @@
-"""What the drop-in layers share: when the fused kernel runs, and what runs if not."""
+"""What the drop-in layers share: their arguments, and how their kernels are run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from bptt_keras.backend import has_gpu
 from bptt_keras.keras_internals import mask_of
 from bptt_keras.kernels.loop import cell_loop
+from bptt_keras.layers._choice import IMPLEMENTATIONS, KernelChoice
 from bptt_keras.layers._flags import checked_mask, checked_reset
-from bptt_keras.tensorflow_internals import compiled_by_xla, is_recorded
+from bptt_keras.tensorflow_internals import is_recorded
 from bptt_keras.types import Structure, Tensor
-
-# 0, 1 and 2 are Keras' own values: how its loop computes the products of a step.
-IMPLEMENTATIONS = ("auto", "fused", "cudnn", "cell", 0, 1, 2)
 
 
 class RowFlags(NamedTuple):
@@ -25,26 +22,32 @@ class RowFlags(NamedTuple):
     reset: Tensor | None
 
 
-# The mixin uses attributes of the Keras layer, which type checkers cannot know.
-_Layer: Any = object
+class Run(NamedTuple):
+    """How a kernel runs.
+
+    Fields:
+        flags: mask and reset, each `(time, batch)` booleans or None.
+        training: whether the layer is called in training.
+        kernel: "native" or "fused".
+    """
+
+    flags: RowFlags
+    training: bool
+    kernel: str
 
 
-class FusedRecurrence(_Layer):
+class FusedRecurrence(KernelChoice):
     """Mixin that replaces the loop over time of a Keras recurrent layer.
 
-    It comes before the Keras class in the list of bases. The layer defines which
-    activations its kernel supports (`_activations_are_fused`) and which bias belongs to
-    the input projection (`_input_bias`), and runs the kernel (`_run_kernel`).
-
-    The attribute `implementation` is one of `IMPLEMENTATIONS`.
+    It comes before the Keras class in the list of bases. Besides what `KernelChoice`
+    needs, the layer defines which bias belongs to the input projection (`_input_bias`),
+    and runs the kernel (`_run_kernel`).
     """
 
     # Names of the states, in order.
     _states: tuple[str, ...] = ("h",)
     learn_initial_state = False
-    implementation: str | int = "auto"
-    # Whether cuDNN, and Keras' cell, compute the same as the kernel.
-    _has_cudnn = False
+    # Whether Keras' cell computes the same as the kernel.
     _equals_cell = False
 
     def __init__(
@@ -57,10 +60,17 @@ class FusedRecurrence(_Layer):
     ):
         super().__init__(units, *args, **self._chosen(implementation, kwargs))
         self.implementation = implementation
-        if implementation == "fused" and not self.fused:
+        # Whether native code runs on this machine is checked only when the layer is
+        # called, so that a model from elsewhere can be loaded.
+        reason = None
+        if implementation == "fused":
+            reason = self._why_not_fused()
+        elif implementation == "native":
+            reason = self._why_never_native()
+        if reason is not None:
             raise ValueError(
-                f"The fused kernel does not serve this layer: {self._why_not_fused()}. "
-                "Received: implementation='fused'. Change that, or leave "
+                f"The {implementation} kernel does not serve this layer: {reason}. "
+                f"Received: implementation={implementation!r}. Change that, or leave "
                 "`implementation` at 'auto'."
             )
         self.learn_initial_state = bool(learn_initial_state)
@@ -74,56 +84,6 @@ class FusedRecurrence(_Layer):
             )
         # Keras disables XLA if cuDNN might run; here cuDNN has to be asked for.
         self.supports_jit = not self._wants_cudnn
-
-    @property
-    def fused(self) -> bool:
-        """True if the fused kernel supports this configuration."""
-        return self._why_not_fused() is None
-
-    def _why_not_fused(self):
-        """`None`, or why the fused kernel cannot be used, in words."""
-        cell = self.cell
-        # Keras' implementation 1 drops inputs with a separate mask for each gate.
-        masks_by_gate = cell.dropout > 0 and getattr(cell, "implementation", 2) == 1
-        reasons = {
-            "implementation='cell'": self.implementation == "cell",
-            "cuDNN is asked for": self._wants_cudnn,
-            "it does not know these activations": not self._activations_are_fused(),
-            "it has no recurrent dropout": cell.recurrent_dropout != 0,
-            "implementation 1 drops inputs gate by gate": masks_by_gate,
-            "unroll=True": self.unroll,
-        }
-        return next((text for text, found in reasons.items() if found), None)
-
-    def kernel_of(self, *, xla: bool) -> str:
-        """The kernel that runs a sequence without mask and resets.
-
-        With `implementation="auto"` it is cuDNN on a GPU without XLA, else the fused
-        kernel, else Keras' loop over the cell. cuDNN runs only sequences without mask
-        and resets; others run as on a CPU.
-
-        Args:
-            xla: Whether XLA compiles the layer.
-
-        Returns:
-            "fused", "cudnn" or "cell".
-        """
-        if self._wants_cudnn or (not xla and self._cudnn_serves()):
-            return "cudnn"
-        return "fused" if self.fused else "cell"
-
-    def _cudnn_serves(self):
-        """True if cuDNN is available and computes what the fused kernel does."""
-        return (
-            self._has_cudnn
-            and has_gpu()
-            and self.implementation in ("auto", 0, 1, 2)
-            and getattr(self, "use_cudnn", False) is not False
-            and self.fused
-            and self.cell.use_bias
-            # Other precisions have not been tested with cuDNN.
-            and self.cell.compute_dtype == "float32"
-        )
 
     def _chosen(self, implementation, kwargs):
         """Keras' arguments, changed according to `implementation`."""
@@ -175,10 +135,6 @@ class FusedRecurrence(_Layer):
             states.append(tf.cast(rows, self.compute_dtype))
         return states
 
-    @property
-    def _wants_cudnn(self):
-        return getattr(self, "use_cudnn", False) is True
-
     def call(
         self,
         sequences: Tensor,
@@ -206,15 +162,16 @@ class FusedRecurrence(_Layer):
         flags = mask if isinstance(mask, RowFlags) else RowFlags(mask, None)
         # The kernels reset to zeros.
         resets_to_weights = self.learn_initial_state and flags.reset is not None
-        kernel = self.kernel_of(xla=compiled_by_xla())
+        kernel = self._kernel_here()
         if kernel == "cudnn" and not self._wants_cudnn and flags != (None, None):
             kernel = "fused"
-        if kernel == "fused" and self._equals_cell and sequences.shape[1] == 1:
+        by_hand = kernel in ("native", "fused")
+        if by_hand and self._equals_cell and sequences.shape[1] == 1:
             # A single step, as in streaming: reordering the weights for the kernel only
             # pays off over several steps.
             return self._cell_loop(sequences, initial_state, flags, training)
-        if kernel == "fused" and not resets_to_weights:
-            return self._fused_loop(sequences, initial_state, flags, training)
+        if by_hand and not resets_to_weights:
+            return self._fused_loop(sequences, initial_state, flags, training, kernel)
         if kernel == "cudnn":
             if flags.reset is not None:
                 raise ValueError(
@@ -229,26 +186,24 @@ class FusedRecurrence(_Layer):
             )
         return self._cell_loop(sequences, initial_state, flags, training)
 
-    def _fused_loop(self, sequences, initial_state, flags, training):
+    def _fused_loop(self, sequences, initial_state, flags, training, kernel):
         dtype = self.cell.compute_dtype
         sequences = tf.cast(sequences, dtype)
         if training and self.cell.dropout > 0:
             # `RNN.call` has already drawn this mask, which is the same for all steps.
             dropped = self.cell.get_dropout_mask(sequences[:, 0, :])
             sequences = sequences * dropped[:, None]
-        mask, reset = (self._time_major(flag) for flag in flags)
-        kernel = tf.convert_to_tensor(self.cell.recurrent_kernel)
-        kernel = tf.cast(self._dropped_kernel(kernel, training), dtype)
+        flags = RowFlags(*(self._time_major(flag) for flag in flags))
+        weights = tf.convert_to_tensor(self.cell.recurrent_kernel)
+        weights = tf.cast(self._dropped_kernel(weights, training), dtype)
         h_seq, *states = self._run_kernel(
             self._time_major(sequences),
             initial_state,
-            kernel,
-            mask=mask,
-            reset=reset,
-            training=training,
+            weights,
+            Run(flags, training, kernel),
         )
-        if mask is not None and self.zero_output_for_mask:
-            h_seq = tf.where(mask[..., None], h_seq, tf.zeros_like(h_seq))
+        if flags.mask is not None and self.zero_output_for_mask:
+            h_seq = tf.where(flags.mask[..., None], h_seq, tf.zeros_like(h_seq))
         outputs = h_seq if self.return_sequences else h_seq[-1:]
         return h_seq[-1], tf.transpose(outputs, (1, 0, 2)), states
 
@@ -328,7 +283,7 @@ class FusedRecurrence(_Layer):
             config["implementation"] = chosen
         if self.cell.seed is not None:
             config["seed"] = self.cell.seed
-        if self.implementation in ("fused", "cell"):
+        if self.implementation in ("native", "fused", "cell"):
             config["implementation"] = self.implementation
         if self.learn_initial_state:
             config["learn_initial_state"] = True

@@ -16,20 +16,23 @@ class GRU(FusedRecurrence, keras.layers.GRU):
         h_t = z * h_{t-1} + (1 - z) * g
 
     Weights, configuration and results are those of Keras; only the loop over time
-    differs, with a hand-written backward pass that XLA compiles well. The attribute
-    `fused` says whether it is used, which requires tanh and sigmoid, `reset_after`, no
-    recurrent dropout, no `unroll` and `use_cudnn` not True. Other settings run Keras'
-    own loop.
+    differs, with a hand-written backward pass. On a CPU it is native code, called from
+    within the programs of XLA; elsewhere, and in saved models, loops that XLA compiles
+    well. The attribute `fused` says whether one of the two is used, which requires tanh
+    and sigmoid, no recurrent dropout, no `unroll`, `use_cudnn` not True and, except for
+    native code, `reset_after`. Other settings run Keras' own loop. `why_not` says in
+    words why a kernel does not run.
 
     There are two deliberate differences: see `LSTM`.
 
     Args:
         units: positive integer, the size of h.
-        implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). "auto" is
-            cuDNN on a GPU if XLA does not compile the layer and the sequence has
-            neither mask nor resets, else the fused kernel, else Keras' loop;
-            `kernel_of` says which. 0, 1 and 2 are "auto" with Keras' meaning for its
-            loop. Default: "auto".
+        implementation: "auto", "native", "fused", "cudnn" or "cell" (Keras' loop).
+            "auto" is cuDNN on a GPU if XLA does not compile the layer and the sequence
+            has neither mask nor resets, else the native kernel (a CPU, float32 or
+            bfloat16), else the fused kernel, else Keras' loop; `kernel_of` says which.
+            "native" raises when the layer is called on a machine where it cannot run.
+            0, 1 and 2 are "auto" with Keras' meaning for its loop. Default: "auto".
         learn_initial_state: whether h starts from a trainable weight, initially zeros,
             instead of zeros. Rows are also reset to it; sequences with resets then run
             Keras' loop. Default: False.
@@ -72,15 +75,19 @@ class GRU(FusedRecurrence, keras.layers.GRU):
         return (
             self.activation is keras.activations.tanh
             and self.recurrent_activation is keras.activations.sigmoid
-            and self.reset_after
         )
+
+    def _why_not_fused(self):
+        reason = super()._why_not_fused()
+        return reason or (None if self.reset_after else "reset_after=False")
 
     def _input_bias(self):
         return self._bias_row(0)
 
-    def _run_kernel(
-        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
-    ):
+    def _native_kind(self):
+        return "gru" if self.reset_after else "gru_reset_before"
+
+    def _run_kernel(self, sequences, initial_state, recurrent_kernel, run):
         kernel, bias = self._input_weights(sequences.dtype)
         recurrent_bias = self._bias_row(1)
         if recurrent_bias is not None:
@@ -92,12 +99,19 @@ class GRU(FusedRecurrence, keras.layers.GRU):
             recurrent_kernel,
             bias,
             recurrent_bias,
-            mask=mask,
-            reset=reset,
-            save=self._saves(training),
+            **run.flags._asdict(),
+            reset_after=self.reset_after,
+            save=self._saves(run.training),
+            implementation=run.kernel,
         )
 
     def _bias_row(self, row):
-        """Row 0 belongs to the inputs, row 1 to the recurrent product."""
+        """Row 0 belongs to the inputs, row 1 to the recurrent product.
+
+        With `reset_after=False` there is one bias, that of the inputs.
+        """
         bias = self.cell.bias
-        return None if bias is None else tf.convert_to_tensor(bias)[row]
+        if bias is None or (row and not self.reset_after):
+            return None
+        bias = tf.convert_to_tensor(bias)
+        return bias[row] if self.reset_after else bias

@@ -50,9 +50,7 @@ class IndRNN(CellLayer):
 
     _cell_class = IndRNNCell
 
-    def _run_kernel(
-        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
-    ):
+    def _run_kernel(self, sequences, initial_state, recurrent_kernel, run):
         def step(x, m, states, extra, u):
             return (self.cell.activation(x + u * states[0]),)
 
@@ -62,6 +60,5 @@ class IndRNN(CellLayer):
             tuple(initial_state),
             None,
             (recurrent_kernel,),
-            mask=mask,
-            reset=reset,
+            **run.flags._asdict(),
         )

@@ -63,9 +63,7 @@ class LayerNormLSTM(CellLayer):
         z = self.cell.project(rows, sequences.dtype)
         return tf.reshape(z, tf.concat([shape[:2], [z.shape[-1]]], axis=0))
 
-    def _run_kernel(
-        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
-    ):
+    def _run_kernel(self, sequences, initial_state, recurrent_kernel, run):
         cell = self.cell
         weights = [cell.recurrent_gain, cell.state_gain]
         if cell.use_bias:
@@ -81,6 +79,5 @@ class LayerNormLSTM(CellLayer):
             tuple(initial_state),
             recurrent_kernel,
             [tf.convert_to_tensor(w) for w in weights],
-            mask=mask,
-            reset=reset,
+            **run.flags._asdict(),
         )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.kernels.linear_scan import linear_scan
+from bptt_keras.kernels.time_major import clear, hold
 from bptt_keras.layers._parallel import ParallelRecurrence
+from bptt_keras.types import Tensor
+
+# Real and imaginary part.
+_Complex: TypeAlias = tuple[Tensor, Tensor]
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
@@ -162,25 +167,22 @@ class LRU(ParallelRecurrence):
             for log in (self.nu_log, self.theta_log, self.gamma_log)
         )
         radius = tf.exp(-nu)
-        factor = tf.complex(radius * tf.cos(theta), radius * tf.sin(theta))
+        factor = radius * tf.cos(theta), radius * tf.sin(theta)
         b_real, b_imag, skipped = self._from_inputs(inputs)
-        h = linear_scan(
-            factor,
-            tf.complex(gamma * b_real, gamma * b_imag),
-            tf.complex(state["h_real"], state["h_imag"]),
-            mask=mask,
-            reset=reset,
+        past = state["h_real"], state["h_imag"]
+        solve = _single_step if inputs.shape[1] == 1 else _scan
+        h_real, h_imag = solve(
+            factor, (gamma * b_real, gamma * b_imag), past, mask=mask, reset=reset
         )
-        y = self._read_out(h) + skipped
+        y = self._read_out(h_real, h_imag) + skipped
         if mask is not None:
             # With factors of 0 the scan only repeats values: masked steps hold the last
             # y, and resets clear it.
             none = tf.zeros_like(y)
             y = linear_scan(none, y, state["output"], mask=mask, reset=reset)
-        last = h[:, -1]
         new_state = {
-            "h_real": tf.math.real(last),
-            "h_imag": tf.math.imag(last),
+            "h_real": h_real[:, -1],
+            "h_imag": h_imag[:, -1],
             "output": y[:, -1],
         }
         return y, new_state
@@ -194,10 +196,10 @@ class LRU(ParallelRecurrence):
         sizes = [self.state_units, self.state_units, self.units]
         return tf.split(product, sizes, axis=-1)
 
-    def _read_out(self, h):
+    def _read_out(self, h_real, h_imag):
         """The real part of C h, in one product."""
         c_real, c_imag = tf.unstack(tf.convert_to_tensor(self.output_kernel))
-        parts = tf.concat([tf.math.real(h), tf.math.imag(h)], axis=-1)
+        parts = tf.concat([h_real, h_imag], axis=-1)
         parts = tf.cast(parts, self.compute_dtype)
         product = self._project(parts, tf.concat([c_real, -c_imag], axis=0))
         return tf.cast(product, self._state_dtype)
@@ -211,3 +213,32 @@ class LRU(ParallelRecurrence):
             "max_phase": self.max_phase,
             "seed": self.seed,
         }
+
+
+def _scan(
+    factor: _Complex, x: _Complex, past: _Complex, **flags: Tensor | None
+) -> _Complex:
+    """All steps of h, `(batch, time, units)`, as real and imaginary parts."""
+    h = linear_scan(tf.complex(*factor), tf.complex(*x), tf.complex(*past), **flags)
+    return tf.math.real(h), tf.math.imag(h)
+
+
+def _single_step(
+    factor: _Complex,
+    x: _Complex,
+    past: _Complex,
+    *,
+    mask: Tensor | None,
+    reset: Tensor | None,
+) -> _Complex:
+    """The same for one step, without complex numbers, which few runtimes have."""
+    real, imag = (clear(None if reset is None else reset[:, 0], h) for h in past)
+    new = (
+        factor[0] * real - factor[1] * imag + x[0][:, 0],
+        factor[0] * imag + factor[1] * real + x[1][:, 0],
+    )
+    keep = None if mask is None else mask[:, 0]
+    h_real, h_imag = (
+        hold(keep, n, old)[:, None] for n, old in zip(new, (real, imag), strict=True)
+    )
+    return h_real, h_imag

@@ -21,9 +21,11 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
         h_t = o * tanh(c_t)
 
     Weights, configuration and results are those of Keras; only the loop over time
-    differs, with a hand-written backward pass that XLA compiles well. The attribute
-    `fused` says whether it is used, which requires tanh and sigmoid, no recurrent
-    dropout, no `unroll` and `use_cudnn` not True. Other settings run Keras' own loop.
+    differs, with a hand-written backward pass. On a CPU it is native code, called from
+    within the programs of XLA; elsewhere, and in saved models, loops that XLA compiles
+    well. The attribute `fused` says whether one of the two is used, which requires tanh
+    and sigmoid, no recurrent dropout, no `unroll` and `use_cudnn` not True. Other
+    settings run Keras' own loop. `why_not` says in words why a kernel does not run.
 
     There are two deliberate differences. A masked first step outputs the initial h,
     where Keras outputs zeros, so that cutting a sequence in two never changes a result;
@@ -32,11 +34,12 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
 
     Args:
         units: positive integer, the size of h and of c.
-        implementation: "auto", "fused", "cudnn" or "cell" (Keras' loop). "auto" is
-            cuDNN on a GPU if XLA does not compile the layer and the sequence has
-            neither mask nor resets, else the fused kernel, else Keras' loop;
-            `kernel_of` says which. 0, 1 and 2 are "auto" with Keras' meaning for its
-            loop. Default: "auto".
+        implementation: "auto", "native", "fused", "cudnn" or "cell" (Keras' loop).
+            "auto" is cuDNN on a GPU if XLA does not compile the layer and the sequence
+            has neither mask nor resets, else the native kernel (a CPU, float32 or
+            bfloat16), else the fused kernel, else Keras' loop; `kernel_of` says which.
+            "native" raises when the layer is called on a machine where it cannot run.
+            0, 1 and 2 are "auto" with Keras' meaning for its loop. Default: "auto".
         learn_initial_state: whether h and c start from trainable weights, initially
             zeros, instead of zeros. Rows are also reset to them; sequences with resets
             then run Keras' loop. Default: False.
@@ -87,9 +90,10 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
             and self.recurrent_activation is keras.activations.sigmoid
         )
 
-    def _run_kernel(
-        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
-    ):
+    def _native_kind(self):
+        return "lstm"
+
+    def _run_kernel(self, sequences, initial_state, recurrent_kernel, run):
         kernel, bias = self._input_weights(sequences.dtype)
         return lstm(
             sequences,
@@ -97,7 +101,7 @@ class LSTM(FusedRecurrence, keras.layers.LSTM):
             kernel,
             recurrent_kernel,
             bias,
-            mask=mask,
-            reset=reset,
-            save=self._saves(training),
+            **run.flags._asdict(),
+            save=self._saves(run.training),
+            implementation=run.kernel,
         )

@@ -13,17 +13,20 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
         h_t = activation(x_t W + b + h_{t-1} U)
 
     Weights, configuration and results are those of Keras; only the loop over time
-    differs, with a hand-written backward pass that XLA compiles well. The attribute
-    `fused` says whether it is used, which requires tanh, relu or linear, no recurrent
-    dropout and no `unroll`. Other settings run Keras' own loop.
+    differs, with a hand-written backward pass. On a CPU it is native code, called from
+    within the programs of XLA; elsewhere, and in saved models, loops that XLA compiles
+    well. The attribute `fused` says whether one of the two is used, which requires
+    tanh, relu or linear, no recurrent dropout and no `unroll`. Other settings run
+    Keras' own loop. `why_not` says in words why a kernel does not run.
 
     There are two deliberate differences: see `LSTM`.
 
     Args:
         units: positive integer, the size of h.
-        implementation: "auto", "fused" or "cell" (Keras' loop). "auto" is the fused
-            kernel if it supports the layer, else Keras' loop; `kernel_of` says which.
-            Default: "auto".
+        implementation: "auto", "native", "fused" or "cell" (Keras' loop). "auto" is the
+            native kernel (a CPU, float32 or bfloat16), else the fused kernel, else
+            Keras' loop; `kernel_of` says which. "native" raises when the layer is
+            called on a machine where it cannot run. Default: "auto".
         learn_initial_state: whether h starts from a trainable weight, initially zeros,
             instead of zeros. Rows are also reset to it; sequences with resets then run
             Keras' loop. Default: False.
@@ -70,9 +73,11 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
     def _activations_are_fused(self):
         return self._activation_name() is not None
 
-    def _run_kernel(
-        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
-    ):
+    def _native_kind(self):
+        name = self._activation_name()
+        return None if name is None else f"simple_rnn_{name}"
+
+    def _run_kernel(self, sequences, initial_state, recurrent_kernel, run):
         kernel, bias = self._input_weights(sequences.dtype)
         return simple_rnn(
             sequences,
@@ -81,7 +86,7 @@ class SimpleRNN(FusedRecurrence, keras.layers.SimpleRNN):
             recurrent_kernel,
             bias,
             activation=self._activation_name(),
-            mask=mask,
-            reset=reset,
-            save=self._saves(training),
+            **run.flags._asdict(),
+            save=self._saves(run.training),
+            implementation=run.kernel,
         )

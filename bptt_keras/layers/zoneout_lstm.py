@@ -78,12 +78,13 @@ class ZoneoutLSTM(LSTM):
         self.zoneout_seed = zoneout_seed
         self.zoneout_generator = keras.random.SeedGenerator(zoneout_seed)
 
-    def _run_kernel(
-        self, sequences, initial_state, recurrent_kernel, *, mask, reset, training
-    ):
+    def _native_kind(self):
+        return None
+
+    def _run_kernel(self, sequences, initial_state, recurrent_kernel, run):
         x_proj = self._project(sequences)
         rates = (self.zoneout_h, self.zoneout_c)
-        keeps = self._draws(x_proj) if training else None
+        keeps = self._draws(x_proj) if run.training else None
 
         def held(new, old, index, keeps):
             if keeps is None:
@@ -104,8 +105,7 @@ class ZoneoutLSTM(LSTM):
             tuple(initial_state),
             recurrent_kernel,
             extra=keeps,
-            mask=mask,
-            reset=reset,
+            **run.flags._asdict(),
         )
 
     def _draws(self, x_proj):

@@ -101,6 +101,7 @@ def test_complex_gradients_equal_finite_differences(flags):
 @pytest.mark.parametrize(
     ("dtype", "jit"), [("float64", False), ("float64", True), ("complex128", True)]
 )
+@pytest.mark.quick(3)
 def test_compiled_equals_eager_with_unknown_sizes(dtype, jit):
     sizes = [tf.TensorSpec((None, None, UNITS), dtype)] * 2
     signature = [*sizes, tf.TensorSpec((None, UNITS), dtype)]

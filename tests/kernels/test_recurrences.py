@@ -1,4 +1,7 @@
-"""One battery for all fused recurrences; to join it, add a row to `KERNELS`."""
+"""One battery for all fused recurrences; to join it, add a row to `KERNELS`.
+
+The native kernels run in float32, the others in float64.
+"""
 
 import functools
 from typing import Any, NamedTuple
@@ -8,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from bptt_keras import kernels
+from bptt_keras.kernels.native import probe
 from bptt_keras.kernels.recurrence import recurrence
 from tests import references
 
@@ -21,6 +25,15 @@ class Kernel(NamedTuple):
     gates: int
     states: int
     biases: int = 0
+    native: bool = False
+
+    @property
+    def dtype(self):
+        return "float32" if self.native else "float64"
+
+    def within(self, tolerance):
+        """A tolerance for float64; in float32, a sum of tens of terms of about one."""
+        return max(tolerance, 3e-5) if self.native else tolerance
 
 
 def given_projections(kernel, states):
@@ -41,7 +54,12 @@ def saving_nothing(kernel):
     return functools.partial(kernel, save=False)
 
 
+def native(kernel, **options):
+    return functools.partial(kernel, implementation="native", **options)
+
+
 def simple(activation, reference, **options):
+    is_native = options.get("implementation") == "native"
     return Kernel(
         given_projections(
             functools.partial(kernels.simple_rnn, activation=activation, **options), 1
@@ -49,6 +67,7 @@ def simple(activation, reference, **options):
         functools.partial(references.simple_rnn, activation=reference),
         gates=1,
         states=1,
+        native=is_native,
     )
 
 
@@ -88,15 +107,53 @@ KERNELS = {
         biases=1,
     ),
     "simple_rnn, saving nothing": simple("tanh", np.tanh, save=False),
+    "native lstm": Kernel(
+        given_projections(native(kernels.lstm), 2),
+        references.lstm,
+        gates=4,
+        states=2,
+        native=True,
+    ),
+    "native lstm, saving nothing": Kernel(
+        given_projections(native(kernels.lstm, save=False), 2),
+        references.lstm,
+        gates=4,
+        states=2,
+        native=True,
+    ),
+    "native gru": Kernel(
+        given_projections(native(kernels.gru), 1),
+        references.gru,
+        gates=3,
+        states=1,
+        biases=1,
+        native=True,
+    ),
+    "native gru, reset before": Kernel(
+        given_projections(native(kernels.gru, reset_after=False), 1),
+        references.gru_reset_before,
+        gates=3,
+        states=1,
+        native=True,
+    ),
+    "native simple_rnn tanh": simple("tanh", np.tanh, implementation="native"),
+    "native simple_rnn relu": simple(
+        "relu", lambda x: np.maximum(x, 0), implementation="native"
+    ),
+    "native simple_rnn linear": simple("linear", lambda x: x, implementation="native"),
 }
 
 
 @pytest.fixture(params=KERNELS)
 def kernel(request):
-    return KERNELS[request.param]
+    chosen = KERNELS[request.param]
+    if chosen.native and (reason := probe.why_not(xla=True)):
+        pytest.skip(f"native kernels do not run: {reason}")
+    return chosen
 
 
-def arguments_of(kernel, time=TIME, batch=BATCH, dtype="float64"):
+def arguments_of(kernel, time=TIME, batch=BATCH, dtype=None):
+    dtype = dtype or kernel.dtype
     rng = np.random.default_rng(0)
     width = kernel.gates * UNITS
     shapes = [
@@ -155,8 +212,10 @@ def assert_close(received, expected, tolerance):
     ("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)]
 )
 def test_forward_equals_plain_loops(kernel, flags, dtype, tolerance):
+    if kernel.native and dtype == "float64":
+        pytest.skip("the native kernels have no float64")
     flags = flags_of(flags)
-    expected = kernel.reference(*arguments_of(kernel), **flags)
+    expected = kernel.reference(*arguments_of(kernel, dtype="float64"), **flags)
     received = kernel.run(*arguments_of(kernel, dtype=dtype), **flags)
     # Linear units grow with every step: an absolute error has to grow with them.
     scale = max(1, np.abs(expected[0]).max())
@@ -169,8 +228,8 @@ def test_forward_equals_plain_loops(kernel, flags, dtype, tolerance):
 @pytest.mark.parametrize("flags", FLAGS)
 def test_gradients_equal_finite_differences(kernel, flags):
     flags = flags_of(flags)
-    arguments = arguments_of(kernel)
-    tensors = [tf.convert_to_tensor(a) for a in arguments]
+    arguments = arguments_of(kernel, dtype="float64")
+    tensors = [tf.constant(a, kernel.dtype) for a in arguments]
     with tf.GradientTape() as tape:
         tape.watch(tensors)
         loss = weighted_sum(kernel.run(*tensors, **flags))
@@ -180,12 +239,15 @@ def test_gradients_equal_finite_differences(kernel, flags):
     for received, wanted in zip(tape.gradient(loss, tensors), expected, strict=True):
         # Central differences are good to about 1e-9 of the largest entry.
         scale = max(1, np.abs(wanted).max())
-        np.testing.assert_allclose(received / scale, wanted / scale, atol=1e-7)
+        np.testing.assert_allclose(
+            received / scale, wanted / scale, atol=kernel.within(1e-7)
+        )
 
 
 @pytest.mark.parametrize(
     "flags", [pytest.param("plain", marks=pytest.mark.slow), "mask and reset"]
 )
+@pytest.mark.quick(4)
 def test_xla_equals_eager_with_unknown_batch_and_time(kernel, flags):
     """One graph for all sizes, also for one row of one step."""
     sizes = [(TIME, BATCH), (1, 1)]
@@ -193,10 +255,10 @@ def test_xla_equals_eager_with_unknown_batch_and_time(kernel, flags):
     width = kernel.gates * UNITS
     signature = (
         [
-            tf.TensorSpec((None, None, width), tf.float64),
-            *[tf.TensorSpec((None, UNITS), tf.float64)] * kernel.states,
-            tf.TensorSpec((UNITS, width), tf.float64),
-            *[tf.TensorSpec((width,), tf.float64)] * kernel.biases,
+            tf.TensorSpec((None, None, width), kernel.dtype),
+            *[tf.TensorSpec((None, UNITS), kernel.dtype)] * kernel.states,
+            tf.TensorSpec((UNITS, width), kernel.dtype),
+            *[tf.TensorSpec((width,), kernel.dtype)] * kernel.biases,
         ],
         dict.fromkeys(names, tf.TensorSpec((None, None), tf.bool)),
     )
@@ -213,8 +275,12 @@ def test_xla_equals_eager_with_unknown_batch_and_time(kernel, flags):
             arguments = [tf.constant(a) for a in arguments_of(kernel, *size)]
             at_size = {k: tf.constant(v) for k, v in flags_of(flags, *size).items()}
             outputs, slopes = function(arguments, at_size)
-            assert_close(outputs, kernel.run(*arguments, **at_size), 1e-12)
-            assert_close(slopes, gradients(kernel, arguments, at_size), 1e-10)
+            assert_close(
+                outputs, kernel.run(*arguments, **at_size), kernel.within(1e-12)
+            )
+            assert_close(
+                slopes, gradients(kernel, arguments, at_size), kernel.within(1e-10)
+            )
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -232,10 +298,11 @@ def test_gradient_inside_a_loop_over_windows(kernel, jit):
         return tf.while_loop(lambda i, _: i < 2, body, (0, zeros))[1]
 
     expected = [2 * g for g in gradients(kernel, arguments, {})]
-    assert_close(twice(), expected, 1e-10)
+    assert_close(twice(), expected, kernel.within(1e-10))
 
 
 @pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.quick(8)
 def test_a_persistent_tape_gets_the_same_gradients(kernel, jit):
     arguments = [tf.constant(a) for a in arguments_of(kernel)]
 
@@ -254,17 +321,23 @@ def test_a_persistent_tape_gets_the_same_gradients(kernel, jit):
         return tape.gradient(loss, arguments)
 
     first, second = persistent()
-    assert_close(first, single(lambda h_seq, *last: tf.reduce_sum(h_seq)), 1e-10)
     assert_close(
-        second, single(lambda h_seq, *last: tf.reduce_sum(tf.sin(last[0]))), 1e-10
+        first, single(lambda h_seq, *last: tf.reduce_sum(h_seq)), kernel.within(1e-10)
+    )
+    assert_close(
+        second,
+        single(lambda h_seq, *last: tf.reduce_sum(tf.sin(last[0]))),
+        kernel.within(1e-10),
     )
 
 
 def test_rows_may_be_known_only_from_the_state(kernel):
     arguments = [tf.constant(a) for a in arguments_of(kernel, batch=2)]
-    x = tf.TensorSpec((None, None, arguments[0].shape[-1]), tf.float64)
+    x = tf.TensorSpec((None, None, arguments[0].shape[-1]), kernel.dtype)
     function = tf.function(lambda x: kernel.run(x, *arguments[1:])[0], [x])
-    assert_close([function(arguments[0])], kernel.run(*arguments)[:1], 1e-12)
+    assert_close(
+        [function(arguments[0])], kernel.run(*arguments)[:1], kernel.within(1e-12)
+    )
 
 
 def test_reset_row_equals_two_separate_sequences(kernel):
@@ -276,10 +349,14 @@ def test_reset_row_equals_two_separate_sequences(kernel):
     whole, *whole_last = kernel.run(x, *states, *weights)
     zeros = [np.zeros_like(s) for s in states]
     second, *second_last = kernel.run(x[2:], *zeros, *weights)
-    assert_close([h_seq[:2, 1], h_seq[2:, 1]], [whole[:2, 1], second[:, 1]], 1e-12)
+    assert_close(
+        [h_seq[:2, 1], h_seq[2:, 1]], [whole[:2, 1], second[:, 1]], kernel.within(1e-12)
+    )
     for row in (0, 2):
         np.testing.assert_array_equal(h_seq[:, row], whole[:, row])
-    assert_close([s[1] for s in last], [s[1] for s in second_last], 1e-12)
+    assert_close(
+        [s[1] for s in last], [s[1] for s in second_last], kernel.within(1e-12)
+    )
 
 
 def test_cutting_time_changes_nothing(kernel):
@@ -292,7 +369,7 @@ def test_cutting_time_changes_nothing(kernel):
         cut = {key: value[window] for key, value in flags.items()}
         h_seq, *states = kernel.run(x[window], *states, *weights, **cut)
         pieces.append(h_seq)
-    assert_close([tf.concat(pieces, 0), *states], expected, 1e-12)
+    assert_close([tf.concat(pieces, 0), *states], expected, kernel.within(1e-12))
 
 
 def test_nan_in_a_masked_step_does_not_spread(kernel):
@@ -300,7 +377,11 @@ def test_nan_in_a_masked_step_does_not_spread(kernel):
     mask = flags_of("mask")["mask"]
     spoiled = np.where(mask[..., None], x, np.nan)
     expected = gradients(kernel, [x, *rest], {"mask": mask})
-    assert_close(gradients(kernel, [spoiled, *rest], {"mask": mask}), expected, 1e-12)
+    assert_close(
+        gradients(kernel, [spoiled, *rest], {"mask": mask}),
+        expected,
+        kernel.within(1e-12),
+    )
 
 
 def test_nan_in_a_state_does_not_survive_a_reset(kernel):
@@ -316,15 +397,17 @@ def test_nan_in_a_state_does_not_survive_a_reset(kernel):
 
 @pytest.mark.parametrize(("dtype", "unit"), [("float16", 2**-10), ("bfloat16", 2**-7)])
 def test_half_precision_stays_within_rounding(kernel, dtype, unit):
+    if kernel.native and dtype == "float16":
+        pytest.skip("the native kernels have no float16")
     arguments = [a / 4 for a in arguments_of(kernel)]
     halves = [tf.cast(a, dtype) for a in arguments]
-    rounded = [tf.cast(a, "float64").numpy() for a in halves]
+    rounded = [tf.cast(a, kernel.dtype).numpy() for a in halves]
     received = [tf.cast(r, "float64") for r in kernel.run(*halves)]
     # A few roundings a step, over five steps, of values of about one.
     assert_close(received, kernel.reference(*rounded), 4 * unit)
-    if kernel is KERNELS["simple_rnn relu"]:
+    if kernel in (KERNELS["simple_rnn relu"], KERNELS["native simple_rnn relu"]):
         return  # rounding moves a unit over the kink, where the slope jumps
-    slopes = [tf.cast(g, "float64") for g in gradients(kernel, halves, {})]
+    slopes = [tf.cast(g, kernel.dtype) for g in gradients(kernel, halves, {})]
     for slope, wanted in zip(slopes, gradients(kernel, rounded, {}), strict=True):
         error = np.linalg.norm(slope - wanted) / np.linalg.norm(wanted)
         assert error < 8 * unit
@@ -336,7 +419,7 @@ def test_variables_serve_as_arguments(kernel):
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(kernel.run(*variables)[0])
     assert all(g is not None for g in tape.gradient(loss, variables))
-    assert_close(kernel.run(*variables), kernel.run(*arguments), 1e-12)
+    assert_close(kernel.run(*variables), kernel.run(*arguments), kernel.within(1e-12))
 
 
 def test_second_derivatives_are_refused_not_wrong(kernel):

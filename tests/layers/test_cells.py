@@ -155,6 +155,7 @@ def test_gradients_equal_finite_differences(cell, flags):
         pytest.param(True, [(1, 1)], marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.quick(4)
 def test_compiled_equals_eager_with_unknown_batch_and_time(cell, jit, sizes):
     layer = built(cell)
     flag = tf.TensorSpec((None, None), tf.bool)

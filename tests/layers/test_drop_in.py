@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from bptt_keras import layers
+from bptt_keras.kernels.native import probe
 from tests.references import finite_differences
 
 LAYERS = {
@@ -61,7 +62,8 @@ CASES = (
 OPTIONS_OF = {
     **OPTIONS,
     **GATED,
-    "reset before": ({"reset_after": False, **WIDE}, False),
+    # Native code alone.
+    "reset before": ({"reset_after": False, **WIDE}, None),
     "no forget bias": ({"unit_forget_bias": False, **WIDE}, True),
 }
 
@@ -125,6 +127,8 @@ def assert_same(received, expected, tolerance=1e-5):
 def test_results_and_gradients_equal_keras(name, key, masked):
     options, fused = OPTIONS_OF[key]
     ours, theirs = pair(name, **options)
+    if fused is None:
+        fused = probe.why_not(xla=True) is None
     assert ours.fused is (fused if isinstance(fused, bool) else name in fused)
     x = inputs(options.get("dtype", "float32"))
     call = {"mask": mask() if masked else None, "training": True}
@@ -178,6 +182,7 @@ def test_keras_loop_and_kernel_agree_on_resets(name, masked):
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+@pytest.mark.quick(2)
 def test_gradients_equal_finite_differences(name, masked):
     ours, _ = pair(name, dtype="float64", **WIDE)
     x = inputs("float64")[:, :3, :2]
@@ -247,6 +252,7 @@ def test_stateful_carries_like_keras(name):
 
 
 @pytest.mark.parametrize("key", ["sequences and state", "unrolled", "other activation"])
+@pytest.mark.quick(3)
 def test_xla_equals_eager(name, key):
     ours, _ = pair(name, **OPTIONS[key][0])
     call = {"mask": mask(), "reset": reset()}

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from bptt_keras.backend import has_gpu
+from bptt_keras.kernels.native import probe
 
 WITH_CUDNN = [bk.layers.LSTM, bk.layers.GRU]
 ALL = [*WITH_CUDNN, bk.layers.SimpleRNN]
@@ -28,30 +29,52 @@ def gpu(monkeypatch):
 
         return noted
 
-    monkeypatch.setattr("bptt_keras.layers._fused.has_gpu", lambda: True)
+    for module in ("bptt_keras.layers._choice", "bptt_keras.kernels.native.probe"):
+        monkeypatch.setattr(f"{module}.has_gpu", lambda: True)
     for kind in (keras.layers.LSTM, keras.layers.GRU):
         monkeypatch.setattr(kind, "inner_loop", inner_loop(kind))
     return ran
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_the_fused_kernel_and_the_cell_agree(kind):
+def test_the_kernels_agree(kind):
     auto, fused, cell = (
         kind(4, implementation=choice) for choice in ("auto", "fused", "cell")
     )
     for layer in (auto, fused, cell):
         layer.build(X.shape)
         layer.set_weights(auto.get_weights())
-    assert [la.kernel_of(xla=True) for la in (auto, fused, cell)] == [
-        "fused",
-        "fused",
-        "cell",
-    ]
+    best = "fused" if probe.why_not(xla=True) else "native"
+    kernels = [layer.kernel_of(xla=True) for layer in (auto, fused, cell)]
+    assert kernels == [best, "fused", "cell"]
     np.testing.assert_allclose(fused(X), cell(X), atol=1e-6)
-    np.testing.assert_array_equal(fused(X), auto(X))
+    np.testing.assert_allclose(fused(X), auto(X), atol=1e-6)
 
 
-@pytest.mark.parametrize("choice", ["auto", "fused", "cell"])
+def test_a_layer_says_why_a_kernel_does_not_run():
+    layer = bk.layers.LSTM(4, activation="relu")
+    assert "activations" in layer.why_not("native")
+    assert "activations" in layer.why_not("fused")
+    assert "XLA compiles" in layer.why_not("cudnn")
+    assert layer.why_not("cell") is None
+    assert not layer.fused
+    assert "float64" in bk.layers.GRU(4, dtype="float64").why_not("native")
+    assert "recurrence" in bk.layers.ZoneoutLSTM(4).why_not("native")
+    assert "'fused'" in bk.layers.GRU(4, implementation="fused").why_not("native")
+    with pytest.raises(ValueError, match="Received: kernel='quick'"):
+        layer.why_not("quick")
+
+
+def test_the_reset_gate_before_the_product_is_native_alone():
+    layer = bk.layers.GRU(4, reset_after=False)
+    reason = probe.why_not(xla=True)
+    assert layer.why_not("fused") == "reset_after=False"
+    assert layer.why_not("native") == reason
+    assert layer.fused is (reason is None)
+    assert layer.kernel_of(xla=True) == ("cell" if reason else "native")
+
+
+@pytest.mark.parametrize("choice", ["auto", "native", "fused", "cell"])
 def test_the_choice_is_in_the_configuration(choice):
     layer = bk.layers.GRU(4, implementation=choice)
     assert bk.layers.GRU.from_config(layer.get_config()).implementation == choice
@@ -109,7 +132,22 @@ def test_auto_does_not_use_cudnn_for_what_it_cannot_do(kind, options, gpu):
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        (bk.layers.LSTM, {"implementation": "native"}, "must be one of .*'native'"),
+        (bk.layers.LSTM, {"implementation": "fast"}, "must be one of .*'fast'"),
+        (
+            bk.layers.LSTM,
+            {"implementation": "native", "activation": "relu"},
+            "native kernel does not serve.*does not know these activations",
+        ),
+        (
+            bk.layers.GRU,
+            {"implementation": "native", "dtype": "float64"},
+            "does not compute in float64",
+        ),
+        (
+            bk.layers.GRU,
+            {"implementation": "fused", "reset_after": False},
+            "fused kernel does not serve this layer: reset_after=False",
+        ),
         (bk.layers.LSTM, {"implementation": True}, "must be one of .*True"),
         (
             bk.layers.LSTM,
@@ -157,6 +195,19 @@ def test_the_summary_says_what_was_asked_for():
     assert "(MinGRU, parallel in time)" in fit_and_describe(trainer(bk.layers.MinGRU))
 
 
+def test_the_summary_says_why_there_is_no_native_kernel(monkeypatch):
+    monkeypatch.setattr(probe, "_found", probe.Found("no luck", "no luck"))
+    text = fit_and_describe(trainer(bk.layers.LSTM))
+    assert "(LSTM, fused kernel (no native one: no luck))" in text
+
+
+def test_the_summary_names_the_instructions():
+    if probe.why_not(xla=True):
+        pytest.skip("native kernels do not run")
+    text = fit_and_describe(trainer(bk.layers.LSTM))
+    assert f"(LSTM, native kernel ({probe.instructions('float32')}))" in text
+
+
 @pytest.mark.slow
 def test_the_trainer_runs_cudnn_where_xla_is_off(gpu):
     without, with_xla = (trainer(bk.layers.LSTM) for _ in range(2))
@@ -164,7 +215,8 @@ def test_the_trainer_runs_cudnn_where_xla_is_off(gpu):
     assert "(LSTM, cuDNN)" in fit_and_describe(without)
     assert gpu
     del gpu[:]
-    assert "(LSTM, fused kernel)" in fit_and_describe(with_xla)
+    described = fit_and_describe(with_xla)
+    assert "(LSTM, fused kernel (no native one: there is a GPU))" in described
 
 
 @pytest.mark.skipif(not has_gpu(), reason="needs a GPU")

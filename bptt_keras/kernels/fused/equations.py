@@ -39,10 +39,12 @@ class Equations(abc.ABC):
         scales: for each gate, the factor by which its weights are multiplied first, so
             that one tanh also computes gates with a sigmoid.
         joined: whether p and m are only added, in all gates.
+        native: the name of the recurrence in the native library, None if it lacks it.
     """
 
     scales: ClassVar[tuple[float, ...]] = (1.0,)
     joined: ClassVar[bool] = True
+    native: str | None = None
 
     @abc.abstractmethod
     def step(
