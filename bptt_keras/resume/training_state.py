@@ -1,0 +1,153 @@
+"""Everything that a training consists of at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from bptt_keras.data.origin import Origin
+from bptt_keras.resume import plain, position, variables
+from bptt_keras.resume.course import Place
+from bptt_keras.resume.files_of_callbacks import file_sizes
+from bptt_keras.resume.randomness import random_states, restore_random_states
+from bptt_keras.resume.saves import ResumeError, Save, restoring
+from bptt_keras.training.steps import Fit
+
+Arrays = dict[str, list[np.ndarray]]
+
+
+class TrainingState:
+    """Captures and restores the state of a `fit`.
+
+    Args:
+        fit: The `fit`.
+        callbacks: The callbacks whose state belongs to it.
+        save: The `Save` from which it resumes; `None`: it begins.
+        goes_on: Whether it goes on although a callback had ended it.
+    """
+
+    def __init__(
+        self,
+        fit: Fit,
+        callbacks: list[Any],
+        save: Save | None,
+        *,
+        goes_on: bool = False,
+    ):
+        self._fit = fit
+        self._callbacks = callbacks
+        self._save = save
+        self._goes_on = goes_on
+        self._orders = position.order_holders(fit.x)
+        self._known: list[Any] | None = None
+        if save is None:
+            self._first_orders = self._order_states()
+        else:
+            self._first_orders = save.content["first_orders"]
+            with restoring(save.number):
+                self._set_orders(self._first_orders, pipelines=False)
+
+    def captured(
+        self, place: Place, following: position.Following, *, validating: bool = False
+    ) -> Callable[[], tuple[dict[str, Any], Arrays]]:
+        """The state of this moment.
+
+        Args:
+            place: Where the `fit` is.
+            following: Its data.
+            validating: Whether validation comes next, in which the data of training
+                stay where they are; with large buffers their position is not cheap.
+
+        Returns:
+            Function that gives `(content, arrays)`: values for JSON, and arrays. It may
+            be called while training, or validation, goes on.
+        """
+        known = None if validating else self._position(following)
+        arrays = plain.Arrays()
+        tensors = variables.values_of(self._variables)
+        trainer = self._fit.trainer
+        calls = sum(place.calls) + (0 if place.finished else place.call)
+        count = trainer.steps_per_execution
+        content = {
+            "place": list(place),
+            "batches": place.call * count,
+            "replayed": calls * count,
+            "stop_training": bool(trainer.stop_training),
+            "variables": variables.describe(self._variables),
+            "schedule": plain.state_of(self._fit.schedule(), arrays)[0],
+            "random": random_states(arrays),
+            "callbacks": [plain.state_of(c, arrays)[0] for c in self._callbacks],
+            "files": file_sizes(self._callbacks),
+            "first_orders": self._first_orders,
+            "way": following.way,
+        }
+
+        def complete() -> tuple[dict[str, Any], Arrays]:
+            where, orders = known or self._position(following)
+            groups = {
+                "variables": [variables.stored(tensor) for tensor in tensors],
+                "plain": list(arrays),
+                "data": [np.frombuffer(part, np.uint8) for part in where],
+            }
+            return {**content, "orders": orders}, groups
+
+        return complete
+
+    def restore(self, following: position.Following) -> None:
+        """Restores all but the callbacks, which are restored when training begins.
+
+        Args:
+            following: The data, of which all batches before have been passed over.
+
+        Raises:
+            ResumeError: If the variables are other ones, or the save holds something
+                else than the state of such a training.
+        """
+        save, self._save = self._save, None
+        assert save is not None
+        content, arrays = save.content, plain.Arrays(save.arrays.get("plain", []))
+        if variables.describe(self._variables) != content["variables"]:
+            raise ResumeError(
+                "The saves are of another training: its variables have other shapes. "
+                "Give this training another folder."
+            )
+        with restoring(save.number):
+            variables.assign(self._variables, save.arrays.get("variables", []))
+            plain.restore(self._fit.schedule(), content["schedule"], arrays)
+            if following.way == position.SAVED:
+                following.restore(*(part.tobytes() for part in save.arrays["data"]))
+                self._set_orders(content["orders"], pipelines=True)
+            restore_random_states(content["random"], arrays)
+            stopped = content["stop_training"] and not self._goes_on
+            self._fit.trainer.stop_training = stopped
+
+    @property
+    def _variables(self) -> list[Any]:
+        if self._known is None:
+            self._known = variables.variables_of(self._fit.holders())
+        return self._known
+
+    def _order_states(self) -> list[Any]:
+        return [holder.get_state() for holder in self._orders]
+
+    def _set_orders(self, states: list[Any], *, pipelines: bool) -> None:
+        """Restores what determines orders: of pipelines, or of other data.
+
+        Keras tells a `PyDataset` of each epoch, also of those that are passed over, so
+        its state is that of the start. A pipeline is not told.
+        """
+        for holder, state in zip(self._orders, states, strict=True):
+            if isinstance(holder, Origin) == pipelines:
+                holder.set_state(state)
+
+    def _position(self, following: position.Following) -> tuple[Any, list[Any]]:
+        """The position in the data and the orders to come, of one moment."""
+        # Pipelines read ahead.
+        while True:
+            before = self._order_states()
+            where = following.position()
+            after = self._order_states()
+            if before == after:
+                return where, after
