@@ -15,17 +15,23 @@ from bptt_keras import (  # noqa: E402
     layers,
     truncation,
 )
+from bptt_keras.exporting.errors import ExportError  # noqa: E402
+from bptt_keras.exporting.export import export  # noqa: E402
+from bptt_keras.sessions.session import Session  # noqa: E402
 from bptt_keras.state import PureStep  # noqa: E402
 from bptt_keras.training import clipping  # noqa: E402
 from bptt_keras.training.trainer import TruncatedBPTT  # noqa: E402
 
 __all__ = [
+    "ExportError",
     "PureStep",
+    "Session",
     "TruncatedBPTT",
     "callbacks",
     "clipping",
     "data",
     "diagnostics",
+    "export",
     "initializers",
     "layers",
     "truncation",

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.backend.common.global_state import get_global_attribute
+from keras.src.random.seed_generator import global_seed_generator
 
 # --- Layers and variables ---------------------------------------------------------
 
@@ -51,6 +53,15 @@ def declared_inputs(model: keras.Model) -> Any:
         The structure; `None` for a model that is not Functional.
     """
     return getattr(model, "_inputs_struct", None)
+
+
+def divides_activity_losses_by_rows() -> bool:
+    """Whether Keras divides the loss of an activity regularizer by the number of rows.
+
+    Keras 3.14 and later do.
+    """
+    major, minor = keras.version().split(".")[:2]
+    return (int(major), int(minor)) >= (3, 14)
 
 
 @contextlib.contextmanager
@@ -115,6 +126,33 @@ def learning_rate_times(
         return rate * tf.cast(factor, rate.dtype)
 
     with hiding(optimizer, "_get_current_learning_rate", scaled):
+        yield
+
+
+@contextlib.contextmanager
+def clipping_by(
+    optimizer: keras.optimizers.Optimizer,
+    global_norm: Callable[[Sequence[tf.Tensor]], tf.Tensor],
+) -> Iterator[None]:
+    """Within: an optimizer with `global_clipnorm` takes the norm from a function.
+
+    Args:
+        optimizer: An optimizer without a wrapper.
+        global_norm: Function of a list of gradients; it returns a float32 scalar.
+    """
+    clip = optimizer._clip_gradients
+
+    def clipped(gradients: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
+        present = [g for g in gradients if g is not None]
+        bound = None if optimizer.clipnorm else optimizer.global_clipnorm
+        if not bound or any(g.dtype != tf.float32 for g in present):
+            return clip(gradients)
+        norm = global_norm(present)
+        # As in Keras; NaN for a norm that is not finite.
+        factor = bound * tf.minimum(1 / norm, 1 / bound) + (norm - norm)
+        return [None if g is None else g * factor for g in gradients]
+
+    with hiding(optimizer, "_clip_gradients", clipped):
         yield
 
 
@@ -193,6 +231,14 @@ def names_of_outputs(compiled: Any) -> list[str] | None:
 
 # --- Training loops ----------------------------------------------------------------
 
+# Names of the functions with which `fit`, `evaluate` and `predict` of a `keras.Model`
+# run the model. They are never saved with it.
+RUNNING_FUNCTIONS = (
+    "one_step_on_data",
+    "one_step_on_data_distributed",
+    "multi_step_on_data",
+)
+
 
 def is_validation(arguments: Mapping[str, Any]) -> bool:
     """Whether these are keyword arguments with which `fit` calls `evaluate`."""
@@ -229,6 +275,17 @@ def restore_callback(
         vars(callback)[name] = (
             getattr(keras.ops, value["ops"]) if is_function else value
         )
+
+
+def global_seeds() -> keras.random.SeedGenerator | None:
+    """The generator of seeds that Keras uses where none is given; `None` before."""
+    # Keras 3.12 has no constant for the name.
+    return get_global_attribute("global_seed_generator")
+
+
+def make_global_seeds() -> keras.random.SeedGenerator:
+    """The same, made if there is none; it begins with a number from `random`."""
+    return global_seed_generator()
 
 
 # --- Texts -------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 from tensorflow.python.eager import context, record
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import control_flow_util
+from tensorflow.python.saved_model import save_context
 
 # --- Graphs ------------------------------------------------------------------------
 
@@ -33,6 +34,30 @@ def compiled_by_xla() -> bool:
         return False
     graph = tf.compat.v1.get_default_graph()
     return control_flow_util.GraphOrParentsInXlaContext(graph)
+
+
+def function_being_traced() -> tuple[str | None, bool]:
+    """The `tf.function` that is being traced, the innermost one.
+
+    Returns:
+        `(name, xla)`: the name of the Python function, or None outside of all; and
+        whether XLA compiles this very function, and not only one around it.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    kind = tf.__internal__.FuncGraph
+    # Branches and bodies of loops have graphs of subclasses.
+    while isinstance(graph, kind) and type(graph) is not kind:
+        graph = graph.outer_graph
+    if not isinstance(graph, kind):
+        return None, False
+    # The context is around a call, or within a trace that is made without a call.
+    xla = map(control_flow_util.InXlaContext, (graph, graph.outer_graph))
+    return graph.name, any(xla)
+
+
+def is_being_saved() -> bool:
+    """Whether what is being traced goes into a SavedModel."""
+    return save_context.in_save_context()
 
 
 def unknown_to_xla(message: str) -> str | None:
@@ -59,6 +84,28 @@ def updated_slice(
         start: Where the part begins, an index for each axis.
     """
     return gen_xla_ops.xla_dynamic_update_slice(array, part, start)
+
+
+def call_in_xla(
+    module: str,
+    operands: list[tf.Tensor],
+    results: list[tuple[tf.TensorShape, tf.DType]],
+) -> list[tf.Tensor]:
+    """Runs a module as a part of a program that XLA compiles for a CPU.
+
+    Args:
+        module: text in StableHLO, with a function `main`.
+        operands: the arguments of `main`.
+        results: shape and dtype of each result of `main`.
+    """
+    return gen_xla_ops.xla_call_module(
+        operands,
+        version=9,
+        module=module,
+        platforms=["CPU"],
+        Sout=[shape for shape, _ in results],
+        Tout=[dtype for _, dtype in results],
+    )
 
 
 # --- Gradients ---------------------------------------------------------------------
@@ -97,6 +144,17 @@ def forget_gradients(names: Iterable[str]) -> None:
         del ops.gradient_registry._registry[name]
 
 
+def drop_custom_gradients() -> None:
+    """Removes custom gradients from the graph that is being traced.
+
+    TensorFlow would save a function for each of them, or warn whoever loads the graph
+    that they are missing.
+    """
+    for operation in tf.compat.v1.get_default_graph().get_operations():
+        if operation.type == "IdentityN":
+            operation._clear_attr("_gradient_op_type")
+
+
 # --- The process -------------------------------------------------------------------
 
 
@@ -116,3 +174,45 @@ def sources_of(dataset: tf.data.Dataset) -> list[tf.data.Dataset]:
 def shuffles(dataset: tf.data.Dataset) -> bool:
     """Whether the last step of a pipeline was `shuffle`."""
     return "Shuffle" in type(dataset).__name__
+
+
+def draws(dataset: tf.data.Dataset) -> bool:
+    """Whether the last step of a pipeline draws at random, anew in each pass."""
+    return shuffles(dataset) or "Random" in type(dataset).__name__
+
+
+def repeats(dataset: tf.data.Dataset) -> bool:
+    """Whether the last step of a pipeline was `repeat`."""
+    return "Repeat" in type(dataset).__name__
+
+
+def shuffles_unseeded(dataset: tf.data.Dataset) -> bool:
+    """Whether the last step of a pipeline was `shuffle`, with no seed of any kind."""
+    seeds = getattr(dataset, "_seed", 1), getattr(dataset, "_seed2", 1)
+    return shuffles(dataset) and not any(int(seed) for seed in seeds)
+
+
+def has_global_seed() -> bool:
+    """Whether `tf.random.set_seed` has been called."""
+    return context.global_seed() is not None
+
+
+def position_of(iterator: tf.data.Iterator) -> bytes:
+    """The position of an iterator of a pipeline.
+
+    Raises:
+        ValueError: If a part of the pipeline has a state that cannot be read, such as a
+            Python generator; says which.
+    """
+    try:
+        (state,) = iterator._serialize_to_tensors().values()
+    except tf.errors.FailedPreconditionError as error:
+        raise ValueError(error.message.split("\n")[0]) from None
+    return tf.io.serialize_tensor(state).numpy()
+
+
+def move_to(iterator: tf.data.Iterator, position: bytes) -> None:
+    """Moves an iterator to a position of another iterator of the same pipeline."""
+    (name,) = iterator._serialize_to_tensors()
+    state = tf.io.parse_tensor(position, tf.variant)
+    iterator._restore_from_tensors({name: state})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from bptt_keras.arguments import whole
 from bptt_keras.data.balance import balanced, redrawn
+from bptt_keras.data.origin import Passes, with_origin
 from bptt_keras.data.sequences import Sequences
 from bptt_keras.data.shuffling import shuffling
+from bptt_keras.types import Tensor
 
 
 def pack(
@@ -92,7 +95,7 @@ def pack(
     """
     batch_size = whole("batch_size", batch_size, unit=None)
     window = whole("window", window, unit=None)
-    generator_of = shuffling(shuffle, seed)
+    orders = shuffling(shuffle, seed)
     sequences = Sequences(sequences)
     follows = isinstance(targets, str)
     targets = _targets(targets, sequences)
@@ -108,24 +111,39 @@ def pack(
     reader = _Reader(
         sequences, targets, steps=steps, window=window, masked=valid < places
     )
-    epochs = itertools.count()
 
-    def one_pass() -> Iterator[tuple[Any, ...]]:
-        drawn = streams
-        if generator_of is not None:
-            drawn = redrawn(streams, steps, generator_of(next(epochs)))
-        return reader.batches(drawn, count)
+    numbers = Passes()
 
-    dataset = tf.data.Dataset.from_generator(
-        one_pass, output_signature=reader.spec(batch_size)
-    )
+    def drawn(number: int) -> list[np.ndarray]:
+        if orders is None:
+            return streams
+        return redrawn(streams, steps, orders.generator(number))
+
+    cut = reader.cutting(drawn)
+
+    def one_pass(number: Tensor) -> tf.data.Dataset:
+        def batch(index: Tensor) -> Any:
+            flat = tf.numpy_function(
+                cut, [number, index], [s.dtype for s in specs], stateful=False
+            )
+            for tensor, of_tensor in zip(flat, specs, strict=True):
+                tensor.set_shape(of_tensor.shape)
+            return tf.nest.pack_sequence_as(spec, flat)
+
+        return tf.data.Dataset.range(count).map(batch)
+
+    spec = reader.spec(batch_size)
+    specs = tf.nest.flatten(spec)
+    dataset = numbers.dataset().flat_map(one_pass)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
     options = tf.data.Options()
     # As in `streams`: TensorFlow's tuner would hold up the end of an epoch.
     options.autotune.enabled = False
     dataset = dataset.prefetch(2).with_options(options)
     dataset.fill_rate = valid / places
-    return dataset
+    columns = [sequences, *([] if targets in (None, sequences) else [targets])]
+    arrays = itertools.chain(*(column for kind in columns for column in kind.columns))
+    return with_origin(dataset, arrays, orders, numbers)
 
 
 class _Reader:
@@ -159,48 +177,77 @@ class _Reader:
             x["mask"] = tf.TensorSpec(grid, tf.bool)
         return (x,) if self._targets is None else (x, self._targets.spec(*grid))
 
-    def batches(
-        self, streams: list[np.ndarray], count: int
-    ) -> Iterator[tuple[Any, ...]]:
-        grid = len(streams), self._window
-        walks = [self._windows(stream) for stream in streams]
-        for index in range(count):
-            inputs = self._sequences.zeros(*grid)
-            targets = [] if self._targets is None else self._targets.zeros(*grid)
-            reset, mask = np.zeros((2, *grid), bool)
-            for row, walk in enumerate(walks):
-                for place, piece, start, stop in next(walk, []):
-                    span = slice(place, place + stop - start)
-                    mask[row, span] = True
-                    reset[row, place] = start == 0
-                    _copy(self._sequences, piece, start, stop, inputs, row, span)
-                    if self._targets is not None:
-                        shifted = start + self._shift, stop + self._shift
-                        _copy(self._targets, piece, *shifted, targets, row, span)
-            x = {
-                "inputs": self._sequences.packed(inputs),
-                "reset": reset,
-                "position": np.full(grid[0], index * self._window, np.int64),
-            }
-            if self._masked:
-                x["mask"] = mask
-            beside = [] if self._targets is None else [self._targets.packed(targets)]
-            yield (x, *beside)
+    def cutting(
+        self, drawn: Callable[[Any], list[np.ndarray]]
+    ) -> Callable[[Any, Any], list[np.ndarray]]:
+        """A function of a pass's number and a batch's index to the batch, flat.
 
-    def _windows(self, stream: np.ndarray) -> Iterator[list[tuple[int, int, int, int]]]:
-        """The pieces `(place in the window, sequence, start, stop)` of each window."""
-        pieces, place = [], 0
-        for index in stream.tolist():
-            start, end = 0, int(self._steps[index])
-            while start < end:
-                stop = min(end, start + self._window - place)
-                pieces.append((place, index, start, stop))
-                place = (place + stop - start) % self._window
-                start = stop
-                if place == 0:
-                    yield pieces
-                    pieces = []
-        yield pieces
+        Args:
+            drawn: Function of that number: the sequences of each stream.
+        """
+        # Two passes at a time: the iterator of an old one may still read ahead.
+        pieces_of = functools.lru_cache(2)(
+            lambda seed: [self._pieces(stream) for stream in drawn(seed)]
+        )
+
+        def cut(seed: Any, index: Any) -> list[np.ndarray]:
+            return tf.nest.flatten(self._batch(pieces_of(int(seed)), int(index)))
+
+        return cut
+
+    def _batch(self, streams: list[_Pieces], index: int) -> tuple[Any, ...]:
+        grid = len(streams), self._window
+        inputs = self._sequences.zeros(*grid)
+        targets = [] if self._targets is None else self._targets.zeros(*grid)
+        reset, mask = np.zeros((2, *grid), bool)
+        for row, pieces in enumerate(streams):
+            for place, piece, start, stop in pieces.within(index, self._window):
+                span = slice(place, place + stop - start)
+                mask[row, span] = True
+                reset[row, place] = start == 0
+                _copy(self._sequences, piece, start, stop, inputs, row, span)
+                if self._targets is not None:
+                    shifted = start + self._shift, stop + self._shift
+                    _copy(self._targets, piece, *shifted, targets, row, span)
+        x = {
+            "inputs": self._sequences.packed(inputs),
+            "reset": reset,
+            "position": np.full(grid[0], index * self._window, np.int64),
+        }
+        if self._masked:
+            x["mask"] = mask
+        beside = [] if self._targets is None else [self._targets.packed(targets)]
+        return (x, *beside)
+
+    def _pieces(self, stream: np.ndarray) -> _Pieces:
+        ends = np.cumsum(self._steps[stream])
+        return _Pieces(stream, ends - self._steps[stream], ends)
+
+
+class _Pieces(NamedTuple):
+    """The sequences of a stream, and the timesteps of the stream where they lie.
+
+    Fields:
+        sequences: Numbers of the sequences, `(n,)`.
+        starts: The first timestep of each, `(n,)`.
+        ends: The timestep after its last, `(n,)`.
+    """
+
+    sequences: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def within(self, index: int, window: int) -> Iterator[tuple[int, int, int, int]]:
+        """The pieces of a window: `(place in it, sequence, start, stop)`."""
+        first, last = index * window, (index + 1) * window
+        begin = int(np.searchsorted(self.ends, first, side="right"))
+        end = int(np.searchsorted(self.starts, last, side="left"))
+        for number in range(begin, end):
+            offset = int(self.starts[number])
+            start = max(first, offset)
+            stop = min(last, int(self.ends[number]))
+            piece = int(self.sequences[number])
+            yield start - first, piece, start - offset, stop - offset
 
 
 def _copy(

@@ -101,7 +101,7 @@ class RaggedBatches(keras.utils.PyDataset):
         super().__init__(**kwargs)
         self.batch_size = whole("batch_size", batch_size, unit=None)
         self.window = whole("window", window, unit=None)
-        self._generator_of = shuffling(shuffle, seed)
+        self._orders = shuffling(shuffle, seed)
         self._sequences = Sequences(sequences)
         self.lengths = self._sequences.lengths
         if targets is None and sample_weight is not None:
@@ -119,7 +119,7 @@ class RaggedBatches(keras.utils.PyDataset):
             require_finite(*self._beside)
         cap = min(self.window, int(self.lengths.max()))
         self._short = [-(-cap // 4), -(-cap // 2), cap]
-        self._epochs = itertools.count()
+        self._epoch = 0
         self._arrange()
 
     def __len__(self) -> int:
@@ -146,7 +146,28 @@ class RaggedBatches(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         """Draws the next epoch's batches; Keras calls it."""
-        if self._generator_of is not None:
+        if self._orders is not None:
+            self._epoch += 1
+            self._arrange()
+
+    @property
+    def arrays(self) -> list[np.ndarray]:
+        """All arrays that the batches are made of."""
+        return list(itertools.chain(*self._sequences.columns))
+
+    def get_state(self) -> dict[str, Any]:
+        """What determines the order of this epoch and of those to come."""
+        root = None if self._orders is None else self._orders.root
+        return {"root": root, "epoch": self._epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continues with the orders of other `RaggedBatches` of the same data.
+
+        Args:
+            state: What their `get_state` returned.
+        """
+        if self._orders is not None:
+            self._orders.root, self._epoch = state["root"], state["epoch"]
             self._arrange()
 
     def _padded_length(self, longest: int) -> int:
@@ -160,8 +181,8 @@ class RaggedBatches(keras.utils.PyDataset):
         alike = np.array([self._padded_length(int(n)) for n in self.lengths])
         cuts = np.arange(size, len(order), size)
         generator = None
-        if self._generator_of is not None:
-            generator = self._generator_of(next(self._epochs))
+        if self._orders is not None:
+            generator = self._orders.generator(self._epoch)
             generator.shuffle(order)
             order = order[np.argsort(alike[order], kind="stable")]
             # The smaller batch may come anywhere, not always among the longest rows.
@@ -182,7 +203,7 @@ class RaggedBatches(keras.utils.PyDataset):
         later batch that varies in another.
         """
         first = batches[0][1]
-        if self._generator_of is not None:
+        if self._orders is not None:
             others = [i for i, (_, steps) in enumerate(batches) if steps != first]
             if others:
                 batches[1], batches[others[0]] = batches[others[0]], batches[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,30 @@ import numpy as np
 from bptt_keras.arguments import is_whole
 
 
-def shuffling(shuffle: Any, seed: Any) -> Callable[[int], np.random.Generator] | None:
-    """Returns the random generators that determine the order of each epoch.
+class Orders:
+    """The random generators that determine the order of each epoch.
+
+    Attributes:
+        root: Integer that fixes them.
+    """
+
+    def __init__(self, root: int):
+        self.root = root
+
+    def generator(self, epoch: int) -> np.random.Generator:
+        """The generator of an epoch, or of anything else with a number."""
+        return np.random.default_rng([self.root, epoch])
+
+
+def shuffling(shuffle: Any, seed: Any) -> Orders | None:
+    """Whether data are shuffled, and with which generators.
 
     Args:
         shuffle: Boolean.
         seed: Integer >= 0, or `None` for one that `keras.utils.set_random_seed` fixes.
 
     Returns:
-        `None` without shuffling, otherwise a function from the epoch, an integer, to
-        the `numpy.random.Generator` of that epoch.
+        `Orders`, or `None` without shuffling.
 
     Raises:
         TypeError: If `shuffle` is not a boolean or `seed` not an integer.
@@ -46,5 +59,4 @@ def shuffling(shuffle: Any, seed: Any) -> Callable[[int], np.random.Generator] |
     if not shuffle:
         return None
     # Keras draws its own default seeds from the same source.
-    root = random.randrange(1 << 31) if seed is None else int(seed)
-    return lambda epoch: np.random.default_rng([root, epoch])
+    return Orders(random.randrange(1 << 31) if seed is None else int(seed))

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.arguments import whole
+from bptt_keras.data.origin import with_origin
 from bptt_keras.types import Tensor
 
 
@@ -85,20 +86,18 @@ def streams(
             f"Received: a series of {total} timesteps. Use fewer streams or a "
             f"shorter window."
         )
-    rows = np.arange(batch_size, dtype=np.int64) * length
-    read_x, read_y = _readers(series), _readers(targets)
+    read_x, read_y = (_readers(part, batch_size, length) for part in (series, targets))
     static = window if length % window == 0 else None
 
     def batch(index: Tensor) -> tuple[Any, ...]:
         start = index * window
-        steps = tf.minimum(tf.constant(window, tf.int64), length - start)
-        places = rows[:, None] + start + tf.range(steps)[None]
+        stop = tf.minimum(start + window, length)
         x = {
-            "inputs": read_x(places, static),
+            "inputs": read_x(start, stop, static),
             "reset": tf.fill([batch_size], tf.equal(start, 0)),
             "position": tf.fill([batch_size], start),
         }
-        return (x,) if targets is None else (x, read_y(places, static))
+        return (x,) if targets is None else (x, read_y(start, stop, static))
 
     count = tf.constant(-(-length // window), tf.int64)
     dataset = tf.data.Dataset.range(count).map(batch)
@@ -106,7 +105,8 @@ def streams(
     # Nothing here can be tuned, and TensorFlow's tuner delays the end of an epoch until
     # its next round, which may be minutes away (TensorFlow 2.21).
     options.autotune.enabled = False
-    return dataset.prefetch(2).with_options(options)
+    dataset = dataset.prefetch(2).with_options(options)
+    return with_origin(dataset, tf.nest.flatten([series, targets]))
 
 
 def _as_arrays(given: Any, name: str) -> Any:
@@ -205,37 +205,42 @@ def _spooled(chunks: Iterator[Any]) -> np.ndarray:
     return mapped
 
 
-def _readers(arrays: Any) -> Callable[..., Any]:
-    """A function from positions to the timesteps of all arrays there."""
-    readers = None if arrays is None else tf.nest.map_structure(_reader, arrays)
-    return lambda *places: tf.nest.map_structure(lambda read: read(*places), readers)
+def _readers(arrays: Any, batch_size: int, length: int) -> Callable[..., Any]:
+    """A function from positions in a stream to the timesteps of all arrays there."""
+    readers = tf.nest.map_structure(
+        lambda array: None if array is None else _reader(array, batch_size, length),
+        arrays,
+    )
+    return lambda *place: tf.nest.map_structure(lambda read: read(*place), readers)
 
 
-def _reader(array: np.ndarray) -> Callable[..., Tensor]:
-    """A function from positions `(batch, time)` to the timesteps there.
+def _reader(array: np.ndarray, batch_size: int, length: int) -> Callable[..., Tensor]:
+    """A function `(start, stop, steps)` to the timesteps there of all streams.
 
     An array in memory is read in the graph itself. A memory map is read window by
     window, in NumPy, so that it is never in memory as a whole.
     """
     dtype = keras.config.floatx() if array.dtype.kind == "f" else array.dtype
     rest = array.shape[1:]
+    # A view, also of a memory map.
+    rows = array[: batch_size * length].reshape(batch_size, length, *rest)
     if _is_mapped(array):
 
-        def read(places: np.ndarray) -> np.ndarray:
-            return np.stack([array[row[0] : row[-1] + 1] for row in places])
+        def read(start: int, stop: int) -> np.ndarray:
+            return np.array(rows[:, start:stop])
 
-        def values_at(places: Tensor) -> Tensor:
-            return tf.numpy_function(read, [places], array.dtype, stateful=False)
+        def values_at(start: Tensor, stop: Tensor) -> Tensor:
+            return tf.numpy_function(read, [start, stop], array.dtype, stateful=False)
 
     else:
-        tensor = tf.constant(array, dtype)
+        tensor = tf.constant(rows, dtype)
 
-        def values_at(places: Tensor) -> Tensor:
-            return tf.gather(tensor, places)
+        def values_at(start: Tensor, stop: Tensor) -> Tensor:
+            return tensor[:, start:stop]
 
-    def reader(places: Tensor, steps: int | None) -> Tensor:
-        values = tf.cast(values_at(places), dtype)
-        return tf.ensure_shape(values, [places.shape[0], steps, *rest])
+    def reader(start: Tensor, stop: Tensor, steps: int | None) -> Tensor:
+        values = tf.cast(values_at(start, stop), dtype)
+        return tf.ensure_shape(values, [batch_size, steps, *rest])
 
     return reader
 

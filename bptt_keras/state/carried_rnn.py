@@ -81,6 +81,9 @@ class CarriedRNN(Carried):
             elif reset is not None or mask is not None:
                 loop = self._inner_loop(values, one_pass.initial[self.name], reset)
                 in_its_place = hiding(layer, "inner_loop", loop)
+            elif keras.tree.flatten(sequences)[0].shape[1] == 1:
+                # One timestep, as in streaming, takes no loop.
+                in_its_place = hiding(layer, "unroll", True)
             returned_state, layer.return_state = layer.return_state, True
             try:
                 with in_its_place:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bptt_keras.keras_internals import mask_of
+from bptt_keras.keras_internals import divides_activity_losses_by_rows, mask_of
 from bptt_keras.layers import ActivationRegularization
 from bptt_keras.state.place import Note, Place
 from bptt_keras.state.replaced import replaced, replaced_call
@@ -123,7 +123,9 @@ def regularized_steps(layer: keras.Layer, place: Place) -> Iterator[None]:
             mask = expanded(mask, outputs, outputs.shape.rank)
             outputs = tf.where(mask, outputs, tf.zeros_like(outputs))
         loss = original(outputs)
-        # Keras divides by the number of rows, of which `TimeDistributed` has more.
+        if not divides_activity_losses_by_rows():
+            return loss
+        # By the number of rows, of which `TimeDistributed` has more.
         return loss * tf.cast(place.steps_a_row, loss.dtype)
 
     with (

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from bptt_keras.backend import compile_cache
+from bptt_keras.kernels.native.probe import instructions
 from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.engine import Engine
 from bptt_keras.training.modes import Mode
@@ -15,6 +16,7 @@ from bptt_keras.training.programs.allocator import SWITCH
 
 _LATER = "known at the first batch"
 _KERNELS = {
+    "native": "native kernel",
     "fused": "fused kernel",
     "cudnn": "cuDNN",
     "cell": "Keras' loop",
@@ -105,6 +107,8 @@ def _options(options: Options) -> list[tuple[str, str]]:
         )
     if not options.live_metrics:
         lines.append(("logs", "losses and metrics alone"))
+    if not options.skip_nonfinite:
+        lines.append(("skip", "nothing: updates that are not finite are applied"))
     return lines
 
 
@@ -185,9 +189,14 @@ def _state(engine: Engine) -> list[str]:
 
 
 def _kernel(layer: Any, xla: bool) -> str:
-    """The kernel that runs a layer, and whether the user asked for it."""
+    """The kernel that runs a layer; why it is not the native one, or was asked for."""
     if not hasattr(layer, "kernel_of"):
         return "Keras' loop"
-    chosen = _KERNELS[layer.kernel_of(xla=xla)]
+    kernel = layer.kernel_of(xla=xla)
     asked = getattr(layer, "implementation", "auto") not in ("auto", 0, 1, 2)
-    return f"{chosen}, as asked for" if asked else chosen
+    words = _KERNELS[kernel]
+    if kernel == "native" and layer.why_not("native", xla=xla) is None:
+        words += f" ({instructions(layer.cell.compute_dtype)})"
+    elif kernel == "fused" and not asked:
+        words += f" (no native one: {layer.why_not('native', xla=xla)})"
+    return f"{words}, as asked for" if asked else words

@@ -171,6 +171,11 @@ class Engine:
         else:
             mode.carry.restore(snapshot)
 
+    def holders(self) -> list[Any]:
+        """Objects that hold the state of training, once it is set up."""
+        tally = None if self.setup is None else self.setup.tally
+        return [self._live, tally, self.mode("fit")]
+
     def show_metrics(
         self, targets: Structure, outputs: Structure, weights: Structure
     ) -> None:

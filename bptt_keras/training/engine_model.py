@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from bptt_keras.keras_internals import compiled_loss, compiled_metrics, loss_tracker
 from bptt_keras.training.assertions import plain_errors
+from bptt_keras.training.clipping.guard import guarded
 from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.engine import Engine
 from bptt_keras.training.intake.checks import check_fit
@@ -23,8 +25,9 @@ from bptt_keras.training.intake.taking import take_batch
 from bptt_keras.training.measures.live import Live, results_of
 from bptt_keras.training.modes import Call
 from bptt_keras.training.options import Compilation, Options
-from bptt_keras.training.steps import StepFunction
+from bptt_keras.training.steps import Fit, Lead, StepFunction, known_spec
 from bptt_keras.training.wrapper import ModelWrapper
+from bptt_keras.turns import Turns, in_turn
 from bptt_keras.types import Structure
 
 
@@ -45,9 +48,12 @@ class EngineModel(ModelWrapper):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
+        self._turns = Turns()
         self._step_functions: dict[str, StepFunction] = {}
         # True from `restore_state` until the next `fit`, which then resumes.
         self._keeps_state = False
+        # Decides what happens with the batches of a `fit`, while one runs.
+        self._lead: Lead | None = None
 
     # --- The engine ------------------------------------------------------------
 
@@ -56,11 +62,19 @@ class EngineModel(ModelWrapper):
             jit_compile=jit_compile,
             run_eagerly=self.run_eagerly,
             loss=loss,
-            # Keras sets it in `compile`, which prediction does not need.
-            optimizer=getattr(self, "optimizer", None),
+            optimizer=self._guarded_optimizer(),
             losses=compiled_loss(self),
             metrics=compiled_metrics(self),
             loss_tracker=loss_tracker(self),
+        )
+
+    def _guarded_optimizer(self) -> Any:
+        made = "_engine" in vars(self)
+        return guarded(
+            # Keras sets it in `compile`, which prediction does not need.
+            getattr(self, "optimizer", None),
+            skips=self._options.skip_nonfinite,
+            known=self._engine.compilation.optimizer if made else None,
         )
 
     def _new_engine(self, jit_compile: bool | str, loss: Any) -> Engine:
@@ -82,6 +96,7 @@ class EngineModel(ModelWrapper):
 
     # --- Single batches --------------------------------------------------------
 
+    @in_turn
     def train_on_batch(
         self,
         x: Any,
@@ -114,6 +129,7 @@ class EngineModel(ModelWrapper):
                 x, y, sample_weight, class_weight, return_dict
             )
 
+    @in_turn
     def test_on_batch(
         self,
         x: Any,
@@ -140,6 +156,7 @@ class EngineModel(ModelWrapper):
         with self._recovering():
             return super().test_on_batch(x, y, sample_weight, return_dict)
 
+    @in_turn
     def predict_on_batch(self, x: Any) -> Any:
         """Predicts on one batch, as in Keras. `reset` flags say which rows continue.
 
@@ -234,6 +251,7 @@ class EngineModel(ModelWrapper):
             repeats=lambda: self.steps_per_execution,
             eager=lambda: self.run_eagerly,
             variant=lambda: self._engine.rows_vary(name),
+            lead=lambda: self._lead if name == "fit" else None,
         )
         return self._step_functions[name]
 
@@ -297,12 +315,19 @@ class EngineModel(ModelWrapper):
 
     def get_metrics_result(self) -> dict[str, Any]:
         """`{name: value}` of the loss and all metrics, as in Keras."""
-        if self._live is None:
-            return super().get_metrics_result()
-        clipped = find_clipped(self.optimizer)
-        skips = clipped is not None and clipped.skip_nonfinite
+        known = self._engine.compilation
+        clipped = find_clipped(known.optimizer)
         others = [m for m in self.metrics if m.name not in self._live_metrics]
-        return results_of(others) | self._live.results(skips=skips)
+        results = results_of(others)
+        if clipped is None or not clipped.skip_nonfinite or not clipped.built:
+            clipped = None
+        elif "loss" in results and known.loss_tracker is not None:
+            # The mean of no windows at all is not 0.
+            nothing = (known.loss_tracker.count == 0) & (clipped.skipped_in_a_row > 0)
+            results["loss"] = keras.ops.where(nothing, math.nan, results["loss"])
+        if self._live is not None:
+            results |= self._live.results(skips=clipped is not None)
+        return results
 
     @property
     def answers_at_each_step(self) -> bool | None:
@@ -332,7 +357,36 @@ class EngineModel(ModelWrapper):
             check_shapes(self._expected(), *data)
             return dataset
 
-        return PromptStrategy(super().distribute_strategy, prepared)
+        lead = self._lead
+        followed = {} if lead is None else {"followed": lead.follow}
+        return PromptStrategy(super().distribute_strategy, prepared, **followed)
+
+    def _fit(self, x: Any, arguments: dict[str, Any]) -> Fit:
+        """A call of `fit`, for the callback that leads it."""
+        return Fit(
+            self,
+            x,
+            arguments,
+            prepare=lambda spec: self._engine.prepare("fit", known_spec(spec)),
+            holders=lambda: [
+                self.model,
+                self.optimizer,
+                *self.metrics,
+                *self._engine.holders(),
+            ],
+            schedule=lambda: self._options.schedule,
+        )
+
+    @contextlib.contextmanager
+    def _led(self, lead: Lead | None) -> Iterator[None]:
+        """Within: a callback decides what happens with the batches of `fit`."""
+        self._lead = lead
+        try:
+            yield
+        finally:
+            self._lead = None
+            if lead is not None:
+                lead.end()
 
     @contextlib.contextmanager
     def _recovering(self) -> Iterator[None]:

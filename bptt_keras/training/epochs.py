@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from bptt_keras.training.clipping.guard import Guard
+from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.clipping.stop import StopOnSkipped
 from bptt_keras.training.engine import Engine
 
@@ -31,6 +33,11 @@ class Epochs(keras.callbacks.Callback):
         self._fresh = fresh
         self._keeps = keep_first
         self._warned = False
+        self._skipped, self._told = 0, False
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Notes how many updates have been skipped before."""
+        self._skipped = self._skipped_updates()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Clears the state if the epoch starts afresh, and tells the schedule."""
@@ -44,8 +51,12 @@ class Epochs(keras.callbacks.Callback):
         self._engine_of().flush()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Applies pending gradients, and warns if the epoch was not finite."""
+        """Applies pending gradients, and warns of what was not finite."""
         self._engine_of().flush()
+        self._warn_of_skipped(epoch)
+        clipped = find_clipped(self._engine_of().compilation.optimizer)
+        if clipped is not None and clipped.skip_nonfinite:
+            return  # Nothing is spoilt.
         bad = [
             name
             for name in ("loss", "grad_norm")
@@ -61,6 +72,46 @@ class Epochs(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
+    def _warn_of_skipped(self, epoch: int) -> None:
+        """Says once that windows were left out, unless the user asked for it."""
+        skipped = self._skipped_updates() - self._skipped
+        if skipped and not self._told:
+            self._told = True
+            warnings.warn(
+                f"In epoch {epoch + 1}, {skipped} updates were left out because their "
+                f"gradients were not finite; rows whose state was not finite have "
+                f"started afresh. Bound the gradients (`clipnorm` of the optimizer, or "
+                f"`bptt_keras.clipping`) or lower the learning rate. "
+                f"`TruncatedBPTT(..., skip_nonfinite=False)` applies such updates.",
+                stacklevel=2,
+            )
+
+    def _skipped_updates(self) -> int:
+        optimizer = self._engine_of().compilation.optimizer
+        if not isinstance(optimizer, Guard) or not optimizer.built:
+            return 0
+        return int(optimizer.skipped)
+
+
+class _Stop(StopOnSkipped):
+    """Ends a `fit` whose updates are all skipped, by whom ever."""
+
+    def __init__(self, engine_of: Callable[[], Engine]):
+        super().__init__()
+        self._engine_of = engine_of
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Nothing: the optimizer may be replaced later."""
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Ends training if the limit is reached."""
+        self._optimizer = self._found()
+        if self._optimizer is not None and self._optimizer.stop_after is not None:
+            super().on_train_batch_end(batch, logs)
+
+    def _found(self) -> Any:
+        return find_clipped(self._engine_of().compilation.optimizer)
+
 
 def with_epochs(
     engine_of: Callable[[], Engine],
@@ -68,7 +119,6 @@ def with_epochs(
     *,
     fresh: bool,
     keep_first: bool,
-    stops: bool,
 ) -> Any:
     """The callbacks of a `fit` together with those of the trainer.
 
@@ -77,14 +127,13 @@ def with_epochs(
         callbacks: As for `fit`: `None`, a callback, a list or a `CallbackList`.
         fresh: See `Epochs`.
         keep_first: See `Epochs`.
-        stops: Whether the optimizer limits the number of skipped updates in a row.
 
     Returns:
         The callbacks with the trainer's: last in a `CallbackList`, else first.
     """
     ours = [
         Epochs(engine_of, fresh=fresh, keep_first=keep_first),
-        *([StopOnSkipped()] if stops else []),
+        _Stop(engine_of),
     ]
     if isinstance(callbacks, keras.callbacks.CallbackList):
         for callback in ours:

@@ -13,7 +13,11 @@ from bptt_keras.training.measures.tally import Tally
 from bptt_keras.training.options import Compilation, Options
 from bptt_keras.training.programs.allocator import keep_freed_memory
 from bptt_keras.training.programs.padding import Sizes
-from bptt_keras.training.programs.shards import choose_shards, is_small
+from bptt_keras.training.programs.shards import (
+    choose_shards,
+    fills_cores,
+    is_small,
+)
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.training.programs.xla import why_batch_refused, why_window_refused
 from bptt_keras.training.windows.carry import Carry
@@ -106,11 +110,12 @@ class ModeMaker:
         keeps_memory = keep_freed_memory()
         if self._trains:
             check_options(self._options, self._model)
-        shards, reason = choose_shards(self._options.shards, self._traits)
         jit_compile = self._compilation.jit_compile
         xla = jit_compile in (True, "auto") and not self._compilation.run_eagerly
+        fills = fills_cores(self._model.step.layers.values(), xla=xla)
+        shards, reason = choose_shards(self._options.shards, self._traits, fills=fills)
         refusal, made = None, None
-        if xla and self._is_short_work(rows):
+        if xla and self._suits_one_program(rows, fills):
             made = self._in_one_program()
         if made is not None:
             if self._options.shards == "auto":
@@ -125,13 +130,13 @@ class ModeMaker:
                 made = self._made(xla=False, shards=shards)
         return Mode(*made, self._carry(), reason, refusal, keeps_memory)
 
-    def _is_short_work(self, rows: int | None) -> bool:
+    def _suits_one_program(self, rows: int | None, fills: bool) -> bool:
         """Whether one program for many windows is expected to be faster."""
         step, rows = self._model.step, self._batch.inputs[0].shape[0] or rows
         # Without a state, nothing would depend on the checks.
         serves = self._traits.sequence_output and bool(step.layers)
         wanted = self._options.shards in ("auto", 1)
-        return serves and wanted and is_small(step.model, rows, self._name)
+        return serves and wanted and (fills or is_small(step.model, rows, self._name))
 
     def _in_one_program(self) -> tuple[Programs, Any] | None:
         """Programs that run many windows at a time, or `None` if XLA cannot.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,7 @@ ARGUMENTS = (
     "state_dropout",
     "shards",
     "live_metrics",
+    "skip_nonfinite",
 )
 
 
@@ -45,6 +48,7 @@ class Options:
         state_dropout: As a float.
         shards: As passed in.
         live_metrics: As passed in.
+        skip_nonfinite: As passed in.
         schedule: Schedule of windows, from `window` and `stride`.
         recomputation: `truncation.Segments`, `truncation.Revolve` or `None`.
         perturbation: Noise and dropout of the state between two windows.
@@ -59,6 +63,7 @@ class Options:
     state_dropout: float
     shards: str | int
     live_metrics: bool
+    skip_nonfinite: bool
     schedule: Schedule
     recomputation: Any
     perturbation: Perturbation
@@ -76,7 +81,8 @@ class Compilation:
         jit_compile: True, False or `"auto"`.
         run_eagerly: Whether everything runs eagerly, without graphs.
         loss: The argument `loss`.
-        optimizer: Keras optimizer, or `None` before `compile`.
+        optimizer: Keras optimizer, guarded if it would apply updates that are not
+            finite and should not; or `None` before `compile`.
         losses: Keras' `CompileLoss`, or `None` if there is no loss.
         metrics: Keras' `CompileMetrics`, or `None` if there are no metrics.
         loss_tracker: Metric that averages the loss, or `None` before `compile`.
@@ -102,6 +108,7 @@ def checked_options(
     state_dropout: float,
     shards: str | int,
     live_metrics: bool,
+    skip_nonfinite: bool,
 ) -> Options:
     """Makes options from the arguments of `TruncatedBPTT`, described there.
 
@@ -114,11 +121,14 @@ def checked_options(
     check_recomputation(recomputation, schedule)
     check_update(update)
     check_shards(shards)
-    if not isinstance(live_metrics, bool):
-        raise TypeError(
-            f"`live_metrics` must be True or False. Received: "
-            f"live_metrics={live_metrics!r}."
-        )
+    for name, value in (
+        ("live_metrics", live_metrics),
+        ("skip_nonfinite", skip_nonfinite),
+    ):
+        if not isinstance(value, bool):
+            raise TypeError(
+                f"`{name}` must be True or False. Received: {name}={value!r}."
+            )
     perturbation = Perturbation(state_noise, state_dropout)
     return Options(
         window=window,
@@ -130,6 +140,7 @@ def checked_options(
         state_dropout=perturbation.dropout,
         shards=shards,
         live_metrics=live_metrics,
+        skip_nonfinite=skip_nonfinite,
         schedule=schedule,
         recomputation=recomputation,
         perturbation=perturbation,
@@ -156,3 +167,24 @@ def check_jit_compile(jit_compile: bool | str, run_eagerly: bool) -> None:
             "`run_eagerly=True` runs without a graph, so nothing can be compiled. "
             "Received: jit_compile=True. Leave one of them out."
         )
+
+
+# Schedules that draw windows, by identity, and the trainer of each.
+_DRAWN_FOR: dict[int, tuple[weakref.ref, weakref.ref]] = {}
+
+
+def warn_if_shared(schedule: Schedule, trainer: Any) -> None:
+    """Warns if a schedule draws the windows of another trainer, too."""
+    if not schedule.random:
+        return
+    for key in [key for key, (of, _) in _DRAWN_FOR.items() if of() is None]:
+        del _DRAWN_FOR[key]
+    other = _DRAWN_FOR[id(schedule)][1]() if id(schedule) in _DRAWN_FOR else None
+    if other is not None and other is not trainer:
+        warnings.warn(
+            f"This `window`, a {type(schedule).__name__}, already draws the windows of "
+            f"another trainer and goes on for both, so what one draws depends on the "
+            f"other. Give each a schedule of its own.",
+            stacklevel=2,
+        )
+    _DRAWN_FOR[id(schedule)] = weakref.ref(schedule), weakref.ref(trainer)

@@ -4,17 +4,103 @@ Keras traces one function for all data. When the rank of a tensor changes, for e
 from one flag per row to one per timestep, TensorFlow relaxes it to an unknown rank, and
 nothing can be cut along time any more. So there is one function here for each kind of
 data, and within a kind only the numbers of rows and timesteps are relaxed.
+
+A callback that is a `Lead`, as `bptt_keras.callbacks.Resume` is, may pass over batches.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
+from bptt_keras.kernels.native.place import never_saved
 from bptt_keras.types import Structure, Tensor
+
+
+class Fit(NamedTuple):
+    """One call of `fit`, for the callback that leads it.
+
+    Fields:
+        trainer: The `TruncatedBPTT`.
+        x: Inputs, or data in batches, as passed on to Keras.
+        arguments: The other arguments of `fit`, as passed on to Keras.
+        prepare: Function of the specification of a batch: creates everything that
+            training on such batches needs, variables included.
+        holders: Function without arguments: the objects in which training keeps its
+            state, variables and others, once `prepare` has been called.
+        schedule: Function without arguments: the current schedule of windows.
+    """
+
+    trainer: Any
+    x: Any
+    arguments: dict[str, Any]
+    prepare: Callable[[Structure], None]
+    holders: Callable[[], list[Any]]
+    schedule: Callable[[], Any]
+
+
+class Lead(keras.callbacks.Callback):
+    """A callback that may pass over batches of a `fit` that have been trained before.
+
+    `fit` then runs Keras' loop as ever, with `callbacks` of its choice, batches from
+    the iterable that `follow` returns, and `step` in place of each training step.
+    """
+
+    @property
+    def passes_over(self) -> bool:
+        """Whether nothing is trained or validated at the moment."""
+        raise NotImplementedError
+
+    def begin(self, fit: Fit) -> dict[str, Any]:
+        """Called before a `fit` begins.
+
+        Args:
+            fit: The call.
+
+        Returns:
+            Arguments that are passed on to Keras in place of those of the call.
+        """
+        raise NotImplementedError
+
+    def follow(self, dataset: tf.data.Dataset) -> Iterable[Any]:
+        """The batches of training: what Keras iterates in place of a dataset."""
+        raise NotImplementedError
+
+    def step(self, run: Callable[[Any], Structure], batches: Any) -> Structure:
+        """Trains on the next batches, or passes over them.
+
+        Args:
+            run: Function of a `tf.data.Iterator` that trains on its next batches.
+            batches: An iterator of what `follow` returned.
+        """
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Called after a `fit` has ended, by an error too."""
+
+
+def find_lead(callbacks: Any) -> Lead | None:
+    """The callback that leads a `fit`, or `None`.
+
+    Args:
+        callbacks: As for `fit`.
+
+    Raises:
+        ValueError: If there are several.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    found = [c for c in keras.tree.flatten(callbacks or []) if isinstance(c, Lead)]
+    if len(found) > 1:
+        names = [type(c).__name__ for c in found]
+        raise ValueError(
+            f"Only one callback can say where a `fit` resumes. Received: {names}."
+        )
+    return found[0] if found else None
 
 
 class StepFunction:
@@ -28,6 +114,8 @@ class StepFunction:
             runs.
         eager: Function without arguments: whether steps run eagerly.
         variant: Function without arguments: what else a trace depends on.
+        lead: Function without arguments: a `Lead` that decides what happens with the
+            next batches, or `None`.
     """
 
     def __init__(
@@ -38,12 +126,14 @@ class StepFunction:
         repeats: Callable[[], int],
         eager: Callable[[], bool],
         variant: Callable[[], Any],
+        lead: Callable[[], Lead | None],
     ):
         self._step = step
         self._prepare = prepare
         self._repeats = repeats
         self._eager = eager
         self._variant = variant
+        self._lead = lead
         self.clear()
 
     def clear(self) -> None:
@@ -62,6 +152,14 @@ class StepFunction:
         Raises:
             StopIteration: If no batch is left (or `tf.errors.OutOfRangeError`).
         """
+        lead = self._lead()
+        return (
+            self._run_next(batches)
+            if lead is None
+            else lead.step(self._run_next, batches)
+        )
+
+    def _run_next(self, batches: Any) -> Structure:
         if not isinstance(batches, tf.data.Iterator):
             return [self.on_data(data) for _, data in self._numbered(batches)][-1]
         if self._eager():
@@ -102,17 +200,21 @@ class StepFunction:
     ) -> Callable[..., Any]:
         kind = repeats, self._variant(), _kind(spec)
         if kind not in self._traced:
-            self._prepare(tf.nest.map_structure(_known, spec))
-            # TensorFlow counts traces by a function's code object, which a `partial`
-            # does not have. Without it, several models would look like one function
-            # that is retraced too often, and TensorFlow would warn.
+            self._prepare(known_spec(spec))
             self._traced[kind] = tf.function(
-                functools.partial(function), autograph=False, reduce_retracing=True
+                never_saved(function, xla=False),
+                autograph=False,
+                reduce_retracing=True,
             )
         return self._traced[kind]
 
     def _run(self, data: Structure) -> Structure:
         return self._step(tf.nest.map_structure(_known, data))
+
+
+def known_spec(spec: Structure) -> Structure:
+    """The specification of a batch, with `None` for what a generator leaves out."""
+    return tf.nest.map_structure(_known, spec)
 
 
 def _several(

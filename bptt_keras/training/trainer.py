@@ -10,7 +10,6 @@ import keras
 
 from bptt_keras.keras_internals import all_layers, is_validation
 from bptt_keras.state import check_carriable
-from bptt_keras.training.clipping.optimizer import find_clipped
 from bptt_keras.training.description import describe
 from bptt_keras.training.engine_model import EngineModel
 from bptt_keras.training.epochs import with_epochs
@@ -26,9 +25,12 @@ from bptt_keras.training.options import (
     Options,
     check_jit_compile,
     checked_options,
+    warn_if_shared,
 )
+from bptt_keras.training.steps import find_lead
 from bptt_keras.training.wrapper import check_overrides
 from bptt_keras.truncation.serialization import from_config, to_config
+from bptt_keras.turns import in_turn
 
 
 @keras.saving.register_keras_serializable(package="bptt_keras")
@@ -73,9 +75,13 @@ class TruncatedBPTT(EngineModel):
     `clipped_fraction`, the fraction of updates that clipping shortened;
     `update_ratio`, the norm of an update divided by the norm of the weights;
     `state_norm`, the norm of a row's state after the window, over all layers, averaged
-    over rows. `timesteps_per_second` counts the timesteps of all rows. With a
-    `clipping.ClippedOptimizer` that skips non-finite gradients, `skipped_windows`
-    counts them.
+    over rows. `timesteps_per_second` counts the timesteps of all rows, and
+    `skipped_windows` the windows that were left out because they were not finite.
+
+    A window whose gradient contains NaN or infinity is left out: weights and optimizer
+    stay as they were. Rows whose state is no longer finite start afresh, and the others
+    continue. An epoch with such windows ends with a warning, and `fit` ends after ten
+    of them in a row. `skip_nonfinite` chooses.
 
     Args:
         model: A `keras.Model` whose inputs are `(batch, time, ...)`, built or not. See
@@ -104,14 +110,19 @@ class TruncatedBPTT(EngineModel):
             windows in training, at least 0 and below 1. Default: 0.
         shards: Number of shards into which the rows of a batch are split; their
             gradients are computed in parallel and summed. An integer >= 1, or `"auto"`
-            (default): two on a CPU. Where a timestep takes little work, XLA instead
-            compiles all windows of a batch into one program (8 at a time if the length
-            is unknown), provided that windows start `window` timesteps apart and every
-            timestep has a loss. The first batch decides; `summary()` shows the choice.
-            The result is the same up to the order of summation; random draws differ.
+            (default): two on a CPU. Where a timestep takes little work, or the kernel
+            of every recurrent layer uses all cores, XLA instead compiles all windows of
+            a batch into one program (8 at a time if the length is unknown), provided
+            that windows start `window` timesteps apart and every timestep has a loss.
+            The first batch decides; `summary()` shows the choice. The result is the
+            same up to the order of summation; random draws differ.
         live_metrics: `True` (default): the logs of `fit` include the norms of gradients
             and state and the speed, see above. `False`: only losses and metrics, which
             makes models of a few units noticeably faster.
+        skip_nonfinite: `True` (default): windows whose gradient is not finite are left
+            out, see above. `False`: they are applied, as Keras does. The
+            `skip_nonfinite` and `stop_after` of a `clipping.ClippedOptimizer` come
+            first, and under the policy `mixed_float16` the loss scale decides.
         **kwargs: `name` and `dtype`, as for every `keras.Model`.
 
     Call arguments:
@@ -164,6 +175,7 @@ class TruncatedBPTT(EngineModel):
         state_dropout: float = 0.0,
         shards: str | int = "auto",
         live_metrics: bool = True,
+        skip_nonfinite: bool = True,
         **kwargs: Any,
     ):
         check_carriable(model)
@@ -178,6 +190,7 @@ class TruncatedBPTT(EngineModel):
             state_dropout=state_dropout,
             shards=shards,
             live_metrics=live_metrics,
+            skip_nonfinite=skip_nonfinite,
         )
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(**kwargs)
@@ -197,6 +210,7 @@ class TruncatedBPTT(EngineModel):
         for name, value in options.arguments().items():
             super().__setattr__(name, value)
         super().__setattr__("truncation", options.schedule)
+        warn_if_shared(options.schedule, self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Sets an attribute; constructor arguments take effect at the next batch.
@@ -306,6 +320,7 @@ class TruncatedBPTT(EngineModel):
 
     # --- Data ------------------------------------------------------------------
 
+    @in_turn
     def fit(
         self,
         x: Any = None,
@@ -376,27 +391,31 @@ class TruncatedBPTT(EngineModel):
         resumes, self._keeps_state = self._keeps_state, False
         if not resumes:
             self.reset_state()
-        clipped = find_clipped(getattr(self, "optimizer", None))
         callbacks = with_epochs(
             lambda: self._engine,
             callbacks,
             fresh=steps_per_epoch is None,
             keep_first=resumes,
-            stops=clipped is not None and clipped.stop_after is not None,
         )
         self._expect("fit", data.x, data.batch_size or BATCH_SIZE, class_weight)
-        with self._recovering():
-            return super().fit(
-                **data._asdict(),
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                class_weight=class_weight,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                **kwargs,
-            )
+        arguments = {
+            **data._asdict(),
+            "epochs": epochs,
+            "verbose": verbose,
+            "callbacks": callbacks,
+            "class_weight": class_weight,
+            "initial_epoch": initial_epoch,
+            "steps_per_epoch": steps_per_epoch,
+            **kwargs,
+        }
+        # Keras says it if there was no `compile`.
+        lead = find_lead(callbacks) if self.compiled else None
+        with self._recovering(), self._led(lead):
+            if lead is not None:
+                arguments |= lead.begin(self._fit(data.x, arguments))
+            return super().fit(**arguments)
 
+    @in_turn
     def evaluate(
         self,
         x: Any = None,
@@ -426,7 +445,10 @@ class TruncatedBPTT(EngineModel):
             ValueError: If the data cannot be evaluated on; the message says why.
         """
         # Validation within `fit` passes data that `fit` has converted and checked.
-        if not is_validation(kwargs):
+        if is_validation(kwargs):
+            if self._lead is not None and self._lead.passes_over:
+                return {}
+        else:
             x, y, sample_weight, batch_size = for_evaluation(
                 self._expected(), x, y, sample_weight, batch_size
             )
@@ -442,6 +464,7 @@ class TruncatedBPTT(EngineModel):
                 **kwargs,
             )
 
+    @in_turn
     def predict(
         self,
         x: Any,

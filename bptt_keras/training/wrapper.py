@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import os
+from typing import Any
 
 import keras
 
+from bptt_keras.exporting.export import export
+from bptt_keras.sessions.around import ModelAround
+from bptt_keras.sessions.session import Session
 from bptt_keras.training.batches.parts import split_inputs
 from bptt_keras.training.building import output_names
 from bptt_keras.types import Structure
@@ -14,14 +18,12 @@ from bptt_keras.types import Structure
 _STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
 
 
-class ModelWrapper(keras.Model):
+class ModelWrapper(ModelAround):
     """A Keras model that is called and built like its `model` and shares its weights.
 
     Attributes:
         model: The inner model.
     """
-
-    model: keras.Model
 
     @property
     def output_names(self) -> list[str] | None:
@@ -62,20 +64,75 @@ class ModelWrapper(keras.Model):
         """
         return self.model(split_inputs(inputs).inputs, training=training)
 
-    def export(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuses: export the inner model instead, with `trainer.model.export`.
+    def session(self, rows: int = 1, *, jit_compile: bool | str = "auto") -> Session:
+        """A `Session` of the model, which follows its weights while it is trained.
 
         Args:
-            *args: As for `keras.Model.export`.
-            **kwargs: As for `keras.Model.export`.
+            rows: As for `Session`.
+            jit_compile: As for `Session`.
 
         Raises:
-            NotImplementedError: Always.
+            TypeError: As for `Session`.
+            ValueError: As for `Session`; also before the first batch, if the model has
+                no `keras.Input` and so no weights yet.
+
+        Example:
+            import keras, numpy as np, bptt_keras as bk
+
+            model = keras.Sequential(
+                [keras.Input((None, 2)), bk.layers.GRU(4, return_sequences=True)]
+            )
+            trainer = bk.TruncatedBPTT(model, window=5)
+            session = trainer.session()
+            assert session.step(np.zeros((1, 3, 2))).shape == (1, 3, 4)
         """
-        raise NotImplementedError(
-            "A trainer cannot be exported: it trains and has no weights of its own. "
-            "Export its model: `trainer.model.export(...)`. That one starts each call "
-            "from the initial state, since no state is carried from call to call."
+        return Session(self.model, rows, jit_compile=jit_compile)
+
+    def export(
+        self,
+        filepath: str | os.PathLike,
+        format: str = "saved_model",
+        *,
+        rows: int | None = 1,
+        timesteps: int | None = 1,
+        reset: bool = False,
+        example: Structure = None,
+        preprocessing: Any = None,
+    ) -> dict[str, Any]:
+        """Exports the model's step with its state: see `bptt_keras.export`.
+
+        `trainer.model.export` is Keras' own, and starts each call from the initial
+        state.
+
+        Args:
+            filepath: As `path` of `bptt_keras.export`.
+            format: `"saved_model"`, which may be called `"tf_saved_model"` as in Keras,
+                `"onnx"` or `"litert"`.
+            rows: As for `bptt_keras.export`.
+            timesteps: As for `bptt_keras.export`.
+            reset: As for `bptt_keras.export`.
+            example: As for `bptt_keras.export`.
+            preprocessing: As for `bptt_keras.export`.
+
+        Returns:
+            As `bptt_keras.export`.
+
+        Raises:
+            ExportError: As `bptt_keras.export`.
+            ImportError: As `bptt_keras.export`.
+            OSError: As `bptt_keras.export`.
+            TypeError: As `bptt_keras.export`.
+            ValueError: As `bptt_keras.export`.
+        """
+        return export(
+            self.model,
+            filepath,
+            "saved_model" if format == "tf_saved_model" else format,
+            rows=rows,
+            timesteps=timesteps,
+            reset=reset,
+            example=example,
+            preprocessing=preprocessing,
         )
 
 

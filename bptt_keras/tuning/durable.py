@@ -12,6 +12,7 @@ import filelock
 import keras
 import keras_tuner
 
+from bptt_keras.files import refuse_links
 from bptt_keras.tuning.jobs import oracle as oracles
 from bptt_keras.tuning.jobs.definition import (
     describe_data,
@@ -124,7 +125,8 @@ class DurableTuner(TrialTuner):
                 data or setting.
             DamagedError: If its state cannot be read.
             TuningError: If all trials failed, or another process is running this job.
-            ValueError: If `fit` could not log the objective.
+            ValueError: If `fit` could not log the objective, or there is a link in the
+                folder.
         """
         args, kwargs = _named(self.hypermodel, args, kwargs)
         self.results.verbose = kwargs.get("verbose", 1) != 0
@@ -164,6 +166,7 @@ class DurableTuner(TrialTuner):
 
     def _begin(self, definition: dict[str, Any]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(self.folder, _LOCK, "*.json", ".*", "trial_*")
         self._lock = filelock.FileLock(self.folder / _LOCK)
         try:
             # The workers of a killed process end within seconds.

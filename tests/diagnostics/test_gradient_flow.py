@@ -32,6 +32,7 @@ def data(rows=4, steps=40, seed=0):
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.1])
+@pytest.mark.quick(2)
 def test_a_linear_state_has_its_factor_as_decay(factor):
     flow = gradient_flow(linear(factor), data(), loss="mse", longest=20, samples=3)
     ratios = flow.norms[1:] / flow.norms[:-1]

@@ -51,6 +51,7 @@ INNER = {
 
 @pytest.mark.parametrize("name", INNER)
 @pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
+@pytest.mark.quick(6)
 def test_one_program_serves_every_number_of_rows_and_timesteps(name, jit):
     make, frame = INNER[name]
     layer = make()

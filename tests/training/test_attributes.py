@@ -48,6 +48,7 @@ QUICK = {"window", "burn_in"}
     "name",
     [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CHANGES],
 )
+@pytest.mark.quick(1)
 def test_an_option_takes_effect_whenever_it_is_set(name):
     """Before anything ran, and after a batch."""
     value = CHANGES[name]

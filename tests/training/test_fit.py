@@ -176,6 +176,7 @@ def test_the_gradient_norm_is_that_before_clipping_and_scaling():
         pytest.param("mixed_float16", False, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.quick(1)
 def test_mixed_precision_trains(policy, jit_compile):
     keras.config.set_dtype_policy(policy)
     x, _ = series(8, 12)

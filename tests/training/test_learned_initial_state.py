@@ -97,6 +97,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("layer", "flags"), CASES)
+@pytest.mark.quick(2)
 def test_gradient_comes_from_rows_that_start_and_resets_inside(layer, flags):
     x, y = series(3, 6)
     reset = None

@@ -27,6 +27,7 @@ def models(names):
 
 
 @pytest.mark.parametrize("name", models(set(MODELS) - MIXED))
+@pytest.mark.quick(1)
 def test_it_trains_evaluates_and_predicts_in_windows(name):
     keras.utils.set_random_seed(20)
     model, inputs = MODELS[name]()

@@ -33,6 +33,10 @@ SAME_RESULT = {
     ),
     "shards": ({"shards": 2}, "shards  2"),
     "live_metrics": ({"live_metrics": False}, "losses and metrics alone"),
+    "skip_nonfinite": (
+        {"skip_nonfinite": False},
+        "updates that are not finite are applied",
+    ),
     "jit_compile": ({"jit_compile": True}, "XLA     on"),
 }
 KERAS = {"model", "kwargs"}
@@ -110,6 +114,7 @@ def summary(trainer):
         *("stride", "window, random", "update, number", "recompute, revolve"),
     ),
 )
+@pytest.mark.quick(2)
 def test_it_survives_saving(name, tmp_path):
     options = CHANGES.get(name) or SAME_RESULT[name][0]
     trainer = trained(**options)

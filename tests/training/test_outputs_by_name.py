@@ -58,6 +58,7 @@ def history_of(trained, y, **compiled):
     ],
     ids=["one loss", "a loss each", "an output without", "weights and metrics"],
 )
+@pytest.mark.quick(1)
 def test_history_and_weights_are_those_of_keras(kind, compiled, y):
     if kind is not dict and compiled["loss"] == "mse":
         y = list(y.values())
@@ -72,6 +73,7 @@ def test_history_and_weights_are_those_of_keras(kind, compiled, y):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_targets_may_leave_out_an_output_without_a_loss():
     results = []
     for y in ({"near": NEAR}, BY_NAME):

@@ -85,6 +85,7 @@ def test_the_forward_result_does_not_depend_on_how_time_is_cut(
 @pytest.mark.parametrize("configuration", CASES)
 @EXAMPLES
 @given(lengths=cuts(), reset=planes(0.2), invalid=planes(0.3))
+@pytest.mark.quick(1)
 def test_gradients_are_those_of_explicit_cuts(configuration, lengths, reset, invalid):
     window, stride = configuration
     reset[:, 0] = True

@@ -489,6 +489,7 @@ def test_weights_of_timesteps_are_refused_where_there_is_one_target():
 
 
 @pytest.mark.parametrize("kind", ["labels", "column", "one-hot", "list", "dataset"])
+@pytest.mark.quick(1)
 def test_class_weights_equal_the_corresponding_sample_weights(kind):
     x, _ = series(4, 9)
     labels, by_class = np.array([0, 1, 1, 0]), {0: 1.0, 1: 3.0}
@@ -516,11 +517,6 @@ def test_class_weights_are_still_refused_after_a_fit_with_sample_weights():
     trainer.fit(x, y, sample_weight=np.ones(4), verbose=0)
     with pytest.raises(ValueError, match="`sample_weight` of shape"):
         trainer.fit(x, y[..., 0], class_weight={0: 2.0}, verbose=0)
-
-
-def test_exporting_a_trainer_says_what_to_export():
-    with pytest.raises(NotImplementedError, match="`trainer.model.export"):
-        trainer_of(weighted_model(), 4).export("folder")
 
 
 @pytest.mark.slow

@@ -46,6 +46,7 @@ def spans_of(window, stride, length, lead=0):
         pytest.param(6, 4, 15, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.quick(1)
 def test_strides_equal_explicit_cuts(layer, window, stride, length):
     model = model_of(keras.layers.LSTM)
     twin = model_of(layer)
@@ -86,6 +87,7 @@ def test_strides_equal_explicit_cuts_with_xla(recompute):
         pytest.param((6, 8), marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.quick(1)
 def test_windows_reach_back_across_the_border_between_two_batches(pieces):
     model = model_of(keras.layers.LSTM)
     twin = clone(model)
@@ -128,6 +130,7 @@ def test_windows_do_not_reach_back_over_a_reset():
 @pytest.mark.parametrize(
     "update", [2, pytest.param(3, marks=pytest.mark.slow), "sequence"]
 )
+@pytest.mark.quick(1)
 def test_updates_average_over_the_timesteps_of_their_windows(update):
     model = model_of(keras.layers.LSTM)
     twin = clone(model)

@@ -57,7 +57,7 @@ def write_looks(path: str | os.PathLike, looks: Iterable[Look]) -> None:
         looks: List of `Look`.
     """
     # One look per line: indented, each of the many numbers would take a line.
-    lines = [json.dumps(_plain(look), allow_nan=False) for look in looks]
+    lines = [json.dumps(look_to_values(look), allow_nan=False) for look in looks]
     write_whole(path, "[" + ",\n".join(lines) + "]\n")
 
 
@@ -90,7 +90,9 @@ def read_looks(path: str | os.PathLike) -> list[Look]:
         assert [look.epoch for look in looks] == [0, 1]
     """
     try:
-        return [_look(kept) for kept in json.loads(Path(path).read_text("utf-8"))]
+        return [
+            look_from_values(kept) for kept in json.loads(Path(path).read_text("utf-8"))
+        ]
     except (
         AttributeError,
         IndexError,
@@ -104,7 +106,8 @@ def read_looks(path: str | os.PathLike) -> list[Look]:
         ) from None
 
 
-def _plain(look: Look) -> dict[str, Any]:
+def look_to_values(look: Look) -> dict[str, Any]:
+    """A look as values for JSON."""
     flow, bias, layers = look.flow, look.bias, look.activity.layers
     return {
         "epoch": look.epoch,
@@ -137,7 +140,8 @@ def _plain(look: Look) -> dict[str, Any]:
     }
 
 
-def _look(kept: dict[str, Any]) -> Look:
+def look_from_values(kept: dict[str, Any]) -> Look:
+    """The look that `look_to_values` was given."""
     flow, bias = kept["flow"], kept["bias"]
     return Look(
         kept["epoch"],

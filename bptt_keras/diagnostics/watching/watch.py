@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from bptt_keras.diagnostics.measuring.problem import inner
 from bptt_keras.diagnostics.measuring.trade_off import TruncationBias
 from bptt_keras.diagnostics.watching import findings
 from bptt_keras.diagnostics.watching.changes import news
-from bptt_keras.diagnostics.watching.looks import Look, write_looks
+from bptt_keras.diagnostics.watching.looks import (
+    Look,
+    look_from_values,
+    look_to_values,
+    write_looks,
+)
+from bptt_keras.keras_internals import is_seed
 from bptt_keras.training.clipping.optimizer import (
     find_clipped,
     innermost,
@@ -106,6 +113,20 @@ class TrainingWatch(keras.callbacks.Callback):
         self._measures: Any = None
         self._ended: tuple[int, dict[str, float]] = (0, {})
 
+    def get_state(self) -> dict[str, Any]:
+        """The looks so far, for a training that is resumed."""
+        looks = [look_to_values(look) for look in self.looks]
+        return {"looks": looks, "ended": self._ended}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on after the looks of another `TrainingWatch`.
+
+        Args:
+            state: What its `get_state` returned.
+        """
+        self.looks = [look_from_values(look) for look in state["looks"]]
+        self._ended = state["ended"]
+
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Prepares for a training run."""
         self._measures, self._ended = None, (0, {})
@@ -128,6 +149,9 @@ class TrainingWatch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Takes a look, if one is due."""
+        if self._measures is None:
+            # Training resumed after the epoch's last batch.
+            self._begin()
         scalars = {k: float(v) for k, v in (logs or {}).items() if np.ndim(v) == 0}
         self._ended = (epoch + 1, scalars)
         if (epoch + 1) % self.every == 0:
@@ -139,11 +163,16 @@ class TrainingWatch(keras.callbacks.Callback):
             self._look()
 
     def _begin(self) -> None:
-        self._measures = self._prepared()
+        with _same_seeds(inner(self.model)):
+            self._measures = self._prepared()
         if not self.looks:
             self._look()
 
     def _look(self) -> None:
+        with _same_seeds(inner(self.model)):
+            self._take_look()
+
+    def _take_look(self) -> None:
         epoch, logs = self._ended
         measure_flow, measure_bias, look_at_units = self._measures
         flow, activity, window = measure_flow(), look_at_units(), self._window()
@@ -211,6 +240,18 @@ class TrainingWatch(keras.callbacks.Callback):
         self._length = min(length, max(steps, _LONGEST))
         bias = prepare_bias(self.model, data, longest=self._length, cost=False)
         return flow, bias, prepare_activity(self.model, data)
+
+
+@contextlib.contextmanager
+def _same_seeds(model: keras.Model) -> Iterator[None]:
+    """Within: dropout may draw; the training goes on as if it had not."""
+    seeds = [variable for variable in model.variables if is_seed(variable)]
+    before = [seed.numpy() for seed in seeds]
+    try:
+        yield
+    finally:
+        for seed, value in zip(seeds, before, strict=True):
+            seed.assign(value)
 
 
 def _clips(optimizer: Any) -> bool:

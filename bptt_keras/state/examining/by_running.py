@@ -64,7 +64,7 @@ def check_by_running(step: PureStep, specs: Structure) -> str | None:
     # Eagerly, even while a graph is being traced.
     with tf.init_scope():
         try:
-            inputs = _made_up(step.model, specs)
+            inputs = made_up_inputs(step.model, specs, rows=ROWS, length=LENGTH)
             whole, pieces, seeds = _whole_and_pieces(step, inputs)
         except Exception as error:  # noqa: BLE001 - a model can raise anything
             return f"it does not run on made-up data: {in_one_line(error)}"
@@ -76,8 +76,23 @@ def check_by_running(step: PureStep, specs: Structure) -> str | None:
         raise ValueError(_message(step, _first_to_blame(step, inputs, tolerance)))
 
 
-def _made_up(model: keras.Model, specs: Structure) -> Structure:
-    """Inputs like the specifications: normal floats, ids in every embedding's range."""
+def made_up_inputs(
+    model: keras.Model, specs: Structure, *, rows: int, length: int
+) -> Structure:
+    """Inputs like the specifications: normal floats, ids in every embedding's range.
+
+    Args:
+        model: A `keras.Model`.
+        specs: As for `discover`.
+        rows: Number of rows.
+        length: Number of timesteps.
+
+    Returns:
+        Structure of tensors.
+
+    Raises:
+        TypeError: If an input holds neither numbers nor booleans.
+    """
     limits = [
         layer.input_dim
         for layer in all_layers(model)
@@ -97,7 +112,7 @@ def _made_up(model: keras.Model, specs: Structure) -> Structure:
         return tf.constant(values.astype(spec.dtype.as_numpy_dtype))
 
     return tf.nest.map_structure(
-        make, with_sizes(model, specs, rows=ROWS, length=LENGTH)
+        make, with_sizes(model, specs, rows=rows, length=length)
     )
 
 

@@ -72,11 +72,6 @@ def register(rule: type[_Rule]) -> type[_Rule]:
     return keras.saving.register_keras_serializable(package="bptt_keras")(rule)
 
 
-def global_norm(gradients: Sequence[Tensor]) -> Tensor:
-    """The L2 norm of several tensors taken as one vector, a float32 scalar."""
-    return tf.linalg.global_norm([tf.cast(g, tf.float32) for g in gradients])
-
-
 def scale_to(
     gradients: Sequence[Tensor], norm: Tensor, bound: float | Tensor
 ) -> list[Tensor]:

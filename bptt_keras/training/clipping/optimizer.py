@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from bptt_keras.arguments import whole
 from bptt_keras.keras_internals import trained_by
-from bptt_keras.training.clipping.base import Clipping, global_norm
+from bptt_keras.training.clipping.base import Clipping
+from bptt_keras.training.clipping.norms import global_norm
 from bptt_keras.training.clipping.value import Value
 from bptt_keras.training.clipping.variable_norm import VariableNorm
 from bptt_keras.types import Tensor
@@ -84,7 +85,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         stop_after: int | None = 10,
         name: str | None = None,
     ):
-        _check_inner(inner_optimizer)
+        self._check_inner(inner_optimizer)
         rules = _as_rules(clipping)
         if not isinstance(skip_nonfinite, bool):
             raise TypeError(
@@ -99,6 +100,9 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         self.clipping = tuple(rules)
         self.skip_nonfinite = skip_nonfinite
         self.stop_after = stop_after if skip_nonfinite else None
+
+    def _check_inner(self, optimizer: Any) -> None:
+        _check_inner(optimizer)
 
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the variables of rules, counters and the inner optimizer.
@@ -136,8 +140,52 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             trainable_variables: List of the variables that they belong to. Default
                 (`None`): those that the optimizer was built with.
         """
+        present, variables = self._present(grads, trainable_variables)
+        if not present:
+            # Keras warns or raises.
+            self.inner_optimizer.apply(grads, trainable_variables)
+            return
+        norm = global_norm(present)
+
+        def update() -> Tensor:
+            self._update(present, variables, norm)
+            return tf.constant(0)
+
+        def skip() -> Tensor:
+            self.count_skipped()
+            return tf.constant(0)
+
+        if self.skip_nonfinite:
+            tf.cond(tf.math.is_finite(norm), update, skip)
+        else:
+            update()
+
+    def apply_finite(
+        self,
+        grads: Sequence[Tensor | None],
+        trainable_variables: Sequence[Any],
+        norm: Tensor,
+    ) -> None:
+        """Like `apply`, for gradients that are known to be finite.
+
+        Args:
+            grads: As for `apply`.
+            trainable_variables: List of the variables that they belong to.
+            norm: Global norm of the gradients, a scalar.
+        """
+        present, variables = self._present(grads, trainable_variables)
+        if present:
+            self._update(present, variables, norm)
+        else:
+            self.inner_optimizer.apply(grads, trainable_variables)
+
+    def _present(
+        self,
+        grads: Sequence[Tensor | None],
+        trainable_variables: Sequence[Any] | None,
+    ) -> tuple[list[Tensor], list[Any]]:
+        """The gradients that are there, and their variables."""
         _check_one_replica()
-        grads = list(grads)
         if not self.built:
             if trainable_variables is None:
                 raise ValueError(
@@ -152,33 +200,21 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             for gradient, variable in zip(grads, variables, strict=True)
             if gradient is not None
         ]
-        if not pairs:
-            # Keras warns or raises.
-            self.inner_optimizer.apply(grads, variables)
-            return
-        grads, variables = (list(part) for part in zip(*pairs, strict=True))
-        norm = global_norm(grads)
-
-        def update() -> Tensor:
-            self._update(grads, variables, norm)
-            return tf.constant(0)
-
-        def skip() -> Tensor:
-            self.count_skipped()
-            return tf.constant(0)
-
-        if self.skip_nonfinite:
-            tf.cond(tf.math.is_finite(norm), update, skip)
-        else:
-            update()
+        return [gradient for gradient, _ in pairs], [v for _, v in pairs]
 
     def _update(
         self, gradients: Sequence[Tensor], variables: Sequence[Any], norm: Tensor
     ) -> None:
+        after = norm
         for rule in self.clipping:
             gradients = rule.clip(gradients, variables)
         self.inner_optimizer.apply(gradients, variables)
-        after = clipped_norm(self.inner_optimizer, gradients, global_norm(gradients))
+        if self.clipping:
+            after = global_norm(gradients)
+        self._note(norm, clipped_norm(self.inner_optimizer, gradients, after))
+
+    def _note(self, norm: Tensor, after: Tensor) -> None:
+        """Counts an update with these norms before and after clipping."""
         self.norm.assign(norm)
         self.clipped_norm.assign(after)
         self.clipped_updates.assign_add(tf.cast(is_shorter(after, norm), tf.int64))

@@ -35,13 +35,16 @@ class StopOnSkipped(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Finds the optimizer."""
-        self._optimizer = find_clipped(self.model.optimizer)
+        self._optimizer = self._found()
         if self._optimizer is None or self._optimizer.stop_after is None:
             raise ValueError(
                 "`StopOnSkipped` needs a model that was compiled with a "
                 "`ClippedOptimizer` that has `skip_nonfinite=True` and a `stop_after`. "
                 f"Received: optimizer={self.model.optimizer!r}."
             )
+
+    def _found(self) -> Any:
+        return find_clipped(self.model.optimizer)
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None

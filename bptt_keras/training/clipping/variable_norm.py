@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from bptt_keras.arguments import real
-from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
+from bptt_keras.training.clipping.base import Clipping, register, scale_to
+from bptt_keras.training.clipping.norms import global_norm
 from bptt_keras.types import Tensor
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from bptt_keras.arguments import real, whole
-from bptt_keras.training.clipping.base import Clipping, global_norm, register, scale_to
+from bptt_keras.training.clipping.base import Clipping, register, scale_to
+from bptt_keras.training.clipping.norms import global_norm
 from bptt_keras.types import Tensor
 
 

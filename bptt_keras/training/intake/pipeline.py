@@ -20,15 +20,18 @@ class PromptStrategy:
     Args:
         strategy: `tf.distribute.Strategy`, which does everything else.
         prepared: Function from each dataset to the one that is used instead.
+        followed: Function from each dataset to what is iterated in its place.
     """
 
     def __init__(
         self,
         strategy: tf.distribute.Strategy,
         prepared: Callable[[tf.data.Dataset], tf.data.Dataset],
+        followed: Callable[[Any], Any] = lambda dataset: dataset,
     ):
         self._strategy = strategy
         self._prepared = prepared
+        self._followed = followed
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._strategy, name)
@@ -39,7 +42,9 @@ class PromptStrategy:
         """As in the strategy, with tuning off unless the dataset's options set it."""
         if isinstance(dataset, tf.data.Dataset):
             dataset = untuned(self._prepared(dataset))
-        return self._strategy.experimental_distribute_dataset(dataset, *args, **kwargs)
+        return self._followed(
+            self._strategy.experimental_distribute_dataset(dataset, *args, **kwargs)
+        )
 
 
 def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:

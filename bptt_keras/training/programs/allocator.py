@@ -86,15 +86,25 @@ def returning_memory() -> Iterator[Callable[[], Any]]:
         yield gc.collect
         return
 
+    trim = trimming()
+
     def give_back() -> None:
         gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
+        trim()
 
     _set(_RETURN)
     try:
         yield give_back
     finally:
         _set(_KEEP if _state["kept"] else _DEFAULT)
+
+
+def trimming() -> Callable[[], Any]:
+    """A function that returns free memory inside heaps, or does nothing."""
+    if not _is_ours():
+        return lambda: None
+    malloc_trim = ctypes.CDLL(None).malloc_trim
+    return lambda: malloc_trim(0)
 
 
 def _is_ours() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -32,12 +32,15 @@ _SMALL = {"fit": 1_000_000, "evaluate": 400_000, "predict": 400_000}
 _SEED_STRIDE = 1_000_003
 
 
-def choose_shards(requested: int | str, traits: ModelTraits) -> tuple[int, str | None]:
+def choose_shards(
+    requested: int | str, traits: ModelTraits, *, fills: bool = False
+) -> tuple[int, str | None]:
     """Chooses the number of shards of a window.
 
     Args:
         requested: `"auto"` or an integer >= 1.
         traits: `state.ModelTraits` of the model.
+        fills: Whether one program keeps all cores busy (`fills_cores`).
 
     Returns:
         `(shards, reason)`: the reason is `None`, or why there is only one shard.
@@ -52,6 +55,8 @@ def choose_shards(requested: int | str, traits: ModelTraits) -> tuple[int, str |
     if isinstance(requested, str):
         if reason is None and has_gpu():
             reason = "a GPU fills itself"
+        if reason is None and fills:
+            reason = "the native kernel uses all cores"
         return (1 if reason else min(2, cores())), reason
     if requested > 1 and reason:
         raise ValueError(
@@ -66,6 +71,21 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def fills_cores(layers: Iterable[keras.Layer], *, xla: bool) -> bool:
+    """Whether one program keeps all cores busy: its kernels share out their own work.
+
+    Shards would only add the sum of their gradients.
+
+    Args:
+        layers: The model's recurrent layers.
+        xla: Whether XLA compiles them.
+    """
+    kernels = [getattr(layer, "kernel_of", None) for layer in layers]
+    return bool(kernels) and all(
+        kernel is not None and kernel(xla=xla) == "native" for kernel in kernels
+    )
 
 
 def is_small(model: keras.Model, rows: int | None, mode: str) -> bool:

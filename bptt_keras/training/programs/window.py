@@ -7,13 +7,13 @@ values, so that several programs can run in parallel.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from bptt_keras.keras_internals import attach_mask, mask_of
+from bptt_keras.kernels.native.place import never_saved
 from bptt_keras.state import Buffers, ModelTraits, PureStep, watched_ids
 from bptt_keras.training.measures.averages import Term, loss_terms, weighted_means
 from bptt_keras.training.programs.batch_like import BatchLike, Size
@@ -99,8 +99,7 @@ class Programs:
         if self._eagerly:
             return function
         xla = self.xla if xla is None else xla
-        # Not the function itself: see `StepFunction`.
-        function = functools.partial(function)
+        function = never_saved(function, xla=xla)
         return tf.function(function, autograph=False, jit_compile=xla)
 
     def run(

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bptt_keras.state import floats
 from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.programs.graph_checks import require_valid_window
 from bptt_keras.training.programs.loop import before_last, each_span, each_window
@@ -16,7 +17,7 @@ from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.whole_batch import WholeBatchProgram
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.training.windows.overlapping import OverlappingWindows
-from bptt_keras.training.windows.poison import clean
+from bptt_keras.training.windows.poison import clean, is_sound
 from bptt_keras.training.windows.reach import Reach
 from bptt_keras.training.windows.spans import last_start, planned
 from bptt_keras.training.windows.updates import Updates, run_if
@@ -77,6 +78,7 @@ class Learning:
             self._reach = Reach(programs, schedule)
         self._flush = programs.compiled(updates.flush, xla=False)
         self._clean = programs.compiled(clean)
+        self._is_sound = programs.compiled(is_sound)
 
     def train(
         self, batch: Batch, state: State, lead: int | Tensor
@@ -239,9 +241,7 @@ class Learning:
         self.updates.add(result, tf.constant(1.0) if rate is None else rate)
         state, buffers = result.state if kept is None else kept, result.buffers
         if self.updates.skips:
-            initial = self._programs.step.initial_state(window.rows)
-            old = self._programs.buffer_values()
-            state, buffers = self._clean(state, initial, buffers, old)
+            state, buffers = self._cleaned(window.rows, state, buffers)
         self._programs.keep_buffers(buffers)
         if self.updates.skips:
             # A single NaN would make the average NaN.
@@ -249,3 +249,18 @@ class Learning:
         else:
             self._count(window, result)
         return self._perturb(state)
+
+    def _cleaned(
+        self, rows: Any, state: State, buffers: list[Tensor]
+    ) -> tuple[State, list[Tensor]]:
+        """What a window passes on: as it is, or without what is not finite."""
+        if not (floats(state) or buffers):
+            return state, buffers
+
+        def cleaned() -> tuple[State, list[Tensor]]:
+            initial = self._programs.step.initial_state(rows)
+            old = self._programs.buffer_values()
+            return self._clean(state, initial, buffers, old)
+
+        sound = self._is_sound(state, buffers)
+        return tf.cond(sound, lambda: (state, buffers), cleaned)

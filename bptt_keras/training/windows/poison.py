@@ -23,6 +23,16 @@ def all_finite(tensors: Structure) -> Tensor:
     return tf.reduce_all(finite) if finite else tf.constant(True)
 
 
+def is_sound(state: State, buffers: list[Tensor]) -> Tensor:
+    """Whether a window may pass on all of this as it is, a scalar boolean.
+
+    Args:
+        state: Named state after the window.
+        buffers: List of the buffers' new values.
+    """
+    return tf.reduce_all(_sound_rows(state)) & all_finite(buffers)
+
+
 def clean(
     state: State, initial: State, buffers: list[Tensor], old_buffers: list[Tensor]
 ) -> tuple[State, list[Tensor]]:
@@ -30,7 +40,8 @@ def clean(
 
     Args:
         state: Named state after the window: tensors `(batch, ...)`.
-        initial: The same structure: the state of rows that contain NaN or infinity.
+        initial: The same structure: the state of rows that are not sound: they contain
+            NaN, infinity, or numbers so large that their squares are infinite.
         buffers: List of the buffers' new values.
         old_buffers: List of their previous values, which are kept where a new one is
             not finite.
@@ -42,10 +53,19 @@ def clean(
         tf.where(all_finite(new), new, old)
         for new, old in zip(buffers, old_buffers, strict=True)
     ]
-    rows = [
-        tf.reduce_all(tf.math.is_finite(v), axis=range(1, v.shape.rank))
-        for v in floats(state)
-    ]
-    if rows:
-        state = where_rows(~tf.reduce_all(rows, axis=0), initial, state)
+    if floats(state):
+        state = where_rows(~_sound_rows(state), initial, state)
     return state, buffers
+
+
+def _sound_rows(state: State) -> Tensor:
+    """Which rows may go on: booleans `(batch,)`, or a scalar without a state."""
+    sound = tf.constant(True)
+    for value in floats(state):
+        if value.dtype.size < 4:
+            value = tf.cast(value, tf.float32)
+        # Of a huge number no gradient is finite.
+        sound &= tf.reduce_all(
+            tf.math.is_finite(tf.square(value)), axis=range(1, value.shape.rank)
+        )
+    return sound

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from bptt_keras.arguments import is_whole
-from bptt_keras.keras_internals import learning_rate_times
+from bptt_keras.keras_internals import clipping_by, learning_rate_times
+from bptt_keras.training.clipping.norms import global_norm
 from bptt_keras.training.clipping.optimizer import (
     clipped_norm,
     find_clipped,
@@ -56,13 +58,20 @@ class Updates:
     def __init__(self, programs: Programs, update: int | str, live: Live | None):
         self._optimizer = programs.optimizer
         self._clipped: Any = find_clipped(programs.optimizer)
-        self.skips = self._clipped is not None and self._clipped.skip_nonfinite
+        # A loss-scale optimizer skips by itself, and needs to see what it skips.
+        self._scales = isinstance(
+            programs.optimizer, keras.optimizers.LossScaleOptimizer
+        )
+        guards = self._clipped is not None and self._clipped.skip_nonfinite
+        self.skips = guards or self._scales
+        self._looks = guards and not self._scales
         self._variables = programs.variables
         self._apart = programs.apart
         self._live: Any = live
         words: dict[Any, Any] = {"window": 1, "sequence": None}
         self._every: Any = words.get(update, update)
         self._apply = programs.compiled(self._scale_and_apply)
+        self._norm = programs.compiled(_norm_of)
         self._finite = programs.compiled(all_finite)
         self._note = programs.compiled(self._note_state)
         self._sums = GradientSums(programs) if self._every != 1 else None
@@ -82,7 +91,9 @@ class Updates:
         """
         total = tf.add_n([term.weight for term in result.terms])
         if self._sums is None:
-            run_if(total > 0, lambda: self._apply(result.gradients, rate, result.state))
+            run_if(
+                total > 0, lambda: self._update(result.gradients, rate, result.state)
+            )
         else:
             self._wait_for_more(self._sums, result, rate, total)
 
@@ -95,7 +106,7 @@ class Updates:
             groups = list(result.gradients or [])
             weights = [*(term.weight for term in result.terms), total]
         counts = total > 0
-        if self.skips:
+        if self._looks:
             # One window must not spoil the sum over the others.
             finite = self._finite(groups)
             run_if(counts & ~finite, self._skip)
@@ -121,7 +132,7 @@ class Updates:
         def update() -> None:
             # The length of a sequence does not depend on how it is cut: no factor.
             rate = sums.mean_rate if self._every else tf.constant(1.0)
-            self._apply(sums.mean(), rate, None)
+            self._update(sums.mean(), rate, None)
             sums.clear()
 
         run_if(sums.windows > 0, update)
@@ -136,18 +147,53 @@ class Updates:
         if self._live is not None:
             self._live.add({SKIPPED: 1.0}, True)
 
+    def _update(self, gradients: Any, rate: Tensor, state: State | None) -> None:
+        """Applies gradients, unless they are not finite and that is to be skipped."""
+        if not self._looks or not _present(gradients):
+            self._apply(gradients, rate, state)
+            return
+        norm = self._norm(gradients)
+        # Not in the program of the update: XLA would copy all variables.
+        run_if(
+            tf.math.is_finite(norm),
+            lambda: self._apply(gradients, rate, state, norm),
+            otherwise=self._skip,
+        )
+
     def _scale_and_apply(
-        self, gradients: list[Tensor | None], rate: Tensor, state: State | None
+        self,
+        gradients: list[Tensor | None],
+        rate: Tensor,
+        state: State | None,
+        norm: Tensor | None = None,
     ) -> None:
-        """Lets the optimizer clip and apply gradients; records the update in `Live`."""
+        """Lets the optimizer clip and apply gradients; records the update in `Live`.
+
+        Args:
+            gradients: A gradient or `None` for each variable.
+            rate: Factor of the learning rate.
+            state: Named state after the window, or `None`.
+            norm: Global norm of the gradients, which are finite; `None`: unknown.
+        """
         optimizer, records = self._optimizer, self._live is not None
         if records:
             # Read first: the optimizer changes the weights, and may change its scale.
             scale, before = optimizer.scale_loss(tf.constant(1.0)), self._values()
-        with learning_rate_times(innermost(optimizer), rate):
-            optimizer.apply(gradients, self._variables)
+
+        def norm_of(tensors: Sequence[Tensor]) -> Tensor:
+            # What rules or a scale have changed has another norm.
+            given = _present(gradients)
+            same = len(tensors) == len(given) and all(map(operator.is_, tensors, given))
+            return norm if norm is not None and same else global_norm(tensors)
+
+        inner = innermost(optimizer)
+        with learning_rate_times(inner, rate), clipping_by(inner, norm_of):
+            if norm is None:
+                optimizer.apply(gradients, self._variables)
+            else:
+                optimizer.apply_finite(gradients, self._variables, norm)
         if records:
-            self._record(gradients, scale, before, state)
+            self._record(gradients, scale, before, state, norm)
 
     def _record(
         self,
@@ -155,24 +201,24 @@ class Updates:
         scale: Tensor,
         before: list[Tensor],
         state: State | None,
+        known: Tensor | None,
     ) -> None:
-        present = [tf.cast(g, tf.float32) / scale for g in gradients if g is not None]
-        norm = tf.linalg.global_norm(present)
+        scaled = _present(gradients)
+        norm = (global_norm(scaled) if known is None else known) / scale
+        present = [tf.cast(g, tf.float32) / scale for g in scaled]
         clipped = self._clipped_norm(present, norm)
-        pairs = zip(self._values(), before, strict=True)
-        moved = tf.linalg.global_norm([after - before for after, before in pairs])
+        moved = global_norm(self._values(), minus=before)
         values = {
             "grad_norm": norm,
             "clipped_norm": clipped,
             "clipped_fraction": is_shorter(clipped, norm),
-            "update_ratio": tf.math.divide_no_nan(moved, tf.linalg.global_norm(before)),
+            "update_ratio": tf.math.divide_no_nan(moved, global_norm(before)),
         }
         if state is not None:
             values["state_norm"] = state_norm(state)
-        # A loss-scale optimizer skips updates that overflow: those do not count.
-        scales = isinstance(self._optimizer, keras.optimizers.LossScaleOptimizer)
+        # What is skipped does not count.
         finite = tf.math.is_finite(norm)
-        self._live.add(values, finite if scales or self.skips else True)
+        self._live.add(values, finite if self.skips else True)
         if self.skips:
             self._live.add({SKIPPED: ~finite}, True)
 
@@ -188,11 +234,34 @@ class Updates:
         return [tf.cast(tf.convert_to_tensor(v), tf.float32) for v in self._variables]
 
 
-def run_if(condition: Tensor, function: Callable[[], Any]) -> None:
-    """Runs a function for its side effects if a scalar boolean tensor is True."""
+def _present(gradients: Any) -> list[Tensor]:
+    return [g for g in gradients if g is not None]
 
-    def and_nothing() -> Tensor:
-        function()
-        return tf.constant(0)
 
-    tf.cond(condition, and_nothing, lambda: tf.constant(0))
+def _norm_of(gradients: list[Tensor | None]) -> Tensor:
+    """Global norm of the gradients that are there."""
+    return global_norm(_present(gradients))
+
+
+def run_if(
+    condition: Tensor,
+    function: Callable[[], Any],
+    *,
+    otherwise: Callable[[], Any] = lambda: None,
+) -> None:
+    """Runs one of two functions for its side effects.
+
+    Args:
+        condition: Scalar boolean tensor.
+        function: Runs if it is True.
+        otherwise: Runs if it is False. Default: nothing.
+    """
+
+    def and_nothing(run: Callable[[], Any]) -> Callable[[], Tensor]:
+        def branch() -> Tensor:
+            run()
+            return tf.constant(0)
+
+        return branch
+
+    tf.cond(condition, and_nothing(function), and_nothing(otherwise))

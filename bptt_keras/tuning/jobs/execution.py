@@ -15,7 +15,13 @@ import keras_tuner
 import numpy as np
 from keras_tuner.errors import FailedTrialError
 
-from bptt_keras.files import new_folder, recover_folder, replacing, write_whole
+from bptt_keras.files import (
+    new_folder,
+    read_json,
+    recover_folder,
+    replacing,
+    write_whole,
+)
 from bptt_keras.keras_internals import callback_state, is_seed, restore_callback
 from bptt_keras.tuning.jobs.objective import refuse_unlogged
 from bptt_keras.tuning.jobs.progress import Progress
@@ -58,9 +64,17 @@ class Execution:
     def result(self) -> dict[str, float] | None:
         """The metrics of a finished execution, or `None`."""
         try:
-            result = json.loads((self.folder / "result.json").read_text("utf-8"))
-            metrics, curve = result["metrics"], result["curve"]
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            result = read_json(self.folder / "result.json")
+            metrics, curve = result["metrics"], [float(v) for v in result["curve"]]
+            metrics = {str(name): float(value) for name, value in metrics.items()}
+        except (
+            OSError,
+            ArithmeticError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ):
             return None
         if self.reports and curve:
             # It may be longer than the curve in the state of the job.
@@ -85,7 +99,7 @@ class Execution:
                 shutil.copytree(other.checkpoint, new, dirs_exist_ok=True)
                 known = new / _STATE
                 if known.is_file():
-                    state = json.loads(known.read_text("utf-8"))
+                    state = read_json(known)
                     # The other execution may have stopped early; this one is longer.
                     known.write_text(json.dumps({**state, "stopped": False}), "utf-8")
 
@@ -133,7 +147,7 @@ class Checkpoint(keras.callbacks.Callback):
         folder = self._execution.checkpoint
         if not (folder / _STATE).is_file():
             return 0
-        state = json.loads((folder / _STATE).read_text("utf-8"))
+        state = read_json(folder / _STATE)
         restore_model(model, folder / _WEIGHTS, folder / _BUILD)
         for seed, value in zip(_seeds(model), state["seeds"], strict=True):
             seed.assign(value)
@@ -225,7 +239,7 @@ def restore_model(model: keras.Model, weights: Path, build: Path) -> None:
         weights: Path that `save_weights` wrote.
         build: Path of the model's `get_build_config`.
     """
-    config = json.loads(build.read_text("utf-8"))
+    config = read_json(build)
     if config and not model.weights:
         model.build_from_config(config)
     if model.optimizer is not None and not model.optimizer.built:

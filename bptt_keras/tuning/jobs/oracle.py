@@ -13,6 +13,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine import trial as trials
 
+from bptt_keras.tuning.jobs.state import check_state, restoring
 from bptt_keras.tuning.jobs.store import Store
 from bptt_keras.tuning.keras_tuner_internals import (
     OpenOracle,
@@ -91,9 +92,12 @@ class DurableOracle(OpenOracle):
         damaged = None
         if store.exists():
             state, damaged = store.read()
+            with restoring(store.path):
+                check_state(state)
             check(state["definition"])
             space = self.hyperparameters
-            self.set_state(state)
+            with restoring(store.path):
+                self.set_state(state)
             if state["definition"]["space"] != definition["space"]:
                 # Extended. Otherwise the stored space has what trials added to it.
                 self.hyperparameters = space
@@ -111,9 +115,12 @@ class DurableOracle(OpenOracle):
 
     def read(self, folder: Path) -> None:
         """Reads the job in a folder without resuming it."""
-        state, _ = Store(folder / STATE).read()
-        self._definition = state["definition"]
-        self.set_state(state)
+        store = Store(folder / STATE)
+        state, _ = store.read()
+        with restoring(store.path):
+            check_state(state)
+            self._definition = state["definition"]
+            self.set_state(state)
 
     def get_state(self) -> dict[str, Any]:
         """The whole state of the job, for JSON."""

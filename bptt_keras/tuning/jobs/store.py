@@ -9,14 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bptt_keras.files import write_durably
+from bptt_keras.files import LARGEST_JSON, parse_json, read_text, write_durably
 
 # The errors that reading corrupt content can raise.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
+# Bytes of a file: within it, the JSON text of the value is a string.
+_LARGEST = 2 * LARGEST_JSON
+
+
 class DamagedError(Exception):
-    """A state file and its previous version are both damaged.
+    """A state file and its previous version are both damaged, or hold no state.
 
     Example:
         import pathlib
@@ -67,8 +71,17 @@ class Store:
         return any(path.exists() for path in (self.path, self._new, self.previous))
 
     def write(self, value: Any) -> None:
-        """Replaces the value."""
+        """Replaces the value.
+
+        Raises:
+            ValueError: If its text is larger than what is read again.
+        """
         text = json.dumps(value)
+        if len(text) > LARGEST_JSON:
+            raise ValueError(
+                f"The state in {self.path} would take {len(text):,} bytes; at most "
+                f"{LARGEST_JSON:,} are read again. Start another job."
+            )
         write_durably(self._new, json.dumps({"sha256": _hash(text), "value": text}))
         # Between the two renames the new file is complete under its temporary name,
         # where `read` looks as well.
@@ -88,7 +101,9 @@ class Store:
         damaged: list[Path] = []
         for path in (self.path, self._new, self.previous):
             try:
-                return _checked(path.read_bytes()), _sentence(damaged, path)
+                return _checked(read_text(path, at_most=_LARGEST)), _sentence(
+                    damaged, path
+                )
             except FileNotFoundError:
                 continue
             except _DAMAGE:
@@ -100,12 +115,12 @@ class Store:
         )
 
 
-def _checked(content: bytes) -> Any:
+def _checked(content: str) -> Any:
     stored = json.loads(content)
     text = stored["value"]
     if _hash(text) != stored["sha256"]:
         raise ValueError("the checksum is another")
-    return json.loads(text)
+    return parse_json(text)
 
 
 def _hash(text: str) -> str:

@@ -373,3 +373,26 @@ def test_what_cannot_be_diagnosed_is_refused_before_training(model, sample, mess
 def test_every_must_be_a_number_of_epochs():
     with pytest.raises(ValueError, match="at least 1 epochs"):
         bk.callbacks.TrainingWatch(data(), every=0)
+
+
+def test_a_training_with_dropout_ends_as_without_a_watch():
+    x = np.random.default_rng(0).normal(size=(4, 40, 2)).astype("float32")
+    weights = []
+    for callbacks in (
+        [],
+        [bk.callbacks.TrainingWatch((x, x), print_fn=lambda text: None)],
+    ):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential(
+            [
+                keras.layers.Input((None, 2)),
+                bk.layers.GRU(3, return_sequences=True, dropout=0.5),
+                keras.layers.Dense(2),
+            ]
+        )
+        trainer = bk.TruncatedBPTT(model, window=10)
+        trainer.compile("adam", "mse")
+        trainer.fit(x, x, epochs=2, verbose=0, callbacks=callbacks)
+        weights.append([v.numpy() for v in trainer.weights])
+    for without, watched in zip(*weights, strict=True):
+        np.testing.assert_array_equal(watched, without)

@@ -17,11 +17,11 @@ HOLES = np.where(VALID[..., None], 0, np.nan).astype("float32")
 ONES = VALID.astype("float32")
 
 
-def trainer_of(optimizer=None, ends=False):
+def trainer_of(optimizer=None, ends=False, **options):
     keras.utils.set_random_seed(2)
     layer = keras.layers.GRU(3, return_sequences=not ends)
     model = keras.Sequential([keras.Input((None, 2)), layer, keras.layers.Dense(1)])
-    trainer = bk.TruncatedBPTT(model, 5)
+    trainer = bk.TruncatedBPTT(model, 5, **options)
     optimizer = optimizer or keras.optimizers.SGD(0.1)
     trainer.compile(optimizer, "mse", metrics=["mae"])
     return trainer
@@ -40,6 +40,7 @@ def results(trainer, x, y, weights=None):
 
 
 @pytest.mark.parametrize("clipped", [False, True])
+@pytest.mark.quick(1)
 def test_nan_beyond_the_lengths_is_harmless(clipped):
     def optimizer():
         sgd = keras.optimizers.SGD(0.1)
@@ -90,6 +91,7 @@ def bad(array, value=np.nan):
         ("sample_weight", X, Y, bad(ONES)),
     ],
 )
+@pytest.mark.quick(1)
 def test_where_it_counts_nan_is_refused_and_nothing_changes(part, x, y, weights):
     trainer = trainer_of()
     before = trainer.get_weights()
@@ -132,5 +134,8 @@ def test_ids_and_labels_beyond_the_lengths_may_be_anything():
 
 def test_diverging_training_is_reported():
     trainer = trainer_of(keras.optimizers.SGD(1e30))
+    with pytest.warns(UserWarning, match="In epoch 1, .* updates were left out"):
+        trainer.fit(X, Y, epochs=2, verbose=0)
+    trainer = trainer_of(keras.optimizers.SGD(1e30), skip_nonfinite=False)
     with pytest.warns(UserWarning, match="Not finite in epoch 1: loss"):
         trainer.fit(X, Y, epochs=2, verbose=0)

@@ -31,6 +31,7 @@ def data(rows=32):
         ({"clipvalue": 0.1}, clipping.Value(0.1)),
     ],
 )
+@pytest.mark.quick(2)
 def test_a_keras_model_is_trained_as_by_keras_own_clipping(own, rule, jit_compile):
     x, y = data()
     weights = []

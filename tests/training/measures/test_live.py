@@ -15,6 +15,7 @@ NAMES = {
     "update_ratio",
     "state_norm",
     "timesteps_per_second",
+    "skipped_windows",
 }
 
 
@@ -92,6 +93,7 @@ def _length(arrays):
 
 @pytest.mark.parametrize("shards", [1, 2])
 @pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.quick(1)
 def test_the_means_are_those_of_a_plain_loop(jit_compile, shards):
     x, y = data()
     expected = by_hand(x, y, window=5, rate=0.1, clip=2.0)
@@ -128,6 +130,7 @@ def test_clipping_by_keras_and_by_a_rule_is_logged_alike(own, rule):
 
 
 @pytest.mark.parametrize("update", ["sequence", 3])
+@pytest.mark.quick(1)
 def test_updates_over_several_windows_are_counted_as_one(update):
     x, y = data()
     trainer = trainer_of(keras.optimizers.SGD(0.1, global_clipnorm=1e-3), update=update)

@@ -33,12 +33,18 @@ OPTIONS = {
 QUICK = ("resets inside", "update after a sequence")
 
 
+def fill_no_cores(patch):
+    """Lets the size of a model alone decide, as if there were no native kernel."""
+    patch.setattr("bptt_keras.training.modes.fills_cores", lambda layers, *, xla: False)
+
+
 @pytest.fixture
 def window_by_window(monkeypatch):
-    """Within a call: no model counts as small."""
+    """Within a call: no model runs in one program."""
 
     def run(function):
         with monkeypatch.context() as patch:
+            fill_no_cores(patch)
             patch.setattr(shards, "_SMALL", dict.fromkeys(shards._SMALL, 0))
             return function()
 
@@ -95,6 +101,7 @@ def runs_in_one(trainer, mode="fit"):
         ),
     ],
 )
+@pytest.mark.quick(1)
 def test_it_trains_as_window_by_window(name, options, window_by_window):
     options = dict(options)
     parts = {key: options.pop(key, None) for key in ("reset", "lengths", "weights")}
@@ -165,6 +172,7 @@ def test_its_state_is_carried_from_batch_to_batch(window_by_window):
         pytest.param("y", "class labels", False, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.quick(1)
 def test_a_bad_window_changes_nothing_nor_does_any_after_it(
     part, message, in_one, window_by_window
 ):
@@ -340,6 +348,7 @@ def test_a_bad_window_in_a_batch_of_unknown_length_is_refused():
 
 
 def test_the_summary_says_what_runs(monkeypatch):
+    fill_no_cores(monkeypatch)
     monkeypatch.setattr("bptt_keras.training.programs.shards.cores", lambda: 2)
     x, y = series(4, 8)
     words = []
@@ -354,6 +363,39 @@ def test_the_summary_says_what_runs(monkeypatch):
     assert "1: a timestep is little work, one program runs many windows" in small
     for text in (overlapping, large):
         assert "shards  2\n" in text
+
+
+class Native(bk.layers.LSTM):
+    """A layer that says that its kernel uses all cores."""
+
+    def kernel_of(self, *, xla):
+        return "native"
+
+
+@pytest.mark.parametrize("shards_asked", ["auto", 2])
+def test_layers_that_use_all_cores_run_in_one_program_of_any_size(
+    monkeypatch, shards_asked
+):
+    monkeypatch.setattr("bptt_keras.training.programs.shards.cores", lambda: 2)
+    monkeypatch.setattr(shards, "_SMALL", {"fit": 0})
+    model = keras.Sequential([Native(4, return_sequences=True), keras.layers.Dense(1)])
+    trainer = bk.TruncatedBPTT(model, window=4, shards=shards_asked)
+    trainer.compile("sgd", "mse")
+    x = np.zeros((4, 8, 1), "float32")
+    trainer.fit(x, x, verbose=0)
+    mode = trainer._engine.setup.modes["fit"]
+    alone = shards_asked == "auto"
+    assert mode.programs.shards == (1 if alone else 2)
+    assert mode.windows.in_one.on == alone
+    reason = "the native kernel uses all cores" if alone else None
+    assert mode.why_one_shard == reason
+
+
+def test_cores_are_filled_only_if_all_recurrent_layers_fill_them():
+    native, other = Native(4), keras.layers.LSTM(4)
+    assert shards.fills_cores([native, native], xla=True)
+    assert not shards.fills_cores([native, other], xla=True)
+    assert not shards.fills_cores([], xla=True)
 
 
 @pytest.mark.parametrize(
@@ -383,7 +425,8 @@ def test_a_convolution_is_not_small():
 
 
 @pytest.mark.parametrize(("size", "in_one"), [(1024, False), (64, True)])
-def test_the_batch_size_replaces_rows_unknown_to_the_trace(size, in_one):
+def test_the_batch_size_replaces_rows_unknown_to_the_trace(size, in_one, monkeypatch):
+    fill_no_cores(monkeypatch)
     x, y = series(2048, 1)
     trainer = bk.TruncatedBPTT(network(20), window=4)
     trainer.compile("sgd", "mse")
