@@ -217,7 +217,8 @@ def starting_recipe(task: Task, dataset: str | None, path: str | None) -> Traini
         stored = validate(RecipeFile, parse_json(content))
         if stored.task != task.NAME:
             raise UserError(
-                f"The recipe in {path} is one of {stored.task}, not of {task.NAME}."
+                f"The recipe in {path} is one of {stored.task!r:.60}, not of "
+                f"{task.NAME}."
             )
         return task.recipe_from(stored.recipe)
     except ValueError as error:

@@ -26,7 +26,6 @@ class ShuffledArrays(keras.utils.PyDataset):
         y: Array `(rows, ...)`.
         batch_size: Number of rows per batch; the last batch may be smaller.
         seed: Seed of the order. None: no shuffling.
-        epoch: First epoch to draw, counted from 0.
     """
 
     def __init__(
@@ -35,13 +34,12 @@ class ShuffledArrays(keras.utils.PyDataset):
         y: np.ndarray,
         batch_size: int,
         seed: int | None,
-        epoch: int = 0,
     ) -> None:
         super().__init__()
         self._x, self._y = x, y
         self._batch_size = batch_size
         self._seed = seed
-        self._begin(epoch)
+        self._begin(0)
 
     def __len__(self) -> int:
         return -(-len(self._x) // self._batch_size)
@@ -69,18 +67,15 @@ class Generated(keras.utils.PyDataset):
         batches: Number of batches per epoch.
         batch_size: Number of rows per batch.
         seed: Seed of all draws.
-        epoch: First epoch to draw, counted from 0.
     """
 
-    def __init__(
-        self, draw: Draw, batches: int, batch_size: int, seed: int, epoch: int = 0
-    ) -> None:
+    def __init__(self, draw: Draw, batches: int, batch_size: int, seed: int) -> None:
         super().__init__()
         self._draw = draw
         self._batches = batches
         self._batch_size = batch_size
         self._seed = seed
-        self._epoch = epoch
+        self._epoch = 0
 
     def __len__(self) -> int:
         return self._batches
@@ -101,9 +96,8 @@ def ragged_batches(
     *,
     window: int,
     shuffle: bool,
-    epoch: int = 0,
 ) -> bk.data.RaggedBatches:
-    """Batches of sequences of different lengths, in the order of an epoch.
+    """Batches of sequences of different lengths.
 
     Args:
         x: List of sequences.
@@ -111,9 +105,8 @@ def ragged_batches(
         recipe: Determines the batch size and the seed of the order.
         window: As for `bptt_keras.data.RaggedBatches`.
         shuffle: Whether to shuffle the rows.
-        epoch: First epoch to draw, counted from 0.
     """
-    batches = bk.data.RaggedBatches(
+    return bk.data.RaggedBatches(
         x,
         y,
         batch_size=recipe.batch_size,
@@ -121,9 +114,6 @@ def ragged_batches(
         shuffle=shuffle,
         seed=recipe.seed if shuffle else None,
     )
-    for _ in range(epoch):
-        batches.on_epoch_end()
-    return batches
 
 
 class WeighedStream(keras.utils.PyDataset):

@@ -26,6 +26,8 @@ _LARGEST_CHUNK = 2**24
 _RANK = 4
 _ATTRIBUTES, _LARGEST_ATTRIBUTE = 8, 4096
 _MOST_INTEGERS = 64 * limits.LAYERS  # integers: the seeds of layers
+# What h5py raises for damaged bytes.
+_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, OverflowError)
 # Checksums of files that passed: a command checks before it imports TensorFlow.
 _good: set[tuple[str, int]] = set()
 
@@ -50,7 +52,7 @@ def check_weights(path: Path, sha256: str, weights: int) -> None:
     try:
         with h5py.File(path, "r") as file:
             _check(file, path, weights)
-    except (OSError, KeyError, RuntimeError, TypeError, OverflowError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"it is no HDF5 file of weights: {error}") from None
     _good.add((sha256, weights))
 
@@ -61,12 +63,16 @@ def _check(file: h5py.File, path: Path, weights: int) -> None:
     whole = sum(array.size for array in arrays) - floats
     if floats != weights or whole > _MOST_INTEGERS:
         raise ValueError(f"it has {floats + whole:,} values for {weights:,} weights")
+    _check_all_storage(file, path, arrays)
+    for array in arrays:
+        _require_finite(array)
+
+
+def _check_all_storage(file: h5py.File, path: Path, arrays: list) -> None:
     with open(path, "rb") as content:
         for array in arrays:
             _check_storage(array, content, file.userblock_size)
     _check_ratio(arrays)
-    for array in arrays:
-        _require_finite(array)
 
 
 def _arrays(file: h5py.File) -> Iterator[h5py.Dataset]:

@@ -71,7 +71,9 @@ def read_npz(content: bytes, *, ndim: int) -> dict[str, np.ndarray]:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise ValueError(f"it is damaged: {error or 'it is cut off'}") from None
+        # A message may hold parts of the file.
+        words = f"{error}"[:200] or "it is cut off"
+        raise ValueError(f"it is damaged: {words}") from None
 
 
 def _check_end(content: bytes) -> None:
@@ -144,7 +146,9 @@ def _description(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]
             shape, fortran, kind = read(io.BytesIO(text), max_header_size=_HEADER)
     # A header is parsed as Python text, which can fail in many ways.
     except Exception as error:
-        raise ValueError(f"an array has a damaged description: {error}") from None
+        raise ValueError(
+            f"an array has a damaged description: {error!s:.200}"
+        ) from None
     if any(type(extent) is not int or extent < 0 for extent in shape):
         raise ValueError(f"an array has the shape {shape}")
     return shape, fortran, kind, size

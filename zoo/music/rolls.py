@@ -103,7 +103,8 @@ def read_piece(path: Path, *, option: str = "`--data`") -> np.ndarray:
             found: Iterable[Any] = read_npz(content, ndim=2).values()
         else:
             found = read_mat(content).values()
-        rolls = [array for array in found if np.ndim(array) == 2]
+        arrays = [array for array in found if isinstance(array, np.ndarray)]
+        rolls = [array for array in arrays if array.ndim == 2]
         if len(rolls) != 1:
             raise ValueError(f"it must hold one array (frames, {KEYS})")
         return as_roll(rolls[0])

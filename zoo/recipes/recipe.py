@@ -137,6 +137,8 @@ class Training:
         """Raises `ValueError` unless `holds`; `rule` says what the value must be."""
         if not holds:
             received = str(getattr(self, name))
+            # It may come from a file, and control a terminal.
+            received = received if received.isprintable() else repr(received)
             raise ValueError(
                 f"`{name}` must be {rule}. Received: {name}={received:.60}"
             )

@@ -1,137 +1,78 @@
-"""Saves the state of a training after each epoch, to resume after a kill."""
+"""What training a checkpoint is of, and what may resume from it."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
-import math
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Protocol
 
-import keras
-
-from zoo.layers.keras_internals import is_seed
-from zoo.models.weights import save_weights
+import bptt_keras as bk
 from zoo.plain.changes import differences
 from zoo.recipes.recipe import Training
-from zoo.runs.checkpoint_files import BEFORE, CHECKSUMS, STATE, WEIGHTS
+from zoo.runs.checkpoint_files import CHECKPOINT, write_training
 from zoo.runs.fingerprint import digest
-from zoo.runs.monitoring import KeepBest, Recorder
-from zoo.store.manifest import sha256_of
 from zoo.system.errors import UserError
-from zoo.system.files import write_json
-from zoo.system.folders import new_folder
+
+EVERY = datetime.timedelta(minutes=1)
+# A training for more epochs than before has other learning rates, and goes on although
+# patience had ended it. `Run` sees to it that nothing else of the recipe differs.
+ACCEPTED = ("compile.optimizer", "stop_training")
 
 
 class Resumable(Protocol):
-    """The parts of a run that a checkpoint saves and restores."""
+    """The parts of a run that say what training it is."""
 
     data: Any
     facts: dict[str, Any]
-    keeper: KeepBest
-    model: keras.Model
     origin: dict[str, Any]
+    out: Any
     patient_since: int
     recipe: Training
-    recorder: Recorder
-    trainer: Any
-
-    @property
-    def seconds(self) -> float:
-        """Training time so far."""
-
-    def resume_clock(self, seconds: float) -> None:
-        """Sets the training time before the run was killed."""
 
 
-class Checkpoint(keras.callbacks.Callback):
-    """Saves weights, optimizer and history after each epoch, and restores them.
-
-    The folder on disk is always complete, and the previous one is kept beside it. The
-    order of the data is fixed by seed and epoch, and the seeds of dropout are saved, so
-    a training that resumes ends with the same result as an uninterrupted one.
+def resuming(
+    run: Resumable, before: dict[str, Any] | None, print_fn: Callable[[str], Any]
+) -> bk.callbacks.Resume:
+    """A callback that saves a run and resumes it, once it is clear that it may.
 
     Args:
-        folder: The checkpoint's folder.
-        run: The `Run`, or any other `Resumable`.
+        run: The run.
+        before: What `read_training` returned for its folder; `None`: the run begins.
+        print_fn: Function of a string.
+
+    Raises:
+        UserError: If that training had other data.
     """
-
-    def __init__(self, folder: Path, run: Resumable):
-        super().__init__()
-        self.folder = Path(folder)
-        self.run = run
-        self._digest: str | None = None
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Writes the checkpoint, unless the loss is not finite."""
-        run = self.run
-        if not all(math.isfinite(logs[k]) for k in ("loss", "val_loss") if k in logs):
-            return
-        state = {
-            "origin": run.origin,
-            "recipe": dataclasses.asdict(run.recipe),
-            "data": self._data(),
-            "epoch": epoch + 1,
-            "patient_since": run.patient_since,
-            "history": run.recorder.history,
-            "grad_norms": run.recorder.grad_norms,
-            "best": run.keeper.best,
-            "seeds": [seed.numpy().tolist() for seed in _seeds(run.model)],
-            "seconds": run.seconds,
-        }
-        with new_folder(self.folder, keep=self.folder.with_name(BEFORE)) as new:
-            save_weights(run.trainer, new / WEIGHTS)
-            write_json(new / STATE, state)
-            sums = {name: sha256_of(new / name) for name in (STATE, WEIGHTS)}
-            write_json(new / CHECKSUMS, sums)
-
-    def restore(self, state: dict) -> int:
-        """Restores the run from a checkpoint.
-
-        Args:
-            state: What `zoo.runs.checkpoint_files.read_checkpoint` returned.
-
-        Returns:
-            Number of completed epochs.
-
-        Raises:
-            UserError: If it was written with different data or by a different model.
-        """
-        run, folder = self.run, Path(state["folder"])
-        self._refuse_other_data(state["data"])
-        run.trainer.optimizer.build(run.model.trainable_variables)
-        try:
-            run.trainer.load_weights(folder / WEIGHTS)
-            for seed, value in zip(_seeds(run.model), state["seeds"], strict=True):
-                seed.assign(value)
-        except (KeyError, OSError, TypeError, ValueError) as error:
-            raise UserError(
-                f"The checkpoint {folder} is not one of this model: "
-                f"{' '.join(str(error).split())}"
-            ) from None
-        run.recorder.restore(state["history"], state["grad_norms"])
-        run.keeper.best = state["best"]
-        run.patient_since = max(run.patient_since, state["patient_since"])
-        run.resume_clock(state["seconds"])
-        return state["epoch"]
-
-    def _data(self) -> dict[str, Any]:
-        if self._digest is None:
-            self._digest = digest(self.run.data)
-        return {"sha256": self._digest, "facts": self.run.facts["data"]}
-
-    def _refuse_other_data(self, before: dict) -> None:
-        now = json.loads(json.dumps(self._data()))
-        if before["sha256"] == now["sha256"]:
-            return
-        changed = differences(before["facts"], now["facts"])
-        what = "; ".join(changed) or "the same sizes, but other values"
-        raise UserError(
-            f"The training in {self.folder.parent} was begun with other data: {what}. "
-            "Put the old data back, or begin a new training."
+    folder = run.out / CHECKPOINT
+    training = json.loads(json.dumps(_training(run)))
+    if before is not None:
+        _refuse_other_data(run, before["data"], training["data"])
+        training["patient_since"] = max(
+            training["patient_since"], before["patient_since"]
         )
+        run.patient_since = training["patient_since"]
+    if training != before:
+        write_training(folder, training)
+    return bk.callbacks.Resume(folder, every=EVERY, accept=ACCEPTED, print_fn=print_fn)
 
 
-def _seeds(model: keras.Model) -> list[Any]:
-    """The state of dropout's seed generators; Keras does not save it as weights."""
-    return [v for v in model.variables if is_seed(v)]
+def _training(run: Resumable) -> dict[str, Any]:
+    return {
+        "origin": run.origin,
+        "recipe": dataclasses.asdict(run.recipe),
+        "data": {"sha256": digest(run.data), "facts": run.facts["data"]},
+        "patient_since": run.patient_since,
+    }
+
+
+def _refuse_other_data(run: Resumable, before: dict, now: dict) -> None:
+    if before["sha256"] == now["sha256"]:
+        return
+    changed = differences(before["facts"], now["facts"])
+    what = "; ".join(changed) or "the same sizes, but other values"
+    raise UserError(
+        f"The training in {run.out} was begun with other data: {what}. "
+        "Put the old data back, or begin a new training."
+    )

@@ -1,95 +1,96 @@
-"""Finds and checks the files of a checkpoint, without TensorFlow.
+"""The folder of a training from which it resumes, without TensorFlow.
 
-`checkpoint/` is the newest, `checkpoint-before/` that of the epoch before. Each has a
-`checksums.json`, which reveals a flipped bit in any file.
+`checkpoint/` holds what `bptt_keras.callbacks.Resume` saves, and what training it is:
+`training.json` and, should that be damaged, its copy.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
-from zoo.plain.changes import differences
-from zoo.store.manifest import sha256_of
 from zoo.system import limits
 from zoo.system.errors import UserError
-from zoo.system.folders import recover_folder
+from zoo.system.files import write_json
 from zoo.system.reading import read_json
 
-CHECKPOINT, BEFORE = "checkpoint", "checkpoint-before"
-WEIGHTS, STATE, CHECKSUMS = "trainer.weights.h5", "state.json", "checksums.json"
+CHECKPOINT = "checkpoint"
+TRAINING, COPY = "training.json", "training-copy.json"
+HISTORY = "history.json"  # of the epochs, beside the checkpoint
+_DIGEST = "sha256"
 
 
-def read_checkpoint(run_folder: str | Path) -> tuple[dict, list[str]]:
-    """Reads the newest intact checkpoint of a training.
+def write_training(folder: Path, training: dict[str, Any]) -> None:
+    """Writes what training a checkpoint is of.
+
+    Args:
+        folder: The checkpoint's folder; it is created.
+        training: Values for JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (TRAINING, COPY):
+        write_json(folder / name, {_DIGEST: _digest(training), **training})
+
+
+def read_training(run_folder: str | Path) -> tuple[dict[str, Any], list[str]]:
+    """Reads what training a folder holds.
 
     Args:
         run_folder: The `--out` folder of the training.
 
     Returns:
-        `(state, remarks)`: the content of its `state.json` with its `folder`; and
-        sentences that say what was wrong with a newer one.
+        `(training, remarks)`: what was written; and a sentence if a file of it is
+        damaged.
 
     Raises:
-        UserError: If there is no checkpoint, or none is intact.
+        UserError: If there is no training, or both files are damaged.
     """
-    run_folder = Path(run_folder)
-    newest = recover_folder(run_folder / CHECKPOINT)
-    before = run_folder / BEFORE
-    if not newest.is_dir() and not before.is_dir():
+    folder = Path(run_folder) / CHECKPOINT
+    if not any((folder / name).exists() for name in (TRAINING, COPY)):
         raise UserError(
-            f"There is nothing to resume in {run_folder}: a checkpoint is written "
-            "after each epoch of a training."
+            f"There is nothing to resume in {run_folder}: a training writes a "
+            f"checkpoint when it begins."
         )
     try:
-        return {**_read(newest), "folder": str(newest)}, []
+        return _read(folder / TRAINING), []
     except ValueError as error:
-        fault = str(error)
+        fault = f"{folder / TRAINING} is damaged: {error}."
     try:
-        state = _read(before)
+        return _read(folder / COPY), [f"{fault} Its copy is used."]
     except ValueError:
-        raise UserError(
-            f"The checkpoint {newest} is damaged ({fault}), and there is no whole one "
-            "before it."
-        ) from None
-    fault += _changed_recipe(newest, state)
-    remark = (
-        f"The checkpoint {newest} is damaged ({fault}). The one before it is used, of "
-        f"epoch {state['epoch']}."
-    )
-    return {**state, "folder": str(before)}, [remark]
+        raise UserError(f"{fault} So is its copy.") from None
 
 
-def _read(folder: Path) -> dict:
-    """The state of an intact checkpoint.
+def epochs_done(run_folder: str | Path) -> int:
+    """The number of completed epochs, by the history of a training.
 
-    Raises:
-        ValueError: Says what is wrong with it.
+    Args:
+        run_folder: The `--out` folder of the training.
     """
-    sums = _json(folder / CHECKSUMS)
-    if not isinstance(sums, dict) or set(sums) != {STATE, WEIGHTS}:
-        raise ValueError(f"{CHECKSUMS} does not name its files")
-    for name, sha256 in sums.items():
-        try:
-            same = sha256_of(folder / name) == sha256
-        except OSError:
-            raise ValueError(f"{name} is missing or cannot be read") from None
-        if not same:
-            raise ValueError(f"{name} is not what was written")
-    return _json(folder / STATE)
-
-
-def _json(path: Path) -> Any:
     try:
-        return read_json(path, at_most=limits.CHECKPOINT)
+        epochs = read_json(Path(run_folder) / HISTORY, at_most=limits.CHECKPOINT)
+        return int(epochs["epoch"][-1])
+    except (IndexError, KeyError, TypeError, UserError, ValueError):
+        return 0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        training = read_json(path, at_most=limits.CHECKPOINT)
     except UserError:
-        raise ValueError(f"{path.name} is missing or cannot be read") from None
+        raise ValueError("it is missing or cannot be read") from None
+    if not isinstance(training, dict) or training.pop(_DIGEST, "") != _digest(training):
+        raise ValueError("it is not what was written")
+    # Put off: pydantic takes 0.1 s to import, and few commands read JSON.
+    from zoo.store.json_models import TrainingOfRun
+    from zoo.system.validation import validate
+
+    # The digest only tells of accidents: who changes a file can change it, too.
+    validate(TrainingOfRun, training)
+    return training
 
 
-def _changed_recipe(newest: Path, state: dict) -> str:
-    """Describes what was changed in the recipe of a checkpoint, in words."""
-    try:
-        changed = differences(state["recipe"], _json(newest / STATE)["recipe"])
-    except (KeyError, TypeError, ValueError):
-        return ""
-    return f"; recipe: {'; '.join(changed)}" if changed else ""
+def _digest(training: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(training, sort_keys=True).encode()).hexdigest()

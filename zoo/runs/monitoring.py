@@ -5,18 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from zoo.runs.report import derived
 from zoo.system.files import write_json, write_text
 from zoo.tasks.task import Metric
 
 
-class Summary(keras.callbacks.Callback):
+class Stateless(keras.callbacks.Callback):
+    """A callback of which `bptt_keras.callbacks.Resume` has nothing to save."""
+
+    def get_state(self) -> None:
+        """Nothing."""
+
+    def set_state(self, state: None) -> None:
+        """Nothing to restore."""
+
+
+class Summary(Stateless):
     """Prints the trainer's summary after the first batch, when it is complete."""
 
     def __init__(self):
@@ -30,7 +42,7 @@ class Summary(keras.callbacks.Callback):
             self.model.summary()
 
 
-class Derived(keras.callbacks.Callback):
+class Derived(Stateless):
     """Adds values derived from a metric, such as bits per character, to Keras' logs.
 
     The progress bar and the history show what is in the logs.
@@ -66,10 +78,18 @@ class Recorder(keras.callbacks.Callback):
         self.grad_norms: list[float] = []
         self._sum = 0.0
 
-    def restore(self, history: dict, grad_norms: list[float]) -> None:
-        """Continues from what was recorded before a kill."""
-        self.history = {name: list(values) for name, values in history.items()}
-        self.grad_norms = list(grad_norms)
+    def get_state(self) -> dict[str, Any]:
+        """What `bptt_keras.callbacks.Resume` saves: all that is recorded."""
+        norms = np.array(self.grad_norms)
+        return {"history": self.history, "grad_norms": norms, "sum": self._sum}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continues from what was recorded before an interruption."""
+        # Others hold the history, too.
+        self.history.clear()
+        self.history.update(state["history"])
+        self.grad_norms[:] = state["grad_norms"].tolist()
+        self._sum = state["sum"]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Resets the sum of gradient norms."""
@@ -130,6 +150,14 @@ class KeepBest(keras.callbacks.Callback):
         self.save = save
         self.best: dict | None = None
 
+    def get_state(self) -> dict | None:
+        """What `bptt_keras.callbacks.Resume` saves: the best epoch so far."""
+        return self.best
+
+    def set_state(self, state: dict | None) -> None:
+        """Restores it."""
+        self.best = state
+
     @property
     def value(self) -> float | None:
         """The validation metric of the best epoch."""
@@ -163,18 +191,55 @@ class KeepBest(keras.callbacks.Callback):
         return not now["loss"] > best["loss"]
 
 
-class Patience(keras.callbacks.Callback):
+class TrainingEnded(Exception):
+    """A training is resumed that has nothing more to do.
+
+    Attributes:
+        within_epoch: Whether it had begun an epoch.
+    """
+
+    def __init__(self, *, within_epoch: bool):
+        super().__init__()
+        self.within_epoch = within_epoch
+
+
+class Patience(Stateless):
     """Stops a training that no longer improves.
+
+    The best epoch is in the state of the `KeepBest`.
 
     Args:
         epochs: Epochs without improvement after which it stops; None: never.
         keeper: The `KeepBest`, which must run before this callback.
         since: Earliest epoch from which they are counted.
+        stop: Whether to stop before anything is trained, where the training resumes.
+
+    Raises:
+        TrainingEnded: When a training is resumed whose patience is used up, or that
+            shall stop.
     """
 
-    def __init__(self, epochs: int | None, keeper: KeepBest, *, since: int = 0):
+    def __init__(
+        self,
+        epochs: int | None,
+        keeper: KeepBest,
+        *,
+        since: int = 0,
+        stop: bool = False,
+    ):
         super().__init__()
         self.epochs, self.keeper, self.since = epochs, keeper, since
+        self.stop = stop
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Ends a training that is resumed only to end."""
+        if self.stop or self.is_used_up(epoch):
+            raise TrainingEnded(within_epoch=False)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """The same, in the midst of an epoch."""
+        if self.stop:
+            raise TrainingEnded(within_epoch=True)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Stops the training if the patience is used up."""
@@ -188,6 +253,27 @@ class Patience(keras.callbacks.Callback):
     def _best(self) -> int:
         best = self.keeper.best
         return max(self.since, 0 if best is None else best["epoch"])
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Measures how long a training takes, over all its processes."""
+
+    def __init__(self):
+        super().__init__()
+        self._seconds, self._start = 0.0, time.perf_counter()
+
+    def get_state(self) -> float:
+        """What `bptt_keras.callbacks.Resume` saves: the seconds so far."""
+        return self.seconds
+
+    def set_state(self, state: float) -> None:
+        """Adds the time before an interruption."""
+        self._seconds = state
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self._seconds + time.perf_counter() - self._start
 
 
 def validation(metric: Metric, logs: dict) -> float:

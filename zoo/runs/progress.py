@@ -38,19 +38,30 @@ class Progress(keras.callbacks.Callback):
         self.metric = metric
         self.epochs = epochs
         self.best = best
+        self._epoch = 0
         self._clock = _Clock(epochs)
-        self._bar = None
+        self._bar: tqdm[Any] | None = None
+
+    def get_state(self) -> int:
+        """What `bptt_keras.callbacks.Resume` saves: the epoch."""
+        return self._epoch
+
+    def set_state(self, state: int) -> None:
+        """Starts the clock in the midst of an epoch."""
+        self.on_epoch_begin(state)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the clock."""
+        self._epoch = epoch
         self._name = f"epoch {epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
         self._clock.begin(epoch, self.params.get("steps"))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Advances the bar, which appears after the first batch, below the summary."""
         self._clock.tick(batch)
-        if batch == 0 and sys.stdout.isatty():
+        if self._bar is None and sys.stdout.isatty():
             self._bar = bar(self._name, self._clock.batches, sys.stdout)
+            self._bar.update(batch)
         if self._bar is not None:
             # The value comes first: without room, the end is cut off.
             shown = [self._value(logs, ""), self._clock.left()]
@@ -186,13 +197,14 @@ class _Clock:
 
     def begin(self, epoch: int, batches: int | None) -> None:
         self._epoch, self._done = epoch, 0
+        self._first_batch: int | None = None
         self.batches = batches or self.batches
         self._began = self._first = time.monotonic()
 
     def tick(self, batch: int) -> None:
-        if batch == 0:
+        if self._first_batch is None:
             # Before that, the first epoch compiles the model.
-            self._first = time.monotonic()
+            self._first, self._first_batch = time.monotonic(), batch
         self._done = batch + 1
 
     def end(self) -> float:
@@ -202,7 +214,8 @@ class _Clock:
         if self._is_first and self._took:
             # A later epoch is a better estimate than the first.
             self._took, self._is_first = [], False
-        self._took.append(now - (self._first if self._is_first else self._began))
+        if not self._first_batch:  # A part of an epoch says nothing of a whole one.
+            self._took.append(now - (self._first if self._is_first else self._began))
         self._epoch, self._done = self._epoch + 1, 0
         return now - self._began
 
@@ -210,8 +223,9 @@ class _Clock:
         """The estimated time until the end of the training, or "" if unknown."""
         usual = statistics.fmean(self._took[-10:]) if self._took else None
         # The first epoch of a process also compiles for validation and diagnostics.
-        if self._is_first and self._done > 1 and self.batches:
-            rate = (time.monotonic() - self._first) / (self._done - 1)
+        timed = self._done - 1 - (self._first_batch or 0)
+        if self._is_first and timed > 0 and self.batches:
+            rate = (time.monotonic() - self._first) / timed
             usual = rate * self.batches
         epochs: float = self.epochs - self._epoch
         if usual is None or epochs < 1:

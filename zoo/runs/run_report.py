@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bptt_keras as bk
 from zoo.plain.scales import worded
+from zoo.runs.checkpoint_files import HISTORY
 from zoo.runs.report import verdict
 from zoo.store.folder import METADATA, read_json
 from zoo.system import limits
@@ -14,12 +15,7 @@ from zoo.system.errors import UserError
 from zoo.system.reading import read_bytes
 from zoo.system.reading import read_json as read_any_json
 
-HISTORY, LOOKS, SAMPLE, REPORT = (
-    "history.json",
-    "looks.json",
-    "sample.txt",
-    "report.html",
-)
+LOOKS, SAMPLE, REPORT = "looks.json", "sample.txt", "report.html"
 # Limits on what is drawn of a history and of looks; no real training exceeds them.
 LISTS, LONGEST_NAME, MOST_LOOKS = 100, 100, 1000
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import shutil
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,8 @@ import keras
 import bptt_keras as bk
 from zoo.fitting.optimizers import clipped, keras_arguments
 from zoo.recipes.recipe import Training
-from zoo.runs.checkpoint import Checkpoint
-from zoo.runs.checkpoint_files import BEFORE, CHECKPOINT, read_checkpoint
+from zoo.runs.checkpoint import resuming
+from zoo.runs.checkpoint_files import CHECKPOINT, HISTORY, read_training
 from zoo.runs.evaluation import measure
 from zoo.runs.facts import machine, versions
 from zoo.runs.monitoring import (
@@ -24,13 +22,15 @@ from zoo.runs.monitoring import (
     KeepBest,
     Patience,
     Recorder,
+    Stopwatch,
     Summary,
+    TrainingEnded,
     is_improving,
     validation,
 )
 from zoo.runs.plots import plot_grad_norm, plot_metric
 from zoo.runs.progress import Progress
-from zoo.runs.run_report import HISTORY, LOOKS, REPORT, SAMPLE
+from zoo.runs.run_report import LOOKS, REPORT, SAMPLE
 from zoo.store.preset import Preset, check_preset_possible, load_preset, save_to_preset
 from zoo.system.errors import UserError, ZooError
 from zoo.system.folders import recover_folder
@@ -46,7 +46,6 @@ WRITTEN = (
     SAMPLE,
     REPORT,
     CHECKPOINT,
-    BEFORE,
     PRESET,
     LAST,
 )
@@ -67,8 +66,8 @@ class Run:
         start: `Preset` whose weights the training begins with; None: new weights. The
             data must be as its model reads them: see `Task.adapted`.
         patient_since: Earliest epoch from which `recipe.patience` counts.
-        checkpoint: What `read_checkpoint` returned for `out`, from which `fit` resumes;
-            None: `fit` looks for one.
+        training: What `read_training` returned for `out`, which `fit` resumes; None:
+            `fit` looks for it.
 
     Raises:
         UserError: If the data or the initial weights do not suit the recipe.
@@ -85,7 +84,7 @@ class Run:
         origin: dict | None = None,
         start: Preset | None = None,
         patient_since: int = 0,
-        checkpoint: dict | None = None,
+        training: dict | None = None,
     ):
         task.check(data, recipe)
         keras.utils.set_random_seed(recipe.seed)
@@ -113,19 +112,21 @@ class Run:
             task.METRIC, recipe.epochs, best=lambda: self.keeper.epoch
         )
         self.patient_since = patient_since
-        self._found = checkpoint
+        self._found = training
         self.facts = self._collect_facts()
         # Train only a model that can be loaded again.
         processing = task.processing(data, recipe)
         check_preset_possible(self.model, processing, {"task": task.NAME, **self.facts})
-        self._seconds, self._start = 0.0, time.perf_counter()
+        self._stopwatch = Stopwatch()
+        self._gave_up = False
+        self.print_fn: Callable[[str], Any] = print
 
     def fit(self, *, stop: bool = False) -> Preset:
         """Trains, and writes history, plots and the preset of the best epoch.
 
         The preset on disk is always complete and the best so far, whenever the run is
         interrupted; the checkpoint beside it is for `resume`. A run with a checkpoint
-        in its folder continues from there.
+        in its folder continues from there, in the midst of an epoch.
 
         Args:
             stop: Whether to end the run at its checkpoint: the best model so far is
@@ -135,61 +136,96 @@ class Run:
             The `Preset` of the best epoch, as read back from disk.
 
         Raises:
+            UserError: If it is to stop before an epoch has ended.
             ZooError: If the loss becomes NaN or infinite.
         """
-        task, data, recipe = self.task, self.data, self.recipe
-        self._start = time.perf_counter()
-        checkpoint, epoch = self.restored()
-        patience = Patience(recipe.patience, self.keeper, since=self.patient_since)
+        self._stopwatch = Stopwatch()
+        within_epoch = False
         try:
-            if epoch < recipe.epochs and not stop and not patience.is_used_up(epoch):
-                self.trainer.fit(
-                    task.training(data, recipe, epoch),
-                    validation_data=task.held_out(data, recipe, "validation"),
-                    initial_epoch=epoch,
-                    epochs=recipe.epochs,
-                    # Keras would shuffle the batches of a `PyDataset` without a seed;
-                    # the zoo's data shuffle themselves.
-                    shuffle=False,
-                    verbose=0,
-                    callbacks=[
-                        Summary(),
-                        Derived(task.METRIC),
-                        self.recorder,
-                        self.keeper,
-                        self.progress,
-                        *task.build_callbacks(recipe, self.recorder.history),
-                        *self._watch(epoch),
-                        patience,
-                        checkpoint,
-                        keras.callbacks.TerminateOnNaN(),
-                    ],
-                    **task.fit_options(data, recipe),
-                )
+            self.train(
+                self.recipe.epochs,
+                Summary(),
+                self.progress,
+                self._stopwatch,
+                *self._watch(),
+                stop=stop,
+            )
+        except TrainingEnded as ended:
+            within_epoch = ended.within_epoch
         finally:
             self.progress.close()
             self._plot()
-        history = self.recorder.history
-        if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
+        if not self.recorder.history["epoch"]:
+            raise UserError(
+                f"No epoch of {self.out} has been saved, so there is no model to keep. "
+                "Without --stop the training goes on."
+            )
+        epoch, finite = int(self.recorder.history["epoch"][-1]), self.is_finite
+        if not finite and not stop:
             raise ZooError(
-                f"The loss is no longer a number in epoch {history['epoch'][-1]}. "
+                f"The loss or its gradient is no longer a number in epoch {epoch}. "
                 "Lower --learning-rate or --clip."
             )
-        return self._finish(int(history["epoch"][-1]))
+        if finite:
+            self._keep_last(epoch, within_epoch=within_epoch)
+        return self._finish(epoch)
 
-    def restored(self) -> tuple[Checkpoint, int]:
-        """A callback that writes checkpoints, and the number of completed epochs.
+    def train(self, epochs: int, *callbacks: Any, stop: bool = False) -> None:
+        """Trains, from the checkpoint in the folder if there is one.
 
-        Restores the newest intact checkpoint in the folder, if there is one.
+        Args:
+            epochs: Number of epochs after which to stop.
+            *callbacks: More callbacks.
+            stop: As for `fit`.
+
+        Raises:
+            TrainingEnded: If there is nothing more to train.
+            UserError: If the checkpoint is that of another training.
         """
+        task, data, recipe = self.task, self.data, self.recipe
         recover_folder(self.preset_folder)
-        checkpoint = Checkpoint(self.out / CHECKPOINT, self)
-        state, self._found = self._found, None
-        if state is None:
-            if not any((self.out / name).exists() for name in (CHECKPOINT, BEFORE)):
-                return checkpoint, 0
-            state, _ = read_checkpoint(self.out)
-        return checkpoint, checkpoint.restore(state)
+        training, self._found = self._found, None
+        if training is None and (self.out / CHECKPOINT).exists():
+            training, _ = read_training(self.out)
+        resume = resuming(self, training, self.print_fn)
+        since = self.patient_since
+        patience = Patience(recipe.patience, self.keeper, since=since, stop=stop)
+        try:
+            self.trainer.fit(
+                task.training(data, recipe),
+                validation_data=task.held_out(data, recipe, "validation"),
+                epochs=epochs,
+                # Keras would shuffle the batches of a `PyDataset` without a seed; the
+                # zoo's data shuffle themselves.
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    Derived(task.METRIC),
+                    self.recorder,
+                    self.keeper,
+                    *task.build_callbacks(recipe, self.recorder.history),
+                    *callbacks,
+                    patience,
+                    keras.callbacks.TerminateOnNaN(),
+                    resume,
+                ],
+                **task.fit_options(data, recipe),
+            )
+        except bk.callbacks.ResumeError as error:
+            raise UserError(
+                f"The training in {self.out} cannot be resumed. {error}"
+            ) from None
+        # It also ends if gradients are no longer finite.
+        epoch = int(self.recorder.history["epoch"][-1])
+        self._gave_up = epoch < epochs and not patience.is_used_up(epoch)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the losses and gradients of the last epoch are numbers."""
+        history = self.recorder.history
+        return not self._gave_up and math.isfinite(
+            history["loss"][-1] + history["val_loss"][-1]
+        )
 
     def remarks(self) -> list[str]:
         """Remarks about a training that has ended."""
@@ -210,24 +246,15 @@ class Run:
     @property
     def seconds(self) -> float:
         """Training time so far, including the time before a kill."""
-        return self._seconds + time.perf_counter() - self._start
+        return self._stopwatch.seconds
 
-    def resume_clock(self, seconds: float) -> None:
-        """Sets the training time before the run was killed."""
-        self._seconds = seconds
-
-    def _watch(self, epoch: int) -> list:
+    def _watch(self) -> list:
         """The callback that diagnoses the run, if the task has a sample for it."""
         sample = self.task.watched(self.data, self.recipe)
         if sample is None:
             return []
         every = math.ceil(self.recipe.epochs / LOOKS_IN_A_RUN)
-        watch = bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)
-        if epoch:
-            # Keeps the looks from before a kill, unless the file is damaged.
-            with contextlib.suppress(OSError, ValueError):
-                watch.looks = bk.diagnostics.read_looks(self.out / LOOKS)
-        return [watch]
+        return [bk.callbacks.TrainingWatch(sample, every=every, path=self.out / LOOKS)]
 
     def _save(self, epoch: int, value: float) -> None:
         save_to_preset(self.preset_folder, self._preset(epoch, value))
@@ -250,25 +277,33 @@ class Run:
         processing = self.task.processing(self.data, self.recipe)
         return Preset(self.model, processing, metadata)
 
+    def _keep_last(self, epochs: int, *, within_epoch: bool) -> None:
+        """Saves the weights that the training ended with as a preset."""
+        if within_epoch:  # They have trained on since the last validation.
+            value = measure(self.task, self.model, self.data, self.recipe, "validation")
+        else:
+            history = self.recorder.history
+            logs = {name: values[-1] for name, values in history.items()}
+            value = validation(self.task.METRIC, logs)
+        last = self._preset(epochs, value)
+        self._note_end(last, epochs)
+        save_to_preset(self.out / LAST, last)
+
     def _finish(self, epochs: int) -> Preset:
         """Adds the wall time and the test metric to the preset."""
-        # After the last epoch the model has the last weights.
-        logs = {name: values[-1] for name, values in self.recorder.history.items()}
-        last = self._preset(epochs, validation(self.task.METRIC, logs))
         best = load_preset(self.preset_folder)
-        for preset in (last, best):
-            preset.metadata["wall_time_seconds"] = round(self.seconds, 1)
-            preset.metadata["epochs"] = epochs
-            if epochs < self.recipe.epochs:
-                preset.metadata["stopped_after"] = epochs
+        self._note_end(best, epochs)
         # If the training was extended, the best model may be finished already.
         if "validation" not in best.metadata["metric"]:
             self._measure(best)
-        save_to_preset(self.out / LAST, last)
         save_to_preset(self.preset_folder, best)
-        # The last checkpoint is kept, to train for more epochs.
-        shutil.rmtree(self.out / BEFORE, ignore_errors=True)
         return best
+
+    def _note_end(self, preset: Preset, epochs: int) -> None:
+        preset.metadata["wall_time_seconds"] = round(self.seconds, 1)
+        preset.metadata["epochs"] = epochs
+        if epochs < self.recipe.epochs:
+            preset.metadata["stopped_after"] = epochs
 
     def _measure(self, best: Preset) -> None:
         """Adds to the preset what can only be measured after training."""

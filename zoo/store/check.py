@@ -89,7 +89,7 @@ def check_task(metadata: dict) -> None:
     """
     name = metadata["task"]
     if not isinstance(name, str) or name not in TASKS:
-        raise ValueError(f"there is no task {name!r} here")
+        raise ValueError(f"there is no task {name!r:.100} here")
     TASKS[name].recipe_from(metadata["recipe"])
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.store.folder import WEIGHTS, find_preset
-from zoo.store.manifest import MANIFEST, read_manifest, sha256_of
+from zoo.store.manifest import (
+    LARGEST_MANIFEST,
+    MANIFEST,
+    read_manifest,
+    sha256_of,
+)
 from zoo.system.errors import UserError, ZooError
+from zoo.system.reading import read_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,28 +74,37 @@ def verified_files(source: str, folder: Path, sha256: str) -> PresetFiles:
         sha256: Checksum that the manifest must have.
 
     Raises:
-        UserError: If there is no manifest.
+        UserError: If there is no manifest, or a file is missing or cannot be read.
         ZooError: If a file differs from it.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(f"{folder} has no {MANIFEST} to compare with the checksum.")
-    check_manifest(path, sha256)
-    manifest = read_manifest(path.read_bytes(), str(path))
+    manifest = read_manifest(check_manifest(path, sha256), str(path))
     for name in manifest.files:
-        manifest.check(name, folder / name)
+        try:
+            manifest.check(name, folder / name)
+        except OSError as error:
+            raise UserError(
+                f"The preset file {folder / name} cannot be read ({error.strerror})."
+            ) from None
     return PresetFiles(source, folder, manifest.sums)
 
 
-def check_manifest(path: Path, sha256: str) -> None:
+def check_manifest(path: Path, sha256: str) -> bytes:
     """Compares a manifest with its checksum.
 
+    Returns:
+        The content of the file.
+
     Raises:
-        ZooError: If they do not match.
+        ZooError: If they do not match, or it cannot be read.
     """
-    received = sha256_of(path)
+    content = read_bytes(path, at_most=LARGEST_MANIFEST, option="The manifest")
+    received = hashlib.sha256(content).hexdigest()
     if received != sha256:
         raise ZooError(
             f"this is not the manifest that was published: expected sha256 {sha256}, "
             f"received {received}."
         )
+    return content

@@ -1,4 +1,4 @@
-"""Schemas of the JSON files of presets and releases.
+"""Schemas of the JSON files of presets, releases and checkpoints.
 
 Import this inside the functions that read them: it imports pydantic.
 """
@@ -108,3 +108,30 @@ class Index(Open):
     format: Literal[1]
     presets: dict[str, Any]
     mirrors: Annotated[list[str], Field(max_length=limits.MIRRORS)] = []
+
+
+class Origin(Open):
+    """How a training loads its data again, and how its model is compiled."""
+
+    task: str
+    dataset: str | None = None
+    data: str | None = None
+    data_dir: str | None = None
+    reading: dict[str, Any] | None = None
+    jit: bool | Literal["auto"]
+
+
+class DataOfRun(Open):
+    """What the data of a training were."""
+
+    sha256: str
+    facts: dict[str, Any]
+
+
+class TrainingOfRun(Open):
+    """`training.json` of a checkpoint. The task checks `recipe`."""
+
+    origin: Origin
+    recipe: dict[str, Any]
+    data: DataOfRun
+    patient_since: Count

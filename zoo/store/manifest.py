@@ -21,7 +21,7 @@ from zoo.system import limits
 from zoo.system.errors import UserError, ZooError
 from zoo.system.files import make_folder
 from zoo.system.folders import new_folder
-from zoo.system.reading import parse_json
+from zoo.system.reading import open_regular, parse_json
 
 MANIFEST = "manifest.json"
 FILES = (CONFIG, METADATA, CARD, WEIGHTS)
@@ -71,14 +71,18 @@ class Manifest:
 
         Raises:
             ZooError: If they do not match.
+            OSError: If it is missing, or is not a regular file.
         """
-        entry = self.files[name]
-        received = Entry(os.stat(path).st_size, sha256_of(path))
-        if received != entry:
+        entry, size = self.files[name], os.stat(path).st_size
+        wrong = f"this is not the {name} that was published: expected {entry.size:,} "
+        # A file of another size may be too large to be read.
+        if size != entry.size:
+            raise ZooError(f"{wrong}bytes, received {size:,}")
+        sha256 = sha256_of(path)
+        if sha256 != entry.sha256:
             raise ZooError(
-                f"this is not the {name} that was published: expected {entry.size:,} "
-                f"bytes with sha256 {entry.sha256}, received {received.size:,} bytes "
-                f"with {received.sha256}"
+                f"{wrong}bytes with sha256 {entry.sha256}, received as many with "
+                f"{sha256}"
             )
 
 
@@ -168,8 +172,8 @@ def _require_no_link(path: Path) -> None:
 
 
 def sha256_of(path: str | os.PathLike) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    with open(path, "rb") as file:
+    """SHA-256 of a regular file, in hexadecimal digits."""
+    with open_regular(path) as file:
         digest = hashlib.sha256()
         while piece := file.read(2**20):
             digest.update(piece)

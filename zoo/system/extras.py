@@ -13,7 +13,6 @@ EXTRAS = {
     "tensorflow": "cpu",
     "tensorflow_datasets": "zoo",
     "importlib_resources": "zoo",
-    "filelock": "zoo",
     "matplotlib": "zoo",
     "mido": "zoo",
     "pandas": "zoo",

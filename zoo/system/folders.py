@@ -12,14 +12,11 @@ from zoo.system.files import named_errors
 
 
 @contextlib.contextmanager
-def new_folder(
-    path: str | os.PathLike, *, keep: str | os.PathLike | None = None
-) -> Iterator[Path]:
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     """An empty folder beside `path` that replaces it when the block succeeds.
 
     Args:
         path: The folder to write; an older one is replaced. Its parent must exist.
-        keep: As in `replace_folder`.
 
     Yields:
         A path in the same folder, to write to; it is removed if the block fails.
@@ -41,14 +38,12 @@ def new_folder(
         new.mkdir()
         try:
             yield new
-            replace_folder(new, path, keep=keep)
+            replace_folder(new, path)
         finally:
             shutil.rmtree(new, ignore_errors=True)
 
 
-def replace_folder(
-    new: Path, path: Path, *, keep: str | os.PathLike | None = None
-) -> None:
+def replace_folder(new: Path, path: Path) -> None:
     """Replaces the folder `path`, if it exists, by the complete folder `new`.
 
     This takes two renames: a kill between them leaves both versions intact under other
@@ -57,17 +52,12 @@ def replace_folder(
     Args:
         new: The new version.
         path: Its final path.
-        keep: Name in the same folder under which to keep the old version; None: remove
-            it.
     """
     old = _beside(path, "old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
         os.replace(path, old)
     os.replace(new, path)
-    if keep is not None and old.exists():
-        shutil.rmtree(keep, ignore_errors=True)
-        os.replace(old, keep)
     shutil.rmtree(old, ignore_errors=True)
 
 

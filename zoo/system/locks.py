@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from zoo.system.errors import UserError, ZooError
 
 LOCK = ".lock"  # in the folder of a training
@@ -66,9 +68,6 @@ def alone_in(folder: str | os.PathLike) -> Iterator[None]:
 @contextlib.contextmanager
 def _locked(lock: Path, wait: float, refusal: ZooError) -> Iterator[None]:
     """A context that holds the lock; raises `refusal` if it takes over `wait` s."""
-    # filelock: put off. Commands that only read and list work without it.
-    from filelock import FileLock, Timeout
-
     taken = FileLock(lock, timeout=wait)
     try:
         taken.acquire()

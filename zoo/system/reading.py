@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -11,7 +12,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from zoo.system import limits
 from zoo.system.errors import UserError
@@ -141,23 +142,42 @@ def _content(path: str | os.PathLike, at_most: int) -> bytes:
     """The content of a regular file.
 
     Raises:
-        OSError: If it cannot be opened or read.
-        ValueError: If it is not a regular file, too large, or its name is invalid.
+        OSError: If it cannot be opened or read, or is not a regular file.
+        ValueError: If it is too large, or its name is invalid.
     """
-    # Without blocking: otherwise opening a pipe without a writer never returns.
-    with open(Path(path), "rb", opener=_opener) as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise ValueError("it is a pipe or a device, and must be a regular file")
-        if facts.st_size > at_most:
-            raise ValueError(
-                f"it has {facts.st_size:,} bytes, and at most {at_most:,} are read"
-            )
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > at_most:
+            raise ValueError(f"it has {size:,} bytes, and at most {at_most:,} are read")
         # One byte more than allowed: the file may have grown, or be endless.
         content = file.read(at_most + 1)
     if len(content) > at_most:
         raise ValueError("it grows without end")
     return content
+
+
+def open_regular(path: str | os.PathLike) -> BinaryIO:
+    """Opens a file for reading, unless it is one that might never end.
+
+    Raises:
+        OSError: If it cannot be opened, or is a folder, a pipe or a device.
+        ValueError: If its name is invalid.
+
+    Example:
+        from pathlib import Path
+        from zoo.system.reading import open_regular
+
+        Path("few.txt").write_text("few")
+        with open_regular("few.txt") as file:
+            assert file.read() == b"few"
+    """
+    # Without blocking: otherwise opening a pipe without a writer never returns.
+    file = open(Path(path), "rb", opener=_opener)  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        words = "it is a pipe or a device, and must be a regular file"
+        raise OSError(errno.EINVAL, words)
+    return file
 
 
 def name_of(path: str | os.PathLike) -> str:

@@ -126,7 +126,8 @@ def _delimiter(sample: list[str]) -> str:
     best = max(found.values())
     if best == 0:
         # There is only one column: choose a delimiter that does not split it.
-        return next(d for d in (",", ";", "\t", "|") if _fields(sample[-1], d) == 1)
+        unused = (d for d in (",", ";", "\t", "|") if _fields(sample[-1], d) == 1)
+        return next(unused, ",")
     return next(d for d in DELIMITERS if found[d] > best - 0.1)
 
 

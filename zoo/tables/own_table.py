@@ -20,6 +20,7 @@ from zoo.tables.time_columns import clock_of_numbers, clock_of_texts, is_named
 
 LARGEST = 1e100  # the largest value, whose square is still finite
 SHOWN = 8  # the most names in a line
+MOST_TRIED = 100  # columns of text that may hold the times, unless one is named
 INDEX = "index"
 
 
@@ -188,12 +189,14 @@ def _find_clock(
         return _named_clock(fields, time), {time: "time"}
     left_out: dict[str, str] = {}
     clocks: list[tuple[int, Clock]] = []
+    tried = 0
     for name in fields.names:
         if wanted is not None and name in wanted:
             continue
         if name in fields.texts:
             # The first one holds the times; others, such as dates of birth, do not.
-            known = any(rank == 0 for rank, _ in clocks)
+            tried += 1
+            known = tried > MOST_TRIED or any(rank == 0 for rank, _ in clocks)
             texts, lines = fields.texts[name], fields.lines
             clock = None if known else clock_of_texts(name, texts, lines)
             rank, why = 0, "time"
@@ -274,7 +277,13 @@ def _filled(
     values: np.ndarray, clock: Clock | None, how: str, notes: list[str]
 ) -> tuple[np.ndarray, Clock | None]:
     if how != "drop" and clock is not None and len(clock.gaps):
-        complete = clock.complete()
+        try:
+            complete = clock.complete()
+        except (OverflowError, ValueError):  # pandas' `OutOfBoundsDatetime`
+            raise UserError(
+                f"`--fill {how}` cannot look for missing rows between dates that are "
+                "not from 1678 to 2261. Mend the dates, or add `--time none`."
+            ) from None
         if complete is not None and len(complete) <= 2 * len(values):
             steps = np.concatenate([[0], np.cumsum(clock.steps_between())])
             whole = np.full((len(complete), values.shape[1]), np.nan)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import calendar
+import datetime
+import functools
 import itertools
 import re
 from collections.abc import Sequence
@@ -62,7 +64,7 @@ def format_of(values: Sequence[str]) -> str | None:
     head = [value.strip() for value in values[:20]]
     if not head or not all(_like_a_date(value) for value in head):
         return None
-    fitting = [f for f in FORMATS if parsed(head, f) is not None]
+    fitting = [f for f in _formats_like(head[0]) if parsed(head, f) is not None]
     whole = [(f, parsed(values, f)) for f in fitting]
     whole = [(f, times) for f, times in whole if times is not None]
     if not whole:
@@ -123,6 +125,30 @@ def _like_a_date(text: str) -> bool:
         and all(word.lower() in _WORDS for word in words)
         and bool(words or re.search(r"\d\D+\d", text) or len(text) == 8)
     )
+
+
+def _formats_like(text: str) -> list[str]:
+    """The formats whose dates have the signs of a text, since trying each is slow."""
+    signs = _signs(text)
+    return [
+        form
+        for form, known in _signs_of_formats()
+        # How an offset from UTC is written varies.
+        if signs == known or (form.endswith("%z") and signs.startswith(known))
+    ]
+
+
+@functools.cache
+def _signs_of_formats() -> list[tuple[str, str]]:
+    # Without an offset, which makes `%z` empty.
+    moment = datetime.datetime(2001, 10, 12, 11, 13, 14)
+    return [(form, _signs(moment.strftime(form))) for form in FORMATS]
+
+
+def _signs(text: str) -> str:
+    """A text without spaces, each number and each word as one letter."""
+    found = re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "1", text))
+    return "".join(found.split())
 
 
 def _evenness(times: pd.DatetimeIndex) -> float:

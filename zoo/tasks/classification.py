@@ -154,10 +154,8 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
     def parts(self, data: LabelledCases) -> tuple[str, ...]:
         return ("validation", "test") if len(data.test[0]) else ("validation",)
 
-    def training(
-        self, data: LabelledCases, recipe: ClassificationRecipe, epoch: int = 0
-    ) -> Any:
-        return self._batches(data, data.train, recipe, shuffle=True, epoch=epoch)
+    def training(self, data: LabelledCases, recipe: ClassificationRecipe) -> Any:
+        return self._batches(data, data.train, recipe, shuffle=True)
 
     def held_out(
         self, data: LabelledCases, recipe: ClassificationRecipe, part: str
@@ -171,7 +169,6 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
         recipe: ClassificationRecipe,
         *,
         shuffle: bool,
-        epoch: int = 0,
     ) -> Any:
         # Keras: put off.
         from zoo.fitting.batches import ragged_batches
@@ -182,9 +179,7 @@ class Classification(Task[LabelledCases, ClassificationRecipe]):
             read, labels = read * recipe.passes, np.tile(labels, recipe.passes)
         # One length for all: a few more timesteps, but only one program.
         longest = -(-data.longest // recipe.stride)
-        return ragged_batches(
-            read, labels, recipe, window=longest, shuffle=shuffle, epoch=epoch
-        )
+        return ragged_batches(read, labels, recipe, window=longest, shuffle=shuffle)
 
     def updates_per_epoch(
         self, data: LabelledCases, recipe: ClassificationRecipe

@@ -65,9 +65,7 @@ class DelayedEcho(GeneratedTask[EchoRecipe]):
                 f"{recipe.delay} timesteps later. Raise --window or lower --delay."
             )
 
-    def training(
-        self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe, epoch: int = 0
-    ) -> Any:
+    def training(self, data: GeneratedData[EchoRecipe], recipe: EchoRecipe) -> Any:
         return self._streams(recipe, [recipe.seed, 0], recipe.length)
 
     def held_out(

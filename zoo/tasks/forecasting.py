@@ -137,7 +137,7 @@ class Forecasting(Task[Series, ForecastRecipe]):
     def _stream_length(self, data: Series, recipe: ForecastRecipe) -> int:
         return (data.ends[0] - recipe.horizon) // recipe.batch_size
 
-    def training(self, data: Series, recipe: ForecastRecipe, epoch: int = 0) -> Any:
+    def training(self, data: Series, recipe: ForecastRecipe) -> Any:
         """`batch_size` pieces of each series, side by side."""
         # Keras: put off.
         from zoo.fitting.batches import ShuffledArrays

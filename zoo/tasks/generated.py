@@ -57,9 +57,7 @@ class DrawnTask(GeneratedTask[RecipeT]):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draws `(x, y)` with the given number of rows."""
 
-    def training(
-        self, data: GeneratedData[RecipeT], recipe: RecipeT, epoch: int = 0
-    ) -> Any:
+    def training(self, data: GeneratedData[RecipeT], recipe: RecipeT) -> Any:
         # Keras: put off.
         from zoo.fitting.batches import Generated
 
@@ -67,7 +65,7 @@ class DrawnTask(GeneratedTask[RecipeT]):
             return self.draw(recipe, rng, rows)
 
         updates = self.updates_per_epoch(data, recipe)
-        return Generated(draw, updates, recipe.batch_size, recipe.seed, epoch)
+        return Generated(draw, updates, recipe.batch_size, recipe.seed)
 
     def held_out(self, data: GeneratedData[RecipeT], recipe: RecipeT, part: str) -> Any:
         # Keras: put off.

@@ -87,7 +87,6 @@ class InfluenceBalancing(GeneratedTask[InfluenceRecipe]):
         self,
         data: GeneratedData[InfluenceRecipe],
         recipe: InfluenceRecipe,
-        epoch: int = 0,
     ) -> Any:
         return self._batch(recipe.batch_size, recipe.steps)
 

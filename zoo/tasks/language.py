@@ -242,7 +242,7 @@ class LanguageTask(Task[EncodedT, LanguageRecipeT]):
     def parts(self, data: EncodedT) -> tuple[str, ...]:
         return tuple(part for part in data.ids if part != "train")
 
-    def training(self, data: EncodedT, recipe: LanguageRecipeT, epoch: int = 0) -> Any:
+    def training(self, data: EncodedT, recipe: LanguageRecipeT) -> Any:
         # Keras: put off.
         import bptt_keras as bk
 

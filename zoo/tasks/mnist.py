@@ -115,20 +115,20 @@ class SequentialMnist(Task[Digits, Recipe]):
         steps = data.images["train"].shape[1]
         self.require_reach(recipe, steps, "The digit is asked for at the end")
 
-    def training(self, data: Digits, recipe: Recipe, epoch: int = 0) -> Any:
-        return self._batches(data, "train", recipe.batch_size, recipe.seed, epoch)
+    def training(self, data: Digits, recipe: Recipe) -> Any:
+        return self._batches(data, "train", recipe.batch_size, recipe.seed)
 
     def held_out(self, data: Digits, recipe: Recipe, part: str) -> Any:
         return self._batches(data, part, 250, None)
 
     def _batches(
-        self, data: Digits, part: str, size: int, seed: int | None, epoch: int = 0
+        self, data: Digits, part: str, size: int, seed: int | None
     ) -> ShuffledArrays:
         # Keras: put off.
         from zoo.fitting.batches import ShuffledArrays
 
         x = data.images[part].astype(np.float32) / 255
-        return ShuffledArrays(x, data.labels[part], size, seed, epoch)
+        return ShuffledArrays(x, data.labels[part], size, seed)
 
     def watched(self, data: Digits, recipe: Recipe) -> Any:
         x = data.images["validation"][:4].astype(np.float32) / 255

@@ -174,8 +174,8 @@ class Music(Task[Rolls, Recipe]):
             if not any(len(piece) > 1 for piece in getattr(data, part)):
                 raise UserError(f"{data.name} has no {part} piece of two frames.")
 
-    def training(self, data: Rolls, recipe: Recipe, epoch: int = 0) -> Any:
-        return self._batches(data.train, recipe, shuffle=True, epoch=epoch)
+    def training(self, data: Rolls, recipe: Recipe) -> Any:
+        return self._batches(data.train, recipe, shuffle=True)
 
     def held_out(self, data: Rolls, recipe: Recipe, part: str) -> Any:
         """Batches of a part; "whole" is all of data that a model was not trained on."""
@@ -189,7 +189,6 @@ class Music(Task[Rolls, Recipe]):
         recipe: Recipe,
         *,
         shuffle: bool,
-        epoch: int = 0,
     ) -> Any:
         # Keras: put off.
         from zoo.fitting.batches import ragged_batches
@@ -201,7 +200,6 @@ class Music(Task[Rolls, Recipe]):
             recipe,
             window=recipe.finite_window,
             shuffle=shuffle,
-            epoch=epoch,
         )
 
     def watched(self, data: Rolls, recipe: Recipe) -> Any:

@@ -190,13 +190,12 @@ class Task(abc.ABC, Generic[DataT, RecipeT]):
             )
 
     @abc.abstractmethod
-    def training(self, data: DataT, recipe: RecipeT, epoch: int = 0) -> Any:
+    def training(self, data: DataT, recipe: RecipeT) -> Any:
         """The first argument of `fit`: batches, in an order determined by the seed.
 
         Args:
             data: The task's data.
             recipe: The recipe.
-            epoch: First epoch to draw, counted from 0.
         """
 
     @abc.abstractmethod

@@ -199,7 +199,7 @@ class WordLM(LanguageTask[WordText, WordRecipe]):
             )
         return WordText.of(text, min_count=recipe.min_count, at_most=at_most)
 
-    def training(self, data: WordText, recipe: WordRecipe, epoch: int = 0) -> Any:
+    def training(self, data: WordText, recipe: WordRecipe) -> Any:
         # Keras: put off.
         import bptt_keras as bk
 

@@ -44,13 +44,13 @@ class Vocabulary:
         ):
             raise ValueError(
                 "`characters` must be one or more strings of one character each. "
-                f"Received: characters={self.characters[:5]}"
+                f"Received: characters={self.characters[:5]!s:.100}"
             )
         code_points = np.array([ord(c) for c in self.characters], np.uint32)
         if np.any(code_points[1:] <= code_points[:-1]):
             raise ValueError(
                 "`characters` must be distinct and in ascending order. "
-                f"Received: characters={self.characters[:5]}..."
+                f"Received: characters={self.characters[:5]!s:.100}..."
             )
         self._code_points = code_points
 

@@ -40,7 +40,7 @@ class Words:
             if not isinstance(word, str) or word.split() != [word]:
                 raise ValueError(
                     "`words` must be strings without white space. Received: "
-                    f"{word!r} among them"
+                    f"{word!r:.100} among them"
                 )
         self._ids = {word: index for index, word in enumerate(self.words)}
         if len(self._ids) < len(self.words):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from keras_tuner.errors import FailedTrialError
 
 import bptt_keras as bk
 from zoo.recipes.recipe import Training
-from zoo.runs.monitoring import Derived, Patience
+from zoo.runs.monitoring import TrainingEnded
 from zoo.runs.training import Run
 from zoo.tasks.task import Task
 
@@ -43,8 +43,9 @@ class TrialRun(Run):
         super().__init__(task, data, recipe, out, jit=jit)
         self._progress, self._reports = progress, reports
         self.keeper.save = lambda epoch, value: None
+        self.print_fn = lambda text: None
 
-    def train(self, until: int) -> float | None:
+    def train_until(self, until: int) -> float | None:
         """Trains up to an epoch, from the checkpoint if there is one.
 
         Args:
@@ -56,36 +57,21 @@ class TrialRun(Run):
         Raises:
             FailedTrialError: If the loss becomes NaN or infinite.
         """
-        task, data, recipe = self.task, self.data, self.recipe
-        checkpoint, epoch = self.restored()
-        patience = Patience(recipe.patience, self.keeper)
-        if epoch:
-            self._progress.goes_on_after(self.seconds)
-            # The process may have been killed after the checkpoint but before its
-            # report.
-            self.report()
-        if epoch < until and not patience.is_used_up(epoch):
-            self.trainer.fit(
-                task.training(data, recipe, epoch),
-                validation_data=task.held_out(data, recipe, "validation"),
-                initial_epoch=epoch,
-                epochs=until,
-                shuffle=False,
-                verbose=0,
-                callbacks=[
-                    bk.tuning.WatchedTrial(self._progress),
-                    Derived(task.METRIC),
-                    self.recorder,
-                    self.keeper,
-                    patience,
-                    *task.build_callbacks(recipe, self.recorder.history),
-                    checkpoint,
-                    _Reporting(self),
-                    keras.callbacks.TerminateOnNaN(),
-                ],
-                **task.fit_options(data, recipe),
+        with contextlib.suppress(TrainingEnded):
+            self.train(
+                until,
+                bk.tuning.WatchedTrial(self._progress),
+                self._stopwatch,
+                _Reporting(self),
             )
         return self._value()
+
+    def resumed(self) -> None:
+        """Reports that the trial goes on, once its state is restored."""
+        self._progress.goes_on_after(self.seconds)
+        if self.recorder.history["epoch"]:
+            # The process may have been killed before its report.
+            self.report()
 
     def values(self) -> list[float]:
         """The validation metric after each epoch."""
@@ -100,11 +86,9 @@ class TrialRun(Run):
         self._progress.check()
 
     def _value(self) -> float | None:
-        history = self.recorder.history
-        if not math.isfinite(history["loss"][-1] + history["val_loss"][-1]):
-            raise FailedTrialError(
-                f"the loss is not a number in epoch {history['epoch'][-1]}"
-            )
+        if not self.is_finite:
+            epoch = self.recorder.history["epoch"][-1]
+            raise FailedTrialError(f"the loss is not a number in epoch {epoch}")
         return self.keeper.value
 
 
@@ -112,6 +96,12 @@ class _Reporting(keras.callbacks.Callback):
     def __init__(self, run: TrialRun):
         super().__init__()
         self._run = run
+
+    def get_state(self) -> None:
+        """Nothing: the epochs are in the state of the `Recorder`."""
+
+    def set_state(self, state: None) -> None:
+        self._run.resumed()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._run.report()

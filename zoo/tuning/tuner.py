@@ -187,7 +187,7 @@ class _OfRecipes(_Tuner):
                 reports=execution.reports,
                 jit=model.jit,
             )
-            value = run.train(values.get("tuner/epochs", recipe.epochs))
+            value = run.train_until(values.get("tuner/epochs", recipe.epochs))
         except (ValueError, ZooError) as error:
             raise failed(error) from error
         return {execution.objective.name: value}

@@ -7,7 +7,7 @@ import time
 import traceback
 from pathlib import Path
 
-from zoo.system.errors import UserError
+from zoo.system.errors import ZooError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,10 +15,10 @@ class Outcome:
     """How a call ended.
 
     Args:
-        error: The words of a `UserError`, or a trace of anything else; "" if there was
+        error: The words of a `ZooError`, or a trace of anything else; "" if there was
             none.
-        refused: Whether it was a `UserError`.
-        seconds: Time of the call.
+        refused: Whether it was a `ZooError`.
+        seconds: Processor time of the call: other processes may share the machine.
         megabytes: Peak of memory above that before the call.
     """
 
@@ -34,15 +34,15 @@ def _memory() -> float:
 
 
 def _call(pipe, function, arguments):
-    before, start = _memory(), time.perf_counter()
+    before, start = _memory(), time.process_time()
     error, refused = "", False
     try:
         function(*arguments)
-    except UserError as one:
+    except ZooError as one:
         error, refused = str(one), True
     except BaseException:
         error = traceback.format_exc()
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     pipe.send(Outcome(error, refused, seconds, peak - before))
 
@@ -53,7 +53,7 @@ def outcome(function, *arguments, limit=60) -> Outcome:
     Args:
         function: What is called.
         *arguments: Of the function.
-        limit: Seconds after which the child is ended.
+        limit: Seconds on the clock after which the child is ended.
     """
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("fork")
@@ -70,3 +70,12 @@ def outcome(function, *arguments, limit=60) -> Outcome:
     finally:
         child.kill()
         child.join()
+
+
+def refusal(function, *arguments) -> str:
+    """The words of a refusal, which is quick, short and needs little memory."""
+    found = outcome(function, *arguments)
+    assert found.refused, found.error
+    assert "\n" not in found.error and len(found.error) < 700
+    assert found.seconds < 2 and found.megabytes < 500
+    return found.error

@@ -13,6 +13,7 @@ from zoo.store.hub import locate
 COMMANDS = [
     ["evaluate", "PRESET"],
     ["generate", "PRESET", "--prompt", "The "],
+    ["export", "PRESET", "--format", "onnx"],
     ["export-preset", "PRESET", "--out", "exported"],
     ["publish", "release", "PRESET"],
 ]

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.zoo.hostile import states
 from tests.zoo.hostile.files import MAT, MIDI, NPZ, PRESETS
 
 # Notes without end are music, if they are not too many.
@@ -29,7 +30,18 @@ def outcomes(root):
 
 @pytest.mark.parametrize(
     ("kind", "table"),
-    [(".mat", MAT), (".npz", NPZ), (".mid", MIDI), ("preset", PRESETS)],
+    [
+        (".mat", MAT),
+        (".npz", NPZ),
+        (".mid", MIDI),
+        ("preset", PRESETS),
+        ("index", states.INDEXES),
+        ("checkpoint", states.CHECKPOINTS),
+        ("recipe", states.RECIPES),
+        (".csv", states.TABLES),
+        (".ts", states.CASES),
+        (".txt", states.TEXTS),
+    ],
 )
 def test_each_kind_is_measured(outcomes, kind, table):
     assert {name for of, name in outcomes if of == kind} == set(table)
@@ -49,6 +61,10 @@ def test_none_takes_long_or_much_memory(outcomes):
     slow = {key for key, row in outcomes.items() if row["seconds"] > 2}
     large = {key for key, row in outcomes.items() if row["megabytes"] > 500}
     assert not slow and not large
+
+
+def test_none_leads_to_another_place(outcomes):
+    assert not {key for key, row in outcomes.items() if row["outside"]}
 
 
 @pytest.mark.parametrize("name", ["pipe", "device", "folder"])

@@ -88,6 +88,7 @@ def test_a_training_names_the_package_and_the_extra(name, tmp_path):
         ["forecast", "sunspots", "--data", "x.csv"],
         ["report", "x"],
         ["results"],
+        ["export", "echo-8", "--format", "onnx"],
         ["export-preset", "echo-8", "--out", "x"],
         ["publish", "x"],
         ["tune", "adding", "--out", "x"],
@@ -101,12 +102,9 @@ def test_every_command_names_tensorflow_where_it_is_missing(arguments, tmp_path)
         assert "tensorflow is not installed. Install it with: pip install" in err
 
 
-def test_completion_and_downloads_name_missing_packages(tmp_path):
+def test_completion_names_a_missing_package(tmp_path):
     code, _, err = without(["shtab"], "completion", "bash")
     assert code == 1 and "shtab is not installed" in err and err.count("\n") == 1
-    command = ["pull", "https://127.0.0.1:9/x"]
-    code, _, err = without(["filelock", "tqdm"], *command)
-    assert code == 1 and "filelock is not installed" in err and err.count("\n") == 1
 
 
 def test_the_extra_replaces_no_tensorflow_for_gpus(monkeypatch):

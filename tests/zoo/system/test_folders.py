@@ -33,21 +33,14 @@ def versions(folder):
     return {path.name: (path / "text").read_text() for path in folder.iterdir()}
 
 
-def write_version(path, text, **options):
-    with new_folder(path, **options) as new:
+def write_version(path, text):
+    with new_folder(path) as new:
         (new / "text").write_text(text)
 
 
-def test_the_previous_version_is_renamed(tmp_path):
-    for text in ("first", "second", "third"):
-        write_version(tmp_path / "a", text, keep=tmp_path / "before")
-    assert versions(tmp_path) == {"a": "third", "before": "second"}
-
-
-@pytest.mark.parametrize("renames", range(4))
-def test_a_kill_at_any_rename_loses_no_version(tmp_path, monkeypatch, renames):
-    for text in ("first", "second"):
-        write_version(tmp_path / "a", text, keep=tmp_path / "before")
+@pytest.mark.parametrize("renames", range(3))
+def test_a_kill_at_any_rename_leaves_a_whole_version(tmp_path, monkeypatch, renames):
+    write_version(tmp_path / "a", "first")
     left, rename = [renames], os.replace
 
     class Killed(BaseException):
@@ -63,13 +56,11 @@ def test_a_kill_at_any_rename_loses_no_version(tmp_path, monkeypatch, renames):
         patched.setattr(os, "replace", killed)
         # A kill cleans nothing up.
         patched.setattr("shutil.rmtree", lambda *_, **__: None)
-        # Three renames are all there are.
+        # Two renames are all there are.
         with pytest.raises(Killed) if renames < 2 else contextlib.suppress(Killed):
-            write_version(tmp_path / "a", "third", keep=tmp_path / "after")
+            write_version(tmp_path / "a", "second")
     recover_folder(tmp_path / "a")
-    found = versions(tmp_path)
-    assert found["a"] == ("second" if renames < 1 else "third")
-    assert found["before"] == "first" and "second" in found.values()
+    assert versions(tmp_path)["a"] == ("first" if renames < 1 else "second")
 
 
 def test_nothing_is_recovered_of_a_first_version_that_was_not_finished(tmp_path):

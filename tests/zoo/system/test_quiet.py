@@ -20,6 +20,7 @@ def in_a_new_process(*arguments, **environment):
 
 
 @pytest.mark.parametrize("command", ["resume", "report"])
+@pytest.mark.quick(1)
 def test_a_refusal_is_one_line_without_messages_of_tensorflow(command, tmp_path):
     done = in_a_new_process(command, tmp_path / "nothing")
     assert done.returncode == 2
@@ -27,6 +28,7 @@ def test_a_refusal_is_one_line_without_messages_of_tensorflow(command, tmp_path)
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_measurement_prints_nothing_but_its_result():
     done = in_a_new_process("evaluate", "echo-8")
     assert done.returncode == 0

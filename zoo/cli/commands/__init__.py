@@ -19,6 +19,7 @@ COMMANDS = {
     "list": "show the tasks, the data sets and the presets",
     "show": "show the facts about a preset",
     "pull": "download a preset, checked file by file",
+    "export": "write a model for ONNX Runtime, LiteRT or TensorFlow, step by step",
     "export-preset": "write the best of several trainings as a preset",
     "publish": "make a release folder that any static host can serve",
     "results": "measure presets again and print a table",

@@ -14,7 +14,7 @@ from zoo.cli.shared import RunFolder
 from zoo.cli.task_command import load_data
 from zoo.cli.training import fit
 from zoo.recipes.recipe import Training
-from zoo.runs.checkpoint_files import read_checkpoint
+from zoo.runs.checkpoint_files import epochs_done, read_training
 from zoo.store.check import read_known_metadata
 from zoo.system.errors import UserError
 from zoo.system.locks import alone_in
@@ -50,17 +50,17 @@ def resume(options: Options) -> None:
     if not out.is_dir():
         raise UserError(f"There is no training in {out}: it is no folder.")
     with alone_in(out):
-        state, remarks = read_checkpoint(out)
+        training, remarks = read_training(out)
         for line in remarks:
             print(f"bptt-zoo: {line}", file=sys.stderr)
         try:
-            origin = state["origin"]
+            origin = training["origin"]
             task = TASKS[origin["task"]]
-            recipe = task.recipe_from(state["recipe"])
+            recipe = task.recipe_from(training["recipe"])
             where, jit, start = places(origin), origin["jit"], origin["from"]
-            epoch = state["epoch"]
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"The checkpoint in {out} is damaged: {error}") from None
+        epoch = epochs_done(out)
         longer = _longer(out, recipe, epoch, options)
         recipe = dataclasses.replace(recipe, epochs=longer or recipe.epochs)
         if where["data"] is None:
@@ -84,7 +84,7 @@ def resume(options: Options) -> None:
             jit=jit,
             origin=origin,
             patient_since=since,
-            checkpoint=state,
+            training=training,
         )
         fit(run, stop=options.stop)
 
@@ -113,8 +113,8 @@ def _longer(out: Path, recipe: Training, epoch: int, options: Options) -> int | 
 
 
 COMMAND = Command(
-    "Continues after the last completed epoch, with the same result as without the "
-    "interruption; or trains for more epochs.",
+    "Continues where a training was saved last, in the midst of an epoch too, with the "
+    "same result as without the interruption; or trains for more epochs.",
     Options,
     resume,
 )

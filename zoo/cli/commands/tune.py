@@ -27,7 +27,7 @@ from zoo.system.errors import UserError, ZooError
 from zoo.system.files import write_json
 from zoo.system.output import leaves_no_empty_folder
 from zoo.system.quiet import import_tensorflow
-from zoo.system.reading import read_json
+from zoo.system.reading import read_bytes, read_json
 from zoo.tasks.task import Task
 from zoo.tuning.space import Space, space_of
 
@@ -229,7 +229,7 @@ def _refuse_changes(
         return
     try:
         old = read_json(out / DEFINITION)
-        fixed, ranges = {**old}, old["space"]
+        fixed, ranges = {**old}, {**old["space"]}
         del fixed["space"]
     except (UserError, KeyError, TypeError):
         # Damaged: the job keeps the same in another file, with a copy.
@@ -282,12 +282,7 @@ def _fingerprint(path: str) -> str:
     )
     found = hashlib.sha256()
     for file in files:
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise UserError(
-                f"`--data` cannot be read: {file} ({error.strerror})"
-            ) from None
+        content = read_bytes(file)
         found.update(
             str(file.relative_to(root) if root.is_dir() else file.name).encode()
         )

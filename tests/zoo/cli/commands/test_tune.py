@@ -105,7 +105,7 @@ def test_a_recipe_of_another_task_is_refused(tmp_path, capsys):
     path.write_text(json.dumps({"task": "char-lm", "recipe": {}}))
     arguments = ["adding", "--out", str(tmp_path / "a"), "--recipe", str(path)]
     assert main(["train", *arguments]) == 2
-    assert "one of char-lm, not of adding" in capsys.readouterr().err
+    assert "one of 'char-lm', not of adding" in capsys.readouterr().err
     path.write_text("{")
     assert main(["train", *arguments]) == 2
     assert "a file that bptt-zoo tune has written" in capsys.readouterr().err
@@ -170,7 +170,7 @@ def test_the_budget_ends_a_job_and_a_larger_one_resumes_it(tmp_path):
     assert [row["status"] for row in rows] == ["cut"]
     assert (tmp_path / "best.json").exists()
     before = len(json.loads(_state(tmp_path))["facts"]["0"]["curve"])
-    run(tmp_path, "--epochs", "4000", "--trials", "2", "--budget", "0.9")
+    run(tmp_path, "--epochs", "4000", "--trials", "2", "--budget", "1.2")
     assert len(json.loads(_state(tmp_path))["facts"]["0"]["curve"]) > before
 
 
