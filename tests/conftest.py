@@ -1,5 +1,6 @@
 """Shared by all tests: quiet TensorFlow, fixed seeds, the folder of shared data."""
 
+import collections
 import gc
 import os
 from pathlib import Path
@@ -41,6 +42,20 @@ def pytest_configure(config):
             tf.config.optimizer.set_experimental_options(
                 {"disable_meta_optimizer": True}
             )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks what `quick` leaves out as slow."""
+    seen = collections.Counter()
+    for item in items:
+        marker = item.get_closest_marker("quick")
+        if marker is None or item.get_closest_marker("slow"):
+            continue
+        test = item.nodeid.partition("[")[0]
+        seen[test] += 1
+        if seen[test] > marker.args[0]:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish(session):

@@ -26,6 +26,14 @@ def gru_cell(x, states, recurrent_kernel, recurrent_bias):
     return [z * h_prev + (1 - z) * np.tanh(x_g + r * m_g)]
 
 
+def gru_reset_before_cell(x, states, recurrent_kernel):
+    (h_prev,) = states
+    x_z, x_r, x_g = np.split(x, 3)
+    u_z, u_r, u_g = np.split(recurrent_kernel, 3, axis=1)
+    z, r = sigmoid(x_z + h_prev @ u_z), sigmoid(x_r + h_prev @ u_r)
+    return [z * h_prev + (1 - z) * np.tanh(x_g + (r * h_prev) @ u_g)]
+
+
 def simple_rnn_cell(x, states, recurrent_kernel, activation=np.tanh):
     (h_prev,) = states
     return [activation(x + h_prev @ recurrent_kernel)]
@@ -59,6 +67,10 @@ def lstm(x_proj, h_0, c_0, recurrent_kernel, **flags):
 
 def gru(x_proj, h_0, recurrent_kernel, recurrent_bias, **flags):
     return run(gru_cell, x_proj, [h_0], recurrent_kernel, recurrent_bias, **flags)
+
+
+def gru_reset_before(x_proj, h_0, recurrent_kernel, **flags):
+    return run(gru_reset_before_cell, x_proj, [h_0], recurrent_kernel, **flags)
 
 
 def simple_rnn(x_proj, h_0, recurrent_kernel, activation=np.tanh, **flags):

@@ -1,6 +1,7 @@
 """Each private feature of Keras that the package relies on still exists."""
 
 import json
+import runpy
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from bptt_keras import keras_internals as internals
+from bptt_keras.tensorflow_internals import function_being_traced
 
 
 def nested_model():
@@ -79,6 +81,15 @@ def test_a_functional_model_gives_the_structure_of_its_inputs():
         "Keras no longer keeps a Functional model's inputs in `_inputs_struct`"
     )
     assert internals.declared_inputs(keras.layers.Dense(1)) is None
+
+
+def test_the_loss_of_an_activity_regularizer_is_divided_by_rows_as_told():
+    layer = keras.layers.Identity(activity_regularizer=tf.reduce_sum)
+    layer(np.ones((4, 1), "float32"))
+    expected = 1 if internals.divides_activity_losses_by_rows() else 4
+    assert [float(loss) for loss in layer.losses] == [expected], (
+        "Keras divides the losses of activity regularizers by something else"
+    )
 
 
 # --- Methods that are hidden for a while -------------------------------------------
@@ -240,6 +251,27 @@ def test_weight_decay_sees_the_factor_too():
     assert decayed(0.5) == pytest.approx(decayed(1.0) / 2, rel=1e-3), GONE
 
 
+def test_an_optimizer_clips_by_the_norm_of_a_function():
+    optimizer = keras.optimizers.SGD(1.0, global_clipnorm=2.0)
+    weights = [keras.Variable(0.0), keras.Variable(0.0)]
+    optimizer.build(weights)
+    with internals.clipping_by(optimizer, lambda gradients: tf.constant(8.0)):
+        optimizer.apply([tf.constant(4.0), None], weights)
+    gone = "Keras' optimizers no longer clip by `_clip_gradients`"
+    assert [float(w) for w in weights] == [-1.0, 0.0], gone
+    assert "_clip_gradients" not in vars(optimizer)
+
+
+@pytest.mark.parametrize("argument", ["clipnorm", "clipvalue"])
+def test_other_clipping_of_an_optimizer_stays_as_it_is(argument):
+    optimizer = keras.optimizers.SGD(1.0, **{argument: 2.0})
+    weight = keras.Variable(0.0)
+    optimizer.build([weight])
+    with internals.clipping_by(optimizer, lambda gradients: tf.constant(8.0)):
+        optimizer.apply([tf.constant(4.0)], [weight])
+    assert float(weight) == -2.0
+
+
 def test_a_schedule_is_distinguished_from_a_rate():
     schedule = keras.optimizers.schedules.CosineDecay(0.5, 10)
     found = internals.schedule_of(keras.optimizers.SGD(schedule))
@@ -357,6 +389,30 @@ def test_the_arguments_of_compile_are_available_as_given():
 # --- Training loops ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_functions_that_run_a_model_are_known_by_name(jit_compile, steps):
+    told = []
+
+    class Told(keras.layers.Layer):
+        def call(self, inputs):
+            told.append(function_being_traced()[0])
+            return 2 * inputs
+
+    model = keras.Sequential([keras.Input((3,)), Told(), keras.layers.Dense(1)])
+    options = {"jit_compile": jit_compile, "steps_per_execution": steps}
+    model.compile("sgd", "mse", **options)
+    x, y = np.ones((4, 3)), np.ones((4, 1))
+    del told[:]
+    model.fit(x, y, batch_size=2, verbose=0)
+    model.evaluate(x, y, batch_size=2, verbose=0)
+    model.predict(x, batch_size=2, verbose=0)
+    assert told and set(told) <= set(internals.RUNNING_FUNCTIONS), (
+        "Keras has renamed the functions with which `fit`, `evaluate` or `predict` run "
+        "a model: RUNNING_FUNCTIONS"
+    )
+
+
 def test_fit_says_when_it_validates():
     told = []
 
@@ -435,3 +491,22 @@ def test_the_most_informative_line_of_an_error_is_not_keras_own():
 
 def test_an_error_without_a_message_is_named():
     assert internals.in_one_line(ZeroDivisionError()) == "ZeroDivisionError"
+
+
+def test_the_generator_of_seeds_is_made_when_it_is_needed():
+    keras.backend.clear_session()
+    assert internals.global_seeds() is None, "Keras no longer forgets its seeds"
+    made = internals.make_global_seeds()
+    before = np.array(made.state)
+    keras.random.normal((1,))
+    assert internals.global_seeds() is made, (
+        "Keras keeps its global seeds under another name"
+    )
+    assert (np.array(made.state) != before).any(), "Keras draws seeds elsewhere"
+
+
+def test_the_oldest_keras_has_all_that_is_imported(monkeypatch):
+    # Keras 3.12 has no such constant.
+    module = "keras.src.random.seed_generator"
+    monkeypatch.delattr(f"{module}.GLOBAL_SEED_GENERATOR", raising=False)
+    assert "global_seeds" in runpy.run_path(internals.__file__)

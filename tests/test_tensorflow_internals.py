@@ -1,5 +1,6 @@
 """Each private feature of TensorFlow that the package relies on still exists."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -51,6 +52,85 @@ def test_a_trace_knows_whether_xla_compiles_it(xla):
         "TensorFlow's `GraphOrParentsInXlaContext` no longer tells it while tracing"
     )
     assert not internals.compiled_by_xla()
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_trace_knows_its_function(xla):
+    told = []
+
+    def tell():
+        told.append(internals.function_being_traced())
+        return tf.constant(0)
+
+    inner = tf.function(lambda: tell())
+
+    @tf.function(jit_compile=xla)
+    def outer(condition):
+        # In a branch, whose graph is one of its own.
+        tf.cond(condition, tell, lambda: tf.constant(1))
+        return inner()
+
+    outer(tf.constant(True))
+    assert told[0] == ("outer", xla), (
+        "TensorFlow no longer names the graph of a function like the function, or no "
+        "longer sets XLA's context around the trace of what XLA compiles"
+    )
+    assert told[1][1] is False, (
+        "TensorFlow's XLA context now also encloses functions within what XLA compiles"
+    )
+    del told[:]
+    tf.function(lambda: tell(), jit_compile=xla).get_concrete_function()
+    assert told[0][1] is xla, (
+        "TensorFlow no longer sets XLA's context in a trace that is made without a call"
+    )
+    assert internals.function_being_traced() == (None, False)
+
+
+def test_a_partial_function_has_the_name_it_is_given():
+    told = []
+    named = functools.partial(
+        lambda: told.append(internals.function_being_traced()[0]) or tf.constant(0)
+    )
+    named.__name__ = "chosen"
+    tf.function(named, autograph=False)()
+    assert told == ["chosen"], "TensorFlow names functions by something else"
+
+
+def test_a_trace_knows_whether_it_is_being_saved(tmp_path):
+    told = []
+
+    class Saved(tf.Module):
+        @tf.function(input_signature=[])
+        def call(self):
+            told.append(internals.is_being_saved())
+            return tf.constant(0)
+
+    tf.saved_model.save(Saved(), str(tmp_path))
+    assert any(told), "TensorFlow's `in_save_context` no longer tells it"
+    assert not internals.is_being_saved()
+
+
+def test_text_in_stablehlo_runs_within_xla():
+    text = """
+    module @sum {
+      func.func public @main(%a: tensor<2xf32>, %b: tensor<2xf32>) -> tensor<2xf32> {
+        %c = stablehlo.add %a, %b : tensor<2xf32>
+        return %c : tensor<2xf32>
+      }
+    }
+    """
+
+    @tf.function(jit_compile=True)
+    def program(a, b):
+        results = [(tf.TensorShape([2]), tf.float32)]
+        return internals.call_in_xla(text, [a, b], results)
+
+    (received,) = program(tf.constant([1.0, 2.0]), tf.constant([3.0, 4.0]))
+    np.testing.assert_array_equal(
+        received,
+        [4, 6],
+        err_msg="TensorFlow's `xla_call_module` no longer takes a text in StableHLO",
+    )
 
 
 def test_what_xla_does_not_know_is_read_from_its_refusal():
@@ -139,6 +219,31 @@ def test_custom_gradients_can_be_forgotten():
     assert not made & internals.custom_gradients()
 
 
+def test_custom_gradients_can_be_dropped_from_a_graph():
+    @tf.custom_gradient
+    def doubled(x):
+        return 2 * x, lambda d: d
+
+    def gradients_of(drop):
+        def traced(x):
+            y = doubled(x)
+            if drop:
+                internals.drop_custom_gradients()
+            return y
+
+        spec = tf.TensorSpec((2,))
+        graph = tf.function(traced, autograph=False).get_concrete_function(spec).graph
+        nodes = graph.as_graph_def().node
+        return [node.name for node in nodes if "_gradient_op_type" in node.attr]
+
+    assert gradients_of(drop=False), (
+        "TensorFlow no longer marks custom gradients by `_gradient_op_type`"
+    )
+    assert not gradients_of(drop=True), (
+        "TensorFlow's `Operation._clear_attr` no longer removes an attribute"
+    )
+
+
 # --- The process -------------------------------------------------------------------
 
 
@@ -185,3 +290,52 @@ def test_a_shuffled_dataset_is_known_by_its_class():
     assert told == [False, True], (
         "TensorFlow no longer calls the class of shuffled datasets '...Shuffle...'"
     )
+
+
+def test_a_repeated_and_a_drawn_dataset_are_known_by_their_classes():
+    dataset = tf.data.Dataset.range(3)
+    drawn = tf.data.Dataset.random(seed=1)
+    told = [internals.repeats(x) for x in (dataset, dataset.repeat())]
+    assert told == [False, True], (
+        "TensorFlow no longer calls the class of repeated datasets '...Repeat...'"
+    )
+    told = [internals.draws(x) for x in (dataset, dataset.shuffle(2), drawn)]
+    assert told == [False, True, True], (
+        "TensorFlow no longer calls the class of random datasets '...Random...'"
+    )
+
+
+def test_a_shuffled_dataset_knows_its_seeds():
+    dataset, before = tf.data.Dataset.range(3), internals.has_global_seed()
+    assert not internals.shuffles_unseeded(dataset.shuffle(2, seed=3))
+    if before:
+        tf.random.set_seed(None)
+    assert not internals.has_global_seed(), "TensorFlow hides its global seed"
+    assert internals.shuffles_unseeded(dataset.shuffle(2)), (
+        "TensorFlow's shuffled datasets have no more `_seed` and `_seed2`"
+    )
+    tf.random.set_seed(1)
+    assert internals.has_global_seed(), "TensorFlow hides its global seed"
+    assert not internals.shuffles_unseeded(dataset.shuffle(2))
+
+
+def test_an_iterator_has_a_position_that_another_can_take_up():
+    dataset = tf.data.Dataset.range(9).map(lambda i: i * i)
+    first, second = iter(dataset), iter(dataset)
+    for _ in range(4):
+        next(first)
+    position = internals.position_of(first)
+    assert isinstance(position, bytes) and len(position) < 10_000
+    internals.move_to(second, position)
+    assert [int(x) for x in second] == [16, 25, 36, 49, 64], (
+        "TensorFlow's iterators have no more `_serialize_to_tensors` and "
+        "`_restore_from_tensors`"
+    )
+
+
+def test_an_iterator_of_python_has_no_position():
+    made = tf.data.Dataset.from_generator(
+        lambda: iter([1]), output_signature=tf.TensorSpec((), "int32")
+    )
+    with pytest.raises(ValueError, match="stateful"):
+        internals.position_of(iter(made))

@@ -8,14 +8,21 @@ import sys
 
 from tests.benchmarks.rounds import Contestant
 
+_BFLOAT16 = {"policy": "mixed_bfloat16"}
+# Of this library, with the native kernel or with that of XLA; it is an error if another
+# one runs.
+_NATIVE = {"kernel": "native"}
+_FUSED = {"kernel": "fused"}, {"BPTT_KERAS_NATIVE": "0"}
+
 # Name -> module in `peers`, its options, more of its environment.
 TABLE = {
-    "bptt_keras": ("bptt_keras_fit", {}, {}),
+    "bptt_keras": ("bptt_keras_fit", _NATIVE, {}),
+    "bptt_keras-fused": ("bptt_keras_fit", *_FUSED),
     # What 16 steps per execution are to Keras.
-    "bptt_keras-16": ("bptt_keras_fit", {"batch_windows": 16}, {}),
-    "bptt_keras-no-xla": ("bptt_keras_fit", {"jit_compile": False}, {}),
-    "bptt_keras-1-shard": ("bptt_keras_fit", {"shards": 1}, {}),
-    "bptt_keras-bfloat16": ("bptt_keras_fit", {"policy": "mixed_bfloat16"}, {}),
+    "bptt_keras-16": ("bptt_keras_fit", {"batch_windows": 16, **_NATIVE}, {}),
+    "bptt_keras-no-xla": ("bptt_keras_fit", {"jit_compile": False, **_NATIVE}, {}),
+    "bptt_keras-1-shard": ("bptt_keras_fit", {"shards": 1, **_NATIVE}, {}),
+    "bptt_keras-bfloat16": ("bptt_keras_fit", {**_BFLOAT16, **_NATIVE}, {}),
     **{
         f"keras{'-xla' if jit else ''}-{steps}": (
             "keras_fit",
@@ -32,6 +39,7 @@ TABLE = {
         {},
         {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"},
     ),
+    "torch-bfloat16": ("torch_loop", {"bfloat16": True}, {}),
     "jax": ("jax_scan", {}, {}),
 }
 YARDSTICKS = ("numpy", "tensorflow")
@@ -77,9 +85,16 @@ def contestants(names, shape, interpreters, device="cpu"):
         device: `"cpu"` or `"gpu"`: where they work.
     """
     common = _ENV | DEVICES[device]
-    return [
-        _contestant(name, shape, interpreters, common, *TABLE[name]) for name in names
-    ]
+    made = []
+    for name in names:
+        module, options, env = TABLE[name]
+        if device == "gpu":
+            # Which kernel is the fastest there is another matter.
+            options = {key: value for key, value in options.items() if key != "kernel"}
+        made.append(
+            _contestant(name, shape, interpreters, common, module, options, env)
+        )
+    return made
 
 
 def yardsticks(shape, device="cpu"):

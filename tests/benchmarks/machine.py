@@ -5,6 +5,8 @@ import platform
 import statistics
 import time
 
+from tests.benchmarks import load
+
 
 def describe_machine():
     """Processor, cores, GPUs that TensorFlow may use and versions, in one line."""
@@ -29,25 +31,40 @@ def describe_machine():
     )
 
 
-def take_turns(contestants, rounds):
+def take_turns(contestants, rounds, *, clock=time.perf_counter):
     """Times functions in turn, A B C A B C ..., so that drift hits all alike.
+
+    A turn that other processes disturb is repeated; if they still do, a line says so.
 
     Args:
         contestants: `{name: function}`; each is called once before the clock starts.
         rounds: How often each is timed.
+        clock: Function that returns seconds. `time.process_time` counts those of all
+            threads of this process, which other programs disturb less.
 
     Returns:
         `{name: [seconds, ...]}`.
     """
-    times = {name: [] for name in contestants}
+    times, worst = {name: [] for name in contestants}, {}
     for function in contestants.values():
         function()
     for _ in range(rounds):
         for name, function in contestants.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
+            turns = load.repeat(lambda f=function: _turn(f, clock), tries=4, pause=0.1)
+            made = turns[-1]
+            times[name].append(made["seconds"])
+            if load.disturbs(made["others"]):
+                worst[name] = max(made["others"], worst.get(name, 0.0))
+    for name, cores in worst.items():
+        print(f"WORTHLESS: other processes took up to {cores:.2f} cores beside {name}")
     return times
+
+
+def _turn(function, clock):
+    before, start = load.read_clocks(), clock()
+    function()
+    seconds, after = clock() - start, load.read_clocks()
+    return {"seconds": seconds, "others": load.others(before, after)}
 
 
 def median_ratio(baseline, own):

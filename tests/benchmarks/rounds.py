@@ -12,8 +12,9 @@ import queue
 import subprocess
 import tempfile
 import threading
-import time
 from pathlib import Path
+
+from tests.benchmarks import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -120,16 +121,21 @@ class Worker:
         return lines[-1] if lines else f"ended with exit code {code}"
 
 
-def race(contestants, rounds, *, timeout=900, pause=0.3, say=print):
+def race(contestants, rounds, *, timeout=900, pause=0.3, tries=6, say=print):
     """Starts contestants one by one and lets them train in turn, A B C A B C ...
 
     A round before the first is not counted: what is compiled late is compiled there.
+    A turn during which other processes took too much of the processor (`load.LIMIT`) is
+    repeated, each time after twice the pause; the last repetition counts, disturbed or
+    not. If it was, the contestant's other turns are not repeated: it has no ratio
+    anyway.
 
     Args:
         contestants: List of `Contestant`.
         rounds: Rounds that count, an integer >= 1.
         timeout: Seconds that a contestant may take for one answer.
         pause: Seconds between two turns, in which threads that spin go to sleep.
+        tries: How often a turn is made at most, an integer >= 1.
         say: Function that is told what goes on, a line at a time.
 
     Returns:
@@ -138,7 +144,7 @@ def race(contestants, rounds, *, timeout=900, pause=0.3, say=print):
         a line, or `None` if it came to the end.
     """
     results = {c.name: {"rounds": [], "error": None} for c in contestants}
-    workers = {}
+    workers, disturbed = {}, set()
 
     def attempt(name, action, turn):
         try:
@@ -159,14 +165,23 @@ def race(contestants, rounds, *, timeout=900, pause=0.3, say=print):
             began = attempt(contestant.name, lambda c=contestant: start(c), "start")
             results[contestant.name].update(began or {})
         for number in range(rounds + 1):
-            load = os.getloadavg()[0]
+            again = 0
             for name, worker in list(workers.items()):
-                time.sleep(pause)
                 turn = f"round {number}" if number else "warm-up"
-                answer = attempt(name, lambda w=worker: w.ask("go"), turn)
-                if answer and number:
-                    results[name]["rounds"].append(answer)
-            say(f"  round {number} of {rounds} (load of the machine {load:.1f})")
+                most = tries if number and name not in disturbed else 1
+                made = attempt(
+                    name,
+                    lambda w=worker, n=most: load.repeat(
+                        lambda: w.ask("go"), tries=n, pause=pause
+                    ),
+                    turn,
+                )
+                if made and number:
+                    results[name]["rounds"].append(made[-1])
+                    again += len(made) - 1
+                    if load.disturbs(made[-1]["others"]):
+                        disturbed.add(name)
+            say(f"  round {number} of {rounds}" + _repeated(again))
         for name, worker in list(workers.items()):
             last = attempt(name, lambda w=worker: w.ask("stop"), "stop")
             results[name].update(last or {})
@@ -174,3 +189,7 @@ def race(contestants, rounds, *, timeout=900, pause=0.3, say=print):
         for worker in workers.values():
             worker.close()
     return results
+
+
+def _repeated(again):
+    return f" ({again} repetitions because of other processes)" if again else ""

@@ -19,7 +19,8 @@ class Shape:
         rows: Rows of a batch.
         window: Timesteps of a window.
         units: Units of each recurrent layer.
-        windows: Windows in one turn.
+        windows: Windows in one turn, enough for half a second or more, so that the load
+            of other processes can be measured.
         layers: Number of recurrent layers.
         kind: `"lstm"`, `"gru"` or `"rnn"`.
         features: Floats of a timestep in place of an id; 0: ids and an embedding.
@@ -68,13 +69,13 @@ class Shape:
 
 
 SHAPES = {
-    "lstm-small": Shape(32, 64, 128, windows=64),
+    "lstm-small": Shape(32, 64, 128, windows=128),
     "lstm-wide": Shape(32, 64, 512, windows=16),
     "lstm": Shape(64, 100, 256, windows=16),
     "lstm-2": Shape(64, 100, 256, windows=16, layers=2),
     "gru": Shape(64, 100, 256, windows=16, kind="gru"),
-    "rnn": Shape(64, 100, 256, windows=32, kind="rnn"),
-    "tiny": Shape(4, 20, 32, windows=512),
+    "rnn": Shape(64, 100, 256, windows=64, kind="rnn"),
+    "tiny": Shape(4, 20, 32, windows=1024),
     # 100,000 timesteps in windows of 100.
     "long": Shape(1, 100, 64, windows=1000, batch_windows=100),
     "features": Shape(64, 100, 256, windows=16, features=32),

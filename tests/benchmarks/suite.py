@@ -10,12 +10,18 @@ process that uses the usual interface of its library. This library and Keras run
 with accuracy as a metric and a callback; the loops of PyTorch and JAX only add up the
 loss.
 
-Contestants take turns, one at a time. A table shows the milliseconds per window; how
-many times faster a contestant is than each peer (`x`, median over rounds, compared
-within each round); `limit`, the fraction of that time that the matrix products alone
-would take at the speed of one big float32 product measured in the same rounds; the
-seconds of the first update, with building and compiling; the peak memory of the
-process; and the loss of the last round. It holds for the machine it was made on.
+Contestants take turns, one at a time. A table shows, for this library, the kernel that
+ran the recurrence; the milliseconds per window; how many times faster a contestant is
+than each peer (`x`, median over rounds, compared within each round); `limit`, the
+fraction of that time that the matrix products alone would take at the speed of one big
+float32 product measured in the same rounds; the seconds of the first update, with
+building and compiling; the peak memory of the process; and the loss of the last round.
+Then one table sums up all shapes, as `python -m tests.benchmarks.summary` does from the
+file. All of it holds for the machine it was made on.
+
+A turn is repeated, up to five times, if other processes took more than a tenth of a
+core during it (on Linux; a repeated turn trains on). If they still do, the contestant
+has no ratio, and the table says so.
 """
 
 import argparse
@@ -34,6 +40,7 @@ from tests.benchmarks.contestants import (
 )
 from tests.benchmarks.rounds import race
 from tests.benchmarks.shapes import PRODUCT_SIDE, SHAPES
+from tests.benchmarks.summary import format_summary
 
 
 def parse(arguments=None):
@@ -112,7 +119,8 @@ def main(arguments=None):
         report["shapes"][name] = one = measure(shape, args)
         print(tables.format_versions({**one["yardsticks"], **one["results"]}))
         print(tables.format_rates(one["product_gflops"]))
-        print(tables.format_table(one["rows"], one["results"]), flush=True)
+        print(tables.format_table(one["rows"], one["results"]))
+        print(*tables.format_load(one["yardsticks"]), sep="\n", flush=True)
         # After each shape, so that an interruption loses one shape at most.
         text = json.dumps(report, indent=1) + "\n"
         (args.out / "bench.json").write_text(text, encoding="utf-8")
@@ -121,6 +129,8 @@ def main(arguments=None):
     title = f"Training time of a window, {args.rounds} rounds in turn"
     plots = {name: one["rows"] for name, one in report["shapes"].items()}
     plot_shapes(args.out / "bench.png", plots, title)
+    print("\nTimes the speed of peers, medians of the rounds:\n")
+    print(format_summary(report))
     print(f"\nwritten: {args.out / 'bench.json'}, {args.out / 'bench.png'}")
 
 

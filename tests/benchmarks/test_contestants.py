@@ -28,6 +28,18 @@ def test_contestant_receives_shape_and_options():
     assert options == {"jit_compile": True, "steps_per_execution": 16}
 
 
+@pytest.mark.parametrize(
+    ("name", "kernel", "switch"),
+    [("bptt_keras", "native", None), ("bptt_keras-fused", "fused", "0")],
+)
+def test_kernel_is_demanded_on_a_cpu(name, kernel, switch):
+    (one,) = contestants([name], TINY, {})
+    assert json.loads(one.command[-1]) == {"kernel": kernel}
+    assert one.env.get("BPTT_KERAS_NATIVE") == switch
+    (one,) = contestants([name], TINY, {}, "gpu")
+    assert json.loads(one.command[-1]) == {}
+
+
 def test_peer_runs_in_its_own_python():
     (one,) = contestants(["jax"], TINY, {"jax": "python-of-jax"})
     assert one.command[0] == "python-of-jax"

@@ -7,6 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bptt_keras", "zoo")
 FOLDERS = ("bptt_keras", "zoo", "tests", "tutorials", ".ci", ".github")
 TEXT = {".py", ".md", ".cfg", ".toml", ".ipynb", ".json", ".tsv", ".txt", ".yml", ""}
+TEXT |= {".cc", ".h", ".inc", ".in"}
 
 
 def python_files(*packages):

@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "arguments": set(),
     "backend": set(),
     "files": set(),
+    "turns": set(),
     "types": set(),
     "keras_internals": set(),
     "tensorflow_internals": set(),
@@ -21,9 +22,15 @@ MAY_IMPORT = {
     "initializers": set(),
     "layers": {"kernels"},
     "state": {"kernels", "layers"},
+    "sessions": {"kernels", "state"},
+    "exporting": {"state", "sessions"},
     "data": {"truncation"},
-    "training": {"kernels", "layers", "state", "truncation", "data"},
-    "callbacks": {"training", "diagnostics"},
+    "training": {
+        *("kernels", "layers", "state", "sessions", "exporting"),
+        *("truncation", "data"),
+    },
+    "resume": {"data", "training"},
+    "callbacks": {"training", "diagnostics", "resume"},
     "tuning": {"training"},
     "diagnostics": {"state", "truncation", "training", "layers", "kernels"},
 }
@@ -44,7 +51,7 @@ ROOMS = (
 HEAVY = {
     *("bptt_keras", "keras", "keras_tuner", "tensorflow", "tensorflow_datasets"),
     *("h5py", "matplotlib", "pandas", "pydantic", "scipy", "sklearn", "tensorboard"),
-    *("filelock", "mido", "pydoc_data", "shtab", "tqdm", "tyro"),
+    *("mido", "pydoc_data", "shtab", "tqdm", "tyro"),
 }
 LONGEST = 350  # lines of a module, docstrings aside
 MOST = 12  # modules of a folder
@@ -57,6 +64,7 @@ FOR_ALL = {
     "files",
     "keras_internals",
     "tensorflow_internals",
+    "turns",
     "types",
 }
 # Room of `bptt_keras.training`, or a module beside the rooms -> what it may import of
@@ -103,6 +111,7 @@ TRAINING_MAY_IMPORT = {
         "wrapper",
         "engine",
         "epochs",
+        "steps",
         "description",
         "modes",
         "options",

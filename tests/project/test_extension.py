@@ -134,6 +134,7 @@ FIXED = """
     [(None, True), (2, True), (None, False)],
     ids=["side by side", "overlapping", "known"],
 )
+@pytest.mark.quick(1)
 def test_the_defaults_of_a_schedule_are_fixed_windows(module, stride, random):
     schedule = module(FIXED).Fixed(5, stride, random=random)
     fixed = bk.truncation.FixedWindow(5, stride)

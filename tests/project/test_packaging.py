@@ -73,10 +73,11 @@ def test_wheel_works_outside_the_checkout(tmp_path):
     # A copy: a build leaves folders behind that would be packed the next time.
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    files = ("setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md")
+    for name in (*files, "LICENSE"):
         shutil.copy(ROOT / name, source)
     for name in PACKAGES:
-        ignored = shutil.ignore_patterns("__pycache__")
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
     pip = [sys.executable, "-m", "pip", "wheel", "-qq", "--no-deps"]
     command = [*pip, "--no-build-isolation", "-w", str(tmp_path), str(source)]
@@ -93,6 +94,8 @@ def test_wheel_works_outside_the_checkout(tmp_path):
     assert large and not left_out & names
     assert expected | (packed - left_out) <= names
     assert not {n for n in names if n.startswith(("tests/", "tutorials/"))}
+    library = "bptt_keras/kernels/native/bptt_native.so"
+    assert (library in names) != wheel.name.endswith("-none-any.whl")
     program = (
         "import bptt_keras, zoo, zoo.cli.main; print(bptt_keras.__file__, zoo.__file__)"
     )

@@ -1,7 +1,6 @@
 """The files for continuous integration agree with the rest of the project."""
 
 import re
-import subprocess
 
 import pytest
 import yaml
@@ -31,19 +30,21 @@ def test_the_oldest_python_is_the_one_that_the_package_asks_for():
     assert asked == f">={matrix['python'][0]}"
 
 
-def test_the_oldest_keras_is_read_from_the_package_itself():
-    steps = load(".github/workflows/tests.yml")["jobs"]["quick"]["steps"]
-    script = next(s["run"] for s in steps if "constraints" in s.get("run", ""))
-    command = re.search(r"oldest=\$\((.*)\)", script)[1]
-    found = subprocess.check_output(["bash", "-c", command], cwd=ROOT, text=True)
-    assert found.strip() == "3.12"
-
-
 @pytest.mark.parametrize("name", ["tests.yml", "wheels.yml"])
 def test_the_targets_of_make_exist(name):
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     text = (ROOT / ".github/workflows" / name).read_text(encoding="utf-8")
     assert set(re.findall(r"run: make ([a-z-]+)", text)) <= set(targets)
+
+
+def test_the_release_refuses_a_wheel_without_native_kernels():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    release = text.partition("[tool.cibuildwheel]")[2].partition("[tool.ruff]")[0]
+    environments = re.findall(r"^environment = (.*)$", release, re.MULTILINE)
+    assert environments
+    assert all('BPTT_KERAS_REQUIRE_NATIVE = "1"' in line for line in environments)
+    script = re.search(r'^test-command = "python {project}/(.*)"$', release, re.M)[1]
+    assert (ROOT / script).is_file()
 
 
 def test_the_citation_has_the_version():

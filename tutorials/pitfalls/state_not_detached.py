@@ -6,7 +6,6 @@ start.
 """
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
@@ -24,8 +23,12 @@ step = bk.PureStep(model)
 weights = [variable.value for variable in model.trainable_variables]
 
 
-def series(steps):
-    return tf.random.stateless_normal((ROWS, steps + 1, 8), (1, 2))
+LENGTHS = [256, 512, 1024]
+# Made beforehand: the data themselves are not what is measured.
+SERIES = {
+    steps: tf.random.stateless_normal((ROWS, steps + 1, 8), (1, 2)) for steps in LENGTHS
+}
+PAIRS = {steps: (x[:, :-1], x[:, 1:]) for steps, x in SERIES.items()}
 
 
 @tf.function(jit_compile=True)
@@ -35,7 +38,7 @@ def window_loss(x, y, state):
 
 
 def not_detached(steps):
-    x, state, total = series(steps), step.initial_state(ROWS), 0.0
+    x, state, total = SERIES[steps], step.initial_state(ROWS), 0.0
     with tf.GradientTape() as tape:
         for start in range(0, steps, WINDOW):
             stop = start + WINDOW
@@ -47,7 +50,7 @@ def not_detached(steps):
 
 
 def detached(steps):
-    x, state = series(steps), step.initial_state(ROWS)
+    x, state = SERIES[steps], step.initial_state(ROWS)
     for start in range(0, steps, WINDOW):
         stop = start + WINDOW
         with tf.GradientTape() as tape:
@@ -59,14 +62,12 @@ def detached(steps):
 
 
 def by_fit(steps):
-    x = series(steps)
-    trainer.train_on_batch(x[:, :-1], x[:, 1:])
+    trainer.train_on_batch(*PAIRS[steps])
 
 
 trainer = bk.TruncatedBPTT(model, window=WINDOW, shards=1)
 trainer.compile(keras.optimizers.SGD(0.0), "mse")
 
-LENGTHS = [256, 512, 1024]
 for name, loop in (
     ("state not detached", not_detached),
     ("state detached", detached),
@@ -75,8 +76,5 @@ for name, loop in (
     growth = bk.diagnostics.memory_growth(loop, LENGTHS)
     print(f"{name}:\n  {growth}")
 
-x = np.asarray(series(1024))
-use = bk.diagnostics.memory(
-    trainer, (x[:, :-1], x[:, 1:]), LENGTHS, methods=["full", "windows"]
-)
+use = bk.diagnostics.memory(trainer, PAIRS[1024], LENGTHS, methods=["full", "windows"])
 print(f"what full backpropagation would take:\n  {use}")

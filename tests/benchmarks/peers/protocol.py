@@ -3,8 +3,10 @@
 A contestant is a process. It builds its model, makes one update, and then works only
 on command, given by lines on its standard input; it answers with lines of JSON:
 
-    (start)    {"first": seconds, "imports_mib": MiB, "versions": {name: version}}
-    go         {"seconds": per window, "cpu": the same over all cores, "loss": nats}
+    (start)    {"first": seconds, "imports_mib": MiB, "versions": {name: version}},
+               and "kernel": name, if the contestant has several
+    go         {"seconds": per window, "cpu": the same over all cores, "loss": nats,
+               "others": cores that other processes took, or null if unknown}
     stop       {"peak_mib": MiB}, and it ends
 
 or, at any time, `{"error": "Type: message"}`.
@@ -18,10 +20,11 @@ import resource
 import sys
 import time
 
+from tests.benchmarks import load
 from tests.benchmarks.shapes import Shape
 
 
-def serve(build, versions, arguments=None):
+def serve(build, versions, arguments=None, *, about=None):
     """Runs a contestant; the command line is a `Shape` and options, both in JSON.
 
     Args:
@@ -30,6 +33,9 @@ def serve(build, versions, arguments=None):
             start, and returns their mean loss in nats.
         versions: `{name: version}` of what is measured.
         arguments: In place of the command line, without the program's name.
+        about: Function `train -> dict` of what the first answer says in addition,
+            called after the first update; it raises if something else than what was
+            asked for ran.
     """
     shape, options = (json.loads(a) for a in arguments or sys.argv[1:3])
     shape = Shape(**shape)
@@ -41,7 +47,8 @@ def serve(build, versions, arguments=None):
         train = build(shape, **options)
         train(shape.batch_windows)
         first = time.perf_counter() - start
-        say({"first": first, "imports_mib": imports, "versions": versions})
+        more = about(train) if about else {}
+        say({"first": first, "imports_mib": imports, "versions": versions, **more})
         for line in sys.stdin:
             if line.strip() == "stop":
                 say({"peak_mib": _peak_mib()})
@@ -54,10 +61,15 @@ def serve(build, versions, arguments=None):
 
 
 def _turn(train, windows):
-    start, cpu = time.perf_counter(), time.process_time()
+    before = load.read_clocks()
     loss = train(windows)
-    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
-    return {"seconds": seconds / windows, "cpu": cpu / windows, "loss": loss}
+    after = load.read_clocks()
+    return {
+        "seconds": (after.wall - before.wall) / windows,
+        "cpu": (after.own - before.own) / windows,
+        "loss": loss,
+        "others": load.others(before, after),
+    }
 
 
 def _speaker():

@@ -35,8 +35,8 @@ def detach(state):
     return state.detach()
 
 
-def build(shape):
-    """The loop that PyTorch's users write."""
+def build(shape, bfloat16=False):
+    """The loop that PyTorch's users write, with mixed precision on demand."""
     torch.manual_seed(0)
     # A GPU, where the benchmark lets it be seen.
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -53,8 +53,9 @@ def build(shape):
         for x, y in zip(inputs[:windows], targets[:windows], strict=True):
             if state is not None:
                 state = detach(state)
-            logits, state = network(x, state)
-            loss = loss_function(logits.flatten(0, 1), y.flatten())
+            with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+                logits, state = network(x, state)
+                loss = loss_function(logits.flatten(0, 1), y.flatten())
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -1,0 +1,174 @@
+"""What `Resume` costs: how long a step waits for a save, and how fast it resumes.
+
+python -m tests.benchmarks.resume [--units 1400] [--rounds 5]
+
+`stall`: the time within the callback when it saves, and how much longer the next step
+takes than one without a save (it copies what the save still reads), medians. `written`:
+the time until the save is on the disk, in the background. `share`: what a save a minute
+costs, if the background took a core from training. `restore`: from the start of `fit`
+in a new process until a first batch has been trained, late in a stream, beside the same
+from its start without a save: the difference is what resuming takes.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import bptt_keras as bk
+
+BATCHES = 10_000  # of the stream from whose end a training resumes
+
+
+class Timed(bk.callbacks.Resume):
+    """Saves every few batches, and notes times in milliseconds."""
+
+    def __init__(self, folder, every):
+        super().__init__(folder, every=every, print_fn=lambda text: None)
+        self.within, self.after, self.plain, self.written = [], [], [], []
+        self._left, self._saved = None, False
+
+    def on_train_batch_end(self, batch, logs=None):
+        """As in `Resume`, with a clock."""
+        float(logs["loss"])  # waits for the step
+        began = time.perf_counter()
+        if self._left is not None:
+            step = 1000 * (began - self._left)
+            (self.after if self._saved else self.plain).append(step)
+        number = self._number
+        super().on_train_batch_end(batch, logs)
+        self._saved = self._number > number
+        ended = time.perf_counter()
+        if self._saved:
+            self.within.append(1000 * (ended - began))
+            if len(self.written) < 3:
+                # The first few are waited for, to measure them undisturbed.
+                self._settle()
+                self.written.append(1000 * (time.perf_counter() - began))
+        self._left = time.perf_counter()
+
+
+def trainer_of(units):
+    """A model of about 10 million weights with the default size."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.layers.Input((None, 256)),
+            bk.layers.LSTM(units, return_sequences=True),
+            keras.layers.Dense(16),
+        ]
+    )
+    trainer = bk.TruncatedBPTT(model, window=8)
+    trainer.compile("adam", "mse")
+    return trainer
+
+
+def stall(units, rounds):
+    """Prints the stall of a step."""
+    trainer = trainer_of(units)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(4, 8, 256)).astype("float32")
+    y = random.normal(size=(4, 8, 16)).astype("float32")
+    batches = 12 * (rounds + 3)
+    with tempfile.TemporaryDirectory() as folder:
+        timed = Timed(folder, every=12)
+        trainer.fit(
+            np.tile(x, (batches, 1, 1)),
+            np.tile(y, (batches, 1, 1)),
+            batch_size=4,
+            shuffle=False,
+            verbose=0,
+            callbacks=[timed],
+        )
+        size = max(p.stat().st_size for p in Path(folder).glob("save-*"))
+    plain = statistics.median(timed.plain[3:])
+    within = statistics.median(timed.within[3:])
+    extra = statistics.median(timed.after[3:]) - plain
+    written = statistics.median(timed.written)
+    print(f"{trainer.count_params():,} weights, a save of {size / 2**20:.0f} MiB")
+    print(f"a step without a save takes {plain:.1f} ms")
+    print(f"stall: {within:.1f} ms in the callback, {extra:.1f} ms in the next step")
+    print(f"written after {written:.0f} ms")
+    print(f"share: {(within + extra + written) / 60_000:.2%} at a save a minute")
+
+
+def restore(folder, what):
+    """Trains on a stream until shortly before its end, or one batch from there."""
+
+    class Stop(keras.callbacks.Callback):
+        def get_state(self):
+            return None
+
+        def set_state(self, state):
+            pass
+
+        def on_train_batch_end(self, batch, logs=None):
+            if what != "stop":
+                float(logs["loss"])  # waits for the step
+                print(f"DONE {batch} {time.perf_counter() - began:.3f}", flush=True)
+            if what != "stop" or batch == BATCHES:
+                sys.exit()
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.layers.Input((None, 1)),
+            bk.layers.LSTM(4, return_sequences=True),
+            keras.layers.Dense(1),
+        ]
+    )
+    trainer = bk.TruncatedBPTT(model, window=4)
+    trainer.compile("adam", "mse")
+    x = np.random.default_rng(0).normal(size=(4 * 4 * (BATCHES + 100), 1))
+    data = bk.data.streams(x.astype("float32"), batch_size=4, window=4)
+    resume = bk.callbacks.Resume(folder, every=BATCHES // 4)
+    began = time.perf_counter()
+    trainer.fit(data, verbose=0, callbacks=[Stop(), resume])
+
+
+def main():
+    """Runs the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--units", type=int, default=1400)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--restore", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.restore:
+        restore(*arguments.restore)
+        return
+    stall(arguments.units, arguments.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        _run(folder, "stop")
+        found: dict[str, list[float]] = {"fresh": [], "go on": []}
+        for _ in range(3):
+            with tempfile.TemporaryDirectory() as empty:
+                found["fresh"].append(_run(empty, "fresh")[1])
+            batch, seconds = _run(folder, "go on")
+            found["go on"].append(seconds)
+    fresh, resumed = (statistics.median(times) for times in found.values())
+    print(
+        f"restore: batch {batch} trained {resumed:.2f} s after the start of `fit`, the "
+        f"first one of a training without saves {fresh:.2f} s: {resumed - fresh:+.2f} s"
+    )
+
+
+def _run(folder, what):
+    """Trains in a new process; the batch that it trained and the seconds it took."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.resume", "--restore", folder, what],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [x.split() for x in done.stdout.splitlines() if x.startswith("DONE")]
+    return (int(lines[0][1]), float(lines[0][2])) if lines else (0, 0.0)
+
+
+if __name__ == "__main__":
+    main()
