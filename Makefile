@@ -2,12 +2,16 @@
 # Overridable: PYTHON (builds the environment), VENV (where it lies),
 # DEVICE (cpu or gpu: which TensorFlow is installed), PYTEST (more pytest flags),
 # WORKERS (processes that share the tests; each takes up to 3 GB),
-# BENCH (flags of the benchmark), TORCH and JAX (Python programs that have them).
+# VERSIONS (which of oldest and newest `test-versions` tests), MINUTES (of `make fuzz`,
+# for each parser), BENCH (flags of the benchmark), TORCH and JAX (Python programs that
+# have them).
 PYTHON ?= python3
 VENV ?= .venv
 DEVICE ?= cpu
 PYTEST ?=
 WORKERS ?= 2
+VERSIONS ?= oldest newest
+MINUTES ?= 10
 BENCH ?=
 TORCH ?= .venv-bench-torch/bin/python
 JAX ?= .venv-bench-jax/bin/python
@@ -15,6 +19,12 @@ JAX ?= .venv-bench-jax/bin/python
 bin := $(VENV)/bin
 demo_ready := $(VENV)/.ready-demo-$(DEVICE)
 test_ready := $(VENV)/.ready-test-$(DEVICE)
+# The library of native kernels, in place.
+native_ready := $(VENV)/.ready-native
+native_files := setup.py $(shell find bptt_keras/kernels/native/src 2> /dev/null)
+build_native := \
+    $(bin)/python -m pip install -qq --disable-pip-version-check "setuptools>=70.1" \
+    && $(bin)/python setup.py -q build_ext --inplace && touch $(native_ready)
 parallel := -n $(WORKERS) --dist worksteal
 # Environments of the benchmark's peers, but for those that were given.
 peers := $(filter .venv-bench-%,$(TORCH) $(JAX))
@@ -24,10 +34,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all lint format bench browser clean
+.PHONY: help demo test test-slow test-all test-versions lint format native sanitize fuzz bench browser clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: $(demo_ready) ## Train a small character model on embedded text and show it.
 	$(bin)/bptt-zoo train char-lm --dataset python-topics --out runs/demo --overwrite
@@ -42,6 +52,10 @@ test-slow: $(test_ready) ## The slow tests alone.
 
 test-all: $(test_ready) ## Lint and every test.
 	$(bin)/python -m pytest -q $(parallel) $(PYTEST)
+
+# Each in an environment of its own. PYTEST, WORKERS, DEVICE and PYTHON hold there, too.
+test-versions: ## The quick tests with the oldest and the newest Keras and TensorFlow.
+	@DEVICE=$(DEVICE) $(PYTHON) .ci/versions.py $(VERSIONS)
 
 # As root on Debian and its kin; elsewhere it says what to do.
 browser: ## Install Chromium, which the tests of the HTML report look with.
@@ -58,11 +72,21 @@ format: $(test_ready) ## Sort imports and format in place.
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
+native: | $(bin)/python ## Build the library of native kernels, what has changed of it.
+	@export BPTT_KERAS_REQUIRE_NATIVE=1 && $(build_native)
+
+sanitize: $(native_ready) ## The tests in C++, with sanitizers of memory and of arithmetic.
+	@$(bin)/python setup.py -q sanitize
+
+fuzz: $(test_ready) ## Parsers read files that are nearly valid, MINUTES each (10).
+	$(bin)/python -m tests.zoo.hostile.fuzz --minutes $(MINUTES)
+
 bench: $(test_ready) $(peers_ready) ## Training speed beside Keras, PyTorch and JAX.
 	$(bin)/python -m tests.benchmarks.suite --torch $(TORCH) --jax $(JAX) $(BENCH)
 
 clean: ## Remove the environments, runs, builds and caches.
-	rm -rf .venv .venv-bench-* runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-bench-* .venv-versions-* runs build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -f bptt_keras/kernels/native/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(bin)/python:
@@ -73,12 +97,17 @@ $(bin)/python:
 # The pip that Python 3.10 brings finds no versions of the zoo's needs that fit.
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --upgrade pip
 
-# A stamp a set of extras: installed again only when setup.cfg has changed.
-$(demo_ready): setup.cfg | $(bin)/python
+# Other than for `make native`, a compiler that is missing or fails is no failure.
+$(native_ready): $(native_files) | $(bin)/python
+	@$(build_native)
+
+# A stamp a set of extras: installed again only when setup.cfg has changed. The library
+# is built before, and again only what has changed of it.
+$(demo_ready): setup.cfg | $(native_ready)
 	@$(bin)/python -m pip install -qq --disable-pip-version-check -e ".[$(DEVICE),zoo]"
 	@touch $@
 
-$(test_ready): setup.cfg | $(bin)/python
+$(test_ready): setup.cfg | $(native_ready)
 	@$(bin)/python -m pip install -qq --disable-pip-version-check -e ".[$(DEVICE),test]"
 	@touch $@
 
