@@ -377,7 +377,8 @@ class Resume(Lead):
         def write() -> None:
             content, arrays = state()
             content["configuration"] = known
-            saves.write(folder, saves.Save(number, content, arrays))
+            save = saves.Save(number, content, arrays)
+            saves.write(folder, save, self._writer.rest)
 
         return write
 

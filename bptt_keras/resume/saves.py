@@ -17,10 +17,11 @@ import os
 import re
 import struct
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +32,11 @@ FORMAT = 1
 KEPT = 2
 _NAME = re.compile(r"save-(\d{12})-([0-9a-f]{32})\.npz")
 _CHUNK = 1 << 22
+# Bytes that are written at a time, and how long the writer rests after them, in times
+# of what they took: training, which uses the same processor and memory, slows down
+# by little for longer.
+_PIECE, _RESTS = 1 << 20, 4
+_DIGEST = 16  # bytes
 # Bytes at the end of a file in which the list of its arrays is described, and of this
 # list: some hundred thousand arrays.
 _TAIL, _LONGEST_DIRECTORY = 1 << 17, 1 << 24
@@ -94,12 +100,15 @@ class Damaged(Exception):
     """A file is not what was written; the message says why."""
 
 
-def write(folder: Path, save: Save) -> Path:
+def write(
+    folder: Path, save: Save, rest: Callable[[float], object] = lambda seconds: None
+) -> Path:
     """Writes a save, and removes those that are no longer kept.
 
     Args:
         folder: An existing folder.
         save: The save.
+        rest: Function that waits some seconds, unless it has to be quick.
 
     Returns:
         The path of the file.
@@ -122,10 +131,12 @@ def write(folder: Path, save: Save) -> Path:
     new = folder / f".new-{os.getpid()}.npz"
     try:
         with open(new, "wb") as file:
-            np.savez(file, content=np.frombuffer(text, np.uint8), **named)  # type: ignore[arg-type]
+            hashed = _Hashed(file)
+            content = {"content": np.frombuffer(text, np.uint8)}
+            _write_arrays(hashed, {**content, **named}, rest)
             file.flush()
             os.fsync(file.fileno())
-        path = folder / f"save-{save.number:012d}-{digest_of_file(new)}.npz"
+        path = folder / f"save-{save.number:012d}-{hashed.digest.hexdigest()}.npz"
         os.replace(new, path)
     finally:
         new.unlink(missing_ok=True)
@@ -133,6 +144,42 @@ def write(folder: Path, save: Save) -> Path:
     for old in found(folder)[KEPT:]:
         old.unlink(missing_ok=True)
     return path
+
+
+class _Hashed:
+    """A file that is written from its start to its end, and hashed on the way.
+
+    Without `seek` and `tell`, `zipfile` writes no byte twice.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.digest = hashlib.blake2b(digest_size=_DIGEST)
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _write_arrays(
+    file: Any, arrays: dict[str, np.ndarray], rest: Callable[[float], object]
+) -> None:
+    """Writes arrays as `numpy.savez` does, to a file that can only be written."""
+    layout = np.lib.format
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, given in arrays.items():
+            array = np.require(given, requirements="C")
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                header = layout.header_data_from_array_1_0(array)
+                layout.write_array_header_1_0(member, header)
+                content = memoryview(array.reshape(-1).view(np.uint8))
+                for start in range(0, len(content), _PIECE):
+                    began = time.perf_counter()
+                    member.write(content[start : start + _PIECE])
+                    rest(_RESTS * (time.perf_counter() - began))
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -309,7 +356,7 @@ def _check_array(file: Any, member: zipfile.ZipInfo) -> None:
 
 def digest_of_file(path: Path) -> str:
     """The digest that the name of a save has."""
-    found = hashlib.blake2b(digest_size=16)
+    found = hashlib.blake2b(digest_size=_DIGEST)
     with open_regular(path) as file:
         while chunk := file.read(_CHUNK):
             found.update(chunk)
@@ -356,6 +403,11 @@ class Writer:
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._awaited = threading.Event()
+
+    def rest(self, seconds: float) -> None:
+        """Waits within a function, unless its end is being waited for."""
+        self._awaited.wait(seconds)
 
     @property
     def busy(self) -> bool:
@@ -378,8 +430,10 @@ class Writer:
     def wait(self) -> None:
         """Waits for the last function to end; raises its error."""
         if self._thread is not None:
+            self._awaited.set()
             self._thread.join()
             self._thread = None
+            self._awaited.clear()
         error, self._error = self._error, None
         if error is not None:
             raise error

@@ -42,6 +42,7 @@ class TrainingState:
         self._goes_on = goes_on
         self._orders = position.order_holders(fit.x)
         self._known: list[Any] | None = None
+        self._copies = variables.Copies()
         if save is None:
             self._first_orders = self._order_states()
         else:
@@ -62,7 +63,8 @@ class TrainingState:
 
         Returns:
             Function that gives `(content, arrays)`: values for JSON, and arrays. It may
-            be called while training, or validation, goes on.
+            be called once, while training, or validation, goes on; the arrays are
+            overwritten by the next that is called.
         """
         known = None if validating else self._position(following)
         arrays = plain.Arrays()
@@ -85,9 +87,10 @@ class TrainingState:
         }
 
         def complete() -> tuple[dict[str, Any], Arrays]:
+            copies = self._copies.of(tensors)
             where, orders = known or self._position(following)
             groups = {
-                "variables": [variables.stored(tensor) for tensor in tensors],
+                "variables": copies,
                 "plain": list(arrays),
                 "data": [np.frombuffer(part, np.uint8) for part in where],
             }

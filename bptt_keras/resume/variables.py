@@ -88,13 +88,42 @@ def assign(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
         variable.assign(value)
 
 
-def stored(tensor: Tensor) -> np.ndarray:
-    """A tensor as an array of a dtype that NumPy itself knows."""
-    return named_by_numpy(tensor.numpy())
+class Copies:
+    """Copies of the values of variables, in memory that is used again each time.
+
+    An update of a variable first copies a value that is held elsewhere, into new
+    memory. So values are let go as soon as they have been copied; and memory that has
+    been used before is copied into much faster than new one.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[np.ndarray] = []
+
+    def of(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        """The values as arrays of dtypes that NumPy itself knows.
+
+        Args:
+            tensors: The values; the list is empty afterwards.
+
+        Returns:
+            List of arrays, which the next call overwrites.
+        """
+        arrays: list[np.ndarray] = []
+        before = iter(self._arrays)
+        tensors.reverse()
+        while tensors:
+            value = named_by_numpy(np.asarray(tensors.pop()))
+            known = next(before, None)
+            if known is None or (known.shape, known.dtype) != (value.shape, value.dtype):
+                known = np.empty_like(value)
+            np.copyto(known, value)
+            arrays.append(known)
+        self._arrays = arrays
+        return arrays
 
 
 def as_stored(array: np.ndarray, dtype: tf.DType) -> np.ndarray:
-    """What `stored` was given, as an array of the tensor's dtype."""
+    """One of `Copies`, as an array of the tensor's dtype."""
     wanted = np.dtype(dtype.as_numpy_dtype)
     bits = wanted.kind == "V" and array.dtype.itemsize == wanted.itemsize
     return array.view(wanted) if bits else array

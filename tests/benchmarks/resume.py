@@ -3,9 +3,10 @@
 python -m tests.benchmarks.resume [--units 1400] [--rounds 5]
 
 `stall`: the time within the callback when it saves, and how much longer the next step
-takes than one without a save (it copies what the save still reads), medians. `written`:
-the time until the save is on the disk, in the background. `share`: what a save a minute
-costs, if the background took a core from training. `restore`: from the start of `fit`
+takes than one beside which nothing is written, medians. `share`: what a save a minute
+costs: this, and what is added to all steps while the save is written in the background.
+The first save is left out, for which memory is taken that the others use again.
+`restore`: from the start of `fit`
 in a new process until a first batch has been trained, late in a stream, beside the same
 from its start without a save: the difference is what resuming takes.
 """
@@ -31,26 +32,23 @@ class Timed(bk.callbacks.Resume):
 
     def __init__(self, folder, every):
         super().__init__(folder, every=every, print_fn=lambda text: None)
-        self.within, self.after, self.plain, self.written = [], [], [], []
-        self._left, self._saved = None, False
+        self.within, self.after, self.beside, self.plain = [], [], [], []
+        self._steps, self._left = self.plain, None
 
     def on_train_batch_end(self, batch, logs=None):
         """As in `Resume`, with a clock."""
         float(logs["loss"])  # waits for the step
         began = time.perf_counter()
         if self._left is not None:
-            step = 1000 * (began - self._left)
-            (self.after if self._saved else self.plain).append(step)
-        number = self._number
+            self._steps.append(1000 * (began - self._left))
+        number, busy = self._number, self._writer.busy
         super().on_train_batch_end(batch, logs)
-        self._saved = self._number > number
         ended = time.perf_counter()
-        if self._saved:
+        if self._number > number:
+            self._steps = self.after
             self.within.append(1000 * (ended - began))
-            if len(self.written) < 3:
-                # The first few are waited for, to measure them undisturbed.
-                self._settle()
-                self.written.append(1000 * (time.perf_counter() - began))
+        else:
+            self._steps = self.beside if busy else self.plain
         self._left = time.perf_counter()
 
 
@@ -75,9 +73,10 @@ def stall(units, rounds):
     random = np.random.default_rng(0)
     x = random.normal(size=(4, 8, 256)).astype("float32")
     y = random.normal(size=(4, 8, 16)).astype("float32")
-    batches = 12 * (rounds + 3)
+    every = 100
+    batches = every * (rounds + 1) + every // 2
     with tempfile.TemporaryDirectory() as folder:
-        timed = Timed(folder, every=12)
+        timed = Timed(folder, every=every)
         trainer.fit(
             np.tile(x, (batches, 1, 1)),
             np.tile(y, (batches, 1, 1)),
@@ -88,14 +87,15 @@ def stall(units, rounds):
         )
         size = max(p.stat().st_size for p in Path(folder).glob("save-*"))
     plain = statistics.median(timed.plain[3:])
-    within = statistics.median(timed.within[3:])
-    extra = statistics.median(timed.after[3:]) - plain
-    written = statistics.median(timed.written)
+    within = statistics.median(timed.within[1:])
+    extra = statistics.median(timed.after[1:]) - plain
+    steps = len(timed.beside) / len(timed.after)
+    slower = steps * (statistics.median(timed.beside) - plain)
     print(f"{trainer.count_params():,} weights, a save of {size / 2**20:.0f} MiB")
     print(f"a step without a save takes {plain:.1f} ms")
     print(f"stall: {within:.1f} ms in the callback, {extra:.1f} ms in the next step")
-    print(f"written after {written:.0f} ms")
-    print(f"share: {(within + extra + written) / 60_000:.2%} at a save a minute")
+    print(f"writing: {slower:.0f} ms more in the {steps:.0f} steps beside it")
+    print(f"share: {(within + extra + slower) / 60_000:.2%} at a save a minute")
 
 
 def restore(folder, what):

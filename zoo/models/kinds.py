@@ -59,6 +59,12 @@ def plain(name: str, key: str, value: Any) -> None:
     """A number, a text, a boolean or None; this is checked for all arguments."""
 
 
+def flag(name: str, key: str, value: Any) -> None:
+    """True or False: any other value would be counted as a number of biases."""
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}: {key}` must be true or false")
+
+
 def size(name: str, key: str, value: Any) -> None:
     """An integer >= 1 that affects the number of weights."""
     require_size(f"{name}: {key}", value, limits.WEIGHTS)
@@ -109,15 +115,15 @@ class Kind:
 def _recurrent(weights: Count, **more: Check) -> Kind:
     arguments: dict[str, Check] = {
         "units": size,
-        "use_bias": plain,
+        "use_bias": flag,
         "activation": activation,
         "recurrent_activation": activation,
-        "reset_after": plain,
+        "reset_after": flag,
         "dropout": rate,
         "recurrent_dropout": rate,
-        "return_sequences": plain,
-        "go_backwards": plain,
-        "zero_output_for_mask": plain,
+        "return_sequences": flag,
+        "go_backwards": flag,
+        "zero_output_for_mask": flag,
     }
     return Kind(arguments | more, weights, _units)
 
@@ -199,7 +205,7 @@ def _one(config: Config, width: int, first: Config) -> int:
 
 KINDS: dict[str, Kind] = {
     "Embedding": Kind(
-        {"input_dim": size, "output_dim": size, "mask_zero": plain},
+        {"input_dim": size, "output_dim": size, "mask_zero": flag},
         _embedding,
         _output_dim,
         embeds=True,
@@ -214,7 +220,7 @@ KINDS: dict[str, Kind] = {
     "Dropout": Kind({"rate": rate}),
     "SpatialDropout1D": Kind({"rate": rate}),
     "Dense": Kind(
-        {"units": size, "use_bias": plain, "activation": activation}, _dense, _units
+        {"units": size, "use_bias": flag, "activation": activation}, _dense, _units
     ),
     "bptt_keras>LSTM": _recurrent(_gated(4)),
     "bptt_keras>GRU": _recurrent(

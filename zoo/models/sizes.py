@@ -78,8 +78,7 @@ def _sizes_of(config: dict[str, Any]) -> Sizes:
             raise ValueError(f"{name} is {width} wide, its embedding is not")
         total += kind.weights(values, width, first)
         width = kind.width(values, width, first)
-        # Also refuses NaN, which a file may give for `use_bias`.
-        if not total <= limits.WEIGHTS:
+        if total > limits.WEIGHTS:
             raise ValueError(f"it has more than {limits.WEIGHTS:,} weights")
     return Sizes(total, features, first["input_dim"] if reads_ids else None, width)
 

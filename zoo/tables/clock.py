@@ -85,7 +85,10 @@ class Clock:
         if kind == "business days":
             days = self.times.astype("datetime64[D]")
             return np.busday_count(days[:-1], days[1:]).astype(float)
-        return np.diff(_plain(self.times)) / size
+        if self.form is None:
+            return np.diff(self.times) / size
+        # Microseconds, which do not overflow.
+        return np.diff(self.times.astype(np.int64)) * 1000.0 / size
 
     def after(self, count: int) -> np.ndarray:
         """The times of the rows that come next.
@@ -95,10 +98,23 @@ class Clock:
         """
         return self._from(-1, np.arange(1, count + 1))
 
-    def complete(self) -> np.ndarray | None:
-        """The times of all rows, including missing ones; None if that fails."""
+    def complete(self, at_most: int) -> np.ndarray | None:
+        """The times of all rows, including missing ones; None if that fails.
+
+        Args:
+            at_most: Number of rows; if there would be more, that fails.
+
+        Raises:
+            OverflowError: If there are dates that nanoseconds cannot count.
+        """
+        if self.form is not None:
+            years = self.times.astype("datetime64[Y]").astype(int) + 1970
+            if years.min() < 1678 or years.max() > 2261:
+                raise OverflowError("dates that are not from 1678 to 2261")
         steps = self.steps_between()
         if self.step is None or not np.allclose(steps, np.rint(steps), atol=1e-3):
+            return None
+        if steps.sum() + 1 > at_most:
             return None
         return self._from(0, np.arange(int(round(steps.sum())) + 1))
 

@@ -117,7 +117,8 @@ def _decoded(content: bytes, path: str | os.PathLike) -> str:
         raise UserError(f"`--data` must be a text file, but {path} is binary.")
     encoding = "utf-16" if wide else "utf-8-sig"
     try:
-        return content.decode(encoding)
+        # Files that were put together have a mark of the encoding elsewhere, too.
+        return content.decode(encoding).replace("\ufeff", "")
     except UnicodeDecodeError as error:
         raise UserError(
             f"`--data` must be text in UTF-8, but {path} is not at byte {error.start}. "

@@ -278,13 +278,13 @@ def _filled(
 ) -> tuple[np.ndarray, Clock | None]:
     if how != "drop" and clock is not None and len(clock.gaps):
         try:
-            complete = clock.complete()
+            complete = clock.complete(2 * len(values))
         except (OverflowError, ValueError):  # pandas' `OutOfBoundsDatetime`
             raise UserError(
                 f"`--fill {how}` cannot look for missing rows between dates that are "
                 "not from 1678 to 2261. Mend the dates, or add `--time none`."
             ) from None
-        if complete is not None and len(complete) <= 2 * len(values):
+        if complete is not None:
             steps = np.concatenate([[0], np.cumsum(clock.steps_between())])
             whole = np.full((len(complete), values.shape[1]), np.nan)
             whole[np.rint(steps).astype(int)] = values

@@ -9,6 +9,7 @@ is a failure: the file is saved, with what happened beside it, and the exit code
 import argparse
 import dataclasses
 import faulthandler
+import gc
 import multiprocessing
 import os
 import shutil
@@ -109,17 +110,26 @@ def _read_files(parser: Parser, first: int, pipe) -> None:
     faulthandler.enable(sys.__stderr__)
     # Parsers tell what they had to change.
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    # To look for garbage among what the parent has made would copy all of it.
+    gc.freeze()
     before = _peak(anew=True)
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, first + AT_MOST):
             try:
                 found = read_one(parser, seed, Path(folder))
+                if found[1] > SECONDS:
+                    # A file that takes long does so again; a first import does not.
+                    found = min(found, read_one(parser, seed, Path(folder)), key=_took)
             except BaseException:
                 found = (FAILED, 0.0, traceback.format_exc())
             if _peak() - before > MEMORY:
                 before = _peak(anew=True)
                 found = (FAILED, found[1], f"it took more than {MEMORY:,} bytes")
             pipe.send(found)
+
+
+def _took(found: tuple[str, float, str]) -> float:
+    return found[1]
 
 
 def _peak(*, anew: bool = False) -> int:

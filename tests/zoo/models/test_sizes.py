@@ -106,7 +106,8 @@ def config_of(*rows, **more):
     ("rows", "message"),
     [
         ([("Dense", {"units": 10**8})], "more than 100,000,000 weights"),
-        ([("Dense", {"units": 2, "use_bias": float("nan")})], "more than 100,000,000"),
+        ([("Dense", {"units": 2, "use_bias": float("nan")})], "true or false"),
+        ([("Dense", {"units": 2, "use_bias": -(10**400)})], "true or false"),
         ([("Dense", {"units": 2.0})], "must be an integer"),
         ([("Dense", {"units": True})], "must be an integer"),
         ([("Dense", {"units": 2, "activation": "os.system"})], "no activation"),

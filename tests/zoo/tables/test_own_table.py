@@ -305,12 +305,26 @@ def test_a_last_row_with_all_delimiters_is_refused_in_a_sentence(tmp_path):
         read_table(path)
 
 
-def test_rows_are_not_inserted_between_dates_that_pandas_has_not(tmp_path):
+@pytest.mark.parametrize("odd", ["0001-01-01", "9999-12-31"])
+def test_rows_are_not_inserted_between_dates_that_pandas_has_not(tmp_path, odd):
     path = tmp_path / "my.csv"
     days = [f"2024-03-{day:02},{day % 7}" for day in range(1, 20)]
-    path.write_text("\n".join(["day,load", "0001-01-01,3", *days]))
+    path.write_text("\n".join(["day,load", f"{odd},3", *days]))
     with pytest.raises(UserError, match="not from 1678 to 2261"):
         read_table(path, fill="linear")
+
+
+def test_a_gap_of_billions_of_rows_is_not_put_in(tmp_path):
+    path = tmp_path / "my.csv"
+    rows = [f"2024-03-01 00:00:00.{part:03},{part % 7}" for part in range(1, 20)]
+    path.write_text("\n".join(["time,load", "1700-01-01 00:00:00.000,3", *rows]))
+    assert len(read_table(path, fill="linear").values) == 20
+
+
+def test_marks_of_the_encoding_may_come_twice(tmp_path):
+    path = tmp_path / "my.csv"
+    path.write_text("\ufeff \ufeff\nload\n" + "\n".join("123" * 4), encoding="utf-8")
+    assert read_table(path).columns == ("load",)
 
 
 def test_many_columns_that_are_nearly_dates_are_refused_quickly(tmp_path):
