@@ -114,7 +114,10 @@ class Copies:
         while tensors:
             value = named_by_numpy(np.asarray(tensors.pop()))
             known = next(before, None)
-            if known is None or (known.shape, known.dtype) != (value.shape, value.dtype):
+            if known is None or (known.shape, known.dtype) != (
+                value.shape,
+                value.dtype,
+            ):
                 known = np.empty_like(value)
             np.copyto(known, value)
             arrays.append(known)

@@ -371,3 +371,43 @@ def test_a_watch_keeps_its_looks(tmp_path):
     interrupt(run, "cut", 8)
     require_same(run("cut"), expected)
     assert looks(run) == [0, 1, 2, 3]
+
+
+class InterruptAtTheEnd(keras.callbacks.Callback):
+    """Raises before an epoch's end is told of, once."""
+
+    def __init__(self, waiting):
+        super().__init__()
+        self.waiting = waiting
+
+    def get_state(self):
+        return None
+
+    def set_state(self, state):
+        pass
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1 and self.waiting:
+            self.waiting.pop()
+            raise Interrupted
+
+
+@pytest.mark.parametrize("name", ["TrainingWatch", *CALLBACKS])
+@pytest.mark.quick(1)
+def test_nothing_of_an_epoch_may_be_left_but_its_end(name, tmp_path, monkeypatch):
+    # Otherwise the last batch may not be saved.
+    monkeypatch.setattr(Writer, "busy", property(lambda writer: bool(writer.wait())))
+    x, waiting = series(240).reshape(4, 60, 2), []
+
+    def watch():
+        return [bk.callbacks.TrainingWatch((x, x), longest=8, print_fn=str)]
+
+    def callbacks():
+        return [InterruptAtTheEnd(waiting), *CALLBACKS.get(name, watch)()]
+
+    run = Rerun(tmp_path, KINDS["streams"], callbacks=callbacks)
+    expected = run("whole")
+    waiting.append(1)
+    with pytest.raises(Interrupted):
+        run("cut")
+    require_same(run("cut"), expected)
