@@ -175,7 +175,7 @@ def _write_arrays(
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 header = layout.header_data_from_array_1_0(array)
                 layout.write_array_header_1_0(member, header)
-                content = memoryview(array.reshape(-1).view(np.uint8))
+                content = array.reshape(-1).view(np.uint8).data
                 for start in range(0, len(content), _PIECE):
                     began = time.perf_counter()
                     member.write(content[start : start + _PIECE])
