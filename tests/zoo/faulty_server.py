@@ -1,5 +1,6 @@
 """A local web server that serves a folder, and fails in ways that tests choose."""
 
+import functools
 import http.server
 import threading
 from collections import defaultdict
@@ -33,7 +34,9 @@ class FaultyServer:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        # As often as that it looks whether it is to end, for which `close` waits.
+        serve = functools.partial(self.server.serve_forever, poll_interval=0.01)
+        threading.Thread(target=serve, daemon=True).start()
 
     @property
     def url(self):
