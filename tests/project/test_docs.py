@@ -58,6 +58,19 @@ EXAMPLES = {
     for name, docstring in documented(parse(path))
     if SECTION.search(docstring)
 }
+# Those that train for more than a second; tests of their modules do so anyway.
+SLOW = (
+    "bptt_keras.diagnostics.measuring.bias:",
+    "bptt_keras.diagnostics.measuring.measure:",
+    "bptt_keras.diagnostics.measuring.memory:",
+    "bptt_keras.diagnostics.watching.looks:read_looks",
+    "bptt_keras.diagnostics.watching.watch:TrainingWatch",
+    "bptt_keras.resume.resume:Resume",
+    "bptt_keras.tuning.hypermodel:",
+    "bptt_keras.tuning.tuners:",
+    "bptt_keras.tuning.with_optuna:",
+    "zoo.products.classes:predict_classes",
+)
 
 
 def test_examples_are_found():
@@ -83,7 +96,13 @@ def test_markdown_blocks_run_top_to_bottom(path, tmp_path, monkeypatch):
             exec(compile("\n" * line + code, str(path), "exec"), namespace)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow if n.startswith(SLOW) else ())
+        for n in EXAMPLES
+    ],
+)
 def test_docstring_example_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code = example_code(EXAMPLES[name])

@@ -162,6 +162,7 @@ def test_a_schedule_chooses_the_window_of_a_loss_at_the_end(module):
     assert_same_weights(ends(module(FIXED).Fixed(5)), ends(5), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_schedule_scales_gradients_and_rates(module):
     made = module(
         """
@@ -216,6 +217,7 @@ def test_a_schedule_observes_the_decay_of_gradients(module):
         ("[Span(0, 0, length, length)]", "must not exceed its `longest`"),
     ],
 )
+@pytest.mark.quick(1)
 def test_windows_that_do_not_follow_one_another_are_refused(module, spans, message):
     made = module(
         f"""
@@ -283,6 +285,7 @@ def test_a_clipping_rule_trains_and_is_saved(module, tmp_path):
 # --- A recurrent layer --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_cell_of_keras_trains_in_windows(module, tmp_path):
     made = module(
         """
@@ -457,6 +460,7 @@ PROVERBS = """
 SMALL = ("--epochs", 1, "--batch-size", 2, "--window", 8, "--units", 4, "--jit", "off")
 
 
+@pytest.mark.slow
 def test_a_data_set_is_a_builder_and_a_row(module, monkeypatch, tmp_path, zoo_command):
     content = b"The early bird catches the worm. A stitch in time saves nine.\n" * 9
     sha256 = hashlib.sha256(content).hexdigest()
@@ -529,6 +533,7 @@ RUNNING_SUM = """
 """
 
 
+@pytest.mark.slow
 def test_a_task_is_a_class_and_a_row(module, monkeypatch, tmp_path, zoo_command):
     task = module(RUNNING_SUM).RunningSum()
     monkeypatch.setitem(TASKS, task.NAME, task)

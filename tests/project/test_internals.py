@@ -172,6 +172,7 @@ def private_members(kind):
     return {name for name in names if is_private(name) and name not in HOOKS}
 
 
+@pytest.mark.slow
 def test_no_class_shares_a_private_name_with_a_class_of_others_above_it():
     # A hook that is overridden, an attribute that is read: or one by accident.
     found = set()
