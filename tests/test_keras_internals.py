@@ -391,6 +391,7 @@ def test_the_arguments_of_compile_are_available_as_given():
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.quick(2)
 def test_functions_that_run_a_model_are_known_by_name(jit_compile, steps):
     told = []
 

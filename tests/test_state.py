@@ -108,6 +108,16 @@ MODELS = {
         keras.layers.Masking(0.0), keras.layers.RNN(SummingCell())
     ),
 }
+# The quick ones of a battery: each kind of layer, cell and mask once.
+FEW = (
+    *("LSTM", "GRU", "fused LSTM", "two layers", "nested", "StackedRNNCells"),
+    *("own cell", "masked"),
+)
+
+
+def few(names):
+    """Names of models as parameters, all but `FEW` for the slow tests."""
+    return [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 def data_for(model, rows=3, steps=11):
@@ -128,6 +138,7 @@ def in_pieces(step, x, cuts, **options):
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("cuts", [[5], [1, 4, 5, 10]])
+@pytest.mark.quick(17)
 def test_cutting_time_changes_neither_outputs_nor_state(name, cuts):
     model = MODELS[name]()
     step, x = bk.PureStep(model), data_for(model)
@@ -140,7 +151,7 @@ def test_cutting_time_changes_neither_outputs_nor_state(name, cuts):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", few(MODELS))
 def test_xla_equals_eager(name):
     model = MODELS[name]()
     step, x = bk.PureStep(model), data_for(model)

@@ -169,6 +169,7 @@ def test_without_shuffling_each_pass_is_the_same_and_one_stream_keeps_the_order(
 
 @pytest.mark.parametrize("kind", ["list", "tuple", "generator", "lists", "ragged"])
 @pytest.mark.parametrize("rest", [(), (2,), (2, 3)])
+@pytest.mark.quick(5)
 def test_every_kind_of_list_gives_the_same_batches(kind, rest):
     arrays = [np.random.normal(size=(n, *rest)).astype("float32") for n in (5, 2, 7)]
     offset = np.concatenate(arrays)

@@ -199,7 +199,7 @@ def test_validation_on_a_stream_does_not_disturb_training():
     assert history["val_loss"] == pytest.approx([10.5] * 2)
 
 
-@pytest.mark.parametrize("window", [8, 12])
+@pytest.mark.parametrize("window", [pytest.param(8, marks=pytest.mark.slow), 12])
 def test_a_batch_may_have_several_windows(window):
     # The trainer's window is 4. Flags of rows hold at the start of a batch only.
     trainer = counting_trainer()

@@ -22,7 +22,17 @@ def operations(graph):
     return {node.op for node in nodes}
 
 
-@pytest.mark.parametrize("name", LAYERS)
+# One of each kind of kernel, the one with complex numbers among them.
+QUICK = [
+    *("bk.layers.LSTM", "bk.layers.GRU", "bk.layers.LayerNormLSTM", "bk.layers.LRU"),
+    *("keras.layers.LSTM", "keras.layers.GRU"),
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in LAYERS],
+)
 def test_a_single_timestep_has_no_loop_and_no_complex_number(name):
     step = ExportedStep(
         model_of(LAYERS[name], count=1), rows=1, timesteps=1, reset=True, example=None

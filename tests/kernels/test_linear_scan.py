@@ -99,9 +99,9 @@ def test_complex_gradients_equal_finite_differences(flags):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "jit"), [("float64", False), ("float64", True), ("complex128", True)]
+    ("dtype", "jit"), [("float64", True), ("float64", False), ("complex128", True)]
 )
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 def test_compiled_equals_eager_with_unknown_sizes(dtype, jit):
     sizes = [tf.TensorSpec((None, None, UNITS), dtype)] * 2
     signature = [*sizes, tf.TensorSpec((None, UNITS), dtype)]
@@ -125,7 +125,9 @@ def test_compiled_equals_eager_with_unknown_sizes(dtype, jit):
 
 # The size that the package has.
 @pytest.mark.parametrize("block", [128], indirect=True)
-@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize(
+    "dtype", ["float64", pytest.param("complex128", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("length", [127, 128, 129, 301])
 def test_long_sequences_equal_plain_loops_and_one_finite_difference(dtype, length):
     """Lengths around one block and beyond, one random direction for the slope."""

@@ -17,6 +17,10 @@ from tests import references
 
 TIME, BATCH, UNITS = 5, 3, 4
 FLAGS = ["plain", "mask", "reset", "mask and reset"]
+SINGLE_FLAGS_SLOW = [
+    pytest.param(name, marks=pytest.mark.slow if name in ("mask", "reset") else ())
+    for name in FLAGS
+]
 
 
 class Kernel(NamedTuple):
@@ -225,7 +229,7 @@ def test_forward_equals_plain_loops(kernel, flags, dtype, tolerance):
     assert all(r.dtype == dtype for r in received)
 
 
-@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize("flags", SINGLE_FLAGS_SLOW)
 def test_gradients_equal_finite_differences(kernel, flags):
     flags = flags_of(flags)
     arguments = arguments_of(kernel, dtype="float64")
@@ -247,7 +251,7 @@ def test_gradients_equal_finite_differences(kernel, flags):
 @pytest.mark.parametrize(
     "flags", [pytest.param("plain", marks=pytest.mark.slow), "mask and reset"]
 )
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 def test_xla_equals_eager_with_unknown_batch_and_time(kernel, flags):
     """One graph for all sizes, also for one row of one step."""
     sizes = [(TIME, BATCH), (1, 1)]
@@ -284,6 +288,7 @@ def test_xla_equals_eager_with_unknown_batch_and_time(kernel, flags):
 
 
 @pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.quick(4)
 def test_gradient_inside_a_loop_over_windows(kernel, jit):
     """A tape in the body of `tf.while_loop`, as the trainer has it."""
     arguments = [tf.constant(a) for a in arguments_of(kernel)]
@@ -302,7 +307,7 @@ def test_gradient_inside_a_loop_over_windows(kernel, jit):
 
 
 @pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.quick(8)
+@pytest.mark.quick(2)
 def test_a_persistent_tape_gets_the_same_gradients(kernel, jit):
     arguments = [tf.constant(a) for a in arguments_of(kernel)]
 

@@ -174,7 +174,8 @@ def trained(alpha, beta, x, y, *, window, jit=False, rate=0.5):
     return model, history.history["loss"][0]
 
 
-@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.quick(1)
 def test_windows_report_the_mean_of_their_own_losses(jit):
     """Weights stand still: the states are those of one call."""
     x, y = series(3, 12)

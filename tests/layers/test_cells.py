@@ -13,6 +13,10 @@ from tests import references
 
 BATCH, TIME, FEATURES, UNITS = 4, 6, 3, 4
 FLAGS = ["plain", "mask", "reset", "mask and reset"]
+SINGLE_FLAGS_SLOW = [
+    pytest.param(name, marks=pytest.mark.slow if name in ("mask", "reset") else ())
+    for name in FLAGS
+]
 
 
 class Cell(NamedTuple):
@@ -110,7 +114,7 @@ def assert_close(received, expected, tolerance):
         np.testing.assert_allclose(r, e, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize("flags", SINGLE_FLAGS_SLOW)
 @pytest.mark.parametrize(
     # float32: some tens of roundings a step, over six steps.
     ("dtype", "tolerance"),
@@ -125,7 +129,9 @@ def test_forward_equals_plain_loops(cell, flags, dtype, tolerance):
     np.testing.assert_allclose(received, expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("flags", ["plain", "mask and reset"])
+@pytest.mark.parametrize(
+    "flags", [pytest.param("plain", marks=pytest.mark.slow), "mask and reset"]
+)
 def test_gradients_equal_finite_differences(cell, flags):
     layer, flags = built(cell), flags_of(flags)
     names = list(variables(layer))
@@ -150,12 +156,12 @@ def test_gradients_equal_finite_differences(cell, flags):
 @pytest.mark.parametrize(
     ("jit", "sizes"),
     [
-        (False, [(BATCH, TIME), (1, 1)]),
         (True, [(BATCH, TIME)]),
+        (False, [(BATCH, TIME), (1, 1)]),
         pytest.param(True, [(1, 1)], marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.quick(4)
+@pytest.mark.quick(1)
 def test_compiled_equals_eager_with_unknown_batch_and_time(cell, jit, sizes):
     layer = built(cell)
     flag = tf.TensorSpec((None, None), tf.bool)
@@ -176,7 +182,9 @@ def test_compiled_equals_eager_with_unknown_batch_and_time(cell, jit, sizes):
 
 
 @pytest.mark.parametrize("flags", ["plain", "mask and reset"])
-@pytest.mark.parametrize("cuts", [(0, 2, TIME), (0, 1, 3, 5, TIME)])
+@pytest.mark.parametrize(
+    "cuts", [pytest.param((0, 2, TIME), marks=pytest.mark.slow), (0, 1, 3, 5, TIME)]
+)
 def test_cutting_time_changes_nothing(cell, flags, cuts):
     layer, flags = built(cell), flags_of(flags)
     whole, last = run(layer, inputs(), **flags)
@@ -228,7 +236,11 @@ def test_a_plain_call_starts_from_the_initial_state(cell):
 
 
 @pytest.mark.parametrize(
-    ("policy", "tolerance"), [("mixed_float16", 0.02), ("mixed_bfloat16", 0.15)]
+    ("policy", "tolerance"),
+    [
+        ("mixed_float16", 0.02),
+        pytest.param("mixed_bfloat16", 0.15, marks=pytest.mark.slow),
+    ],
 )
 def test_mixed_policies(cell, policy, tolerance):
     """About ten roundings of values up to two, of 2**-10 and of 2**-7."""

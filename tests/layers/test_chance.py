@@ -260,6 +260,7 @@ def test_recomputing_in_segments_repeats_the_random_draws(jit):
     assert_same_weights(model, whole, atol=3e-6)
 
 
+@pytest.mark.slow
 def test_another_seed_learns_something_else():
     model, other = trained(None, False), trained(None, False, seed=4)
     for own, its in zip(

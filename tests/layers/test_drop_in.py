@@ -59,6 +59,12 @@ CASES = (
     + [(name, key) for name in ("LSTM", "GRU") for key in GATED]
     + [("GRU", "reset before"), ("LSTM", "no forget bias")]
 )
+# With a mask, an LSTM is compared in all configurations, the others in these; without
+# one, all layers are.
+QUICK = (
+    *("default", "sequences and state", "both dropouts", "unrolled", "relu"),
+    *("implementation 0", "reset before"),
+)
 OPTIONS_OF = {
     **OPTIONS,
     **GATED,
@@ -122,8 +128,20 @@ def assert_same(received, expected, tolerance=1e-5):
         np.testing.assert_allclose(r, e, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
-@pytest.mark.parametrize(("name", "key"), CASES)
+@pytest.mark.parametrize(
+    ("name", "key", "masked"),
+    [
+        pytest.param(
+            *(name, key, masked),
+            marks=()
+            if key in QUICK or (name == "LSTM" and masked)
+            else pytest.mark.slow,
+            id=f"{name}-{key}-{'masked' if masked else ''}",
+        )
+        for name, key in CASES
+        for masked in (False, True)
+    ],
+)
 def test_results_and_gradients_equal_keras(name, key, masked):
     options, fused = OPTIONS_OF[key]
     ours, theirs = pair(name, **options)
@@ -139,6 +157,7 @@ def test_results_and_gradients_equal_keras(name, key, masked):
 
 
 @pytest.mark.parametrize("key", ["sequences and state", "backwards", "unrolled"])
+@pytest.mark.quick(3)
 def test_reset_equals_separate_sequences(name, key):
     """Also where the kernel is not the fused one, and backwards."""
     ours, theirs = pair(name, **OPTIONS[key][0])
@@ -182,7 +201,7 @@ def test_keras_loop_and_kernel_agree_on_resets(name, masked):
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_gradients_equal_finite_differences(name, masked):
     ours, _ = pair(name, dtype="float64", **WIDE)
     x = inputs("float64")[:, :3, :2]
@@ -267,6 +286,7 @@ def test_xla_equals_eager(name, key):
 
 
 @pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.quick(2)
 def test_unknown_batch_and_time(name, jit):
     ours, theirs = pair(name, **WIDE)
     signature = [
@@ -356,6 +376,7 @@ def test_files_save_load_and_take_weights_from_keras(name, tmp_path):
     assert_same([loaded(ids)], [ours(ids)])
 
 
+@pytest.mark.quick(1)
 def test_fits_predicts_and_compiles_in_a_keras_model(name):
     model = model_of(LAYERS[name][0])
     model.compile("sgd", "mse", jit_compile=True)
@@ -461,6 +482,7 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize("argument", ARGUMENTS)
+@pytest.mark.quick(36)
 def test_arguments_that_keras_accepts_give_the_same_result(name, argument):
     ours, theirs = LAYERS[name]
     for value in ARGUMENTS[argument]:

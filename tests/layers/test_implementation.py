@@ -187,6 +187,7 @@ def fit_and_describe(trainer):
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_was_asked_for():
     def cell(units, **options):
         return bk.layers.LSTM(units, implementation="cell", **options)
@@ -201,6 +202,7 @@ def test_the_summary_says_why_there_is_no_native_kernel(monkeypatch):
     assert "(LSTM, fused kernel (no native one: no luck))" in text
 
 
+@pytest.mark.slow
 def test_the_summary_names_the_instructions():
     if probe.why_not(xla=True):
         pytest.skip("native kernels do not run")

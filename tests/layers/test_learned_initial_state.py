@@ -85,6 +85,7 @@ def test_every_row_starts_from_the_weights(name, backwards):
     ids=["", "backwards", "unrolled", "softsign"],
 )
 @pytest.mark.parametrize("masked", [False, True], ids=["", "masked"])
+@pytest.mark.quick(8)
 def test_a_reset_equals_a_sequence_of_its_own(name, options, masked):
     """With a mask, too: a masked step that resets puts out the initial h."""
     layer = learning(name, **options)

@@ -18,6 +18,7 @@ def loops(function):
 
 @pytest.mark.parametrize("layer_class", LAYERS)
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.quick(3)
 def test_the_forward_pass_runs_once(layer_class, training):
     layer = layer_class(3, return_sequences=True)
     x = tf.ones((2, 5, 4))

@@ -79,6 +79,7 @@ def sums(session):
     "name",
     [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in MODELS],
 )
+@pytest.mark.quick(1)
 def test_pieces_equal_one_call_for_every_model(name):
     model, inputs = MODELS[name]()
     timed = timed_inputs(model, inputs)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import bptt_keras as bk
@@ -271,3 +272,16 @@ MODELS = {
     "last states": last_states,
     "own convolutions": convolved,
 }
+# What they are made of is in others, too, which take less time.
+LARGER = (
+    *("masked Embedding", "Functional in Functional in Sequential", "normalised"),
+    *("subclassed in subclassed", "StackedRNNCells, mixed", "ConvLSTM1D"),
+    "static input, repeated",
+)
+
+
+def smaller(names):
+    """Names of models as parameters, the larger ones for the slow tests."""
+    return [
+        pytest.param(n, marks=pytest.mark.slow if n in LARGER else ()) for n in names
+    ]

@@ -83,14 +83,15 @@ def planes():
 @pytest.mark.parametrize(
     ("kind", "jit_compile"),
     [
+        ("plane", True),
         ("fresh", False),
         ("rows", False),
-        ("plane", True),
         pytest.param("fresh", True, marks=pytest.mark.slow),
         pytest.param("rows", True, marks=pytest.mark.slow),
         pytest.param("plane", False, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.quick(1)
 def test_two_batches_in_windows_equal_a_tape_by_hand(kind, jit_compile):
     """Six steps in windows of two: all weights, the initial state among them."""
     ours = model_of()

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from bptt_keras.state import Buffers, timed_inputs
-from tests.state.models import MODELS, STEPS
+from tests.state.models import MODELS, STEPS, smaller
 
 
 def assert_same(received, expected):
@@ -30,7 +30,7 @@ def joined(pieces):
     return tf.nest.map_structure(join, *pieces)
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=smaller(MODELS))
 def case(request):
     keras.utils.set_random_seed(20)
     model, inputs = MODELS[request.param]()

@@ -76,7 +76,11 @@ def test_batch_normalization_uses_only_valid_steps(name, inside):
     )
 
 
-@pytest.mark.parametrize("jit", [False, True], ids=["graph", "XLA"])
+@pytest.mark.parametrize(
+    "jit",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["graph", "XLA"],
+)
 def test_more_padding_changes_neither_outputs_nor_averages(jit):
     found = []
     for padding in (0, 8):

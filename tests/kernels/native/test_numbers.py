@@ -69,8 +69,21 @@ def test_the_reference_that_is_differentiated_equals_plain_loops(kind):
     assert_near(received[: len(outputs)], outputs, 1e-12)
 
 
-@pytest.mark.parametrize("names", ALL_FLAGS, ids=" and ".join)
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize(
+    ("sizes", "names"),
+    [
+        # One size with all flags, and all sizes with both.
+        pytest.param(
+            *(sizes, names),
+            marks=()
+            if sizes == SIZES[2] or names == ALL_FLAGS[-1]
+            else pytest.mark.slow,
+            id=f"{sizes}-{' and '.join(names)}",
+        )
+        for sizes in SIZES
+        for names in ALL_FLAGS
+    ],
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_operation_is_right(kind, sizes, names, instructions, counted):
     flags = {k: v for k, v in flags_of(sizes).items() if k in names}
@@ -83,6 +96,7 @@ def test_the_operation_is_right(kind, sizes, names, instructions, counted):
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.quick(4)
 def test_calls_within_xla_are_right(kind, known, native, counted):
     def shape(array, batch_axes):
         axes = [None if i in batch_axes else n for i, n in enumerate(array.shape)]
@@ -141,6 +155,7 @@ def test_what_is_not_saved_is_computed_again(kind, instructions, counted):
 
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.quick(4)
 def test_the_fused_kernel_agrees(kind, xla, native):
     if kind == "gru_reset_before":
         pytest.skip("it has no fused kernel")

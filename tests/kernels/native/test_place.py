@@ -52,6 +52,7 @@ def test_an_eager_call_is_native(choice, kind, counted):
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.quick(1)
 def test_keras_own_loops_are_native(jit_compile, steps, counted):
     model = model_of()
     options = {"jit_compile": jit_compile, "steps_per_execution": steps}
@@ -64,8 +65,9 @@ def test_keras_own_loops_are_native(jit_compile, steps, counted):
     assert counted() == 8
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("shards", [1, 2])
+@pytest.mark.quick(1)
 def test_a_trainer_is_native(jit_compile, shards, counted):
     trainer = bk.TruncatedBPTT(model_of(), window=3, shards=shards)
     trainer.compile("sgd", "mse", jit_compile=jit_compile)
@@ -83,8 +85,8 @@ def test_a_trainer_is_native(jit_compile, shards, counted):
         assert counted() - before == calls * 2 * shards
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [{"recompute": 2}, {"stride": 2}])
-@pytest.mark.quick(1)
 def test_the_ways_of_a_trainer_give_the_same_numbers(option, native):
     losses = []
     for choice, jit_compile in [("native", True), ("native", False), ("fused", True)]:
@@ -171,9 +173,9 @@ np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lstm", "gru, reset before"])
 @pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.quick(1)
 def test_a_saved_model_holds_no_native_code(choice, kind, tmp_path, native, root):
     model = used_model(choice, kind, tmp_path)
     model.export(str(tmp_path / "exported"), verbose=0)
@@ -193,13 +195,14 @@ def test_a_saved_model_holds_no_native_code(choice, kind, tmp_path, native, root
     run_elsewhere(root, tmp_path, LOAD.format(names=names))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES)
-@pytest.mark.quick(1)
 def test_a_model_is_loaded_where_there_is_no_library(choice, tmp_path, native, root):
     used_model(choice, "lstm", tmp_path).save(tmp_path / "model.keras")
     run_elsewhere(root, tmp_path, LOAD_KERAS)
 
 
+@pytest.mark.slow
 def test_trainers_run_side_by_side(counted):
     def losses(units):
         model = keras.Sequential(

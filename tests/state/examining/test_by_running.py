@@ -11,7 +11,7 @@ import bptt_keras as bk
 from bptt_keras.state import check_by_running
 from tests import test_state
 from tests.state.layers import CausalConvolution
-from tests.state.models import MODELS, STEPS, floats, gru, ids, lstm
+from tests.state.models import MODELS, STEPS, floats, gru, ids, lstm, smaller
 from tests.test_state import sequential
 
 ops = keras.ops
@@ -28,7 +28,7 @@ def check(model, inputs=None):
     return check_by_running(bk.PureStep(model), specs_of(inputs))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", smaller(MODELS))
 def test_models_of_every_shape_pass(name):
     assert check(*MODELS[name]()) is None
 
