@@ -100,6 +100,7 @@ def test_a_loss_at_the_end_is_measured_there():
     np.testing.assert_allclose(flow.norms, error * 0.8**flow.lags, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_batches_of_a_stream_are_joined():
     ids = np.random.default_rng(0).integers(0, 9, 4 * 60 + 1)
     model = keras.Sequential(
@@ -128,6 +129,7 @@ def test_nothing_of_the_model_changes():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_keras_layers_and_ours_flow_alike():
     flows = []
     for layer in (keras.layers.LSTM, bk.layers.LSTM):

@@ -59,6 +59,7 @@ def compared(one, full):
 
 # 7 and 13 do not divide 30.
 @pytest.mark.parametrize("window", [1, 5, 7, 13, 29])
+@pytest.mark.quick(2)
 def test_it_equals_a_loop_by_hand(window):
     x, y = series()
     bias = truncation_bias(one_unit(), (x, y), [window], loss="mse", cost=False)
@@ -82,6 +83,7 @@ def test_a_loss_at_the_end_goes_back_through_the_last_timesteps(window):
     )
 
 
+@pytest.mark.slow
 def test_it_is_the_gradient_that_a_trainer_applies():
     keras.utils.set_random_seed(2)
     model = keras.Sequential(
@@ -163,6 +165,7 @@ def test_dropout_is_off_and_nothing_changes():
         np.testing.assert_array_equal(a, b.numpy())
 
 
+@pytest.mark.slow
 def test_a_model_that_xla_refuses_is_still_measured():
     def on_the_host(x):
         return tf.ensure_shape(tf.numpy_function(lambda a: a, [x], tf.float32), x.shape)

@@ -112,6 +112,7 @@ def test_another_model_or_trainer_is_refused(fit, make, named):
 @pytest.mark.parametrize(
     "accept", ["compile.optimizer", "compile.optimizer.config.learning_rate"]
 )
+@pytest.mark.quick(1)
 def test_a_difference_that_is_accepted_is_not_refused(fit, tmp_path, accept):
     fit()
     told = []
@@ -183,6 +184,7 @@ def empty(path):
 
 
 @pytest.mark.parametrize("damage", [cut, flip, empty])
+@pytest.mark.quick(1)
 def test_a_damaged_save_is_named_and_the_one_before_it_used(fit, tmp_path, damage):
     for batches in (3, 3):  # Each writes one save at least, and is interrupted.
         with pytest.raises(Interrupted):
@@ -266,6 +268,7 @@ def test_a_log_that_has_become_shorter_is_refused(fit, tmp_path):
     ],
     ids=str,
 )
+@pytest.mark.quick(1)
 def test_a_save_that_fails_is_a_warning_and_leaves_the_one_before(
     fit, tmp_path, monkeypatch, error
 ):

@@ -90,14 +90,6 @@ def interrupt(run, name, after, **options):
 QUICK_KINDS = ("arrays", "pack", "generator")
 
 
-def slow_but(names, quick):
-    """The names as parameters, all but a few for the slow tests."""
-    return [
-        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
-        for name in names
-    ]
-
-
 @pytest.mark.parametrize("kind", QUICK_KINDS)
 @pytest.mark.quick(1)
 def test_every_kind_of_data_resumes_exactly(kind, tmp_path):
@@ -158,11 +150,8 @@ OPTIONS = {
 }
 
 
-QUICK_OPTIONS = ("updates of three windows", "noise")
-
-
-@pytest.mark.parametrize("option", slow_but(OPTIONS, QUICK_OPTIONS))
-@pytest.mark.quick(1)
+@pytest.mark.slow
+@pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_resumes_exactly(option, tmp_path):
     run = Rerun(tmp_path, KINDS["arrays"], OPTIONS[option])
     expected = run("whole")
@@ -227,10 +216,8 @@ class Counts(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = 0.01 / self.seen["batches"]
 
 
-@pytest.mark.parametrize(
-    "name", slow_but(CALLBACKS, ("EarlyStopping", "one of the user"))
-)
-@pytest.mark.quick(1)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLBACKS)
 def test_callbacks_go_on_from_their_state(name, tmp_path):
     run = Rerun(tmp_path, KINDS["streams"], callbacks=CALLBACKS[name], epochs=5)
     expected = run("whole")
@@ -262,6 +249,7 @@ def test_it_changes_nothing_by_itself(tmp_path):
     assert plain == saved
 
 
+@pytest.mark.slow
 def test_a_training_that_is_done_is_not_repeated_but_may_get_longer(tmp_path):
     run = Rerun(tmp_path, KINDS["streams"])
     longer = Rerun(tmp_path, KINDS["streams"], epochs=4)
@@ -311,6 +299,7 @@ class Ends(keras.callbacks.Callback):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_signal_in_a_validation_with_other_weights_saves_those_of_before(tmp_path):
     def make():
         return new_trainer(optimizer=keras.optimizers.Adam(0.01, use_ema=True))
@@ -392,8 +381,8 @@ class InterruptAtTheEnd(keras.callbacks.Callback):
             raise Interrupted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["TrainingWatch", *CALLBACKS])
-@pytest.mark.quick(1)
 def test_nothing_of_an_epoch_may_be_left_but_its_end(name, tmp_path, monkeypatch):
     # Otherwise the last batch may not be saved.
     monkeypatch.setattr(Writer, "busy", property(lambda writer: bool(writer.wait())))

@@ -61,6 +61,7 @@ def smallest_window(w):
 
 @pytest.mark.parametrize("w", [pytest.param(0.5, marks=pytest.mark.slow), 0.8])
 @pytest.mark.parametrize("sequences", [True, False])
+@pytest.mark.quick(1)
 def test_the_window_follows_the_measured_decay(w, sequences):
     trainer = fitted(w) if sequences else fitted(w, sequences=False)
     np.testing.assert_allclose(trainer.truncation.decay, w, rtol=1e-3)
@@ -89,6 +90,7 @@ def test_gradients_that_do_not_vanish_ask_for_the_longest_window():
     assert "32 timesteps (AdaptiveWindow)" in "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_it_measures_again_every_few_epochs():
     schedule = bk.truncation.AdaptiveWindow(4, longest=32, every=2)
     seen = []

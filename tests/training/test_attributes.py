@@ -70,6 +70,7 @@ def test_an_option_takes_effect_whenever_it_is_set(name):
             assert any((a != b).any() for a, b in zip(received, unchanged, strict=True))
 
 
+@pytest.mark.slow
 def test_a_callback_may_change_the_window_between_epochs():
     class Curriculum(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -85,6 +86,7 @@ def test_a_callback_may_change_the_window_between_epochs():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_carried_state_survives_a_change():
     resets, goes_on = np.ones(3, bool), np.zeros(3, bool)
     trainer = trainer_of()

@@ -13,8 +13,8 @@ from tests.resume.cases import new_trainer
 from tests.training.determinism import CASES, digest_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["variable window, 1 shards", "LSTM"])
-@pytest.mark.quick(1)
 def test_two_trainings_of_one_process_end_with_the_same_bits(name):
     assert digest_of(name) == digest_of(name)
 

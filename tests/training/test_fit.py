@@ -138,6 +138,7 @@ QUICK = {"global_clipnorm", "ema", "accumulation", "loss_scale"}
     "name",
     [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in OPTIMIZERS],
 )
+@pytest.mark.quick(2)
 def test_every_optimizer_acts_on_each_window_as_train_on_batch_would(name):
     # One batch of one window each, against the same windows inside one batch: the
     # state is taken out of play by a model without any.
@@ -242,6 +243,7 @@ def test_a_saved_trainer_continues_as_if_it_had_not_stopped(tmp_path, built_by_f
     assert_same_weights(trainer.model, loaded.model)
 
 
+@pytest.mark.slow
 def test_a_loaded_trainer_remembers_how_it_was_compiled(tmp_path):
     for choice in (True, False, "auto"):
         trainer = trainer_of(model_of(bk.layers.LSTM), 4, jit_compile=choice)
@@ -268,6 +270,7 @@ def test_the_configuration_describes_the_trainer():
     assert (twin.window, twin.name) == (7, "mine")
 
 
+@pytest.mark.slow
 def test_several_outputs_have_their_own_losses():
     inputs = keras.Input((None, 3))
     hidden = keras.layers.GRU(4, return_sequences=True)(inputs)
@@ -294,6 +297,7 @@ def test_several_outputs_have_their_own_losses():
     np.testing.assert_allclose(results["loss"], a + 0.5 * b, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_outputs_accept_lists_and_tuples():
     inputs = keras.Input((None, 3))
     hidden = keras.layers.GRU(4, return_sequences=True)(inputs)
@@ -326,6 +330,7 @@ def test_bytes_serve_as_ids_and_labels():
     np.testing.assert_allclose(history.history["loss"], np.log(256), rtol=0.05)
 
 
+@pytest.mark.slow
 def test_targets_may_omit_an_axis_of_size_one():
     x, y = series(4, 10, outputs=1)
     models = [model_of(bk.layers.LSTM, outputs=1)]

@@ -51,12 +51,13 @@ KINDS = {
 FEW = ["weights of rows", "weights of steps", "resets of rows", "resets of steps"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kinds", "options"),
     [
         (FEW, {}),
-        pytest.param([*KINDS, *FEW], {}, marks=pytest.mark.slow),
-        pytest.param([*KINDS, *FEW], {"stride": 3}, marks=pytest.mark.slow),
+        ([*KINDS, *FEW], {}),
+        ([*KINDS, *FEW], {"stride": 3}),
     ],
     ids=["few", "all", "all with a stride"],
 )
@@ -80,6 +81,7 @@ def test_a_trainer_accepts_each_kind_after_every_other(kinds, options):
         assert received[name][0] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_streams_and_packed_sequences_follow_one_another():
     series = RANDOM.integers(0, IDS, 201)
     streams = bk.data.streams(series, batch_size=4, window=WINDOW)

@@ -97,7 +97,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("layer", "flags"), CASES)
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_gradient_comes_from_rows_that_start_and_resets_inside(layer, flags):
     x, y = series(3, 6)
     reset = None
@@ -112,6 +112,7 @@ def test_gradient_comes_from_rows_that_start_and_resets_inside(layer, flags):
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.quick(1)
 def test_windows_after_the_first_have_no_gradient_for_it(jit_compile):
     x, y = series(3, 9)
     model = model_of(bk.layers.LSTM)

@@ -69,6 +69,7 @@ def test_time_mixing_by_operations_is_refused_by_name():
 
 
 @pytest.mark.parametrize("name", sorted(MIXED))
+@pytest.mark.quick(2)
 def test_outputs_with_a_time_axis_and_without_are_refused_together(name):
     model, inputs = MODELS[name]()
     trainer = bk.TruncatedBPTT(model, WINDOW)

@@ -75,7 +75,7 @@ def cases(names, *quick):
     "name",
     cases(
         CHANGES,
-        *("window", "stride", "update", "burn_in", "state_noise", "state_dropout"),
+        *("update", "burn_in", "state_noise", "state_dropout"),
     ),
 )
 def test_it_changes_the_result(name, plain):
@@ -114,7 +114,7 @@ def summary(trainer):
         *("stride", "window, random", "update, number", "recompute, revolve"),
     ),
 )
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_it_survives_saving(name, tmp_path):
     options = CHANGES.get(name) or SAME_RESULT[name][0]
     trainer = trained(**options)

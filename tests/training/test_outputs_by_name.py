@@ -114,6 +114,7 @@ def test_weights_may_be_for_one_output_only():
     ],
     ids=["one is missing", "unknown name", "too many"],
 )
+@pytest.mark.quick(2)
 def test_targets_that_do_not_fit_are_refused_by_name(y, words):
     trainer = bk.TruncatedBPTT(model_of(), 5)
     trainer.compile("sgd", "mse")

@@ -69,6 +69,7 @@ TRAINERS = {c: trainer_of(MODEL, *c) for c in CONFIGURATIONS}
 @pytest.mark.parametrize("configuration", CASES)
 @EXAMPLES
 @given(lengths=cuts(), reset=planes(0.2), invalid=planes(0.3))
+@pytest.mark.quick(1)
 def test_the_forward_result_does_not_depend_on_how_time_is_cut(
     configuration, lengths, reset, invalid
 ):

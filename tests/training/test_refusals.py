@@ -424,6 +424,7 @@ def test_data_that_do_not_fit_are_refused_by_every_method(case):
 
 
 @pytest.mark.parametrize("length", [-1, 10])
+@pytest.mark.quick(1)
 def test_lengths_out_of_range_are_refused_in_datasets(length):
     x, y = series(2, 9)
     dataset = tf.data.Dataset.from_tensors(({"inputs": x, "lengths": [9, length]}, y))
@@ -559,6 +560,7 @@ def test_class_weights_over_time_are_refused_everywhere():
 
 
 @pytest.mark.parametrize(("x_steps", "y_steps"), [(12, 14), (12, 10)])
+@pytest.mark.quick(1)
 def test_lengths_are_compared_where_tracing_does_not_know_them(x_steps, y_steps):
     x, y = series(2, x_steps)[0], series(2, y_steps)[1]
     spec = tuple(tf.TensorSpec((None, None, n), tf.float32) for n in (3, 2))

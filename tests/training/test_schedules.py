@@ -62,6 +62,7 @@ def test_strides_equal_explicit_cuts(layer, window, stride, length):
     np.testing.assert_allclose(history.history["loss"], total / weight, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recompute", [None, pytest.param("sqrt", marks=pytest.mark.slow)]
 )
@@ -263,6 +264,7 @@ class EveryCut:
             yield probability, lengths
 
 
+@pytest.mark.slow
 def test_artbp_gives_the_full_gradient_in_expectation():
     length = 5
     model = model_of(bk.layers.LSTM, units=3)

@@ -93,6 +93,7 @@ def trained(jit_compile, window, *, ends=False, mask=False, **options):
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("window", "options"),
     [

@@ -135,6 +135,7 @@ def test_many_to_one_runs_the_steps_before_the_last_window_without_a_tape():
     assert "gradients reach the last 5 steps" in "\n".join(lines)
 
 
+@pytest.mark.slow
 def test_many_to_one_trains_the_last_window_of_each_padded_row():
     model = keras.Sequential(
         [
@@ -167,6 +168,7 @@ def test_many_to_one_trains_the_last_window_of_each_padded_row():
         np.testing.assert_allclose(new - old, change, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing():
     model = masked_model()
     unpadded = clone(model)
@@ -355,6 +357,7 @@ def test_evaluation_is_windowed_and_starts_from_the_initial_state_each_time():
         pytest.param(4, False, marks=SLOW),
     ],
 )
+@pytest.mark.quick(1)
 def test_prediction_in_windows_equals_one_call(steps, return_sequences):
     model = keras.Sequential(
         [keras.Input((None, 3)), bk.layers.GRU(4, return_sequences=return_sequences)]
@@ -374,6 +377,7 @@ def test_losses_do_not_depend_on_batch_size_or_window():
     np.testing.assert_allclose(results, results[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_xla_graph_and_eager_train_alike():
     x, y = series(5, 11)
     models = [model_of(bk.layers.GRU)]
@@ -510,6 +514,7 @@ def test_each_epoch_and_each_fit_start_from_the_initial_state():
         assert_same_weights(by_hand, model)
 
 
+@pytest.mark.slow
 def test_training_evaluation_and_prediction_run_the_model_on_windows():
     lengths = set()
 
@@ -543,6 +548,7 @@ def test_a_window_shorter_than_the_sequence_does_truncate():
     assert np.abs(trained[0] - trained[1]).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_the_summary_ends_with_what_runs():
     model = keras.Sequential(
         [
@@ -620,6 +626,7 @@ def test_ends_are_aligned_only_where_all_layers_are_masked(both_masked):
     np.testing.assert_allclose(trainer.evaluate((ids, x), y, verbose=0), expected, 1e-5)
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_each_decide_on_xla():
     class InTraining(keras.layers.Layer):
         def call(self, inputs, training=False):

@@ -327,6 +327,7 @@ def test_data_are_made_or_given_but_not_both():
     made.check_search(None, (), {})
 
 
+@pytest.mark.slow
 def test_each_trial_has_streams_of_its_rows_and_window(tmp_path):
     series = np.arange(80, dtype="float32")[:, None] % 5
     seen = []
@@ -412,7 +413,9 @@ OPTIONS = {
         for name in OPTIONS
     ],
 )
-@pytest.mark.parametrize("library", [keras_tuner, tuning])
+@pytest.mark.parametrize(
+    "library", [pytest.param(keras_tuner, marks=pytest.mark.slow), tuning]
+)
 def test_every_tuner_accepts_it_and_returns_its_best_model(tmp_path, library, kind):
     made = searched(getattr(library, kind), tmp_path, **OPTIONS[kind])
     found = made.get_best_models()[0]

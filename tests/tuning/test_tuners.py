@@ -235,6 +235,7 @@ def test_an_objective_that_a_model_does_not_measure_is_refused_before_any_trial(
         (["mae"], "loss"),
     ],
 )
+@pytest.mark.quick(2)
 def test_an_objective_that_a_model_measures_is_accepted(tmp_path, metrics, objective):
     def measured(hp):
         return build(hp, metrics=metrics)
@@ -435,6 +436,7 @@ def test_executions_are_averaged(tmp_path):
 
 
 @pytest.mark.parametrize("epochs", [2, 4])
+@pytest.mark.quick(1)
 def test_executions_survive_a_kill(tmp_path, epochs):
     whole = search(tuner(tmp_path / "a", executions_per_trial=2, max_trials=1))
     cut = tuner(tmp_path / "b", executions_per_trial=2, max_trials=1)
@@ -512,6 +514,7 @@ def test_hyperband_survives_kills(tmp_path):
 
 
 @pytest.mark.parametrize("inputs", [True, False])
+@pytest.mark.quick(1)
 def test_the_best_model_reaches_the_stored_value(tmp_path, inputs):
     def model(hp):
         return build(hp, inputs=inputs)

@@ -71,6 +71,7 @@ def told(folder):
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.quick(1)
 def test_a_job_killed_at_every_event_equals_one_that_was_not_killed(tmp_path, sampler):
     for folder in "ab":
         (tmp_path / folder).mkdir()
@@ -177,6 +178,7 @@ def test_the_study_has_the_direction_of_the_objective(tmp_path):
 
 
 @pytest.mark.parametrize("reopen", [False, True])
+@pytest.mark.quick(1)
 def test_a_pruner_ends_a_trial_that_is_worse_than_the_others(tmp_path, reopen):
     options = {"pruner": "median", "storage": storage(tmp_path), "max_trials": 6}
     oracle = job(tmp_path, **options)

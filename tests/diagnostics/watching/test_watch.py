@@ -112,6 +112,7 @@ def test_clipping_that_always_or_never_happens_is_reported():
         assert f"after epoch 1, note ({kind})" in said
 
 
+@pytest.mark.slow
 def test_a_window_far_beyond_the_horizon_is_reported():
     short = bk.layers.SimpleRNN(
         3,
@@ -129,12 +130,14 @@ def test_a_window_far_beyond_the_horizon_is_reported():
     assert watch.looks[0].findings == []
 
 
+@pytest.mark.slow
 def test_nothing_is_said_about_windows_before_training():
     _, watch = watched(trainer_for(window=2))
     assert watch.looks[0].findings == [] and watch.looks[0].bias is not None
     assert {"vanishing", "window too short"} <= set(kinds(watch.looks[1]))
 
 
+@pytest.mark.slow
 def test_a_fit_that_resumes_may_report_on_windows_immediately():
     x, y = data()
     said = []
@@ -197,6 +200,7 @@ def test_its_looks_equal_what_the_functions_measure():
     np.testing.assert_allclose(look.bias.cosine, bias.cosine, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_kind_is_reported_once_while_it_lasts():
     said, watch = watched(trainer_for(window=40), epochs=3)
     assert all("vanishing" in kinds(look) for look in watch.looks[1:])
@@ -218,6 +222,7 @@ def test_a_kind_that_comes_back_is_reported_again(monkeypatch):
     assert said.count("note (vanishing)") == 2
 
 
+@pytest.mark.slow
 def test_a_model_without_weights_is_looked_at_after_its_first_batch():
     model = keras.Sequential(
         [bk.layers.GRU(3, return_sequences=True), keras.layers.Dense(1)]
@@ -375,6 +380,7 @@ def test_every_must_be_a_number_of_epochs():
         bk.callbacks.TrainingWatch(data(), every=0)
 
 
+@pytest.mark.slow
 def test_a_training_with_dropout_ends_as_without_a_watch():
     x = np.random.default_rng(0).normal(size=(4, 40, 2)).astype("float32")
     weights = []

@@ -39,8 +39,8 @@ def results(trainer, x, y, weights=None):
     return [logs["loss"], *trainer.get_weights()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clipped", [False, True])
-@pytest.mark.quick(1)
 def test_nan_beyond_the_lengths_is_harmless(clipped):
     def optimizer():
         sgd = keras.optimizers.SGD(0.1)
@@ -80,6 +80,7 @@ def bad(array, value=np.nan):
     return array
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "x", "y", "weights"),
     [
@@ -91,7 +92,6 @@ def bad(array, value=np.nan):
         ("sample_weight", X, Y, bad(ONES)),
     ],
 )
-@pytest.mark.quick(1)
 def test_where_it_counts_nan_is_refused_and_nothing_changes(part, x, y, weights):
     trainer = trainer_of()
     before = trainer.get_weights()
@@ -132,6 +132,7 @@ def test_ids_and_labels_beyond_the_lengths_may_be_anything():
     np.testing.assert_allclose(result(ids, ids), result(outside, outside), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_diverging_training_is_reported():
     trainer = trainer_of(keras.optimizers.SGD(1e30))
     with pytest.warns(UserWarning, match="In epoch 1, .* updates were left out"):

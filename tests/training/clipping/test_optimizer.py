@@ -31,7 +31,7 @@ def data(rows=32):
         ({"clipvalue": 0.1}, clipping.Value(0.1)),
     ],
 )
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 def test_a_keras_model_is_trained_as_by_keras_own_clipping(own, rule, jit_compile):
     x, y = data()
     weights = []
@@ -75,6 +75,7 @@ def test_counters_record_what_clipping_did():
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.quick(2)
 def test_an_update_that_is_not_finite_changes_nothing(bad, jit_compile):
     rules = [clipping.AutoClip(), clipping.ZClip()]
     optimizer = ClippedOptimizer(keras.optimizers.Adam(0.1), rules)

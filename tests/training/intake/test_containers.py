@@ -99,6 +99,7 @@ def test_one_target_for_a_sequence_may_be_a_list(kind):
     assert "val_loss" in history
 
 
+@pytest.mark.slow
 def test_sequences_of_one_length_may_have_arrays_beside_them():
     x, y = sequences([7] * 4)
     weights = np.random.default_rng(3).random((4, 7))
@@ -124,6 +125,7 @@ def test_a_tuple_of_numbers_is_one_sequence():
     assert x["inputs"].tolist() == [[1, 2, 3], [4, 0, 0]]
 
 
+@pytest.mark.slow
 def test_a_ragged_dataset_is_evaluated_as_its_sequences_are():
     x, y = sequences(LENGTHS)
     trainer = trainer_of(model_of())
@@ -160,6 +162,7 @@ def test_a_ragged_dataset_trains_and_validates():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -183,6 +186,7 @@ def test_predictions_on_ragged_batches_are_as_long_as_their_sequences(kind):
         np.testing.assert_allclose(output, model(sequence[None])[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_single_batches_may_be_sequences():
     x, y = sequences(LENGTHS)
     trainer = trainer_of(model_of())

@@ -28,6 +28,7 @@ def test_tuning_is_off_unless_asked_for():
 
 
 @pytest.mark.parametrize("kind", ["arrays", "dataset", "generator"])
+@pytest.mark.quick(1)
 def test_every_kind_of_data_is_untuned(kind, monkeypatch):
     seen = []
     original = tf.data.Dataset.__iter__

@@ -89,6 +89,7 @@ def test_training_equals_that_on_padded_rows_with_lengths():
 
 @pytest.mark.parametrize("kind", ["list", "ragged tensor"])
 @pytest.mark.parametrize("window", [6, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.quick(1)
 def test_fit_learns_from_lists_with_validation(kind, window):
     x, y = sequences(LENGTHS * 4)
     if kind == "ragged tensor":
@@ -133,6 +134,7 @@ def test_arguments_that_a_list_cannot_have_are_refused():
         trainer_of(model_of()).predict(x, steps=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("burn_in", [0, 2])
 def test_full_backpropagation_from_the_end_takes_all_lengths_under_xla(burn_in):
     x, _ = sequences([3, 4, 7, 8, 11, 12, 5, 16])

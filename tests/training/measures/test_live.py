@@ -106,6 +106,7 @@ def test_the_means_are_those_of_a_plain_loop(jit_compile, shards):
         np.testing.assert_allclose(history[name][0], value, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("own", "rule"),
     [
@@ -144,6 +145,7 @@ def test_updates_over_several_windows_are_counted_as_one(update):
     np.testing.assert_allclose(history["clipped_norm"], [1e-3], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_growing_loss_scale_is_removed_from_the_norm():
     x, y = data()
     norms = [
@@ -166,6 +168,7 @@ def test_an_epoch_forgets_the_previous_one():
         np.testing.assert_allclose(history[name], history[name][0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_evaluation_does_not_report_training_metrics(tmp_path):
     x, y = data()
     trainer = trainer_of("sgd")
@@ -194,6 +197,7 @@ def test_tensorboard_and_the_progress_bar_show_them(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "clipped"])
+@pytest.mark.quick(1)
 def test_switched_off_the_logs_have_only_losses_and_metrics(optimizer):
     if optimizer == "clipped":
         optimizer = bk.clipping.ClippedOptimizer(keras.optimizers.SGD())

@@ -133,6 +133,7 @@ def test_fit_reports_them_over_valid_timesteps_too(model):
         assert np.ravel(history[name][0])[0] == close, name
 
 
+@pytest.mark.slow
 def test_rows_without_a_valid_timestep_count_for_nothing_at_the_end():
     keras.utils.set_random_seed(2)
     model = keras.Sequential(
@@ -162,6 +163,7 @@ class Counted(keras.metrics.Metric):
         return self.count
 
 
+@pytest.mark.slow
 def test_a_metric_that_looks_along_time_sees_whole_sequences(model):
     p = model.predict(X, verbose=0)
     wanted = {

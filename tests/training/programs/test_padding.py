@@ -70,9 +70,8 @@ def assert_same(received, expected):
         np.testing.assert_allclose(a, b, atol=2e-6, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "jit_compile", ["auto", pytest.param(False, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("jit_compile", ["auto", False])
 def test_more_padding_changes_neither_loss_nor_weights(jit_compile):
     # With 12 windows that are wholly padded.
     found = [trained(concerned, n, jit_compile=jit_compile) for n in (0, 60)]
@@ -99,6 +98,7 @@ def test_evaluation_leaves_padding_out_of_the_losses_that_layers_add():
     np.testing.assert_allclose(*found, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_time_distributed_trains_as_its_layer_does_on_a_short_last_window():
     def dense():
         return keras.layers.Dense(2, activation="tanh")

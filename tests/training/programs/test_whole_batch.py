@@ -191,6 +191,7 @@ def test_a_bad_window_changes_nothing_nor_does_any_after_it(
 
 
 @pytest.mark.parametrize("in_one", [True, False])
+@pytest.mark.quick(1)
 def test_a_refused_batch_leaves_state_and_position_unchanged(in_one, window_by_window):
     def check():
         x, y = ids(steps=16)
@@ -219,6 +220,7 @@ def test_a_refused_batch_leaves_state_and_position_unchanged(in_one, window_by_w
 
 
 @pytest.mark.parametrize("method", ["evaluate", "predict"])
+@pytest.mark.quick(1)
 def test_bad_ids_are_refused_in_evaluation_and_prediction(method):
     x, y = ids()
     x[1, 5] = IDS
@@ -266,6 +268,7 @@ class Asserting(keras.metrics.MeanMetricWrapper):
         return tf.cast(y_true, tf.float32)
 
 
+@pytest.mark.slow
 def test_assertions_of_a_metric_are_kept():
     x, y = ids()
     trainer = trainer_of(metrics=[Asserting()])
@@ -276,6 +279,7 @@ def test_assertions_of_a_metric_are_kept():
         trainer.fit(x, y, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_metric_that_picks_timesteps_is_the_same(window_by_window):
     class Picking(keras.metrics.Mean):
         def update_state(self, y_true, y_pred, sample_weight=None):
@@ -289,13 +293,10 @@ def test_a_metric_that_picks_timesteps_is_the_same(window_by_window):
     np.testing.assert_allclose(train(), window_by_window(train))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
-    [
-        {"update": "sequence"},
-        pytest.param({}, marks=pytest.mark.slow),
-        pytest.param({"learn_initial_state": True}, marks=pytest.mark.slow),
-    ],
+    [{"update": "sequence"}, {}, {"learn_initial_state": True}],
     ids=str,
 )
 def test_batches_of_unknown_length_run_several_windows_in_one_program(
@@ -329,6 +330,7 @@ def test_batches_of_unknown_length_run_several_windows_in_one_program(
         assert not runs_in_one(apart, use)
 
 
+@pytest.mark.slow
 def test_a_bad_window_in_a_batch_of_unknown_length_is_refused():
     x, y = ids(steps=4 * SEVERAL + 9)
     data = tf.data.Dataset.from_generator(
@@ -347,6 +349,7 @@ def test_a_bad_window_in_a_batch_of_unknown_length_is_refused():
         y[0, place] = 0
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_runs(monkeypatch):
     fill_no_cores(monkeypatch)
     monkeypatch.setattr("bptt_keras.training.programs.shards.cores", lambda: 2)
@@ -373,6 +376,7 @@ class Native(bk.layers.LSTM):
 
 
 @pytest.mark.parametrize("shards_asked", ["auto", 2])
+@pytest.mark.quick(1)
 def test_layers_that_use_all_cores_run_in_one_program_of_any_size(
     monkeypatch, shards_asked
 ):
@@ -425,6 +429,7 @@ def test_a_convolution_is_not_small():
 
 
 @pytest.mark.parametrize(("size", "in_one"), [(1024, False), (64, True)])
+@pytest.mark.quick(1)
 def test_the_batch_size_replaces_rows_unknown_to_the_trace(size, in_one, monkeypatch):
     fill_no_cores(monkeypatch)
     x, y = series(2048, 1)

@@ -115,6 +115,7 @@ def test_parts_of_the_wrong_shape_are_refused(name):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sequence_output", [True, pytest.param(False, marks=pytest.mark.slow)]
 )
@@ -185,6 +186,7 @@ def test_training_resumes_from_a_snapshot(stride):
     assert_same_weights(whole.model, second.model)
 
 
+@pytest.mark.slow
 def test_fit_resumes_from_a_snapshot():
     x, y = series(3, 16)
     whole, cut = stream_trainer(), stream_trainer()

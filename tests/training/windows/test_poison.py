@@ -65,7 +65,7 @@ def state_of(trainer):
 )
 @pytest.mark.parametrize("jit_compile", [True, False])
 @BOTH
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 def test_a_nonfinite_window_is_left_out_and_its_row_is_reset(
     made, options, jit_compile
 ):
@@ -171,8 +171,8 @@ def test_a_state_whose_square_is_infinite_costs_one_window(jit_compile):
     assert 0 < abs(state[1, 0]) < 0.1 * abs(state[0, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit_compile", [True, False])
-@pytest.mark.quick(1)
 def test_a_guarded_optimizer_updates_as_it_does_alone(jit_compile):
     results = []
     for skips in (True, False):

@@ -46,6 +46,7 @@ def test_validation_uses_the_weights_after_pending_gradients_are_applied():
     assert abs(history["val_loss"][0] - history["loss"][0]) > 1e-4
 
 
+@pytest.mark.slow
 def test_windows_are_counted_across_batches():
     model = model_of(keras.layers.LSTM)
     twin = clone(model)
@@ -73,6 +74,7 @@ def test_reset_state_discards_pending_gradients():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_outputs_are_averaged_each_with_its_own_weights():
     inputs = keras.Input((None, 3))
     hidden = keras.layers.LSTM(4, return_sequences=True)(inputs)

@@ -80,6 +80,7 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("written", [True, False])
 @pytest.mark.parametrize("epochs", [1, 2, 4])
+@pytest.mark.quick(2)
 def test_a_killed_job_ends_like_one_without_kills(tmp_path, whole, epochs, written):
     killer = Killer(epochs, written=written)
     with pytest.raises(Kill):
@@ -114,6 +115,7 @@ def test_a_killed_keras_training_ends_like_one_without_kills(tmp_path, epochs):
     assert_same(search(tuner(tmp_path / "b", model=compiled)), whole)
 
 
+@pytest.mark.slow
 def test_dropout_and_order_continue_after_a_kill(tmp_path):
     options = {"model": build, "max_trials": 1}
     whole = search(tuner(tmp_path / "a", **options), epochs=2)
@@ -125,6 +127,7 @@ def test_dropout_and_order_continue_after_a_kill(tmp_path):
 @pytest.mark.parametrize(
     "moment", ["keep_weights", "done", "update_trial", "end_trial"]
 )
+@pytest.mark.quick(2)
 def test_a_kill_between_two_files_changes_nothing(tmp_path, whole, monkeypatch, moment):
     def killed(*_, **__):
         raise Kill
@@ -228,6 +231,7 @@ def early(**options):
 
 
 @pytest.mark.parametrize("killed", [1, 2, 3])
+@pytest.mark.quick(1)
 def test_patience_survives_a_kill(tmp_path, killed):
     whole = search(tuner(tmp_path / "a"), epochs=9, callbacks=[early(patience=3)])
     assert [len(row["curve"]) for row in rows(whole)] == [4, 4]

@@ -111,6 +111,7 @@ def refused(folder):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.quick(9)
 def test_a_state_that_is_none_is_refused(tmp_path, state, name):
     changed = copy.deepcopy(state)
     HOSTILE[name](changed)

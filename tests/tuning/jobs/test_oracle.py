@@ -57,6 +57,7 @@ def run(folder, kind, *, reopen, workers=1, **changes):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.quick(2)
 def test_a_job_killed_at_every_event_equals_one_that_was_not_killed(
     tmp_path, monkeypatch, kind
 ):
