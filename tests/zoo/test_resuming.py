@@ -88,6 +88,7 @@ def test_the_last_weights_are_kept_beside_the_best(trained):
     assert last.metadata["metric"]["value"] == history(trained / "out")["val_loss"][-1]
 
 
+@pytest.mark.slow
 def test_a_training_begins_with_the_weights_of_a_preset(trained, tmp_path, run):
     (tmp_path / "new.txt").write_text(TEXT + TEXT.replace("question", "Ω"))
     options = ["--from", trained / "out", "--learning-rate", 1e-9, *OPTIONS]
@@ -118,6 +119,7 @@ def test_a_preset_of_another_model_or_task_is_refused_as_a_start(
     )
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_early(trained, tmp_path, run, monkeypatch):
     monkeypatch.setattr(KeepBest, "_is_better", lambda self, now: False)
     data = ["--data", trained / "my.txt", "--out", tmp_path / "out"]

@@ -31,6 +31,7 @@ def preset(tmp_path, untrained):
     "arguments",
     [["--help"], ["train", "--help"], ["generate", "--help"], ["forecast", "--help"]],
 )
+@pytest.mark.quick(1)
 def test_help_is_shown_without_tensorflow(arguments):
     code = f"import sys; sys.argv = ['bptt-zoo', *{arguments}]\n" + (
         "from zoo.cli.main import main\n"

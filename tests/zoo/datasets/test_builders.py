@@ -52,6 +52,7 @@ def test_wikitext_2_has_its_words(load):
     assert len(set(words[0])) == 33_278
 
 
+@pytest.mark.slow
 def test_mnist_has_its_digits(load):
     parts = load("mnist")
     images = np.concatenate([block["images"] for block in parts["train"]])
@@ -69,6 +70,7 @@ def test_mnist_has_its_digits(load):
         ("nottingham", [694, 173, 170], [176_561, 45_513, 44_463], 3.96),
     ],
 )
+@pytest.mark.quick(1)
 def test_music_has_its_pieces(load, name, pieces, frames, notes):
     parts = load(name)
     rolls = [[e["frames"] for e in parts[p]] for p in ("train", "validation", "test")]
@@ -129,6 +131,7 @@ def test_words_end_their_lines():
     assert as_characters(" a b \n c \n") == "a b\nc\n"
 
 
+@pytest.mark.slow
 def test_two_processes_prepare_a_data_set_once(shared_data, tmp_path):
     command = [
         sys.executable,

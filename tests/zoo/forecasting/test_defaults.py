@@ -32,6 +32,7 @@ def fitted(data, **given):
 
 
 @pytest.mark.parametrize("rows", [20, 36, 60, 144, 309, 999, 1000, 2555, 9000])
+@pytest.mark.quick(8)
 def test_tables_of_any_length_can_be_trained_on(table, rows):
     data = table(rows)
     recipe = fitted(data)

@@ -47,6 +47,7 @@ def hostile(tmp_path):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.quick(2)
 def test_a_hostile_preset_is_refused_immediately(root, tmp_path, hostile, command):
     arguments = [str(hostile) if a == "PRESET" else a for a in command]
     code, imported, error = called(root, tmp_path, *arguments)

@@ -14,6 +14,7 @@ from zoo.system.errors import UserError
     "seconds", [2, pytest.param(60, marks=pytest.mark.slow)], ids=["2 s", "60 s"]
 )
 @pytest.mark.parametrize("name", PARSERS)
+@pytest.mark.quick(2)
 def test_a_parser_reads_or_refuses_each_file(name, seconds):
     report = fuzz.fuzz(name, seconds)
     assert not report.failed, report.failed[0]
@@ -91,6 +92,7 @@ def writes(path):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
+@pytest.mark.quick(1)
 def test_a_failure_is_found_saved_and_ends_with_1(
     read, words, tmp_path, monkeypatch, capsys
 ):

@@ -9,6 +9,9 @@ import pytest
 from tests.zoo.hostile import states
 from tests.zoo.hostile.files import MAT, MIDI, NPZ, PRESETS
 
+# One measurement reads them all: parsers and commands have quick tests of their own.
+pytestmark = pytest.mark.slow
+
 # Notes without end are music, if they are not too many.
 GOOD = {(".mid", "many notes at once")}
 

@@ -52,6 +52,7 @@ def folder(preset, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_probabilities_are_those_of_the_model(preset):
     draw = np.random.default_rng(1)
     series = [draw.normal(size=(n, 2)) + [0, 40] for n in (7, 3, 12)]

@@ -36,6 +36,7 @@ def test_forecasts_are_drawn(tmp_path, horizon, columns, dated):
 
 
 @pytest.mark.parametrize("name", ODD)
+@pytest.mark.quick(3)
 def test_any_name_can_be_shown(tmp_path, capfd, name):
     ahead = np.ones((2, 1))
     options = {"names": [name], "rule": name, "title": name}

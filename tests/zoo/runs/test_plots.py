@@ -89,6 +89,7 @@ def test_nan_gradients_can_be_drawn(tmp_path):
 
 
 @pytest.mark.parametrize("name", ODD)
+@pytest.mark.quick(3)
 def test_any_name_can_be_shown(tmp_path, capfd, name):
     history = {"epoch": [1, 2], "loss": [3.0, 2.0], "val_loss": [3.1, 2.2]}
     metric = Metric("error", name)

@@ -136,6 +136,7 @@ def shown(tmp_path_factory):
     return folder, out.getvalue()
 
 
+@pytest.mark.slow
 def test_terminal_shows_progress_result_and_sample(shown):
     _, out = shown
     for text in (

@@ -106,7 +106,10 @@ def test_a_name_is_looked_up_in_the_index_of_a_mirror(release):
         hub.locate("large", mirrors=[release.url])
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "name",
+    [FILES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in FILES[1:])],
+)
 @pytest.mark.parametrize("fault", ["truncate", "wrong", 500, 404])
 def test_a_second_mirror_makes_up_for_a_bad_first_one(known, fault, name):
     known.faults[f"/small/{name}"] = [fault] * 3 if fault == 500 else [fault]
@@ -114,6 +117,7 @@ def test_a_second_mirror_makes_up_for_a_bad_first_one(known, fault, name):
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+@pytest.mark.quick(2)
 def test_files_with_other_bytes_are_never_used(known, name):
     good = (known.folder / "small" / name).read_bytes()
     (known.folder / "small" / name).write_bytes(b"{" + good[1:-1] + b" ")
@@ -130,6 +134,7 @@ def test_files_with_other_bytes_are_never_used(known, name):
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+@pytest.mark.quick(2)
 def test_a_file_that_went_bad_in_the_cache_is_replaced(known, name, monkeypatch):
     folder = hub.locate("small", mirrors=[known.url])
     (folder / name).write_bytes(b"rotten")
@@ -269,6 +274,7 @@ def test_an_invalid_address_is_refused(source, reason, no_sockets):
 
 
 @pytest.mark.parametrize("suffix", ["", "@main", "@v2"])
+@pytest.mark.quick(1)
 def test_the_hugging_face_hub_serves_folders(release, monkeypatch, suffix):
     monkeypatch.setenv("HF_ENDPOINT", release.url)
     revision = suffix[1:] or "main"

@@ -38,7 +38,9 @@ def test_a_file_arrives(url, path):
 
 
 @pytest.mark.parametrize("size", [None, len(CONTENT)])
-@pytest.mark.parametrize("fault", ["truncate", "stall"])
+@pytest.mark.parametrize(
+    "fault", ["truncate", pytest.param("stall", marks=pytest.mark.slow)]
+)
 def test_a_transfer_that_breaks_off_is_resumed(server, url, path, fault, size):
     server.faults["/file"] = [fault]
     fetch(url, path, size=size)
@@ -109,6 +111,7 @@ def test_more_than_the_limit_is_not_read(server, url, path, fault):
     assert not path.exists() and not path.with_name(".file.part").exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_only_drips_is_given_up(server, url, path):
     server.faults["/file"] = ["drip"] * 3
     start = time.monotonic()
@@ -117,6 +120,7 @@ def test_a_server_that_only_drips_is_given_up(server, url, path):
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 def test_a_server_that_never_ends_its_answer_is_given_up(server, url, path):
     server.faults["/file"] = ["trailers"] * 3
     start = time.monotonic()
@@ -172,6 +176,7 @@ def test_a_silent_server_is_given_up(path, impatient):
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 def test_a_look_up_that_hangs_is_given_up(path, impatient, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: time.sleep(6))
     with pytest.raises(ZooError, match="no answer within"):

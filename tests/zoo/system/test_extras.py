@@ -56,12 +56,14 @@ def test_every_package_of_the_extra_is_known():
         ["pull", "--help"],
     ],
 )
+@pytest.mark.quick(3)
 def test_commands_that_only_print_need_no_extra(arguments):
     code, out, err = without(EXTRAS, *arguments)
     assert (code, err) == (0, "") and out
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["show", "echo-8"]])
+@pytest.mark.quick(1)
 def test_commands_that_only_read_need_only_pydantic(arguments):
     code, out, err = without(EXTRAS.keys() - {"pydantic"}, *arguments)
     assert (code, err) == (0, "") and out
@@ -71,6 +73,7 @@ def test_commands_that_only_read_need_only_pydantic(arguments):
 
 
 @pytest.mark.parametrize("name", [name for name in EXTRAS if name != "tensorflow"])
+@pytest.mark.quick(2)
 def test_a_training_names_the_package_and_the_extra(name, tmp_path):
     out = tmp_path / "out"
     code, _, err = without([name], "train", "copy-memory", "--out", out)
@@ -94,6 +97,7 @@ def test_a_training_names_the_package_and_the_extra(name, tmp_path):
         ["tune", "adding", "--out", "x"],
     ],
 )
+@pytest.mark.quick(2)
 def test_every_command_names_tensorflow_where_it_is_missing(arguments, tmp_path):
     code, _, err = without(["tensorflow"], *arguments)
     assert code in (1, 2) and err.count("\n") == 1

@@ -17,7 +17,6 @@ from zoo.tasks import TASKS
 from zoo.texts.encoded import Characters, WordText
 
 EVERY = [(task.NAME, name) for task in TASKS.values() for name in task.DATASETS]
-QUICK_TO_RESUME = ("adding",)
 # Tasks whose first data set has no parts of its own, or takes long.
 OF_PARTS = {
     "char-lm": "python-topics",
@@ -26,6 +25,8 @@ OF_PARTS = {
 }
 # It is about gradients that lead away, and clipping would only slow that down.
 UNCLIPPED = ("influence-balancing",)
+# Seconds go into reading them.
+LARGE = ("mnist-rows", "mnist-pixels", "mnist-permuted", "nottingham", "wikitext-2")
 # Small enough to be trained in seconds. What a task does not have is passed over.
 SMALL = {
     "units": 6,
@@ -121,7 +122,7 @@ def test_a_task_says_what_it_is(name):
 
 
 @pytest.mark.parametrize(("name", "dataset"), EVERY)
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 def test_data_model_and_loss_go_together(loaded, name, dataset):
     task, data = TASKS[name], loaded(name, dataset)
     recipe = small_recipe(task, dataset)
@@ -139,14 +140,20 @@ def test_data_model_and_loss_go_together(loaded, name, dataset):
 
 
 @pytest.mark.parametrize(("name", "dataset"), EVERY)
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 def test_levels_are_those_of_the_held_out_data(loaded, name, dataset):
     task, data = TASKS[name], loaded(name, dataset)
     levels = task.levels(data, small_recipe(task, dataset), task.parts(data)[-1])
     assert levels and all(math.isfinite(level) for level in levels.values())
 
 
-@pytest.mark.parametrize(("name", "dataset"), EVERY)
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [
+        pytest.param(*row, marks=pytest.mark.slow if row[1] in LARGE else ())
+        for row in EVERY
+    ],
+)
 def test_the_order_follows_from_seed_and_epoch(loaded, name, dataset):
     task, data = TASKS[name], loaded(name, dataset)
     recipe = small_recipe(task, dataset)
@@ -180,13 +187,8 @@ def test_it_trains_and_its_preset_scores_the_same_again(loaded, name, tmp_path):
     assert (tmp_path / "loss.png").exists()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in QUICK_TO_RESUME else pytest.param(name, marks=pytest.mark.slow)
-        for name in TASKS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
 def test_killed_training_ends_with_bit_identical_weights(
     loaded, name, tmp_path, monkeypatch
 ):

@@ -47,6 +47,7 @@ def test_show_prints_result_recipe_and_folder(capsys):
     assert shown["recipe"]["window"] == 16 and shown["folder"].endswith("echo-8")
 
 
+@pytest.mark.slow
 def test_pull_prints_a_folder_that_evaluate_takes(release, capsys, tmp_path):
     out = tmp_path / "out"
     text = printed(capsys, "pull", "mine", "--from", release, "--out", str(out))
@@ -111,6 +112,7 @@ def test_results_look_where_the_table_goes_before_they_measure(name, capsys, tmp
     assert "`--csv`" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_results_measure_again_and_say_what_they_leave_out(capsys, tmp_path):
     path = tmp_path / "results.csv"
     command = ["results", "echo-8", "nothing", "--csv", str(path), "--json"]

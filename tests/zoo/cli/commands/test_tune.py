@@ -55,6 +55,7 @@ def begun(tmp_path):
         (["--seeds", "2"], "seeds was 1, is 2"),
     ],
 )
+@pytest.mark.quick(2)
 def test_a_changed_job_is_refused_immediately(begun, options, words):
     # Which takes a moment, as nothing large is imported for it.
     arguments = command(begun, *options)[3:]

@@ -8,7 +8,14 @@ from zoo.tuning.pictures import plots
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-@pytest.mark.parametrize("name", JOBS)
+# The quick jobs are the usual one and those that leave little to draw.
+QUICK = ["mixed", "without trials", "all failed"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in JOBS],
+)
 @pytest.mark.parametrize("draw", ["against", "parallel", "importance", "progress"])
 def test_every_job_can_be_drawn(tmp_path, name, draw):
     if draw == "importance":
