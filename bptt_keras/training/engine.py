@@ -9,9 +9,11 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.state import combine_masks
+from bptt_keras.process_group import current
 from bptt_keras.tensorflow_internals import empty_graph
 from bptt_keras.training.batches.batch import Batch, make_batch, tensors
 from bptt_keras.training.batches.counting import only_what_counts
+from bptt_keras.training.batches.share import shared
 from bptt_keras.training.batches.inputs import Inputs
 from bptt_keras.training.batches.parts import split_inputs
 from bptt_keras.training.batches.sizes import require_same_sizes
@@ -208,7 +210,8 @@ class Engine:
         mode.carry.leave(state, whole, lead=lead, resume=resume)
         if self._live is not None:
             with tf.control_dependencies(tf.nest.flatten(state)):
-                steps = whole.rows * (whole.length - lead)
+                rows = whole.rows if whole.share is None else whole.share.rows
+                steps = rows * (whole.length - lead)
                 self._live.speed.update_state(steps, began)
 
     def test(self, data: Structure) -> None:
@@ -302,6 +305,9 @@ class Engine:
         if name != "predict":
             batch = spread_weights(batch, sequence_output)
         batch = only_what_counts(batch, sequence_output)
+        group = None if name == "predict" else current()
+        if group is not None:
+            batch = shared(batch, group)
         with tf.init_scope():
             mode = self._made_mode(name, setup, batch, call)
         setup.allow_one_program(mode, batch)

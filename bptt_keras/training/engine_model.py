@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.keras_internals import compiled_loss, compiled_metrics, loss_tracker
+from bptt_keras.process_group import current, together
 from bptt_keras.training.assertions import plain_errors
 from bptt_keras.training.clipping.guard import guarded
 from bptt_keras.training.clipping.optimizer import find_clipped
@@ -23,6 +24,7 @@ from bptt_keras.training.intake.ragged_padding import pad_dataset
 from bptt_keras.training.intake.shapes import check_shapes
 from bptt_keras.training.intake.taking import take_batch
 from bptt_keras.training.measures.live import Live, results_of
+from bptt_keras.training.measures.summed import summed
 from bptt_keras.training.modes import Call
 from bptt_keras.training.options import Compilation, Options
 from bptt_keras.training.steps import Fit, Lead, StepFunction, known_spec
@@ -54,6 +56,7 @@ class EngineModel(ModelWrapper):
         self._keeps_state = False
         # Decides what happens with the batches of a `fit`, while one runs.
         self._lead: Lead | None = None
+        self._evaluates = False
 
     # --- The engine ------------------------------------------------------------
 
@@ -247,13 +250,23 @@ class EngineModel(ModelWrapper):
     def _function_of(self, name: str, step: Callable[..., Any]) -> StepFunction:
         self._step_functions[name] = StepFunction(
             step,
-            lambda spec: None if self.run_eagerly else self._engine.prepare(name, spec),
+            lambda spec: self._prepare(name, spec),
             repeats=lambda: self.steps_per_execution,
             eager=lambda: self.run_eagerly,
             variant=lambda: self._engine.rows_vary(name),
             lead=lambda: self._lead if name == "fit" else None,
         )
         return self._step_functions[name]
+
+    def _prepare(self, name: str, spec: Structure) -> None:
+        group = current()
+        if group is None and self.run_eagerly:
+            return
+        self._engine.prepare(name, spec)
+        if group is not None and name == "fit":
+            holders = [self.model, self.optimizer, self._engine.compilation.optimizer]
+            variables = {id(v): v for h in holders for v in h.variables}
+            group.share_first([v.value for v in variables.values()])
 
     def train_step(self, data: Structure) -> dict[str, Any]:
         """Runs all windows of a batch: forward, backward, clip, update, detach.
@@ -279,7 +292,8 @@ class EngineModel(ModelWrapper):
         """
         self._engine.test(data)
         self.built = True
-        results = self.get_metrics_result()
+        with summed(current(), self._metrics_of_rows(evaluating=True)):
+            results = self.get_metrics_result()
         return {k: v for k, v in results.items() if k not in self._live_metrics}
 
     def predict_step(self, data: Structure) -> Structure:
@@ -315,6 +329,30 @@ class EngineModel(ModelWrapper):
 
     def get_metrics_result(self) -> dict[str, Any]:
         """`{name: value}` of the loss and all metrics, as in Keras."""
+        # Within a step of training, those of other processes would cost too much.
+        group = current() if tf.executing_eagerly() else None
+        with summed(group, self._metrics_of_rows(evaluating=self._evaluates)):
+            return self._metrics_result()
+
+    def _metrics_of_rows(self, *, evaluating: bool) -> list[keras.metrics.Metric]:
+        """Metrics that have only seen the rows of this process."""
+        setup = self._engine.setup
+        everywhere = [*self._live_metrics.values()]
+        if not evaluating and setup is not None and setup.tally is not None:
+            of_losses = [loss.metric for loss in setup.tally.losses]
+            everywhere += [self._engine.compilation.loss_tracker, *of_losses]
+        return [m for m in self.metrics if not any(m is one for one in everywhere)]
+
+    @contextlib.contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Within: losses are those of evaluation."""
+        self._evaluates = True
+        try:
+            yield
+        finally:
+            self._evaluates = False
+
+    def _metrics_result(self) -> dict[str, Any]:
         known = self._engine.compilation
         clipped = find_clipped(known.optimizer)
         others = [m for m in self.metrics if m.name not in self._live_metrics]
@@ -396,7 +434,7 @@ class EngineModel(ModelWrapper):
         raised there would outlast its cause.
         """
         try:
-            with plain_errors():
+            with plain_errors(), together(current()):
                 yield
         except BaseException:
             self.train_function = self.test_function = self.predict_function = None

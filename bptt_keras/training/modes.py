@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from bptt_keras.process_group import ProcessGroup, current
 from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.building import ExaminedModel
 from bptt_keras.training.measures.live import Live
@@ -96,6 +97,8 @@ class ModeMaker:
         self._compilation = compilation
         self._live = live
         self._trains = name == "fit"
+        # Each process predicts by itself.
+        self._group = None if name == "predict" else current()
         self._size = options.schedule.evaluation_window
 
     def make(self, rows: int | None) -> Mode:
@@ -110,6 +113,8 @@ class ModeMaker:
         keeps_memory = keep_freed_memory()
         if self._trains:
             check_options(self._options, self._model)
+        if self._group is not None:
+            check_group(self._options, self._model, self._group)
         jit_compile = self._compilation.jit_compile
         xla = jit_compile in (True, "auto") and not self._compilation.run_eagerly
         fills = fills_cores(self._model.step.layers.values(), xla=xla)
@@ -136,6 +141,8 @@ class ModeMaker:
         # Without a state, nothing would depend on the checks.
         serves = self._traits.sequence_output and bool(step.layers)
         wanted = self._options.shards in ("auto", 1)
+        # XLA has no sums over processes on a CPU.
+        serves = serves and self._group is None
         return serves and wanted and (fills or is_small(step.model, rows, self._name))
 
     def _in_one_program(self) -> tuple[Programs, Any] | None:
@@ -181,6 +188,7 @@ class ModeMaker:
                 schedule.longest if self._trains else size,
                 on=xla and traits.why_padding_counts is None,
             ),
+            group=self._group,
         )
         if tally is None or self._name == "predict":
             return programs, Prediction(programs, size, traits.outputs)
@@ -215,7 +223,8 @@ class ModeMaker:
     def _keeps_gradients_apart(self) -> bool:
         """Whether each output needs a separate gradient, averaged over windows."""
         several = len(tf.nest.flatten(self._traits.outputs)) > 1
-        return several and self._options.update != "window"
+        at_once = self._options.update == "window" and self._group is None
+        return several and not at_once
 
     def _carry(self) -> Carry:
         options = self._options
@@ -255,4 +264,40 @@ def check_options(options: Options, model: ExaminedModel) -> None:
         raise ValueError(
             f"`{option}` runs a window in parts, and this model's result would depend "
             f"on them: {traits.why_not_in_parts}."
+        )
+
+
+def check_group(options: Options, model: ExaminedModel, group: ProcessGroup) -> None:
+    """Raises if a model cannot be trained by several processes.
+
+    Args:
+        options: The trainer's options.
+        model: Its model, examined.
+        group: The processes.
+
+    Raises:
+        ValueError: Says why.
+    """
+    schedule, traits = options.schedule, model.traits
+    reason = None
+    if traits.why_rows_depend:
+        reason = (
+            f"each sees its own rows, and rows depend on one another: "
+            f"{traits.why_rows_depend}"
+        )
+    elif schedule.observes:
+        reason = f"`{type(schedule).__name__}` measures gradients of single rows"
+    elif options.perturbation.noise or options.perturbation.dropout:
+        reason = "`state_noise` and `state_dropout` would draw the same for each"
+    elif len(tf.nest.flatten(traits.outputs)) > 1 and (
+        schedule.stepwise or options.recomputation is not None
+    ):
+        reason = (
+            "several outputs are averaged separately, which recomputation in parts "
+            "cannot do"
+        )
+    if reason is not None:
+        raise ValueError(
+            f"{group.count} processes cannot train this together: {reason}. Train in "
+            f"one process."
         )

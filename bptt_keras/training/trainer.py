@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from bptt_keras.keras_internals import all_layers, is_validation
+from bptt_keras.process_group import current
 from bptt_keras.state import check_carriable
 from bptt_keras.training.description import describe
 from bptt_keras.training.engine_model import EngineModel
@@ -408,6 +409,10 @@ class TruncatedBPTT(EngineModel):
             "steps_per_epoch": steps_per_epoch,
             **kwargs,
         }
+        group = current()
+        if group is not None and self.compiled:
+            arguments |= group.begin_fit(self._fit(data.x, arguments))
+            callbacks = arguments["callbacks"]
         # Keras says it if there was no `compile`.
         lead = find_lead(callbacks) if self.compiled else None
         with self._recovering(), self._led(lead):
@@ -454,7 +459,7 @@ class TruncatedBPTT(EngineModel):
             )
         self._engine.clear("evaluate")
         self._expect("evaluate", x, batch_size or BATCH_SIZE)
-        with self._recovering():
+        with self._recovering(), self._evaluating():
             return super().evaluate(
                 x,
                 y,

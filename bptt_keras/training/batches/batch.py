@@ -33,6 +33,8 @@ class Batch(NamedTuple):
         constants: List of tensors `(batch, ...)`: inputs without a time axis.
         counts: `None`, or a list of booleans like the weights: the timesteps that
             metrics without weights see.
+        share: `None`, or what is known of the whole batch, if this is the part of one
+            of several processes.
     """
 
     inputs: Any
@@ -45,6 +47,7 @@ class Batch(NamedTuple):
     fresh: Any = None
     constants: Any = ()
     counts: Any = None
+    share: Any = None
 
     @property
     def known_length(self) -> int | None:
@@ -112,11 +115,12 @@ class Batch(NamedTuple):
             valid=valid,
             constants=self.constants,
             counts=counts,
+            share=self.share,
         )
 
     def without_targets(self) -> Batch:
         """The batch without targets, weights and what metrics count."""
-        return self._replace(targets=None, weights=None, counts=None)
+        return self._replace(targets=None, weights=None, counts=None, share=None)
 
     def without_places(self) -> Batch:
         """The batch without the fields that only relate it to the previous one."""

@@ -65,8 +65,10 @@ class Tally:
         for own, term in zip(self.losses, result.terms, strict=True):
             if own.metric is not None:
                 own.metric.update_state(term.mean, sample_weight=term.weight)
-        if self.metrics is None:
-            return
+        if self.metrics is not None:
+            _if_counted(window, lambda: self._show_window(window, result))
+
+    def _show_window(self, window: Any, result: Any) -> None:
         outputs = tf.nest.flatten(result.outputs)
         for output, mask in zip(outputs, result.masks, strict=True):
             if mask is not None:
@@ -112,15 +114,33 @@ class Tally:
         """
         if outputs is None or self.metrics is None:
             return
-        flat = tf.nest.flatten(outputs)
-        self.metrics.update(
-            batch.targets,
-            flat,
-            [None for _ in flat],
-            batch.weights,
-            batch.counts,
-            whole=True,
-        )
+        flat, metrics = tf.nest.flatten(outputs), self.metrics
+
+        def update() -> None:
+            metrics.update(
+                batch.targets,
+                flat,
+                [None for _ in flat],
+                batch.weights,
+                batch.counts,
+                whole=True,
+            )
+
+        _if_counted(batch, update)
 
     def _like_outputs(self, flat: list[Tensor] | None) -> Structure:
         return None if flat is None else tf.nest.pack_sequence_as(self._outputs, flat)
+
+
+def _if_counted(batch: Any, update: Callable[[], Any]) -> None:
+    """Runs a function, unless the rows stand for none in one of several processes."""
+    known = batch.share is None or tf.get_static_value(batch.share.counts)
+    if known:
+        update()
+        return
+
+    def branch() -> Tensor:
+        update()
+        return tf.constant(0)
+
+    tf.cond(batch.share.counts, branch, lambda: tf.constant(0))

@@ -142,7 +142,7 @@ def run_sharded(
         What the program returns, as if it had run once.
     """
     # Only metrics need `counts`, and they run outside the program.
-    window = window._replace(counts=None)
+    window = window._replace(counts=None, share=None)
     known = window.inputs[0].shape[0]
     if shards == 1 or (known is not None and known < shards):
         return program(window, state, buffers, *extra)
@@ -180,16 +180,27 @@ def _results(
     results = []
     for shard in range(shards):
         start, stop = rows * shard // shards, rows * (shard + 1) // shards
-        seeds = [value + [shard * _SEED_STRIDE, 0] for value in buffers]
         results.append(
             program(
                 window.take_rows(start, stop),
                 tf.nest.map_structure(lambda t: t[start:stop], state),  # noqa: B023
-                seeds if shard else buffers,
+                seeds_of(shard, buffers),
                 *extra,
             )
         )
     return results
+
+
+def seeds_of(place: int, buffers: list[Tensor]) -> list[Tensor]:
+    """The buffers of a part of the rows, which has random numbers of its own.
+
+    Args:
+        place: Number of the part; a negative one undoes that.
+        buffers: Values of random seeds.
+    """
+    if not place:
+        return buffers
+    return [value + [place * _SEED_STRIDE, 0] for value in buffers]
 
 
 def _join(results: list[WindowResult]) -> WindowResult:

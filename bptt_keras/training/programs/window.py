@@ -14,12 +14,13 @@ import tensorflow as tf
 
 from bptt_keras.keras_internals import attach_mask, mask_of
 from bptt_keras.kernels.native.place import never_saved
+from bptt_keras.process_group import ProcessGroup
 from bptt_keras.state import Buffers, ModelTraits, PureStep, watched_ids
 from bptt_keras.training.measures.averages import Term, loss_terms, weighted_means
 from bptt_keras.training.programs.batch_like import BatchLike, Size
 from bptt_keras.training.programs.padding import Sizes, run_padded
 from bptt_keras.training.programs.result import WindowResult
-from bptt_keras.training.programs.shards import run_sharded
+from bptt_keras.training.programs.shards import run_sharded, seeds_of
 from bptt_keras.types import State, Structure, Tensor
 
 
@@ -39,6 +40,7 @@ class Programs:
         eagerly: Whether to run without graphs.
         shards: Number of parallel calls over which the rows of a window are split.
         sizes: `padding.Sizes`, the sizes that windows are padded to.
+        group: The processes that train together, or `None`.
 
     Attributes:
         gradients: Program `(window, state, buffers) -> WindowResult` with gradients;
@@ -64,6 +66,7 @@ class Programs:
         eagerly: bool,
         shards: int,
         sizes: Sizes,
+        group: ProcessGroup | None = None,
     ):
         self.step = step
         self.inputs = inputs
@@ -77,6 +80,7 @@ class Programs:
         self._eagerly = eagerly
         self.shards = shards
         self.sizes = sizes
+        self.group = group
         self.variables = list(step.model.trainable_variables)
         self.gradients = self.compiled(self._gradients)
         self.plain_gradients = self.compiled(self._gradients, xla=False)
@@ -148,12 +152,22 @@ class Programs:
 
     def buffer_values(self) -> list[Tensor]:
         """Current values of the buffers, to pass to a program."""
-        return [tf.convert_to_tensor(variable.value) for variable in self.buffers]
+        values = [tf.convert_to_tensor(variable.value) for variable in self.buffers]
+        return seeds_of(self._place, values)
 
     def keep_buffers(self, values: list[Tensor]) -> None:
         """Stores the new values that a program returned."""
-        for variable, value in zip(self.buffers, values, strict=True):
+        for variable, value in zip(
+            self.buffers, seeds_of(-self._place, values), strict=True
+        ):
             variable.assign(value)
+
+    @property
+    def _place(self) -> int:
+        """The place of this process; each has random numbers of its own."""
+        if self.group is None:
+            return 0
+        return self.group.index * self.shards
 
     # --- What the programs compute ---------------------------------------------
 

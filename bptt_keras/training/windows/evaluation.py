@@ -13,7 +13,7 @@ from bptt_keras.training.programs.loop import each_window
 from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.whole_batch import WholeBatchProgram
 from bptt_keras.training.programs.window import Programs
-from bptt_keras.types import State, Structure
+from bptt_keras.types import State, Structure, Tensor
 
 
 class _Forward:
@@ -86,8 +86,19 @@ class Evaluation(_Forward):
     def take(self, window: Batch, result: WindowResult) -> State:
         """Keeps buffers and counts the window; returns the state to continue from."""
         state = super().take(window, result)
+        if window.share is not None:
+            result = counted_if(window.share.counts, result)
         self._count(window, result)
         return state
+
+
+def counted_if(counts: Tensor, result: WindowResult) -> WindowResult:
+    """The result of a window, whose terms weigh nothing if it does not count."""
+    terms = [
+        term._replace(weight=tf.where(counts, term.weight, 0.0))
+        for term in result.terms
+    ]
+    return result._replace(terms=terms)
 
 
 class Prediction(_Forward):

@@ -74,8 +74,16 @@ class GradientSums:
         self._rate.assign_add(valid * rate)
         self._windows.assign_add(valid)
 
-    def mean(self) -> list[Tensor | None]:
-        """The sum over groups of their weighted means, variable by variable."""
+    def mean(self, exchange: Any = None) -> list[Tensor | None]:
+        """The sum over groups of their weighted means, variable by variable.
+
+        Args:
+            exchange: `Exchange` over the processes, if there are several.
+        """
+        if exchange is not None:
+            sums = [[s.read_value() for s in group] for group in self._sums]
+            weights = [weight.read_value() for weight in self._weights]
+            return exchange.sums(sums, weights, self._present)
         return [
             tf.add_n(
                 [

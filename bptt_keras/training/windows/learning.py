@@ -199,6 +199,7 @@ class Learning:
 
     def _gradients(self, window: Batch, state: State) -> WindowResult:
         """The result of a window, padded to one of a few sizes if needed."""
+        window = window._replace(share=None)
         if self._segmented is not None:
             return self._segmented(window, state)
         return self._programs.run_padded(self._programs.gradients, window, state)
@@ -238,7 +239,8 @@ class Learning:
         Returns:
             The state from which the next window starts.
         """
-        self.updates.add(result, tf.constant(1.0) if rate is None else rate)
+        rate = tf.constant(1.0) if rate is None else rate
+        result = self.updates.add(result, rate, window.share)
         state, buffers = result.state if kept is None else kept, result.buffers
         if self.updates.skips:
             state, buffers = self._cleaned(window.rows, state, buffers)

@@ -18,9 +18,12 @@ from bptt_keras.training.clipping.optimizer import (
     innermost,
     is_shorter,
 )
+from bptt_keras.training.batches.share import Share
+from bptt_keras.training.measures.averages import Term
 from bptt_keras.training.measures.live import SKIPPED, Live, state_norm
 from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.window import Programs
+from bptt_keras.training.windows.exchange import Exchange
 from bptt_keras.training.windows.gradient_sums import GradientSums
 from bptt_keras.training.windows.poison import all_finite
 from bptt_keras.types import State, Tensor
@@ -75,48 +78,75 @@ class Updates:
         self._finite = programs.compiled(all_finite)
         self._note = programs.compiled(self._note_state)
         self._sums = GradientSums(programs) if self._every != 1 else None
+        group = programs.group
+        self._exchange = None if group is None else Exchange(programs, group)
 
     @property
     def wait(self) -> bool:
         """Whether gradients may wait for those of other windows."""
         return self._sums is not None
 
-    def add(self, result: WindowResult, rate: Tensor) -> None:
+    @property
+    def exchange(self) -> Exchange | None:
+        """The sums over processes, if there are several."""
+        return self._exchange
+
+    def add(
+        self, result: WindowResult, rate: Tensor, share: Share | None = None
+    ) -> WindowResult:
         """Adds the gradient of a window, and updates the weights if that is due.
 
         Args:
             result: `WindowResult` with gradients.
             rate: Factor of the learning rate, scalar tensor. An update after several
                 windows uses the mean of their factors, one after a sequence uses none.
+            share: The `Share` of the window's batch, if there are several processes.
+
+        Returns:
+            The result, with the terms and the loss of all processes.
         """
-        total = tf.add_n([term.weight for term in result.terms])
-        if self._sums is None:
-            run_if(
-                total > 0, lambda: self._update(result.gradients, rate, result.state)
-            )
-        else:
-            self._wait_for_more(self._sums, result, rate, total)
+        if self._sums is not None:
+            return self._wait_for_more(self._sums, result, rate, share)
+        norm = None
+        if self._exchange is not None:
+            result, norm = self._exchange.window(result, share)
+        run_if(
+            _weight(result.terms) > 0,
+            lambda: self._update(
+                result.gradients, rate, result.state if norm is None else norm
+            ),
+        )
+        return result
 
     def _wait_for_more(
-        self, sums: GradientSums, result: WindowResult, rate: Tensor, total: Tensor
-    ) -> None:
+        self,
+        sums: GradientSums,
+        result: WindowResult,
+        rate: Tensor,
+        share: Share | None,
+    ) -> WindowResult:
         groups: list[Any] = [result.gradients]
-        weights = [total]
+        weights = [_weight(result.terms)]
         if self._apart:
             groups = list(result.gradients or [])
-            weights = [*(term.weight for term in result.terms), total]
-        counts = total > 0
+            weights = [*(term.weight for term in result.terms), *weights]
+        # One window must not spoil the sum over the others.
+        finite = self._finite(groups) if self._looks else tf.constant(True)
+        state: State | Tensor = result.state
+        if self._exchange is not None and share is not None:
+            weights = [tf.where(share.counts, weight, 0.0) for weight in weights]
+            result, state, finite = self._exchange.measures_of(result, share, finite)
+        counts = _weight(result.terms) > 0
         if self._looks:
-            # One window must not spoil the sum over the others.
-            finite = self._finite(groups)
             run_if(counts & ~finite, self._skip)
             counts &= finite
             weights = [tf.where(finite, weight, 0.0) for weight in weights]
         sums.add(groups, weights, counts=counts, rate=rate)
         if self._live is not None:
-            self._note(result.state, counts)
+            self._note(state, counts)
         if self._every is not None:
             run_if(sums.windows >= self._every, self.flush)
+        return result
 
     def end_sequence(self) -> None:
         """Updates the weights if that is done once per sequence."""
@@ -132,7 +162,7 @@ class Updates:
         def update() -> None:
             # The length of a sequence does not depend on how it is cut: no factor.
             rate = sums.mean_rate if self._every else tf.constant(1.0)
-            self._update(sums.mean(), rate, None)
+            self._update(sums.mean(self._exchange), rate, None)
             sums.clear()
 
         run_if(sums.windows > 0, update)
@@ -147,7 +177,9 @@ class Updates:
         if self._live is not None:
             self._live.add({SKIPPED: 1.0}, True)
 
-    def _update(self, gradients: Any, rate: Tensor, state: State | None) -> None:
+    def _update(
+        self, gradients: Any, rate: Tensor, state: State | Tensor | None
+    ) -> None:
         """Applies gradients, unless they are not finite and that is to be skipped."""
         if not self._looks or not _present(gradients):
             self._apply(gradients, rate, state)
@@ -164,7 +196,7 @@ class Updates:
         self,
         gradients: list[Tensor | None],
         rate: Tensor,
-        state: State | None,
+        state: State | Tensor | None,
         norm: Tensor | None = None,
     ) -> None:
         """Lets the optimizer clip and apply gradients; records the update in `Live`.
@@ -172,7 +204,7 @@ class Updates:
         Args:
             gradients: A gradient or `None` for each variable.
             rate: Factor of the learning rate.
-            state: Named state after the window, or `None`.
+            state: Named state after the window, its mean norm, or `None`.
             norm: Global norm of the gradients, which are finite; `None`: unknown.
         """
         optimizer, records = self._optimizer, self._live is not None
@@ -200,7 +232,7 @@ class Updates:
         gradients: list[Tensor | None],
         scale: Tensor,
         before: list[Tensor],
-        state: State | None,
+        state: State | Tensor | None,
         known: Tensor | None,
     ) -> None:
         scaled = _present(gradients)
@@ -215,15 +247,15 @@ class Updates:
             "update_ratio": tf.math.divide_no_nan(moved, global_norm(before)),
         }
         if state is not None:
-            values["state_norm"] = state_norm(state)
+            values["state_norm"] = _norm_of_state(state)
         # What is skipped does not count.
         finite = tf.math.is_finite(norm)
         self._live.add(values, finite if self.skips else True)
         if self.skips:
             self._live.add({SKIPPED: ~finite}, True)
 
-    def _note_state(self, state: State, counts: Tensor) -> None:
-        self._live.add({"state_norm": state_norm(state)}, counts)
+    def _note_state(self, state: State | Tensor, counts: Tensor) -> None:
+        self._live.add({"state_norm": _norm_of_state(state)}, counts)
 
     def _clipped_norm(self, present: list[Tensor], norm: Tensor) -> Tensor:
         if self._clipped is not None:
@@ -236,6 +268,14 @@ class Updates:
 
 def _present(gradients: Any) -> list[Tensor]:
     return [g for g in gradients if g is not None]
+
+
+def _weight(terms: Sequence[Term]) -> Tensor:
+    return tf.add_n([term.weight for term in terms])
+
+
+def _norm_of_state(state: State | Tensor) -> Tensor:
+    return state if isinstance(state, tf.Tensor) else state_norm(state)
 
 
 def _norm_of(gradients: list[Tensor | None]) -> Tensor:

@@ -1,0 +1,80 @@
+"""The rows of a batch that one of several processes trains on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import tensorflow as tf
+
+from bptt_keras.process_group import ProcessGroup
+from bptt_keras.types import Tensor
+
+if TYPE_CHECKING:
+    from bptt_keras.training.batches.batch import Batch
+
+DIGITS = 8
+_BITS = 4  # each digit
+
+
+class Share(NamedTuple):
+    """What a process knows of the whole batch.
+
+    Fields:
+        rows: Number of rows of all processes, a scalar integer.
+        counts: Scalar boolean: whether the rows of this process count. If there are
+            fewer rows than processes, some have a row that stands for none.
+        digits: `(8,)` small whole numbers, a digest of the batch.
+    """
+
+    rows: Tensor
+    counts: Tensor
+    digits: Tensor
+
+
+def shared(batch: Batch, group: ProcessGroup) -> Batch:
+    """The rows of a batch that belong to this process, one at least.
+
+    Process `i` of `n` has the rows from `rows * i // n` up to `rows * (i + 1) // n`.
+
+    Args:
+        batch: `Batch` of all rows, the same in every process.
+        group: The processes.
+    """
+    rows = batch.inputs[0].shape[0]
+    known = rows is not None
+    rows = batch.rows if rows is None else rows
+    start, stop = (rows * place // group.count for place in (group.index, group.index + 1))
+    counts: Any = stop > start
+    if not known:
+        start, stop = tf.minimum(start, rows - 1), tf.maximum(stop, start + 1)
+    elif not counts:
+        start, stop = min(start, rows - 1), start + 1
+    share = Share(tf.convert_to_tensor(rows), tf.convert_to_tensor(counts), _digits(batch))
+    return batch.take_rows(start, stop)._replace(share=share)
+
+
+def _digits(batch: Batch) -> Tensor:
+    """A digest of what the batch holds, and in which rows."""
+    held = [batch.inputs, list(batch.constants), batch.targets, batch.weights]
+    found = tf.constant(0, tf.int32)
+    for tensor in tf.nest.flatten(held):
+        if tensor is None:
+            continue
+        rows = tf.shape(tensor)[0]
+        flat = tf.reshape(_as_integers(tensor), [rows, -1])
+        # Overflow is what makes it a digest.
+        of_row = tf.reduce_sum(flat * _odd(tf.shape(flat)[1])[None], 1)
+        found = found * 31 + tf.reduce_sum(of_row * _odd(rows))
+    shifts = _BITS * tf.range(DIGITS)
+    digits = tf.bitwise.right_shift(tf.fill([DIGITS], found), shifts)
+    return tf.cast(tf.bitwise.bitwise_and(digits, 2**_BITS - 1), tf.float32)
+
+
+def _odd(count: Tensor) -> Tensor:
+    return 2 * tf.range(count) * 1_000_003 + 1
+
+
+def _as_integers(tensor: Tensor) -> Tensor:
+    if tensor.dtype.is_floating:
+        return tf.bitcast(tf.cast(tensor, tf.float32), tf.int32)
+    return tf.cast(tensor, tf.int32)
