@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from bptt_keras.tensorflow_internals import abort_collectives
 from bptt_keras.types import Tensor
 
 # Distinguishes these collectives from those of TensorFlow's own strategies.
@@ -71,6 +72,8 @@ class ProcessGroup:
         self.timeout = timeout
         self.gradient_dtype = tf.as_dtype(gradient_dtype)
         self._begin_fit = begin_fit
+        self._lost: int | None = None
+        self._waits = 0
 
     @property
     def count(self) -> int:
@@ -168,12 +171,36 @@ class ProcessGroup:
         Raises:
             DistributeError: In place of TensorFlow's errors.
         """
+        if self._lost is not None:
+            raise DistributeError(self._ended(self._lost))
+        self._waits += 1
         try:
             yield
         except _FAILURES as error:
+            if self._lost is not None:
+                raise DistributeError(self._ended(self._lost)) from None
             if not _COLLECTIVE.search(str(error)):
                 raise
             raise DistributeError(self._words(error)) from None
+        finally:
+            self._waits -= 1
+
+    def lose(self, index: int) -> None:
+        """Notes that a process has ended; what waits for it fails at once.
+
+        Args:
+            index: Its place; called in another thread.
+        """
+        if self._lost is None:
+            self._lost = index
+            if self._waits:
+                abort_collectives(self._ended(index))
+
+    def _ended(self, index: int) -> str:
+        return (
+            f"Process {index} ({self.addresses[index]}) has ended; process "
+            f"{self.index} cannot train without it. What it printed last says why."
+        )
 
     def _words(self, error: Exception) -> str:
         found = {int(task) for task in _TASK.findall(str(error))} - {self.index}

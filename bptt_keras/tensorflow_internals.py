@@ -216,3 +216,15 @@ def move_to(iterator: tf.data.Iterator, position: bytes) -> None:
     (name,) = iterator._serialize_to_tensors()
     state = tf.io.parse_tensor(position, tf.variant)
     iterator._restore_from_tensors({name: state})
+
+
+# --- Processes ---------------------------------------------------------------------
+
+
+def abort_collectives(message: str) -> None:
+    """Makes operations that wait for other processes fail, now and later.
+
+    Args:
+        message: Why.
+    """
+    context.context().abort_collective_ops(tf.errors.UNAVAILABLE, message)

@@ -51,6 +51,11 @@ def begin_fit(group: ProcessGroup, fit: Fit) -> dict[str, Any]:
     Raises:
         DistributeError: Names what differs.
     """
+    if fit.trainer.run_eagerly:
+        raise ValueError(
+            "Processes that train together need graphs. Received: run_eagerly=True. "
+            "Leave it out, or look for the fault in one process."
+        )
     known = configuration(fit, [])
     del known["callbacks"]
     known["fit"]["epochs"] = fit.arguments.get("epochs")

@@ -14,6 +14,7 @@ import tensorflow as tf
 from bptt_keras.arguments import real
 from bptt_keras.distribute.addresses import Place, find_place
 from bptt_keras.distribute.fits import begin_fit
+from bptt_keras.distribute.liveness import Liveness
 from bptt_keras.distribute.rendezvous import meet
 from bptt_keras.process_group import DistributeError, ProcessGroup, current, join
 
@@ -97,7 +98,7 @@ def initialize(
     }
     if place.index == 0 and seed is None:
         facts["seed"] = random.SystemRandom().randrange(2**31)
-    decided = meet(place, facts, timeout)
+    decided, peers = meet(place, facts, timeout)
     _connect(place)
     keras.utils.set_random_seed(decided["seed"])
     group = ProcessGroup(
@@ -108,6 +109,7 @@ def initialize(
         begin_fit=begin_fit,
     )
     join(group)
+    _kept.append(Liveness(group, peers))
 
 
 def process_count() -> int:

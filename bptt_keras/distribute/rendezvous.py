@@ -6,11 +6,10 @@ index. So all first report to process 0, at the address that TensorFlow uses aft
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import time
-from typing import Any
+from typing import Any, TypeAlias
 
 from bptt_keras.distribute.addresses import Place
 from bptt_keras.process_group import DistributeError
@@ -19,7 +18,13 @@ _LONGEST = 1 << 16  # bytes of a message
 _PAUSE = 0.05  # seconds between two attempts
 
 
-def meet(place: Place, facts: dict[str, Any], timeout: float) -> dict[str, Any]:
+Peers: TypeAlias = dict[int, socket.socket]
+"""The connections to other processes, by their index."""
+
+
+def meet(
+    place: Place, facts: dict[str, Any], timeout: float
+) -> tuple[dict[str, Any], Peers]:
     """Waits until all processes are there and checks that they belong together.
 
     Args:
@@ -29,7 +34,8 @@ def meet(place: Place, facts: dict[str, Any], timeout: float) -> dict[str, Any]:
         timeout: Seconds.
 
     Returns:
-        The facts of the first process.
+        `(facts, peers)`: those of the first process; and connections that stay open,
+        from the first process to all others and from each of them to it.
 
     Raises:
         DistributeError: Says which process is missing, there twice, or different.
@@ -42,50 +48,47 @@ def meet(place: Place, facts: dict[str, Any], timeout: float) -> dict[str, Any]:
 
 def _receive(
     place: Place, facts: dict[str, Any], until: float, timeout: float
-) -> dict[str, Any]:
-    joined: dict[int, tuple[socket.socket, Any]] = {}
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(_listening(place))
-        problem = ""
-        while len(joined) < len(place.addresses) - 1 and not problem:
+) -> tuple[dict[str, Any], Peers]:
+    peers: Peers = {}
+    others: dict[int, Any] = {}
+    told: list[socket.socket] = []
+    problem = ""
+    with _listening(place) as server:
+        while len(peers) < len(place.addresses) - 1 and not problem:
             left = until - time.monotonic()
             if left <= 0:
                 break
             server.settimeout(left)
             try:
-                connection = stack.enter_context(server.accept()[0])
+                connection, _ = server.accept()
                 connection.settimeout(max(0.1, min(left, 5.0)))
                 message = _read(connection)
-                index = message["index"]
-                if message["addresses"] != list(place.addresses):
-                    problem = f"Process {index} was given other addresses."
-                elif index in joined or not 0 < index < len(place.addresses):
-                    problem = f"Two processes have the index {index}."
-                # Who asks twice is told, too.
-                joined[-1 - len(joined) if index in joined else index] = (
-                    connection,
-                    message["facts"],
-                )
+                index = int(message["index"])
+                addresses, others[index] = message["addresses"], message["facts"]
             except (OSError, KeyError, TypeError, ValueError):
                 continue  # Not one of ours, or it will try again.
-        missing = [
-            i for i in range(1, len(place.addresses)) if i not in joined and not problem
-        ]
-        if missing:
-            named = ", ".join(f"{i} ({place.addresses[i]})" for i in missing)
-            problem = (
-                f"{len(missing)} of {len(place.addresses)} processes have not joined "
-                f"within {timeout:g} s: {named}. Start all of them, with addresses "
-                f"that reach them."
-            )
-        problem = problem or _difference(facts, {i: f for i, (_, f) in joined.items()})
-        answer = {"problem": problem, "facts": facts}
-        for connection, _ in joined.values():
-            with contextlib.suppress(OSError):
-                connection.sendall(json.dumps(answer).encode() + b"\n")
+            told.append(connection)
+            if addresses != list(place.addresses):
+                problem = f"Process {index} was given other addresses than process 0."
+            elif index in peers or not 0 < index < len(place.addresses):
+                problem = f"Two processes have the index {index}."
+            peers[index] = connection
+    missing = [i for i in range(1, len(place.addresses)) if i not in peers]
+    if missing and not problem:
+        named = ", ".join(f"{i} ({place.addresses[i]})" for i in missing)
+        problem = (
+            f"{len(missing)} of {len(place.addresses)} processes have not joined "
+            f"within {timeout:g} s: {named}. Start all of them, with addresses that "
+            f"reach them."
+        )
+    problem = problem or _difference(facts, others)
+    for connection in told:
+        _send(connection, {"problem": problem, "facts": facts})
     if problem:
+        for connection in told:
+            connection.close()
         raise DistributeError(problem)
-    return facts
+    return facts, peers
 
 
 def _difference(facts: dict[str, Any], others: dict[int, Any]) -> str:
@@ -120,7 +123,7 @@ def _listening(place: Place) -> socket.socket:
 
 def _report(
     place: Place, facts: dict[str, Any], until: float, timeout: float
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Peers]:
     message = {
         "index": place.index,
         "addresses": list(place.addresses),
@@ -135,11 +138,11 @@ def _report(
                 f"Start it, with an address that reaches it."
             )
         try:
-            with socket.create_connection(_split(place.addresses[0]), left) as connection:
-                connection.sendall(json.dumps(message).encode() + b"\n")
-                # Process 0 waits for the others as long as this one would.
-                connection.settimeout(timeout + 5)
-                answer = _read(connection)
+            connection = socket.create_connection(_split(place.addresses[0]), left)
+            # Process 0 waits for the others as long as this one would.
+            connection.settimeout(timeout + 5)
+            _send(connection, message)
+            answer = _read(connection)
         except socket.gaierror as error:
             raise DistributeError(
                 f"The host of {first} is not known: {error.strerror}."
@@ -148,8 +151,16 @@ def _report(
             time.sleep(_PAUSE)
             continue
         if answer["problem"]:
+            connection.close()
             raise DistributeError(answer["problem"])
-        return answer["facts"]
+        return answer["facts"], {0: connection}
+
+
+def _send(connection: socket.socket, message: dict[str, Any]) -> None:
+    try:
+        connection.sendall(json.dumps(message).encode() + b"\n")
+    except OSError:
+        pass  # It has ended, which shows when it is waited for.
 
 
 def _read(connection: socket.socket) -> dict[str, Any]:

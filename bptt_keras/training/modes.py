@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from bptt_keras.process_group import ProcessGroup, current
+from bptt_keras.state.examining.dry_run import SEVERAL_MEANS
 from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.building import ExaminedModel
 from bptt_keras.training.measures.live import Live
@@ -280,7 +281,7 @@ def check_group(options: Options, model: ExaminedModel, group: ProcessGroup) -> 
     """
     schedule, traits = options.schedule, model.traits
     reason = None
-    if traits.why_rows_depend:
+    if traits.why_rows_depend not in (None, SEVERAL_MEANS):
         reason = (
             f"each sees its own rows, and rows depend on one another: "
             f"{traits.why_rows_depend}"

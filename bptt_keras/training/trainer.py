@@ -197,7 +197,9 @@ class TruncatedBPTT(EngineModel):
         super().__init__(**kwargs)
         self.model = model
         self._take_options(options)
-        self._live = Live() if live_metrics else None
+        self._live = None
+        if live_metrics:
+            self._live = Live(exchanges=current() is not None)
         # Keras finds and resets the metrics through this attribute.
         self._live_metrics = {} if self._live is None else self._live.metrics
         self._engine = self._new_engine("auto", None)

@@ -14,7 +14,7 @@ from bptt_keras.state.examining.timed import with_sizes
 from bptt_keras.state.pure_step import PureStep
 from bptt_keras.types import Structure
 
-_SEVERAL = "each of several outputs has an average of its own"
+SEVERAL_MEANS = "each of several outputs has an average of its own"
 _SHARE_DRAWS = (
     keras.layers.RNN,
     keras.layers.SpatialDropout1D,
@@ -93,7 +93,7 @@ def discover(step: PureStep, specs: Structure) -> ModelTraits:
         buffers=buffers,
         sequence_output=True in sequence,
         outputs=output_specs,
-        why_rows_depend=shared or (_SEVERAL if several else None),
+        why_rows_depend=shared or (SEVERAL_MEANS if several else None),
         why_not_in_parts=shared or at_once,
         why_padding_counts=at_once or _why_padding_counts(step, specs),
         all_masked=traces[0]["all_masked"],

@@ -14,10 +14,14 @@ from bptt_keras.types import State, Tensor
 MEANS = ("grad_norm", "clipped_norm", "clipped_fraction", "update_ratio", "state_norm")
 SPEED = "timesteps_per_second"
 SKIPPED = "skipped_windows"
+EXCHANGE = "exchange_share"
 
 
 class Live:
     """Metrics of the training itself, not of the model's outputs.
+
+    Args:
+        exchanges: Whether several processes exchange gradients.
 
     Values from updates and windows are summed in a single variable inside the compiled
     programs: Keras metrics, each with its own operations, would cost a small model more
@@ -26,9 +30,10 @@ class Live:
     Attributes:
         metrics: `{name: keras.metrics.Metric}`.
         speed: The `Throughput` among them.
+        exchange: The `ExchangeShare` among them, or `None`.
     """
 
-    def __init__(self):
+    def __init__(self, *, exchanges: bool = False):
         self._names = [*MEANS, SKIPPED]
         with tf.init_scope():
             # Row 0: sums; row 1: their weights.
@@ -37,7 +42,12 @@ class Live:
         self.metrics = {
             name: _Place(name, self._totals, place, is_mean=name != SKIPPED)
             for place, name in enumerate(self._names)
-        } | {SPEED: self.speed}
+        }
+        self.exchange = ExchangeShare(self.speed) if exchanges else None
+        if self.exchange is not None:
+            # It looks at the clock when it is reset, so it comes before it.
+            self.metrics[EXCHANGE] = self.exchange
+        self.metrics[SPEED] = self.speed
 
     def add(self, values: dict[str, Tensor], weight: Tensor) -> None:
         """Adds values to their means; runs inside a compiled program.
@@ -68,6 +78,8 @@ class Live:
         del results[SKIPPED]
         if skips:
             results[SKIPPED] = sums[self._names.index(SKIPPED)]
+        if self.exchange is not None:
+            results[EXCHANGE] = self.exchange.result()
         return results | {SPEED: self.speed.result()}
 
 
@@ -129,6 +141,52 @@ class Throughput(keras.metrics.Metric):
         """Timesteps per second since the last reset."""
         begin, end, steps, _ = tf.unstack(self._kept)
         return tf.math.divide_no_nan(steps, end - begin)
+
+    @property
+    def runs(self) -> Tensor:
+        """Whether the clock runs already, a scalar boolean."""
+        return self._kept[3] > 0
+
+    @property
+    def seconds(self) -> Tensor:
+        """Seconds on the clock, a scalar."""
+        begin, end, *_ = tf.unstack(self._kept)
+        return end - begin
+
+
+class ExchangeShare(keras.metrics.Metric):
+    """Part of the time of training in which processes sum gradients or wait for that.
+
+    The first batch does not count: processes wait for one another's compilers.
+
+    Args:
+        clock: `Throughput` of the same training.
+    """
+
+    def __init__(self, clock: Throughput):
+        super().__init__(name=EXCHANGE, dtype="float64")
+        self._clock = clock
+        self._seconds = self.add_variable((), "zeros", dtype="float64", name="seconds")
+        self._warm = tf.Variable(False, trainable=False)
+
+    def reset_state(self) -> None:
+        """Sets the time to zero."""
+        self._warm.assign(self._warm | self._clock.runs)
+        self._seconds.assign(0.0)
+
+    def update_state(self, seconds: Tensor) -> None:
+        """Adds the time of one sum.
+
+        Args:
+            seconds: Scalar.
+        """
+        counts = self._warm | self._clock.runs
+        self._seconds.assign_add(tf.where(counts, seconds, 0.0))
+
+    def result(self) -> Tensor:
+        """From 0 to 1, since the last reset."""
+        share = tf.math.divide_no_nan(self._seconds.value, self._clock.seconds)
+        return tf.minimum(share, 1.0)
 
 
 def results_of(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:

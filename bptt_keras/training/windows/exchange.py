@@ -11,7 +11,7 @@ from bptt_keras.process_group import ProcessGroup
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batches.share import DIGITS, Share
 from bptt_keras.training.measures.averages import Term, weighted_means
-from bptt_keras.training.measures.live import state_norm
+from bptt_keras.training.measures.live import Live, state_norm
 from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.types import Tensor
@@ -31,13 +31,12 @@ class Exchange:
     Args:
         programs: The trainer's `Programs` for training.
         group: The processes.
-
-    Attributes:
-        seconds: Variable: the time spent on sums, waiting for others included.
+        live: `Live`, which records the time that sums take, or `None`.
     """
 
-    def __init__(self, programs: Programs, group: ProcessGroup):
+    def __init__(self, programs: Programs, group: ProcessGroup, live: Live | None):
         self._group = group
+        self._clock = None if live is None else live.exchange
         self._losses = programs.losses
         self._apart = programs.apart
         self._shapes = [tuple(v.shape) for v in programs.variables]
@@ -47,8 +46,6 @@ class Exchange:
         self._packed = programs.compiled(self._pack)
         self._unpacked = programs.compiled(self._unpack)
         self._measured = programs.compiled(self._measure)
-        with tf.init_scope():
-            self.seconds = tf.Variable(0.0, trainable=False, dtype=tf.float64)
 
     def window(
         self, result: WindowResult, share: Share
@@ -210,7 +207,8 @@ class Exchange:
                 long = self._group.total(tf.cast(vector, narrow))
             found = [tf.cast(long, tf.float32), short]
         ended = self._now(found)
-        self.seconds.assign_add(ended - began)
+        if self._clock is not None:
+            self._clock.update_state(ended - began)
         return found[0], found[1]
 
     @staticmethod

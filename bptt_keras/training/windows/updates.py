@@ -79,7 +79,7 @@ class Updates:
         self._note = programs.compiled(self._note_state)
         self._sums = GradientSums(programs) if self._every != 1 else None
         group = programs.group
-        self._exchange = None if group is None else Exchange(programs, group)
+        self._exchange = None if group is None else Exchange(programs, group, live)
 
     @property
     def wait(self) -> bool:
