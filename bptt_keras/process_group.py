@@ -30,6 +30,9 @@ _COLLECTIVE = re.compile(r"collective|task|heartbeat|coordinat", re.IGNORECASE)
 _COLLECTIVE_DIFFERS = re.compile("Shape mismatch|data type mismatch|inconsistent")
 
 
+WISHES = ("end", "save")
+
+
 class DistributeError(RuntimeError):
     """Processes cannot train together, or no longer.
 
@@ -74,6 +77,12 @@ class ProcessGroup:
         self._begin_fit = begin_fit
         self._lost: int | None = None
         self._waits = 0
+        with tf.init_scope():
+            # Wishes of this process, and those of any that all know of: to end, to save.
+            self.wishes = tf.Variable(tf.zeros(len(WISHES)), trainable=False)
+            self.agreed = tf.Variable(tf.zeros(len(WISHES)), trainable=False)
+            # Rows of the last batch of training, of all processes.
+            self.rows = tf.Variable(0, trainable=False)
 
     @property
     def count(self) -> int:
@@ -130,6 +139,52 @@ class ProcessGroup:
         as_numbers = [tf.cast(v, tf.int32) if v.dtype == tf.bool else v for v in own]
         for variable, value in zip(known, self.totals(as_numbers), strict=True):
             variable.assign(tf.cast(value, variable.dtype))
+
+    def wish(self, name: str, value: bool = True) -> None:
+        """Says at the next window what this process would like all to do together.
+
+        Args:
+            name: One of `WISHES`.
+            value: False: no longer.
+        """
+        place = WISHES.index(name)
+        self.wishes.scatter_update(tf.IndexedSlices([float(value)], [place]))
+
+    def has_agreed(self, name: str) -> bool:
+        """Whether some process has wished that; all know of it at the same batch."""
+        return bool(self.agreed.numpy()[WISHES.index(name)])
+
+    def part_of(self, rows: Any) -> tuple[Any, Any]:
+        """The rows of a batch that belong to this process; there may be none.
+
+        Args:
+            rows: Number of rows of the batch.
+        """
+        first, last = (rows * i // self.count for i in (self.index, self.index + 1))
+        return first, last
+
+    def rows_of_all(self, value: Tensor) -> Tensor:
+        """The rows of all processes, in the order of the last batch of training.
+
+        Args:
+            value: `(rows, ...)`, those of this process.
+        """
+        whole = int(self.rows) if int(self.total(tf.shape(value)[0])) else 0
+        first, last = self.part_of(whole)
+        own = tf.cast(value, tf.int32) if value.dtype == tf.bool else value
+        around = [[first, whole - last], *([0, 0] for _ in value.shape[1:])]
+        (found,) = self.totals([tf.pad(own[: last - first], around)])
+        return tf.cast(found, value.dtype)
+
+    def own_rows(self, value: Any) -> Any:
+        """The rows of this process, one at least, of those of a whole batch.
+
+        Args:
+            value: `(rows, ...)`.
+        """
+        first, last = self.part_of(len(value))
+        first = max(min(first, len(value) - 1), 0)
+        return value[first : max(last, first + 1)]
 
     def any(self, flag: bool) -> bool:
         """Whether a flag is set in any process."""

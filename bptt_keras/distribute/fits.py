@@ -21,12 +21,32 @@ _WRITERS = (
 )
 
 
+class Unwritten(keras.callbacks.Callback):
+    """Stands in place of a callback that only the first process has.
+
+    Args:
+        stands_for: The name of that callback's class.
+    """
+
+    def __init__(self, stands_for: str):
+        super().__init__()
+        self.stands_for = stands_for
+
+    def get_state(self) -> None:
+        """Nothing: the first process saves the state."""
+
+    def set_state(self, state: Any) -> None:
+        """Nothing: the state belongs to the first process."""
+
+
 class EndTogether(keras.callbacks.Callback):
     """Ends a `fit` in all processes if a callback ends it in one.
 
     Args:
         group: The processes.
     """
+
+    of_this_run = True
 
     def __init__(self, group: ProcessGroup):
         super().__init__()
@@ -66,7 +86,10 @@ def begin_fit(group: ProcessGroup, fit: Fit) -> dict[str, Any]:
     listed = isinstance(given, keras.callbacks.CallbackList)
     callbacks = given.callbacks if listed else keras.tree.flatten(given)
     if not group.is_first:
-        callbacks = [c for c in callbacks if not isinstance(c, _WRITERS)]
+        callbacks = [
+            Unwritten(type(c).__name__) if isinstance(c, _WRITERS) else c
+            for c in callbacks
+        ]
     callbacks = [*callbacks, EndTogether(group)]
     if listed:
         given.callbacks[:] = callbacks

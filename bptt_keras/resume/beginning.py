@@ -123,3 +123,8 @@ def remarks_on(fit: Fit, save: Save | None) -> Iterator[str]:
             f"{save.content['replayed']} batches before it are drawn once more. The "
             f"result is exact if they are the same again."
         )
+
+
+def of_this_run(callback: Any) -> bool:
+    """Whether a callback belongs to the processes of a run, not to the training."""
+    return getattr(callback, "of_this_run", False)

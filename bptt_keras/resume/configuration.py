@@ -33,7 +33,10 @@ def configuration(fit: Fit, callbacks: list[Any]) -> dict[str, Any]:
         "compile": _compiled(trainer),
         "fit": {name: arguments.get(name) for name in _ARGUMENTS},
         "data": facts(fit.x, arguments.get("y"), arguments.get("sample_weight")),
-        "callbacks": [type(callback).__name__ for callback in callbacks],
+        "callbacks": [
+            getattr(callback, "stands_for", type(callback).__name__)
+            for callback in callbacks
+        ],
     }
     return json.loads(json.dumps(_unnumbered(known), default=str, sort_keys=True))
 

@@ -15,12 +15,14 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.arguments import is_whole
+from bptt_keras.process_group import ProcessGroup, current
 from bptt_keras.resume import plain, position, saves
 from bptt_keras.resume.beginning import (
     accepted_differences,
     check_callbacks,
     check_epochs,
     check_whole,
+    of_this_run,
     remarks_on,
     taken,
 )
@@ -150,15 +152,20 @@ class Resume(Lead):
         listed = isinstance(given, keras.callbacks.CallbackList)
         callbacks = given.callbacks if listed else keras.tree.flatten(given)
         check_callbacks(callbacks)
-        self._lock = taken(self.folder)
-        saves.remove_unfinished(self.folder)
+        group = current()
+        if group is None or group.is_first:
+            self._lock = taken(self.folder)
+            saves.remove_unfinished(self.folder)
         self._fit, self._trainer = fit, fit.trainer
-        others = [c for c in callbacks if c is not self]
+        others = [c for c in callbacks if c is not self and not of_this_run(c)]
         self._configuration = configuration(fit, others)
         save, remarks = saves.newest(self.folder)
         for remark in remarks:
             self._say(remark)
         check_whole(save, remarks, self.folder)
+        if group is not None:
+            known = "none" if save is None else str(save.number)
+            group.require_same({f"save in {self.folder}": known})
         first = fit.arguments.get("initial_epoch") or 0
         self._number = 0 if save is None else save.number
         self._save, target = save, None
@@ -196,7 +203,11 @@ class Resume(Lead):
         )
         # A progress bar is only of its own process.
         passing = (Resume, keras.callbacks.ProgbarLogger)
-        self._others = [c for c in made.callbacks if not isinstance(c, passing)]
+        self._others = [
+            c
+            for c in made.callbacks
+            if not isinstance(c, passing) and not of_this_run(c)
+        ]
         if self._save is not None:
             cut_files(self._others, self._save.content["files"])
         return made
@@ -325,14 +336,30 @@ class Resume(Lead):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if that is due."""
-        if self._interrupted():
+        group = current()
+        if group is not None:
+            self._save_together(group)
+        elif self._interrupted():
             self._write_last(self._captured(self.course.place))
         elif self._is_due() and not self._writer.busy:
             self._start(self._captured(self.course.place))
 
+    def _save_together(self, group: ProcessGroup) -> None:
+        """Saves, if the first process has found it due, at the same batch in all."""
+        if group.has_agreed("end"):
+            self._write_last(self._captured(self.course.place))
+        if group.has_agreed("save"):
+            self._start(self._captured(self.course.place))
+        group.wish("end", self._interrupted())
+        group.wish(
+            "save", group.is_first and self._is_due() and not self._writer.busy
+        )
+
     def before_test(self) -> None:
         """Captures the state, which validation and its callbacks would change."""
-        if self._following is None:  # `evaluate`, not `fit`
+        # Within `evaluate`, or in one of several processes, which end together only
+        # after a batch of training.
+        if self._following is None or current() is not None:
             return
         self._waiting = self._captured(self.course.place, validating=True)
         if self._interrupted():
@@ -348,12 +375,13 @@ class Resume(Lead):
         self._waiting = None
         place = self.course.finished_place
         last = epoch + 1 >= self._fit.arguments["epochs"] or self._trainer.stop_training
-        if self._interrupted():
+        alone = current() is None
+        if alone and self._interrupted():
             self._write_last(self._captured(place))
         elif last:
             self._start(self._captured(place))
             self._settle()
-        elif self._is_due() and not self._writer.busy:
+        elif alone and self._is_due() and not self._writer.busy:
             self._start(self._captured(place))
 
     def end(self) -> None:
@@ -373,8 +401,11 @@ class Resume(Lead):
         state = self._state.captured(place, self._followed, validating=validating)
         self._number += 1
         number, folder, known = self._number, self.folder, self._configuration
+        group = current()
 
         def write() -> None:
+            if group is not None and not group.is_first:
+                return
             content, arrays = state()
             content["configuration"] = known
             save = saves.Save(number, content, arrays)
@@ -415,4 +446,6 @@ class Resume(Lead):
         return int(self._trainer.optimizer.iterations)
 
     def _say(self, text: str) -> None:
-        self.print_fn(text)
+        group = current()
+        if group is None or group.is_first:
+            self.print_fn(text)

@@ -43,8 +43,10 @@ class Signals:
         self._before = {}
 
     def obey(self) -> None:
-        """Ends as the signal that was received would have ended the process."""
+        """Ends as the signal that was received would have ended the process.
+
+        If another process has received it, this one ends by SIGTERM.
+        """
         number, self.received = self.received, None
         self.restore()
-        if number is not None:
-            signal.raise_signal(number)
+        signal.raise_signal(number or signal.SIGTERM)

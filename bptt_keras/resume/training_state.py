@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from bptt_keras.data.origin import Origin
+from bptt_keras.process_group import current
 from bptt_keras.resume import plain, position, variables
 from bptt_keras.resume.course import Place
 from bptt_keras.resume.files_of_callbacks import file_sizes
 from bptt_keras.resume.randomness import random_states, restore_random_states
 from bptt_keras.resume.saves import ResumeError, Save, restoring
 from bptt_keras.training.steps import Fit
+from bptt_keras.types import Tensor
 
 Arrays = dict[str, list[np.ndarray]]
 
@@ -68,7 +70,7 @@ class TrainingState:
         """
         known = None if validating else self._position(following)
         arrays = plain.Arrays()
-        tensors = variables.values_of(self._variables)
+        tensors = self._values()
         trainer = self._fit.trainer
         calls = sum(place.calls) + (0 if place.finished else place.call)
         count = trainer.steps_per_execution
@@ -117,7 +119,7 @@ class TrainingState:
                 "Give this training another folder."
             )
         with restoring(save.number):
-            variables.assign(self._variables, save.arrays.get("variables", []))
+            variables.assign(self._variables, self._parts(save))
             plain.restore(self._fit.schedule(), content["schedule"], arrays)
             if following.way == position.SAVED:
                 following.restore(*(part.tobytes() for part in save.arrays["data"]))
@@ -125,6 +127,18 @@ class TrainingState:
             restore_random_states(content["random"], arrays)
             stopped = content["stop_training"] and not self._goes_on
             self._fit.trainer.stop_training = stopped
+
+    def _values(self) -> list[Tensor]:
+        group = current()
+        if group is None:
+            return variables.values_of(self._variables)
+        return variables.values_of_all(self._variables, self._fit.apart(), group)
+
+    def _parts(self, save: Save) -> list[np.ndarray]:
+        arrays, group = save.arrays.get("variables", []), current()
+        if group is None or len(arrays) != len(self._variables):
+            return arrays
+        return variables.parts_of(self._variables, arrays, self._fit.apart(), group)
 
     @property
     def _variables(self) -> list[Any]:

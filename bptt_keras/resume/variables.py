@@ -10,6 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.files import named_by_numpy
+from bptt_keras.process_group import ProcessGroup
+from bptt_keras.training.measures.live import ExchangeShare
+from bptt_keras.training.steps import Apart
 from bptt_keras.types import Tensor
 
 
@@ -48,6 +51,8 @@ def _within(value: Any, seen: set[int]) -> Iterator[Any]:
     elif isinstance(value, keras.Layer | keras.optimizers.Optimizer):
         seen.add(id(value))
         yield from (v.value for v in value.variables)
+    elif isinstance(value, ExchangeShare | ProcessGroup):
+        return  # Only of the processes of this run.
     elif isinstance(value, keras.metrics.Metric):
         seen.add(id(value))
         yield from (v.value for v in value.variables)
@@ -69,6 +74,54 @@ def describe(variables: Sequence[Any]) -> list[list[Any]]:
 def values_of(variables: Sequence[Any]) -> list[Tensor]:
     """The values, as tensors that later updates of the variables do not change."""
     return [v.read_value() for v in variables]
+
+
+def values_of_all(
+    variables: Sequence[Any], apart: Apart, group: ProcessGroup
+) -> list[Tensor]:
+    """The values that one process would have; all processes ask at once.
+
+    Args:
+        variables: Those of `variables_of`.
+        apart: Those of which each process has a part.
+        group: The processes.
+    """
+    summed = {id(v) for v in (*apart.sums, *apart.counts)}
+    values = []
+    for variable in variables:
+        value = variable.read_value()
+        if _of_rows(variable):
+            value = group.rows_of_all(value)
+        elif id(variable) in summed:
+            (value,) = group.totals([value])
+        values.append(value)
+    return values
+
+
+def parts_of(
+    variables: Sequence[Any],
+    arrays: Sequence[np.ndarray],
+    apart: Apart,
+    group: ProcessGroup,
+) -> list[np.ndarray]:
+    """What this process has of the arrays that `values_of_all` gave."""
+    counts, sums = ({id(v) for v in found} for found in apart)
+    parts = []
+    for variable, array in zip(variables, arrays, strict=True):
+        if _of_rows(variable):
+            array = group.own_rows(array)
+        elif id(variable) in counts:
+            first, last = group.part_of(int(array))
+            array = np.array(max(last - first, min(array, 1)), array.dtype)
+        elif id(variable) in sums and not group.is_first:
+            array = np.zeros_like(array)
+        parts.append(array)
+    return parts
+
+
+def _of_rows(variable: Any) -> bool:
+    shape = variable.shape
+    return shape.rank > 0 and shape[0] is None
 
 
 def assign(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:

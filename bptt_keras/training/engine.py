@@ -30,6 +30,7 @@ from bptt_keras.training.options import Compilation, Options
 from bptt_keras.training.programs import loop
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.training.setup import Setup
+from bptt_keras.training.steps import Apart
 from bptt_keras.training.windows.warm_up import WarmUp
 from bptt_keras.types import State, Structure, Tensor
 
@@ -178,6 +179,13 @@ class Engine:
         tally = None if self.setup is None else self.setup.tally
         return [self._live, tally, self.mode("fit")]
 
+    def apart(self) -> Apart:
+        """What each process has for itself of the state of training."""
+        mode = self.mode("fit")
+        if mode is None:
+            return Apart([], [])
+        return Apart(mode.carry.counts, mode.windows.updates.sums)
+
     def show_metrics(
         self, targets: Structure, outputs: Structure, weights: Structure
     ) -> None:
@@ -308,6 +316,8 @@ class Engine:
         group = None if name == "predict" else current()
         if group is not None:
             batch = shared(batch, group)
+            if name == "fit":
+                group.rows.assign(batch.share.rows)
         with tf.init_scope():
             mode = self._made_mode(name, setup, batch, call)
         setup.allow_one_program(mode, batch)

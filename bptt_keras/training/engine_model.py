@@ -27,7 +27,7 @@ from bptt_keras.training.measures.live import Live, results_of
 from bptt_keras.training.measures.summed import summed
 from bptt_keras.training.modes import Call
 from bptt_keras.training.options import Compilation, Options
-from bptt_keras.training.steps import Fit, Lead, StepFunction, known_spec
+from bptt_keras.training.steps import Apart, Fit, Lead, StepFunction, known_spec
 from bptt_keras.training.wrapper import ModelWrapper
 from bptt_keras.turns import Turns, in_turn
 from bptt_keras.types import Structure
@@ -413,7 +413,13 @@ class EngineModel(ModelWrapper):
                 *self._engine.holders(),
             ],
             schedule=lambda: self._options.schedule,
+            apart=self._apart,
         )
+
+    def _apart(self) -> Apart:
+        counts, sums = self._engine.apart()
+        metrics = self._metrics_of_rows(evaluating=False)
+        return Apart(counts, [*sums, *(v.value for m in metrics for v in m.variables)])
 
     @contextlib.contextmanager
     def _led(self, lead: Lead | None) -> Iterator[None]:

@@ -21,6 +21,20 @@ from bptt_keras.kernels.native.place import never_saved
 from bptt_keras.types import Structure, Tensor
 
 
+class Apart(NamedTuple):
+    """Variables of which several processes that train together have a part each.
+
+    Those with any number of rows are parts of rows, too.
+
+    Fields:
+        counts: Numbers of rows.
+        sums: Sums over rows.
+    """
+
+    counts: list[tf.Variable]
+    sums: list[tf.Variable]
+
+
 class Fit(NamedTuple):
     """One call of `fit`, for the callback that leads it.
 
@@ -33,6 +47,7 @@ class Fit(NamedTuple):
         holders: Function without arguments: the objects in which training keeps its
             state, variables and others, once `prepare` has been called.
         schedule: Function without arguments: the current schedule of windows.
+        apart: Function without arguments: `Apart`, once `prepare` has been called.
     """
 
     trainer: Any
@@ -41,6 +56,7 @@ class Fit(NamedTuple):
     prepare: Callable[[Structure], None]
     holders: Callable[[], list[Any]]
     schedule: Callable[[], Any]
+    apart: Callable[[], Apart]
 
 
 class Lead(keras.callbacks.Callback):

@@ -43,7 +43,7 @@ def shared(batch: Batch, group: ProcessGroup) -> Batch:
     rows = batch.inputs[0].shape[0]
     known = rows is not None
     rows = batch.rows if rows is None else rows
-    start, stop = (rows * place // group.count for place in (group.index, group.index + 1))
+    start, stop = group.part_of(rows)
     counts: Any = stop > start
     if not known:
         start, stop = tf.minimum(start, rows - 1), tf.maximum(stop, start + 1)

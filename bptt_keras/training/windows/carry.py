@@ -43,6 +43,11 @@ class Carry:
                 self._timesteps = KeptTimesteps(batch)
                 self._kept["lead"] = self._timesteps.variables
 
+    @property
+    def counts(self) -> list[tf.Variable]:
+        """The variable that holds the number of rows."""
+        return [self._kept["rows"]]
+
     def clear(self) -> None:
         """Discards all rows: the next batch starts afresh, whatever its flags are."""
         for variable in tf.nest.flatten(self._kept):

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from bptt_keras.process_group import ProcessGroup
+from bptt_keras.process_group import WISHES, ProcessGroup
 from bptt_keras.training.assertions import require
 from bptt_keras.training.batches.share import DIGITS, Share
 from bptt_keras.training.measures.averages import Term, weighted_means
@@ -133,13 +133,15 @@ class Exchange:
         described = self._measured(
             list(result.terms), result.loss, result.state, share, finite
         )
-        count = 2 * len(self._losses) + 4 + 2 * DIGITS
-        described = tf.ensure_shape(described, [count])
+        count = 2 * len(self._losses) + 4 + 2 * DIGITS + len(WISHES)
+        described = tf.ensure_shape(described, [count - len(WISHES)])
+        described = tf.concat([described, self._group.wishes.read_value()], 0)
         vector = tf.zeros([0]) if vector is None else vector
         summed, described = self._total(vector, described)
-        own, total, squares = tf.split(
-            described, [count - 2 * DIGITS, DIGITS, DIGITS]
-        )
+        described, wishes = tf.split(described, [count - len(WISHES), len(WISHES)])
+        self._group.agreed.assign(wishes)
+        count -= len(WISHES) + 2 * DIGITS
+        own, total, squares = tf.split(described, [count, DIGITS, DIGITS])
         same = tf.reduce_all(self._group.count * squares == total**2)
         message = (
             "The processes have drawn different batches, of which each trains on some "
@@ -147,7 +149,7 @@ class Exchange:
             "shuffles needs a seed."
         )
         with tf.control_dependencies([require(same, message)]):
-            measures = tf.unstack(tf.identity(own), count - 2 * DIGITS)
+            measures = tf.unstack(tf.identity(own), count)
         rows = measures[-2]
         measures[-3] = tf.math.divide_no_nan(measures[-3], rows)
         return measures, summed

@@ -96,14 +96,14 @@ class GradientSums:
             for index, present in enumerate(self._present)
         ]
 
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The sums of gradients and their weights."""
+        return [*sum(self._sums, []), *self._weights]
+
     def clear(self) -> None:
         """Discards all sums."""
-        for variable in [
-            *sum(self._sums, []),
-            *self._weights,
-            self._rate,
-            self._windows,
-        ]:
+        for variable in [*self.variables, self._rate, self._windows]:
             variable.assign(tf.zeros_like(variable))
 
 

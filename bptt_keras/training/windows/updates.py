@@ -87,9 +87,9 @@ class Updates:
         return self._sums is not None
 
     @property
-    def exchange(self) -> Exchange | None:
-        """The sums over processes, if there are several."""
-        return self._exchange
+    def sums(self) -> list[tf.Variable]:
+        """Variables that hold sums over windows."""
+        return [] if self._sums is None else self._sums.variables
 
     def add(
         self, result: WindowResult, rate: Tensor, share: Share | None = None
