@@ -170,4 +170,6 @@ def _connect(place: Place) -> None:
         ) from None
     except tf.errors.OpError as error:
         words = json.dumps(str(error).splitlines()[0])
-        raise DistributeError(f"TensorFlow cannot connect the processes: {words}.") from None
+        raise DistributeError(
+            f"TensorFlow cannot connect the processes: {words}."
+        ) from None

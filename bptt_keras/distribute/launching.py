@@ -62,9 +62,7 @@ def launch(
         for place in range(workers)
     ]
     handlers = {
-        number: signal.signal(
-            number, lambda received, _: _forward(processes, received)
-        )
+        number: signal.signal(number, lambda received, _: _forward(processes, received))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:

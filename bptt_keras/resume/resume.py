@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.arguments import is_whole
-from bptt_keras.process_group import ProcessGroup, current
+from bptt_keras.process_group import ProcessGroup
 from bptt_keras.resume import plain, position, saves
 from bptt_keras.resume.beginning import (
     accepted_differences,
@@ -152,11 +152,11 @@ class Resume(Lead):
         listed = isinstance(given, keras.callbacks.CallbackList)
         callbacks = given.callbacks if listed else keras.tree.flatten(given)
         check_callbacks(callbacks)
-        group = current()
+        group, self._fit = fit.group, fit
         if group is None or group.is_first:
             self._lock = taken(self.folder)
             saves.remove_unfinished(self.folder)
-        self._fit, self._trainer = fit, fit.trainer
+        self._trainer = fit.trainer
         others = [c for c in callbacks if c is not self and not of_this_run(c)]
         self._configuration = configuration(fit, others)
         save, remarks = saves.newest(self.folder)
@@ -245,6 +245,10 @@ class Resume(Lead):
                 f"{target.call} steps of epoch {target.epoch + 1}. Restore the data, "
                 f"or give the training another folder to begin anew."
             )
+
+    @property
+    def _group(self) -> ProcessGroup | None:
+        return self._fit.group
 
     # --- On the way --------------------------------------------------------------
 
@@ -336,7 +340,7 @@ class Resume(Lead):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if that is due."""
-        group = current()
+        group = self._group
         if group is not None:
             self._save_together(group)
         elif self._interrupted():
@@ -351,15 +355,13 @@ class Resume(Lead):
         if group.has_agreed("save"):
             self._start(self._captured(self.course.place))
         group.wish("end", self._interrupted())
-        group.wish(
-            "save", group.is_first and self._is_due() and not self._writer.busy
-        )
+        group.wish("save", group.is_first and self._is_due() and not self._writer.busy)
 
     def before_test(self) -> None:
         """Captures the state, which validation and its callbacks would change."""
         # Within `evaluate`, or in one of several processes, which end together only
         # after a batch of training.
-        if self._following is None or current() is not None:
+        if self._following is None or self._group is not None:
             return
         self._waiting = self._captured(self.course.place, validating=True)
         if self._interrupted():
@@ -375,7 +377,7 @@ class Resume(Lead):
         self._waiting = None
         place = self.course.finished_place
         last = epoch + 1 >= self._fit.arguments["epochs"] or self._trainer.stop_training
-        alone = current() is None
+        alone = self._group is None
         if alone and self._interrupted():
             self._write_last(self._captured(place))
         elif last:
@@ -401,7 +403,7 @@ class Resume(Lead):
         state = self._state.captured(place, self._followed, validating=validating)
         self._number += 1
         number, folder, known = self._number, self.folder, self._configuration
-        group = current()
+        group = self._group
 
         def write() -> None:
             if group is not None and not group.is_first:
@@ -446,6 +448,6 @@ class Resume(Lead):
         return int(self._trainer.optimizer.iterations)
 
     def _say(self, text: str) -> None:
-        group = current()
+        group = self._group
         if group is None or group.is_first:
             self.print_fn(text)

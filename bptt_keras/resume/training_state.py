@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from bptt_keras.data.origin import Origin
-from bptt_keras.process_group import current
 from bptt_keras.resume import plain, position, variables
 from bptt_keras.resume.course import Place
 from bptt_keras.resume.files_of_callbacks import file_sizes
@@ -129,13 +128,13 @@ class TrainingState:
             self._fit.trainer.stop_training = stopped
 
     def _values(self) -> list[Tensor]:
-        group = current()
+        group = self._fit.group
         if group is None:
             return variables.values_of(self._variables)
         return variables.values_of_all(self._variables, self._fit.apart(), group)
 
     def _parts(self, save: Save) -> list[np.ndarray]:
-        arrays, group = save.arrays.get("variables", []), current()
+        arrays, group = save.arrays.get("variables", []), self._fit.group
         if group is None or len(arrays) != len(self._variables):
             return arrays
         return variables.parts_of(self._variables, arrays, self._fit.apart(), group)

@@ -9,13 +9,12 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.state import combine_masks
-from bptt_keras.process_group import current
 from bptt_keras.tensorflow_internals import empty_graph
 from bptt_keras.training.batches.batch import Batch, make_batch, tensors
 from bptt_keras.training.batches.counting import only_what_counts
-from bptt_keras.training.batches.share import shared
 from bptt_keras.training.batches.inputs import Inputs
 from bptt_keras.training.batches.parts import split_inputs
+from bptt_keras.training.batches.share import shared
 from bptt_keras.training.batches.sizes import require_same_sizes
 from bptt_keras.training.batches.targets import spread_weights
 from bptt_keras.training.building import (
@@ -313,7 +312,7 @@ class Engine:
         if name != "predict":
             batch = spread_weights(batch, sequence_output)
         batch = only_what_counts(batch, sequence_output)
-        group = None if name == "predict" else current()
+        group = None if name == "predict" else self.compilation.group
         if group is not None:
             batch = shared(batch, group)
             if name == "fit":

@@ -57,6 +57,8 @@ class EngineModel(ModelWrapper):
         # Decides what happens with the batches of a `fit`, while one runs.
         self._lead: Lead | None = None
         self._evaluates = False
+        # The processes that it trains in, from now on.
+        self._group = current()
 
     # --- The engine ------------------------------------------------------------
 
@@ -69,6 +71,7 @@ class EngineModel(ModelWrapper):
             losses=compiled_loss(self),
             metrics=compiled_metrics(self),
             loss_tracker=loss_tracker(self),
+            group=self._group,
         )
 
     def _guarded_optimizer(self) -> Any:
@@ -259,7 +262,7 @@ class EngineModel(ModelWrapper):
         return self._step_functions[name]
 
     def _prepare(self, name: str, spec: Structure) -> None:
-        group = current()
+        group = self._group
         if group is None and self.run_eagerly:
             return
         self._engine.prepare(name, spec)
@@ -292,7 +295,7 @@ class EngineModel(ModelWrapper):
         """
         self._engine.test(data)
         self.built = True
-        with summed(current(), self._metrics_of_rows(evaluating=True)):
+        with summed(self._group, self._metrics_of_rows(evaluating=True)):
             results = self.get_metrics_result()
         return {k: v for k, v in results.items() if k not in self._live_metrics}
 
@@ -330,7 +333,7 @@ class EngineModel(ModelWrapper):
     def get_metrics_result(self) -> dict[str, Any]:
         """`{name: value}` of the loss and all metrics, as in Keras."""
         # Within a step of training, those of other processes would cost too much.
-        group = current() if tf.executing_eagerly() else None
+        group = self._group if tf.executing_eagerly() else None
         with summed(group, self._metrics_of_rows(evaluating=self._evaluates)):
             return self._metrics_result()
 
@@ -414,6 +417,7 @@ class EngineModel(ModelWrapper):
             ],
             schedule=lambda: self._options.schedule,
             apart=self._apart,
+            group=self._group,
         )
 
     def _apart(self) -> Apart:
@@ -440,7 +444,7 @@ class EngineModel(ModelWrapper):
         raised there would outlast its cause.
         """
         try:
-            with plain_errors(), together(current()):
+            with plain_errors(), together(self._group):
                 yield
         except BaseException:
             self.train_function = self.test_function = self.predict_function = None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from bptt_keras.process_group import ProcessGroup, current
+from bptt_keras.process_group import ProcessGroup
 from bptt_keras.state.examining.dry_run import SEVERAL_MEANS
 from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.building import ExaminedModel
@@ -99,7 +99,7 @@ class ModeMaker:
         self._live = live
         self._trains = name == "fit"
         # Each process predicts by itself.
-        self._group = None if name == "predict" else current()
+        self._group = None if name == "predict" else self._compilation.group
         self._size = options.schedule.evaluation_window
 
     def make(self, rows: int | None) -> Mode:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from bptt_keras.arguments import whole
+from bptt_keras.process_group import ProcessGroup
 from bptt_keras.training.programs.shards import check_shards
 from bptt_keras.training.windows.perturbation import Perturbation
 from bptt_keras.training.windows.updates import check_update
@@ -86,6 +87,7 @@ class Compilation:
         losses: Keras' `CompileLoss`, or `None` if there is no loss.
         metrics: Keras' `CompileMetrics`, or `None` if there are no metrics.
         loss_tracker: Metric that averages the loss, or `None` before `compile`.
+        group: The processes that train together, or `None`.
     """
 
     jit_compile: bool | str
@@ -95,6 +97,7 @@ class Compilation:
     losses: Any
     metrics: Any
     loss_tracker: keras.metrics.Mean | None
+    group: ProcessGroup | None = None
 
 
 def checked_options(

@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from bptt_keras.kernels.native.place import never_saved
+from bptt_keras.process_group import ProcessGroup
 from bptt_keras.types import Structure, Tensor
 
 
@@ -48,6 +49,7 @@ class Fit(NamedTuple):
             state, variables and others, once `prepare` has been called.
         schedule: Function without arguments: the current schedule of windows.
         apart: Function without arguments: `Apart`, once `prepare` has been called.
+        group: The processes that train together, or `None`.
     """
 
     trainer: Any
@@ -57,6 +59,7 @@ class Fit(NamedTuple):
     holders: Callable[[], list[Any]]
     schedule: Callable[[], Any]
     apart: Callable[[], Apart]
+    group: ProcessGroup | None
 
 
 class Lead(keras.callbacks.Callback):

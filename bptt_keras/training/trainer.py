@@ -9,7 +9,6 @@ from typing import Any
 import keras
 
 from bptt_keras.keras_internals import all_layers, is_validation
-from bptt_keras.process_group import current
 from bptt_keras.state import check_carriable
 from bptt_keras.training.description import describe
 from bptt_keras.training.engine_model import EngineModel
@@ -199,7 +198,7 @@ class TruncatedBPTT(EngineModel):
         self._take_options(options)
         self._live = None
         if live_metrics:
-            self._live = Live(exchanges=current() is not None)
+            self._live = Live(exchanges=self._group is not None)
         # Keras finds and resets the metrics through this attribute.
         self._live_metrics = {} if self._live is None else self._live.metrics
         self._engine = self._new_engine("auto", None)
@@ -411,7 +410,7 @@ class TruncatedBPTT(EngineModel):
             "steps_per_epoch": steps_per_epoch,
             **kwargs,
         }
-        group = current()
+        group = self._group
         if group is not None and self.compiled:
             arguments |= group.begin_fit(self._fit(data.x, arguments))
             callbacks = arguments["callbacks"]

@@ -49,7 +49,9 @@ def shared(batch: Batch, group: ProcessGroup) -> Batch:
         start, stop = tf.minimum(start, rows - 1), tf.maximum(stop, start + 1)
     elif not counts:
         start, stop = min(start, rows - 1), start + 1
-    share = Share(tf.convert_to_tensor(rows), tf.convert_to_tensor(counts), _digits(batch))
+    share = Share(
+        tf.convert_to_tensor(rows), tf.convert_to_tensor(counts), _digits(batch)
+    )
     return batch.take_rows(start, stop)._replace(share=share)
 
 

@@ -47,9 +47,7 @@ class Exchange:
         self._unpacked = programs.compiled(self._unpack)
         self._measured = programs.compiled(self._measure)
 
-    def window(
-        self, result: WindowResult, share: Share
-    ) -> tuple[WindowResult, Tensor]:
+    def window(self, result: WindowResult, share: Share) -> tuple[WindowResult, Tensor]:
         """The result of a window of all processes.
 
         Args:
@@ -70,7 +68,9 @@ class Exchange:
         vector = tf.ensure_shape(vector, [size])
         measures, summed = self._measures(result, share, vector)
         gradients = self._unpacked(summed, self._group_weights(measures))
-        return self._merged(result, measures)._replace(gradients=gradients), measures[-3]
+        return self._merged(result, measures)._replace(gradients=gradients), measures[
+            -3
+        ]
 
     def measures_of(
         self, result: WindowResult, share: Share, finite: Tensor
@@ -249,7 +249,9 @@ class Exchange:
         for place in range(len(sizes)):
             of_groups = [
                 tf.math.divide_no_nan(part, weight)
-                for part, weight in zip(parts[place :: len(sizes)], weights, strict=True)
+                for part, weight in zip(
+                    parts[place :: len(sizes)], weights, strict=True
+                )
             ]
             means.append(tf.reshape(tf.add_n(of_groups), next(shapes)))
         given = iter(means)

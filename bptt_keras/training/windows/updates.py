@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bptt_keras.arguments import is_whole
 from bptt_keras.keras_internals import clipping_by, learning_rate_times
+from bptt_keras.training.batches.share import Share
 from bptt_keras.training.clipping.norms import global_norm
 from bptt_keras.training.clipping.optimizer import (
     clipped_norm,
@@ -18,7 +19,6 @@ from bptt_keras.training.clipping.optimizer import (
     innermost,
     is_shorter,
 )
-from bptt_keras.training.batches.share import Share
 from bptt_keras.training.measures.averages import Term
 from bptt_keras.training.measures.live import SKIPPED, Live, state_norm
 from bptt_keras.training.programs.result import WindowResult
