@@ -78,7 +78,7 @@ class ProcessGroup:
         self._lost: int | None = None
         self._waits = 0
         with tf.init_scope():
-            # Wishes of this process, and those of any that all know of: to end, to save.
+            # Wishes of this process, and those of any that all know of.
             self.wishes = tf.Variable(tf.zeros(len(WISHES)), trainable=False)
             self.agreed = tf.Variable(tf.zeros(len(WISHES)), trainable=False)
             # Rows of the last batch of training, of all processes.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -14,10 +14,11 @@ from bptt_keras.arguments import is_whole
 _PORT = 8476  # of the first process that SLURM starts on a host
 
 
-class Place(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Place:
     """The processes, and which of them this is.
 
-    Fields:
+    Args:
         addresses: `host:port` of each.
         index: The place of this one.
     """

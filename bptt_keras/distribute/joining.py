@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import random
 from collections.abc import Sequence
@@ -169,7 +168,7 @@ def _connect(place: Place) -> None:
             "before models, data, tensors and seeds are made."
         ) from None
     except tf.errors.OpError as error:
-        words = json.dumps(str(error).splitlines()[0])
+        words = str(error).splitlines()[0]
         raise DistributeError(
             f"TensorFlow cannot connect the processes: {words}."
         ) from None

@@ -93,15 +93,17 @@ class _Process:
         if gpus:
             variables["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
         self._lines: collections.deque[str] = collections.deque(maxlen=_KEPT)
-        hidden = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        first = place == 0
         self._process = subprocess.Popen(
             command,
             env=variables,
+            stdin=None if first else subprocess.DEVNULL,
+            stdout=None if first else subprocess.PIPE,
+            stderr=None if first else subprocess.STDOUT,
             text=True,
             errors="replace",
             # A signal of the terminal reaches this program, which passes it on.
             start_new_session=True,
-            **({} if place == 0 else {**hidden, "stdin": subprocess.DEVNULL}),
         )
         if pin and not gpus:
             _pin(self._process.pid, place, len(addresses))

@@ -6,6 +6,7 @@ index. So all first report to process 0, at the address that TensorFlow uses aft
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -157,10 +158,9 @@ def _report(
 
 
 def _send(connection: socket.socket, message: dict[str, Any]) -> None:
-    try:
+    # One that has ended shows when it is waited for.
+    with contextlib.suppress(OSError):
         connection.sendall(json.dumps(message).encode() + b"\n")
-    except OSError:
-        pass  # It has ended, which shows when it is waited for.
 
 
 def _read(connection: socket.socket) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.types import Tensor
 
+# Places in what describes a window, after its terms and penalty.
+_NORM, _ROWS, _BAD = -3, -2, -1
+
 
 class Exchange:
     """Makes of the windows of all processes what one process would have computed.
@@ -59,7 +62,9 @@ class Exchange:
             all rows, but the state of this process's; and the mean norm of the state of
             all rows.
         """
-        groups = result.gradients if self._apart else [result.gradients]
+        groups: list[Any] = [result.gradients]
+        if self._apart:
+            groups = list(result.gradients or [])
         weights = self._weights(result, share)
         self._note_present(groups)
         vector = self._packed(groups, weights)
@@ -87,7 +92,7 @@ class Exchange:
             process; whether those of all processes are finite.
         """
         measures, _ = self._measures(result, share, None, finite)
-        return self._merged(result, measures), measures[-3], measures[-1] < 0.5
+        return self._merged(result, measures), measures[_NORM], measures[_BAD] < 0.5
 
     def sums(
         self, sums: list[list[Tensor]], weights: list[Tensor], present: list[bool]
@@ -150,8 +155,8 @@ class Exchange:
         )
         with tf.control_dependencies([require(same, message)]):
             measures = tf.unstack(tf.identity(own), count)
-        rows = measures[-2]
-        measures[-3] = tf.math.divide_no_nan(measures[-3], rows)
+        norm = tf.math.divide_no_nan(measures[_NORM], measures[_ROWS])
+        measures[_NORM] = norm
         return measures, summed
 
     def _measure(

@@ -108,7 +108,7 @@ class Updates:
         if self._sums is not None:
             return self._wait_for_more(self._sums, result, rate, share)
         norm = None
-        if self._exchange is not None:
+        if self._exchange is not None and share is not None:
             result, norm = self._exchange.window(result, share)
         run_if(
             _weight(result.terms) > 0,
