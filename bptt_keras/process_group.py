@@ -200,7 +200,7 @@ class ProcessGroup:
             DistributeError: Names what differs.
         """
         digests = [
-            int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest())
+            int(hashlib.blake2b(text.encode(), digest_size=7).hexdigest(), 16)
             for text in facts.values()
         ]
         # The lowest and the highest: one of them is another one's, if they differ.
@@ -301,9 +301,30 @@ class ProcessGroup:
 _joined: list[ProcessGroup] = []
 
 
+# Whether what is made now is for this process alone, innermost last.
+_alone: list[bool] = []
+
+
 def current() -> ProcessGroup | None:
     """The group that this process has joined, or `None`: it trains alone."""
-    return _joined[0] if _joined else None
+    return _joined[0] if _joined and not _alone else None
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Within: trainers that are made train and evaluate in this process alone.
+
+    Example:
+        import bptt_keras as bk
+
+        with bk.distribute.alone():
+            assert bk.distribute.process_count() == 1
+    """
+    _alone.append(True)
+    try:
+        yield
+    finally:
+        _alone.pop()
 
 
 def join(group: ProcessGroup) -> None:

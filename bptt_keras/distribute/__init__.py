@@ -15,10 +15,11 @@ from bptt_keras.distribute.joining import (
     process_count,
     process_index,
 )
-from bptt_keras.process_group import DistributeError
+from bptt_keras.process_group import DistributeError, alone
 
 __all__ = [
     "DistributeError",
+    "alone",
     "initialize",
     "is_first",
     "process_count",

@@ -84,8 +84,10 @@ def _of_tensorflow(text: str) -> Place:
 
 def _of_slurm() -> Place:
     try:
+        # Which GPU a process has is SLURM's choice: these are made up.
+        tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            port_base=_PORT, auto_set_gpu=False
+            port_base=_PORT, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         )
         cluster = resolver.cluster_spec()
         (job,) = cluster.jobs

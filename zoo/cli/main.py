@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from zoo.cli.parser import build_parser, command_of
+from zoo.cli.workers import is_worker, start_workers
 from zoo.system.errors import UserError, ZooError
 from zoo.system.extras import EXTRAS, not_installed
 
@@ -28,7 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        namespace = build_parser().parse_args(argv)
+        arguments = sys.argv[1:] if argv is None else list(argv)
+        namespace = build_parser().parse_args(arguments)
+        workers = getattr(namespace, "workers", None)
+        if workers is not None and not is_worker():
+            return start_workers(arguments, workers)
         command = command_of(namespace.command)
         return command.action(command.read(namespace)) or 0
     except UserError as error:

@@ -31,7 +31,8 @@ def fit(run: Run, *, stop: bool = False) -> None:
                 f"go on with: bptt-zoo resume {run.out}"
             )
         raise
-    _conclude(run, preset)
+    if preset is not None:
+        _conclude(run, preset)
 
 
 def _announce(run: Run) -> None:

@@ -6,12 +6,13 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import bptt_keras as bk
 from zoo.plain.changes import differences
 from zoo.recipes.recipe import Training
-from zoo.runs.checkpoint_files import CHECKPOINT, write_training
+from zoo.runs.checkpoint_files import write_training
 from zoo.runs.fingerprint import digest
 from zoo.system.errors import UserError
 
@@ -24,6 +25,7 @@ ACCEPTED = ("compile.optimizer", "stop_training")
 class Resumable(Protocol):
     """The parts of a run that say what training it is."""
 
+    checkpoint: Path
     data: Any
     facts: dict[str, Any]
     origin: dict[str, Any]
@@ -45,7 +47,7 @@ def resuming(
     Raises:
         UserError: If that training had other data.
     """
-    folder = run.out / CHECKPOINT
+    folder = run.checkpoint
     training = json.loads(json.dumps(_training(run)))
     if before is not None:
         _refuse_other_data(run, before["data"], training["data"])
@@ -53,7 +55,7 @@ def resuming(
             training["patient_since"], before["patient_since"]
         )
         run.patient_since = training["patient_since"]
-    if training != before:
+    if training != before and bk.distribute.is_first():
         write_training(folder, training)
     return bk.callbacks.Resume(folder, every=EVERY, accept=ACCEPTED, print_fn=print_fn)
 

@@ -68,6 +68,8 @@ class Run:
         patient_since: Earliest epoch from which `recipe.patience` counts.
         training: What `read_training` returned for `out`, which `fit` resumes; None:
             `fit` looks for it.
+        checkpoint: Folder of the checkpoint, which processes that train together share.
+            Default (`None`): that in `out`.
 
     Raises:
         UserError: If the data or the initial weights do not suit the recipe.
@@ -85,6 +87,7 @@ class Run:
         start: Preset | None = None,
         patient_since: int = 0,
         training: dict | None = None,
+        checkpoint: Path | None = None,
     ):
         task.check(data, recipe)
         keras.utils.set_random_seed(recipe.seed)
@@ -92,6 +95,7 @@ class Run:
         self.data = data
         self.recipe = recipe
         self.out = Path(out)
+        self.checkpoint = self.out / CHECKPOINT if checkpoint is None else checkpoint
         self.origin = {**(origin or {}), "task": task.NAME, "jit": jit}
         self.model = task.build_model(data, recipe)
         if start is not None:
@@ -121,7 +125,7 @@ class Run:
         self._gave_up = False
         self.print_fn: Callable[[str], Any] = print
 
-    def fit(self, *, stop: bool = False) -> Preset:
+    def fit(self, *, stop: bool = False) -> Preset | None:
         """Trains, and writes history, plots and the preset of the best epoch.
 
         The preset on disk is always complete and the best so far, whenever the run is
@@ -133,7 +137,8 @@ class Run:
                 evaluated, and nothing more is trained. The metadata record this.
 
         Returns:
-            The `Preset` of the best epoch, as read back from disk.
+            The `Preset` of the best epoch, as read back from disk; `None` in all but
+            the first of several processes that train together.
 
         Raises:
             UserError: If it is to stop before an epoch has ended.
@@ -155,6 +160,13 @@ class Run:
         finally:
             self.progress.close()
             self._plot()
+        if not bk.distribute.is_first():
+            return None
+        with bk.distribute.alone():
+            return self._ended(within_epoch=within_epoch, stop=stop)
+
+    def _ended(self, *, within_epoch: bool, stop: bool) -> Preset:
+        """Measures and saves what training has ended with."""
         if not self.recorder.history["epoch"]:
             raise UserError(
                 f"No epoch of {self.out} has been saved, so there is no model to keep. "
@@ -185,8 +197,9 @@ class Run:
         task, data, recipe = self.task, self.data, self.recipe
         recover_folder(self.preset_folder)
         training, self._found = self._found, None
-        if training is None and (self.out / CHECKPOINT).exists():
-            training, _ = read_training(self.out)
+        first = bk.distribute.is_first()
+        if training is None and first and self.checkpoint.exists():
+            training, _ = read_training(self.checkpoint.parent)
         resume = resuming(self, training, self.print_fn)
         since = self.patient_since
         patience = Patience(recipe.patience, self.keeper, since=since, stop=stop)
@@ -215,6 +228,8 @@ class Run:
             raise UserError(
                 f"The training in {self.out} cannot be resumed. {error}"
             ) from None
+        except bk.distribute.DistributeError as error:
+            raise ZooError(str(error)) from None
         # It also ends if gradients are no longer finite.
         epoch = int(self.recorder.history["epoch"][-1])
         self._gave_up = epoch < epochs and not patience.is_used_up(epoch)

@@ -61,7 +61,9 @@ def measure(
         folder.mkdir(parents=True, exist_ok=True)
         metric = {}
         try:
-            metric = Run(task, data, recipe, folder).fit().metadata["metric"]
+            preset = Run(task, data, recipe, folder).fit()
+            assert preset is not None  # There is one process.
+            metric = preset.metadata["metric"]
         except ZooError as error:
             print(f"{folder.name}: {error}")
         value = metric.get("value")

@@ -33,14 +33,16 @@ def test_each_method_grows_as_its_law_says():
     use = memory(compiled(), data(rows=64, steps=100), [512, 1024, 2048])
     assert use.window == 20
     full, sqrt, windows = (use.measured[m] for m in ("full", "sqrt", "windows"))
-    assert 0.9 < use.exponent("full") < 1.1
+    # Where tensors are counted, their blocks are up to twice as large as they.
+    slack = 0.55 if _counts_tensors() else 0.1
+    assert abs(use.exponent("full") - 1) < slack
     # 64 rows of h, c and four gates of 64 floats at least: 32 KiB a timestep and more.
     assert full[2] > 2048 * 64 * 64 * 4 * 2 / 2**20
     assert windows.max() < 0.1 * full[1]
     assert sqrt[2] < 0.1 * full[2]
     assert sqrt[2] < 3 * sqrt[0]
     assert "8 GiB are full at" in use.verdict()
-    if not _counts_tensors():  # whose blocks are up to twice as large
+    if not _counts_tensors():
         assert abs(use.error("full")) < 0.1
 
 

@@ -13,11 +13,11 @@ from zoo.cli.options import Keyword
 from zoo.cli.shared import RunFolder
 from zoo.cli.task_command import load_data
 from zoo.cli.training import fit
+from zoo.cli.workers import Workers, join_workers, own_folder
 from zoo.recipes.recipe import Training
-from zoo.runs.checkpoint_files import epochs_done, read_training
+from zoo.runs.checkpoint_files import CHECKPOINT, epochs_done, read_training
 from zoo.store.check import read_known_metadata
 from zoo.system.errors import UserError
-from zoo.system.locks import alone_in
 from zoo.system.quiet import import_tensorflow
 from zoo.tasks import TASKS
 
@@ -42,6 +42,7 @@ class Options:
             "metadata"
         ),
     ] = False
+    workers: Workers = None
 
 
 def resume(options: Options) -> None:
@@ -49,7 +50,8 @@ def resume(options: Options) -> None:
     out = Path(options.run)
     if not out.is_dir():
         raise UserError(f"There is no training in {out}: it is no folder.")
-    with alone_in(out):
+    join_workers(options.workers)
+    with own_folder(out) as own:
         training, remarks = read_training(out)
         for line in remarks:
             print(f"bptt-zoo: {line}", file=sys.stderr)
@@ -80,11 +82,12 @@ def resume(options: Options) -> None:
             task,
             data,
             recipe,
-            out,
+            own,
             jit=jit,
             origin=origin,
             patient_since=since,
             training=training,
+            checkpoint=out / CHECKPOINT,
         )
         fit(run, stop=options.stop)
 

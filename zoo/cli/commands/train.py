@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 from zoo.cli.options import Keyword, add_option, flag_of
@@ -18,6 +19,12 @@ from zoo.cli.task_command import (
     starting_recipe,
 )
 from zoo.cli.training import fit
+from zoo.cli.workers import (
+    Workers,
+    is_first_worker,
+    join_workers,
+    own_folder,
+)
 from zoo.plain.annotations import annotations_of
 from zoo.products.kinds import product_of
 from zoo.recipes.recipe import Training
@@ -25,7 +32,6 @@ from zoo.store.check import read_known_metadata
 from zoo.store.files import PresetFiles
 from zoo.store.hub import locate_files
 from zoo.system.errors import UserError
-from zoo.system.locks import alone_in
 from zoo.system.output import leaves_no_empty_folder, prepare_output
 from zoo.system.quiet import import_tensorflow
 from zoo.tasks.task import Task
@@ -62,6 +68,7 @@ class Options(TaskOptions):
         ),
     ] = None
     jit: Jit = "auto"
+    workers: Workers = None
 
 
 def fill_recipe(parser: Parser, task: Task) -> None:
@@ -83,10 +90,14 @@ def fill_recipe(parser: Parser, task: Task) -> None:
 @leaves_no_empty_folder
 def train(options: Options) -> None:
     """Trains a model, writes all files to `--out`, and prints result and sample."""
+    join_workers(options.workers)
     task = options.task
     start = None if options.start is None else _start(options)
     recipe, stays = _recipe(options, start)
-    out = prepare_output(options.out, overwrite=options.overwrite)
+    first = is_first_worker()
+    out = Path(options.out)
+    if first:
+        out = prepare_output(out, overwrite=options.overwrite)
     origin = origin_of(options)
     if options.data is None:
         import_tensorflow()
@@ -100,7 +111,7 @@ def train(options: Options) -> None:
     import_tensorflow()
     # Put off: they import TensorFlow.
     from zoo.runs.evaluation import adapted
-    from zoo.runs.training import WRITTEN, Run
+    from zoo.runs.training import CHECKPOINT, WRITTEN, Run
     from zoo.store.preset import load_preset
 
     preset = None if start is None else load_preset(start)
@@ -109,10 +120,20 @@ def train(options: Options) -> None:
         task.check(data, recipe)
         for line in product_of(task).remarks(data, preset):
             print(line)
-    with alone_in(out):
-        prepare_output(out, overwrite=True, names=WRITTEN)
-        jit = JIT[options.jit]
-        fit(Run(task, data, recipe, out, jit=jit, origin=origin, start=preset))
+    with own_folder(out) as own:
+        if first:
+            prepare_output(out, overwrite=True, names=WRITTEN)
+        run = Run(
+            task,
+            data,
+            recipe,
+            own,
+            jit=JIT[options.jit],
+            origin=origin,
+            start=preset,
+            checkpoint=out / CHECKPOINT,
+        )
+        fit(run)
 
 
 def origin_of(options: Options) -> dict[str, Any]:
