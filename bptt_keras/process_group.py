@@ -7,7 +7,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -27,10 +27,12 @@ _FAILURES = (
 )
 _TASK = re.compile(r"/task:(\d+)")
 _COLLECTIVE = re.compile(r"collective|task|heartbeat|coordinat", re.IGNORECASE)
+_SILENT = re.compile("heartbeat|unhealthy")
 _COLLECTIVE_DIFFERS = re.compile("Shape mismatch|data type mismatch|inconsistent")
 
 
 WISHES = ("end", "save")
+DIGITS = 8
 
 
 class DistributeError(RuntimeError):
@@ -44,6 +46,21 @@ class DistributeError(RuntimeError):
         except bk.distribute.DistributeError as error:
             print(error)
     """
+
+
+class Share(NamedTuple):
+    """What a process knows of the whole batch.
+
+    Fields:
+        rows: Number of rows of all processes, a scalar integer.
+        counts: Scalar boolean: whether the rows of this process count. If there are
+            fewer rows than processes, some have a row that stands for none.
+        digits: `(DIGITS,)` small whole numbers, a digest of the batch.
+    """
+
+    rows: Tensor
+    counts: Tensor
+    digits: Tensor
 
 
 class ProcessGroup:
@@ -269,6 +286,11 @@ class ProcessGroup:
                 f"{who} has not answered process {self.index} for {self.timeout:g} s. "
                 f"If a step or a callback may take longer, give "
                 f"`bptt_keras.distribute.initialize` a longer `timeout`."
+            )
+        if _SILENT.search(str(error)):
+            return (
+                f"{who} does not answer process {self.index} any more: it has been "
+                f"stopped, or its host or the network has failed."
             )
         if _COLLECTIVE_DIFFERS.search(str(error)):
             return (

@@ -15,6 +15,7 @@ from bptt_keras.distribute.joining import (
     process_count,
     process_index,
 )
+from bptt_keras.distribute.launching import launch
 from bptt_keras.process_group import DistributeError, alone
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "alone",
     "initialize",
     "is_first",
+    "launch",
     "process_count",
     "process_index",
 ]

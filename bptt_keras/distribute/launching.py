@@ -50,7 +50,7 @@ def launch(
 
     Example:
         import sys
-        from bptt_keras.distribute.launching import launch
+        from bptt_keras.distribute import launch
 
         program = "import os; assert 'worker' in os.environ['TF_CONFIG']"
         assert launch([sys.executable, "-c", program], 2) == 0

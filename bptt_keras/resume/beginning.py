@@ -43,6 +43,25 @@ def accepted_differences(
     return accepted
 
 
+def accepted_rate(optimizer: Any, accepted: Sequence[Difference]) -> float | None:
+    """The learning rate, if another one than that of the saves is accepted."""
+    rate = optimizer.learning_rate
+    if not isinstance(rate, keras.Variable):  # A schedule, which is not saved.
+        return None
+    changed = any(found.path.endswith(".learning_rate") for found in accepted)
+    return float(rate) if changed else None
+
+
+def check_arrived(target: Place | None) -> None:
+    """Raises if training has ended before it got to the place where to resume."""
+    if target is not None:
+        raise ResumeError(
+            f"The data have ended before the place of the save: after {target.call} "
+            f"steps of epoch {target.epoch + 1}. Restore the data, or give the "
+            f"training another folder to begin anew."
+        )
+
+
 def check_epochs(epochs: int, begun: int, folder: Path) -> None:
     """Raises if fewer epochs are asked for than a training has begun."""
     if epochs < begun:

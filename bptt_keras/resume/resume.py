@@ -19,6 +19,8 @@ from bptt_keras.process_group import ProcessGroup
 from bptt_keras.resume import plain, position, saves
 from bptt_keras.resume.beginning import (
     accepted_differences,
+    accepted_rate,
+    check_arrived,
     check_callbacks,
     check_epochs,
     check_whole,
@@ -191,23 +193,21 @@ class Resume(Lead):
 
     def _callback_list(self, callbacks: list[Any]) -> CallbackList:
         arguments = self._fit.arguments
+        verbose = arguments["verbose"]
         made = CallbackList(
             callbacks,
             self,
             add_history=True,
-            add_progbar=arguments["verbose"] != 0,
+            add_progbar=verbose != 0,
             model=self._trainer,
-            verbose=arguments["verbose"],
+            verbose=verbose,
             epochs=arguments["epochs"],
             steps=None,
         )
         # A progress bar is only of its own process.
         passing = (Resume, keras.callbacks.ProgbarLogger)
-        self._others = [
-            c
-            for c in made.callbacks
-            if not isinstance(c, passing) and not of_this_run(c)
-        ]
+        others = [c for c in made.callbacks if not isinstance(c, passing)]
+        self._others = [c for c in others if not of_this_run(c)]
         if self._save is not None:
             cut_files(self._others, self._save.content["files"])
         return made
@@ -238,17 +238,7 @@ class Resume(Lead):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Refuses a save of a place that the data do not have."""
-        target = self.course.target
-        if target is not None:
-            raise saves.ResumeError(
-                "The data have ended before the place of the save: after "
-                f"{target.call} steps of epoch {target.epoch + 1}. Restore the data, "
-                f"or give the training another folder to begin anew."
-            )
-
-    @property
-    def _group(self) -> ProcessGroup | None:
-        return self._fit.group
+        check_arrived(self.course.target)
 
     # --- On the way --------------------------------------------------------------
 
@@ -306,19 +296,11 @@ class Resume(Lead):
             self.course.arrive()
 
     def _arrive(self) -> None:
-        rate = self._accepted_rate()
+        rate = accepted_rate(self._trainer.optimizer, self._accepted)
         self._state.restore(self._followed)
         if rate is not None:
             self._trainer.optimizer.learning_rate = rate
         self._saved_at, self._saved_updates = time.monotonic(), self._updates()
-
-    def _accepted_rate(self) -> float | None:
-        """The learning rate, if another one than that of the saves is accepted."""
-        rate = self._trainer.optimizer.learning_rate
-        if not isinstance(rate, keras.Variable):  # A schedule, which is not saved.
-            return None
-        changed = any(d.path.endswith(".learning_rate") for d in self._accepted)
-        return float(rate) if changed else None
 
     @property
     def _followed(self) -> position.Following:
@@ -330,17 +312,17 @@ class Resume(Lead):
         self._told, following = True, self._followed
         reason = following.why_not_saved()
         if following.way == position.REPLAYED:
+            why = f" ({reason})" if reason else ""
             self._say(
-                "The position in these data cannot be saved"
-                + (f" ({reason})" if reason else "")
-                + ": a training that resumes will draw all batches before it once more."
+                f"The position in these data cannot be saved{why}: a training that "
+                f"resumes will draw all batches before it once more."
             )
 
     # --- Saving ------------------------------------------------------------------
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if that is due."""
-        group = self._group
+        group = self._fit.group
         if group is not None:
             self._save_together(group)
         elif self._interrupted():
@@ -361,7 +343,7 @@ class Resume(Lead):
         """Captures the state, which validation and its callbacks would change."""
         # Within `evaluate`, or in one of several processes, which end together only
         # after a batch of training.
-        if self._following is None or self._group is not None:
+        if self._following is None or self._fit.group is not None:
             return
         self._waiting = self._captured(self.course.place, validating=True)
         if self._interrupted():
@@ -377,7 +359,7 @@ class Resume(Lead):
         self._waiting = None
         place = self.course.finished_place
         last = epoch + 1 >= self._fit.arguments["epochs"] or self._trainer.stop_training
-        alone = self._group is None
+        alone = self._fit.group is None
         if alone and self._interrupted():
             self._write_last(self._captured(place))
         elif last:
@@ -403,7 +385,7 @@ class Resume(Lead):
         state = self._state.captured(place, self._followed, validating=validating)
         self._number += 1
         number, folder, known = self._number, self.folder, self._configuration
-        group = self._group
+        group = self._fit.group
 
         def write() -> None:
             if group is not None and not group.is_first:
@@ -448,6 +430,6 @@ class Resume(Lead):
         return int(self._trainer.optimizer.iterations)
 
     def _say(self, text: str) -> None:
-        group = self._group
+        group = self._fit.group
         if group is None or group.is_first:
             self.print_fn(text)

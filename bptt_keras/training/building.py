@@ -64,8 +64,9 @@ def check_one_replica() -> None:
     """Raises under a distribution strategy of several replicas."""
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         raise ValueError(
-            "TruncatedBPTT does not run under a distribution strategy yet. "
-            "Create and fit it outside `strategy.scope()`."
+            "TruncatedBPTT does not run under a distribution strategy. Create and fit "
+            "it outside `strategy.scope()`; `bptt_keras.distribute` trains it in "
+            "several processes."
         )
 
 

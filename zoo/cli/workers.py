@@ -54,9 +54,11 @@ def start_workers(arguments: Sequence[str], workers: int) -> int:
         raise UserError(f"`--workers` must be at least 1. Received: {workers}")
     import_tensorflow()
     # Put off: it imports TensorFlow.
-    from bptt_keras.distribute.launching import launch
+    import bptt_keras as bk
 
-    return launch([sys.executable, "-m", "zoo.cli.main", *arguments], workers)
+    return bk.distribute.launch(
+        [sys.executable, "-m", "zoo.cli.main", *arguments], workers
+    )
 
 
 def join_workers(workers: int | None) -> None:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from bptt_keras.process_group import ProcessGroup
+from bptt_keras.process_group import DIGITS, ProcessGroup, Share
 from bptt_keras.types import Tensor
 
 if TYPE_CHECKING:
     from bptt_keras.training.batches.batch import Batch
 
-DIGITS = 8
 _BITS = 4  # each digit
-
-
-class Share(NamedTuple):
-    """What a process knows of the whole batch.
-
-    Fields:
-        rows: Number of rows of all processes, a scalar integer.
-        counts: Scalar boolean: whether the rows of this process count. If there are
-            fewer rows than processes, some have a row that stands for none.
-        digits: `(8,)` small whole numbers, a digest of the batch.
-    """
-
-    rows: Tensor
-    counts: Tensor
-    digits: Tensor
 
 
 def shared(batch: Batch, group: ProcessGroup) -> Batch:

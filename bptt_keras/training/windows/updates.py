@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from bptt_keras.arguments import is_whole
 from bptt_keras.keras_internals import clipping_by, learning_rate_times
-from bptt_keras.training.batches.share import Share
+from bptt_keras.process_group import Share
 from bptt_keras.training.clipping.norms import global_norm
 from bptt_keras.training.clipping.optimizer import (
     clipped_norm,
@@ -21,9 +21,9 @@ from bptt_keras.training.clipping.optimizer import (
 )
 from bptt_keras.training.measures.averages import Term
 from bptt_keras.training.measures.live import SKIPPED, Live, state_norm
+from bptt_keras.training.programs.exchange import Exchange
 from bptt_keras.training.programs.result import WindowResult
 from bptt_keras.training.programs.window import Programs
-from bptt_keras.training.windows.exchange import Exchange
 from bptt_keras.training.windows.gradient_sums import GradientSums
 from bptt_keras.training.windows.poison import all_finite
 from bptt_keras.types import State, Tensor

@@ -7,9 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from bptt_keras.process_group import WISHES, ProcessGroup
+from bptt_keras.process_group import DIGITS, WISHES, ProcessGroup, Share
 from bptt_keras.training.assertions import require
-from bptt_keras.training.batches.share import DIGITS, Share
 from bptt_keras.training.measures.averages import Term, weighted_means
 from bptt_keras.training.measures.live import Live, state_norm
 from bptt_keras.training.programs.result import WindowResult

@@ -1,0 +1,157 @@
+"""Speed of training in several processes, each on a core of its own.
+
+python -m tests.benchmarks.processes [--rounds 3] [--workers 2] [--dtype float32]
+
+Each process has the same number of rows, whatever their number, so with `n` of them an
+update is of `n` times as many rows. `efficiency`: timesteps a second of all processes
+beside `n` times those of one process on one core, medians of rounds in which both take
+turns. `exchange`: the part of the time that sums over processes take, waiting for one
+another included, as `fit` logs it.
+
+Then a model of the time of an update is fitted to sums of vectors of several sizes
+between these processes,
+
+    seconds = compute + latency + bytes / bandwidth
+
+with which one may reckon what another network would give: in a ring of `n` processes,
+`latency` is that of `2 (n - 1)` messages, and each byte of a gradient travels
+`2 (n - 1) / n` times.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import bptt_keras as bk
+from bptt_keras.distribute.launching import launch
+from bptt_keras.process_group import current
+from tests.benchmarks.machine import describe_machine
+
+# Units, rows of a process, window.
+SHAPES = {"LSTM(256), 64 rows, window 100": (256, 64, 100)}
+SHAPES |= {"LSTM(128), 32 rows, window 64": (128, 32, 64)}
+FEATURES, WINDOWS, EPOCHS = 32, 8, 4
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+REPEATS = 30
+
+
+def trained(units, rows, window):
+    """Median timesteps a second, and the share of sums, of epochs after the first."""
+    rows *= bk.distribute.process_count()
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(rows, WINDOWS * window, FEATURES))
+    x = np.tile(x.astype("float32"), (3, 1, 1))
+    model = keras.Sequential(
+        [
+            keras.layers.Input((None, FEATURES)),
+            bk.layers.LSTM(units, return_sequences=True),
+            keras.layers.Dense(8),
+        ]
+    )
+    trainer = bk.TruncatedBPTT(model, window=window)
+    trainer.compile(keras.optimizers.Adam(global_clipnorm=1.0), "mse")
+    history = trainer.fit(
+        x, x[..., :8], batch_size=rows, epochs=EPOCHS, shuffle=False, verbose=0
+    ).history
+    shares = history.get("exchange_share", [0.0] * EPOCHS)
+    speeds = history["timesteps_per_second"]
+    return statistics.median(speeds[1:]), statistics.median(shares[1:])
+
+
+def summed():
+    """`{size: seconds}` of a sum over all processes, medians."""
+    group, found = current(), {}
+    for size in SIZES:
+        total = tf.function(group.total)
+        vector, times = tf.ones((size,)), []
+        for _ in range(REPEATS):
+            began = time.perf_counter()
+            total(vector).numpy()
+            times.append(time.perf_counter() - began)
+        found[size] = statistics.median(times[5:])
+    return found
+
+
+def work(path, dtype):
+    """What one process does."""
+    bk.distribute.initialize(gradient_dtype=dtype)
+    found = {name: trained(*shape) for name, shape in SHAPES.items()}
+    if bk.distribute.process_count() > 1:
+        found["sums"] = summed()
+    if bk.distribute.is_first():
+        Path(path).write_text(json.dumps(found))
+
+
+def measured(workers, dtype):
+    """What that many processes have measured, each on a core of its own."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "found.json")
+        command = [sys.executable, "-m", "tests.benchmarks.processes", "--work"]
+        cores = sorted(os.sched_getaffinity(0))
+        try:
+            os.sched_setaffinity(0, cores[:workers])
+            status = launch([*command, str(path), "--dtype", dtype], workers)
+        finally:
+            os.sched_setaffinity(0, cores)
+        if status:
+            raise SystemExit(status)
+        return json.loads(path.read_text())
+
+
+def model_of(sums, workers):
+    """`(seconds, bytes a second)`: latency and bandwidth, by least squares."""
+    bytes_sent = [4 * int(size) * 2 * (workers - 1) / workers for size in sums]
+    # Relative errors count: otherwise the largest vector alone would.
+    weights = [1 / seconds for seconds in sums.values()]
+    slope, latency = np.polyfit(bytes_sent, list(sums.values()), 1, w=weights)
+    return latency, 1 / slope
+
+
+def main():
+    """Runs the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.work:
+        work(given.work, given.dtype)
+        return
+    print(describe_machine())
+    found = {1: [], given.workers: []}
+    for _ in range(given.rounds):
+        for workers, rounds in found.items():
+            rounds.append(measured(workers, given.dtype))
+    for name in SHAPES:
+        one, many = (
+            statistics.median(round[name][0] for round in rounds)
+            for rounds in found.values()
+        )
+        share = statistics.median(round[name][1] for round in found[given.workers])
+        efficiency = many / (given.workers * one)
+        print(
+            f"{name}: {one:,.0f} and {many:,.0f} timesteps/s, efficiency "
+            f"{efficiency:.0%}, exchange {share:.0%}"
+        )
+    sums = {
+        size: statistics.median(r["sums"][size] for r in found[given.workers])
+        for size in found[given.workers][0]["sums"]
+    }
+    latency, bandwidth = model_of(sums, given.workers)
+    for size, seconds in sums.items():
+        print(f"sum of {int(size):>9,} floats: {1000 * seconds:.2f} ms")
+    print(f"latency {1000 * latency:.2f} ms, bandwidth {bandwidth / 1e6:,.0f} MB/s")
+
+
+if __name__ == "__main__":
+    main()
