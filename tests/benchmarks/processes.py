@@ -1,6 +1,7 @@
 """Speed of training in several processes, each on a core of its own.
 
 python -m tests.benchmarks.processes [--rounds 3] [--workers 2] [--dtype float32]
+    [--rate 1gbit --delay 0.1ms]
 
 Each process has the same number of rows, whatever their number, so with `n` of them an
 update is of `n` times as many rows. `efficiency`: timesteps a second of all processes
@@ -16,12 +17,17 @@ between these processes,
 with which one may reckon what another network would give: in a ring of `n` processes,
 `latency` is that of `2 (n - 1)` messages, and each byte of a gradient travels
 `2 (n - 1) / n` times.
+
+With `--rate`, two processes are in network namespaces of their own, whose link has that
+rate and, in each direction, that delay (Linux, as root).
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -42,6 +48,7 @@ SHAPES |= {"LSTM(128), 32 rows, window 64": (128, 32, 64)}
 FEATURES, WINDOWS, EPOCHS = 32, 8, 4
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 REPEATS = 30
+_NETWORK = "10.77.13."
 
 
 def trained(units, rows, window):
@@ -107,6 +114,57 @@ def measured(workers, dtype):
         return json.loads(path.read_text())
 
 
+@contextlib.contextmanager
+def linked(rate, delay):
+    """Within: two network namespaces with a limited link; yields their commands."""
+    names = [f"bench{os.getpid()}-{place}" for place in range(2)]
+    ends = [f"b{os.getpid()}e{place}" for place in range(2)]
+    pair = ["type", "veth", "peer", "name", ends[1]]
+    limits = ["netem", "rate", rate, "delay", delay]
+    try:
+        for name in names:
+            _ip("netns", "add", name)
+        _ip("link", "add", ends[0], *pair)
+        for place, (name, end) in enumerate(zip(names, ends, strict=True)):
+            _ip("link", "set", end, "netns", name)
+            address = f"{_NETWORK}{place + 1}/24"
+            _ip("-n", name, "addr", "add", address, "dev", end)
+            for device in (end, "lo"):
+                _ip("-n", name, "link", "set", device, "up")
+            shape = ["tc", "qdisc", "add", "dev", end, "root", *limits]
+            _ip("netns", "exec", name, *shape)
+        yield [["ip", "netns", "exec", name] for name in names]
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def _ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True)
+
+
+def measured_over(commands, dtype):
+    """What two processes have measured, each behind a command and on its own core."""
+    addresses = [f"{_NETWORK}{place + 1}:8476" for place in range(2)]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "found.json")
+        work = [sys.executable, "-m", "tests.benchmarks.processes", "--work", str(path)]
+        processes = []
+        for place, command in enumerate(commands):
+            task = {"type": "worker", "index": place}
+            known = json.dumps({"cluster": {"worker": addresses}, "task": task})
+            pinned = ["taskset", "-c", str(sorted(os.sched_getaffinity(0))[place])]
+            processes.append(
+                subprocess.Popen(
+                    [*command, *pinned, *work, "--dtype", dtype],
+                    env={**os.environ, "TF_CONFIG": known},
+                )
+            )
+        if any([process.wait() for process in processes]):
+            raise SystemExit(1)
+        return json.loads(path.read_text())
+
+
 def model_of(sums, workers):
     """`(seconds, bytes a second)`: latency and bandwidth, by least squares."""
     bytes_sent = [4 * int(size) * 2 * (workers - 1) / workers for size in sums]
@@ -122,6 +180,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--rate", help="of the link, such as 1gbit")
+    parser.add_argument("--delay", default="0ms", help="of the link, such as 0.1ms")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
@@ -129,9 +189,18 @@ def main():
         return
     print(describe_machine())
     found = {1: [], given.workers: []}
-    for _ in range(given.rounds):
-        for workers, rounds in found.items():
-            rounds.append(measured(workers, given.dtype))
+    with contextlib.ExitStack() as stack:
+        commands = None
+        if given.rate:
+            commands = stack.enter_context(linked(given.rate, given.delay))
+            print(f"two processes over a link of {given.rate}, delay {given.delay}")
+        for _ in range(given.rounds):
+            found[1].append(measured(1, given.dtype))
+            many = found[given.workers]
+            if commands is None:
+                many.append(measured(given.workers, given.dtype))
+            else:
+                many.append(measured_over(commands, given.dtype))
     for name in SHAPES:
         one, many = (
             statistics.median(round[name][0] for round in rounds)
