@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = sys.argv[1:] if argv is None else list(argv)
         namespace = build_parser().parse_args(arguments)
         workers = getattr(namespace, "workers", None)
-        if workers is not None and not is_worker():
+        # The workers of `tune` are others: each trains models of its own.
+        together = namespace.command in ("train", "resume")
+        if together and workers is not None and not is_worker():
             return start_workers(arguments, workers)
         command = command_of(namespace.command)
         return command.action(command.read(namespace)) or 0
