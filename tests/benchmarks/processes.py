@@ -1,7 +1,7 @@
 """Speed of training in several processes, each on a core of its own.
 
 python -m tests.benchmarks.processes [--rounds 3] [--workers 2] [--dtype float32]
-    [--rate 1gbit --delay 0.1ms]
+    [--rate 1gbit]
 
 Each process has the same number of rows, whatever their number, so with `n` of them an
 update is of `n` times as many rows. `efficiency`: timesteps a second of all processes
@@ -18,8 +18,8 @@ with which one may reckon what another network would give: in a ring of `n` proc
 `latency` is that of `2 (n - 1)` messages, and each byte of a gradient travels
 `2 (n - 1) / n` times.
 
-With `--rate`, two processes are in network namespaces of their own, whose link has that
-rate and, in each direction, that delay (Linux, as root).
+With `--rate`, two processes are in network namespaces of their own, with a link of that
+rate in each direction (Linux, as root).
 """
 
 import argparse
@@ -115,12 +115,12 @@ def measured(workers, dtype):
 
 
 @contextlib.contextmanager
-def linked(rate, delay):
+def linked(rate):
     """Within: two network namespaces with a limited link; yields their commands."""
     names = [f"bench{os.getpid()}-{place}" for place in range(2)]
     ends = [f"b{os.getpid()}e{place}" for place in range(2)]
     pair = ["type", "veth", "peer", "name", ends[1]]
-    limits = ["netem", "rate", rate, "delay", delay]
+    limits = ["tbf", "rate", rate, "burst", "256kb", "latency", "50ms"]
     try:
         for name in names:
             _ip("netns", "add", name)
@@ -181,7 +181,6 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--rate", help="of the link, such as 1gbit")
-    parser.add_argument("--delay", default="0ms", help="of the link, such as 0.1ms")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.work:
@@ -192,8 +191,8 @@ def main():
     with contextlib.ExitStack() as stack:
         commands = None
         if given.rate:
-            commands = stack.enter_context(linked(given.rate, given.delay))
-            print(f"two processes over a link of {given.rate}, delay {given.delay}")
+            commands = stack.enter_context(linked(given.rate))
+            print(f"two processes over a link of {given.rate}")
         for _ in range(given.rounds):
             found[1].append(measured(1, given.dtype))
             many = found[given.workers]
