@@ -12,6 +12,7 @@ from zoo.cli.main import main
 
 TRAIN = ["train", "char-lm", "--dataset", "python-topics", "--units", "16"]
 TRAIN += ["--epochs", "2", "--batch-size", "32", "--dropout", "0"]
+TRAIN += ["--embedding-dropout", "0"]
 
 
 def test_a_number_below_1_is_refused(capsys, tmp_path):
