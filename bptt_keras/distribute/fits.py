@@ -13,7 +13,6 @@ from bptt_keras.training.steps import Fit
 
 # Callbacks that write files, and change nothing of the training.
 _WRITERS = (
-    keras.callbacks.BackupAndRestore,
     keras.callbacks.CSVLogger,
     keras.callbacks.ModelCheckpoint,
     keras.callbacks.RemoteMonitor,
@@ -70,6 +69,7 @@ def begin_fit(group: ProcessGroup, fit: Fit) -> dict[str, Any]:
 
     Raises:
         DistributeError: Names what differs.
+        ValueError: If an argument does not suit several processes.
     """
     if fit.trainer.run_eagerly:
         raise ValueError(
@@ -85,6 +85,11 @@ def begin_fit(group: ProcessGroup, fit: Fit) -> dict[str, Any]:
     given = fit.arguments["callbacks"]
     listed = isinstance(given, keras.callbacks.CallbackList)
     callbacks = given.callbacks if listed else keras.tree.flatten(given)
+    if any(isinstance(c, keras.callbacks.BackupAndRestore) for c in callbacks):
+        raise ValueError(
+            "`BackupAndRestore` begins where it was in one process, and not in the "
+            "others. Use `bptt_keras.callbacks.Resume`."
+        )
     if not group.is_first:
         callbacks = [
             Unwritten(type(c).__name__) if isinstance(c, _WRITERS) else c

@@ -458,6 +458,8 @@ class TruncatedBPTT(EngineModel):
             x, y, sample_weight, batch_size = for_evaluation(
                 self._expected(), x, y, sample_weight, batch_size
             )
+        if self._group is not None and not self._group.is_first:
+            verbose = 0
         self._engine.clear("evaluate")
         self._expect("evaluate", x, batch_size or BATCH_SIZE)
         with self._recovering(), self._evaluating():

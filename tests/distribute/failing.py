@@ -42,7 +42,7 @@ class Fails(keras.callbacks.Callback):
 def main(how):
     if how == "late":
         tf.constant(1.0) + 1.0
-    bk.distribute.initialize(timeout=8, seed=0)
+    bk.distribute.initialize(timeout=20 if how == "hang" else 60, seed=0)
     if how == "twice":
         bk.distribute.initialize()
     mine = bk.distribute.process_index()
@@ -59,9 +59,12 @@ def main(how):
     if how == "other order":
         pairs = tf.data.Dataset.from_tensor_slices((x, x))
         data = {"x": pairs.shuffle(8, seed=mine).batch(4)}
+    callbacks = [Fails(how)]
+    if how == "backup":
+        callbacks.append(keras.callbacks.BackupAndRestore("backup"))
     try:
         history = trainer.fit(
-            **data, epochs=200, verbose=0, callbacks=[Fails(how)], batch_size=None
+            **data, epochs=200, verbose=0, callbacks=callbacks, batch_size=None
         ).history
     except bk.distribute.DistributeError as error:
         print(f"TOLD {time.time()} {error}", flush=True)

@@ -126,7 +126,7 @@ def trained(case, **fit):
 
 
 def main(folder, *cases):
-    bk.distribute.initialize(timeout=60, seed=SEED)
+    bk.distribute.initialize(timeout=300, seed=SEED)
     for case in cases:
         trainer, told = trained(case)
         stem = Path(folder, f"{case}-{bk.distribute.process_index()}")

@@ -37,7 +37,7 @@ class Dies(keras.callbacks.Callback):
 
 def main(folder, case, die):
     folder = Path(folder)
-    bk.distribute.initialize(timeout=30, seed=3)
+    bk.distribute.initialize(timeout=120, seed=3)
     resume = bk.callbacks.Resume(folder / "saves", every=3)
     log = keras.callbacks.CSVLogger(folder / "log.csv")
     trainer, told = trained(case, callbacks=[Dies(int(die)), log, resume])

@@ -61,10 +61,10 @@ def test_the_others_end_within_5_s_if_one_has_ended(how, status, workers):
 def test_the_others_end_when_one_does_not_answer_in_time():
     began = time.time()
     printed, codes = ended("hang")
-    assert codes[0] == 3 and time.time() - began < 60
-    silent = "does not answer process 0 any more", "has not answered process 0 for 8 s"
+    assert codes[0] == 3 and time.time() - began < 110
+    silent = "does not answer process 0 any more", "has not answered process 0 for 20 s"
     assert any(words in printed[0] for words in silent)
-    assert 7 < moment(printed[0], "TOLD") - moment(printed[1], "AT") < 13
+    assert 7 < moment(printed[0], "TOLD") - moment(printed[1], "AT") < 30
 
 
 def test_a_callback_that_ends_one_ends_all():
@@ -81,6 +81,7 @@ def test_a_callback_that_ends_one_ends_all():
         ("other order", "have drawn different batches"),
         ("rows depend", "rows depend on one another"),
         ("eager", "run_eagerly=True"),
+        ("backup", "`BackupAndRestore` begins"),
         ("late", "TensorFlow has computed something before"),
         ("twice", "was called before"),
     ],
