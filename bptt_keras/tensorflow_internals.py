@@ -221,6 +221,14 @@ def move_to(iterator: tf.data.Iterator, position: bytes) -> None:
 # --- Processes ---------------------------------------------------------------------
 
 
+def has_computed() -> bool:
+    """Whether TensorFlow has started, which it does when it first computes something.
+
+    From then on it cannot be connected to other processes.
+    """
+    return context.context()._initialized
+
+
 def abort_collectives(message: str) -> None:
     """Makes operations that wait for other processes fail, now and later.
 

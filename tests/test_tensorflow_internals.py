@@ -339,3 +339,25 @@ def test_an_iterator_of_python_has_no_position():
     )
     with pytest.raises(ValueError, match="stateful"):
         internals.position_of(iter(made))
+
+
+def test_has_computed_knows_whether_tensorflow_has_started():
+    program = (
+        "import tensorflow as tf; from bptt_keras.tensorflow_internals import "
+        "has_computed; before = has_computed(); tf.constant(1) + 1; "
+        "print(before, has_computed())"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"], (
+        "TensorFlow's context has no more `_initialized`"
+    )
+
+
+def test_collectives_can_be_aborted():
+    program = (
+        "import tensorflow as tf; tf.constant(1) + 1; from bptt_keras import "
+        "tensorflow_internals; tensorflow_internals.abort_collectives('a reason')"
+    )
+    done = subprocess.run([sys.executable, "-c", program])
+    assert not done.returncode, "TensorFlow has no more `abort_collective_ops`"

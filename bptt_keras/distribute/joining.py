@@ -16,8 +16,14 @@ from bptt_keras.distribute.fits import begin_fit
 from bptt_keras.distribute.liveness import Liveness
 from bptt_keras.distribute.rendezvous import meet
 from bptt_keras.process_group import DistributeError, ProcessGroup, current, join
+from bptt_keras.tensorflow_internals import has_computed
 
 _DTYPES = ("float32", "bfloat16")
+_LATE = (
+    "TensorFlow has computed something before the processes were connected. Call "
+    "`bptt_keras.distribute.initialize()` first: after the imports, and before models, "
+    "data, tensors and seeds are made."
+)
 # TensorFlow ends a process whose strategy is collected.
 _kept: list[Any] = []
 
@@ -87,6 +93,8 @@ def initialize(
         if seed is not None:
             keras.utils.set_random_seed(seed)
         return
+    if has_computed():
+        raise RuntimeError(_LATE)
     facts: dict[str, Any] = {
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
@@ -162,11 +170,7 @@ def _connect(place: Place) -> None:
     except RuntimeError as error:
         if "startup" not in str(error):
             raise
-        raise RuntimeError(
-            "TensorFlow has computed something before the processes were connected. "
-            "Call `bptt_keras.distribute.initialize()` first: after the imports, and "
-            "before models, data, tensors and seeds are made."
-        ) from None
+        raise RuntimeError(_LATE) from None
     except tf.errors.OpError as error:
         words = str(error).splitlines()[0]
         raise DistributeError(
