@@ -41,10 +41,11 @@ class DistributeError(RuntimeError):
     Example:
         import bptt_keras as bk
 
-        try:
-            bk.distribute.initialize(["localhost:1", "localhost:2"], 0, timeout=0.1)
-        except bk.distribute.DistributeError as error:
-            print(error)
+        def joined(addresses, index):
+            try:
+                bk.distribute.initialize(addresses, index, timeout=10)
+            except bk.distribute.DistributeError as error:
+                raise SystemExit(f"Start all {len(addresses)} processes. {error}")
     """
 
 
