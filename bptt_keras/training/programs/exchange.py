@@ -72,9 +72,8 @@ class Exchange:
         vector = tf.ensure_shape(vector, [size])
         measures, summed = self._measures(result, share, vector)
         gradients = self._unpacked(summed, self._group_weights(measures))
-        return self._merged(result, measures)._replace(gradients=gradients), measures[
-            -3
-        ]
+        whole = self._merged(result, measures)._replace(gradients=gradients)
+        return whole, measures[_NORM]
 
     def measures_of(
         self, result: WindowResult, share: Share, finite: Tensor
