@@ -181,6 +181,16 @@ class ProcessGroup:
         first, last = (rows * i // self.count for i in (self.index, self.index + 1))
         return first, last
 
+    def held_part_of(self, rows: int) -> tuple[int, int]:
+        """Like `part_of`, but one row at least, which stands for none, if there is any.
+
+        Args:
+            rows: Number of rows of the batch.
+        """
+        first, last = self.part_of(rows)
+        first = max(min(first, rows - 1), 0)
+        return first, max(last, min(first + 1, rows))
+
     def rows_of_all(self, value: Tensor) -> Tensor:
         """The rows of all processes, in the order of the last batch of training.
 
@@ -200,9 +210,8 @@ class ProcessGroup:
         Args:
             value: `(rows, ...)`.
         """
-        first, last = self.part_of(len(value))
-        first = max(min(first, len(value) - 1), 0)
-        return value[first : max(last, first + 1)]
+        first, last = self.held_part_of(len(value))
+        return value[first:last]
 
     def any(self, flag: bool) -> bool:
         """Whether a flag is set in any process."""
@@ -245,13 +254,14 @@ class ProcessGroup:
             DistributeError: In place of TensorFlow's errors.
         """
         if self._lost is not None:
-            raise DistributeError(self._ended(self._lost))
+            raise DistributeError(self._ended(self._named(self._lost)))
         self._waits += 1
         try:
             yield
         except _FAILURES as error:
             if self._lost is not None:
-                raise DistributeError(self._ended(self._lost)) from None
+                lost = self._named(self._lost)
+                raise DistributeError(self._ended(lost)) from None
             if not _COLLECTIVE.search(str(error)):
                 raise
             raise DistributeError(self._words(error)) from None
@@ -267,12 +277,15 @@ class ProcessGroup:
         if self._lost is None:
             self._lost = index
             if self._waits:
-                abort_collectives(self._ended(index))
+                abort_collectives(self._ended(self._named(index)))
 
-    def _ended(self, index: int) -> str:
+    def _named(self, index: int) -> str:
+        return f"Process {index} ({self.addresses[index]})"
+
+    def _ended(self, who: str) -> str:
         return (
-            f"Process {index} ({self.addresses[index]}) has ended; process "
-            f"{self.index} cannot train without it. What it printed last says why."
+            f"{who} has ended; process {self.index} cannot train without it. What it "
+            f"printed last says why."
         )
 
     def _words(self, error: Exception) -> str:
@@ -281,7 +294,7 @@ class ProcessGroup:
         one = known if len(known) == 1 and self.count > 2 else []
         if self.count == 2:
             one = [1 - self.index]
-        who = f"Process {one[0]} ({self.addresses[one[0]]})" if one else "A process"
+        who = self._named(one[0]) if one else "A process"
         if isinstance(error, tf.errors.DeadlineExceededError):
             return (
                 f"{who} has not answered process {self.index} for {self.timeout:g} s. "
@@ -298,10 +311,7 @@ class ProcessGroup:
                 f"{who} trains something else than process {self.index}. Run the same "
                 f"program on the same data everywhere."
             )
-        return (
-            f"{who} has ended; process {self.index} cannot train without it. What it "
-            f"printed last says why."
-        )
+        return self._ended(who)
 
     def _reduced(self, value: Tensor, by: str) -> Tensor:
         shape = value.shape.as_list()

@@ -111,8 +111,8 @@ def parts_of(
         if _of_rows(variable):
             array = group.own_rows(array)
         elif id(variable) in counts:
-            first, last = group.part_of(int(array))
-            array = np.array(max(last - first, min(array, 1)), array.dtype)
+            first, last = group.held_part_of(int(array))
+            array = np.array(last - first, array.dtype)
         elif id(variable) in sums and not group.is_first:
             array = np.zeros_like(array)
         parts.append(array)

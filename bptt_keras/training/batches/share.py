@@ -26,13 +26,13 @@ def shared(batch: Batch, group: ProcessGroup) -> Batch:
     """
     rows = batch.inputs[0].shape[0]
     known = rows is not None
-    rows = batch.rows if rows is None else rows
+    rows = rows if known else batch.rows
     start, stop = group.part_of(rows)
     counts: Any = stop > start
-    if not known:
+    if known:
+        start, stop = group.held_part_of(rows)
+    else:
         start, stop = tf.minimum(start, rows - 1), tf.maximum(stop, start + 1)
-    elif not counts:
-        start, stop = min(start, rows - 1), start + 1
     share = Share(
         tf.convert_to_tensor(rows), tf.convert_to_tensor(counts), _digits(batch)
     )

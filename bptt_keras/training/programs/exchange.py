@@ -64,7 +64,7 @@ class Exchange:
         groups: list[Any] = [result.gradients]
         if self._apart:
             groups = list(result.gradients or [])
-        weights = self._weights(result, share)
+        weights = self._weights(result)
         self._note_present(groups)
         vector = self._packed(groups, weights)
         # Programs of XLA do not say what shapes they return.
@@ -113,9 +113,9 @@ class Exchange:
 
     # --- What is summed --------------------------------------------------------
 
-    def _weights(self, result: WindowResult, share: Share) -> list[Tensor]:
+    def _weights(self, result: WindowResult) -> list[Tensor]:
         """The weight of each output, and of all together."""
-        each = [tf.where(share.counts, t.weight, 0.0) for t in result.terms]
+        each = [term.weight for term in result.terms]
         total = tf.add_n(each)
         return [*each, total] if self._apart else [total]
 
@@ -166,7 +166,7 @@ class Exchange:
         finite: Tensor,
     ) -> Tensor:
         """Totals and weights of the terms, penalties, norm of the state, rows, ..."""
-        weights = [tf.where(share.counts, term.weight, 0.0) for term in terms]
+        weights = [term.weight for term in terms]
         totals = [
             tf.where(w > 0, t.total, 0.0) for w, t in zip(weights, terms, strict=True)
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import tensorflow as tf
+
 from bptt_keras.training.measures.averages import Term
 from bptt_keras.types import State, Structure, Tensor
 
@@ -35,3 +37,12 @@ class WindowResult(NamedTuple):
     terms: Sequence[Term] = ()
     loss: Tensor | None = None
     gradients: list[Any] | None = None
+
+
+def counted_if(counts: Tensor, result: WindowResult) -> WindowResult:
+    """The result of a window, whose terms weigh nothing if it does not count."""
+    terms = [
+        term._replace(weight=tf.where(counts, term.weight, 0.0))
+        for term in result.terms
+    ]
+    return result._replace(terms=terms)

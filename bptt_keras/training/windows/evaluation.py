@@ -10,10 +10,10 @@ import tensorflow as tf
 from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.programs.graph_checks import require_valid_window
 from bptt_keras.training.programs.loop import each_window
-from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.result import WindowResult, counted_if
 from bptt_keras.training.programs.whole_batch import WholeBatchProgram
 from bptt_keras.training.programs.window import Programs
-from bptt_keras.types import State, Structure, Tensor
+from bptt_keras.types import State, Structure
 
 
 class _Forward:
@@ -90,15 +90,6 @@ class Evaluation(_Forward):
             result = counted_if(window.share.counts, result)
         self._count(window, result)
         return state
-
-
-def counted_if(counts: Tensor, result: WindowResult) -> WindowResult:
-    """The result of a window, whose terms weigh nothing if it does not count."""
-    terms = [
-        term._replace(weight=tf.where(counts, term.weight, 0.0))
-        for term in result.terms
-    ]
-    return result._replace(terms=terms)
 
 
 class Prediction(_Forward):

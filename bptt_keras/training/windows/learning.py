@@ -13,7 +13,7 @@ from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.programs.graph_checks import require_valid_window
 from bptt_keras.training.programs.loop import before_last, each_span, each_window
 from bptt_keras.training.programs.recomputation.gradients import SegmentedGradients
-from bptt_keras.training.programs.result import WindowResult
+from bptt_keras.training.programs.result import WindowResult, counted_if
 from bptt_keras.training.programs.whole_batch import WholeBatchProgram
 from bptt_keras.training.programs.window import Programs
 from bptt_keras.training.windows.overlapping import OverlappingWindows
@@ -240,6 +240,8 @@ class Learning:
             The state from which the next window starts.
         """
         rate = tf.constant(1.0) if rate is None else rate
+        if window.share is not None:
+            result = counted_if(window.share.counts, result)
         result = self.updates.add(result, rate, window.share)
         state, buffers = result.state if kept is None else kept, result.buffers
         if self.updates.skips:

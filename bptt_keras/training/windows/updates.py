@@ -134,7 +134,6 @@ class Updates:
         finite = self._finite(groups) if self._looks else tf.constant(True)
         state: State | Tensor = result.state
         if self._exchange is not None and share is not None:
-            weights = [tf.where(share.counts, weight, 0.0) for weight in weights]
             result, state, finite = self._exchange.measures_of(result, share, finite)
         counts = _weight(result.terms) > 0
         if self._looks:
