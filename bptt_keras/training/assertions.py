@@ -1,10 +1,11 @@
-"""Checks inside the graph, and how their messages reach the user."""
+"""Conditions and checks inside the graph, and how messages reach the user."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -39,3 +40,27 @@ def plain_errors() -> Iterator[None]:
         if found is None:
             raise
         raise ValueError(found.group(1)) from None
+
+
+def run_if(
+    condition: Tensor,
+    function: Callable[[], Any],
+    *,
+    otherwise: Callable[[], Any] = lambda: None,
+) -> None:
+    """Runs one of two functions for its side effects.
+
+    Args:
+        condition: Scalar boolean tensor.
+        function: Runs if it is True.
+        otherwise: Runs if it is False. Default: nothing.
+    """
+
+    def and_nothing(run: Callable[[], Any]) -> Callable[[], Tensor]:
+        def branch() -> Tensor:
+            run()
+            return tf.constant(0)
+
+        return branch
+
+    tf.cond(condition, and_nothing(function), and_nothing(otherwise))

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from bptt_keras.keras_internals import attach_mask, mask_of
+from bptt_keras.training.assertions import run_if
 from bptt_keras.training.measures.losses import OutputLoss
 from bptt_keras.training.measures.metrics import Metrics
 from bptt_keras.types import Structure, Tensor
@@ -137,10 +138,5 @@ def _if_counted(batch: Any, update: Callable[[], Any]) -> None:
     known = batch.share is None or tf.get_static_value(batch.share.counts)
     if known:
         update()
-        return
-
-    def branch() -> Tensor:
-        update()
-        return tf.constant(0)
-
-    tf.cond(batch.share.counts, branch, lambda: tf.constant(0))
+    else:
+        run_if(batch.share.counts, update)

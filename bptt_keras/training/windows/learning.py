@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from bptt_keras.state import floats
+from bptt_keras.training.assertions import run_if
 from bptt_keras.training.batches.batch import Batch
 from bptt_keras.training.programs.graph_checks import require_valid_window
 from bptt_keras.training.programs.loop import before_last, each_span, each_window
@@ -20,7 +21,7 @@ from bptt_keras.training.windows.overlapping import OverlappingWindows
 from bptt_keras.training.windows.poison import clean, is_sound
 from bptt_keras.training.windows.reach import Reach
 from bptt_keras.training.windows.spans import last_start, planned
-from bptt_keras.training.windows.updates import Updates, run_if
+from bptt_keras.training.windows.updates import Updates
 from bptt_keras.truncation.schedule import Schedule, checked_spans
 from bptt_keras.types import State, Structure, Tensor
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import tensorflow as tf
 from bptt_keras.arguments import is_whole
 from bptt_keras.keras_internals import clipping_by, learning_rate_times
 from bptt_keras.process_group import Share
+from bptt_keras.training.assertions import run_if
 from bptt_keras.training.clipping.norms import global_norm
 from bptt_keras.training.clipping.optimizer import (
     clipped_norm,
@@ -280,27 +281,3 @@ def _norm_of_state(state: State | Tensor) -> Tensor:
 def _norm_of(gradients: list[Tensor | None]) -> Tensor:
     """Global norm of the gradients that are there."""
     return global_norm(_present(gradients))
-
-
-def run_if(
-    condition: Tensor,
-    function: Callable[[], Any],
-    *,
-    otherwise: Callable[[], Any] = lambda: None,
-) -> None:
-    """Runs one of two functions for its side effects.
-
-    Args:
-        condition: Scalar boolean tensor.
-        function: Runs if it is True.
-        otherwise: Runs if it is False. Default: nothing.
-    """
-
-    def and_nothing(run: Callable[[], Any]) -> Callable[[], Tensor]:
-        def branch() -> Tensor:
-            run()
-            return tf.constant(0)
-
-        return branch
-
-    tf.cond(condition, and_nothing(function), and_nothing(otherwise))
