@@ -55,6 +55,16 @@ def state_of(owner: Any, arrays: Arrays) -> tuple[dict[str, Any], list[str]]:
     return {"attributes": state}, missing
 
 
+def left_out(callbacks: list[Any]) -> list[str]:
+    """Names of what `state_of` misses in callbacks that are not Keras' or ours."""
+    return [
+        f"{type(callback).__name__}.{name}"
+        for callback in callbacks
+        if not type(callback).__module__.startswith(("keras.", "bptt_keras."))
+        for name in state_of(callback, Arrays())[1]
+    ]
+
+
 def restore(owner: Any, state: Mapping[str, Any], arrays: Arrays) -> None:
     """Restores an object from what `state_of` returned.
 

@@ -34,6 +34,7 @@ from bptt_keras.resume.files_of_callbacks import (
     append_to_files,
     cut_files,
 )
+from bptt_keras.resume.pacing import Background
 from bptt_keras.resume.signals import Signals
 from bptt_keras.resume.training_state import TrainingState
 from bptt_keras.training.steps import Fit, Lead
@@ -141,7 +142,7 @@ class Resume(Lead):
         self.course = Course(0, None)
         self._lock: filelock.BaseFileLock | None = None
         self._signals: Signals | None = None
-        self._writer = saves.Writer()
+        self._writer = Background()
         self._following: position.Following | None = None
         self._save: saves.Save | None = None
         self._waiting: Callable[[], Any] | None = None
@@ -217,11 +218,7 @@ class Resume(Lead):
         self._signals = Signals(
             lambda: self._say("Saving, then ending. Again: ends at once.")
         )
-        missing = []
-        for callback in self._others:
-            if not type(callback).__module__.startswith(("keras.", "bptt_keras.")):
-                _, names = plain.state_of(callback, plain.Arrays())
-                missing += [f"{type(callback).__name__}.{name}" for name in names]
+        missing = plain.left_out(self._others)
         if missing:
             self._say(
                 f"Not saved, because they are neither numbers nor arrays: "
@@ -322,12 +319,13 @@ class Resume(Lead):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Saves, if that is due."""
+        self._state.reserve()
         group = self._fit.group
         if group is not None:
             self._save_together(group)
         elif self._interrupted():
             self._write_last(self._captured(self.course.place))
-        elif self._is_due() and not self._writer.busy:
+        elif self._is_due():
             self._start(self._captured(self.course.place))
 
     def _save_together(self, group: ProcessGroup) -> None:
@@ -337,7 +335,7 @@ class Resume(Lead):
         if group.has_agreed("save"):
             self._start(self._captured(self.course.place))
         group.wish("end", self._interrupted())
-        group.wish("save", group.is_first and self._is_due() and not self._writer.busy)
+        group.wish("save", group.is_first and self._is_due())
 
     def before_test(self) -> None:
         """Captures the state, which validation and its callbacks would change."""
@@ -365,7 +363,7 @@ class Resume(Lead):
         elif last:
             self._start(self._captured(place))
             self._settle()
-        elif alone and self._is_due() and not self._writer.busy:
+        elif alone and self._is_due():
             self._start(self._captured(place))
 
     def end(self) -> None:
@@ -382,6 +380,8 @@ class Resume(Lead):
 
     def _captured(self, place: Place, *, validating: bool = False) -> Callable[[], Any]:
         """A function that writes the state of this moment."""
+        if not validating:
+            self._settle()  # What is being written would be overwritten.
         state = self._state.captured(place, self._followed, validating=validating)
         self._number += 1
         number, folder, known = self._number, self.folder, self._configuration
@@ -419,6 +419,9 @@ class Resume(Lead):
             )
 
     def _is_due(self) -> bool:
+        """Whether to save now; not while the last save is still being written."""
+        if self._writer.busy:
+            return False
         if isinstance(self.every, datetime.timedelta):
             return time.monotonic() - self._saved_at >= self.every.total_seconds()
         return self._updates() - self._saved_updates >= self.every

@@ -16,10 +16,8 @@ import math
 import os
 import re
 import struct
-import threading
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,15 +25,12 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.files import LARGEST_JSON, open_regular, parse_json
+from bptt_keras.resume.pacing import Rest, pieces
 
 FORMAT = 1
 KEPT = 2
 _NAME = re.compile(r"save-(\d{12})-([0-9a-f]{32})\.npz")
 _CHUNK = 1 << 22
-# Bytes that are written at a time, and how long the writer rests after them, in times
-# of what they took: training, which uses the same processor and memory, slows down
-# by little for longer.
-_PIECE, _RESTS = 1 << 20, 4
 _DIGEST = 16  # bytes
 # Bytes at the end of a file in which the list of its arrays is described, and of this
 # list: some hundred thousand arrays.
@@ -100,15 +95,13 @@ class Damaged(Exception):
     """A file is not what was written; the message says why."""
 
 
-def write(
-    folder: Path, save: Save, rest: Callable[[float], object] = lambda seconds: None
-) -> Path:
+def write(folder: Path, save: Save, rest: Rest = lambda seconds: None) -> Path:
     """Writes a save, and removes those that are no longer kept.
 
     Args:
         folder: An existing folder.
         save: The save.
-        rest: Function that waits some seconds, unless it has to be quick.
+        rest: See `pieces`.
 
     Returns:
         The path of the file.
@@ -164,9 +157,7 @@ class _Hashed:
         self._file.flush()
 
 
-def _write_arrays(
-    file: Any, arrays: dict[str, np.ndarray], rest: Callable[[float], object]
-) -> None:
+def _write_arrays(file: Any, arrays: dict[str, np.ndarray], rest: Rest) -> None:
     """Writes arrays as `numpy.savez` does, to a file that can only be written."""
     layout = np.lib.format
     with zipfile.ZipFile(file, "w") as archive:
@@ -176,10 +167,8 @@ def _write_arrays(
                 header = layout.header_data_from_array_1_0(array)
                 layout.write_array_header_1_0(member, header)
                 content = array.reshape(-1).view(np.uint8).data
-                for start in range(0, len(content), _PIECE):
-                    began = time.perf_counter()
-                    member.write(content[start : start + _PIECE])
-                    rest(_RESTS * (time.perf_counter() - began))
+                for piece in pieces(len(content), rest):
+                    member.write(content[piece])
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -392,48 +381,3 @@ def digest_of(arrays: Sequence[np.ndarray], *, at_most: int = 1 << 26) -> str:
         sampled = array[::step] if array.ndim else array
         found.update(np.ascontiguousarray(sampled).tobytes())
     return found.hexdigest()
-
-
-class Writer:
-    """Runs one writing function at a time in the background.
-
-    An error of a function is raised by the next call of `start` or `wait`.
-    """
-
-    def __init__(self) -> None:
-        self._thread: threading.Thread | None = None
-        self._error: BaseException | None = None
-        self._awaited = threading.Event()
-
-    def rest(self, seconds: float) -> None:
-        """Waits within a function, unless its end is being waited for."""
-        self._awaited.wait(seconds)
-
-    @property
-    def busy(self) -> bool:
-        """Whether the last function is still running."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def start(self, write: Callable[[], object]) -> None:
-        """Runs a function in the background, after those before it."""
-        self.wait()
-
-        def run() -> None:
-            try:
-                write()
-            except BaseException as error:
-                self._error = error
-
-        self._thread = threading.Thread(target=run, name="bptt_keras-resume")
-        self._thread.start()
-
-    def wait(self) -> None:
-        """Waits for the last function to end; raises its error."""
-        if self._thread is not None:
-            self._awaited.set()
-            self._thread.join()
-            self._thread = None
-            self._awaited.clear()
-        error, self._error = self._error, None
-        if error is not None:
-            raise error

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from bptt_keras.data.origin import Origin
+from bptt_keras.keras_internals import global_seeds, make_global_seeds
 from bptt_keras.resume import plain, position, variables
 from bptt_keras.resume.course import Place
 from bptt_keras.resume.files_of_callbacks import file_sizes
-from bptt_keras.resume.randomness import random_states, restore_random_states
+from bptt_keras.resume.pacing import Background
 from bptt_keras.resume.saves import ResumeError, Save, restoring
 from bptt_keras.training.steps import Fit
 from bptt_keras.types import Tensor
@@ -43,7 +46,8 @@ class TrainingState:
         self._goes_on = goes_on
         self._orders = position.order_holders(fit.x)
         self._known: list[Any] | None = None
-        self._copies = variables.Copies()
+        self._copies, self._reserving = variables.Copies(), Background()
+        self._reserved = False
         if save is None:
             self._first_orders = self._order_states()
         else:
@@ -65,11 +69,16 @@ class TrainingState:
         Returns:
             Function that gives `(content, arrays)`: values for JSON, and arrays. It may
             be called once, while training, or validation, goes on; the arrays are
-            overwritten by the next that is called.
+            overwritten by the next capture.
         """
         known = None if validating else self._position(following)
         arrays = plain.Arrays()
         tensors = self._values()
+        # Validation updates no variable, and what it captures is seldom written.
+        copies: list[np.ndarray] | None = None
+        if not validating:
+            with contextlib.suppress(MemoryError):  # Who writes tries again, and fails.
+                copies = self._copied(tensors)
         trainer = self._fit.trainer
         calls = sum(place.calls) + (0 if place.finished else place.call)
         count = trainer.steps_per_execution
@@ -80,7 +89,7 @@ class TrainingState:
             "stop_training": bool(trainer.stop_training),
             "variables": variables.describe(self._variables),
             "schedule": plain.state_of(self._fit.schedule(), arrays)[0],
-            "random": random_states(arrays),
+            "random": _random_states(arrays),
             "callbacks": [plain.state_of(c, arrays)[0] for c in self._callbacks],
             "files": file_sizes(self._callbacks),
             "first_orders": self._first_orders,
@@ -88,16 +97,39 @@ class TrainingState:
         }
 
         def complete() -> tuple[dict[str, Any], Arrays]:
-            copies = self._copies.of(tensors)
             where, orders = known or self._position(following)
             groups = {
-                "variables": copies,
+                "variables": self._copied(tensors) if copies is None else copies,
                 "plain": list(arrays),
                 "data": [np.frombuffer(part, np.uint8) for part in where],
             }
             return {**content, "orders": orders}, groups
 
         return complete
+
+    def reserve(self) -> None:
+        """Takes memory for what will be captured, once, in the background.
+
+        All variables must exist.
+        """
+        if self._reserved or not self._writes:
+            return
+        self._reserved = True
+
+        def take() -> None:
+            with contextlib.suppress(MemoryError):  # The first capture says so.
+                self._copies.reserve(self._variables, self._reserving.rest)
+
+        self._reserving.start(take)
+
+    @property
+    def _writes(self) -> bool:
+        """Whether this process writes what is captured."""
+        return self._fit.group is None or self._fit.group.is_first
+
+    def _copied(self, tensors: list[Tensor]) -> list[np.ndarray]:
+        self._reserving.wait()
+        return self._copies.of(tensors) if self._writes else []
 
     def restore(self, following: position.Following) -> None:
         """Restores all but the callbacks, which are restored when training begins.
@@ -123,7 +155,7 @@ class TrainingState:
             if following.way == position.SAVED:
                 following.restore(*(part.tobytes() for part in save.arrays["data"]))
                 self._set_orders(content["orders"], pipelines=True)
-            restore_random_states(content["random"], arrays)
+            _restore_random_states(content["random"], arrays)
             stopped = content["stop_training"] and not self._goes_on
             self._fit.trainer.stop_training = stopped
 
@@ -167,3 +199,18 @@ class TrainingState:
             after = self._order_states()
             if before == after:
                 return where, after
+
+
+def _random_states(arrays: plain.Arrays) -> Any:
+    """The states of the generators of the process: Python's, NumPy's and Keras'."""
+    generator = global_seeds()
+    seeds = None if generator is None else np.asarray(generator.state)
+    return plain.encoded((random.getstate(), np.random.get_state(), seeds), arrays)
+
+
+def _restore_random_states(state: Any, arrays: plain.Arrays) -> None:
+    python, numpy, seeds = plain.decoded(state, arrays)
+    if seeds is not None:
+        make_global_seeds().state.assign(seeds)
+    random.setstate(python)
+    np.random.set_state(numpy)

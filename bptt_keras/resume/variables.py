@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -11,6 +13,7 @@ import tensorflow as tf
 
 from bptt_keras.files import named_by_numpy
 from bptt_keras.process_group import ProcessGroup
+from bptt_keras.resume.pacing import Rest, pieces
 from bptt_keras.training.measures.live import ExchangeShare
 from bptt_keras.training.steps import Apart
 from bptt_keras.types import Tensor
@@ -144,38 +147,57 @@ def assign(variables: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
 class Copies:
     """Copies of the values of variables, in memory that is used again each time.
 
-    An update of a variable first copies a value that is held elsewhere, into new
-    memory. So values are let go as soon as they have been copied; and memory that has
-    been used before is copied into much faster than new one.
+    Memory that has been used before is copied into many times faster than new one. A
+    value that is held and not copied would cost more: the next update of its variable
+    would have to copy it, into new memory.
     """
 
     def __init__(self) -> None:
         self._arrays: list[np.ndarray] = []
 
-    def of(self, tensors: list[Tensor]) -> list[np.ndarray]:
+    def reserve(self, variables: Sequence[Any], rest: Rest) -> None:
+        """Takes the memory beforehand, a little at a time.
+
+        Args:
+            variables: The variables. Those whose shape is not known get theirs later.
+            rest: See `pieces`.
+        """
+        arrays = []
+        for variable in variables:
+            shape = [size or 0 for size in variable.shape.as_list()]
+            array = named_by_numpy(np.empty(shape, variable.dtype.as_numpy_dtype))
+            content = array.reshape(-1).view(np.uint8)
+            for piece in pieces(content.size, rest):
+                content[piece] = 0
+            arrays.append(array)
+        self._arrays = arrays
+
+    def of(self, tensors: Sequence[Tensor]) -> list[np.ndarray]:
         """The values as arrays of dtypes that NumPy itself knows.
 
         Args:
-            tensors: The values; the list is empty afterwards.
+            tensors: The values.
 
         Returns:
             List of arrays, which the next call overwrites.
         """
-        arrays: list[np.ndarray] = []
-        before = iter(self._arrays)
-        tensors.reverse()
-        while tensors:
-            value = named_by_numpy(np.asarray(tensors.pop()))
-            known = next(before, None)
-            if known is None or (known.shape, known.dtype) != (
-                value.shape,
-                value.dtype,
-            ):
-                known = np.empty_like(value)
-            np.copyto(known, value)
-            arrays.append(known)
-        self._arrays = arrays
-        return arrays
+        values = [named_by_numpy(np.asarray(tensor)) for tensor in tensors]
+        self._arrays = [
+            known if _alike(known, value) else np.empty_like(value)
+            for known, value in itertools.zip_longest(self._arrays, values)
+            if value is not None
+        ]
+        # Two threads copy faster than one, and more hardly faster than two.
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(np.copyto, self._arrays, values))
+        return self._arrays
+
+
+def _alike(known: np.ndarray | None, value: np.ndarray) -> bool:
+    return known is not None and (known.shape, known.dtype) == (
+        value.shape,
+        value.dtype,
+    )
 
 
 def as_stored(array: np.ndarray, dtype: tf.DType) -> np.ndarray:

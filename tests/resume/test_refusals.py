@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import bptt_keras as bk
 from bptt_keras.resume import saves
+from bptt_keras.resume.variables import Copies
 from tests.resume.cases import (
     KINDS,
     InterruptAfter,
@@ -289,6 +290,18 @@ def test_a_save_that_fails_is_a_warning_and_leaves_the_one_before(
     # And from there it is resumed.
     told = fit(callbacks=[InterruptAfter(None)])
     assert told[0].startswith("Resuming after batch 1 of epoch 1")
+
+
+def test_without_memory_for_copies_training_goes_on(fit, tmp_path, monkeypatch):
+    def none(copies, *arguments):
+        raise MemoryError("no memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Copies, "of", none)
+        patched.setattr(Copies, "reserve", none)
+        with pytest.warns(UserWarning, match="no memory.*It goes on"):
+            fit(callbacks=[InterruptAfter(None)])
+    assert not saves.found(tmp_path / "saves")
 
 
 def test_a_folder_that_cannot_be_made_is_named_before_training(fit, tmp_path):
