@@ -102,6 +102,20 @@ def test_steps_per_execution_changes_nothing():
     assert_same_weights(*models)
 
 
+def test_what_is_reported_has_the_types_of_keras():
+    x, y = np.ones((2, 4, 2), "float32"), np.ones((2, 4, 3), "float32")
+    model = keras.Sequential([keras.layers.SimpleRNN(3, return_sequences=True)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    trainer = bk.TruncatedBPTT(model, window=2)
+    trainer.compile("sgd", "mse", metrics=["mae"])
+    for named in (False, True):
+        ours, keras_own = (
+            keras.tree.flatten(m.evaluate(x, y, verbose=0, return_dict=named))
+            for m in (trainer, model)
+        )
+        assert list(map(type, ours)) == list(map(type, keras_own)) == [float, float]
+
+
 def test_validation_data_and_split_are_evaluated():
     x, y = series(8, 9)
     history = trainer_of(model_of(bk.layers.LSTM), 4, metrics=["mae"]).fit(

@@ -467,7 +467,8 @@ def test_a_subclassed_model_refuses_other_features_than_it_was_built_with():
 def test_each_of_several_inputs_is_checked():
     sequence, speaker = keras.Input((None, 3), name="a"), keras.Input((8,), name="b")
     hidden = bk.layers.GRU(2, return_sequences=True)(sequence)
-    trainer = trainer_of(keras.Model([sequence, speaker], hidden), 4)
+    added = hidden + keras.layers.Dense(2)(speaker)[:, None]
+    trainer = trainer_of(keras.Model([sequence, speaker], added), 4)
     x, y = series(4, 9)
     for wrong, message in {
         "width": ([x, np.ones((4, 7))], r"`x\[1\]` must fit.*\(batch, 8\)"),

@@ -202,6 +202,18 @@ def results_of(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
     return results
 
 
+def numbers_in(results: dict[str, Any]) -> dict[str, Any]:
+    """The results with floats in the places of scalars; arrays stay as they are.
+
+    Args:
+        results: What `results_of` returned, while executing eagerly.
+    """
+    return {
+        name: float(result) if getattr(result, "shape", ()) == () else result
+        for name, result in results.items()
+    }
+
+
 def state_norm(state: State) -> Tensor:
     """Mean over rows of the L2 norm of a row's state, over all layers.
 
