@@ -18,6 +18,7 @@ JAX ?= .venv-bench-jax/bin/python
 
 bin := $(VENV)/bin
 demo_ready := $(VENV)/.ready-demo-$(DEVICE)
+docs_ready := $(VENV)/.ready-docs-$(DEVICE)
 test_ready := $(VENV)/.ready-test-$(DEVICE)
 # The library of native kernels, in place.
 native_ready := $(VENV)/.ready-native
@@ -34,7 +35,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export MPLBACKEND ?= Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all test-versions lint format native sanitize fuzz bench browser clean
+.PHONY: help demo test test-slow test-all test-versions lint format docs native sanitize fuzz bench browser clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -72,6 +73,11 @@ format: $(test_ready) ## Sort imports and format in place.
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
+# Tutorials run when they or the library have changed; their outputs are kept.
+docs: $(docs_ready) ## Build the documentation site, build/site/index.html.
+	@$(bin)/sphinx-build -W -n --keep-going -q -j $(WORKERS) -c docs . build/site
+	@echo 'build/site/index.html'
+
 native: | $(bin)/python ## Build the library of native kernels, what has changed of it.
 	@export BPTT_KERAS_REQUIRE_NATIVE=1 && $(build_native)
 
@@ -105,6 +111,10 @@ $(native_ready): $(native_files) | $(bin)/python
 # is built before, and again only what has changed of it.
 $(demo_ready): setup.cfg | $(native_ready)
 	@$(bin)/python -m pip install -qq --disable-pip-version-check -e ".[$(DEVICE),zoo]"
+	@touch $@
+
+$(docs_ready): setup.cfg | $(native_ready)
+	@$(bin)/python -m pip install -qq --disable-pip-version-check -e ".[$(DEVICE),docs]"
 	@touch $@
 
 $(test_ready): setup.cfg | $(native_ready)

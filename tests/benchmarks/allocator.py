@@ -1,6 +1,7 @@
 """Time of a window with and without keeping freed memory for the next window.
 
 python -m tests.benchmarks.allocator [--rows 64 --window 100 --units 256 --rounds 5]
+    [--record]
 
 The work: ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96) -> cross-entropy, one
 window per batch, Adam, clipping by global norm. Each variant trains in its own process,
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 
+from tests.benchmarks import figures
 from tests.benchmarks.machine import describe_machine
 
 SWITCH = "BPTT_KERAS_KEEP_MEMORY"
@@ -45,6 +47,7 @@ def main():
     for name, default in [("rows", 64), ("window", 100), ("units", 256), ("rounds", 5)]:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    figures.add_options(parser, "allocator")
     args = parser.parse_args()
     sizes = (args.rows, args.window, args.units, args.rounds)
     if args.child:
@@ -72,6 +75,7 @@ def main():
         print(f"{name:12}{1e3 * statistics.median(own):9.1f} ms a window")
     ratio = statistics.median(a / b for a, b in zip(*times, strict=True))
     print(f"kept, times the speed: {ratio:.2f}")
+    figures.publish(args, {"speed": ratio})
 
 
 if __name__ == "__main__":

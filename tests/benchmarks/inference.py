@@ -1,6 +1,7 @@
 """Evaluation, prediction and single steps, compared with Keras and a bare function.
 
 python -m tests.benchmarks.inference [--rows 8 --length 10000 --units 128 --rounds 5]
+    [--record]
 
 Long sequences: ids -> Embedding(96, 64) -> LSTM(units) -> Dense(96), one batch,
 `evaluate` and `predict` of `TruncatedBPTT` in windows of 100, with the kernel that it
@@ -20,7 +21,8 @@ import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
-from tests.benchmarks.machine import describe_machine, report, take_turns
+from tests.benchmarks import figures
+from tests.benchmarks.machine import describe_machine, median_ratio, report, take_turns
 from tests.benchmarks.network import network
 
 WINDOW, STEPS, STREAM_UNITS = 100, 2_000, 256
@@ -36,7 +38,11 @@ def compiled(model, jit_compile):
 
 
 def sequences(method, rows, length, units, rounds):
-    """Times `evaluate` or `predict` on long sequences."""
+    """Times `evaluate` or `predict` on long sequences.
+
+    Returns:
+        How many times as fast this is as Keras: as its faster one, and without XLA.
+    """
     ids = np.random.default_rng(0).integers(0, 96, (rows, length + 1))
     data = [ids[:, :-1]] + ([ids[:, 1:]] if method == "evaluate" else [])
 
@@ -57,7 +63,13 @@ def sequences(method, rows, length, units, rounds):
     times = take_turns(contestants, rounds)
     print(f"\n{method}, {rows} rows of {length:,} steps, LSTM({units})")
     keras_alone = [name for name in times if name.startswith("Keras")]
-    report(times, min(keras_alone, key=lambda name: statistics.median(times[name])))
+    fastest = min(keras_alone, key=lambda name: statistics.median(times[name]))
+    report(times, fastest)
+    ours = next(iter(times.values()))
+    return {
+        f"{method}_{units}": median_ratio(times[fastest], ours),
+        f"{method}_{units}_plain": median_ratio(times["Keras"], ours),
+    }
 
 
 def by_hand(layer):
@@ -115,16 +127,19 @@ def main():
     for name in names:
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--rounds", type=int, default=5)
+    figures.add_options(parser, "inference")
     args = parser.parse_args()
     given = [getattr(args, name) for name in names]
     if any(given) and not all(given):
         parser.error("--rows, --length and --units are given together, or none")
     print(describe_machine())
     print(f"{args.rounds} rounds in turn")
+    found = {}
     for size in [given] if any(given) else SIZES:
         for method in ("evaluate", "predict"):
-            sequences(method, *size, args.rounds)
+            found |= sequences(method, *size, args.rounds)
     single_steps(args.rounds)
+    figures.publish(args, found)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,15 @@
 
 import os
 import platform
+import re
 import statistics
 import time
 
 from tests.benchmarks import load
+
+# Contestants beside which other processes took time, in this process: what was
+# measured of them is not to be published.
+disturbed = set()
 
 
 def describe_machine():
@@ -29,6 +34,28 @@ def describe_machine():
         f"{name}, Python {platform.python_version()}, "
         f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
     )
+
+
+def name_machine(cpuinfo="/proc/cpuinfo", cores=None):
+    """What a published number says of its machine: "2-core AMD EPYC with AVX-512".
+
+    Args:
+        cpuinfo: The file in which Linux describes the processor.
+        cores: Their number, if not that of this machine.
+    """
+    found = {}
+    if os.path.exists(cpuinfo):
+        with open(cpuinfo) as file:
+            pairs = [line.partition(":") for line in file]
+        found = {key.strip(): value.strip() for key, _, value in pairs}
+    name = re.sub(r"\(\w+\)", "", found.get("model name", ""))
+    # The vendor and the family; the model says little of a virtual machine.
+    name = " ".join(name.split()[:2]) or platform.machine()
+    flags = found.get("flags", "").split()
+    sets = ["AVX-512" if "avx512f" in flags else "AVX2"] if "avx2" in flags else []
+    sets += ["AMX"] if "amx_tile" in flags else []
+    extra = f" with {' and '.join(sets)}" if sets else ""
+    return f"{cores or os.cpu_count()}-core {name}{extra}"
 
 
 def take_turns(contestants, rounds, *, clock=time.perf_counter):
@@ -57,6 +84,7 @@ def take_turns(contestants, rounds, *, clock=time.perf_counter):
                 worst[name] = max(made["others"], worst.get(name, 0.0))
     for name, cores in worst.items():
         print(f"WORTHLESS: other processes took up to {cores:.2f} cores beside {name}")
+        disturbed.add(name)
     return times
 
 

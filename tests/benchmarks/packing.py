@@ -1,6 +1,6 @@
 """The fraction of the work on sequences of different lengths that is padding.
 
-python -m tests.benchmarks.packing DATA
+python -m tests.benchmarks.packing DATA [--record]
 
 DATA is a folder with `jsb_chorales/Jsb16thSeparated.json` (229 training pieces of 100
 to 516 steps) and `ptb/ptb.valid.txt` (3,370 lines). The figure is the percentage of
@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 import bptt_keras as bk
+from tests.benchmarks import figures
 from tests.benchmarks.machine import describe_machine
 
 BATCH_SIZES = (16, 32, 64)
 WINDOWS = (16, 64)
+PUBLISHED = (64, 32)  # The window, and its number of rows.
 
 
 def sets(folder):
@@ -35,14 +37,17 @@ def main():
     """Prints a table for each set."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
+    figures.add_options(parser, "packing")
     args = parser.parse_args()
+    found = {}
     print(describe_machine())
     for name, sequences in sets(args.data).items():
         lengths = np.array([len(sequence) for sequence in sequences])
         print(
             f"\n{name}: {len(lengths)} sequences of {lengths.min()} to {lengths.max()}"
         )
-        print(f"padded to the longest: {100 * lengths.mean() / lengths.max():.1f}")
+        longest, key = lengths.mean() / lengths.max(), name.split()[0].lower()
+        print(f"padded to the longest: {100 * longest:.1f}")
         for window in WINDOWS:
             for rows in BATCH_SIZES:
                 packed = bk.data.pack(sequences, batch_size=rows, window=window)
@@ -54,6 +59,12 @@ def main():
                     f"{100 * packed.fill_rate:.1f}, padded batch by batch "
                     f"{100 * batches.fill_rate:.1f}"
                 )
+                if (window, rows) == PUBLISHED:
+                    found[f"{key}_packed"] = 100 * float(packed.fill_rate)
+                    found[f"{key}_padded"] = 100 * float(batches.fill_rate)
+        found[f"{key}_longest"] = 100 * float(longest)
+    command = "python -m tests.benchmarks.packing DATA"
+    figures.publish(args, found, command=command)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Layers that are parallel in time against one that is not, in tokens per second.
 
 python -m tests.benchmarks.parallel [--rows 4 --length 4096 --units 128 --rounds 7]
+    [--record]
 
 The work: `TruncatedBPTT.fit` with all timesteps in one window, from inputs of as many
 features as units through one layer and Dense(1) to a mean squared error; Adam, clipping
@@ -15,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
-from tests.benchmarks.machine import describe_machine, report, take_turns
+from tests.benchmarks import figures
+from tests.benchmarks.machine import describe_machine, median_ratio, report, take_turns
 
 LAYERS = ("LSTM", "MinGRU", "MinLSTM", "LRU")
 BATCHES = 3
@@ -37,6 +39,7 @@ def main():
     defaults = {"rows": 4, "length": 4096, "units": 128, "rounds": 7}
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    figures.add_options(parser, "parallel")
     args = parser.parse_args()
     shape = (args.rows, args.length, args.units)
     x = np.random.default_rng(0).normal(size=shape).astype("float32")
@@ -52,6 +55,9 @@ def main():
     for kind, seconds in times.items():
         tokens = BATCHES * args.rows * args.length / statistics.median(seconds)
         print(f"{kind:24}{tokens:12,.0f} tokens/s")
+    baseline, *others = LAYERS
+    speeds = {k.lower(): median_ratio(times[baseline], times[k]) for k in others}
+    figures.publish(args, speeds)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Speed of training in several processes, each on a core of its own.
 
 python -m tests.benchmarks.processes [--rounds 3] [--workers 2] [--dtype float32]
-    [--rate 1gbit]
+    [--rate 1gbit] [--record]
 
 Each process has the same number of rows, whatever their number, so with `n` of them an
 update is of `n` times as many rows. `efficiency`: timesteps a second of all processes
@@ -40,6 +40,7 @@ import tensorflow as tf
 import bptt_keras as bk
 from bptt_keras.distribute.launching import launch
 from bptt_keras.process_group import current
+from tests.benchmarks import figures
 from tests.benchmarks.machine import describe_machine
 
 # Units, rows of a process, window.
@@ -182,6 +183,7 @@ def main():
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--rate", help="of the link, such as 1gbit")
     parser.add_argument("--work", help=argparse.SUPPRESS)
+    figures.add_options(parser, "processes")
     given = parser.parse_args()
     if given.work:
         work(given.work, given.dtype)
@@ -200,13 +202,15 @@ def main():
                 many.append(measured(given.workers, given.dtype))
             else:
                 many.append(measured_over(commands, given.dtype))
-    for name in SHAPES:
+    speeds = {}
+    for name, (units, *_) in SHAPES.items():
         one, many = (
             statistics.median(round[name][0] for round in rounds)
             for rounds in found.values()
         )
         share = statistics.median(round[name][1] for round in found[given.workers])
         efficiency = many / (given.workers * one)
+        speeds[f"lstm_{units}"] = many / one
         print(
             f"{name}: {one:,.0f} and {many:,.0f} timesteps/s, efficiency "
             f"{efficiency:.0%}, exchange {share:.0%}"
@@ -219,6 +223,7 @@ def main():
     for size, seconds in sums.items():
         print(f"sum of {int(size):>9,} floats: {1000 * seconds:.2f} ms")
     print(f"latency {1000 * latency:.2f} ms, bandwidth {bandwidth / 1e6:,.0f} MB/s")
+    figures.publish(given, speeds)
 
 
 if __name__ == "__main__":

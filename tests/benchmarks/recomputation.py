@@ -1,6 +1,6 @@
 """Memory and time of full backpropagation, with and without recomputing states.
 
-python -m tests.benchmarks.recomputation [--rounds 5]
+python -m tests.benchmarks.recomputation [--rounds 5] [--record]
 
 One batch of 16 rows of ids through Embedding(64, 64), LSTM(128), Dense(64) and
 cross-entropy, backpropagated through all timesteps (`window=None`). Memory: how much
@@ -19,10 +19,15 @@ import statistics
 import subprocess
 import sys
 
+from tests.benchmarks import figures
+
 ROWS, UNITS, IDS = 16, 128, 64
 LENGTHS = (1_024, 2_048, 4_096, 8_192, 16_384)
 METHODS = ("none", "sqrt", "revolve")
 WINDOW = 64
+# Of the table that is published: the lengths, and the titles of the methods.
+PUBLISHED = LENGTHS[::2]
+TITLES = ["all kept", '`"sqrt"`', "`Revolve(8, segment=16)`"]
 # Tensors of more than 64 KiB get pages of their own, which are given back when they are
 # freed: else what a process keeps for later hides what an update needs. oneDNN's
 # allocator, which TensorFlow takes on some processors, keeps them.
@@ -146,16 +151,38 @@ def format_memory(lengths, result):
     return "\n".join([*lines, f"{'exponent':>10}{slopes}"])
 
 
-def _print_time(rounds):
-    from tests.benchmarks.machine import report, take_turns
+def table(lengths, result):
+    """Titles and rows of the memory, of the lengths that are published."""
+    rows = [
+        [f"{length:,}", *(_short(r["mib"][i]) for r in result.values())]
+        for i, length in enumerate(lengths)
+        if length in PUBLISHED
+    ]
+    growth = [f"T^{r['exponent']:.2f}" for r in result.values()]
+    return ["timesteps", *TITLES], [*rows, ["growth", *growth]]
 
+
+def _short(mib):
+    return f"{mib:.1f}" if mib < 9.95 else f"{mib:,.0f}"
+
+
+def _print_time(rounds):
+    """Prints the times; returns how many times as long each method takes."""
+    from tests.benchmarks.machine import median_ratio, report, take_turns
+
+    longer = {method: [] for method in METHODS[1:]}
     for length in (1_024, 4_096):
         contestants = {}
         for method in METHODS:
             trainer, x, y = _trainer(method, length)
             contestants[method] = lambda t=trainer, x=x, y=y: t.train_on_batch(x, y)
         print(f"\n{length:,} timesteps, {rounds} rounds in turn, time of one update")
-        report(take_turns(contestants, rounds), "none")
+        times = take_turns(contestants, rounds)
+        report(times, "none")
+        for method, ratios in longer.items():
+            ratios.append(median_ratio(times[method], times["none"]))
+    low = {f"{method}_low": min(ratios) for method, ratios in longer.items()}
+    return low | {f"{method}_high": max(ratios) for method, ratios in longer.items()}
 
 
 def main():
@@ -163,6 +190,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peak", nargs=2, metavar=("METHOD", "LENGTH"))
+    figures.add_options(parser, "recomputation")
     args = parser.parse_args()
     if args.peak:
         _peak(args.peak[0], int(args.peak[1]))
@@ -170,8 +198,10 @@ def main():
     from tests.benchmarks.machine import describe_machine
 
     print(describe_machine())
-    print("\n" + format_memory(LENGTHS, memory(LENGTHS, METHODS)))
-    _print_time(args.rounds)
+    taken = memory(LENGTHS, METHODS)
+    print("\n" + format_memory(LENGTHS, taken))
+    found = {"rounds": args.rounds, **_print_time(args.rounds)}
+    figures.publish(args, found, table=table(LENGTHS, taken))
 
 
 if __name__ == "__main__":

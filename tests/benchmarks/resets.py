@@ -1,6 +1,6 @@
 """Time of a fused LSTM with resets inside the sequence against one without.
 
-python -m tests.benchmarks.resets [--rounds 41]
+python -m tests.benchmarks.resets [--rounds 41] [--record]
 
 Forward and backward pass of one layer under XLA, random inputs; the reset flags are
 `(batch, time)`, about 1 % of them set. The figure is the median over rounds of the
@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
-from tests.benchmarks.machine import describe_machine, report, take_turns
+from tests.benchmarks import figures
+from tests.benchmarks.machine import describe_machine, median_ratio, report, take_turns
 
 # Rows, timesteps, units: of as many features as units.
 SIZES = [(32, 64, 128), (64, 100, 256)]
@@ -40,7 +41,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--layers", nargs="*", default=["LSTM"])
+    figures.add_options(parser, "resets")
     args = parser.parse_args()
+    speeds = []
     print(describe_machine())
     random = np.random.default_rng(0)
     for rows, steps, units in SIZES:
@@ -59,6 +62,8 @@ def main():
             )
             print(f"\n{name}({units}), {rows} rows of {steps} timesteps")
             report(times, "without resets")
+            speeds.append(median_ratio(times["without resets"], times["with resets"]))
+    figures.publish(args, {"low": min(speeds), "high": max(speeds)})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What `Resume` costs: how long a step waits for a save, and how fast it resumes.
 
-python -m tests.benchmarks.resume [--units 1400] [--rounds 5]
+python -m tests.benchmarks.resume [--units 1400] [--rounds 5] [--record]
 
 `stall`: the time within the callback when it saves, and how much longer the next step
 takes than one beside which nothing is written, medians. `share`: what a save a minute
@@ -23,6 +23,7 @@ import keras
 import numpy as np
 
 import bptt_keras as bk
+from tests.benchmarks import figures
 
 BATCHES = 10_000  # of the stream from whose end a training resumes
 
@@ -68,7 +69,7 @@ def trainer_of(units):
 
 
 def stall(units, rounds):
-    """Prints the stall of a step."""
+    """Prints the stall of a step; returns what is published of it."""
     trainer = trainer_of(units)
     random = np.random.default_rng(0)
     x = random.normal(size=(4, 8, 256)).astype("float32")
@@ -91,11 +92,20 @@ def stall(units, rounds):
     extra = statistics.median(timed.after[1:]) - plain
     steps = len(timed.beside) / len(timed.after)
     slower = steps * (statistics.median(timed.beside) - plain)
-    print(f"{trainer.count_params():,} weights, a save of {size / 2**20:.0f} MiB")
+    weights, share = trainer.count_params(), (within + extra + slower) / 60_000
+    print(f"{weights:,} weights, a save of {size / 2**20:.0f} MiB")
     print(f"a step without a save takes {plain:.1f} ms")
     print(f"stall: {within:.1f} ms in the callback, {extra:.1f} ms in the next step")
     print(f"writing: {slower:.0f} ms more in the {steps:.0f} steps beside it")
-    print(f"share: {(within + extra + slower) / 60_000:.2%} at a save a minute")
+    print(f"share: {share:.2%} at a save a minute")
+    return {
+        "weights_millions": weights / 1e6,
+        "save_mib": size / 2**20,
+        "step_ms": plain,
+        "callback_ms": within,
+        "next_ms": extra,
+        "share_percent": 100 * share,
+    }
 
 
 def restore(folder, what):
@@ -138,11 +148,12 @@ def main():
     parser.add_argument("--units", type=int, default=1400)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--restore", nargs=2, help=argparse.SUPPRESS)
+    figures.add_options(parser, "resume")
     arguments = parser.parse_args()
     if arguments.restore:
         restore(*arguments.restore)
         return
-    stall(arguments.units, arguments.rounds)
+    stalled = stall(arguments.units, arguments.rounds)
     with tempfile.TemporaryDirectory() as folder:
         _run(folder, "stop")
         found: dict[str, list[float]] = {"fresh": [], "go on": []}
@@ -156,6 +167,7 @@ def main():
         f"restore: batch {batch} trained {resumed:.2f} s after the start of `fit`, the "
         f"first one of a training without saves {fresh:.2f} s: {resumed - fresh:+.2f} s"
     )
+    figures.publish(arguments, {**stalled, "restore_s": resumed - fresh})
 
 
 def _run(folder, what):

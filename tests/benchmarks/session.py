@@ -1,6 +1,6 @@
 """Single steps: a session, a bare compiled function, and exported files.
 
-python -m tests.benchmarks.session [--rounds 7] [--cpu] [--steps 1000000]
+python -m tests.benchmarks.session [--rounds 7] [--cpu] [--steps 1000000] [--record]
 
 The model is two LSTM(128) on 32 features. Times are of one timestep a call, the state
 passed from call to call:
@@ -29,7 +29,8 @@ import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
-from tests.benchmarks.machine import describe_machine, report, take_turns
+from tests.benchmarks import figures
+from tests.benchmarks.machine import describe_machine, median_ratio, report, take_turns
 
 FEATURES, UNITS, CALLS = 32, 128, 200
 
@@ -75,7 +76,8 @@ def session_function(model, rows, xla):
 
 
 def sessions(model, turns):
-    """Sessions against bare functions."""
+    """Sessions against bare functions; how many times as fast, at least and at most."""
+    speeds = []
     for rows in (1, 64):
         for xla in (True, False):
             contestants = {
@@ -85,10 +87,12 @@ def sessions(model, turns):
             times = turns(contestants)
             print(f"\n{rows} rows, {'XLA' if xla else 'no XLA'}")
             report(times, "bare function", per=CALLS / 1e3, unit="us")
+            speeds.append(median_ratio(times["bare function"], times["Session.step"]))
+    return {"session_low": min(speeds), "session_high": max(speeds)}
 
 
 def throughput(model, turns):
-    """64 rows in one call against 64 calls."""
+    """64 rows in one call against 64 calls; how many times as fast."""
     one, many = (session_function(model, rows, "auto") for rows in (1, 64))
 
     def one_by_one():
@@ -99,6 +103,7 @@ def throughput(model, turns):
     times = turns({name: repeated(f, 20) for name, f in contestants.items()})
     print("\nthroughput")
     report(times, "64 calls of 1 row", per=20, unit="ms")
+    return {"rows_64": median_ratio(*times.values())}
 
 
 def with_onnx(path, rows):
@@ -149,7 +154,8 @@ def state_of(rows):
 
 
 def exported(model, turns):
-    """Exported files in their runtimes."""
+    """Exported files in their runtimes; microseconds of 1 row, and a row of 64."""
+    found = {}
     makers = {"onnx": (".onnx", with_onnx), "litert": (".tflite", with_litert)}
     with tempfile.TemporaryDirectory() as folder:
         for rows in (1, 64):
@@ -164,10 +170,12 @@ def exported(model, turns):
             for name, seconds in times.items():
                 each = 1e6 * statistics.median(seconds) / CALLS / rows
                 print(f"{name}: {each:.1f} us a row")
+                found[f"{name}_us" if rows == 1 else f"{name}_row_us"] = each
+    return found
 
 
 def long_stream(steps):
-    """A stream, one step at a time, against one uncut run."""
+    """A stream, one step at a time, against one uncut run; what is published."""
     model = model_of(16, layers=1)
     x = np.random.default_rng(0).normal(size=(1, steps, FEATURES)).astype("float32")
     session, outputs = bk.Session(model), np.zeros((1, steps, 16), "float32")
@@ -180,11 +188,14 @@ def long_stream(steps):
     seconds = time.perf_counter() - start
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     whole, _ = tf.function(bk.PureStep(model), autograph=False)(tf.constant(x))
+    distance = np.abs(whole.numpy() - outputs).max()
     print(
         f"\n{steps:,} steps: {1e6 * seconds / steps:.0f} us a step, memory grew by "
         f"{grown / 1024:.1f} MB after the first 1 %, largest difference to the uncut "
-        f"run {np.abs(whole.numpy() - outputs).max():.1g}"
+        f"run {distance:.1g}"
     )
+    shown = f"{distance:.0e}".replace("e-0", "e-")
+    return {"steps": steps, "grown_mib": grown / 1024, "distance": shown}
 
 
 def main():
@@ -193,19 +204,19 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--steps", type=int, default=0)
+    figures.add_options(parser, "session")
     args = parser.parse_args()
     print(describe_machine())
     print(f"{args.rounds} rounds in turn")
     if args.steps:
-        long_stream(args.steps)
+        figures.publish(args, long_stream(args.steps), name="session_steps")
         return
     clock = time.process_time if args.cpu else time.perf_counter
     print("processor time" if args.cpu else "wall time")
     turns = functools.partial(take_turns, rounds=args.rounds, clock=clock)
     model = model_of()
-    sessions(model, turns)
-    throughput(model, turns)
-    exported(model, turns)
+    found = {**sessions(model, turns), **throughput(model, turns)}
+    figures.publish(args, {**found, **exported(model, turns)})
 
 
 if __name__ == "__main__":

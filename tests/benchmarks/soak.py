@@ -1,6 +1,6 @@
 """A long training on sequences of many lengths: memory, traces and speed.
 
-python -m tests.benchmarks.soak [--updates 100000] [--jit auto]
+python -m tests.benchmarks.soak [--updates 100000] [--jit auto] [--record]
 
 Batches have 1 to 16 rows of 1 to 200 timesteps, as a user's own pipeline might make
 them. Prints a line for each twentieth of the updates: the memory of the process in MiB,
@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 import bptt_keras as bk
+from tests.benchmarks import figures
 from tests.benchmarks.machine import describe_machine
 
 WINDOW, ROWS, STEPS, PARTS = 25, 16, 200, 20
@@ -122,6 +123,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--updates", type=int, default=100_000)
     parser.add_argument("--jit", choices=["auto", "on", "off"], default="auto")
+    figures.add_options(parser, "soak")
     options = parser.parse_args()
     jit = {"auto": "auto", "on": True, "off": False}[options.jit]
     print(describe_machine())
@@ -130,6 +132,8 @@ def main():
         f"since the first tenth: {found['memory']:+.0f} MiB, speed x "
         f"{found['speed']:.2f}; {found['traces']} traces"
     )
+    memory = {"memory_mib": found.pop("memory")}
+    figures.publish(options, {"updates": options.updates, **memory, **found})
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 python -m tests.benchmarks.suite [--shapes lstm tiny] [--contestants 'keras*' torch]
     [--rounds 5] [--quick] [--torch PYTHON] [--jax PYTHON] [--out runs/bench]
+    [--record --entry speed]
 
 `make bench` sets up the environments of the others and runs this. The work: ids or
 float features, recurrent layers, logits of 96 ids, cross-entropy, windows whose state
@@ -30,7 +31,7 @@ import json
 import os
 from pathlib import Path
 
-from tests.benchmarks import tables
+from tests.benchmarks import figures, tables
 from tests.benchmarks.contestants import (
     DEVICES,
     TABLE,
@@ -40,7 +41,7 @@ from tests.benchmarks.contestants import (
 )
 from tests.benchmarks.rounds import race
 from tests.benchmarks.shapes import PRODUCT_SIDE, SHAPES
-from tests.benchmarks.summary import format_summary
+from tests.benchmarks.summary import command, format_summary, published
 
 
 def parse(arguments=None):
@@ -68,6 +69,7 @@ def parse(arguments=None):
             f"--{name}", default=default, help=f"its Python (default: {default})"
         )
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    figures.add_options(parser, "speed")
     args = parser.parse_args(arguments)
     args.rounds = args.rounds or (2 if args.quick else 5)
     try:
@@ -132,6 +134,8 @@ def main(arguments=None):
     print("\nTimes the speed of peers, medians of the rounds:\n")
     print(format_summary(report))
     print(f"\nwritten: {args.out / 'bench.json'}, {args.out / 'bench.png'}")
+    values, table = published(report)
+    figures.publish(args, values, table=table, command=command(report))
 
 
 if __name__ == "__main__":

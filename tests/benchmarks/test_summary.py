@@ -69,3 +69,14 @@ def test_contestants_and_peers_can_be_chosen():
 
 def test_origin_is_one_line():
     assert "a processor, Fake 1, products 400 GFLOP/s, 1 rounds in turn." in TEXT
+
+
+def test_only_columns_that_say_something_are_published():
+    results = SMALL["results"] | {"bptt_keras-fused": result(0.015)}
+    values, (head, rows) = summary.published(
+        report(small=one_shape(Shape(32, 64, 128, windows=64), results)), ["bptt_keras"]
+    )
+    assert head == ["layer, rows, window", "PyTorch", "Keras", "fused kernel"]
+    assert rows == [["LSTM(128), 32, 64", "2.00", "4.00", "1.50"]]
+    assert values["rounds"] == 1
+    assert values["limit_small_percent"] == 100.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bptt_keras", "zoo")
-FOLDERS = ("bptt_keras", "zoo", "tests", "tutorials", ".ci", ".github")
+FOLDERS = ("bptt_keras", "zoo", "docs", "tests", "tutorials", ".ci", ".github")
 TEXT = {".py", ".md", ".cfg", ".toml", ".ipynb", ".json", ".tsv", ".txt", ".yml", ""}
 TEXT |= {".cc", ".h", ".inc", ".in"}
 

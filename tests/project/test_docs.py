@@ -51,7 +51,14 @@ def example_code(docstring):
     return "\n".join(line for line in lines if not line.startswith("```"))
 
 
-MARKDOWN = [path for path in sorted(ROOT.glob("*.md")) if list(blocks(path))]
+GUIDES = ROOT / "docs" / "guides"
+START = GUIDES / "quick_start.md"
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("tutorials/*/*.md"),
+]
+MARKDOWN = [path for path in sorted(DOCUMENTS) if list(blocks(path))]
 EXAMPLES = {
     f"{module_name(path)}:{name}": docstring
     for path in python_files(*PACKAGES)
@@ -73,27 +80,37 @@ SLOW = (
 )
 
 
-def test_examples_are_found():
-    assert ROOT / "README.md" in MARKDOWN
-    assert EXAMPLES
-
-
-@pytest.mark.parametrize(
-    "path",
-    # The README shows everything: its blocks train a dozen models.
-    [
-        pytest.param(p, marks=[pytest.mark.slow] if p.name == "README.md" else [])
-        for p in MARKDOWN
-    ],
-    ids=lambda path: path.name,
-)
-def test_markdown_blocks_run_top_to_bottom(path, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    namespace = {"__name__": "__example__"}
+def run_blocks(path, namespace):
     for line, code, reason in blocks(path):
         if reason is None:
             # Blank lines in front, so that a traceback shows the file's own line.
             exec(compile("\n" * line + code, str(path), "exec"), namespace)
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def after_quick_start(tmp_path_factory):
+    """The variables of the quick start, with which the other guides go on."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(tmp_path_factory.mktemp("quick_start"))
+        return run_blocks(START, {"__name__": "__example__"})
+
+
+def test_examples_are_found():
+    assert {ROOT / "README.md", START, GUIDES / "state.md"} <= set(MARKDOWN)
+    assert EXAMPLES
+
+
+# They train a dozen models.
+@pytest.mark.slow
+@pytest.mark.parametrize("path", MARKDOWN, ids=lambda path: path.name)
+def test_markdown_blocks_run_top_to_bottom(path, tmp_path, monkeypatch, request):
+    namespace = {"__name__": "__example__"}
+    if path.parent == GUIDES:
+        namespace |= request.getfixturevalue("after_quick_start")
+    monkeypatch.chdir(tmp_path)
+    if path != START:
+        run_blocks(path, namespace)
 
 
 @pytest.mark.parametrize(

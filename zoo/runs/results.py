@@ -106,7 +106,7 @@ def to_csv(rows: Sequence[dict]) -> str:
     for row in rows:
         writer.writerow(
             {
-                key: _listed(value, "{:.5g}") if isinstance(value, dict) else value
+                key: _listed(value, "{:.8g}") if isinstance(value, dict) else value
                 for key, value in row.items()
             }
         )

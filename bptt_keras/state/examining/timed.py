@@ -33,7 +33,8 @@ def timed_inputs(model: keras.Model, inputs: Structure) -> Structure:
 
         sequence, speaker = keras.Input((None, 3)), keras.Input((8,))
         hidden = keras.layers.GRU(4)(sequence)
-        model = keras.Model([sequence, speaker], [hidden, keras.layers.Dense(2)(speaker)])
+        other = keras.layers.Dense(2)(speaker)
+        model = keras.Model([sequence, speaker], [hidden, other])
         x = [np.zeros((2, 10, 3)), np.zeros((2, 8))]
         assert timed_inputs(model, x) == [True, False]
     """

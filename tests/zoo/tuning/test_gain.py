@@ -80,7 +80,7 @@ def test_each_record_is_of_a_job_that_chose_the_published_clipping(path):
         assert (float(row["clip"]) if row["clip"] else None) == recipe["clip"]
 
 
-def test_the_readme_has_the_table_of_the_records():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_results_page_has_the_table_of_the_records():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert gain.markdown(published()) in text
     assert len({row["data"] for row in published()}) >= 6
