@@ -19,6 +19,7 @@ from tests.resume.cases import (
     generated,
     new_trainer,
     series,
+    write_every_save,
 )
 
 
@@ -251,7 +252,8 @@ def test_a_compressed_file_is_refused_before_it_is_unpacked(tmp_path):
         saves.read(path)
 
 
-def test_a_log_that_has_become_shorter_is_refused(fit, tmp_path):
+def test_a_log_that_has_become_shorter_is_refused(fit, tmp_path, monkeypatch):
+    write_every_save(monkeypatch)
     log = tmp_path / "log.csv"
     with pytest.raises(Interrupted):
         fit(callbacks=[InterruptAfter(7), keras.callbacks.CSVLogger(log)])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import bptt_keras as bk
-from bptt_keras.resume.pacing import Background
 from bptt_keras.resume.variables import values_of, variables_of
 from tests.resume.cases import (
     KINDS,
@@ -17,6 +16,7 @@ from tests.resume.cases import (
     new_trainer,
     series,
     without_speed,
+    write_every_save,
 )
 
 
@@ -110,8 +110,7 @@ def held_out():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_batch_of_every_kind_of_data_resumes_exactly(kind, tmp_path, monkeypatch):
-    # Otherwise batches are not saved while the one before is still being written.
-    monkeypatch.setattr(Background, "busy", property(lambda work: bool(work.wait())))
+    write_every_save(monkeypatch)
     run = Rerun(tmp_path, KINDS[kind])
     expected = run("whole")
     # Passes have 3 to 7 batches.
@@ -385,7 +384,7 @@ class InterruptAtTheEnd(keras.callbacks.Callback):
 @pytest.mark.parametrize("name", ["TrainingWatch", *CALLBACKS])
 def test_nothing_of_an_epoch_may_be_left_but_its_end(name, tmp_path, monkeypatch):
     # Otherwise the last batch may not be saved.
-    monkeypatch.setattr(Background, "busy", property(lambda work: bool(work.wait())))
+    write_every_save(monkeypatch)
     x, waiting = series(240).reshape(4, 60, 2), []
 
     def watch():
