@@ -49,6 +49,8 @@ nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_timeout = 600
 nb_merge_streams = True
+# TensorFlow says how it was built; the tests allow nothing else there.
+nb_output_stderr = "remove"
 
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3

@@ -23,6 +23,8 @@ from typing import Any
 # TensorFlow.
 _PUBLIC = {
     "Preset": "zoo.store.preset",
+    "UserError": "zoo.system.errors",
+    "ZooError": "zoo.system.errors",
     "evaluate": "zoo.runs.evaluation",
     "export_preset": "zoo.store.publishing",
     "forecast": "zoo.products.forecasts",
@@ -39,6 +41,8 @@ _PUBLIC = {
 }
 __all__ = [
     "Preset",
+    "UserError",
+    "ZooError",
     "evaluate",
     "export_preset",
     "forecast",

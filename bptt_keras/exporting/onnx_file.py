@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bptt_keras.exporting.quiet import quiet
 from bptt_keras.exporting.step import ExportedStep, Runner
 
 NAME = "ONNX"
@@ -53,7 +51,7 @@ def write(step: ExportedStep, path: Path) -> None:
             lacks: the runtime does, when the file is loaded.
     """
     tf2onnx, _ = _modules()
-    with _quiet("tf2onnx"):
+    with quiet("tf2onnx"):
         model, _ = tf2onnx.convert.from_function(
             step.function, input_signature=step.signature, opset=OPSET
         )
@@ -78,15 +76,3 @@ def load(path: Path, step: ExportedStep) -> Runner:
         return dict(zip(names, session.run(names, given), strict=True))
 
     return run
-
-
-@contextlib.contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Within: a logger says nothing; what it has to say is found when the file runs."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

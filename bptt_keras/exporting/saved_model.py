@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from bptt_keras.exporting.quiet import quiet
 from bptt_keras.exporting.step import ExportedStep, Runner
 from bptt_keras.state import where_rows
 from bptt_keras.types import Tensor
@@ -41,7 +42,9 @@ def write(step: ExportedStep, path: Path, *, keep_state: bool = True) -> None:
     signatures = {EXPLICIT: module.explicit.get_concrete_function()}
     if keep_state and step.rows is not None:
         signatures |= _keeping_state(module, step)
-    tf.saved_model.save(module, str(path), signatures=signatures)
+    # It names the folder, which gets another name once the file has been proved.
+    with quiet("tensorflow"):
+        tf.saved_model.save(module, str(path), signatures=signatures)
 
 
 def _keeping_state(module: Any, step: ExportedStep) -> dict[str, Any]:

@@ -78,8 +78,8 @@ class Epochs(keras.callbacks.Callback):
         if skipped and not self._told:
             self._told = True
             warnings.warn(
-                f"In epoch {epoch + 1}, {skipped} updates were left out because their "
-                f"gradients were not finite; rows whose state was not finite have "
+                f"In epoch {epoch + 1}, {_updates(skipped)} left out because gradients "
+                f"were not finite; rows whose state was not finite have "
                 f"started afresh. Bound the gradients (`clipnorm` of the optimizer, or "
                 f"`bptt_keras.clipping`) or lower the learning rate. "
                 f"`TruncatedBPTT(..., skip_nonfinite=False)` applies such updates.",
@@ -140,3 +140,7 @@ def with_epochs(
             callbacks.append(callback)
         return callbacks
     return [*ours, *keras.tree.flatten(callbacks or [])]
+
+
+def _updates(count: int) -> str:
+    return "1 update was" if count == 1 else f"{count} updates were"

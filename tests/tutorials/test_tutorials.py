@@ -13,6 +13,8 @@ from tests.project.files import ROOT
 TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9]*.md"))
 # Seconds; a slow machine that does other work at the same time has a multiple.
 LIMIT = 5 * 60
+# What it says of its build while it is imported, whatever the level of its log.
+OF_TENSORFLOW = re.compile(r"absl::InitializeLog|oneDNN custom operations|^\s*$")
 each = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 
 
@@ -42,6 +44,7 @@ def test_its_cells_are_linted_and_formatted(path, tmp_path):
             [sys.executable, "-m", "ruff", *command, *settings],
             capture_output=True,
             text=True,
+            cwd=ROOT,  # Where the project's own packages are known as such.
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -62,6 +65,7 @@ def test_it_runs_and_has_pictures(path, tmp_path, monkeypatch):
     resources = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=LIMIT, resources=resources).execute()
     shown = [o for c in notebook.cells for o in c.get("outputs", [])]
-    told = [o["text"] for o in shown if o.get("name") == "stderr"]
-    assert not told, "".join(told)
+    told = "".join(o["text"] for o in shown if o.get("name") == "stderr")
+    lines = [line for line in told.splitlines() if not OF_TENSORFLOW.search(line)]
+    assert not lines, "\n".join(lines)
     assert sum("image/png" in o.get("data", {}) for o in shown) > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -66,22 +67,22 @@ def generate_music(
     check_options(length=length, temperature=temperature, seed=seed)
     prompt = start_chord() if prompt is None else np.asarray(prompt)
     check_roll(prompt)
-
-    def draw(logits, noise, temperature):
-        # noise < sigmoid(logits / temperature); with temperature 0, whether the
-        # probability of the key is above 0.5.
-        logistic = tf.math.log(noise) - tf.math.log1p(-noise)
-        return tf.cast(logits > temperature * logistic, tf.float32)
-
     frames = sample(
-        preset.model,
+        preset,
         (prompt != 0).astype(np.float32),
-        draw,
+        _draw_keys,
         length=length,
         temperature=temperature,
         seed=seed,
     )
     return frames.astype(np.uint8)
+
+
+def _draw_keys(logits: Any, noise: Any, temperature: Any) -> Any:
+    # noise < sigmoid(logits / temperature); with temperature 0, whether the
+    # probability of the key is above 0.5.
+    logistic = tf.math.log(noise) - tf.math.log1p(-noise)
+    return tf.cast(logits > temperature * logistic, tf.float32)
 
 
 def start_chord() -> np.ndarray:

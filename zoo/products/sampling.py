@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -62,9 +64,22 @@ def generate(
     check_options(length=length, temperature=temperature, seed=seed)
     prompt = preset.with_known_lines(prompt)
     check_prompt(preset, prompt)
-    unknown_id = preset.vocabulary.unknown_id
+    sampled = sample(
+        preset,
+        preset.vocabulary.encode(prompt),
+        _draw_other_than(preset.vocabulary.unknown_id),
+        length=length,
+        temperature=temperature,
+        seed=seed,
+    )
+    return preset.vocabulary.decode(sampled)
 
-    def draw(logits, noise, temperature):
+
+@functools.lru_cache(maxsize=16)
+def _draw_other_than(unknown_id: int) -> Callable:
+    """Draws ids, for `sample`; the same function for the same argument."""
+
+    def draw(logits: Any, noise: Any, temperature: Any) -> Any:
         known = tf.range(tf.shape(logits)[-1]) != unknown_id
         logits = tf.where(known, logits, -float("inf"))
         # The argmax of logits + temperature * Gumbel noise is a draw from
@@ -72,15 +87,7 @@ def generate(
         gumbel = -tf.math.log(-tf.math.log(noise))
         return tf.argmax(logits + temperature * gumbel, -1, tf.int32)
 
-    sampled = sample(
-        preset.model,
-        preset.vocabulary.encode(prompt),
-        draw,
-        length=length,
-        temperature=temperature,
-        seed=seed,
-    )
-    return preset.vocabulary.decode(sampled)
+    return draw
 
 
 def check_options(*, length: int, temperature: float, seed: int) -> None:
@@ -115,7 +122,7 @@ def check_prompt(preset: Preset, prompt: str) -> None:
 
 
 def sample(
-    model: keras.Model,
+    preset: Preset,
     prompt: np.ndarray,
     draw: Callable,
     *,
@@ -126,7 +133,8 @@ def sample(
     """Draws timesteps one by one, each from the model's prediction given all before.
 
     Args:
-        model: Maps `(batch, time, ...)` to logits `(batch, time, n)`.
+        preset: Its model maps `(batch, time, ...)` to logits `(batch, time, n)`. It
+            keeps what is compiled, for the next call with the same `draw`.
         prompt: The sequence to continue, `(time, ...)`, at least one timestep.
         draw: Function `(logits, noise, temperature) -> steps` with logits `(1, n)`,
             noise `(1, n)` uniform in (0, 1), and steps `(1, ...)` of the dtype of
@@ -138,9 +146,21 @@ def sample(
     Returns:
         The drawn timesteps, `(length, ...)`.
     """
+    if draw not in preset.programs:
+        preset.programs[draw] = _program(preset.model, draw)
+    return preset.programs[draw](
+        tf.constant(prompt[None]),
+        tf.constant(length),
+        tf.constant(temperature, tf.float32),
+        tf.constant(seed, tf.int64),
+    ).numpy()
+
+
+def _program(model: keras.Model, draw: Callable) -> Callable:
     step = bk.PureStep(model)
 
-    @tf.function(autograph=False)
+    # Prompts of several lengths share a program.
+    @tf.function(autograph=False, reduce_retracing=True)
     def run(prompt, length, temperature, seed):
         def advance(inputs, state):
             logits, state = step(inputs, state)
@@ -166,9 +186,4 @@ def sample(
         )
         return drawn.stack()
 
-    return run(
-        tf.constant(prompt[None]),
-        tf.constant(length),
-        tf.constant(temperature, tf.float32),
-        tf.constant(seed, tf.int64),
-    ).numpy()
+    return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,6 +60,10 @@ class Preset:
     model: keras.Sequential
     processing: dict
     metadata: dict
+    # Functions that were compiled for the model, by what they do with it.
+    programs: dict[Any, Any] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def vocabulary(self) -> Vocabulary | Words:

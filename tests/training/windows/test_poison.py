@@ -137,7 +137,7 @@ def test_fit_ends_when_all_windows_are_nonfinite():
 def test_a_plain_optimizer_is_guarded_and_told_of():
     x, y = batch()
     trainer = trainer_of(plain(), live_metrics=False)
-    with pytest.warns(UserWarning, match="In epoch 1, 1 updates were left out"):
+    with pytest.warns(UserWarning, match="In epoch 1, 1 update was left out"):
         history = trainer.fit(x, y, batch_size=3, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert "skipped_windows" not in history

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,11 @@ def test_some_of_many_unknown_characters_are_named(decided):
     with pytest.raises(UserError, match="and 10 others. It knows") as error:
         zoo.generate(decided, "".join(map(chr, range(0x4E50, 0x4E64))))
     assert len(str(error.value)) < 300
+
+
+def test_what_was_compiled_is_used_again(decided):
+    preset = dataclasses.replace(decided)
+    texts = [zoo.generate(preset, prompt, length=4) for prompt in ("to", "be", "to be")]
+    assert texts == [zoo.generate(preset, p, length=4) for p in ("to", "be", "to be")]
+    (program,) = preset.programs.values()
+    assert program.experimental_get_tracing_count() == 2
