@@ -23,7 +23,7 @@ from bptt_keras.training.intake.pipeline import PromptStrategy
 from bptt_keras.training.intake.ragged_padding import pad_dataset
 from bptt_keras.training.intake.shapes import check_shapes
 from bptt_keras.training.intake.taking import take_batch
-from bptt_keras.training.measures.live import Live, numbers_in, results_of
+from bptt_keras.training.measures.live import Live, number, results_of
 from bptt_keras.training.measures.summed import summed
 from bptt_keras.training.modes import Call
 from bptt_keras.training.options import Compilation, Options
@@ -337,7 +337,8 @@ class EngineModel(ModelWrapper):
             return self._metrics_result()
         with summed(self._group, self._metrics_of_rows(evaluating=self._evaluates)):
             # Keras 3.12 expects numbers, where later ones make them of tensors.
-            return numbers_in(self._metrics_result())
+            results = self._metrics_result()
+            return {name: number(result) for name, result in results.items()}
 
     def _metrics_of_rows(self, *, evaluating: bool) -> list[keras.metrics.Metric]:
         """Metrics that have only seen the rows of this process."""

@@ -19,7 +19,7 @@ from bptt_keras.training.intake.order import BATCH_SIZE
 from bptt_keras.training.intake.ragged_predictions import peeked, predicted
 from bptt_keras.training.intake.taking import take
 from bptt_keras.training.measures.averages import check_reductions
-from bptt_keras.training.measures.live import Live
+from bptt_keras.training.measures.live import Live, number
 from bptt_keras.training.options import (
     ARGUMENTS,
     Options,
@@ -463,7 +463,7 @@ class TruncatedBPTT(EngineModel):
         self._engine.clear("evaluate")
         self._expect("evaluate", x, batch_size or BATCH_SIZE)
         with self._recovering(), self._evaluating():
-            return super().evaluate(
+            found = super().evaluate(
                 x,
                 y,
                 batch_size=batch_size,
@@ -471,6 +471,8 @@ class TruncatedBPTT(EngineModel):
                 sample_weight=sample_weight,
                 **kwargs,
             )
+        # Keras 3.12 would leave tensors, where later ones make numbers of them.
+        return keras.tree.map_structure(number, found)
 
     @in_turn
     def predict(

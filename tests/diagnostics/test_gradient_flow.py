@@ -249,3 +249,10 @@ def test_what_cannot_be_measured_is_refused(change, error, message):
     model, given = arguments.pop("model"), arguments.pop("data")
     with pytest.raises(error, match=message):
         gradient_flow(model, given, **arguments)
+
+
+def test_many_looks_are_no_reason_for_a_warning_of_tensorflow(caplog):
+    with caplog.at_level("WARNING", logger="tensorflow"):
+        for _ in range(6):
+            gradient_flow(linear(0.9), data(steps=12), loss="mse", longest=3)
+    assert "retracing" not in caplog.text

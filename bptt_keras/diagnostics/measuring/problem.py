@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -56,8 +57,9 @@ class Problem:
         self.rows, self.length = timed_shape(self.step.model, self.x)
         self.timed = self._has_time()
         self._check_targets()
-        # Traced, because run eagerly it would run the whole model to get a mask.
-        self._mask = tf.function(self.step.mask, autograph=False)
+        # Traced, because run eagerly it would run the whole model to get a mask. A
+        # `partial`: TensorFlow warns of a method that several objects have traced.
+        self._mask = tf.function(functools.partial(self.step.mask), autograph=False)
         self.check_valid(self.x)
         # Run eagerly, layers would loop over time one timestep after the other.
         self._run = tf.function(self.step, autograph=False, reduce_retracing=True)

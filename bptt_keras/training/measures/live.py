@@ -202,16 +202,13 @@ def results_of(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Any]:
     return results
 
 
-def numbers_in(results: dict[str, Any]) -> dict[str, Any]:
-    """The results with floats in the places of scalars; arrays stay as they are.
+def number(result: Any) -> Any:
+    """A scalar result of a metric as a float; an array stays as it is.
 
     Args:
-        results: What `results_of` returned, while executing eagerly.
+        result: A number, an array or an eager tensor.
     """
-    return {
-        name: float(result) if getattr(result, "shape", ()) == () else result
-        for name, result in results.items()
-    }
+    return float(result) if getattr(result, "shape", ()) == () else result
 
 
 def state_norm(state: State) -> Tensor:

@@ -107,8 +107,14 @@ class Exchange:
             A gradient or `None` for each variable.
         """
         self._present = present
-        flat = [tf.reshape(s, [-1]) for group in sums for s in _where(present, group)]
-        summed, total = self._total(tf.concat(flat, 0), tf.stack(weights))
+        flat = [
+            tf.reshape(tf.cast(s, tf.float32), [-1])
+            for group in sums
+            for s in _where(present, group)
+        ]
+        summed, total = self._total(
+            tf.concat(flat, 0), tf.cast(tf.stack(weights), tf.float32)
+        )
         return self._unpacked(summed, tf.unstack(total))
 
     # --- What is summed --------------------------------------------------------

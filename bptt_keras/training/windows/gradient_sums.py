@@ -18,15 +18,25 @@ class GradientSums:
     """
 
     def __init__(self, programs: Programs):
-        def zeros(shape: Any = ()) -> tf.Variable:
-            return tf.Variable(tf.zeros(shape), trainable=False)
+        def zeros(shape: Any = (), dtype: tf.DType = tf.float32) -> tf.Variable:
+            return tf.Variable(tf.zeros(shape, dtype), trainable=False)
 
+        # Gradients of half precision are summed in single precision.
+        dtypes = [
+            tf.float64 if tf.as_dtype(v.dtype) == tf.float64 else tf.float32
+            for v in programs.variables
+        ]
+        of_weights = tf.float64 if tf.float64 in dtypes else tf.float32
         groups = len(programs.losses) + 1 if programs.apart else 1
         with tf.init_scope():
             self._sums = [
-                [zeros(v.shape) for v in programs.variables] for _ in range(groups)
+                [
+                    zeros(v.shape, dtype)
+                    for v, dtype in zip(programs.variables, dtypes, strict=True)
+                ]
+                for _ in range(groups)
             ]
-            self._weights = [zeros() for _ in range(groups)]
+            self._weights = [zeros((), of_weights) for _ in range(groups)]
             self._rate, self._windows = zeros(), zeros()
         self._present: list[bool] = []
         self._add = programs.compiled(_add_weighted)
@@ -69,7 +79,7 @@ class GradientSums:
             summed = self._add([s.read_value() for s in sums], group, weight)
             for variable, value in zip(sums, summed, strict=True):
                 variable.assign(value)
-            of_group.assign_add(weight)
+            of_group.assign_add(tf.cast(weight, of_group.dtype))
         valid = tf.cast(counts, tf.float32)
         self._rate.assign_add(valid * rate)
         self._windows.assign_add(valid)
@@ -87,7 +97,9 @@ class GradientSums:
         return [
             tf.add_n(
                 [
-                    tf.math.divide_no_nan(sums[index].read_value(), weight)
+                    tf.math.divide_no_nan(
+                        sums[index].read_value(), tf.cast(weight, sums[index].dtype)
+                    )
                     for sums, weight in zip(self._sums, self._weights, strict=True)
                 ]
             )
@@ -112,6 +124,8 @@ def _add_weighted(
 ) -> list[Tensor]:
     # A gradient with weight 0 may be NaN.
     return [
-        s if g is None else tf.where(weight > 0, s + weight * tf.cast(g, s.dtype), s)
+        s
+        if g is None
+        else tf.where(weight > 0, s + tf.cast(weight, s.dtype) * tf.cast(g, s.dtype), s)
         for s, g in zip(sums, gradients, strict=True)
     ]

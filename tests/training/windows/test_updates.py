@@ -35,6 +35,23 @@ def test_pending_gradients_are_applied_at_the_end_of_an_epoch():
     assert int(trainer.optimizer.iterations) == 4
 
 
+def test_gradients_in_double_precision_are_summed_in_it():
+    before = keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        model = model_of(keras.layers.LSTM)
+        twin = clone(model)
+        x, y = (a.astype("float64") for a in series(3, 12))
+        trainer_of(model, 12).fit(x, y, verbose=0)
+        trainer_of(twin, 12, update="sequence").fit(x, y, verbose=0)
+        assert all(w.dtype == "float64" for w in twin.weights)
+        assert_same_weights(model, twin, atol=1e-12, rtol=1e-12)
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy(before)
+
+
 @pytest.mark.slow
 def test_validation_uses_the_weights_after_pending_gradients_are_applied():
     x, y = series(3, 8)
