@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ from bptt_keras.resume.files_of_callbacks import (
     append_to_files,
     cut_files,
 )
-from bptt_keras.resume.pacing import Background
+from bptt_keras.resume.pacing import Background, Interval
 from bptt_keras.resume.signals import Signals
 from bptt_keras.resume.training_state import TrainingState
 from bptt_keras.training.steps import Fit, Lead
@@ -181,8 +180,7 @@ class Resume(Lead):
         self.course = Course(first, target)
         self._offset = position.offset_of(fit.x, fit.arguments.get("shuffle"))
         self._told, self._prepared = save is not None, False
-        self._saved_at = time.monotonic()
-        self._saved_updates = self._updates()
+        self._interval = Interval(self.every, self._updates())
         for sentence in remarks_on(fit, save):
             self._say(sentence)
         made = self._callback_list(callbacks)
@@ -297,7 +295,7 @@ class Resume(Lead):
         self._state.restore(self._followed)
         if rate is not None:
             self._trainer.optimizer.learning_rate = rate
-        self._saved_at, self._saved_updates = time.monotonic(), self._updates()
+        self._interval = Interval(self.every, self._updates())
 
     @property
     def _followed(self) -> position.Following:
@@ -399,7 +397,7 @@ class Resume(Lead):
 
     def _start(self, write: Callable[[], Any]) -> None:
         self._settle()
-        self._saved_at, self._saved_updates = time.monotonic(), self._updates()
+        self._interval = Interval(self.every, self._updates())
         self._writer.start(write)
 
     def _write_last(self, write: Callable[[], Any]) -> None:
@@ -420,11 +418,11 @@ class Resume(Lead):
 
     def _is_due(self) -> bool:
         """Whether to save now; not while the last save is still being written."""
-        if self._writer.busy:
+        due = self._interval.is_over(self._updates())
+        if due and self._writer.busy:
+            self._writer.hurry()
             return False
-        if isinstance(self.every, datetime.timedelta):
-            return time.monotonic() - self._saved_at >= self.every.total_seconds()
-        return self._updates() - self._saved_updates >= self.every
+        return due
 
     def _interrupted(self) -> bool:
         return self._signals is not None and self._signals.received is not None

@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from bptt_keras.files import LARGEST_JSON, open_regular, parse_json
-from bptt_keras.resume.pacing import Rest, pieces
+from bptt_keras.resume.pacing import PAUSE, Rest, pieces
 
 FORMAT = 1
 KEPT = 2
@@ -121,6 +121,7 @@ def write(folder: Path, save: Save, rest: Rest = lambda seconds: None) -> Path:
             f"the state of the callbacks takes {len(text):,} bytes of text, above "
             f"{LARGEST_JSON:,}; keep long lists as arrays of NumPy"
         )
+    rest(PAUSE)
     new = folder / f".new-{os.getpid()}.npz"
     try:
         with open(new, "wb") as file:

@@ -79,6 +79,8 @@ class TrainingState:
         if not validating:
             with contextlib.suppress(MemoryError):  # Who writes tries again, and fails.
                 copies = self._copied(tensors)
+                # An update would first copy what is still held.
+                tensors = []
         trainer = self._fit.trainer
         calls = sum(place.calls) + (0 if place.finished else place.call)
         count = trainer.steps_per_execution
