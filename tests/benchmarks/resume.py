@@ -74,7 +74,7 @@ def stall(units, rounds):
     random = np.random.default_rng(0)
     x = random.normal(size=(4, 8, 256)).astype("float32")
     y = random.normal(size=(4, 8, 16)).astype("float32")
-    every = 100
+    every = 200
     batches = every * (rounds + 1) + every // 2
     with tempfile.TemporaryDirectory() as folder:
         timed = Timed(folder, every=every)
@@ -103,8 +103,8 @@ def stall(units, rounds):
         "save_mib": size / 2**20,
         "step_ms": plain,
         "callback_ms": within,
-        "next_ms": extra,
-        "share_percent": 100 * share,
+        "next_ms": max(0.0, extra),
+        "share_percent": max(0.0, 100 * share),
     }
 
 
