@@ -73,10 +73,14 @@ format: $(test_ready) ## Sort imports and format in place.
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
 
+# What kernels say at their start, whatever happens.
+of_kernels := absl::InitializeLog|oneDNN custom|IPKernelApp|Executing notebook|^$$
 # Tutorials run when they or the library have changed; their outputs are kept.
 docs: $(docs_ready) ## Build the documentation site, build/site/index.html.
-	@$(bin)/sphinx-build -W -n --keep-going -q -j $(WORKERS) -c docs . build/site
-	@echo 'build/site/index.html'
+	@mkdir -p build
+	@$(bin)/sphinx-build -W -n --keep-going -q -j $(WORKERS) -c docs . build/site \
+	    > build/docs.log 2>&1 && echo 'build/site/index.html' \
+	    || { grep -vE "$(of_kernels)" build/docs.log; exit 1; }
 
 native: | $(bin)/python ## Build the library of native kernels, what has changed of it.
 	@export BPTT_KERAS_REQUIRE_NATIVE=1 && $(build_native)
