@@ -4,10 +4,13 @@ The root of the repository is the source folder, so that links between documents
 tutorials and the changelog are right on the site and in the repository alike.
 """
 
+import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+# Notebooks show their figures only by the backend that their kernel chooses.
+os.environ.pop("MPLBACKEND", None)
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
 
 from fingerprint import execution_cache  # noqa: E402

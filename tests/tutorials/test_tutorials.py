@@ -61,6 +61,8 @@ def test_it_uses_public_names_alone(path):
 def test_it_runs_and_has_pictures(path, tmp_path, monkeypatch):
     # The kernel is another process: it takes the library from this checkout too.
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # It shows figures only by the backend that it chooses itself.
+    monkeypatch.delenv("MPLBACKEND", raising=False)
     notebook = jupytext.read(path)
     resources = {"metadata": {"path": str(tmp_path)}}
     nbclient.NotebookClient(notebook, timeout=LIMIT, resources=resources).execute()
