@@ -8,7 +8,7 @@ import tensorflow as tf
 from bptt_keras.exporting.step import ExportedStep
 from tests.exporting.layers import FORMATS, LAYERS, model_of, outcome
 
-# What holds for any other number of timesteps is in the table of the README, which
+# What holds for any other number of timesteps is in the table of `docs/guides/sessions.md`, which
 # `tests.benchmarks.exported` prints: it depends on converters.
 SINGLE = [(1, 1), (None, 1)]
 
