@@ -8,8 +8,9 @@ import tensorflow as tf
 from bptt_keras.exporting.step import ExportedStep
 from tests.exporting.layers import FORMATS, LAYERS, model_of, outcome
 
-# What holds for any other number of timesteps is in the table of `docs/guides/sessions.md`, which
-# `tests.benchmarks.exported` prints: it depends on converters.
+# What holds for any other number of timesteps is in the table of
+# `docs/guides/sessions.md`, which `tests.benchmarks.exported` prints: it depends on
+# converters.
 SINGLE = [(1, 1), (None, 1)]
 
 
