@@ -33,7 +33,7 @@ def to_rst(lines):
     result, text = [], []
     for heading, body in sections(lines):
         if heading is None:
-            text += body
+            text += [*body, ""]
         elif heading == "Example":
             example = [line for line in body if not line.startswith("```")]
             result += rubric("Example") + literal(example, "python")
@@ -47,33 +47,27 @@ def to_rst(lines):
 def sections(lines):
     """`(heading or None, lines)` for each part of a docstring."""
     known = {*LISTS, *TEXTS, "Example"}
-    parts, current = [], (None, [])
+    parts, current = [], (None, "", [])
     for line in lines:
+        heading, first, body = current
         match = HEADING.match(line)
         if match and match["name"] in known:
             parts.append(current)
-            current = (match["name"], [match["rest"]] if match["rest"] else [])
-        elif (
-            current[0] and line and not line.startswith(" ") and current[1][-1:] == [""]
-        ):
+            current = (match["name"], match["rest"] or "", [])
+        elif heading and line and not line.startswith(" ") and body[-1:] == [""]:
             # A paragraph after a section is text again.
             parts.append(current)
-            current = (None, [line])
+            current = (None, "", [line])
         else:
-            current[1].append(line)
+            body.append(line)
     parts.append(current)
-    return [(heading, dedented(body)) for heading, body in parts]
+    return [(heading, dedented(first, body)) for heading, first, body in parts]
 
 
-def dedented(lines):
-    """Lines without the indentation that they share, and without empty ends."""
-    while lines and not lines[0].strip():
-        lines = lines[1:]
-    indents = [len(line) - len(line.lstrip()) for line in lines if line.strip()]
-    # The rest of a heading's line is not indented, what follows it is.
-    least = min(indents[1:] or indents, default=0) if indents[:1] == [0] else None
-    cut = min(indents, default=0) if least is None else least
-    return [line[cut:] if not line[:cut].strip() else line for line in lines]
+def dedented(first, lines):
+    """Lines without the indentation that they share, after a first one if it is any."""
+    rest = textwrap.dedent("\n".join(lines)).rstrip("\n")
+    return [first, *rest.split("\n")] if first else rest.lstrip("\n").split("\n")
 
 
 def rubric(title):
@@ -89,21 +83,18 @@ def literal(lines, language="text"):
 
 def entries(lines):
     """A list of definitions: `name: text`, which indented lines continue."""
-    result, entry = [], None
-    for line in [*lines, None]:
-        match = ENTRY.match(line) if line is not None else None
-        if (match or line is None) and entry is not None:
-            name, body = entry
-            code = name if "`" in name else f"`{name}`"
-            told = prose(dedented(body))
-            result += [escaped(code), *("   " + x for x in told), ""]
-            entry = None
+    found = []
+    for line in lines:
+        match = ENTRY.match(line)
         if match:
-            entry = (match["name"], [match["text"]])
-        elif entry is not None and line is not None:
-            entry[1].append(line)
-        elif line:
-            result += prose([line])
+            found.append((match["name"], match["text"], []))
+        elif found:
+            found[-1][2].append(line)
+    result = []
+    for name, first, body in found:
+        code = name if "`" in name else f"`{name}`"
+        told = prose(dedented(first, body))
+        result += [escaped(code), *("   " + x for x in told), ""]
     return result
 
 
