@@ -23,7 +23,7 @@ from bptt_keras.training.intake.pipeline import PromptStrategy
 from bptt_keras.training.intake.ragged_padding import pad_dataset
 from bptt_keras.training.intake.shapes import check_shapes
 from bptt_keras.training.intake.taking import take_batch
-from bptt_keras.training.measures.live import Live, number, results_of
+from bptt_keras.training.measures.live import Live, results_of
 from bptt_keras.training.measures.summed import summed
 from bptt_keras.training.modes import Call
 from bptt_keras.training.options import Compilation, Options
@@ -332,13 +332,10 @@ class EngineModel(ModelWrapper):
 
     def get_metrics_result(self) -> dict[str, Any]:
         """`{name: value}` of the loss and all metrics, as in Keras."""
-        if not tf.executing_eagerly():
-            # Within a step, those of other processes would cost too much.
+        # Within a step of training, those of other processes would cost too much.
+        group = self._group if tf.executing_eagerly() else None
+        with summed(group, self._metrics_of_rows(evaluating=self._evaluates)):
             return self._metrics_result()
-        with summed(self._group, self._metrics_of_rows(evaluating=self._evaluates)):
-            # Keras 3.12 expects numbers, where later ones make them of tensors.
-            results = self._metrics_result()
-            return {name: number(result) for name, result in results.items()}
 
     def _metrics_of_rows(self, *, evaluating: bool) -> list[keras.metrics.Metric]:
         """Metrics that have only seen the rows of this process."""
