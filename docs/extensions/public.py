@@ -1,5 +1,6 @@
 """The public names of the library and the zoo, and where each has its page."""
 
+import functools
 import importlib
 import inspect
 from typing import NamedTuple
@@ -65,6 +66,7 @@ def module(name):
     return importlib.import_module(name)
 
 
+@functools.cache
 def public_names():
     """Every public name that is no module, in the order of the site."""
     found = []

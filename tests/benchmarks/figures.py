@@ -21,11 +21,10 @@ import sys
 from pathlib import Path
 
 from tests.benchmarks import machine
-from tests.benchmarks.machine import name_machine
 from tests.benchmarks.markers import MarkerError, update
+from tests.project.files import ROOT
 from zoo.system.files import write_text
 
-ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "docs" / "figures.json"
 # Digits that are kept of a measured number; a marker says how many are shown.
 DIGITS = 4
@@ -49,7 +48,7 @@ def record(name, values, *, command, table=None, path=FIGURES):
     entry = {
         "command": command,
         "date": datetime.date.today().isoformat(),
-        "machine": name_machine(),
+        "machine": machine.name_machine(),
         "values": {key: _rounded(value) for key, value in values.items()},
     }
     if table is not None:

@@ -3,9 +3,9 @@
 import csv
 import functools
 import re
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.project.files import ROOT
+
 # Of the table of all presets: which is it, measured by what, how good, beside what?
 SHORT = ("preset", "metric", "value", "published")
 
